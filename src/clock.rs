@@ -1,0 +1,52 @@
+//! What time it is, and nothing else: one clock for the whole service, so that a test can hold it in hand.
+//! Pure rooms never read it; they are given a [`Timestamp`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// A moment in UTC.
+pub type Timestamp = DateTime<Utc>;
+
+/// Where the service takes its time from.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The machine's own clock.
+    #[default]
+    System,
+    /// A clock that only moves when told to, in milliseconds since 1970.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands still at `now` until [`Clock::advance`] moves it.
+    pub fn manual(now: Timestamp) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(now.timestamp_millis())))
+    }
+
+    /// The present moment, cut to milliseconds so that it survives the store unchanged.
+    pub fn now(&self) -> Timestamp {
+        let ms = match self {
+            Self::System => Utc::now().timestamp_millis(),
+            Self::Manual(ms) => ms.load(Ordering::SeqCst),
+        };
+        from_millis(ms)
+    }
+
+    /// Moves a manual clock; the system clock stays as it is.
+    pub fn advance(&self, by: TimeDelta) {
+        if let Self::Manual(ms) = self {
+            ms.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
+        }
+    }
+}
+
+/// The moment `ms` milliseconds after 1970, or the nearest one that can be expressed.
+pub fn from_millis(ms: i64) -> Timestamp {
+    DateTime::from_timestamp_millis(ms).unwrap_or(if ms < 0 {
+        DateTime::<Utc>::MIN_UTC
+    } else {
+        DateTime::<Utc>::MAX_UTC
+    })
+}

@@ -1,0 +1,115 @@
+//! The nouns of a delivery: one webhook POST (or one find of the sweep) and what it says to look at. No I/O, no rules.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::issue::{Account, IssueRef};
+
+/// The forge's id for one delivery. A UUID in practice; any printable text up to [`DeliveryId::MAX_LEN`] is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct DeliveryId(String);
+
+impl DeliveryId {
+    /// The longest id accepted, in bytes.
+    pub const MAX_LEN: usize = 128;
+
+    /// The id in `text`, or `None` when it is empty, too long or not printable ASCII.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=Self::MAX_LEN).contains(&text.len());
+        (fits && text.bytes().all(|b| b.is_ascii_graphic())).then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who put a delivery into the inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The forge, with a valid signature.
+    Webhook,
+    /// The reconciliation sweep.
+    Sweep,
+    /// A person, through the command line or the dashboard.
+    Manual,
+    /// The service itself: an issue whose turn has come.
+    Wake,
+}
+
+/// One message that says which issue to look at. Its signature has been checked, its content has not been read.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The forge's id for it.
+    pub id: DeliveryId,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// The signed bytes: the raw body of a JSON hook, the decoded `payload` field of a form hook.
+    pub body: Bytes,
+    /// The event name the header claims; not signed, so only shown, never trusted.
+    pub event_header: String,
+    /// The repositories the secret that signed it covers, as patterns; `None` covers all.
+    pub scope: Option<Vec<String>>,
+}
+
+/// What happened to an issue, in the words of the forge's `action`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssueEvent {
+    /// The issue to look at.
+    pub at: IssueRef,
+    /// Kind and action, such as `issues/opened` or `issue_comment/created`; for people.
+    pub action: String,
+    /// Whose change it was.
+    pub sender: Option<Account>,
+    /// True for changes that our own writes cause (labels, assignees, comments, edits), false for the ones
+    /// that are worth a look whoever made them (opened, closed, reopened, deleted).
+    pub echoes: bool,
+    /// True when the forge is known to send more deliveries for the same change within milliseconds,
+    /// as it does for an issue created with labels, assignees or a milestone.
+    pub more_coming: bool,
+    /// True when the delivery says the issue is gone.
+    pub deleted: bool,
+    /// The comment it is about, if it is about one.
+    pub comment: Option<CommentEvent>,
+}
+
+/// A comment as its delivery shows it: the one thing that is read from a payload, because commands act once per comment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommentEvent {
+    /// The forge's id of the comment.
+    pub id: i64,
+    /// What it says.
+    pub body: String,
+    /// Who wrote it.
+    pub author: Option<Account>,
+    /// True when it was just written, false for edits and removals.
+    pub created: bool,
+}
+
+/// What a delivery's body turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An issue to look at.
+    Issue(IssueEvent),
+    /// Nothing for us, with the reason.
+    Ignored {
+        /// Kind and action, as far as the body says.
+        action: String,
+        /// The repository, as far as the body says.
+        repo: Option<String>,
+        /// Why it leads to nothing.
+        reason: String,
+    },
+}

@@ -1,0 +1,182 @@
+//! The nouns of a dispatch: who works on issues, on what kind of task, and how far one hand-over has come.
+//! No I/O, no rules.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::issue::IssueRef;
+
+/// An agent's name in the configuration, such as `claude`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AgentId(String);
+
+impl AgentId {
+    /// The agent called `id`.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AgentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How an agent is told about its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interface {
+    /// By a label and an assignment on the forge itself; written `gitea` in the configuration.
+    #[serde(rename = "gitea")]
+    Forge,
+    /// By a POST to the agent's own endpoint.
+    Http,
+    /// By running the built-in agent.
+    Local,
+}
+
+macro_rules! named_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vmeta])* #[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            /// Every value, in the order they are documented.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name used in configuration, answers and the store.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|v| v.as_str() == text).ok_or_else(|| {
+                    let all: Vec<_> = Self::ALL.iter().map(|v| v.as_str()).collect();
+                    format!("`{text}` is none of {}", all.join(", "))
+                })
+            }
+        }
+    };
+}
+
+named_enum! {
+    /// The kind of work an issue asks for.
+    TaskType {
+        /// System design.
+        Architecture = "architecture",
+        /// Restructuring existing code.
+        Refactoring = "refactoring",
+        /// Debugging and hard problems.
+        ComplexReasoning = "complex_reasoning",
+        /// Reviewing a change.
+        CodeReview = "code_review",
+        /// Work that splits into parts done side by side.
+        ParallelImplementation = "parallel_implementation",
+        /// Everyday coding; what is assumed when no word says otherwise.
+        RoutineCoding = "routine_coding",
+        /// Prototypes and quick turns.
+        FastIteration = "fast_iteration",
+        /// Finding things out.
+        Research = "research",
+        /// Measuring and explaining.
+        Analysis = "analysis",
+        /// Work for a specialist.
+        Specialized = "specialized",
+        /// Sorting and classifying.
+        Triage = "triage",
+        /// Roadmaps and plans.
+        Planning = "planning",
+        /// Writing and stories.
+        Creative = "creative",
+        /// Coordinating others.
+        Orchestration = "orchestration",
+    }
+}
+
+named_enum! {
+    /// How far a dispatch has come.
+    DispatchState {
+        /// Decided, not yet handed over.
+        Pending = "pending",
+        /// The agent has been told.
+        Assigned = "assigned",
+        /// The agent has shown a sign of work.
+        InProgress = "in_progress",
+        /// The issue was closed and the review, if any, passed.
+        Completed = "completed",
+        /// Handing over or the work itself failed.
+        Failed = "failed",
+        /// A person has to take over; nothing more happens by itself.
+        Escalated = "escalated",
+        /// The deadline passed.
+        TimedOut = "timed_out",
+    }
+}
+
+impl DispatchState {
+    /// Whether the dispatch still occupies its agent.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Assigned | Self::InProgress)
+    }
+}
+
+/// Somebody or something that works on issues.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agent {
+    /// Its name in the configuration.
+    pub id: AgentId,
+    /// How it is told.
+    pub interface: Interface,
+    /// The label that calls it.
+    pub label: Option<String>,
+    /// Its account on the forge, assigned to the issue.
+    pub login: Option<String>,
+    /// The kinds of task it is good at.
+    pub strengths: Vec<TaskType>,
+    /// How many dispatches it may have open at once.
+    pub max_concurrent: u32,
+    /// How long a dispatch may stay open.
+    pub timeout: Duration,
+    /// Where an HTTP agent listens.
+    pub endpoint: Option<String>,
+}
+
+/// One issue in one agent's hands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatch {
+    /// The ledger's number for it.
+    pub id: i64,
+    /// The issue.
+    pub at: IssueRef,
+    /// Who has it.
+    pub agent: AgentId,
+    /// The kind of task it was taken for.
+    pub task_type: TaskType,
+    /// How far it has come.
+    pub state: DispatchState,
+    /// When it was decided.
+    pub opened_at: Timestamp,
+    /// When it times out.
+    pub deadline_at: Timestamp,
+}

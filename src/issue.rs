@@ -1,0 +1,170 @@
+//! The nouns of an issue: which one, and what it says. No I/O, no rules.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// A repository's full name, `owner/name`, as the forge spells it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RepoName {
+    owner: String,
+    name: String,
+}
+
+impl RepoName {
+    /// The user or organisation the repository belongs to.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// The repository's own name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Why a text is no repository or issue.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {wanted}")]
+pub struct ParseRefError {
+    text: String,
+    wanted: &'static str,
+}
+
+impl FromStr for RepoName {
+    type Err = ParseRefError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || ParseRefError { text: text.to_owned(), wanted: "a repository; write `owner/name`" };
+        let (owner, name) = text.split_once('/').ok_or_else(bad)?;
+        if is_path_segment(owner) && is_path_segment(name) {
+            Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
+        } else {
+            Err(bad())
+        }
+    }
+}
+
+/// Gitea allows letters, digits, `-`, `_` and `.` in names (modules/structs/repo.go, `AlphaDashDot`);
+/// anything else would let a payload choose another path of the API.
+fn is_path_segment(text: &str) -> bool {
+    !matches!(text, "" | "." | "..")
+        && text.len() <= 255
+        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+impl fmt::Display for RepoName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+impl Serialize for RepoName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RepoName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// An issue's index within its repository (the number people see, not the database id).
+pub type IssueNumber = u64;
+
+/// One issue of one repository, written `owner/name#12`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IssueRef {
+    /// The repository.
+    pub repo: RepoName,
+    /// The issue's index in it.
+    pub number: IssueNumber,
+}
+
+impl FromStr for IssueRef {
+    type Err = ParseRefError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || ParseRefError { text: text.to_owned(), wanted: "an issue; write `owner/name#12`" };
+        let (repo, number) = text.rsplit_once('#').ok_or_else(bad)?;
+        let number = number.parse().ok().filter(|n| *n > 0).ok_or_else(bad)?;
+        Ok(Self { repo: repo.parse().map_err(|_| bad())?, number })
+    }
+}
+
+impl fmt::Display for IssueRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.repo, self.number)
+    }
+}
+
+impl Serialize for IssueRef {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// An account of the forge. Identity is the id: logins can be renamed and differ in case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The forge's number for it; negative for built-in accounts such as a deleted user's.
+    pub id: i64,
+    /// The name people write after `@`.
+    pub login: String,
+}
+
+/// Whether an issue still asks for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IssueState {
+    /// Work is still wanted.
+    Open,
+    /// Done, or given up.
+    Closed,
+}
+
+/// An issue as the forge shows it now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Issue {
+    /// Its index in the repository.
+    pub number: IssueNumber,
+    /// Title as typed, bracket tags included.
+    pub title: String,
+    /// Body as typed; empty when there is none.
+    pub body: String,
+    /// Label names, in the forge's order.
+    pub labels: Vec<String>,
+    /// Logins of the assignees, in the forge's order.
+    pub assignees: Vec<String>,
+    /// Who opened it, when the forge says.
+    pub author: Option<Account>,
+    /// Open or closed.
+    pub state: IssueState,
+    /// True for a pull request, which shares the numbers of issues.
+    pub is_pull_request: bool,
+    /// When it was opened; `None` when the forge's text could not be read as a time.
+    pub created_at: Option<Timestamp>,
+    /// When anything about it last changed.
+    pub updated_at: Option<Timestamp>,
+    /// When it was closed, if it is.
+    pub closed_at: Option<Timestamp>,
+    /// How many comments it has.
+    pub comments: u64,
+}
+
+impl Issue {
+    /// Whether `login` is among the assignees; logins do not differ by case alone.
+    pub fn is_assigned_to(&self, login: &str) -> bool {
+        self.assignees.iter().any(|a| a.eq_ignore_ascii_case(login))
+    }
+
+    /// Whether the issue carries the label, spelled exactly so.
+    pub fn has_label(&self, name: &str) -> bool {
+        self.labels.iter().any(|l| l == name)
+    }
+}

@@ -1,0 +1,167 @@
+//! The pure core: an issue, how it stands, the policy and the time go in; a verdict comes out.
+//! No clock, file, network or log here, so that the same input gives the same verdict anywhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::dispatch::{Agent, AgentId, Dispatch, TaskType};
+use crate::issue::IssueRef;
+
+/// What kind of issue it is, from its tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IssueType {
+    /// Something is broken.
+    Bug,
+    /// Something is to be found out.
+    Research,
+    /// Something new is wanted.
+    Feature,
+    /// Something is to be restructured.
+    Refactor,
+    /// Something is to be talked about.
+    Philosophy,
+    /// No tag says.
+    Unknown,
+}
+
+/// One reason for points, and the words of the issue that gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Which part of the score it belongs to: `scope`, `acceptance` or `alignment`.
+    pub part: String,
+    /// What was found, for people: `names a file`.
+    pub name: String,
+    /// The points it gave; negative for a penalty.
+    pub points: i64,
+    /// The words that matched, as they stand in the issue, at most five.
+    pub words: Vec<String>,
+}
+
+/// What the text of an issue is worth, each part 0–3.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Score {
+    /// The title without its bracket tags.
+    pub title: String,
+    /// What kind of issue it is.
+    #[serde(rename = "type")]
+    pub issue_type: IssueType,
+    /// Bracket tags and labels, lower-cased.
+    pub tags: BTreeSet<String>,
+    /// How well it is scoped.
+    pub scope: u8,
+    /// How clear it is when it is done.
+    pub acceptance: u8,
+    /// How much it is wanted.
+    pub alignment: u8,
+    /// The sum of the parts.
+    #[serde(rename = "score")]
+    pub total: u8,
+    /// Whether the sum reaches the threshold.
+    pub ready: bool,
+    /// Whether it goes first in line.
+    pub p0: bool,
+    /// Whether its text says that it is blocked.
+    pub blocked: bool,
+    /// Whether it calls for the research agent.
+    pub research: bool,
+    /// Whole days since it was opened.
+    pub age_days: i64,
+}
+
+/// What is to happen with an issue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase")]
+pub enum Decision {
+    /// Give it to an agent.
+    Dispatch {
+        /// Who gets it.
+        agent: AgentId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Ask the owner.
+    Flag {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Every suitable agent is busy.
+    Wait {
+        /// Who it waits for.
+        agent: AgentId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Nothing to do.
+    Skip {
+        /// Why, for people.
+        reason: String,
+    },
+    /// It is closed or gone: end what is open.
+    Finish {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+impl Decision {
+    /// `dispatch`, `flag`, `wait`, `skip` or `finish`.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Dispatch { .. } => "dispatch",
+            Self::Flag { .. } => "flag",
+            Self::Wait { .. } => "wait",
+            Self::Skip { .. } => "skip",
+            Self::Finish { .. } => "finish",
+        }
+    }
+
+    /// The agent it names, if it names one.
+    pub fn agent(&self) -> Option<&AgentId> {
+        match self {
+            Self::Dispatch { agent, .. } | Self::Wait { agent, .. } => Some(agent),
+            Self::Flag { .. } | Self::Skip { .. } | Self::Finish { .. } => None,
+        }
+    }
+
+    /// Why, for people.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Dispatch { reason, .. }
+            | Self::Flag { reason }
+            | Self::Wait { reason, .. }
+            | Self::Skip { reason }
+            | Self::Finish { reason } => reason,
+        }
+    }
+}
+
+/// Score, task type and decision: all that was concluded about an issue at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What its text is worth.
+    #[serde(flatten)]
+    pub score: Score,
+    /// The kind of work it asks for.
+    pub task_type: TaskType,
+    /// What is to happen.
+    pub decision: Decision,
+}
+
+/// How an issue stands apart from its own text: what was done about it before, and what else is going on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// The dispatch that is open for it.
+    pub dispatch: Option<Dispatch>,
+    /// Who or what took it out of automatic hands, if anybody: the reason to show.
+    pub held: Option<String>,
+    /// The issues it depends on according to the forge that are still open.
+    pub open_dependencies: Vec<IssueRef>,
+    /// The issues its own text says block it (`blocked by #12`) that are closed by now.
+    pub closed_blockers: Vec<IssueRef>,
+    /// How many dispatches each agent has open, this issue's own not counted.
+    pub load: BTreeMap<AgentId, u32>,
+    /// The agents there are, in the order they are tried.
+    pub agents: Vec<Agent>,
+}
