@@ -1,11 +1,15 @@
 //! The nouns of an issue: which one, and what it says. No I/O, no rules.
 
+mod patterns;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+
+pub use patterns::RepoPatterns;
 
 /// A repository's full name, `owner/name`, as the forge spells it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +42,8 @@ impl FromStr for RepoName {
     type Err = ParseRefError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || ParseRefError { text: text.to_owned(), wanted: "a repository; write `owner/name`" };
+        let bad =
+            || ParseRefError { text: text.to_owned(), wanted: "a repository; write `owner/name`" };
         let (owner, name) = text.split_once('/').ok_or_else(bad)?;
         if is_path_segment(owner) && is_path_segment(name) {
             Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
@@ -90,7 +95,8 @@ impl FromStr for IssueRef {
     type Err = ParseRefError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || ParseRefError { text: text.to_owned(), wanted: "an issue; write `owner/name#12`" };
+        let bad =
+            || ParseRefError { text: text.to_owned(), wanted: "an issue; write `owner/name#12`" };
         let (repo, number) = text.rsplit_once('#').ok_or_else(bad)?;
         let number = number.parse().ok().filter(|n| *n > 0).ok_or_else(bad)?;
         Ok(Self { repo: repo.parse().map_err(|_| bad())?, number })
@@ -116,6 +122,16 @@ pub struct Account {
     pub id: i64,
     /// The name people write after `@`.
     pub login: String,
+}
+
+impl Account {
+    /// Whether both are one account. An id of 0 means that only the login is known.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        match (self.id, other.id) {
+            (0, _) | (_, 0) => self.login.eq_ignore_ascii_case(&other.login),
+            (a, b) => a == b,
+        }
+    }
 }
 
 /// Whether an issue still asks for something.
@@ -166,5 +182,19 @@ impl Issue {
     /// Whether the issue carries the label, spelled exactly so.
     pub fn has_label(&self, name: &str) -> bool {
         self.labels.iter().any(|l| l == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_read_and_written_alike() {
+        let at: IssueRef = "acme/widgets#12".parse().unwrap();
+        assert_eq!(at.to_string(), "acme/widgets#12");
+        for bad in ["acme/widgets", "acme#1", "a/b#0", "a/b#x", "../x#1", "a/b/c#1", "a/..#1", ""] {
+            assert!(bad.parse::<IssueRef>().is_err(), "{bad}");
+        }
     }
 }
