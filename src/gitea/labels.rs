@@ -1,0 +1,72 @@
+//! Labels: the ones a repository knows, and the ones on an issue. Names are not unique in Gitea, so ids are sent.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::transport::{Listed, Request, issue_path, path, repo_path};
+use super::wire::WireLabel;
+use super::{Client, Error, Label};
+use crate::issue::{IssueRef, RepoName};
+
+impl Listed for WireLabel {
+    fn id(&self) -> i64 {
+        self.id
+    }
+}
+
+impl Client {
+    /// The repository's labels, then its organisation's. Both lists are asked for: the first holds only its own.
+    pub async fn labels(&self, repo: &RepoName) -> Result<Vec<Label>, Error> {
+        let what = format!("{repo} labels");
+        let own = self.all::<WireLabel>(&what, repo_path(repo, &["labels"])).await?;
+        let org = path(&["orgs", repo.owner(), "labels"]);
+        let org = match self.all::<WireLabel>(format!("{} labels", repo.owner()), org).await {
+            // The owner is no organisation, or the token lacks `read:organization`.
+            Err(Error::Status { status: 403 | 404, .. }) => Vec::new(),
+            org => org?,
+        };
+        let own = own.into_iter().map(|label| label.into_label(false));
+        Ok(own.chain(org.into_iter().map(|label| label.into_label(true))).collect())
+    }
+
+    /// Makes a label. Gitea makes a second one of the same name without a word: look first, and one at a time.
+    pub async fn create_label(
+        &self,
+        repo: &RepoName,
+        name: &str,
+        color: &str,
+        description: &str,
+    ) -> Result<Label, Error> {
+        let color = format!("#{}", color.trim_start_matches('#'));
+        let what = format!("{repo} labels");
+        let request = Request::new(Method::POST, what, repo_path(repo, &["labels"]))
+            .json(json!({"name": name, "color": color, "description": description}));
+        self.send(request).await?.read(|label: WireLabel| match label.id {
+            0 => Err("a label without an id".into()),
+            _ => Ok(label.into_label(false)),
+        })
+    }
+
+    /// Puts labels on an issue and tells the names on it afterwards: compare, for Gitea drops ids it does not know
+    /// without a word.
+    pub async fn add_labels(&self, at: &IssueRef, ids: &[i64]) -> Result<Vec<String>, Error> {
+        let what = format!("{at} labels");
+        let request = Request::new(Method::POST, what, issue_path(at, &["labels"]))
+            .json(json!({"labels": ids}));
+        let labels: Vec<WireLabel> = self.send(request).await?.list()?;
+        Ok(labels.into_iter().map(|label| label.name).collect())
+    }
+
+    /// Takes a label off an issue; fine when the label is no more.
+    pub async fn remove_label(&self, at: &IssueRef, id: i64) -> Result<(), Error> {
+        let (what, id) = (format!("{at} labels"), id.to_string());
+        let request = Request::new(Method::DELETE, what, issue_path(at, &["labels", &id]));
+        match self.send(request).await {
+            // 1.25 and Forgejo 11 say so when the label does not exist.
+            Err(Error::Status { status: 422, .. }) => Ok(()),
+            // 1.27 says it with the status of a repository that we may not see: tell the two apart.
+            Err(Error::Status { status: 404, .. }) => self.issue(at).await.map(|_| ()),
+            answer => answer.map(|_| ()),
+        }
+    }
+}

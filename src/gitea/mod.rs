@@ -1,0 +1,302 @@
+//! Gitea (and Forgejo): the only place with its headers, its JSON and its URLs. It carries out what it is asked,
+//! checks what comes in, and decides nothing.
+//!
+//! Everything goes through [`Client`]: one gate holds back writes in a dry run, no redirect is followed, no answer
+//! is read past a limit, and neither the token nor an answer reaches a log.
+
+mod error;
+mod issues;
+mod labels;
+mod payload;
+mod post;
+mod recording;
+mod rejected;
+mod repos;
+mod signature;
+mod transport;
+mod webhook;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+
+pub use error::{Call, Error, Reached};
+pub use post::post;
+pub use recording::{Recording, RecordingError};
+pub use rejected::Rejected;
+pub use signature::{HeaderLookup, Secret, Verifier};
+pub use webhook::{ParseError, kind, parse};
+pub use wire::issue_from_json;
+
+use crate::clock::Timestamp;
+use crate::issue::{Account, IssueRef, RepoName};
+
+/// How to reach Gitea, and how patient to be.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where Gitea is, with its path when it does not sit at the root: `https://example.com/gitea`.
+    pub url: String,
+    /// The access token.
+    pub token: SecretString,
+    /// Whether every write is refused.
+    pub dry_run: bool,
+    /// The login the token belongs to, for a token that may not read its own account.
+    pub account: Option<String>,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long to wait for a whole answer.
+    pub timeout: Duration,
+    /// The longest answer that is read, in bytes.
+    pub max_response: usize,
+    /// How many items to ask for at once; Gitea gives at most `[api] MAX_RESPONSE_ITEMS`, 50 by default.
+    pub page_size: u32,
+}
+
+impl Settings {
+    /// Settings with the usual limits.
+    pub fn new(url: impl Into<String>, token: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            token: SecretString::from(token.into()),
+            dry_run: false,
+            account: None,
+            connect_timeout: Duration::from_secs(3),
+            timeout: Duration::from_secs(30),
+            max_response: 32 * 1024 * 1024,
+            page_size: 50,
+        }
+    }
+}
+
+/// A comment on an issue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// Gitea's id of it.
+    pub id: i64,
+    /// Who wrote it, when Gitea says.
+    pub author: Option<Account>,
+    /// What it says, hidden markers included.
+    pub body: String,
+    /// When it was written.
+    pub created_at: Option<Timestamp>,
+    /// When it was last changed.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// A label that can be put on a repository's issues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Gitea's id of it.
+    pub id: i64,
+    /// Its name; not unique.
+    pub name: String,
+    /// Six hex digits without `#`.
+    pub color: String,
+    /// Whether the organisation defines it, rather than the repository.
+    pub org: bool,
+    /// Whether it was archived; it can still be put on issues.
+    pub archived: bool,
+}
+
+/// A repository, as far as triage cares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// Its name as Gitea spells it now.
+    pub name: RepoName,
+    /// Whether only some may see it.
+    pub private: bool,
+    /// Whether it refuses comments and new issues.
+    pub archived: bool,
+    /// Whether Gitea holds its issues; false when they are off or in another tracker.
+    pub has_issues: bool,
+    /// Its default branch.
+    pub default_branch: String,
+    /// The login of its owner.
+    pub owner_login: String,
+}
+
+/// Which issues a list should hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateFilter {
+    /// Open ones.
+    #[default]
+    Open,
+    /// Closed ones.
+    Closed,
+    /// Both.
+    All,
+}
+
+/// What to ask a list of issues for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IssueQuery {
+    /// Open, closed or all.
+    pub state: StateFilter,
+    /// Only what changed at or after this moment.
+    pub since: Option<Timestamp>,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// How many items there are on all pages, when Gitea says.
+    pub total: Option<u64>,
+}
+
+struct Inner {
+    http: reqwest::Client,
+    base: Url,
+    dry_run: bool,
+    account: Option<String>,
+    max_response: usize,
+    page_size: u32,
+    calls: AtomicU64,
+}
+
+/// A connection to one Gitea. Cheap to clone; clones share connections and counters.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("url", &self.inner.base.as_str())
+            .field("dry_run", &self.inner.dry_run)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client for these settings; nothing is sent yet.
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        let base = base_url(&settings.url)?;
+        let inner = Inner {
+            http: http_client(&settings, &base)?,
+            base,
+            dry_run: settings.dry_run,
+            account: settings.account,
+            max_response: settings.max_response,
+            page_size: settings.page_size.max(1),
+            calls: AtomicU64::new(0),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The page of an issue, for people.
+    pub fn issue_url(&self, at: &IssueRef) -> String {
+        let number = at.number.to_string();
+        let path = [at.repo.owner(), at.repo.name(), "issues", &number];
+        below(&self.inner.base, &path).into()
+    }
+
+    /// Whether nothing may be written.
+    pub fn is_dry_run(&self) -> bool {
+        self.inner.dry_run
+    }
+
+    /// How many requests were sent so far.
+    pub fn calls(&self) -> u64 {
+        self.inner.calls.load(Ordering::Relaxed)
+    }
+}
+
+fn http_client(settings: &Settings, base: &Url) -> Result<reqwest::Client, Error> {
+    // Fails only when the program has chosen a provider already, which then serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .default_headers(default_headers(&settings.token)?)
+        .user_agent(concat!("gitea-triage/", env!("CARGO_PKG_VERSION")))
+        // A renamed repository answers 301, and a followed 301 turns a POST into a GET that succeeds.
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(settings.connect_timeout)
+        .timeout(settings.timeout)
+        // Below the 60 to 75 s after which proxies drop an idle connection: a write that meets such a
+        // connection would have an unknown outcome.
+        .pool_idle_timeout(Duration::from_secs(30));
+    let builder = match base.scheme() {
+        // A bare container has no CA certificates, and plain `http://` must not fail for want of them.
+        "http" => builder.tls_certs_only([]),
+        _ => builder,
+    };
+    builder.build().map_err(|_| {
+        Error::Settings("no CA certificates were found for TLS; install `ca-certificates`".into())
+    })
+}
+
+fn default_headers(token: &SecretString) -> Result<HeaderMap, Error> {
+    let unusable = |_| {
+        Error::Settings("`gitea.token` holds bytes that no header can; copy the token again".into())
+    };
+    // Forgejo takes `token` in lower case only.
+    let mut authorization =
+        HeaderValue::try_from(format!("token {}", token.expose_secret())).map_err(unusable)?;
+    authorization.set_sensitive(true);
+    Ok(HeaderMap::from_iter([
+        (AUTHORIZATION, authorization),
+        (ACCEPT, HeaderValue::from_static("application/json")),
+    ]))
+}
+
+fn base_url(text: &str) -> Result<Url, Error> {
+    let wrong = |why: &str| {
+        let wanted = "write it as `https://gitea.example.com`";
+        Error::Settings(format!("`gitea.url` {why}; {wanted}"))
+    };
+    let mut url = Url::parse(text.trim()).map_err(|_| wrong("is no address"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(wrong("is neither `http://` nor `https://` and a host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("holds a user name; the token goes into `gitea.token_file`"));
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// `base` with these segments after its path, each escaped so that it stays one segment.
+fn below<S: AsRef<str>>(base: &Url, path: &[S]) -> Url {
+    let mut url = base.clone();
+    // Fails only for addresses without a host, which `base_url` refuses.
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(url: &str) -> Result<Client, Error> {
+        Client::new(Settings::new(url, "abc"))
+    }
+
+    #[test]
+    fn an_issue_has_a_page_even_below_a_path() {
+        let at: IssueRef = "acme/widgets#5".parse().unwrap();
+        for url in ["https://example.com/git", "https://example.com/git/"] {
+            let page = client(url).unwrap().issue_url(&at);
+            assert_eq!(page, "https://example.com/git/acme/widgets/issues/5");
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_gitea_is_refused_with_what_to_write() {
+        for url in ["", "gitea.example.com", "ftp://example.com", "https://bob:pw@example.com"] {
+            let error = client(url).unwrap_err().to_string();
+            assert!(error.starts_with("`gitea.url` "), "{error}");
+            assert!(!error.contains("pw"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What Gitea says about itself, its accounts and its repositories.
+
+use serde::de::IgnoredAny;
+
+use super::transport::{Listed, Request, path, repo_path};
+use super::wire::{User, Version, WireRepo};
+use super::{Client, Error, Repository};
+use crate::issue::{Account, RepoName};
+
+impl Listed for WireRepo {
+    fn id(&self) -> i64 {
+        self.id
+    }
+}
+
+impl Client {
+    /// The account the token belongs to. A token without the scope `read:user` may not ask; then the configured
+    /// login stands in, with the id 0 for "not known".
+    pub async fn whoami(&self) -> Result<Account, Error> {
+        let answer = self.send(Request::get("user", path(&["user"]))).await;
+        match (answer, &self.inner.account) {
+            (Err(Error::Status { status: 403, .. }), Some(login)) => {
+                Ok(Account { id: 0, login: login.clone() })
+            }
+            (answer, _) => answer?
+                .read(|user: User| user.into_account().ok_or("an account without an id".into())),
+        }
+    }
+
+    /// Gitea's version, as it writes it.
+    pub async fn version(&self) -> Result<String, Error> {
+        let answer = self.send(Request::get("version", path(&["version"]))).await?;
+        answer.json::<Version>().map(|v| v.version)
+    }
+
+    /// A repository as it is now.
+    pub async fn repository(&self, repo: &RepoName) -> Result<Repository, Error> {
+        let answer = self.send(Request::get(repo, repo_path(repo, &[]))).await?;
+        answer.read(WireRepo::into_repository)
+    }
+
+    /// The repositories of a user or organisation whose issues can be worked on: archived ones, and ones without
+    /// issues of their own, are left out.
+    pub async fn repositories(&self, owner: &str) -> Result<Vec<RepoName>, Error> {
+        let what = format!("{owner} repositories");
+        let users = self.all::<WireRepo>(&what, path(&["users", owner, "repos"])).await;
+        let found = match users {
+            // The two paths need different scopes of the token; one of them is enough.
+            Err(Error::Status { status: 403 | 404, .. }) => {
+                self.all(&what, path(&["orgs", owner, "repos"])).await?
+            }
+            users => users?,
+        };
+        let found = found.into_iter().filter_map(|repo| repo.into_repository().ok());
+        Ok(found.filter(|r| r.has_issues && !r.archived).map(|r| r.name).collect())
+    }
+
+    /// Whether `login` can be made an assignee. Gitea answers an impossible one with 500, after it has taken the
+    /// old assignees off, so this is asked before.
+    pub async fn assignable(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
+        let request =
+            Request::get(format_args!("{repo} assignees"), repo_path(repo, &["assignees"]));
+        let listed: Vec<User> = self.send(request).await?.list()?;
+        if listed.iter().any(|user| user.login.eq_ignore_ascii_case(login)) {
+            return Ok(true);
+        }
+        // The list names who may write; the rule is looser: whoever can read, so any person on a public repository
+        // (models/perm/access/repo_permission.go, `CanBeAssigned`). Organisations answer as users do.
+        Ok(!self.repository(repo).await?.private
+            && self.exists("users", login).await?
+            && !self.exists("orgs", login).await?)
+    }
+
+    async fn exists(&self, kind: &str, login: &str) -> Result<bool, Error> {
+        let request = Request::get(format_args!("{kind} {login}"), path(&[kind, login]));
+        match self.send(request).await {
+            Err(Error::Status { status: 404, .. }) => Ok(false),
+            // Organisations need a scope of their own; a token without it takes the account for a person.
+            Err(Error::Status { status: 403, .. }) if kind == "orgs" => Ok(false),
+            answer => answer?.json::<IgnoredAny>().map(|_| true),
+        }
+    }
+}

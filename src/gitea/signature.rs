@@ -1,0 +1,250 @@
+//! Whose bytes are these? Checks a delivery's signature over the raw bytes and, only then, looks at its headers.
+//! It never reads the payload.
+
+use std::fmt;
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+
+use super::recording::Recording;
+use super::rejected::Rejected;
+use crate::clock::Timestamp;
+use crate::delivery::{Delivery, DeliveryId};
+
+/// Header name and the prefix its hex has. SHA-1 (`X-Hub-Signature`) is not among them: it proves nothing.
+const SIGNATURES: [(&str, &str); 4] = [
+    ("X-Forgejo-Signature", ""),
+    ("X-Gitea-Signature", ""),
+    ("X-Gogs-Signature", ""),
+    ("X-Hub-Signature-256", "sha256="),
+];
+const DELIVERIES: [&str; 4] =
+    ["X-Forgejo-Delivery", "X-Gitea-Delivery", "X-Gogs-Delivery", "X-GitHub-Delivery"];
+/// The fine name (`issue_label`) before the coarse one (`issues`).
+const EVENTS: [&str; 8] = [
+    "X-Forgejo-Event-Type",
+    "X-Gitea-Event-Type",
+    "X-Gogs-Event-Type",
+    "X-GitHub-Event-Type",
+    "X-Forgejo-Event",
+    "X-Gitea-Event",
+    "X-Gogs-Event",
+    "X-GitHub-Event",
+];
+const MAX_EVENT: usize = 64;
+
+type Digest = [u8; 32];
+
+/// Where a request's headers can be looked up, whatever type holds them.
+pub trait HeaderLookup {
+    /// Each value of the header, in order; names do not differ by case.
+    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]>;
+}
+
+impl HeaderLookup for actix_web::http::header::HeaderMap {
+    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.get_all(name).map(|value| value.as_bytes())
+    }
+}
+
+impl HeaderLookup for Recording {
+    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let same = move |n: &str| n.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(move |(n, _)| same(n)).map(|(_, value)| value.as_bytes())
+    }
+}
+
+/// A header that must not be repeated: two values would let a proxy and us read different ones.
+enum Once<'a> {
+    Absent,
+    Value(&'a [u8]),
+    Repeated,
+}
+
+fn once<'a>(headers: &'a impl HeaderLookup, name: &'a str) -> Once<'a> {
+    let mut values = headers.values(name);
+    match (values.next(), values.next()) {
+        (None, _) => Once::Absent,
+        (Some(value), None) => Once::Value(value.trim_ascii()),
+        (Some(_), Some(_)) => Once::Repeated,
+    }
+}
+
+/// One of the secrets that are valid at the same time.
+#[derive(Clone, Debug)]
+pub struct Secret {
+    /// The secret as it stands in the hook.
+    pub key: SecretString,
+    /// From this moment on it is refused.
+    pub expires: Option<Timestamp>,
+    /// The repositories it speaks for, as patterns; `None` for all.
+    pub repos: Option<Vec<String>>,
+}
+
+/// What one entry of the configuration lets a key do.
+struct Grant {
+    expires: Option<Timestamp>,
+    repos: Option<Vec<String>>,
+}
+
+/// A key's state after the key itself went in, so that a delivery costs one pass over its body and no more.
+struct Key {
+    mac: Hmac<Sha256>,
+    grants: Vec<Grant>,
+}
+
+impl Key {
+    /// Whether `claim` is the digest of `signed`; `verify_slice` compares in constant time.
+    fn signs(&self, signed: &[u8], claim: &Digest) -> bool {
+        self.mac.clone().chain_update(signed).verify_slice(claim).is_ok()
+    }
+}
+
+/// Holds the secrets and tells deliveries of ours from everything else.
+pub struct Verifier {
+    keys: Vec<Key>,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("secrets", &self.keys.len()).finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// A verifier for these secrets. An empty one is left out: anyone can sign with it.
+    pub fn new(secrets: Vec<Secret>) -> Self {
+        let mut distinct: Vec<(SecretString, Key)> = Vec::new();
+        for Secret { key, expires, repos } in secrets {
+            let grant = Grant { expires, repos };
+            let text = key.expose_secret();
+            if let Some((_, known)) = distinct.iter_mut().find(|(k, _)| k.expose_secret() == text) {
+                known.grants.push(grant);
+            } else if let (false, Ok(mac)) =
+                (text.is_empty(), Hmac::new_from_slice(text.as_bytes()))
+            {
+                distinct.push((key, Key { mac, grants: vec![grant] }));
+            }
+        }
+        Self { keys: distinct.into_iter().map(|(_, key)| key).collect() }
+    }
+
+    /// The delivery in a request, if one of the secrets signed it. The signature is judged before anything else,
+    /// so that someone without a secret learns nothing but that.
+    pub fn verify<H: HeaderLookup>(
+        &self,
+        headers: &H,
+        body: Bytes,
+        now: Timestamp,
+    ) -> Result<Delivery, Rejected> {
+        let claim = claim(headers)?;
+        let (signed, unusable) = match signed_bytes(headers, &body) {
+            Ok(signed) => (signed, None),
+            Err(rejected) => (body, Some(rejected)),
+        };
+        let scope = self.scope(&signed, &claim, now)?;
+        if let Some(rejected) = unusable {
+            return Err(rejected);
+        }
+        let id = delivery_id(headers).ok_or(Rejected::NoDeliveryId)?;
+        let event_header = event_header(headers);
+        Ok(Delivery { id, received_at: now, body: signed, event_header, scope })
+    }
+
+    /// What the secrets that made this digest speak for together.
+    fn scope(
+        &self,
+        signed: &[u8],
+        claim: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Vec<String>>, Rejected> {
+        let grants: Vec<&Grant> =
+            self.keys.iter().filter(|k| k.signs(signed, claim)).flat_map(|k| &k.grants).collect();
+        if grants.is_empty() {
+            return Err(Rejected::SignatureMismatch);
+        }
+        let valid = grants.into_iter().filter(|g| g.expires.is_none_or(|end| now < end));
+        valid.map(|g| g.repos.clone()).reduce(union).ok_or(Rejected::SecretExpired)
+    }
+}
+
+fn union(a: Option<Vec<String>>, b: Option<Vec<String>>) -> Option<Vec<String>> {
+    let (mut all, more) = (a?, b?);
+    for pattern in more {
+        if !all.contains(&pattern) {
+            all.push(pattern);
+        }
+    }
+    Some(all)
+}
+
+/// The digest that every signature header claims. A body has one digest per secret, so headers that differ cannot
+/// all be right, whatever the secret.
+fn claim(headers: &impl HeaderLookup) -> Result<Digest, Rejected> {
+    let mut claims = Vec::with_capacity(SIGNATURES.len());
+    for (name, prefix) in SIGNATURES {
+        claims.extend(read_claim(once(headers, name), prefix)?);
+    }
+    let first = *claims.first().ok_or(Rejected::SignatureMissing)?;
+    let agree = claims.iter().all(|claim| *claim == first);
+    if agree { Ok(first) } else { Err(Rejected::SignatureMismatch) }
+}
+
+fn read_claim(header: Once<'_>, prefix: &str) -> Result<Option<Digest>, Rejected> {
+    let value = match header {
+        Once::Absent => return Ok(None),
+        Once::Repeated => return Err(Rejected::SignatureMalformed),
+        Once::Value(b"") => return Err(Rejected::SignatureEmpty),
+        Once::Value(value) => value,
+    };
+    let hex = value.strip_prefix(prefix.as_bytes()).ok_or(Rejected::SignatureMalformed)?;
+    if hex.is_empty() {
+        return Err(Rejected::SignatureEmpty);
+    }
+    let mut digest = Digest::default();
+    hex::decode_to_slice(hex, &mut digest).map_err(|_| Rejected::SignatureMalformed)?;
+    Ok(Some(digest))
+}
+
+/// The bytes Gitea signed: the raw body of JSON, the decoded field of a form (services/webhook/deliver.go).
+fn signed_bytes(headers: &impl HeaderLookup, body: &Bytes) -> Result<Bytes, Rejected> {
+    let Once::Value(content_type) = once(headers, "Content-Type") else {
+        return Err(Rejected::UnsupportedContentType);
+    };
+    let media_type = content_type.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+    if media_type.eq_ignore_ascii_case(b"application/json") {
+        Ok(body.clone())
+    } else if media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        payload_field(body).ok_or(Rejected::BadForm)
+    } else {
+        Err(Rejected::UnsupportedContentType)
+    }
+}
+
+fn payload_field(form: &[u8]) -> Option<Bytes> {
+    let mut payloads = form_urlencoded::parse(form).filter(|(name, _)| name == "payload");
+    match (payloads.next(), payloads.next()) {
+        (Some((_, payload)), None) => Some(Bytes::from(payload.into_owned())),
+        _ => None,
+    }
+}
+
+fn delivery_id(headers: &impl HeaderLookup) -> Option<DeliveryId> {
+    for name in DELIVERIES {
+        match once(headers, name) {
+            Once::Absent => {}
+            Once::Repeated => return None,
+            Once::Value(value) => return DeliveryId::parse(str::from_utf8(value).ok()?),
+        }
+    }
+    None
+}
+
+/// The event's name as the headers claim it, made harmless to print.
+fn event_header(headers: &impl HeaderLookup) -> String {
+    let mut names = EVENTS.iter().filter_map(|name| headers.values(name).next());
+    let claimed = names.find(|value| !value.is_empty()).unwrap_or_default();
+    claimed.iter().filter(|b| b.is_ascii_graphic()).take(MAX_EVENT).map(|b| *b as char).collect()
+}

@@ -1,0 +1,259 @@
+//! One request to Gitea and its answer: the write gate, the limits, the errors, the pages. It knows no endpoint.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use chrono::DateTime;
+use reqwest::header::{AsHeaderName, DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Method, Response, Url};
+use serde::de::DeserializeOwned;
+
+use super::error::{Call, Error};
+use super::{Client, below};
+use crate::clock::Clock;
+use crate::issue::{IssueRef, RepoName};
+
+/// More pages than any list has; a server that never ends a list must not hold us forever.
+const MAX_PAGES: u32 = 10_000;
+/// The longest wait an answer may ask for; a proxy's slip must not put an issue off for a year.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A request about to be sent: what it is for people, and where it goes.
+pub(super) struct Request {
+    call: Call,
+    path: Vec<String>,
+    query: Vec<(&'static str, String)>,
+    body: Option<serde_json::Value>,
+}
+
+impl Request {
+    pub fn new(method: Method, what: impl fmt::Display, path: Vec<String>) -> Self {
+        Self { call: Call::new(method, what), path, query: Vec::new(), body: None }
+    }
+
+    pub fn get(what: impl fmt::Display, path: Vec<String>) -> Self {
+        Self::new(Method::GET, what, path)
+    }
+
+    pub fn query(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.query.push((key, value.to_string()));
+        self
+    }
+
+    pub fn json(mut self, body: serde_json::Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+/// The path of something that belongs to no repository.
+pub(super) fn path(segments: &[&str]) -> Vec<String> {
+    segments.iter().map(|s| (*s).to_owned()).collect()
+}
+
+pub(super) fn repo_path(repo: &RepoName, tail: &[&str]) -> Vec<String> {
+    [&["repos", repo.owner(), repo.name()], tail].concat().into_iter().map(str::to_owned).collect()
+}
+
+pub(super) fn issue_path(at: &IssueRef, tail: &[&str]) -> Vec<String> {
+    let number = at.number.to_string();
+    repo_path(&at.repo, &[&["issues", &number], tail].concat())
+}
+
+/// A success, read to its end.
+pub(super) struct Answer {
+    call: Call,
+    /// `X-Total-Count`, which most lists carry.
+    pub total: Option<u64>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
+        // The error's own text may quote the answer, so only its place is kept.
+        serde_json::from_slice(&self.body).map_err(|e| Error::Malformed {
+            reason: format!("at line {}, column {}", e.line(), e.column()),
+            call: self.call,
+        })
+    }
+
+    /// The answer as `T`, made into one of our nouns.
+    pub fn read<T, N>(self, convert: impl FnOnce(T) -> Result<N, String>) -> Result<N, Error>
+    where
+        T: DeserializeOwned,
+    {
+        let call = self.call.clone();
+        convert(self.json()?).map_err(|reason| Error::Malformed { call, reason })
+    }
+
+    /// A list; Gitea writes some empty ones as `null`.
+    pub fn list<T: DeserializeOwned>(self) -> Result<Vec<T>, Error> {
+        Ok(self.json::<Option<Vec<T>>>()?.unwrap_or_default())
+    }
+}
+
+/// Something that comes in pages and can be told from its neighbours.
+pub(super) trait Listed: DeserializeOwned {
+    /// Gitea's id of it.
+    fn id(&self) -> i64;
+}
+
+impl Client {
+    /// Sends a request and reads its answer. The one place where a dry run holds writes back.
+    pub(super) async fn send(&self, request: Request) -> Result<Answer, Error> {
+        let Request { call, path, query, body } = request;
+        if self.inner.dry_run && call.is_write() {
+            tracing::debug!(%call, "held back by the dry run");
+            return Err(Error::DryRun { call });
+        }
+        let mut http = self.inner.http.request(call.method().clone(), self.api_url(&path, &query));
+        if let Some(body) = &body {
+            http = http.json(body);
+        }
+        self.inner.calls.fetch_add(1, Ordering::Relaxed);
+        let started = Instant::now();
+        let result = http.send().await;
+        log(&call, &path, result.as_ref(), started);
+        let response = result.map_err(|e| Error::unreachable(&call, &e))?;
+        let response = success(&call, response)?;
+        let total = number(response.headers(), "x-total-count");
+        let body = self.read_body(&call, response).await?;
+        Ok(Answer { call, total, body })
+    }
+
+    fn api_url(&self, path: &[String], query: &[(&'static str, String)]) -> Url {
+        let mut url = below(&below(&self.inner.base, &["api", "v1"]), path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    async fn read_body(&self, call: &Call, mut response: Response) -> Result<Vec<u8>, Error> {
+        let limit = self.inner.max_response;
+        let too_large = || Error::TooLarge { call: call.clone(), limit };
+        if response.content_length().is_some_and(|length| length > limit as u64) {
+            return Err(too_large());
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| Error::unreachable(call, &e))? {
+            if body.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// Every item of a list. Pages are counted rather than followed: the links in Gitea's answers are made from
+    /// `ROOT_URL`, which may not be reachable from here, and without `page` some versions give a part only.
+    pub(super) async fn all<T: Listed>(
+        &self,
+        what: impl fmt::Display,
+        path: Vec<String>,
+    ) -> Result<Vec<T>, Error> {
+        let (mut items, mut seen) = (Vec::new(), HashSet::new());
+        for page in 1..=MAX_PAGES {
+            let request = Request::get(&what, path.clone())
+                .query("page", page)
+                .query("limit", self.inner.page_size);
+            let answer = self.send(request).await?;
+            let total = answer.total;
+            let found: Vec<T> = answer.list()?;
+            let (received, before) = (found.len(), items.len());
+            items.extend(found.into_iter().filter(|item| seen.insert(item.id())));
+            let asked = u64::from(page) * u64::from(self.inner.page_size);
+            // A server may give fewer than asked for, and may leave out what we cannot see, so a short page is not
+            // the last one. A page that brings nothing new comes from a server that does not page this list.
+            let done = match total {
+                Some(total) if items.len() as u64 >= total => true,
+                Some(total) => received == 0 && asked >= total,
+                None => received == 0,
+            };
+            if done || (received > 0 && items.len() == before) {
+                break;
+            }
+        }
+        Ok(items)
+    }
+}
+
+fn log(call: &Call, path: &[String], result: Result<&Response, &reqwest::Error>, started: Instant) {
+    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = result.ok().map(|response| response.status().as_u16());
+    tracing::debug!(method = %call.method(), path = path.join("/"), status, ms, "asked Gitea");
+}
+
+fn success(call: &Call, response: Response) -> Result<Response, Error> {
+    let (status, headers) = (response.status(), response.headers());
+    if status.is_success() {
+        Ok(response)
+    } else if status.is_redirection() {
+        Err(Error::Moved { call: call.clone(), to: new_name(headers) })
+    } else {
+        let retry_after = retry_after(headers);
+        Err(Error::Status { call: call.clone(), status: status.as_u16(), retry_after })
+    }
+}
+
+fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    header(headers, name)?.parse().ok()
+}
+
+/// Seconds or a date. A date is measured against the answer's own, so that our clocks need not agree.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = header(headers, RETRY_AFTER)?;
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds).min(MAX_WAIT));
+    }
+    let date = |text| DateTime::parse_from_rfc2822(text).ok().map(|t| t.to_utc());
+    let now = header(headers, DATE).and_then(date).unwrap_or_else(|| Clock::System.now());
+    Some((date(text)? - now).to_std().unwrap_or_default().min(MAX_WAIT))
+}
+
+/// The repository a redirect points to: `/api/v1/repos/acme/gadgets/issues/5`.
+fn new_name(headers: &HeaderMap) -> Option<RepoName> {
+    let (_, tail) = header(headers, LOCATION)?.split_once("/api/v1/repos/")?;
+    let mut segments = tail.split(['/', '?']);
+    format!("{}/{}", segments.next()?, segments.next()?).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (name.parse().unwrap(), value.parse().unwrap())
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn a_wait_is_read_as_seconds_or_as_a_date() {
+        assert_eq!(retry_after(&headers(&[("retry-after", "7")])), Some(Duration::from_secs(7)));
+        let date = headers(&[
+            ("date", "Wed, 21 Oct 2026 07:28:00 GMT"),
+            ("retry-after", "Wed, 21 Oct 2026 07:29:30 GMT"),
+        ]);
+        assert_eq!(retry_after(&date), Some(Duration::from_secs(90)));
+        let past = headers(&[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")]);
+        assert_eq!(retry_after(&past), Some(Duration::ZERO));
+        assert_eq!(retry_after(&headers(&[("retry-after", "soon")])), None);
+        assert_eq!(retry_after(&headers(&[])), None);
+    }
+
+    #[test]
+    fn a_redirect_tells_the_new_name() {
+        let to = |location| new_name(&headers(&[("location", location)])).map(|r| r.to_string());
+        assert_eq!(to("/api/v1/repos/acme/gadgets/issues/5").as_deref(), Some("acme/gadgets"));
+        assert_eq!(to("https://x.example.com/git/api/v1/repos/a/b?c=d").as_deref(), Some("a/b"));
+        assert_eq!(to("/user/login"), None);
+    }
+}

@@ -1,0 +1,280 @@
+//! Gitea's JSON as it comes over the wire, and its way into our nouns. Tolerant: a missing key, a null and an
+//! unknown key are all fine, because Gitea sends each of them; only what a noun cannot do without is demanded.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::{Comment, Label, Repository};
+use crate::clock::Timestamp;
+use crate::issue::{Account, IssueState, RepoName};
+
+/// A null where Gitea promises a value counts as a value left out.
+pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The moment in `text`, or `None`: one unreadable time must not hide a whole issue.
+pub(super) fn time(text: &str) -> Option<Timestamp> {
+    chrono::DateTime::parse_from_rfc3339(text.trim()).ok().map(|t| t.to_utc())
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct User {
+    #[serde(deserialize_with = "or_default")]
+    pub id: i64,
+    #[serde(deserialize_with = "or_default")]
+    pub login: String,
+}
+
+impl User {
+    /// The account, or `None` for the empty object Gitea sends where it has none.
+    pub fn into_account(self) -> Option<Account> {
+        (self.id != 0).then_some(Account { id: self.id, login: self.login })
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireLabel {
+    #[serde(deserialize_with = "or_default")]
+    pub id: i64,
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub color: String,
+    #[serde(deserialize_with = "or_default")]
+    pub is_archived: bool,
+}
+
+impl WireLabel {
+    pub fn into_label(self, org: bool) -> Label {
+        let Self { id, name, color, is_archived: archived } = self;
+        Label { id, name, color, org, archived }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RepoMeta {
+    #[serde(deserialize_with = "or_default")]
+    pub full_name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireIssue {
+    #[serde(deserialize_with = "or_default")]
+    pub id: i64,
+    #[serde(deserialize_with = "or_default")]
+    pub number: u64,
+    #[serde(deserialize_with = "or_default")]
+    title: String,
+    #[serde(deserialize_with = "or_default")]
+    body: String,
+    #[serde(deserialize_with = "or_default")]
+    labels: Vec<WireLabel>,
+    #[serde(deserialize_with = "or_default")]
+    assignees: Vec<User>,
+    user: Option<User>,
+    #[serde(deserialize_with = "or_default")]
+    state: String,
+    pull_request: Option<serde::de::IgnoredAny>,
+    #[serde(deserialize_with = "or_default")]
+    created_at: String,
+    #[serde(deserialize_with = "or_default")]
+    updated_at: String,
+    #[serde(deserialize_with = "or_default")]
+    closed_at: String,
+    #[serde(deserialize_with = "or_default")]
+    comments: u64,
+    pub repository: Option<RepoMeta>,
+}
+
+impl WireIssue {
+    pub fn state(&self) -> IssueState {
+        if self.state == "closed" { IssueState::Closed } else { IssueState::Open }
+    }
+
+    /// The issue, unless it is the all-zero one that Gitea sends when it could not read its own database
+    /// (services/convert/issue.go): taking that for an issue would act on nothing.
+    pub fn into_issue(self) -> Result<crate::issue::Issue, String> {
+        if self.id == 0 {
+            return Err("an issue without an id".into());
+        }
+        self.into_any_issue()
+    }
+
+    fn into_any_issue(self) -> Result<crate::issue::Issue, String> {
+        if self.number == 0 {
+            return Err("an issue without a number".into());
+        }
+        Ok(crate::issue::Issue {
+            number: self.number,
+            state: self.state(),
+            title: self.title,
+            body: self.body,
+            labels: self.labels.into_iter().map(|l| l.name).filter(|n| !n.is_empty()).collect(),
+            assignees: self.assignees.into_iter().map(|u| u.login).collect(),
+            author: self.user.and_then(User::into_account),
+            is_pull_request: self.pull_request.is_some(),
+            created_at: time(&self.created_at),
+            updated_at: time(&self.updated_at),
+            closed_at: time(&self.closed_at),
+            comments: self.comments,
+        })
+    }
+}
+
+/// An issue from a file in the shape of Gitea's API. Only the number is required, since people write such files
+/// by hand; a time that cannot be read counts as unknown.
+pub fn issue_from_json(value: &Value) -> Result<crate::issue::Issue, String> {
+    if !value.is_object() {
+        return Err("this is no issue; give an object as Gitea's API shows one".into());
+    }
+    WireIssue::deserialize(value)
+        .map_err(|e| format!("this is no issue of Gitea's API: {e}"))?
+        .into_any_issue()
+        .map_err(|_| "the issue has no `number`; give it one above 0".into())
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireComment {
+    #[serde(deserialize_with = "or_default")]
+    pub id: i64,
+    user: Option<User>,
+    #[serde(deserialize_with = "or_default")]
+    body: String,
+    #[serde(deserialize_with = "or_default")]
+    created_at: String,
+    #[serde(deserialize_with = "or_default")]
+    updated_at: String,
+}
+
+impl WireComment {
+    pub fn into_comment(self) -> Result<Comment, String> {
+        if self.id == 0 {
+            return Err("a comment without an id".into());
+        }
+        Ok(Comment {
+            id: self.id,
+            author: self.user.and_then(User::into_account),
+            body: self.body,
+            created_at: time(&self.created_at),
+            updated_at: time(&self.updated_at),
+        })
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireRepo {
+    #[serde(deserialize_with = "or_default")]
+    pub id: i64,
+    #[serde(deserialize_with = "or_default")]
+    full_name: String,
+    owner: Option<User>,
+    #[serde(deserialize_with = "or_default")]
+    private: bool,
+    #[serde(deserialize_with = "or_default")]
+    archived: bool,
+    #[serde(deserialize_with = "or_default")]
+    has_issues: bool,
+    external_tracker: Option<serde::de::IgnoredAny>,
+    #[serde(deserialize_with = "or_default")]
+    default_branch: String,
+}
+
+impl WireRepo {
+    pub fn into_repository(self) -> Result<Repository, String> {
+        let name: RepoName =
+            self.full_name.parse().map_err(|_| "a repository without a full name".to_owned())?;
+        Ok(Repository {
+            owner_login: self.owner.map_or_else(|| name.owner().to_owned(), |owner| owner.login),
+            name,
+            private: self.private,
+            archived: self.archived,
+            // Gitea says `has_issues` of an external tracker too, and then answers 404 for each issue.
+            has_issues: self.has_issues && self.external_tracker.is_none(),
+            default_branch: self.default_branch,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Version {
+    pub version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn recorded(name: &str) -> Value {
+        let path = format!("{}/fixtures/api/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_recorded_issue_becomes_the_noun() {
+        let issue = WireIssue::deserialize(&recorded("issue")).unwrap().into_issue().unwrap();
+        assert_eq!(issue.number, 10);
+        assert_eq!(issue.labels, ["P0", "bug"]);
+        assert_eq!(issue.author.unwrap().login, "alice");
+        assert!(!issue.assignees.is_empty());
+        assert!(!issue.is_pull_request);
+        assert!(issue.created_at.is_some() && issue.closed_at.is_none());
+    }
+
+    #[test]
+    fn the_all_zero_issue_is_refused() {
+        let zero = json!({"id": 0, "number": 0, "title": "", "assignees": null, "labels": null});
+        assert!(WireIssue::deserialize(&zero).unwrap().into_issue().is_err());
+        let no_id = json!({"number": 5});
+        assert!(WireIssue::deserialize(&no_id).unwrap().into_issue().is_err());
+    }
+
+    #[test]
+    fn a_file_needs_only_a_number() {
+        let issue = issue_from_json(&json!({"number": 7})).unwrap();
+        assert_eq!((issue.number, issue.state), (7, IssueState::Open));
+        assert!(issue.title.is_empty() && issue.assignees.is_empty());
+        let nulls = json!({"number": 7, "title": null, "body": null, "labels": null,
+            "assignees": null, "created_at": null, "user": null, "pull_request": null});
+        assert_eq!(issue_from_json(&nulls).unwrap(), issue);
+    }
+
+    #[test]
+    fn times_keep_their_offset_and_nonsense_is_no_time() {
+        let at = |text: &str| {
+            issue_from_json(&json!({"number": 1, "created_at": text})).unwrap().created_at
+        };
+        assert_eq!(at("2025-10-20T09:52:33+02:00"), time("2025-10-20T07:52:33Z"));
+        assert_eq!(at("yesterday"), None);
+    }
+
+    #[test]
+    fn what_is_no_issue_says_so() {
+        for value in [json!([]), json!(3), json!({"title": "x"}), json!({"number": 0})] {
+            assert!(issue_from_json(&value).is_err(), "{value}");
+        }
+        assert!(issue_from_json(&json!({"number": "x"})).unwrap_err().contains("no issue"));
+    }
+
+    #[test]
+    fn an_external_tracker_means_no_issues_here() {
+        let repo = recorded("repo");
+        let here = WireRepo::deserialize(&repo).unwrap().into_repository().unwrap();
+        assert!(here.has_issues && !here.private && here.owner_login == "acme");
+        let mut away = repo;
+        away["external_tracker"] = json!({"external_tracker_url": "https://tracker.example.com"});
+        assert!(!WireRepo::deserialize(&away).unwrap().into_repository().unwrap().has_issues);
+    }
+}
