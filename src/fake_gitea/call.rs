@@ -1,0 +1,180 @@
+//! One request and one answer of the API, free of any HTTP library but at their edge.
+
+use std::fmt::Display;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use bytes::Bytes;
+use chrono::DateTime;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::world::ROOT_URL;
+use crate::clock::Timestamp;
+
+/// `[api] MAX_RESPONSE_ITEMS`.
+pub(super) const MAX_LIMIT: usize = 50;
+
+/// `[api] DEFAULT_PAGING_NUM`.
+pub(super) const DEFAULT_LIMIT: usize = 30;
+
+/// A request as it came.
+pub(super) struct Call {
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub content_type: String,
+    pub authorization: String,
+    pub body: Bytes,
+}
+
+impl Call {
+    /// One value of the query, if it is there and not empty.
+    pub fn param(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(self.query.as_bytes())
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.into_owned())
+    }
+
+    /// The page asked for, from 1; `None` when none was.
+    pub fn page(&self) -> Option<usize> {
+        self.param("page")?.parse().ok().filter(|p| *p > 0)
+    }
+
+    /// The page size, cut to what the server gives.
+    pub fn limit(&self) -> usize {
+        let asked = self.param("limit").and_then(|l| l.parse().ok()).filter(|l| *l > 0);
+        asked.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT)
+    }
+
+    /// A point in time of the query; an unreadable one is refused.
+    pub fn time(&self, name: &str) -> Result<Option<Timestamp>, Answer> {
+        let Some(text) = self.param(name) else { return Ok(None) };
+        match DateTime::parse_from_rfc3339(&text) {
+            Ok(time) => Ok(Some(time.to_utc())),
+            Err(_) => Err(Answer::error(422, &format!("parsing time \"{text}\""))),
+        }
+    }
+
+    /// The body as JSON of the expected shape.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Answer> {
+        if self.content_type.is_empty() {
+            return Err(Answer::error(422, "Empty Content-Type"));
+        }
+        serde_json::from_slice(&self.body).map_err(|e| Answer::error(422, &e.to_string()))
+    }
+
+    /// The part of `items` on the page asked for; everything when `whole` and no page was asked for.
+    pub fn slice<'a, T>(&self, items: &'a [T], whole: bool) -> &'a [T] {
+        let page = match self.page() {
+            None if whole => return items,
+            page => page.unwrap_or(1),
+        };
+        let from = (page - 1).saturating_mul(self.limit()).min(items.len());
+        let to = from.saturating_add(self.limit()).min(items.len());
+        &items[from..to]
+    }
+}
+
+/// What is answered.
+pub(super) struct Answer {
+    pub status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Content,
+}
+
+enum Content {
+    Empty,
+    Json(Value),
+    Text { kind: &'static str, text: &'static str },
+}
+
+/// An endpoint's result; either side is sent.
+pub(super) type Reply = Result<Answer, Answer>;
+
+impl Answer {
+    fn new(status: u16, body: Content) -> Self {
+        Self { status, headers: Vec::new(), body }
+    }
+
+    /// 200 with JSON.
+    pub fn ok(body: Value) -> Self {
+        Self::new(200, Content::Json(body))
+    }
+
+    /// 201 with JSON.
+    pub fn created(body: Value) -> Self {
+        Self::new(201, Content::Json(body))
+    }
+
+    /// A status alone.
+    pub fn empty(status: u16) -> Self {
+        Self::new(status, Content::Empty)
+    }
+
+    /// Gitea's error object.
+    pub fn error(status: u16, message: &str) -> Self {
+        let mut body = json!({"message": message, "url": format!("{ROOT_URL}/api/swagger")});
+        if status == 404 {
+            body["errors"] = Value::Null;
+        }
+        Self::new(status, Content::Json(body))
+    }
+
+    /// What Gitea says of anything it does not have or does not show.
+    pub fn not_found() -> Self {
+        Self::error(404, "not found")
+    }
+
+    /// An internal error; only site admins would be told more.
+    pub fn broken() -> Self {
+        Self::error(500, "")
+    }
+
+    /// What the router says of a path it does not know (seen on 1.25.4: plain text).
+    pub fn unknown_path() -> Self {
+        let text = "404 page not found\n";
+        Self::new(404, Content::Text { kind: "text/plain; charset=utf-8", text })
+    }
+
+    /// A page for people.
+    pub fn html(text: &'static str) -> Self {
+        Self::new(200, Content::Text { kind: "text/html; charset=utf-8", text })
+    }
+
+    /// The same with one more header.
+    pub fn with_header(mut self, name: &'static str, value: impl Display) -> Self {
+        self.headers.push((name, value.to_string()));
+        self
+    }
+
+    /// A list with its total.
+    pub fn list(items: Vec<Value>, total: usize) -> Self {
+        Self::ok(Value::Array(items)).with_header("X-Total-Count", total)
+    }
+
+    /// The body's bytes.
+    pub fn bytes(&self) -> Bytes {
+        match &self.body {
+            Content::Empty => Bytes::new(),
+            Content::Json(value) => serde_json::to_vec(value).unwrap_or_default().into(),
+            Content::Text { text, .. } => Bytes::from_static(text.as_bytes()),
+        }
+    }
+
+    /// The answer in the web server's words.
+    pub fn into_response(self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
+        let mut response = HttpResponse::build(status);
+        for (name, value) in &self.headers {
+            response.insert_header((*name, value.as_str()));
+        }
+        match &self.body {
+            Content::Empty => response.finish(),
+            Content::Json(_) => {
+                response.content_type("application/json;charset=utf-8").body(self.bytes())
+            }
+            Content::Text { kind, .. } => response.content_type(*kind).body(self.bytes()),
+        }
+    }
+}

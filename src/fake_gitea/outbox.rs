@@ -1,0 +1,269 @@
+//! Which deliveries a change makes: one task for each hook that listens, with the bytes written once, in order.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::record::{At, Hook, Repo, Scope};
+use super::show::{self, Look};
+use super::show_issue::{self, Distortion};
+use super::view::DeliveryView;
+use super::world::{BASE_SHA, ROOT_URL, State};
+
+/// Every kind of event a hook of Gitea 1.25 can hear that the API can switch on.
+pub(super) const KINDS: [&str; 22] = [
+    "create",
+    "delete",
+    "fork",
+    "issue_assign",
+    "issue_comment",
+    "issue_label",
+    "issue_milestone",
+    "issues",
+    "package",
+    "pull_request",
+    "pull_request_assign",
+    "pull_request_comment",
+    "pull_request_label",
+    "pull_request_milestone",
+    "pull_request_review",
+    "pull_request_review_request",
+    "pull_request_sync",
+    "push",
+    "release",
+    "repository",
+    "status",
+    "wiki",
+];
+
+/// One delivery, from the moment its event happened.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub uuid: String,
+    pub hook: Hook,
+    pub target: &'static str,
+    pub kind: &'static str,
+    pub action: String,
+    pub body: Bytes,
+    pub status: Option<u16>,
+}
+
+impl Task {
+    /// A delivery with an id of its own.
+    pub fn new(hook: Hook, kind: &'static str, action: &str, body: Bytes) -> Self {
+        let org = matches!(hook.scope, Scope::Org(_));
+        let target = if org { "organization" } else { "repository" };
+        let uuid = uuid::Uuid::new_v4().to_string();
+        Self { uuid, hook, target, kind, action: action.to_owned(), body, status: None }
+    }
+
+    /// The coarse event name of its headers.
+    pub fn event(&self) -> &'static str {
+        match self.kind {
+            "issue_comment" | "pull_request_comment" => "issue_comment",
+            kind if kind.starts_with("issue") => "issues",
+            kind if kind.starts_with("pull_request") => "pull_request",
+            kind => kind,
+        }
+    }
+
+    /// What others see of it.
+    pub fn view(&self) -> DeliveryView {
+        DeliveryView {
+            uuid: self.uuid.clone(),
+            event: self.event().to_owned(),
+            event_type: self.kind.to_owned(),
+            action: self.action.clone(),
+            status: self.status,
+            body: self.body.clone(),
+        }
+    }
+}
+
+/// Something that happened to an issue.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Event {
+    pub kind: &'static str,
+    pub action: &'static str,
+    pub changes: Option<Value>,
+    pub comment: Option<Value>,
+    pub wrong: Distortion,
+}
+
+impl Event {
+    /// An event whose payload shows the issue as it is.
+    pub fn new(kind: &'static str, action: &'static str) -> Self {
+        Self { kind, action, ..Self::default() }
+    }
+
+    /// The same with a `changes` object that names the former text.
+    pub fn with_former(mut self, field: &str, former: &str) -> Self {
+        let mut changes = json!({"added_labels": null, "removed_labels": null});
+        changes[field] = json!({"from": former});
+        self.changes = Some(changes);
+        self
+    }
+}
+
+/// The kinds behind the names a caller sends; none at all means `push`.
+pub(super) fn kinds_named(names: &[String]) -> BTreeSet<String> {
+    let mut kinds = BTreeSet::new();
+    for name in names.iter().map(|n| n.to_lowercase()) {
+        match name.as_str() {
+            "issues" => kinds.extend(family("issue")),
+            "issues_only" => kinds.extend(["issues".to_owned()]),
+            "pull_request" => kinds.extend(family("pull_request")),
+            "pull_request_only" => kinds.extend(["pull_request".to_owned()]),
+            known if KINDS.contains(&known) => kinds.extend([known.to_owned()]),
+            _ => {}
+        }
+    }
+    if names.is_empty() {
+        kinds.insert("push".to_owned());
+    }
+    kinds
+}
+
+fn family(prefix: &str) -> impl Iterator<Item = String> {
+    KINDS.iter().filter(move |k| k.starts_with(prefix)).map(|k| (*k).to_owned())
+}
+
+/// The bytes that are signed and sent: two spaces a level, as Gitea writes them.
+fn render(payload: &Value) -> Bytes {
+    Bytes::from(serde_json::to_vec_pretty(payload).unwrap_or_default())
+}
+
+impl State {
+    /// Tells the hooks what `by` did to an issue. Without a listener nothing is rendered.
+    pub fn fire(&mut self, at: &At, by: i64, event: Event) {
+        let pull = self.issue(at).is_some_and(|i| i.pull.is_some());
+        let kind = if pull { pull_kind(event.kind) } else { event.kind };
+        if self.listeners(&at.repo, kind).next().is_none() {
+            return;
+        }
+        if let Some(payload) = self.payload(at, by, &event) {
+            self.enqueue(&at.repo, kind, event.action, &payload);
+        }
+    }
+
+    /// Puts one payload into the queue for each hook that listens.
+    fn enqueue(&mut self, repo: &str, kind: &'static str, action: &str, payload: &Value) {
+        let body = render(payload);
+        let hooks: Vec<_> = self.listeners(repo, kind).cloned().collect();
+        for hook in hooks {
+            self.push(Task::new(hook, kind, action, body.clone()));
+        }
+    }
+
+    /// Puts one payload into the queue for one hook.
+    pub fn enqueue_for(&mut self, hook: Hook, kind: &'static str, action: &str, payload: &Value) {
+        self.push(Task::new(hook, kind, action, render(payload)));
+    }
+
+    /// Puts a task at the end of the queue.
+    pub fn push(&mut self, task: Task) {
+        self.queue.push_back(self.deliveries.len());
+        self.deliveries.push(task);
+    }
+
+    fn listeners<'a>(&'a self, repo: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Hook> {
+        let owner = repo.split('/').next().unwrap_or_default();
+        self.hooks.iter().filter(move |hook| {
+            let here = match &hook.scope {
+                Scope::Everywhere => true,
+                Scope::Repo(key) => key == repo,
+                Scope::Org(org) => org == owner,
+            };
+            here && hook.active && hook.events.contains(kind)
+        })
+    }
+
+    fn payload(&self, at: &At, by: i64, event: &Event) -> Option<Value> {
+        let repo = self.repos.get(&at.repo)?;
+        let issue = repo.issues.get(&at.number)?;
+        let mut payload = json!({
+            "action": event.action,
+            "repository": show::repo(self, repo, by),
+            "sender": show::user(self, by, Look::Embedded),
+        });
+        if let Some(changes) = &event.changes {
+            payload["changes"] = changes.clone();
+        }
+        let more = match (&event.comment, &issue.pull) {
+            (Some(comment), pull) => {
+                let mut more = json!({"comment": comment, "is_pull": pull.is_some()});
+                more["issue"] = show_issue::distorted(self, repo, issue, &event.wrong);
+                if pull.is_some() {
+                    more["pull_request"] = show_issue::pull(self, repo, issue);
+                }
+                more
+            }
+            (None, None) => json!({
+                "number": issue.number,
+                "issue": show_issue::distorted(self, repo, issue, &event.wrong),
+                "commit_id": "",
+            }),
+            (None, Some(_)) => json!({
+                "number": issue.number,
+                "pull_request": show_issue::pull(self, repo, issue),
+                "requested_reviewer": null,
+                "commit_id": "",
+                "review": null,
+            }),
+        };
+        show::merge(&mut payload, more);
+        Some(payload)
+    }
+}
+
+fn pull_kind(kind: &'static str) -> &'static str {
+    match kind {
+        "issues" => "pull_request",
+        "issue_assign" => "pull_request_assign",
+        "issue_label" => "pull_request_label",
+        "issue_comment" => "pull_request_comment",
+        other => other,
+    }
+}
+
+/// The synthetic push of a hook's test call.
+pub(super) fn test_push(state: &State, repo: &Repo, by: i64) -> Value {
+    let home = format!("{}/{}", ROOT_URL, repo.name);
+    let sender = show::user(state, by, Look::Embedded);
+    let person = json!({
+        "name": sender["login"],
+        "email": sender["email"],
+        "username": sender["login"],
+    });
+    let commit = json!({
+        "id": BASE_SHA,
+        "message": "Initial commit\n",
+        "url": format!("{home}/commit/{BASE_SHA}"),
+        "author": person,
+        "committer": person,
+        "verification": {
+            "verified": false,
+            "reason": "gpg.error.not_signed_commit",
+            "signature": "",
+            "signer": null,
+            "payload": "",
+        },
+        "timestamp": show::time(repo.created),
+        "added": null,
+        "removed": null,
+        "modified": null,
+    });
+    json!({
+        "ref": "refs/heads/main",
+        "before": BASE_SHA,
+        "after": BASE_SHA,
+        "compare_url": format!("{home}/compare/{BASE_SHA}...{BASE_SHA}"),
+        "commits": [commit],
+        "total_commits": 1,
+        "head_commit": commit,
+        "repository": show::repo(state, repo, by),
+        "pusher": sender,
+        "sender": sender,
+    })
+}

@@ -1,0 +1,218 @@
+//! What the fake keeps: accounts, repositories, issues, labels and hooks as plain records. No behaviour beyond lookups.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Timestamp;
+use crate::issue::{IssueRef, RepoName};
+
+/// Where an issue lives: the repository's key (its full name in lower case) and the index in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct At {
+    pub repo: String,
+    pub number: u64,
+}
+
+impl From<&IssueRef> for At {
+    fn from(at: &IssueRef) -> Self {
+        Self { repo: key(&at.repo), number: at.number }
+    }
+}
+
+/// Names do not differ by case alone.
+pub(super) fn key(name: &RepoName) -> String {
+    name.to_string().to_lowercase()
+}
+
+/// What an account may do in a repository, from least to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Access {
+    None,
+    Read,
+    Write,
+    Admin,
+    Owner,
+}
+
+impl Access {
+    /// The access called `name`; an unknown word gives the least a collaborator can have.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "owner" => Self::Owner,
+            "admin" => Self::Admin,
+            "write" => Self::Write,
+            _ => Self::Read,
+        }
+    }
+
+    /// The word the API uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+/// A person, a bot or an organisation.
+#[derive(Clone, Debug)]
+pub(super) struct User {
+    pub id: i64,
+    pub login: String,
+    pub is_org: bool,
+    pub created: Timestamp,
+}
+
+/// A label's definition.
+#[derive(Clone, Debug)]
+pub(super) struct Label {
+    pub id: i64,
+    pub name: String,
+    pub color: String,
+    pub description: String,
+    pub exclusive: bool,
+    pub is_archived: bool,
+    /// `repos/<owner>/<name>` or `orgs/<org>`: the middle of its URL.
+    pub place: String,
+}
+
+impl Label {
+    /// The part before the last `/` of an exclusive label; one issue carries at most one label of a scope.
+    pub fn scope(&self) -> Option<&str> {
+        let (scope, rest) = self.name.rsplit_once('/')?;
+        (self.exclusive && !scope.is_empty() && !rest.is_empty()).then_some(scope)
+    }
+}
+
+/// A repository with everything in it.
+#[derive(Debug)]
+pub(super) struct Repo {
+    pub id: i64,
+    pub name: RepoName,
+    pub private: bool,
+    pub archived: bool,
+    pub dependencies: bool,
+    pub created: Timestamp,
+    pub collaborators: BTreeMap<i64, Access>,
+    pub labels: Vec<Label>,
+    pub issues: BTreeMap<u64, Issue>,
+    /// Which issue a comment belongs to.
+    pub comments: BTreeMap<i64, u64>,
+    pub last_number: u64,
+    /// How many issues and how many pull requests are open; counted along, for every payload shows it.
+    pub open: [usize; 2],
+}
+
+impl Repo {
+    /// Counts one issue or pull request that was opened or is no longer open.
+    pub fn count(&mut self, pull: bool, opened: bool) {
+        let open = &mut self.open[usize::from(pull)];
+        *open = if opened { *open + 1 } else { open.saturating_sub(1) };
+    }
+}
+
+/// An issue or a pull request.
+#[derive(Clone, Debug)]
+pub(super) struct Issue {
+    pub id: i64,
+    pub number: u64,
+    pub author: i64,
+    pub title: String,
+    pub body: String,
+    pub labels: Vec<i64>,
+    pub assignees: Vec<i64>,
+    pub milestone: Value,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+    pub closed: Option<Timestamp>,
+    pub timeline: Vec<Entry>,
+    pub reactions: Vec<(i64, String)>,
+    pub depends_on: Vec<At>,
+    pub pull: Option<Pull>,
+}
+
+impl Issue {
+    /// The comments people see, oldest first.
+    pub fn comments(&self) -> impl Iterator<Item = &Entry> {
+        self.timeline.iter().filter(|e| matches!(e.kind, EntryKind::Comment { .. }))
+    }
+
+    /// One entry by its id.
+    pub fn entry_mut(&mut self, id: i64) -> Option<&mut Entry> {
+        self.timeline.iter_mut().find(|e| e.id == id)
+    }
+}
+
+/// What makes an issue a pull request.
+#[derive(Clone, Debug)]
+pub(super) struct Pull {
+    /// The commit at its head.
+    pub sha: String,
+    pub merged: Option<Timestamp>,
+    /// What the checks said of that commit, as `success` or `failure`.
+    pub status: Option<String>,
+}
+
+impl Pull {
+    /// An unmerged one, with a commit that follows from its place.
+    pub fn new(at: &At) -> Self {
+        let mut sha = hex::encode(Sha256::digest(format!("{}#{}", at.repo, at.number)));
+        sha.truncate(40);
+        Self { sha, merged: None, status: None }
+    }
+}
+
+/// One line of an issue's timeline.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub id: i64,
+    pub by: i64,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+    pub kind: EntryKind,
+}
+
+/// What a line of the timeline says.
+#[derive(Clone, Debug)]
+pub(super) enum EntryKind {
+    Comment { body: String, reactions: Vec<(i64, String)> },
+    Label { label: Label, added: bool },
+    Assignee { user: i64, removed: bool },
+    Title { old: String, new: String },
+    Close,
+    Reopen,
+    Reference { name: &'static str, from: At, comment: Option<i64>, closes: bool },
+    Dependency { on: At },
+}
+
+/// Which events a hook hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Every repository, as one made with `FakeGitea::set_hook`.
+    Everywhere,
+    /// One repository, by its key.
+    Repo(String),
+    /// Every repository of one organisation, by its login in lower case.
+    Org(String),
+}
+
+/// A registered webhook.
+#[derive(Clone, Debug)]
+pub(super) struct Hook {
+    pub id: i64,
+    pub scope: Scope,
+    pub url: String,
+    pub secret: String,
+    pub form: bool,
+    pub active: bool,
+    pub events: BTreeSet<String>,
+    pub branch_filter: String,
+    pub authorization: String,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+}

@@ -1,0 +1,111 @@
+//! Cross-references: text that names another issue leaves a mark on it and moves its `updated_at`, without a webhook.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::record::{At, EntryKind, key};
+use super::world::{ROOT_URL, State};
+use crate::issue::RepoName;
+
+/// Code is not read, and neither are HTML tags, comments among them (modules/markup/mdstripper).
+#[expect(clippy::expect_used, reason = "a constant pattern, tried by the tests")]
+static SKIPPED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?s)```.*?(?:```|\z)|~~~.*?(?:~~~|\z)|`[^`\n]*`|<!--.*?-->|<[a-zA-Z/][^>]*>")
+        .expect("pattern")
+});
+
+/// `#12`, `!12`, `owner/name#12`, or the address of an issue; a trailing slash makes it an ordinary link,
+/// a query or a fragment does not.
+#[expect(clippy::expect_used, reason = "a constant pattern, tried by the tests")]
+static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
+    let root = regex::escape(ROOT_URL);
+    let name = r"([\w.-]+/[\w.-]+)";
+    let pattern = format!(
+        r"(?:{root}/{name}/(?:issues|pulls)/(\d+)(/?))|(?:^|[\s(\[]){name}?[#!](\d+)(?:$|[\s)\].,:;?!])"
+    );
+    Regex::new(&pattern).expect("pattern")
+});
+
+/// The issues a text in `home` refers to, each once, in order.
+fn references(text: &str, home: &RepoName) -> Vec<At> {
+    let text = SKIPPED.replace_all(text, " ");
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(hit) = REFERENCE.captures_at(&text, from) {
+        let group = |n: usize| hit.get(n).map(|m| m.as_str());
+        // The space after one reference may be the space before the next.
+        let end = hit.get(0).map_or(text.len(), |m| m.end());
+        from = hit.get(2).or(hit.get(5)).map_or(end, |m| m.end());
+        if group(3) == Some("/") {
+            continue;
+        }
+        let named = group(1).or(group(4)).map(|n| n.parse::<RepoName>());
+        let repo = named.and_then(Result::ok).unwrap_or_else(|| home.clone());
+        let number = group(2).or(group(5)).and_then(|n| n.parse().ok());
+        let at = number.map(|number| At { repo: key(&repo), number });
+        found.extend(at.filter(|at| !found.contains(at)));
+    }
+    found
+}
+
+impl State {
+    /// Leaves the marks a new text makes; a second text of the same place that names the same issue leaves none.
+    pub fn refer(&mut self, from: &At, by: i64, comment: Option<i64>, text: &str) {
+        let Some(home) = self.repos.get(&from.repo).map(|r| r.name.clone()) else { return };
+        let is_pull = self.issue(from).is_some_and(|i| i.pull.is_some());
+        let name = match (comment, is_pull) {
+            (Some(_), _) => "comment_ref",
+            (None, true) => "pull_ref",
+            (None, false) => "issue_ref",
+        };
+        for target in references(text, &home) {
+            let known = |issue: &super::record::Issue| {
+                issue.timeline.iter().any(|e| {
+                    matches!(&e.kind, EntryKind::Reference { from: f, comment: c, .. } if f == from && *c == comment)
+                })
+            };
+            if target == *from || self.issue(&target).is_none_or(known) {
+                continue;
+            }
+            let closes = is_pull && closes(text, target.number);
+            let kind = EntryKind::Reference { name, from: from.clone(), comment, closes };
+            self.log(&target, by, kind);
+        }
+    }
+}
+
+/// Whether a pull request's text says that merging it closes the issue.
+fn closes(text: &str, number: u64) -> bool {
+    let text = text.to_lowercase();
+    let words =
+        ["close", "closes", "closed", "fix", "fixes", "fixed", "resolve", "resolves", "resolved"];
+    words.iter().any(|word| text.contains(&format!("{word} #{number}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<String> {
+        let home = "acme/w".parse().unwrap();
+        let places = references(text, &home);
+        places.iter().map(|at| format!("{}#{}", at.repo, at.number)).collect()
+    }
+
+    #[test]
+    fn plain_references_and_links_count() {
+        assert_eq!(found("see #1 #2, acme/x#3."), ["acme/w#1", "acme/w#2", "acme/x#3"]);
+        let link = format!("{ROOT_URL}/acme/w/issues/4");
+        assert_eq!(found(&format!("[a]({link}) {link}?x=1")), ["acme/w#4"]);
+    }
+
+    #[test]
+    fn code_a_trailing_slash_and_html_do_not() {
+        let link = format!("{ROOT_URL}/acme/w/issues/4");
+        let html = format!("<a href=\"{link}\">four</a> <!-- #9 -->");
+        for text in ["`#1`", "```\n#1\n```", "x#1", &format!("{link}/"), &html] {
+            assert!(found(text).is_empty(), "{text}");
+        }
+    }
+}

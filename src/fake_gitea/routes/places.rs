@@ -1,0 +1,88 @@
+//! Accounts, organisations, repositories, and who may do what in them.
+
+use serde_json::{Value, json};
+
+use super::Desk;
+use crate::fake_gitea::call::{Answer, Call, Reply};
+use crate::fake_gitea::record::{Access, Repo};
+use crate::fake_gitea::show::{self, Look};
+use crate::fake_gitea::world::State;
+
+/// `GET /user`.
+pub(super) fn me(state: &State, by: i64) -> Answer {
+    Answer::ok(show::user(state, by, Look::Full))
+}
+
+/// `GET /users/{login}`; organisations are accounts too.
+pub(super) fn user(state: &State, login: &str) -> Reply {
+    Ok(Answer::ok(show::user(state, known(state, login)?, Look::Full)))
+}
+
+/// `GET /users/{login}/repos` and `GET /orgs/{org}/repos`.
+pub(super) fn repos_of(state: &State, call: &Call, by: i64, login: &str) -> Reply {
+    known(state, login)?;
+    let theirs = |r: &&Repo| r.name.owner().eq_ignore_ascii_case(login);
+    let visible = |r: &&Repo| state.access(r, by) > Access::None;
+    let all: Vec<_> = state.repos.values().filter(theirs).filter(visible).collect();
+    let page = call.slice(&all, false).iter().map(|r| show::repo(state, r, by)).collect();
+    Ok(Answer::list(page, all.len()))
+}
+
+/// Refuses a login that is no organisation.
+pub(super) fn known_org(state: &State, org: &str) -> Result<(), Answer> {
+    if state.is_org(org) { Ok(()) } else { Err(Answer::error(404, "GetOrgByName")) }
+}
+
+/// Refuses everybody but the organisation's owners.
+pub(super) fn org_owner(state: &State, by: i64, org: &str) -> Result<(), Answer> {
+    known_org(state, org)?;
+    let owns = state.org_owners.iter().any(|(o, id)| o.eq_ignore_ascii_case(org) && *id == by);
+    if owns { Ok(()) } else { Err(Answer::error(403, "Must be an organization owner")) }
+}
+
+fn known(state: &State, login: &str) -> Result<i64, Answer> {
+    let message = format!("user redirect does not exist [name: {login}]");
+    state.user_id(login).ok_or_else(|| Answer::error(404, &message))
+}
+
+impl Desk<'_> {
+    /// `GET /repos/{owner}/{name}`.
+    pub(super) fn show_repo(&self) -> Reply {
+        Ok(Answer::ok(show::repo(self.state, self.home()?, self.by)))
+    }
+
+    /// `GET …/assignees`: everyone who may write, never paged. An organisation is nobody.
+    pub(super) fn assignees(&self) -> Reply {
+        let repo = self.home()?;
+        let writes = |id: &&i64| {
+            let person = self.state.users.get(id).is_some_and(|u| !u.is_org);
+            person && self.state.access(repo, **id) >= Access::Write
+        };
+        let people: Vec<Value> = self
+            .state
+            .users
+            .keys()
+            .filter(writes)
+            .map(|id| show::user(self.state, *id, Look::Full))
+            .collect();
+        Ok(Answer::ok(Value::Array(people)))
+    }
+
+    /// `GET …/collaborators/{login}/permission`: one's own, or anybody's for an admin.
+    pub(super) fn permission(&self, login: &str) -> Reply {
+        let asked = self.state.user_id(login);
+        if self.access < Access::Admin && asked != Some(self.by) {
+            let message = "Only admins can query all permissions, repo admins can query all repo \
+                           permissions, collaborators can query only their own";
+            return Err(Answer::error(403, message));
+        }
+        let message = format!("user does not exist [uid: 0, name: {login}]");
+        let user = asked.ok_or_else(|| Answer::error(404, &message))?;
+        let access = self.state.access(self.home()?, user).as_str();
+        Ok(Answer::ok(json!({
+            "permission": access,
+            "role_name": access,
+            "user": show::user(self.state, user, Look::Embedded),
+        })))
+    }
+}

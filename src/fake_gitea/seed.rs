@@ -1,0 +1,194 @@
+//! Setting the stage: accounts, repositories and labels, and looking at what is there.
+
+use super::FakeGitea;
+use super::record::{Access, At, Entry, EntryKind, Issue, Repo, key};
+use super::show_issue;
+use super::view::{CommentView, IssueView, TimelineView};
+use super::world::State;
+use crate::issue::{Account, IssueRef, IssueState, RepoName};
+
+/// The colour of labels that were not given one.
+const GREY: &str = "ededed";
+
+impl FakeGitea {
+    /// Makes an account, or gives the one there is.
+    pub fn add_user(&self, login: &str) -> Account {
+        self.change(|state| {
+            let id = state.ensure_user(login, false);
+            state.account(id)
+        })
+    }
+
+    /// Removes an account: what it wrote is a ghost's, it is assigned to nothing, and its token is void.
+    pub fn remove_user(&self, login: &str) {
+        self.change(|state| {
+            let Some(id) = state.logins.remove(&login.to_lowercase()) else { return };
+            state.users.remove(&id);
+            state.tokens.retain(|_, user| *user != id);
+            for repo in state.repos.values_mut() {
+                repo.collaborators.remove(&id);
+                repo.issues.values_mut().for_each(|i| i.assignees.retain(|a| *a != id));
+            }
+        });
+    }
+
+    /// Makes a public repository without labels, in which the bot may write.
+    /// An owner that does not exist yet is made as an organisation.
+    pub fn add_repo(&self, name: &RepoName) {
+        self.change(|state| state.ensure_repo(name));
+    }
+
+    /// Lets an account `read`, `write` or `admin` a repository; both are made when missing.
+    pub fn add_collaborator(&self, repo: &RepoName, login: &str, permission: &str) {
+        self.change(|state| {
+            let key = state.ensure_repo(repo);
+            let user = state.ensure_user(login, false);
+            if let Some(repo) = state.repos.get_mut(&key) {
+                repo.collaborators.insert(user, Access::named(permission));
+            }
+        });
+    }
+
+    /// Takes a collaborator's access away; of a public repository the reading remains.
+    pub fn remove_collaborator(&self, repo: &RepoName, login: &str) {
+        self.change(|state| {
+            let user = state.user_id(login);
+            if let (Some(repo), Some(user)) = (state.repos.get_mut(&key(repo)), user) {
+                repo.collaborators.remove(&user);
+            }
+        });
+    }
+
+    /// Makes an account an owner of an organisation, who may register its hooks and labels.
+    pub fn add_org_owner(&self, org: &str, login: &str) {
+        self.change(|state| {
+            state.ensure_user(org, true);
+            let user = state.ensure_user(login, false);
+            state.org_owners.push((org.to_lowercase(), user));
+        });
+    }
+
+    /// Makes a repository private or public.
+    pub fn set_private(&self, repo: &RepoName, private: bool) {
+        self.with_repo(repo, |repo| repo.private = private);
+    }
+
+    /// Archives a repository or takes it out of the archive.
+    pub fn set_archived(&self, repo: &RepoName, archived: bool) {
+        self.with_repo(repo, |repo| repo.archived = archived);
+    }
+
+    /// Switches dependencies between issues on or off.
+    pub fn set_dependencies_enabled(&self, repo: &RepoName, enabled: bool) {
+        self.with_repo(repo, |repo| repo.dependencies = enabled);
+    }
+
+    /// Removes a repository with everything in it; no webhook.
+    pub fn delete_repo(&self, repo: &RepoName) {
+        self.change(|state| state.repos.remove(&key(repo)));
+    }
+
+    /// Defines a label in a repository, a second one of the same name if need be.
+    pub fn create_repo_label(&self, repo: &RepoName, name: &str) {
+        self.change(|state| {
+            let key = state.ensure_repo(repo);
+            state.define_label(&key, name, GREY);
+        });
+    }
+
+    /// Defines a label in an organisation.
+    pub fn create_org_label(&self, org: &str, name: &str) {
+        self.change(|state| {
+            state.ensure_user(org, true);
+            state.define_org_label(org, name, GREY);
+        });
+    }
+
+    /// Makes every label of this name in a repository exclusive within its scope, the part before its last `/`.
+    pub fn set_label_exclusive(&self, repo: &RepoName, name: &str) {
+        self.with_repo(repo, |repo| {
+            repo.labels.iter_mut().filter(|l| l.name == name).for_each(|l| l.exclusive = true);
+        });
+    }
+
+    /// The names of all labels defined in a repository, in the order they were made; doubles show.
+    pub fn labels(&self, repo: &RepoName) -> Vec<String> {
+        self.read(|state| {
+            let labels = state.repos.get(&key(repo)).map(|r| r.labels.as_slice());
+            labels.unwrap_or_default().iter().map(|l| l.name.clone()).collect()
+        })
+    }
+
+    /// The issue as it is now; `None` when there is none.
+    pub fn issue(&self, at: &IssueRef) -> Option<IssueView> {
+        self.read(|state| {
+            let repo = state.repos.get(&key(&at.repo))?;
+            Some(view(state, repo, repo.issues.get(&at.number)?))
+        })
+    }
+
+    /// Every issue of a repository, by number.
+    pub fn issues(&self, repo: &RepoName) -> Vec<(IssueRef, IssueView)> {
+        self.read(|state| {
+            let Some(found) = state.repos.get(&key(repo)) else { return Vec::new() };
+            let at = |number: u64| IssueRef { repo: found.name.clone(), number };
+            found.issues.values().map(|i| (at(i.number), view(state, found, i))).collect()
+        })
+    }
+
+    fn with_repo(&self, repo: &RepoName, act: impl FnOnce(&mut Repo)) {
+        self.change(|state| state.repos.get_mut(&key(repo)).map(act));
+    }
+}
+
+fn view(state: &State, repo: &Repo, issue: &Issue) -> IssueView {
+    let labels = state.labels_of(repo, &issue.labels);
+    IssueView {
+        title: issue.title.clone(),
+        body: issue.body.clone(),
+        state: if issue.closed.is_some() { IssueState::Closed } else { IssueState::Open },
+        author: state.login(issue.author),
+        labels: labels.iter().map(|l| l.name.clone()).collect(),
+        assignees: issue.assignees.iter().map(|id| state.login(*id)).collect(),
+        comments: issue.comments().map(|e| comment(state, e)).collect(),
+        timeline: issue.timeline.iter().map(|e| line(state, e)).collect(),
+        reactions: named(state, &issue.reactions),
+        created_at: issue.created,
+        updated_at: issue.updated,
+        closed_at: issue.closed,
+    }
+}
+
+fn comment(state: &State, entry: &Entry) -> CommentView {
+    let (body, reactions) = match &entry.kind {
+        EntryKind::Comment { body, reactions } => (body.clone(), named(state, reactions)),
+        _ => (String::new(), Vec::new()),
+    };
+    let author = state.login(entry.by);
+    CommentView { id: entry.id, author, body, updated: entry.updated, reactions }
+}
+
+fn named(state: &State, reactions: &[(i64, String)]) -> Vec<(String, String)> {
+    reactions.iter().map(|(id, content)| (state.login(*id), content.clone())).collect()
+}
+
+fn line(state: &State, entry: &Entry) -> TimelineView {
+    let place = |at: &At| format!("{}#{}", at.repo, at.number);
+    let about = match &entry.kind {
+        EntryKind::Comment { body, .. } => body.clone(),
+        EntryKind::Label { label, added } => format!("{}{}", sign(*added), label.name),
+        EntryKind::Assignee { user, removed } => {
+            format!("{}{}", sign(!*removed), state.login(*user))
+        }
+        EntryKind::Title { new, .. } => new.clone(),
+        EntryKind::Reference { from, .. } => place(from),
+        EntryKind::Dependency { on } => place(on),
+        EntryKind::Close | EntryKind::Reopen => String::new(),
+    };
+    let kind = show_issue::entry_type(&entry.kind).to_owned();
+    TimelineView { kind, by: state.login(entry.by), about }
+}
+
+fn sign(added: bool) -> char {
+    if added { '+' } else { '-' }
+}

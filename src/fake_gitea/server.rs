@@ -1,0 +1,195 @@
+//! The HTTP side: a thread of its own with one worker, so that a caller needs nothing but an ordinary runtime.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix_web::body::SizedStream;
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::{Notify, oneshot};
+
+use super::call::{Answer, Call};
+use super::view::{FaultKind, Request};
+use super::world::State;
+use super::{deliver, routes};
+
+/// The largest request body taken.
+const MAX_BODY: usize = 64 << 20;
+
+/// Longer than any client keeps an idle connection, so that none is closed under a request.
+const KEEP_ALIVE: Duration = Duration::from_secs(600);
+
+/// Time for the part of a broken answer that does arrive.
+const BEFORE_CUT: Duration = Duration::from_millis(20);
+
+/// What the server, the sender of deliveries and the handle hold together.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Rung when there may be something to deliver.
+    pub work: Notify,
+    /// Rung when there may be nothing left to deliver.
+    pub idle: Notify,
+}
+
+impl Shared {
+    /// Wraps a state.
+    pub fn new(state: State) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(state), work: Notify::new(), idle: Notify::new() })
+    }
+
+    /// The state; a panic of another holder leaves it usable.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the state and wakes the sender if that left work for it.
+    pub fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let result = act(&mut state);
+        if !state.queue.is_empty() && !state.paused {
+            self.work.notify_one();
+        }
+        result
+    }
+}
+
+/// Starts the server; gives its address and the handle that stops it.
+pub(super) async fn start(shared: Arc<Shared>) -> io::Result<(SocketAddr, ServerHandle)> {
+    let (tell, told) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("fake-gitea".to_owned())
+        .spawn(move || actix_web::rt::System::new().block_on(serve(shared, tell)))?;
+    told.await.map_err(|_| io::Error::other("the fake Gitea's thread ended before it listened"))?
+}
+
+type Started = io::Result<(SocketAddr, ServerHandle)>;
+
+async fn serve(shared: Arc<Shared>, tell: oneshot::Sender<Started>) {
+    match bind(&shared) {
+        Ok((address, server)) => {
+            actix_web::rt::spawn(deliver::run(shared));
+            if tell.send(Ok((address, server.handle()))).is_ok() {
+                // An error here means that the listener broke; callers see their requests fail.
+                drop(server.await);
+            }
+        }
+        Err(error) => drop(tell.send(Err(error))),
+    }
+}
+
+fn bind(shared: &Arc<Shared>) -> io::Result<(SocketAddr, Server)> {
+    let data = web::Data::from(Arc::clone(shared));
+    let app = move || {
+        App::new()
+            .app_data(data.clone())
+            .app_data(web::PayloadConfig::new(MAX_BODY))
+            .default_service(web::to(handle))
+    };
+    let server = HttpServer::new(app)
+        .workers(1)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(0)
+        .disable_signals()
+        .bind(("127.0.0.1", 0))?;
+    let address = server.addrs().first().copied();
+    let address = address.ok_or_else(|| io::Error::other("no address was bound"))?;
+    Ok((address, server.run()))
+}
+
+async fn handle(shared: web::Data<Shared>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    let header = |name: &str| {
+        request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    let call = Call {
+        method: request.method().as_str().to_owned(),
+        path: request.path().to_owned(),
+        query: request.query_string().to_owned(),
+        content_type: header("content-type"),
+        authorization: header("authorization"),
+        body,
+    };
+    let (kind, answer, delay) = shared.with(|state| decide(state, &call));
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay).await;
+    }
+    respond(kind, answer).await
+}
+
+/// Takes the fault that fits, does what the call asks if the fault lets it, and writes the call down.
+fn decide(state: &mut State, call: &Call) -> (Option<FaultKind>, Answer, Option<Duration>) {
+    let kind = state.take_fault(call);
+    let answer = match &kind {
+        Some(FaultKind::Status(status)) => Answer::error(*status, "injected"),
+        Some(FaultKind::StatusRetryAfter(status, seconds)) => {
+            Answer::error(*status, "injected").with_header("Retry-After", seconds)
+        }
+        Some(FaultKind::Html) => Answer::html("<!DOCTYPE html><title>Sign in</title>"),
+        Some(FaultKind::WrongJson) => Answer::ok(serde_json::json!({"unexpected": [true]})),
+        Some(FaultKind::ResetBefore) => Answer::empty(0),
+        _ => routes::answer(state, call),
+    };
+    let lost = matches!(kind, Some(FaultKind::AnswerLost | FaultKind::ResetBefore));
+    let seen = Request {
+        method: call.method.clone(),
+        path: call.path.clone(),
+        query: call.query.clone(),
+        status: if lost { 0 } else { answer.status },
+        at: state.clock.now(),
+    };
+    state.requests.push(seen);
+    (kind, answer, state.delays.get(&call.method).copied())
+}
+
+async fn respond(kind: Option<FaultKind>, answer: Answer) -> HttpResponse {
+    match kind {
+        Some(FaultKind::ResetBefore | FaultKind::AnswerLost) => cut_after(answer.status, None),
+        Some(FaultKind::CutBody) => {
+            let bytes = answer.bytes();
+            cut_after(answer.status, Some(bytes.slice(..bytes.len() / 2)))
+        }
+        Some(FaultKind::Hang(time)) => {
+            tokio::time::sleep(time).await;
+            answer.into_response()
+        }
+        _ => answer.into_response(),
+    }
+}
+
+/// An answer whose body fails after `sent`. Nothing sent at all cuts the connection before the status line,
+/// because actix flushes the head only together with the first of the body.
+fn cut_after(status: u16, sent: Option<Bytes>) -> HttpResponse {
+    let promised = sent.as_ref().map_or(1, |b| b.len() as u64 + 1);
+    let body = stream::unfold(sent, |sent| async move {
+        match sent {
+            Some(bytes) if !bytes.is_empty() => Some((Ok(bytes), Some(Bytes::new()))),
+            Some(_) => {
+                tokio::time::sleep(BEFORE_CUT).await;
+                Some((Err(io::Error::other("cut")), None))
+            }
+            None => Some((Err(io::Error::other("cut")), None)),
+        }
+    });
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    HttpResponse::build(status).body(SizedStream::new(promised, Box::pin(body)))
+}
+
+impl State {
+    /// The fault this call meets, used up by one.
+    fn take_fault(&mut self, call: &Call) -> Option<FaultKind> {
+        let target = format!("{}?{}", call.path, call.query);
+        let fault = self.faults.iter_mut().find(|fault| {
+            let method = fault.method.as_ref();
+            let fits = method.is_none_or(|m| m.eq_ignore_ascii_case(&call.method));
+            fault.times > 0 && fits && target.contains(&fault.path_contains)
+        })?;
+        fault.times -= 1;
+        let kind = fault.kind.clone();
+        self.faults.retain(|fault| fault.times > 0);
+        Some(kind)
+    }
+}
