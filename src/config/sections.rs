@@ -1,0 +1,226 @@
+//! The typed sections of a [`super::Config`], one struct for each table of the file.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::NaiveTime;
+use secrecy::SecretString;
+
+use crate::clock::Timestamp;
+use crate::dispatch::{Agent, AgentId};
+use crate::issue::RepoPatterns;
+
+/// `[gitea]`
+#[derive(Clone, Debug)]
+pub struct Gitea {
+    /// Address of the server, without a slash at its end.
+    pub url: String,
+    /// Access token of the service's own account.
+    pub token: SecretString,
+    /// Repositories to look after.
+    pub repos: RepoPatterns,
+    /// Login of the service's own account, when it is written down.
+    pub account: Option<String>,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+}
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `address:port` to listen on.
+    pub listen: String,
+    /// Address under which others reach this service, without a slash at its end.
+    pub public_url: Option<String>,
+    /// Threads that answer HTTP requests.
+    pub workers: usize,
+}
+
+/// `[webhook]`
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Secrets that sign deliveries; at least one.
+    pub secrets: Vec<WebhookSecret>,
+    /// Largest delivery that is accepted, in bytes.
+    pub max_body: usize,
+    /// Deliveries that may wait to be written.
+    pub queue: usize,
+}
+
+/// One secret that signs deliveries.
+#[derive(Clone, Debug)]
+pub struct WebhookSecret {
+    /// The secret.
+    pub secret: SecretString,
+    /// When it stops being valid.
+    pub expires: Option<Timestamp>,
+    /// Repositories it may sign for; all when `None`.
+    pub repos: Option<RepoPatterns>,
+}
+
+/// `[store]`
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// The database, `sqlite:` and a path.
+    pub url: String,
+    /// How long finished deliveries are kept.
+    pub keep: Duration,
+}
+
+/// `[triage]`
+#[derive(Clone, Debug)]
+pub struct Triage {
+    /// Login that is flagged; the repository's owner when `None`.
+    pub owner: Option<String>,
+    /// Score from which an issue is dispatched.
+    pub ready_at: u8,
+    /// Whether nothing may be written to the server.
+    pub dry_run: bool,
+    /// Label put on a flagged issue.
+    pub flag_label: Option<String>,
+    /// Issues with one of these labels are left alone.
+    pub ignore_labels: Vec<String>,
+    /// Issues of these logins are left alone.
+    pub ignore_authors: Vec<String>,
+}
+
+/// `[labels]`
+#[derive(Clone, Debug)]
+pub struct Labels {
+    /// Whether a missing label is created.
+    pub create: bool,
+    /// Colour of a created label, `#rrggbb`.
+    pub color: String,
+}
+
+/// `[dispatch]`
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// Who gets an issue.
+    pub route: Route,
+    /// Failed hand-offs and reviews before a person is asked.
+    pub max_attempts: u32,
+}
+
+/// Who gets an issue that is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The agent that the decision names.
+    Triage,
+    /// The agent whose strengths hold the task type.
+    TaskType,
+}
+
+/// `[review]`
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// What is checked when an issue closes; nothing when empty.
+    pub require: Vec<ReviewCheck>,
+}
+
+/// One thing that a closed issue has to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReviewCheck {
+    /// No task-list item is open.
+    Tasks,
+    /// A merged pull request is linked.
+    PullRequest,
+    /// That pull request's commit status is green.
+    Status,
+}
+
+/// `[agents]` and `[[agent]]`
+#[derive(Clone, Debug)]
+pub struct Agents {
+    /// Built-in agents first, in the documented order, then added ones; only those that are enabled.
+    pub list: Vec<Agent>,
+    /// The secret of each agent that has one.
+    pub secrets: BTreeMap<AgentId, SecretString>,
+    /// Private addresses, networks and host names that agents may be called on.
+    pub allow_private: Vec<String>,
+}
+
+/// `[local_agent]`
+#[derive(Clone, Debug)]
+pub struct LocalAgent {
+    /// Which API the model is reached by.
+    pub api: ModelApi,
+    /// Address of that API, without a slash at its end.
+    pub url: String,
+    /// The model's name.
+    pub model: String,
+    /// How long one answer may take.
+    pub timeout: Duration,
+    /// Rounds of tool calls before a run is given up.
+    pub max_rounds: u32,
+    /// Built-in tools it may use.
+    pub tools: Vec<String>,
+    /// Servers of further tools.
+    pub mcp: Vec<McpServer>,
+}
+
+/// Which API a model is reached by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelApi {
+    /// Ollama's own.
+    Ollama,
+    /// The one OpenAI made and others copy.
+    OpenAi,
+}
+
+/// `[[local_agent.mcp]]`
+#[derive(Clone, Debug)]
+pub struct McpServer {
+    /// Its name.
+    pub name: String,
+    /// How it is reached.
+    pub reach: McpReach,
+    /// Tools of it that may be used.
+    pub tools: Vec<String>,
+}
+
+/// How a server of tools is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum McpReach {
+    /// Started as this program with these arguments.
+    Command(Vec<String>),
+    /// Called at this address.
+    Url(String),
+}
+
+/// `[sweep]`
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// Time between two sweeps.
+    pub every: Duration,
+    /// Whether the service sweeps when it starts.
+    pub at_start: bool,
+    /// Time between two sweeps that read everything.
+    pub full_every: Duration,
+}
+
+/// `[summary]`
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Whether a summary is posted.
+    pub enabled: bool,
+    /// When, on the clock of `timezone`.
+    pub at: NaiveTime,
+    /// The time zone of `at`.
+    pub timezone: chrono_tz::Tz,
+    /// Whether the newest older summary is closed.
+    pub close_previous: bool,
+}
+
+/// `[worker]`
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// Issues worked on at once; 0 accepts and stores only.
+    pub concurrency: usize,
+    /// Tries before a delivery ends dead.
+    pub max_attempts: u32,
+    /// Writes to one issue within an hour before the service stops and asks.
+    pub fuse: u32,
+}

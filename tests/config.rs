@@ -1,0 +1,577 @@
+//! The configuration from outside: what is read, what is refused and in which words, what is never shown.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gitea_triage::config::{
+    Config, McpReach, ModelApi, Origin, ReviewCheck, Route, find, reference, schema,
+};
+use gitea_triage::dispatch::{AgentId, Interface, TaskType};
+use secrecy::ExposeSecret;
+
+const SMALLEST: &str = r#"
+[gitea]
+url = "https://gitea.example.com/"
+token = "a-token"
+repos = ["acme/widgets", "acme/tools-*"]
+[webhook]
+secrets = ["a-secret"]
+"#;
+
+fn vars(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+    let owned: Vec<_> = pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    owned.into_iter()
+}
+
+fn with_env(text: &str, pairs: &[(&str, &str)]) -> Config {
+    Config::from_toml("gitea-triage.toml", text, vars(pairs)).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn read(more: &str) -> Config {
+    with_env(&format!("{SMALLEST}{more}"), &[])
+}
+
+fn refused_with_env(text: &str, pairs: &[(&str, &str)]) -> String {
+    match Config::from_toml("gitea-triage.toml", text, vars(pairs)) {
+        Ok(_) => panic!("nothing was refused in\n{text}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn refused(more: &str) -> String {
+    refused_with_env(&format!("{SMALLEST}{more}"), &[])
+}
+
+fn ids(config: &Config) -> Vec<&str> {
+    config.agents.list.iter().map(|a| a.id.as_str()).collect()
+}
+
+#[test]
+fn the_smallest_useful_file_of_the_manual_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "from-a-file\n").unwrap();
+    let text = format!(
+        r##"
+[gitea]
+url = "https://gitea.example.com"
+token_file = '{}'
+repos = ["acme/widgets", "acme/tools-*"]
+[server]
+listen = "127.0.0.1:8484"                 # behind a reverse proxy
+public_url = "https://triage.example.com"
+[webhook]
+secrets = ["…"]
+[store]
+url = "sqlite:gitea-triage.db"
+[triage]
+owner = "alice"                           # who is flagged; default: the repository's owner
+ready_at = 5
+dry_run = false
+[sweep]
+every = "1h"
+at_start = true
+[summary]
+enabled = true
+at = "06:00"
+timezone = "UTC"
+[worker]
+concurrency = 4                           # 0: accept and store only
+[[agent]]
+id = "claude"
+interface = "gitea"
+label = "claude-ready"
+login = "claude"
+strengths = ["architecture", "refactoring", "complex_reasoning", "code_review"]
+max_concurrent = 1
+timeout = "2h"
+"##,
+        token.display()
+    );
+    let path = folder.path().join("gitea-triage.toml");
+    std::fs::write(&path, text).unwrap();
+    let config = Config::load(Some(&path), vars(&[])).unwrap();
+    assert_eq!(config.gitea.token.expose_secret(), "from-a-file");
+    assert_eq!(config.triage.owner.as_deref(), Some("alice"));
+    assert_eq!(config.server.public_url.as_deref(), Some("https://triage.example.com"));
+    assert!(config.gitea.repos.allows(&"Acme/tools-x".parse().unwrap()));
+    assert_eq!(ids(&config), ["claude", "kimi", "api", "local"]);
+}
+
+#[test]
+fn what_is_left_out_has_its_documented_default() {
+    let config = read("");
+    assert_eq!(config.gitea.url, "https://gitea.example.com");
+    assert_eq!(config.gitea.timeout, Duration::from_secs(30));
+    assert_eq!(config.webhook.max_body, 10 << 20);
+    assert_eq!(config.webhook.queue, 1024);
+    assert_eq!(config.store.keep, Duration::from_secs(30 * 86_400));
+    assert_eq!((config.triage.ready_at, config.triage.dry_run), (5, false));
+    assert_eq!(config.labels.color, "#006b75");
+    assert_eq!(config.dispatch.route, Route::Triage);
+    assert_eq!(config.sweep.full_every, Duration::from_secs(86_400));
+    assert_eq!(config.summary.timezone, chrono_tz::UTC);
+    assert_eq!((config.worker.concurrency, config.worker.fuse), (4, 20));
+    assert!(config.local_agent.is_none());
+    assert!(config.policy.is_empty());
+}
+
+#[test]
+fn the_built_in_agents_are_those_of_the_manual() {
+    let agents = read("").agents;
+    let short: Vec<_> = agents
+        .list
+        .iter()
+        .map(|a| {
+            (a.id.as_str(), a.interface, a.label.as_deref(), a.login.as_deref(), a.max_concurrent)
+        })
+        .collect();
+    assert_eq!(
+        short,
+        [
+            ("claude", Interface::Forge, Some("claude-ready"), Some("claude"), 1),
+            ("kimi", Interface::Forge, Some("kimi-ready"), None, 1),
+            ("api", Interface::Http, None, None, 5),
+            ("local", Interface::Local, None, None, 1),
+        ]
+    );
+    assert!(agents.list.iter().all(|a| a.timeout == Duration::from_secs(7200)));
+    assert_eq!(agents.list[3].strengths[0], TaskType::Triage);
+}
+
+#[test]
+fn an_entry_changes_adds_or_takes_away_an_agent() {
+    let config = read(
+        r#"
+[[agent]]
+id = "claude"
+login = ""
+max_concurrent = 3
+[[agent]]
+id = "kimi"
+enabled = false
+[[agent]]
+id = "docs"
+interface = "http"
+endpoint = "https://agents.example.com/hook?key=k/"
+secret = "docs-secret"
+[[agent]]
+id = "retired"
+interface = "local"
+enabled = false
+"#,
+    );
+    assert_eq!(ids(&config), ["claude", "api", "local", "docs"]);
+    let claude = &config.agents.list[0];
+    assert_eq!((claude.max_concurrent, claude.login.as_deref()), (3, None));
+    assert_eq!(claude.label.as_deref(), Some("claude-ready"));
+    let docs = &config.agents.list[3];
+    assert_eq!(docs.endpoint.as_deref(), Some("https://agents.example.com/hook?key=k/"));
+    assert_eq!(docs.timeout, Duration::from_secs(7200));
+    assert_eq!(config.agents.secrets[&AgentId::new("docs")].expose_secret(), "docs-secret");
+}
+
+#[test]
+fn webhook_secrets_are_texts_or_tables() {
+    let text = SMALLEST.replace(
+        r#"secrets = ["a-secret"]"#,
+        r#"secrets = ["old", { secret = "new", expires = "2026-12-31T00:00:00Z", repos = ["acme/*"] }, { secret = "third", expires = 2027-01-01T00:00:00Z }]"#,
+    );
+    let secrets = with_env(&text, &[]).webhook.secrets;
+    let exposed: Vec<_> = secrets.iter().map(|s| s.secret.expose_secret()).collect();
+    assert_eq!(exposed, ["old", "new", "third"]);
+    assert!(secrets[0].repos.is_none() && secrets[0].expires.is_none());
+    assert_eq!(secrets[1].expires.unwrap().to_rfc3339(), "2026-12-31T00:00:00+00:00");
+    let acme = secrets[1].repos.as_ref().unwrap();
+    assert!(acme.allows(&"acme/x".parse().unwrap()) && !acme.allows(&"b/x".parse().unwrap()));
+    assert!(secrets[2].expires.is_some());
+}
+
+#[test]
+fn the_local_agent_and_its_tool_servers_are_read() {
+    let config = read(
+        r#"
+[local_agent]
+api = "openai"
+url = "http://model.internal:8000/v1/"
+model = "m"
+tools = ["read_file"]
+[[local_agent.mcp]]
+name = "files"
+command = ["mcp-files", "--root", "."]
+[[local_agent.mcp]]
+name = "web"
+url = "http://127.0.0.1:9000"
+tools = ["fetch"]
+"#,
+    );
+    let local = config.local_agent.unwrap();
+    assert_eq!(
+        (local.api, local.url.as_str()),
+        (ModelApi::OpenAi, "http://model.internal:8000/v1")
+    );
+    assert_eq!((local.max_rounds, local.timeout), (10, Duration::from_secs(60)));
+    let command = ["mcp-files", "--root", "."].map(str::to_owned).to_vec();
+    assert_eq!(local.mcp[0].reach, McpReach::Command(command));
+    assert_eq!(local.mcp[1].reach, McpReach::Url("http://127.0.0.1:9000".to_owned()));
+}
+
+#[test]
+fn a_variable_of_each_kind_overrides_the_file() {
+    let config = with_env(
+        SMALLEST,
+        &[
+            ("GITEA_TRIAGE__GITEA__URL", "http://other.example.com:3000/git/"),
+            ("gitea_triage__gitea__repos", "acme/a, acme/b-*"),
+            ("GITEA_TRIAGE__GITEA__TIMEOUT", "5s"),
+            ("GITEA_TRIAGE__WEBHOOK__SECRETS", r#"["one", { secret = "two", repos = ["a/b"] }]"#),
+            ("GITEA_TRIAGE__WEBHOOK__MAX_BODY", "1MB"),
+            ("GITEA_TRIAGE__TRIAGE__READY_AT", "7"),
+            ("GITEA_TRIAGE__TRIAGE__DRY_RUN", "true"),
+            ("GITEA_TRIAGE__REVIEW__REQUIRE", r#"["tasks", "status"]"#),
+            ("GITEA_TRIAGE__DISPATCH__ROUTE", "task-type"),
+            ("GITEA_TRIAGE__SUMMARY__AT", "18:30"),
+            ("GITEA_TRIAGE__SUMMARY__TIMEZONE", "Europe/Berlin"),
+            ("GITEA_TRIAGE__AGENT__CLAUDE__MAX_CONCURRENT", "4"),
+            ("GITEA_TRIAGE__AGENT__NEW__INTERFACE", "http"),
+            ("GITEA_TRIAGE__POLICY__POINTS__SCOPE", "2"),
+            ("GITEA_TRIAGE_LOG", "debug"),
+            ("HOME", "/home/alice"),
+        ],
+    );
+    assert_eq!(config.gitea.url, "http://other.example.com:3000/git");
+    assert_eq!(config.gitea.repos.texts().collect::<Vec<_>>(), ["acme/a", "acme/b-*"]);
+    assert_eq!(config.gitea.timeout, Duration::from_secs(5));
+    assert_eq!(config.webhook.secrets.len(), 2);
+    assert_eq!(config.webhook.max_body, 1_000_000);
+    assert_eq!((config.triage.ready_at, config.triage.dry_run), (7, true));
+    assert_eq!(config.review.require, [ReviewCheck::Tasks, ReviewCheck::Status]);
+    assert_eq!(config.dispatch.route, Route::TaskType);
+    assert_eq!(config.summary.at.to_string(), "18:30:00");
+    assert_eq!(config.summary.timezone, chrono_tz::Europe::Berlin);
+    assert_eq!(config.agents.list[0].max_concurrent, 4);
+    assert_eq!(ids(&config), ["claude", "kimi", "api", "local", "new"]);
+    assert_eq!(config.policy["points"]["scope"].as_integer(), Some(2));
+}
+
+#[test]
+fn the_environment_alone_is_enough() {
+    let env = [
+        ("GITEA_TRIAGE__GITEA__URL", "https://gitea.example.com"),
+        ("GITEA_TRIAGE__GITEA__TOKEN", "t"),
+        ("GITEA_TRIAGE__GITEA__REPOS", "acme/widgets"),
+        ("GITEA_TRIAGE__WEBHOOK__SECRETS", "one,two"),
+    ];
+    let config = Config::load(None, vars(&env)).unwrap();
+    assert_eq!(config.webhook.secrets[1].secret.expose_secret(), "two");
+    assert_eq!(config.file(), None);
+}
+
+#[test]
+fn a_token_in_the_environment_replaces_the_file_s_token_file() {
+    let text = SMALLEST.replace(r#"token = "a-token""#, r#"token_file = "not/there""#);
+    let config = with_env(&text, &[("GITEA_TRIAGE__GITEA__TOKEN", "t")]);
+    assert_eq!(config.gitea.token.expose_secret(), "t");
+    assert_eq!(
+        config.origin("gitea.token"),
+        Origin::Variable("GITEA_TRIAGE__GITEA__TOKEN".to_owned())
+    );
+}
+
+#[test]
+fn unknown_keys_name_the_nearest_one_and_the_line() {
+    insta::assert_snapshot!(refused(
+        r#"[triage]
+redy_at = 5
+listen = "127.0.0.1:1"
+zzzzzz = 1
+[sumary]
+at = "06:00"
+[[agent]]
+id = "kimi"
+lable = "x"
+[[local_agent.mcp]]
+nam = "x"
+"#
+    ), @r#"
+    config `gitea-triage.toml` line 9: unknown key `triage.redy_at`; did you mean `triage.ready_at`?
+    config `gitea-triage.toml` line 10: unknown key `triage.listen`; did you mean `server.listen`?
+    config `gitea-triage.toml` line 11: unknown key `triage.zzzzzz`; known there are `owner`, `ready_at`, `dry_run`, `flag_label`, `ignore_labels`, `ignore_authors`
+    config `gitea-triage.toml` line 12: unknown key `sumary`; did you mean `[summary]`?
+    config `gitea-triage.toml` line 16: unknown key `agent.kimi.lable`; did you mean `agent.kimi.label`?
+    config `gitea-triage.toml` line 17: `local_agent.mcp.name` is missing; add `name = "files"`
+    config `gitea-triage.toml` line 17: `local_agent.mcp` needs either `command` or `url`; set one
+    config `gitea-triage.toml` line 18: unknown key `local_agent.mcp.nam`; did you mean `local_agent.mcp.name`?
+    config `gitea-triage.toml`: `local_agent.model` is missing; add `model = "llama3.1"` to `[local_agent]` or set `GITEA_TRIAGE__LOCAL_AGENT__MODEL`
+    "#);
+}
+
+#[test]
+fn a_wrong_value_says_what_is_wanted() {
+    insta::assert_snapshot!(refused(
+        r#"[server]
+listen = "8484"
+workers = 0
+public_url = "https://alice:pw@example.com"
+[store]
+url = "postgres://alice:pw@db/triage"
+keep = 30
+[triage]
+ready_at = "five"
+dry_run = "yes"
+ignore_labels = "wontfix"
+[labels]
+color = "teal"
+[dispatch]
+route = "task_type"
+[review]
+require = ["tasks", "tests"]
+[agents]
+allow_private = ["10.1.0.0/16", "10.1.0.0/77"]
+[summary]
+at = "6 o'clock"
+timezone = "Mars/Olympus"
+[worker]
+concurrency = -1
+[[agent]]
+id = "kimi"
+strengths = ["cooking"]
+[sweep]
+every = "0s"
+"#
+    ), @r#"
+    config `gitea-triage.toml` line 9: `server.listen` is `8484`; it wants an address with a port such as `127.0.0.1:8484`
+    config `gitea-triage.toml` line 10: `server.workers` is `0`; it wants a whole number from 1 to 1024
+    config `gitea-triage.toml` line 11: `server.public_url` is unusable; it wants an address such as `https://example.com`, without user, query or fragment
+    config `gitea-triage.toml` line 13: `store.url` is unusable; it wants `sqlite:` and the path of a file
+    config `gitea-triage.toml` line 14: `store.keep` is `30`; it wants a duration above zero such as `30s`, `5m` or `2h`
+    config `gitea-triage.toml` line 16: `triage.ready_at` is `five`; it wants a whole number from 0 to 9
+    config `gitea-triage.toml` line 17: `triage.dry_run` is `yes`; it wants `true` or `false`
+    config `gitea-triage.toml` line 18: `triage.ignore_labels` is `wontfix`; it wants a list of texts
+    config `gitea-triage.toml` line 20: `labels.color` is `teal`; it wants a colour such as `#006b75`
+    config `gitea-triage.toml` line 22: `dispatch.route` is `task_type`; it wants one of `triage`, `task-type`
+    config `gitea-triage.toml` line 24: `review.require` is a list with `tests` in it; it wants a list of any of `tasks`, `pull_request`, `status`
+    config `gitea-triage.toml` line 26: `agents.allow_private` is a list with `10.1.0.0/77` in it; it wants a list of addresses, networks such as `10.1.0.0/16` and host names
+    config `gitea-triage.toml` line 28: `summary.at` is `6 o'clock`; it wants a time of day such as `06:00`
+    config `gitea-triage.toml` line 29: `summary.timezone` is `Mars/Olympus`; it wants a time zone such as `Europe/Berlin` or `UTC`
+    config `gitea-triage.toml` line 31: `worker.concurrency` is `-1`; it wants a whole number from 0 to 1024
+    config `gitea-triage.toml` line 34: `agent.kimi.strengths` is a list with `cooking` in it; it wants a list of any of `architecture`, `refactoring`, `complex_reasoning`, `code_review`, `parallel_implementation`, `routine_coding`, `fast_iteration`, `research`, `analysis`, `specialized`, `triage`, `planning`, `creative`, `orchestration`
+    config `gitea-triage.toml` line 36: `sweep.every` is `0s`; it wants a duration above zero such as `30s`, `5m` or `2h`
+    "#);
+}
+
+#[test]
+fn everything_that_is_missing_is_told_at_once() {
+    insta::assert_snapshot!(refused_with_env("", &[]), @r#"
+    config `gitea-triage.toml`: `gitea.url` is missing; add `url = "https://gitea.example.com"` to `[gitea]` or set `GITEA_TRIAGE__GITEA__URL`
+    config `gitea-triage.toml`: `gitea.token` is missing; add `token_file = "/run/secrets/gitea-token"` to `[gitea]` or set `GITEA_TRIAGE__GITEA__TOKEN`
+    config `gitea-triage.toml`: `gitea.repos` is missing; add `repos = ["acme/widgets"]` to `[gitea]` or set `GITEA_TRIAGE__GITEA__REPOS`
+    config `gitea-triage.toml`: `webhook.secrets` is missing; the service refuses to start without; add `secrets = ["a long random text"]` to `[webhook]` or set `GITEA_TRIAGE__WEBHOOK__SECRETS`
+    "#);
+    insta::assert_snapshot!(refused_with_env("[webhook]\nsecrets = []\n[local_agent]\n", &[]), @r#"
+    config `gitea-triage.toml`: `gitea.url` is missing; add `url = "https://gitea.example.com"` to `[gitea]` or set `GITEA_TRIAGE__GITEA__URL`
+    config `gitea-triage.toml`: `gitea.token` is missing; add `token_file = "/run/secrets/gitea-token"` to `[gitea]` or set `GITEA_TRIAGE__GITEA__TOKEN`
+    config `gitea-triage.toml`: `gitea.repos` is missing; add `repos = ["acme/widgets"]` to `[gitea]` or set `GITEA_TRIAGE__GITEA__REPOS`
+    config `gitea-triage.toml`: `webhook.secrets` is missing; the service refuses to start without; add `secrets = ["a long random text"]` to `[webhook]` or set `GITEA_TRIAGE__WEBHOOK__SECRETS`
+    config `gitea-triage.toml`: `local_agent.model` is missing; add `model = "llama3.1"` to `[local_agent]` or set `GITEA_TRIAGE__LOCAL_AGENT__MODEL`
+    "#);
+}
+
+#[test]
+fn agents_that_cannot_work_are_refused() {
+    insta::assert_snapshot!(refused(
+        r#"[[agent]]
+id = "cluade"
+[[agent]]
+id = "kimi"
+label = "claude-ready"
+[[agent]]
+id = "kimi"
+[[agent]]
+label = "nameless"
+[[agent]]
+id = "silent"
+interface = "gitea"
+[[agent]]
+id = "two words"
+interface = "carrier-pigeon"
+"#
+    ), @r#"
+    config `gitea-triage.toml` line 8: `agent.cluade.interface` is missing; say how the new agent is told: `gitea`, `http` or `local` (or did you mean the built-in `claude`?)
+    config `gitea-triage.toml` line 10: label `claude-ready` calls both `claude` and `kimi`; give each its own
+    config `gitea-triage.toml` line 13: agent `kimi` is there twice; merge the two entries
+    config `gitea-triage.toml` line 15: `agent.id` is missing; add `id = "claude"`
+    config `gitea-triage.toml` line 17: `agent.silent` has neither `label` nor `login`, so nothing would tell it; add one
+    config `gitea-triage.toml` line 21: `agent.id` is `two words`; it wants a name of letters, digits, `-`, `_` and `.`
+    config `gitea-triage.toml` line 22: `agent.interface` is `carrier-pigeon`; it wants one of `gitea`, `http`, `local`
+    "#);
+}
+
+#[test]
+fn sections_of_the_wrong_shape_are_named() {
+    insta::assert_snapshot!(
+        refused_with_env("policy = 5\ngitea = true\n[webhook]\nsecrets = [\"s\"]\n[[triage]]\nowner = \"alice\"\n[agent]\nid = \"claude\"\n[local_agent]\nmodel = \"m\"\nmcp = [\"x\", { name = \"y\" }]\n", &[]),
+        @r#"
+    config `gitea-triage.toml` line 1: `policy` is a number; write it as `[policy]`
+    config `gitea-triage.toml` line 2: `gitea` is true or false; write it as `[gitea]`
+    config `gitea-triage.toml` line 5: `triage` is a list; write it as `[triage]`
+    config `gitea-triage.toml` line 7: `agent` is a single table; write it as `[[agent]]`
+    config `gitea-triage.toml` line 11: `local_agent.mcp` holds a text; write each as `[[local_agent.mcp]]`
+    config `gitea-triage.toml` line 11: `local_agent.mcp.y` needs either `command` or `url`; set one
+    config `gitea-triage.toml`: `gitea.url` is missing; add `url = "https://gitea.example.com"` to `[gitea]` or set `GITEA_TRIAGE__GITEA__URL`
+    config `gitea-triage.toml`: `gitea.token` is missing; add `token_file = "/run/secrets/gitea-token"` to `[gitea]` or set `GITEA_TRIAGE__GITEA__TOKEN`
+    config `gitea-triage.toml`: `gitea.repos` is missing; add `repos = ["acme/widgets"]` to `[gitea]` or set `GITEA_TRIAGE__GITEA__REPOS`
+    "#
+    );
+}
+
+#[test]
+fn broken_toml_is_told_by_line() {
+    insta::assert_snapshot!(refused_with_env("[gitea]\nurl = https://x\n\n[gitea]\ntoken = \"canary", &[]), @r#"
+    config `gitea-triage.toml` line 2: this is not TOML: string values must be quoted, expected literal string
+    config `gitea-triage.toml` line 4: this is not TOML: duplicate key
+    config `gitea-triage.toml` line 5: this is not TOML: invalid basic string, expected `"`
+    "#);
+}
+
+#[test]
+fn unknown_variables_are_mistakes_too() {
+    insta::assert_snapshot!(refused_with_env(SMALLEST, &[
+        ("GITEA_TRIAGE__TRIAGE__REDY_AT", "5"),
+        ("GITEA_TRIAGE__TRIAGES__OWNER", "alice"),
+        ("GITEA_TRIAGE__AGENT__CLAUDE__LABLE", "x"),
+        ("GITEA_TRIAGE__TOKEN", "canary"),
+        ("GITEA_TRIAGE__TRIAGE__READY_AT", "often"),
+        ("GITEA_TRIAGE__XQ__ZZZZZZ", "1"),
+    ]), @r#"
+    environment variable `GITEA_TRIAGE__AGENT__CLAUDE__LABLE`: unknown key `agent.lable`; did you mean `GITEA_TRIAGE__AGENT__CLAUDE__LABEL`?
+    environment variable `GITEA_TRIAGE__TOKEN`: unknown key `token`; did you mean `GITEA_TRIAGE__GITEA__TOKEN`?
+    environment variable `GITEA_TRIAGE__TRIAGES__OWNER`: unknown key `triages.owner`; did you mean `GITEA_TRIAGE__TRIAGE__OWNER`?
+    environment variable `GITEA_TRIAGE__TRIAGE__REDY_AT`: unknown key `triage.redy_at`; did you mean `GITEA_TRIAGE__TRIAGE__READY_AT`?
+    environment variable `GITEA_TRIAGE__XQ__ZZZZZZ`: unknown key `xq.zzzzzz`; `gitea-triage config schema` lists all keys
+    environment variable `GITEA_TRIAGE__TRIAGE__READY_AT`: `triage.ready_at` is `often`; it wants a whole number from 0 to 9
+    "#);
+}
+
+#[test]
+fn a_secret_file_that_cannot_be_used_is_named_with_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    std::fs::write(&empty, "\n").unwrap();
+    let text = format!(
+        "[gitea]\nurl = \"https://x.example\"\nrepos = [\"a/b\"]\ntoken_file = \"not/there\"\n\
+         [webhook]\nsecrets = [{{ secret_file = '{}' }}, {{ secret = \"a\", secret_file = \"b\" }}, {{ repos = [\"a/b\"] }}]\n",
+        empty.display()
+    );
+    let told = refused_with_env(&text, &[]).replace(&empty.display().to_string(), "EMPTY");
+    insta::assert_snapshot!(told, @r#"
+    config `gitea-triage.toml` line 4: `gitea.token_file` names `not/there`, which is not there; create it or correct the path
+    config `gitea-triage.toml` line 6: `webhook.secrets.secret_file` names `EMPTY`, which is empty; write the secret into it
+    config `gitea-triage.toml` line 6: `webhook.secrets.secret` and `webhook.secrets.secret_file` are both set; keep one of them
+    config `gitea-triage.toml` line 6: `webhook.secrets.secret` is missing; add `secret_file = "/run/secrets/webhook"`
+    "#);
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "canary-in-file").unwrap();
+    let text = format!(
+        "{}[[agent]]\nid = \"api\"\nsecret = \"canary-agent\"\nendpoint = \"https://x.example/?k=canary-query\"\n",
+        SMALLEST.replace("a-token", "canary-token").replace(
+            "[\"a-secret\"]",
+            &format!("[\"canary-hook\", {{ secret_file = '{}' }}]", file.display())
+        )
+    );
+    let config = with_env(&text, &[("GITEA_TRIAGE__AGENT__CLAUDE__SECRET", "canary-env")]);
+    assert_eq!(config.webhook.secrets[1].secret.expose_secret(), "canary-in-file");
+    assert!(!config.show().contains("canary"), "{}", config.show());
+    assert!(!config.to_json().to_string().contains("canary"));
+    let debug = format!("{config:?}").replace("canary-query", "");
+    assert!(!debug.contains("canary"), "{debug}");
+}
+
+#[test]
+fn no_secret_is_in_an_error() {
+    let text = r#"
+[gitea]
+url = "https://alice:canary@example.com"
+token = { value = "canary" }
+tokn = "canary"
+repos = ["acme/widgets"]
+[webhook]
+secrets = [["canary"], { secret = ["canary"], secre = "canary" }, 5]
+[store]
+url = "postgres://alice:canary@db"
+[[agent]]
+id = "api"
+secret = ["canary"]
+endpoint = "https://alice:canary@example.com"
+"#;
+    let told = refused_with_env(text, &[("GITEA_TRIAGE__GITEA__TOKE", "canary")]);
+    assert!(!told.contains("canary"), "{told}");
+    let debug = format!("{:?}", Config::from_toml("x", text, vars(&[])));
+    assert!(!debug.contains("canary"), "{debug}");
+}
+
+#[test]
+fn what_is_shown_says_where_it_came_from_and_can_be_read_again() {
+    let config = with_env(
+        &format!("{SMALLEST}[triage]\nready_at = 6\n[policy]\nx = 1\n"),
+        &[("GITEA_TRIAGE__WORKER__CONCURRENCY", "0")],
+    );
+    let shown = config.show();
+    assert!(shown.contains("ready_at = 6  # line 9\n"), "{shown}");
+    assert!(shown.contains("concurrency = 0  # GITEA_TRIAGE__WORKER__CONCURRENCY\n"), "{shown}");
+    assert!(shown.contains("token = \"***\"  # line 4\n"), "{shown}");
+    with_env(&shown, &[]);
+    let json = config.to_json();
+    assert_eq!(json["values"]["triage"]["ready_at"], 6);
+    assert_eq!(json["values"]["agent"][1]["id"], "kimi");
+    assert_eq!(json["from"]["triage.ready_at"], "line 9");
+    assert_eq!(json["from"]["policy.x"], "line 11");
+    assert_eq!(json["from"].get("triage.dry_run"), None);
+}
+
+#[test]
+fn another_room_s_mistake_about_the_policy_has_a_line() {
+    let config = read("[policy]\n[policy.points]\nscope = 99\n");
+    assert_eq!(
+        config.problem("policy.points.scope", "`policy.points.scope` is too much").to_string(),
+        "config `gitea-triage.toml` line 10: `policy.points.scope` is too much"
+    );
+}
+
+#[test]
+fn a_file_that_was_named_has_to_be_there() {
+    let error = find(Some("not/there.toml".as_ref())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "config `not/there.toml`: there is no such file; correct `--config`"
+    );
+}
+
+#[test]
+fn the_schema_names_every_section_with_descriptions_and_defaults() {
+    let schema = schema();
+    let sections: BTreeMap<_, _> = schema["properties"].as_object().unwrap().iter().collect();
+    assert!(sections.contains_key(&"policy".to_owned()));
+    assert_eq!(schema["properties"]["triage"]["properties"]["ready_at"]["default"], 5);
+    assert_eq!(schema["properties"]["agent"]["items"]["required"][0], "id");
+    assert_eq!(schema["properties"]["triage"]["additionalProperties"], false);
+    assert!(schema["properties"]["sweep"]["properties"]["every"]["description"].is_string());
+}
+
+#[test]
+fn the_readme_holds_the_current_reference() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = std::fs::read_to_string(readme).unwrap_or_default();
+    let (open, close) = ("<!-- config reference -->", "<!-- /config reference -->");
+    // Until the README has the markers there is nothing that could be out of date.
+    let Some((_, rest)) = text.split_once(open) else { return };
+    let (inside, _) = rest.split_once(close).expect("the README closes the reference");
+    assert_eq!(inside.trim(), reference().trim(), "paste `config::reference()` into the README");
+}
