@@ -1,12 +1,42 @@
 //! The pure core: an issue, how it stands, the policy and the time go in; a verdict comes out.
 //! No clock, file, network or log here, so that the same input gives the same verdict anywhere.
 
+mod blockers;
+mod criteria;
+mod decide;
+mod defaults;
+mod explain;
+mod lexicon;
+mod policy;
+mod roster;
+#[cfg(test)]
+mod samples;
+mod score;
+mod signals;
+mod tags;
+mod task_type;
+mod term;
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Dispatch, TaskType};
-use crate::issue::IssueRef;
+use crate::issue::{Issue, IssueRef};
+
+pub use self::blockers::mentioned_blockers;
+pub use self::criteria::acceptance_criteria;
+pub use self::explain::explain;
+pub use self::policy::{
+    AcceptanceRules, AlignmentRules, Policy, PolicyError, Route, ScopeRules, TagSets, TaskWords,
+};
+pub use self::term::TermProblem;
+
+use self::lexicon::Lexicon;
+use self::tags::Classes;
 
 /// What kind of issue it is, from its tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,4 +194,67 @@ pub struct Standing {
     pub load: BTreeMap<AgentId, u32>,
     /// The agents there are, in the order they are tried.
     pub agents: Vec<Agent>,
+}
+
+/// A policy made ready for use; build it once, it can be shared freely.
+pub struct Triage {
+    policy: Policy,
+    lexicon: Lexicon,
+}
+
+impl fmt::Debug for Triage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Triage").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+impl Triage {
+    /// Compiles the policy, or says which key cannot be used.
+    pub fn new(mut policy: Policy) -> Result<Self, PolicyError> {
+        policy.check_numbers()?;
+        policy.normalise();
+        Ok(Self { lexicon: Lexicon::new(&policy)?, policy })
+    }
+
+    /// The policy it was made from, with its tags in the form they are compared in.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What the text of the issue is worth.
+    pub fn score(&self, issue: &Issue, now: Timestamp) -> Score {
+        let facts = signals::facts(&self.lexicon, issue);
+        score::score(&self.policy, issue, &facts, now)
+    }
+
+    /// Where the points come from; penalties and caps have their own, negative points.
+    pub fn signals(&self, issue: &Issue) -> Vec<Signal> {
+        let facts = signals::facts(&self.lexicon, issue);
+        let tags = tags::of(issue);
+        let classes = Classes::new(&self.policy, &tags);
+        let points =
+            score::points(&self.policy, &tags::without_brackets(&issue.title), &classes, &facts);
+        explain::signals(self, issue, &points)
+    }
+
+    /// The kind of work the issue asks for.
+    pub fn task_type(&self, issue: &Issue) -> TaskType {
+        task_type::of(&self.policy, &signals::facts(&self.lexicon, issue))
+    }
+
+    /// All that follows from the issue as it is now.
+    pub fn verdict(&self, issue: &Issue, standing: &Standing, now: Timestamp) -> Verdict {
+        let facts = signals::facts(&self.lexicon, issue);
+        let score = score::score(&self.policy, issue, &facts, now);
+        let task_type = task_type::of(&self.policy, &facts);
+        let case =
+            decide::Case { triage: self, issue, standing, facts: &facts, score: &score, task_type };
+        let decision = case.decide();
+        Verdict { score, task_type, decision }
+    }
+
+    /// The decision for an issue that no longer exists.
+    pub fn gone(&self) -> Decision {
+        Decision::Finish { reason: "the issue no longer exists".to_owned() }
+    }
 }

@@ -1,0 +1,308 @@
+//! What an owner tunes: points, word lists, tags, threshold and routing, as plain data.
+//! The built-in default scores every issue as the loop did that this service replaces.
+
+use serde::{Deserialize, Serialize};
+
+use super::term::TermProblem;
+use super::text;
+use crate::dispatch::{AgentId, TaskType};
+
+/// Everything the verdict depends on besides the issue itself. Every key has a default.
+///
+/// A *term* (in the lists called `…terms`) is plain text, found anywhere and in any case. These marks in it
+/// stand for more than themselves:
+///
+/// | mark | stands for |
+/// |---|---|
+/// | `{word}` | one or more letters, digits or `_` |
+/// | `{space}` | one white-space character, a line break included |
+/// | `{spaces}` | any amount of white space, also none |
+/// | `{any}` | one character that is no line feed |
+/// | `{edge}` | the beginning or end of a word |
+/// | `{{` | a `{` |
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// The score from which an issue is handed to an agent.
+    pub ready_at: u8,
+    /// What the agent is chosen by.
+    pub route: Route,
+    /// Who gets a ready issue.
+    pub default_agent: AgentId,
+    /// Who gets a ready issue that calls for research.
+    pub research_agent: AgentId,
+    /// The label that always calls for research, spelled exactly so.
+    pub research_label: String,
+    /// Issues with one of these labels are left alone.
+    pub ignore_labels: Vec<String>,
+    /// Issues by one of these accounts are left alone.
+    pub ignore_authors: Vec<String>,
+    /// Terms that say the issue is blocked.
+    pub blocked_terms: Vec<String>,
+    /// The classes of tags.
+    pub tags: TagSets,
+    /// Points for how well it is scoped.
+    pub scope: ScopeRules,
+    /// Points for how clear it is when it is done.
+    pub acceptance: AcceptanceRules,
+    /// Points for how much it is wanted.
+    pub alignment: AlignmentRules,
+    /// Words for the task types; the first entry with a word in the issue wins.
+    pub task_types: Vec<TaskWords>,
+}
+
+/// What the agent is chosen by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Route {
+    /// The research agent for research, the default agent for the rest.
+    #[default]
+    Triage,
+    /// The first agent whose strengths hold the task type, free ones first.
+    TaskType,
+}
+
+/// Tags, bracketed in the title or label names, and what they make of an issue; compared in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TagSets {
+    /// Something is broken.
+    pub bug: Vec<String>,
+    /// Something new is wanted.
+    pub feature: Vec<String>,
+    /// Something is to be restructured.
+    pub refactor: Vec<String>,
+    /// Something is to be talked about.
+    pub meta: Vec<String>,
+    /// It goes first in line.
+    pub p0: Vec<String>,
+    /// Something is to be found out.
+    pub research: Vec<String>,
+    /// It was written by the loop itself.
+    pub from_loop: Vec<String>,
+}
+
+/// Points for how well an issue is scoped. Terms are found in title and body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScopeRules {
+    /// Terms that name a file.
+    pub file_terms: Vec<String>,
+    /// Points for one of them.
+    pub file_points: u8,
+    /// Terms that name a function or class.
+    pub function_terms: Vec<String>,
+    /// Points for one of them.
+    pub function_points: u8,
+    /// A title is short when it has fewer characters, tags not counted.
+    pub title_limit: usize,
+    /// Points for a short title.
+    pub title_points: u8,
+    /// Points taken from an issue with a meta tag.
+    pub meta_penalty: u8,
+    /// The most this part can give.
+    pub cap: u8,
+}
+
+/// Points for how clear it is when an issue is done. Terms are found in title and body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AcceptanceRules {
+    /// Terms that say what must hold; of two that begin at the same place, the first in the list counts.
+    pub terms: Vec<String>,
+    /// Points for at least one of them.
+    pub some_points: u8,
+    /// How many of them are many.
+    pub many: usize,
+    /// Points for many of them.
+    pub many_points: u8,
+    /// Terms that speak of tests.
+    pub test_terms: Vec<String>,
+    /// Points for one of them.
+    pub test_points: u8,
+    /// Terms for headings; found in the body only.
+    pub section_terms: Vec<String>,
+    /// Points for one of them.
+    pub section_points: u8,
+    /// Points taken from an issue with a meta tag.
+    pub meta_penalty: u8,
+    /// The most this part can give.
+    pub cap: u8,
+}
+
+/// Points for how much an issue is wanted, by its tags. A meta tag takes all but a bug's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlignmentRules {
+    /// Points for a bug; nothing else counts then.
+    pub bug_points: u8,
+    /// Points for a refactoring.
+    pub refactor_points: u8,
+    /// Points for a feature.
+    pub feature_points: u8,
+    /// Points for what the loop itself wrote.
+    pub from_loop_points: u8,
+    /// The most this part can give.
+    pub cap: u8,
+}
+
+/// The words that tell a kind of task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskWords {
+    /// The kind of task.
+    pub task: TaskType,
+    /// Plain text without marks, found anywhere in title or body, in any case.
+    pub words: Vec<String>,
+}
+
+/// Why a policy cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A term is not in the notation.
+    #[error("`{key}`: the term `{term}` {problem}")]
+    Term {
+        /// The list it stands in.
+        key: &'static str,
+        /// The term as written.
+        term: String,
+        /// What is wrong with it.
+        problem: TermProblem,
+    },
+    /// A task type has an empty word, which every issue would contain.
+    #[error("`task_types`: a word of `{task}` is empty; remove it")]
+    EmptyWord {
+        /// The task type it stands under.
+        task: TaskType,
+    },
+    /// A part could give more than a score can hold.
+    #[error("`{key}` is {cap}; a part gives at most {most} points")]
+    Cap {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        cap: u8,
+        /// The highest allowed.
+        most: u8,
+    },
+    /// No issue could ever be ready.
+    #[error("`ready_at` is {ready_at}, but no issue can score more than {most}; lower it")]
+    NeverReady {
+        /// The threshold.
+        ready_at: u8,
+        /// The sum of the caps.
+        most: u8,
+    },
+    /// There are more words than can be searched for at once.
+    #[error("the terms and words together are too many to search for: {0}")]
+    TooLarge(String),
+}
+
+/// The highest cap of a part: three of them still fit a score.
+const MOST_PER_PART: u8 = 80;
+
+impl Policy {
+    /// Brings the tags into the form in which an issue's tags are compared.
+    pub(super) fn normalise(&mut self) {
+        let sets = &mut self.tags;
+        let sets = [
+            &mut sets.bug,
+            &mut sets.feature,
+            &mut sets.refactor,
+            &mut sets.meta,
+            &mut sets.p0,
+            &mut sets.research,
+            &mut sets.from_loop,
+        ];
+        for tag in sets.into_iter().flatten() {
+            *tag = text::normal(tag);
+        }
+    }
+
+    /// Refuses numbers that make no sense together.
+    pub(super) fn check_numbers(&self) -> Result<(), PolicyError> {
+        let caps = [
+            ("scope.cap", self.scope.cap),
+            ("acceptance.cap", self.acceptance.cap),
+            ("alignment.cap", self.alignment.cap),
+        ];
+        if let Some((key, cap)) = caps.into_iter().find(|(_, cap)| *cap > MOST_PER_PART) {
+            return Err(PolicyError::Cap { key, cap, most: MOST_PER_PART });
+        }
+        let most = caps.iter().map(|(_, cap)| cap).sum();
+        if self.ready_at > most {
+            return Err(PolicyError::NeverReady { ready_at: self.ready_at, most });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::triage::Triage;
+    use crate::triage::samples::{issue, now};
+
+    fn read(text: &str) -> Result<Policy, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn a_file_overrides_single_keys() {
+        let policy =
+            read("ready_at = 4\nroute = 'task-type'\n[scope]\nfile_points = 2").expect("valid");
+        let mut expected = Policy { ready_at: 4, route: Route::TaskType, ..Policy::default() };
+        expected.scope.file_points = 2;
+        assert_eq!(policy, expected);
+    }
+
+    #[test]
+    fn a_policy_survives_being_written_and_read() {
+        let text = toml::to_string(&Policy::default()).expect("can be written");
+        assert_eq!(read(&text).expect("can be read"), Policy::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        assert!(read("[scope]\nfile_point = 2").is_err());
+    }
+
+    #[track_caller]
+    fn refuses(change: impl FnOnce(&mut Policy), message: &str) {
+        let mut policy = Policy::default();
+        change(&mut policy);
+        let error = Triage::new(policy).expect_err("a policy that cannot be used");
+        assert_eq!(error.to_string(), message);
+    }
+
+    #[test]
+    fn a_policy_that_cannot_work_is_refused_by_key_and_value() {
+        refuses(
+            |p| p.ready_at = 10,
+            "`ready_at` is 10, but no issue can score more than 9; lower it",
+        );
+        refuses(|p| p.scope.cap = 99, "`scope.cap` is 99; a part gives at most 80 points");
+        refuses(
+            |p| p.blocked_terms.push("on {holt}".into()),
+            "`blocked_terms`: the term `on {holt}` has an unknown mark `{holt}`; write `{word}`, \
+             `{space}`, `{spaces}`, `{any}` or `{edge}`, and `{{` for a brace",
+        );
+        refuses(
+            |p| p.task_types[7].words.push(String::new()),
+            "`task_types`: a word of `planning` is empty; remove it",
+        );
+    }
+
+    #[test]
+    fn words_of_other_languages_are_found_in_any_case() {
+        let mut policy = Policy::default();
+        policy.acceptance.terms = vec!["prüfung".into()];
+        policy.task_types[0].words = vec!["Übersicht".into()];
+        policy.tags.bug = vec![" Fehler ".into()];
+        let triage = Triage::new(policy).expect("a valid policy");
+        let score = triage.score(&issue("[FEHLER] x", "PRÜFUNG ÜBERSICHT"), now());
+        assert_eq!((score.acceptance, score.alignment), (1, 3));
+        let task = triage.task_type(&issue("", "eine ÜBERSICHT"));
+        assert_eq!(task, TaskType::Architecture);
+    }
+}

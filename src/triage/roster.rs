@@ -1,0 +1,49 @@
+//! Which agent suits an issue, and whether it is free.
+
+use super::Standing;
+use super::policy::{Policy, Route};
+use crate::dispatch::{Agent, AgentId, TaskType};
+
+/// What the roster has to offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Pick {
+    /// This agent can start.
+    Free(AgentId),
+    /// This one suits, but has as much as it may have.
+    Busy { agent: AgentId, load: u32, limit: u32 },
+    /// No agent suits.
+    Nobody,
+}
+
+/// Picks for a kind of task; `research` decides between the two named agents.
+pub(super) fn pick(policy: &Policy, standing: &Standing, task: TaskType, research: bool) -> Pick {
+    let named = if research { &policy.research_agent } else { &policy.default_agent };
+    if standing.agents.is_empty() {
+        return Pick::Free(named.clone());
+    }
+    let by_name = standing.agents.iter().find(|agent| agent.id == *named);
+    match (policy.route, by_name) {
+        (Route::Triage, Some(agent)) => offer(standing, agent),
+        _ => by_strength(standing, task),
+    }
+}
+
+/// The first that is free, else the first of all.
+fn by_strength(standing: &Standing, task: TaskType) -> Pick {
+    let suitable = || standing.agents.iter().filter(|agent| agent.strengths.contains(&task));
+    let free = suitable().find(|agent| load(standing, agent) < agent.max_concurrent);
+    free.or_else(|| suitable().next()).map_or(Pick::Nobody, |agent| offer(standing, agent))
+}
+
+fn offer(standing: &Standing, agent: &Agent) -> Pick {
+    let (load, limit) = (load(standing, agent), agent.max_concurrent);
+    if load < limit {
+        Pick::Free(agent.id.clone())
+    } else {
+        Pick::Busy { agent: agent.id.clone(), load, limit }
+    }
+}
+
+fn load(standing: &Standing, agent: &Agent) -> u32 {
+    standing.load.get(&agent.id).copied().unwrap_or(0)
+}

@@ -1,0 +1,212 @@
+//! From facts to points, and from points to a score. The same points make the score and its explanation.
+
+use super::lexicon::Kind;
+use super::policy::Policy;
+use super::signals::Facts;
+use super::tags::{self, Classes};
+use super::{IssueType, Score};
+use crate::clock::Timestamp;
+use crate::issue::Issue;
+
+/// A part of the score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Scope,
+    Acceptance,
+    Alignment,
+}
+
+/// What points were given or taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ground {
+    File,
+    Function,
+    ShortTitle,
+    Acceptance,
+    Test,
+    Section,
+    Bug,
+    Refactor,
+    Feature,
+    FromLoop,
+    Meta,
+    Cap,
+}
+
+/// Some points, never none, for one ground.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Point {
+    pub(super) part: Part,
+    pub(super) ground: Ground,
+    pub(super) points: i64,
+}
+
+/// The score of an issue from its facts.
+pub(super) fn score(policy: &Policy, issue: &Issue, facts: &Facts, now: Timestamp) -> Score {
+    let tags = tags::of(issue);
+    let classes = Classes::new(policy, &tags);
+    let title = tags::without_brackets(&issue.title);
+    let points = points(policy, &title, &classes, facts);
+    let [scope, acceptance, alignment] =
+        [Part::Scope, Part::Acceptance, Part::Alignment].map(|part| sum(&points, part));
+    let total = scope + acceptance + alignment;
+    let issue_type = classes.issue_type();
+    Score {
+        title,
+        issue_type,
+        tags,
+        scope,
+        acceptance,
+        alignment,
+        total,
+        ready: total >= policy.ready_at,
+        p0: classes.p0 || issue_type == IssueType::Bug,
+        blocked: facts.shows(Kind::Blocked),
+        research: classes.research || issue.has_label(&policy.research_label),
+        age_days: issue.created_at.map_or(0, |created| whole_days(created, now)),
+    }
+}
+
+/// All points of an issue, in the order they are explained in.
+pub(super) fn points(policy: &Policy, title: &str, classes: &Classes, facts: &Facts) -> Vec<Point> {
+    let mut points = Vec::with_capacity(8);
+    scope(policy, title, classes, facts, &mut points);
+    acceptance(policy, classes, facts, &mut points);
+    alignment(policy, classes, &mut points);
+    points
+}
+
+fn scope(policy: &Policy, title: &str, classes: &Classes, facts: &Facts, points: &mut Vec<Point>) {
+    let rules = &policy.scope;
+    let mut tally = Tally::new(Part::Scope, points);
+    tally.give(facts.shows(Kind::File), Ground::File, rules.file_points);
+    tally.give(facts.shows(Kind::Function), Ground::Function, rules.function_points);
+    tally.give(is_short(title, rules.title_limit), Ground::ShortTitle, rules.title_points);
+    tally.take(classes.meta, rules.meta_penalty.into());
+    tally.cap(rules.cap);
+}
+
+fn acceptance(policy: &Policy, classes: &Classes, facts: &Facts, points: &mut Vec<Point>) {
+    let rules = &policy.acceptance;
+    let for_terms = match facts.acceptance {
+        0 => 0,
+        count if count >= rules.many => rules.many_points,
+        _ => rules.some_points,
+    };
+    let mut tally = Tally::new(Part::Acceptance, points);
+    tally.give(true, Ground::Acceptance, for_terms);
+    tally.give(facts.shows(Kind::Test), Ground::Test, rules.test_points);
+    tally.give(facts.shows(Kind::Section), Ground::Section, rules.section_points);
+    tally.take(classes.meta, rules.meta_penalty.into());
+    tally.cap(rules.cap);
+}
+
+fn alignment(policy: &Policy, classes: &Classes, points: &mut Vec<Point>) {
+    let rules = &policy.alignment;
+    let mut tally = Tally::new(Part::Alignment, points);
+    if classes.bug {
+        tally.give(true, Ground::Bug, rules.bug_points);
+    } else {
+        tally.give(classes.refactor, Ground::Refactor, rules.refactor_points);
+        tally.give(classes.feature, Ground::Feature, rules.feature_points);
+        tally.give(classes.from_loop, Ground::FromLoop, rules.from_loop_points);
+        tally.take(classes.meta, i64::MAX);
+    }
+    tally.cap(rules.cap);
+}
+
+/// Whether a title has fewer characters than the limit.
+pub(super) fn is_short(title: &str, limit: usize) -> bool {
+    title.chars().count() < limit
+}
+
+/// Adds up one part.
+struct Tally<'a> {
+    part: Part,
+    sum: i64,
+    points: &'a mut Vec<Point>,
+}
+
+impl<'a> Tally<'a> {
+    fn new(part: Part, points: &'a mut Vec<Point>) -> Self {
+        Self { part, sum: 0, points }
+    }
+
+    fn give(&mut self, due: bool, ground: Ground, points: u8) {
+        self.add(ground, if due { points.into() } else { 0 });
+    }
+
+    /// Takes points away, but never more than there are.
+    fn take(&mut self, due: bool, points: i64) {
+        self.add(Ground::Meta, if due { -points.min(self.sum) } else { 0 });
+    }
+
+    fn cap(&mut self, cap: u8) {
+        self.add(Ground::Cap, (i64::from(cap) - self.sum).min(0));
+    }
+
+    fn add(&mut self, ground: Ground, points: i64) {
+        if points != 0 {
+            self.sum += points;
+            self.points.push(Point { part: self.part, ground, points });
+        }
+    }
+}
+
+/// The sum of a part; the caps keep it far below 255.
+fn sum(points: &[Point], part: Part) -> u8 {
+    let sum: i64 = points.iter().filter(|p| p.part == part).map(|p| p.points).sum();
+    u8::try_from(sum).unwrap_or(0)
+}
+
+/// Days since then, rounded down, so that a minute into the future is day −1 as in Python's `timedelta.days`.
+fn whole_days(created: Timestamp, now: Timestamp) -> i64 {
+    let age = now - created;
+    let seconds = age.num_seconds() - i64::from(age.subsec_nanos() < 0);
+    seconds.div_euclid(86_400)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::triage::Triage;
+    use crate::triage::samples::{issue, now, triage};
+
+    #[track_caller]
+    fn ages(created: &str, expected: i64) {
+        let created = created.parse().expect("a valid time");
+        assert_eq!(whole_days(created, now()), expected);
+    }
+
+    #[test]
+    fn ages_are_rounded_down() {
+        ages("2026-03-22T12:00:00Z", 1);
+        ages("2026-03-22T12:00:00.000001Z", 0);
+        ages("2026-03-23T12:00:00.000001Z", -1);
+        ages("2026-03-24T12:00:01Z", -2);
+    }
+
+    #[test]
+    fn an_issue_of_unknown_age_is_new() {
+        let timeless = Issue { created_at: None, ..issue("x", "") };
+        assert_eq!(triage().score(&timeless, now()).age_days, 0);
+    }
+
+    #[test]
+    fn a_title_is_measured_in_characters_without_tags() {
+        assert!(is_short(&"é".repeat(79), 80));
+        assert!(!is_short(&"é".repeat(80), 80));
+        let long_tag = issue(&format!("[{}] x", "y".repeat(100)), "");
+        assert_eq!(triage().score(&long_tag, now()).scope, 1);
+    }
+
+    #[test]
+    fn other_points_make_other_scores() {
+        let mut policy = Policy::default();
+        policy.scope.file_points = 3;
+        policy.scope.cap = 4;
+        policy.ready_at = 4;
+        let score = Triage::new(policy).expect("a valid policy").score(&issue("x", "a.py"), now());
+        assert_eq!((score.scope, score.ready), (4, true));
+    }
+}
