@@ -1,0 +1,241 @@
+//! The audit comment: what was decided and why, readable by a person and found again by its marker. Text of the
+//! issue is only ever quoted as code, where the forge neither mentions nor references anybody.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use super::Scene;
+use crate::issue::Issue;
+use crate::triage::{Decision, IssueType, Verdict, acceptance_criteria};
+
+const MARKER: &str = "<!-- gitea-triage decision=";
+
+/// The hidden line by which a comment of ours is found again. The forge drops HTML comments from what it shows and
+/// keeps them in what it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker {
+    /// The decision told, such as `dispatch:claude`.
+    pub decision: String,
+    /// A digest of what is said about it; age and time left out, so that they alone never cause an edit.
+    pub digest: String,
+}
+
+impl Marker {
+    /// The marker in a comment's text, if it ends in one. Only the last line counts: anything before may be quoted.
+    pub fn find(body: &str) -> Option<Self> {
+        let last = body.trim_end().lines().next_back()?;
+        let inner = last.strip_prefix(MARKER)?.strip_suffix(" -->")?;
+        let (decision, digest) = inner.split_once(" digest=")?;
+        let is_word = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
+        (is_word(decision) && is_word(digest))
+            .then(|| Self { decision: decision.to_owned(), digest: digest.to_owned() })
+    }
+}
+
+impl std::fmt::Display for Marker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{MARKER}{} digest={} -->", self.decision, self.digest)
+    }
+}
+
+/// The marker of the comment for this verdict.
+pub(super) fn marker(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Marker {
+    let decision = match verdict.decision.agent() {
+        Some(agent) => format!("{}:{agent}", verdict.decision.action()),
+        None => verdict.decision.action().to_owned(),
+    };
+    let score = &verdict.score;
+    let mut hash = Sha256::new();
+    let parts = [score.scope, score.acceptance, score.alignment];
+    hash.update(format!("{:?} {parts:?} {} {}", score.issue_type, verdict.task_type, score.p0));
+    for signal in scene.signals {
+        hash.update(format!("{}{}{:?}", signal.name, signal.points, signal.words));
+    }
+    for criterion in acceptance_criteria(issue) {
+        hash.update(criterion);
+    }
+    hash.update([u8::from(scene.is_assignable)]);
+    if let Decision::Flag { reason } = &verdict.decision {
+        hash.update(reason);
+    }
+    Marker { decision, digest: hex::encode(&hash.finalize()[..6]) }
+}
+
+/// The whole comment.
+pub(super) fn render(
+    issue: &Issue,
+    verdict: &Verdict,
+    scene: &Scene<'_>,
+    marker: &Marker,
+) -> String {
+    let score = &verdict.score;
+    let mut text = format!(
+        "**Triage: {}**\n\n**Why:** {}.\n\n",
+        headline(verdict, scene),
+        verdict.decision.reason().trim_end_matches('.')
+    );
+    let _ = write!(
+        text,
+        "| type | score | scope | acceptance | alignment | age | task type |\n\
+         |---|---|---|---|---|---|---|\n\
+         | {} | **{}** of 9 | {} | {} | {} | {} | `{}` |\n\n",
+        type_name(score.issue_type),
+        score.total,
+        score.scope,
+        score.acceptance,
+        score.alignment,
+        days(score.age_days),
+        verdict.task_type,
+    );
+    text.push_str(&points(scene));
+    text.push_str(&criteria(issue));
+    let _ = write!(text, "{}\n\n{marker}", override_hint(verdict, scene));
+    text
+}
+
+fn headline(verdict: &Verdict, scene: &Scene<'_>) -> String {
+    match &verdict.decision {
+        Decision::Dispatch { agent, .. } => {
+            format!("dispatched to {}{}", code(agent.as_str()), how(scene))
+        }
+        Decision::Flag { .. } => format!("@{}, this needs you", scene.owner),
+        other => other.action().to_owned(),
+    }
+}
+
+/// By what the agent is called, and what could not be done.
+fn how(scene: &Scene<'_>) -> String {
+    let Some(agent) = scene.agent else { return String::new() };
+    let mut ways = Vec::new();
+    if let Some(label) = &agent.label {
+        ways.push(format!("label {}", code(label)));
+    }
+    match &agent.login {
+        Some(login) if scene.is_assignable => ways.push(format!("assigned {}", code(login))),
+        Some(login) => ways.push(format!(
+            "not assigned, because the account {} does not exist or may not work here",
+            code(login)
+        )),
+        None => {}
+    }
+    if ways.is_empty() { String::new() } else { format!(" ({})", ways.join(", ")) }
+}
+
+fn type_name(issue_type: IssueType) -> &'static str {
+    match issue_type {
+        IssueType::Bug => "bug",
+        IssueType::Research => "research",
+        IssueType::Feature => "feature",
+        IssueType::Refactor => "refactor",
+        IssueType::Philosophy => "philosophy",
+        IssueType::Unknown => "unknown",
+    }
+}
+
+fn days(days: i64) -> String {
+    if days == 1 { "1 day".to_owned() } else { format!("{days} days") }
+}
+
+fn points(scene: &Scene<'_>) -> String {
+    let mut text = "<details><summary>Where the points come from</summary>\n\n".to_owned();
+    if scene.signals.is_empty() {
+        text.push_str("No signal was found.\n");
+    }
+    for signal in scene.signals {
+        let _ = write!(text, "- {} {:+}: {}", signal.part, signal.points, signal.name);
+        let words: Vec<_> = signal.words.iter().map(|word| code(word)).collect();
+        let _ = if words.is_empty() {
+            writeln!(text)
+        } else {
+            writeln!(text, " ({})", words.join(", "))
+        };
+    }
+    text.push_str("\n</details>\n\n");
+    text
+}
+
+fn criteria(issue: &Issue) -> String {
+    let found = acceptance_criteria(issue);
+    if found.is_empty() {
+        return String::new();
+    }
+    format!("**Acceptance criteria found in the issue:**\n\n{}\n\n", fence(&found.join("\n")))
+}
+
+fn override_hint(verdict: &Verdict, scene: &Scene<'_>) -> String {
+    match (&verdict.decision, scene.agent) {
+        (Decision::Dispatch { .. }, Some(agent)) => {
+            let label =
+                agent.label.as_deref().map(|l| format!("take the label {} off, or ", code(l)));
+            format!(
+                "<sub>To override: {}assign somebody else. What a person changes here is left as it is.</sub>",
+                label.unwrap_or_default()
+            )
+        }
+        _ => "<sub>To override: assign somebody, or edit the issue; it is looked at again.</sub>"
+            .to_owned(),
+    }
+}
+
+/// `text` as inline code on one line. The forge neither mentions nor references inside code
+/// (modules/markup/mdstripper), and the run of backticks around it is longer than any within.
+pub fn code(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let ticks = "`".repeat(longest_run(&text) + 1);
+    if text.trim().is_empty() {
+        return "` `".to_owned();
+    }
+    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{ticks}{pad}{text}{pad}{ticks}")
+}
+
+/// `text` as a code block that nothing in it can end, its invisible characters removed.
+pub fn fence(text: &str) -> String {
+    let text: String = text.chars().filter(|c| *c == '\n' || !is_invisible(*c)).collect();
+    let ticks = "`".repeat((longest_run(&text) + 1).max(3));
+    format!("{ticks}text\n{}\n{ticks}", text.trim_end())
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// Control characters, and those that hide or reorder text: zero-width, direction marks, the byte-order mark.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_found_again_in_its_own_comment() {
+        let marker = Marker { decision: "dispatch:claude".into(), digest: "0a1b2c".into() };
+        assert_eq!(Marker::find(&format!("text\n\n{marker}\n")), Some(marker));
+    }
+
+    #[test]
+    fn a_quoted_marker_is_not_ours() {
+        let marker = Marker { decision: "dispatch:claude".into(), digest: "0a1b2c".into() };
+        assert_eq!(Marker::find(&format!("> {marker}\n\nI disagree")), None);
+        assert_eq!(Marker::find(&format!("{marker}\n\nI disagree")), None);
+        assert_eq!(Marker::find("<!-- gitea-triage decision= digest= -->"), None);
+    }
+
+    #[test]
+    fn quoted_text_cannot_leave_its_fence() {
+        let quoted = fence("a\n````\n@alice\n```\nb\u{202e}c");
+        assert!(quoted.starts_with("`````text\n") && quoted.ends_with("\n`````"), "{quoted}");
+        assert!(!quoted.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn inline_code_survives_backticks_and_line_breaks() {
+        assert_eq!(code("`run()`"), "`` `run()` ``");
+        assert_eq!(code("a\nb"), "`a b`");
+        assert_eq!(code(""), "` `");
+    }
+}
