@@ -1,0 +1,67 @@
+//! What can go wrong with the store, as far as a caller has to tell it apart.
+
+use std::path::PathBuf;
+
+use crate::dispatch::AgentId;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bounded queue to the writer is full, or the writer did not answer in time; nothing was stored.
+    #[error("the store has more to write than it can; try again in a moment")]
+    Overloaded,
+    /// SQLite refused.
+    #[error("the store could not be used: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// SQLite refused the transaction this was part of.
+    #[error("the store could not be written: {0}")]
+    Write(String),
+    /// The lane is no longer in this worker's hands.
+    #[error("this claim is over; another worker has the issue")]
+    Stale,
+    /// The agent took its last free place for another issue in the meantime.
+    #[error("agent `{0}` has no free place any more")]
+    AgentBusy(AgentId),
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+    /// A neighbour in the same transaction failed; run again alone.
+    #[error("the transaction was undone")]
+    Undone,
+    /// A row does not say what it must.
+    #[error("the store holds something unreadable: {0}; restore a backup or report this")]
+    Unreadable(String),
+    /// The file was written by a later version.
+    #[error("`{}` was written by a later version of gitea-triage; use that version, or a backup from before it", .0.display())]
+    TooNew(PathBuf),
+    /// The file could not be brought to today's schema.
+    #[error("`{}` could not be migrated: {reason}; it was left as it was", path.display())]
+    Migration {
+        /// The database.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Another `serve` has it open.
+    #[error("`{}` is in use by another `gitea-triage serve`; stop that one, or give this one its own `store.url`", .0.display())]
+    InUse(PathBuf),
+    /// The file cannot be opened.
+    #[error("`{}` cannot be opened: {reason}; check that the folder exists and that this user may write there", path.display())]
+    Open {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The same error for one more listener; SQLite's own errors cannot be cloned.
+    pub(super) fn again(&self) -> Self {
+        Self::Write(match self {
+            Self::Sqlite(error) => error.to_string(),
+            Self::Write(text) => text.clone(),
+            other => other.to_string(),
+        })
+    }
+}

@@ -1,0 +1,286 @@
+//! The inbox's front: taking deliveries in, and giving each its lane or its early end.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::lanes::{self, Pace};
+use super::{ACCEPT_TIMEOUT, Error, Store};
+use crate::clock::{Timestamp, from_millis};
+use crate::delivery::{Delivery, DeliveryId, Origin};
+use crate::issue::IssueRef;
+
+/// What became of a delivery that was handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is on disk and will be worked off.
+    New,
+    /// Its id had been seen before; that it came again is noted, nothing else is done.
+    Duplicate,
+}
+
+/// A delivery nobody has read yet.
+#[derive(Clone, Debug)]
+pub struct Unsorted {
+    /// Its place in the inbox.
+    pub seq: i64,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// The signed bytes.
+    pub body: Vec<u8>,
+    /// The repositories its secret covers; `None` covers all.
+    pub scope: Option<Vec<String>>,
+}
+
+/// Where a delivery goes after its body was read.
+#[derive(Clone, Debug)]
+pub enum Sorting {
+    /// To the lane of this issue; `more_coming` lets it rest until its siblings are there.
+    Lane {
+        /// The issue.
+        at: IssueRef,
+        /// More deliveries for the same change are known to follow at once.
+        more_coming: bool,
+    },
+    /// Nowhere, with the reason; the issue is kept for people, when it is one to look after.
+    Ignored {
+        /// The issue.
+        at: Option<IssueRef>,
+        /// Why.
+        reason: String,
+    },
+    /// Nowhere, because it could not be read.
+    Dead(String),
+}
+
+/// One delivery, sorted.
+#[derive(Clone, Debug)]
+pub struct Sorted {
+    /// Its place in the inbox.
+    pub seq: i64,
+    /// Kind and action, as the body says.
+    pub action: String,
+    /// Where it goes.
+    pub to: Sorting,
+}
+
+impl Store {
+    /// Takes a delivery in. When this returns `Ok`, it has been flushed to the disk.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when the queue is full or the disk too slow to answer in time, others when the store
+    /// cannot be written. Nothing is half-stored.
+    pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, Error> {
+        let _place = self.inner.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        let key = key(&delivery.id);
+        let body = lz4_flex::compress_prepend_size(&delivery.body);
+        let scope = delivery.scope.as_deref().map(to_json);
+        let received_at = delivery.received_at.timestamp_millis();
+        let event = delivery.event_header;
+        let stored = self.write(move |c| {
+            let mut insert = c.prepare_cached(
+                "INSERT INTO delivery (id, origin, received_at, event, scope)
+                 VALUES (?1, 'webhook', ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+            )?;
+            if insert.execute(params![key, received_at, event, scope])? == 0 {
+                repeated(c, &key, received_at)?;
+                return Ok(Accepted::Duplicate);
+            }
+            let mut keep = c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?;
+            keep.execute(params![c.last_insert_rowid(), body])?;
+            Ok(Accepted::New)
+        });
+        match tokio::time::timeout(ACCEPT_TIMEOUT, stored).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Overloaded),
+        }
+    }
+
+    /// Puts an entry for an issue into the inbox that no webhook told: a find of the sweep, a person's wish.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn enqueue(
+        &self,
+        at: IssueRef,
+        origin: Origin,
+        reason: &'static str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.write(move |c| {
+            let lane = lanes::lane(c, &at)?;
+            enqueue(c, lane, origin, reason, now)?;
+            lanes::make_due(c, lane, now)
+        })
+        .await
+    }
+
+    /// The oldest deliveries nobody has read yet, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn unsorted(&self, limit: u32) -> Result<Vec<Unsorted>, Error> {
+        self.read(move |c| {
+            let mut rows = c.prepare_cached(
+                "SELECT seq, received_at, scope, bytes FROM delivery JOIN body USING (seq)
+                 WHERE state = 'received' ORDER BY seq LIMIT ?1",
+            )?;
+            let mut rows = rows.query([limit])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(Unsorted {
+                    seq: row.get(0)?,
+                    received_at: from_millis(row.get(1)?),
+                    scope: row.get::<_, Option<String>>(2)?.map(|s| from_json(&s)).transpose()?,
+                    body: unpack(row.get_ref(3)?.as_blob().map_err(|e| unreadable(&e))?)?,
+                });
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Gives deliveries their lanes or their early ends.
+    ///
+    /// # Errors
+    /// When the store cannot be written; then all of them stay unsorted.
+    pub async fn sort(&self, sorted: Vec<Sorted>, pace: Pace, now: Timestamp) -> Result<(), Error> {
+        self.write(move |c| {
+            for one in &sorted {
+                sort_one(c, one, pace, now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The signed bytes of a delivery, unless they are past their time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn body(&self, seq: i64) -> Result<Option<Vec<u8>>, Error> {
+        self.read(move |c| {
+            let bytes: Option<Vec<u8>> = c
+                .query_row("SELECT bytes FROM body WHERE seq = ?1", [seq], |r| r.get(0))
+                .optional()?;
+            bytes.map(|b| unpack(&b)).transpose()
+        })
+        .await
+    }
+}
+
+fn sort_one(c: &Connection, sorted: &Sorted, pace: Pace, now: Timestamp) -> Result<(), Error> {
+    let end = |state: &str, reason: &str, lane: Option<i64>| -> Result<(), Error> {
+        let mut end = c.prepare_cached(
+            "UPDATE delivery SET state = ?2, reason = ?3, settled_at = ?4, action = ?5, lane = ?6
+             WHERE seq = ?1 AND state = 'received'",
+        )?;
+        end.execute(params![
+            sorted.seq,
+            state,
+            reason,
+            now.timestamp_millis(),
+            sorted.action,
+            lane
+        ])?;
+        Ok(())
+    };
+    match &sorted.to {
+        Sorting::Ignored { at, reason } => {
+            let lane = at.as_ref().map(|at| lanes::lane(c, at)).transpose()?;
+            end("ignored", reason, lane)
+        }
+        Sorting::Dead(reason) => end("dead", reason, None),
+        Sorting::Lane { at, more_coming } => {
+            let lane = lanes::lane(c, at)?;
+            let mut join = c.prepare_cached(
+                "UPDATE delivery SET state = 'pending', lane = ?2, action = ?3
+                 WHERE seq = ?1 AND state = 'received'",
+            )?;
+            if join.execute(params![sorted.seq, lane, sorted.action])? == 1 {
+                lanes::wake(c, lane, *more_coming, pace)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Inserts an entry that came from no webhook; it needs no body, because its lane is known.
+pub(super) fn enqueue(
+    c: &Connection,
+    lane: i64,
+    origin: Origin,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let origin = match origin {
+        Origin::Webhook => "webhook",
+        Origin::Sweep => "sweep",
+        Origin::Manual => "manual",
+        Origin::Wake => "wake",
+    };
+    let mut insert = c.prepare_cached(
+        "INSERT INTO delivery (id, origin, received_at, event, state, lane, action)
+         VALUES (?1, ?2, ?3, '', 'pending', ?4, ?5)",
+    )?;
+    let id = uuid::Uuid::new_v4();
+    insert.execute(params![
+        id.as_bytes(),
+        origin,
+        now.timestamp_millis(),
+        lane,
+        format!("{origin}/{reason}")
+    ])?;
+    Ok(())
+}
+
+fn repeated(c: &Connection, key: &[u8], received_at: i64) -> Result<(), Error> {
+    let mut note = c.prepare_cached(
+        "UPDATE delivery SET repeats = repeats + 1, repeated_at = ?2 WHERE id = ?1",
+    )?;
+    note.execute(params![key, received_at])?;
+    Ok(())
+}
+
+/// Sixteen bytes for a UUID, which Gitea always sends; any other text behind a zero, so that the two never meet.
+pub(super) fn key(id: &DeliveryId) -> Vec<u8> {
+    match uuid::Uuid::try_parse(id.as_str()) {
+        Ok(uuid) => uuid.as_bytes().to_vec(),
+        Err(_) => [&[0], id.as_str().as_bytes()].concat(),
+    }
+}
+
+/// The id a key was made from.
+pub(super) fn id_of(key: &[u8]) -> String {
+    match uuid::Uuid::from_slice(key) {
+        Ok(uuid) => uuid.to_string(),
+        Err(_) => String::from_utf8_lossy(key.strip_prefix(&[0]).unwrap_or(key)).into_owned(),
+    }
+}
+
+pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    lz4_flex::decompress_size_prepended(bytes).map_err(|e| unreadable(&e))
+}
+
+pub(super) fn unreadable(error: &dyn std::fmt::Display) -> Error {
+    Error::Unreadable(error.to_string())
+}
+
+pub(super) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|e| unreadable(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_comes_back_from_its_key() {
+        for text in ["060a98c2-4462-416d-82bf-493fd115ad41", "not-a-uuid", "sixteen-bytes-ab"] {
+            let id = DeliveryId::parse(text).unwrap();
+            assert_eq!(id_of(&key(&id)), text);
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Lanes: one for each issue. What is pending for an issue waits in its lane, and a lane is in one worker's hands
+//! at a time. This room keeps the times it is given; how long to wait is the worker's rule.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::inbox::{id_of, unreadable};
+use super::ledger::{self, Evaluation};
+use super::{Error, Store};
+use crate::clock::{Timestamp, from_millis};
+use crate::delivery::Origin;
+use crate::issue::IssueRef;
+use crate::plan::EffectOutcome;
+
+/// How long a lane rests before it is looked at, so that a burst of edits is looked at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The rest after a delivery whose siblings are known to follow at once.
+    pub siblings: Duration,
+    /// The rest after the last edit of an issue that was looked at a moment ago.
+    pub quiet: Duration,
+    /// How long ago "a moment ago" is.
+    pub moment: Duration,
+    /// The longest that resting may put off the oldest waiting delivery.
+    pub longest: Duration,
+}
+
+/// One issue in a worker's hands, with all that was pending for it.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The lane.
+    pub(super) lane: i64,
+    /// Which taking of the lane this is; a later one makes it stale.
+    pub(super) epoch: i64,
+    /// The issue.
+    pub at: IssueRef,
+    /// How many tries have failed before this one.
+    pub attempts: u32,
+    /// What is pending, oldest first.
+    pub deliveries: Vec<Claimed>,
+}
+
+/// One pending delivery of a claimed lane.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Its place in the inbox.
+    pub seq: i64,
+    /// The forge's id.
+    pub id: String,
+    /// Who put it there.
+    pub origin: Origin,
+    /// Kind and action.
+    pub action: String,
+    /// When it was received.
+    pub received_at: Timestamp,
+}
+
+impl Store {
+    /// Takes the next lane that is due, P0 first, into the caller's hands.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn claim(&self, now: Timestamp) -> Result<Option<Claim>, Error> {
+        self.write(move |c| {
+            let mut take = c.prepare_cached(
+                "UPDATE lane SET state = 'claimed', claimed_at = ?1, due_at = NULL, epoch = epoch + 1
+                 WHERE id = (SELECT id FROM lane WHERE state = 'due' AND due_at <= ?1
+                             ORDER BY priority, due_at LIMIT 1)
+                 RETURNING id, epoch, repo, number, attempts",
+            )?;
+            let claim = take.query_row([now.timestamp_millis()], claim_of).optional()?.transpose()?;
+            let Some(mut claim) = claim else { return Ok(None) };
+            claim.deliveries = take_deliveries(c, claim.lane)?;
+            Ok(Some(claim))
+        })
+        .await
+    }
+
+    /// When the next lane is due; `None` when none is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        self.read(|c| {
+            let due: Option<i64> =
+                c.query_row("SELECT min(due_at) FROM lane WHERE state = 'due'", [], |r| r.get(0))?;
+            Ok(due.map(from_millis))
+        })
+        .await
+    }
+
+    /// Puts a lane back to be tried again at `due_at`, with what had been done until then.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the claim is over, others when the store cannot be written.
+    pub async fn retry(
+        &self,
+        claim: Claim,
+        failure: Failure,
+        due_at: Timestamp,
+    ) -> Result<(), Error> {
+        self.write(move |c| {
+            fence(c, &claim)?;
+            ledger::record(c, &failure)?;
+            c.prepare_cached(
+                "UPDATE delivery SET state = 'pending' WHERE lane = ?1 AND state = 'claimed'",
+            )?
+            .execute([claim.lane])?;
+            let spent = i64::from(failure.spends_attempt);
+            c.prepare_cached(
+                "UPDATE lane SET state = 'due', due_at = ?2, claimed_at = NULL, attempts = attempts + ?3,
+                 last_error = ?4 WHERE id = ?1",
+            )?
+            .execute(params![claim.lane, due_at.timestamp_millis(), spent, failure.reason])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends what was claimed as dead letters.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the claim is over, others when the store cannot be written.
+    pub async fn bury(&self, claim: Claim, failure: Failure, pace: Pace) -> Result<(), Error> {
+        self.write(move |c| {
+            fence(c, &claim)?;
+            ledger::record(c, &failure)?;
+            c.prepare_cached(
+                "UPDATE delivery SET state = 'dead', reason = ?2, settled_at = ?3
+                 WHERE lane = ?1 AND state = 'claimed'",
+            )?
+            .execute(params![
+                claim.lane,
+                failure.reason,
+                failure.at.timestamp_millis()
+            ])?;
+            release(c, claim.lane, Some(&failure.reason), pace)
+        })
+        .await
+    }
+}
+
+/// Why a claim did not come to its end, and what had been written until then.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// When.
+    pub at: Timestamp,
+    /// Why, for people.
+    pub reason: String,
+    /// Whether this try counts; an outage of the forge does not.
+    pub spends_attempt: bool,
+    /// The evaluation that was on its way, if one had been recorded.
+    pub evaluation: Option<Evaluation>,
+    /// What is known of its effects, in their order; those not tried yet are missing.
+    pub effects: Vec<EffectOutcome>,
+}
+
+fn claim_of(row: &Row<'_>) -> rusqlite::Result<Result<Claim, Error>> {
+    let (lane, epoch) = (row.get(0)?, row.get(1)?);
+    let (repo, number): (String, u64) = (row.get(2)?, row.get(3)?);
+    let attempts = row.get(4)?;
+    Ok(repo.parse().map_err(|e| unreadable(&e)).map(|repo| Claim {
+        lane,
+        epoch,
+        at: IssueRef { repo, number },
+        attempts,
+        deliveries: Vec::new(),
+    }))
+}
+
+fn take_deliveries(c: &Connection, lane: i64) -> Result<Vec<Claimed>, Error> {
+    c.prepare_cached(
+        "UPDATE delivery SET state = 'claimed' WHERE lane = ?1 AND state = 'pending'",
+    )?
+    .execute([lane])?;
+    let mut rows = c.prepare_cached(
+        "SELECT seq, id, origin, action, received_at FROM delivery
+         WHERE lane = ?1 AND state = 'claimed' ORDER BY seq",
+    )?;
+    let rows = rows.query_map([lane], |row| {
+        Ok(Claimed {
+            seq: row.get(0)?,
+            id: id_of(row.get_ref(1)?.as_blob()?),
+            origin: origin_of(&row.get::<_, String>(2)?),
+            action: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+            received_at: from_millis(row.get(4)?),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The origin a row names; the schema's CHECK allows no other word.
+pub(super) fn origin_of(text: &str) -> Origin {
+    match text {
+        "sweep" => Origin::Sweep,
+        "manual" => Origin::Manual,
+        "wake" => Origin::Wake,
+        _ => Origin::Webhook,
+    }
+}
+
+/// The lane of an issue, made when there is none.
+pub(super) fn lane(c: &Connection, at: &IssueRef) -> Result<i64, Error> {
+    let mut rows = c.prepare_cached("SELECT id FROM lane WHERE repo = ?1 AND number = ?2")?;
+    let repo = at.repo.to_string();
+    if let Some(id) = rows.query_row(params![repo, at.number], |r| r.get(0)).optional()? {
+        return Ok(id);
+    }
+    c.prepare_cached("INSERT INTO lane (repo, number) VALUES (?1, ?2)")?
+        .execute(params![repo, at.number])?;
+    Ok(c.last_insert_rowid())
+}
+
+/// The lane of an issue, if it was ever looked at.
+pub(super) fn find(c: &Connection, at: &IssueRef) -> Result<Option<i64>, Error> {
+    let mut rows = c.prepare_cached("SELECT id FROM lane WHERE repo = ?1 AND number = ?2")?;
+    Ok(rows.query_row(params![at.repo.to_string(), at.number], |r| r.get(0)).optional()?)
+}
+
+/// Makes an idle lane due now; a lane that is due or claimed comes to its turn anyway.
+pub(super) fn make_due(c: &Connection, lane: i64, now: Timestamp) -> Result<(), Error> {
+    c.prepare_cached(
+        "UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1 AND state = 'idle'",
+    )?
+    .execute(params![lane, now.timestamp_millis()])?;
+    Ok(())
+}
+
+/// What decides when a lane with something pending is due.
+struct Waiting {
+    first_received: i64,
+    last_received: i64,
+    evaluated_at: Option<i64>,
+    due_at: Option<i64>,
+    attempts: i64,
+    is_claimed: bool,
+}
+
+fn waiting(c: &Connection, lane: i64) -> Result<Option<Waiting>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT min(received_at), max(received_at), evaluated_at, due_at, attempts, lane.state = 'claimed'
+         FROM lane JOIN delivery ON delivery.lane = lane.id AND delivery.state = 'pending'
+         WHERE lane.id = ?1",
+    )?;
+    let found = rows.query_row([lane], |row| {
+        let Some(first_received) = row.get(0)? else { return Ok(None) };
+        Ok(Some(Waiting {
+            first_received,
+            last_received: row.get(1)?,
+            evaluated_at: row.get(2)?,
+            due_at: row.get(3)?,
+            attempts: row.get(4)?,
+            is_claimed: row.get(5)?,
+        }))
+    })?;
+    Ok(found)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// When to look: at once, after the burst that is on its way, or after a quiet moment.
+fn due_at(waiting: &Waiting, more_coming: bool, pace: Pace) -> i64 {
+    let just_seen =
+        waiting.evaluated_at.is_some_and(|at| waiting.first_received - at < millis(pace.moment));
+    let rest = match (more_coming, just_seen) {
+        (_, true) => millis(pace.quiet),
+        (true, false) => millis(pace.siblings),
+        (false, false) => 0,
+    };
+    let cap = waiting.first_received + millis(pace.longest);
+    let wanted = (waiting.last_received + rest).max(waiting.due_at.unwrap_or(0));
+    wanted.min(cap)
+}
+
+/// Something new is pending in a lane: sets when it is due, unless a worker has it or it waits for another try.
+pub(super) fn wake(c: &Connection, lane: i64, more_coming: bool, pace: Pace) -> Result<(), Error> {
+    let Some(waiting) = waiting(c, lane)? else { return Ok(()) };
+    if waiting.is_claimed || (waiting.attempts > 0 && waiting.due_at.is_some()) {
+        return Ok(());
+    }
+    c.prepare_cached("UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1")?
+        .execute(params![lane, due_at(&waiting, more_coming, pace)])?;
+    Ok(())
+}
+
+/// Ends a claim: the lane is idle, or due again when something came in the meantime.
+pub(super) fn release(
+    c: &Connection,
+    lane: i64,
+    last_error: Option<&str>,
+    pace: Pace,
+) -> Result<(), Error> {
+    c.prepare_cached(
+        "UPDATE lane SET state = 'idle', claimed_at = NULL, due_at = NULL, attempts = 0, last_error = ?2
+         WHERE id = ?1",
+    )?
+    .execute(params![lane, last_error])?;
+    wake(c, lane, false, pace)
+}
+
+/// Fails unless the claim is the lane's latest.
+pub(super) fn fence(c: &Connection, claim: &Claim) -> Result<(), Error> {
+    let mut rows =
+        c.prepare_cached("SELECT 1 FROM lane WHERE id = ?1 AND epoch = ?2 AND state = 'claimed'")?;
+    if rows.exists([claim.lane, claim.epoch])? { Ok(()) } else { Err(Error::Stale) }
+}
+
+/// After a crash: what was in somebody's hands is due again, and the try does not count.
+pub(super) fn recover(c: &Connection) -> Result<(), Error> {
+    c.execute_batch(
+        "BEGIN IMMEDIATE;
+         UPDATE delivery SET state = 'pending'
+             WHERE state = 'claimed' AND lane IN (SELECT id FROM lane WHERE state = 'claimed');
+         UPDATE lane SET state = 'due', due_at = claimed_at, claimed_at = NULL, epoch = epoch + 1
+             WHERE state = 'claimed';
+         COMMIT;",
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace {
+        siblings: Duration::from_millis(40),
+        quiet: Duration::from_millis(250),
+        moment: Duration::from_secs(1),
+        longest: Duration::from_secs(1),
+    };
+
+    #[track_caller]
+    fn is_due(first: i64, last: i64, evaluated_at: Option<i64>, more_coming: bool, expected: i64) {
+        let waiting = Waiting {
+            first_received: first,
+            last_received: last,
+            evaluated_at,
+            due_at: None,
+            attempts: 0,
+            is_claimed: false,
+        };
+        assert_eq!(due_at(&waiting, more_coming, PACE), expected);
+    }
+
+    #[test]
+    fn a_lane_is_looked_at_at_once_unless_more_is_known_to_come() {
+        is_due(5_000, 5_000, None, false, 5_000);
+        is_due(5_000, 5_000, Some(1_000), false, 5_000);
+        is_due(5_000, 5_000, None, true, 5_040);
+        is_due(5_000, 5_000, Some(4_500), false, 5_250);
+    }
+
+    #[test]
+    fn a_lasting_burst_is_looked_at_after_the_longest_rest() {
+        is_due(5_000, 5_990, Some(4_500), false, 6_000);
+    }
+}

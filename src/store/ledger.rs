@@ -1,0 +1,431 @@
+//! The ledger: what was concluded, which writes were meant and which are known to have happened, who has what.
+//! An effect is written down as meant before its request leaves, so that a crash in between is noticed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::inbox::{self, to_json, unreadable};
+use super::lanes::{self, Claim, Failure, Pace};
+use super::{Error, Store};
+use crate::clock::{Timestamp, from_millis};
+use crate::delivery::Origin;
+use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, TaskType};
+use crate::issue::{IssueRef, RepoName};
+use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState};
+use crate::triage::{Decision, Signal, Verdict};
+
+/// What the ledger knows about an issue before it is looked at again.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// The dispatch that is open for it.
+    pub dispatch: Option<Dispatch>,
+    /// Our latest comment on it.
+    pub comment: Option<PastComment>,
+    /// True when a comment was meant and nobody knows whether it was written.
+    pub comment_unknown: bool,
+    /// What has been put on the issue for the open dispatch, as kind and value.
+    pub applied: BTreeSet<(EffectKind, String)>,
+    /// How many dispatches each agent has open, this issue's own not counted.
+    pub load: BTreeMap<AgentId, u32>,
+}
+
+/// A comment of ours, as the ledger remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastComment {
+    /// The forge's id.
+    pub id: i64,
+    /// The decision it tells.
+    pub decision: String,
+    /// The digest of what it says.
+    pub digest: String,
+}
+
+/// A conclusion, and the writes it leads to.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// When it was concluded.
+    pub at: Timestamp,
+    /// What is to happen.
+    pub decision: Decision,
+    /// The whole verdict; `None` when the issue is gone.
+    pub verdict: Option<Verdict>,
+    /// What gave the points.
+    pub signals: Vec<Signal>,
+    /// The writes, in order.
+    pub effects: Vec<Effect>,
+    /// The agent a dispatch has to be opened for.
+    pub opens: Option<Agent>,
+}
+
+/// A recorded intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluation {
+    /// The ledger's number.
+    pub id: i64,
+    /// The dispatch the effects belong to.
+    pub dispatch: Option<i64>,
+    /// The ledger's numbers of the effects, in their order.
+    pub effects: Vec<i64>,
+}
+
+/// How an evaluation ended.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What [`Store::intend`] gave; `None` when nothing was to be written.
+    pub evaluation: Option<Evaluation>,
+    /// What became of its effects, in their order.
+    pub effects: Vec<EffectOutcome>,
+    /// The state the issue's open dispatch goes to.
+    pub dispatch: Option<DispatchState>,
+}
+
+impl Store {
+    /// What is known about an issue.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn past(&self, at: IssueRef) -> Result<Past, Error> {
+        self.read(move |c| {
+            let Some(lane) = lanes::find(c, &at)? else {
+                return Ok(Past { load: load(c, -1)?, ..Past::default() });
+            };
+            let dispatch = open_dispatch(c, lane)?;
+            let applied = match &dispatch {
+                Some(dispatch) => applied(c, dispatch.id)?,
+                None => BTreeSet::new(),
+            };
+            Ok(Past {
+                comment: latest_comment(c, lane)?,
+                comment_unknown: comment_unknown(c, lane)?,
+                load: load(c, lane)?,
+                dispatch,
+                applied,
+            })
+        })
+        .await
+    }
+
+    /// Writes a conclusion and the effects it means to have to the disk, and takes the agent's place, before any
+    /// request leaves.
+    ///
+    /// # Errors
+    /// [`Error::AgentBusy`] when the agent's last place went to another issue, [`Error::Stale`] when the claim is
+    /// over, others when the store cannot be written.
+    pub async fn intend(&self, claim: &Claim, intent: Intent) -> Result<Evaluation, Error> {
+        let claim = claim.clone();
+        self.write(move |c| {
+            lanes::fence(c, &claim)?;
+            insert(c, &claim, &intent)
+        })
+        .await
+    }
+
+    /// Ends a claim: its deliveries are done, the ledger says why, and who waited for the agent is woken.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the claim is over, others when the store cannot be written.
+    pub async fn settle(
+        &self,
+        claim: Claim,
+        intent: Intent,
+        outcome: Outcome,
+        pace: Pace,
+    ) -> Result<(), Error> {
+        self.write(move |c| {
+            lanes::fence(c, &claim)?;
+            let evaluation = match &outcome.evaluation {
+                Some(recorded) => recorded.clone(),
+                None => insert(c, &claim, &intent)?,
+            };
+            record_effects(c, &evaluation, &outcome.effects, intent.at)?;
+            if let (Some(id), Some(state)) = (evaluation.dispatch, outcome.dispatch) {
+                advance(c, id, state, &intent)?;
+            }
+            finish_deliveries(c, &claim, &evaluation, intent.at)?;
+            note_conclusion(c, claim.lane, &intent)?;
+            lanes::release(c, claim.lane, None, pace)
+        })
+        .await
+    }
+}
+
+fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, Error> {
+    let mut evaluation = c.prepare_cached(
+        "INSERT INTO evaluation (lane, at, action, agent, reason, verdict, signals)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    evaluation.execute(params![
+        claim.lane,
+        intent.at.timestamp_millis(),
+        intent.decision.action(),
+        intent.decision.agent().map(AgentId::as_str),
+        intent.decision.reason(),
+        intent.verdict.as_ref().map(to_json),
+        to_json(&intent.signals),
+    ])?;
+    let id = c.last_insert_rowid();
+    settle_forgotten(c, claim.lane, intent)?;
+    let dispatch = match &intent.opens {
+        Some(agent) => Some(open(c, claim.lane, id, agent, intent)?),
+        None => open_dispatch(c, claim.lane)?.map(|d| d.id),
+    };
+    let effects = insert_effects(c, claim.lane, id, dispatch, intent)?;
+    Ok(Evaluation { id, dispatch, effects })
+}
+
+fn insert_effects(
+    c: &Connection,
+    lane: i64,
+    evaluation: i64,
+    dispatch: Option<i64>,
+    intent: &Intent,
+) -> Result<Vec<i64>, Error> {
+    let mut insert = c.prepare_cached(
+        "INSERT INTO effect (evaluation, lane, dispatch, kind, value, digest, intended_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    let at = intent.at.timestamp_millis();
+    let mut ids = Vec::with_capacity(intent.effects.len());
+    for effect in &intent.effects {
+        let kind = effect.kind().as_str();
+        insert.execute(params![
+            evaluation,
+            lane,
+            dispatch,
+            kind,
+            effect.value(),
+            effect.digest(),
+            at
+        ])?;
+        ids.push(c.last_insert_rowid());
+    }
+    Ok(ids)
+}
+
+/// Effects that were meant and never settled: a crash came between. The issue has been read since, so what is not
+/// meant again was found on it.
+fn settle_forgotten(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Error> {
+    let mut open = c.prepare_cached(
+        "SELECT id, kind, value FROM effect WHERE lane = ?1 AND state = 'intended'",
+    )?;
+    let open = open.query_map([lane], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+    let open: Vec<(i64, String, String)> = open.collect::<Result<_, _>>()?;
+    for (id, kind, value) in open {
+        let again = intent.effects.iter().any(|e| e.kind().as_str() == kind && e.value() == value);
+        let (state, detail) = if again {
+            ("failed", "interrupted before it was written")
+        } else {
+            ("done", "found on the issue after an interruption")
+        };
+        c.prepare_cached(
+            "UPDATE effect SET state = ?2, detail = ?3, settled_at = ?4 WHERE id = ?1",
+        )?
+        .execute(params![id, state, detail, intent.at.timestamp_millis()])?;
+    }
+    Ok(())
+}
+
+/// Opens a dispatch, taking one of the agent's places; the check and the taking are one transaction.
+fn open(
+    c: &Connection,
+    lane: i64,
+    evaluation: i64,
+    agent: &Agent,
+    intent: &Intent,
+) -> Result<i64, Error> {
+    let mut taken = c.prepare_cached(
+        "SELECT count(*) FROM dispatch WHERE agent = ?1 AND ended_at IS NULL AND lane <> ?2",
+    )?;
+    let taken: u32 = taken.query_row(params![agent.id.as_str(), lane], |r| r.get(0))?;
+    if taken >= agent.max_concurrent {
+        return Err(Error::AgentBusy(agent.id.clone()));
+    }
+    let at = intent.at.timestamp_millis();
+    let timeout = i64::try_from(agent.timeout.as_millis()).unwrap_or(i64::MAX);
+    let task_type = intent.verdict.as_ref().map_or(TaskType::RoutineCoding, |v| v.task_type);
+    c.prepare_cached(
+        "INSERT INTO dispatch (lane, evaluation, agent, task_type, state, opened_at, deadline_at)
+         VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6)",
+    )?
+    .execute(params![
+        lane,
+        evaluation,
+        agent.id.as_str(),
+        task_type.as_str(),
+        at,
+        at.saturating_add(timeout)
+    ])?;
+    Ok(c.last_insert_rowid())
+}
+
+/// Moves a dispatch on; when it ends, the issue that waits for its agent with the best claim is woken.
+fn advance(c: &Connection, id: i64, state: DispatchState, intent: &Intent) -> Result<(), Error> {
+    let at = intent.at;
+    let ended = (!state.is_open()).then_some(at.timestamp_millis());
+    let mut update = c.prepare_cached(
+        "UPDATE dispatch SET state = ?2, ended_at = ?3, detail = CASE WHEN ?3 IS NULL THEN detail ELSE ?4 END
+         WHERE id = ?1 AND ended_at IS NULL RETURNING agent",
+    )?;
+    let agent: Option<String> = update
+        .query_row(params![id, state.as_str(), ended, intent.decision.reason()], |r| r.get(0))
+        .optional()?;
+    match (agent, ended) {
+        (Some(agent), Some(_)) => wake_waiting(c, &agent, at),
+        _ => Ok(()),
+    }
+}
+
+/// P0 first, then the higher score, then the older issue.
+fn wake_waiting(c: &Connection, agent: &str, at: Timestamp) -> Result<(), Error> {
+    let mut best = c.prepare_cached(
+        "SELECT id FROM lane WHERE waits_for = ?1
+         ORDER BY wait_p0 DESC, wait_score DESC, wait_since, id LIMIT 1",
+    )?;
+    let Some(lane) = best.query_row([agent], |r| r.get(0)).optional()? else { return Ok(()) };
+    inbox::enqueue(c, lane, Origin::Wake, "a place is free", at)?;
+    lanes::make_due(c, lane, at)
+}
+
+fn finish_deliveries(
+    c: &Connection,
+    claim: &Claim,
+    evaluation: &Evaluation,
+    at: Timestamp,
+) -> Result<(), Error> {
+    c.prepare_cached(
+        "UPDATE delivery SET state = 'done', settled_at = ?2, evaluation = ?3
+         WHERE lane = ?1 AND state = 'claimed'",
+    )?
+    .execute(params![claim.lane, at.timestamp_millis(), evaluation.id])?;
+    Ok(())
+}
+
+/// Keeps on the lane what the next claim needs: how urgent the issue is and whom it waits for.
+fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Error> {
+    let score = intent.verdict.as_ref().map(|v| &v.score);
+    let waits_for = match &intent.decision {
+        Decision::Wait { agent, .. } => Some(agent.as_str()),
+        _ => None,
+    };
+    let p0 = score.is_some_and(|s| s.p0);
+    let since = score.map_or(intent.at.timestamp(), |s| {
+        intent.at.timestamp() - s.age_days.saturating_mul(86_400)
+    });
+    c.prepare_cached(
+        "UPDATE lane SET priority = ?2, evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
+         wait_since = ?7 WHERE id = ?1",
+    )?
+    .execute(params![
+        lane,
+        i64::from(!p0),
+        intent.at.timestamp_millis(),
+        waits_for,
+        p0,
+        score.map_or(0, |s| i64::from(s.total)),
+        since
+    ])?;
+    Ok(())
+}
+
+/// Records what is known of the effects of an evaluation that did not come to its end.
+pub(super) fn record(c: &Connection, failure: &Failure) -> Result<(), Error> {
+    match &failure.evaluation {
+        Some(evaluation) => record_effects(c, evaluation, &failure.effects, failure.at),
+        None => Ok(()),
+    }
+}
+
+fn record_effects(
+    c: &Connection,
+    evaluation: &Evaluation,
+    outcomes: &[EffectOutcome],
+    at: Timestamp,
+) -> Result<(), Error> {
+    let mut update = c.prepare_cached(
+        "UPDATE effect SET state = ?2, forge_id = ?3, detail = ?4, settled_at = ?5 WHERE id = ?1",
+    )?;
+    for (id, outcome) in evaluation.effects.iter().zip(outcomes) {
+        let state = match outcome.state {
+            EffectState::Done => "done",
+            EffectState::Failed => "failed",
+            EffectState::Withheld => "withheld",
+        };
+        update.execute(params![
+            id,
+            state,
+            outcome.forge_id,
+            outcome.detail,
+            at.timestamp_millis()
+        ])?;
+    }
+    Ok(())
+}
+
+fn load(c: &Connection, but: i64) -> Result<BTreeMap<AgentId, u32>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT agent, count(*) FROM dispatch WHERE ended_at IS NULL AND lane <> ?1 GROUP BY agent",
+    )?;
+    let rows = rows.query_map([but], |r| Ok((AgentId::new(r.get::<_, String>(0)?), r.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn applied(c: &Connection, dispatch: i64) -> Result<BTreeSet<(EffectKind, String)>, Error> {
+    let mut rows =
+        c.prepare_cached("SELECT kind, value FROM effect WHERE dispatch = ?1 AND state = 'done'")?;
+    let rows = rows.query_map([dispatch], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?;
+    let mut found = BTreeSet::new();
+    for row in rows {
+        let (kind, value): (String, String) = row?;
+        found.insert((kind.parse().map_err(|e: String| unreadable(&e))?, value));
+    }
+    Ok(found)
+}
+
+fn comment_unknown(c: &Connection, lane: i64) -> Result<bool, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT 1 FROM effect WHERE lane = ?1 AND state = 'intended' AND kind = 'comment'",
+    )?;
+    Ok(rows.exists([lane])?)
+}
+
+fn latest_comment(c: &Connection, lane: i64) -> Result<Option<PastComment>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT forge_id, value, digest FROM effect
+         WHERE lane = ?1 AND state = 'done' AND kind IN ('comment', 'edit') AND forge_id IS NOT NULL
+         ORDER BY id DESC LIMIT 1",
+    )?;
+    let found = rows.query_row([lane], |r| {
+        Ok(PastComment {
+            id: r.get(0)?,
+            decision: r.get(1)?,
+            digest: r.get::<_, Option<String>>(2)?.unwrap_or_default(),
+        })
+    });
+    Ok(found.optional()?)
+}
+
+/// The columns [`dispatch_of`] reads.
+pub(super) const DISPATCH: &str =
+    "SELECT dispatch.id, repo, number, agent, task_type, dispatch.state, opened_at,
+     deadline_at FROM dispatch JOIN lane ON lane.id = dispatch.lane";
+
+fn open_dispatch(c: &Connection, lane: i64) -> Result<Option<Dispatch>, Error> {
+    let sql = format!("{DISPATCH} WHERE dispatch.lane = ?1 AND ended_at IS NULL");
+    c.prepare_cached(&sql)?.query_row([lane], |row| Ok(dispatch_of(row))).optional()?.transpose()
+}
+
+pub(super) fn dispatch_of(row: &Row<'_>) -> Result<Dispatch, Error> {
+    let repo: String = row.get(1)?;
+    let repo: RepoName = repo.parse().map_err(|e| unreadable(&e))?;
+    let text = |column| row.get::<_, String>(column);
+    Ok(Dispatch {
+        id: row.get(0)?,
+        at: IssueRef { repo, number: row.get(2)? },
+        agent: AgentId::new(text(3)?),
+        task_type: text(4)?.parse().map_err(|e: String| unreadable(&e))?,
+        state: text(5)?.parse().map_err(|e: String| unreadable(&e))?,
+        opened_at: from_millis(row.get(6)?),
+        deadline_at: from_millis(row.get(7)?),
+    })
+}

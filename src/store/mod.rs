@@ -1,0 +1,209 @@
+//! The only SQL: the inbox (what was accepted and how it ended), the lanes (which issue is in whose hands) and the
+//! ledger (what was concluded and written). It decides nothing and talks to nobody but SQLite.
+//!
+//! One thread writes, and groups what is queued into one commit; readers are apart and never wait for it. What a
+//! call returned `Ok` for is flushed to the disk.
+
+mod error;
+mod history;
+mod inbox;
+mod lanes;
+mod ledger;
+mod retention;
+mod schema;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+pub use error::Error;
+pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filter, History};
+pub use inbox::{Accepted, Sorted, Sorting, Unsorted};
+pub use lanes::{Claim, Claimed, Failure, Pace};
+pub use ledger::{Evaluation, Intent, Outcome, Past, PastComment};
+
+/// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
+const BUSY_WRITER: Duration = Duration::from_millis(1_500);
+/// How long a reader waits; in WAL mode it only has to while the schema changes.
+const BUSY_READER: Duration = Duration::from_secs(5);
+/// How long an accepted delivery may wait for its commit before the sender is told to come back.
+const ACCEPT_TIMEOUT: Duration = Duration::from_millis(1_900);
+/// Pages in the log before it is folded back. Small, because the fold is what the slowest answers wait for.
+const WAL_AUTOCHECKPOINT: i64 = 250;
+/// Readers that stay open between uses.
+const IDLE_READERS: usize = 4;
+
+/// The store. Cheap to clone; all clones share one writer.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    writer: writer::Writer,
+    readers: Mutex<Vec<Connection>>,
+    /// Places in the queue of accepted deliveries.
+    places: Semaphore,
+    /// Held as long as the store is, when it is held by a `serve`.
+    _lock: Option<File>,
+}
+
+/// Who opens the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// The one service that works it off; a second one is refused.
+    Serve,
+    /// A command beside it, or a store nobody else has.
+    Beside,
+}
+
+impl Store {
+    /// Opens or creates the database at `path` and brings it to today's schema. `queue` is how many deliveries may
+    /// wait for their commit at once.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is newer than this program, or is in use by another service.
+    pub fn open(path: &Path, queue: usize, how: Use) -> Result<Self, Error> {
+        let lock = match how {
+            Use::Serve => Some(lock(path)?),
+            Use::Beside => None,
+        };
+        let mut connection = connect(path)?;
+        schema::migrate(&mut connection, path)?;
+        if how == Use::Serve {
+            lanes::recover(&connection)?;
+        }
+        let (writer, _thread) = writer::Writer::start(connection)
+            .map_err(|e| Error::Open { path: path.to_owned(), reason: e.to_string() })?;
+        let inner = Inner {
+            path: path.to_owned(),
+            writer,
+            readers: Mutex::default(),
+            places: Semaphore::new(queue),
+            _lock: lock,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Whether something can be written: takes the write lock and a flush, changes nothing that anyone reads.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.write(|c| {
+            c.execute(
+                "INSERT INTO fact VALUES ('probe', 1) ON CONFLICT DO UPDATE SET value = value + 1",
+                [],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A fact the service remembers about itself.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn fact(&self, name: &'static str) -> Result<Option<String>, Error> {
+        self.read(move |c| {
+            let mut rows = c.prepare_cached("SELECT value FROM fact WHERE name = ?1")?;
+            let mut rows = rows.query([name])?;
+            Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+        })
+        .await
+    }
+
+    /// Remembers a fact.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn remember(&self, name: &'static str, value: String) -> Result<(), Error> {
+        self.write(move |c| {
+            c.execute(
+                "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
+                (name, &value),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn write<T, F>(&self, f: F) -> Result<T, Error>
+    where
+        F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.inner.writer.write(f).await
+    }
+
+    /// Runs `f` on a reader of its own, off the async threads.
+    async fn read<T, F>(&self, f: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        let task = tokio::task::spawn_blocking(move || {
+            let idle = inner.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let connection = match idle {
+                Some(connection) => connection,
+                None => connect_reader(&inner.path)?,
+            };
+            let result = f(&connection);
+            let mut idle = inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < IDLE_READERS {
+                idle.push(connection);
+            }
+            result
+        });
+        task.await.map_err(|_| Error::Closed)?
+    }
+}
+
+fn open_error(path: &Path, reason: impl std::fmt::Display) -> Error {
+    Error::Open { path: path.to_owned(), reason: reason.to_string() }
+}
+
+/// A lock file beside the database: SQLite's own locks come and go with each transaction, so they cannot say
+/// that a service is running.
+fn lock(path: &Path) -> Result<File, Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&name);
+    let file = file.map_err(|e| open_error(path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse(path.to_owned())),
+        Err(std::fs::TryLockError::Error(e)) => Err(open_error(path, e)),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Error> {
+    let connection = Connection::open(path).map_err(|e| open_error(path, e))?;
+    connection.busy_timeout(BUSY_WRITER)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(|e| open_error(path, e))?;
+    // FULL, not NORMAL: a 2xx must survive power loss, and WAL with NORMAL does not flush at commit.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn connect_reader(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|e| open_error(path, e))?;
+    connection.busy_timeout(BUSY_READER)?;
+    Ok(connection)
+}

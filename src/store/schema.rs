@@ -1,0 +1,47 @@
+//! The schema and its history. Migrations only go forward; a released one is never edited.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite_migration::{M, Migrations, SchemaVersion};
+
+use super::Error;
+
+const STEPS: &[M<'static>] = &[M::up(include_str!("schema.sql"))];
+
+/// Brings the database to today's schema.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+    let migrations = Migrations::from_slice(STEPS);
+    let failed = |e: rusqlite_migration::Error| Error::Migration {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    };
+    match migrations.current_version(connection).map_err(failed)? {
+        SchemaVersion::Outside(_) => Err(Error::TooNew(path.to_owned())),
+        SchemaVersion::Inside(n) if n.get() == STEPS.len() => Ok(()),
+        SchemaVersion::Inside(_) | SchemaVersion::NoneSet => {
+            migrations.to_latest(connection).map_err(failed)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steps_build_a_valid_schema() {
+        Migrations::from_slice(STEPS).validate().unwrap();
+    }
+
+    #[test]
+    fn a_file_of_a_later_version_is_refused_and_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        let error = migrate(&mut connection, Path::new("later.db")).unwrap_err();
+        assert!(error.to_string().contains("later version"), "{error}");
+        let version: i64 =
+            connection.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
+        assert_eq!(version, 99);
+    }
+}

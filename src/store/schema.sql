@@ -1,0 +1,112 @@
+-- One row for each delivery ever accepted: what it was, and how it ended. Bodies are apart, so that
+-- walking the inbox does not walk the payloads.
+CREATE TABLE delivery (
+    seq         INTEGER PRIMARY KEY,
+    id          BLOB    NOT NULL,
+    origin      TEXT    NOT NULL CHECK (origin IN ('webhook', 'sweep', 'manual', 'wake')),
+    received_at INTEGER NOT NULL,
+    event       TEXT    NOT NULL,
+    scope       TEXT,
+    state       TEXT    NOT NULL DEFAULT 'received'
+                CHECK (state IN ('received', 'pending', 'claimed', 'done', 'ignored', 'dead')),
+    lane        INTEGER REFERENCES lane (id),
+    action      TEXT,
+    evaluation  INTEGER REFERENCES evaluation (id),
+    settled_at  INTEGER,
+    reason      TEXT,
+    repeats     INTEGER NOT NULL DEFAULT 0,
+    repeated_at INTEGER,
+    CHECK ((state IN ('done', 'ignored', 'dead')) = (settled_at IS NOT NULL)),
+    CHECK (state NOT IN ('ignored', 'dead') OR reason IS NOT NULL),
+    CHECK (state NOT IN ('pending', 'claimed', 'done') OR lane IS NOT NULL)
+) STRICT;
+CREATE UNIQUE INDEX delivery_id ON delivery (id);
+CREATE INDEX delivery_received ON delivery (seq) WHERE state = 'received';
+CREATE INDEX delivery_open ON delivery (lane, seq) WHERE state IN ('pending', 'claimed');
+CREATE INDEX delivery_evaluation ON delivery (evaluation) WHERE evaluation IS NOT NULL;
+CREATE INDEX delivery_dead ON delivery (settled_at) WHERE state = 'dead';
+
+-- The signed bytes of a delivery, compressed; gone once it is older than `store.keep`.
+CREATE TABLE body (
+    seq   INTEGER PRIMARY KEY REFERENCES delivery (seq) ON DELETE CASCADE,
+    bytes BLOB NOT NULL
+) STRICT;
+
+-- One row for each issue ever looked at. A claimed lane is in exactly one worker's hands; `epoch` fences
+-- a hand that comes back late.
+CREATE TABLE lane (
+    id           INTEGER PRIMARY KEY,
+    repo         TEXT    NOT NULL,
+    number       INTEGER NOT NULL CHECK (number > 0),
+    state        TEXT    NOT NULL DEFAULT 'idle' CHECK (state IN ('idle', 'due', 'claimed')),
+    due_at       INTEGER,
+    claimed_at   INTEGER,
+    epoch        INTEGER NOT NULL DEFAULT 0,
+    attempts     INTEGER NOT NULL DEFAULT 0,
+    last_error   TEXT,
+    priority     INTEGER NOT NULL DEFAULT 1,
+    evaluated_at INTEGER,
+    waits_for    TEXT,
+    wait_p0      INTEGER NOT NULL DEFAULT 0,
+    wait_score   INTEGER NOT NULL DEFAULT 0,
+    wait_since   INTEGER NOT NULL DEFAULT 0,
+    CHECK ((state = 'due') = (due_at IS NOT NULL)),
+    CHECK ((state = 'claimed') = (claimed_at IS NOT NULL)),
+    UNIQUE (repo, number)
+) STRICT;
+CREATE INDEX lane_due ON lane (priority, due_at) WHERE state = 'due';
+CREATE INDEX lane_claimed ON lane (id) WHERE state = 'claimed';
+CREATE INDEX lane_waiting ON lane (waits_for) WHERE waits_for IS NOT NULL;
+
+-- The ledger: what was concluded, what was written, who has what.
+CREATE TABLE evaluation (
+    id      INTEGER PRIMARY KEY,
+    lane    INTEGER NOT NULL REFERENCES lane (id),
+    at      INTEGER NOT NULL,
+    action  TEXT    NOT NULL CHECK (action IN ('dispatch', 'flag', 'wait', 'skip', 'finish')),
+    agent   TEXT,
+    reason  TEXT    NOT NULL,
+    verdict TEXT,
+    signals TEXT    NOT NULL DEFAULT '[]'
+) STRICT;
+CREATE INDEX evaluation_lane ON evaluation (lane, id);
+
+CREATE TABLE effect (
+    id          INTEGER PRIMARY KEY,
+    evaluation  INTEGER NOT NULL REFERENCES evaluation (id),
+    lane        INTEGER NOT NULL REFERENCES lane (id),
+    dispatch    INTEGER REFERENCES dispatch (id),
+    kind        TEXT    NOT NULL CHECK (kind IN ('comment', 'edit', 'label', 'assignee', 'hand_off')),
+    value       TEXT    NOT NULL,
+    digest      TEXT,
+    state       TEXT    NOT NULL DEFAULT 'intended' CHECK (state IN ('intended', 'done', 'failed', 'withheld')),
+    intended_at INTEGER NOT NULL,
+    settled_at  INTEGER,
+    forge_id    INTEGER,
+    detail      TEXT,
+    CHECK ((state = 'intended') = (settled_at IS NULL))
+) STRICT;
+CREATE INDEX effect_lane ON effect (lane, id);
+
+CREATE TABLE dispatch (
+    id          INTEGER PRIMARY KEY,
+    lane        INTEGER NOT NULL REFERENCES lane (id),
+    evaluation  INTEGER REFERENCES evaluation (id),
+    agent       TEXT    NOT NULL,
+    task_type   TEXT    NOT NULL,
+    state       TEXT    NOT NULL CHECK (state IN
+                ('pending', 'assigned', 'in_progress', 'completed', 'failed', 'escalated', 'timed_out')),
+    opened_at   INTEGER NOT NULL,
+    deadline_at INTEGER NOT NULL,
+    ended_at    INTEGER,
+    detail      TEXT,
+    CHECK ((state IN ('pending', 'assigned', 'in_progress')) = (ended_at IS NULL))
+) STRICT;
+CREATE UNIQUE INDEX dispatch_open ON dispatch (lane) WHERE ended_at IS NULL;
+CREATE INDEX dispatch_load ON dispatch (agent) WHERE ended_at IS NULL;
+
+-- What the service must remember about itself, such as which account it writes as.
+CREATE TABLE fact (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

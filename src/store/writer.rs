@@ -1,0 +1,139 @@
+//! The one thread that writes: it takes what is queued, runs it in one transaction and answers after the commit,
+//! so that a hundred neighbours pay for one flush. It knows no tables.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::Error;
+
+/// The most jobs one transaction takes; what comes later waits for the next flush.
+const GROUP: usize = 256;
+
+/// A piece of writing, waiting for its turn.
+trait Job: Send {
+    /// Nobody waits for the answer any more, so it must not be started.
+    fn is_abandoned(&self) -> bool;
+    /// Runs inside the group's transaction; false when it failed and the group has to be undone.
+    fn run(&mut self, connection: &Connection) -> bool;
+    /// Answers, after the commit.
+    fn answer(self: Box<Self>, committed: Result<(), Error>);
+}
+
+struct Work<F, T> {
+    f: F,
+    result: Option<Result<T, Error>>,
+    reply: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<F, T> Job for Work<F, T>
+where
+    F: FnMut(&Connection) -> Result<T, Error> + Send,
+    T: Send,
+{
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn run(&mut self, connection: &Connection) -> bool {
+        let result = (self.f)(connection);
+        let fine = result.is_ok();
+        self.result = Some(result);
+        fine
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Error>) {
+        let result = match (committed, self.result) {
+            (Ok(()), Some(result)) => result,
+            (Ok(()), None) => Err(Error::Closed),
+            // The job's own error says more than that the group was undone.
+            (Err(_), Some(Err(own))) => Err(own),
+            (Err(error), _) => Err(error),
+        };
+        // The other side may have given up waiting; the work is committed all the same.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// The way to the writing thread.
+#[derive(Clone)]
+pub(super) struct Writer {
+    jobs: Sender<Box<dyn Job>>,
+}
+
+impl Writer {
+    /// Starts the thread; it ends when the last handle is gone and all that was queued is written.
+    pub(super) fn start(connection: Connection) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (jobs, queue) = channel();
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || write_all(connection, &queue))?;
+        Ok((Self { jobs }, thread))
+    }
+
+    /// Queues `f`, waits until it is committed and flushed, and gives its result. `f` may run twice: when a
+    /// neighbour fails, the group is undone and everyone is run alone.
+    pub(super) async fn write<T, F>(&self, f: F) -> Result<T, Error>
+    where
+        F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Box::new(Work { f, result: None, reply })).map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+}
+
+fn write_all(mut connection: Connection, queue: &Receiver<Box<dyn Job>>) {
+    let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
+    while let Ok(first) = queue.recv() {
+        group.push(first);
+        while group.len() < GROUP {
+            match queue.try_recv() {
+                Ok(job) => group.push(job),
+                Err(_) => break,
+            }
+        }
+        group.retain(|job| !job.is_abandoned());
+        write_group(&mut connection, &mut group);
+    }
+    // What is in the log belongs into the file when the service stops in good order.
+    if let Err(error) = connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
+        tracing::debug!(%error, "the log could not be folded into the database at the end");
+    }
+}
+
+fn write_group(connection: &mut Connection, group: &mut Vec<Box<dyn Job>>) {
+    match commit(connection, group) {
+        Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
+        Err(error) if group.len() == 1 => {
+            group.drain(..).for_each(|job| job.answer(Err(error.again())));
+        }
+        Err(_) => {
+            for job in group.drain(..) {
+                let mut alone = vec![job];
+                let result = commit(connection, &mut alone);
+                alone
+                    .drain(..)
+                    .for_each(|job| job.answer(result.as_ref().copied().map_err(Error::again)));
+            }
+        }
+    }
+}
+
+/// Runs all jobs in one transaction. `BEGIN IMMEDIATE` takes the write lock at once: a deferred transaction
+/// could fail halfway when another process writes.
+fn commit(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+    if group.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for job in group.iter_mut() {
+        if !job.run(&transaction) {
+            return Err(Error::Undone);
+        }
+    }
+    Ok(transaction.commit()?)
+}
