@@ -1,0 +1,201 @@
+//! Works the inbox off: sorts what has come into lanes, takes one issue at a time and leads it through the flow. It
+//! decides nothing about an issue; it decides when to look, when to try again and when to stop.
+
+mod process;
+pub mod retry;
+mod sort;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::apply::Hands;
+use crate::clock::{Clock, Timestamp};
+use crate::dispatch::Agent;
+use crate::gitea as forge;
+use crate::issue::{Account, RepoPatterns};
+use crate::store::{self, Pace, Store};
+use crate::triage::Triage;
+
+/// How long lanes rest. Gitea sends the three to five deliveries of one new issue within a few milliseconds, and
+/// gathers its queue for 100 ms (gitea-facts 1.7), so edits of one burst are less than a quarter second apart.
+pub const PACE: Pace = Pace {
+    siblings: Duration::from_millis(40),
+    quiet: Duration::from_millis(250),
+    moment: Duration::from_millis(1_500),
+    longest: Duration::from_secs(2),
+};
+
+/// How long an idle worker sleeps at most before it looks again by itself.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// How many lane claims may be tried again at once when the store itself fails.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the owner tunes, as one piece that is swapped whole when the configuration is read again.
+pub struct Rules {
+    /// The compiled policy.
+    pub triage: Triage,
+    /// Who works on issues.
+    pub agents: Vec<Agent>,
+    /// The repositories to look after.
+    pub repos: RepoPatterns,
+    /// Whom a flag calls; the repository's owner when not given.
+    pub owner: Option<String>,
+    /// The label a flag puts on.
+    pub flag_label: Option<String>,
+    /// How many failed tries make a dead letter.
+    pub max_attempts: u32,
+}
+
+/// What a worker is made of.
+pub struct Parts {
+    /// The inbox and the ledger.
+    pub store: Store,
+    /// Where issues are read.
+    pub forge: forge::Client,
+    /// Where effects are written.
+    pub hands: Hands,
+    /// The time.
+    pub clock: Clock,
+    /// What the owner tunes.
+    pub rules: Arc<Rules>,
+    /// Rung by the receiver when something was accepted.
+    pub arrived: Arc<Notify>,
+}
+
+/// Works the inbox off. Cheap to clone.
+#[derive(Clone)]
+pub struct Worker {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    forge: forge::Client,
+    hands: Hands,
+    clock: Clock,
+    rules: RwLock<Arc<Rules>>,
+    account: RwLock<Option<Account>>,
+    /// Rung when something was accepted.
+    arrived: Arc<Notify>,
+    /// Rung when a lane may be due.
+    due: Notify,
+}
+
+impl Worker {
+    /// A worker over these parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, forge, hands, clock, rules, arrived } = parts;
+        let inner = Inner {
+            store,
+            forge,
+            hands,
+            clock,
+            rules: RwLock::new(rules),
+            account: RwLock::default(),
+            arrived,
+            due: Notify::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Swaps the rules; work in flight ends under the old ones.
+    pub fn set_rules(&self, rules: Arc<Rules>) {
+        *self.inner.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+
+    /// Says which account is ours, so that its changes are known as our own.
+    pub fn set_account(&self, account: Account) {
+        *self.inner.account.write().unwrap_or_else(PoisonError::into_inner) = Some(account);
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.inner.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn account(&self) -> Option<Account> {
+        self.inner.account.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sorts what arrives, until the task is dropped.
+    pub async fn sort_forever(self) {
+        loop {
+            match self.sort().await {
+                Ok(0) => self.inner.arrived.notified().await,
+                Ok(_) => self.inner.due.notify_waiters(),
+                Err(error) => {
+                    tracing::error!(%error, "the inbox could not be sorted; trying again");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Works lanes off until `stop` is rung; the lane in hand is finished first.
+    pub async fn work_until(self, stop: Arc<tokio::sync::watch::Receiver<bool>>) {
+        let mut stop = (*stop).clone();
+        while !*stop.borrow() {
+            // Enlisted before looking, so that a ring between the look and the wait is not missed.
+            let rung = self.inner.due.notified();
+            match self.work_one().await {
+                Ok(true) => self.inner.due.notify_one(),
+                Ok(false) => {
+                    let pause = self.pause().await;
+                    tokio::select! {
+                        () = rung => {}
+                        () = tokio::time::sleep(pause) => {}
+                        _ = stop.changed() => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the store could not be used; trying again");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Takes the next due lane through the flow; false when none is due.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    async fn work_one(&self) -> Result<bool, store::Error> {
+        match self.inner.store.claim(self.inner.clock.now()).await? {
+            Some(claim) => self.process(claim).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// How long until the next lane is due.
+    async fn pause(&self) -> Duration {
+        let now = self.inner.clock.now();
+        let due: Option<Timestamp> = self.inner.store.next_due().await.ok().flatten();
+        due.and_then(|at| (at - now).to_std().ok().or(Some(Duration::ZERO)))
+            .unwrap_or(LONGEST_SLEEP)
+            .clamp(Duration::from_millis(1), LONGEST_SLEEP)
+    }
+
+    /// Works off all there is, waiting for what is due within `patience`; a manual clock is moved instead of
+    /// waited for.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub async fn settle(&self, patience: Duration) -> Result<(), store::Error> {
+        loop {
+            if self.sort().await? > 0 || self.work_one().await? {
+                continue;
+            }
+            let now = self.inner.clock.now();
+            let Some(due) = self.inner.store.next_due().await? else { return Ok(()) };
+            let pause = (due - now).to_std().unwrap_or_default();
+            if pause > patience {
+                return Ok(());
+            }
+            match &self.inner.clock {
+                Clock::System => tokio::time::sleep(pause).await,
+                manual @ Clock::Manual(_) => manual.advance(due - now),
+            }
+        }
+    }
+}

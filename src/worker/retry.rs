@@ -1,0 +1,118 @@
+//! When to try again and when to stop. Pure.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use crate::clock::Timestamp;
+
+/// The longest pause between two tries.
+const LONGEST: Duration = Duration::from_secs(300);
+/// The pause while the forge is out, when it does not say how long to wait.
+const OUTAGE: Duration = Duration::from_secs(5);
+
+/// What kind of failure it was, as far as trying again goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// It may pass by itself.
+    pub is_transient: bool,
+    /// The forge as a whole is out; that is not this issue's fault, so the try does not count.
+    pub is_outage: bool,
+    /// How long the forge asked us to wait.
+    pub retry_after: Option<Duration>,
+}
+
+/// What follows a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Try again then.
+    Later {
+        /// The time.
+        at: Timestamp,
+        /// Whether the failed try counts.
+        spends_attempt: bool,
+    },
+    /// Stop; a person has to look.
+    Bury,
+}
+
+/// What follows the failure of try number `attempts + 1`. `seed` spreads the tries of different issues, so that
+/// they do not all come back at once.
+pub fn after(failed: Failed, attempts: u32, max_attempts: u32, seed: u64, now: Timestamp) -> Next {
+    if !failed.is_transient {
+        return Next::Bury;
+    }
+    if failed.is_outage {
+        let pause = spread(failed.retry_after.unwrap_or(OUTAGE), seed, attempts);
+        return Next::Later { at: now + pause, spends_attempt: false };
+    }
+    if attempts + 1 >= max_attempts {
+        return Next::Bury;
+    }
+    let pause = spread(backoff(attempts), seed, attempts).max(longer(failed.retry_after));
+    Next::Later { at: now + pause, spends_attempt: true }
+}
+
+fn longer(retry_after: Option<Duration>) -> TimeDelta {
+    retry_after.and_then(|d| TimeDelta::from_std(d).ok()).unwrap_or_default()
+}
+
+/// 1 s, 2 s, 4 s … up to [`LONGEST`].
+fn backoff(attempts: u32) -> Duration {
+    Duration::from_secs(1 << attempts.min(9)).min(LONGEST)
+}
+
+/// Up to a fifth longer, never shorter: a `Retry-After` has to be kept.
+fn spread(pause: Duration, seed: u64, attempts: u32) -> TimeDelta {
+    let mixed = (seed ^ (u64::from(attempts) << 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let share = f64::from(u32::try_from(mixed >> 32).unwrap_or(0)) / f64::from(u32::MAX);
+    TimeDelta::from_std(pause.mul_f64(1.0 + share / 5.0)).unwrap_or(TimeDelta::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+    use proptest::prelude::*;
+
+    const PASSING: Failed = Failed { is_transient: true, is_outage: false, retry_after: None };
+
+    #[test]
+    fn a_permanent_failure_is_buried_at_once() {
+        let failed = Failed { is_transient: false, ..PASSING };
+        assert_eq!(after(failed, 0, 10, 1, from_millis(0)), Next::Bury);
+    }
+
+    #[test]
+    fn the_last_try_is_the_last() {
+        assert!(matches!(after(PASSING, 8, 10, 1, from_millis(0)), Next::Later { .. }));
+        assert_eq!(after(PASSING, 9, 10, 1, from_millis(0)), Next::Bury);
+    }
+
+    #[test]
+    fn an_outage_costs_no_try() {
+        let failed = Failed { is_outage: true, ..PASSING };
+        let next = after(failed, 9, 10, 1, from_millis(0));
+        assert!(matches!(next, Next::Later { spends_attempt: false, .. }), "{next:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_wish_of_the_forge_is_kept(seconds in 0_u64..4_000, attempts in 0_u32..9, seed: u64, outage: bool) {
+            let retry_after = Some(Duration::from_secs(seconds));
+            let failed = Failed { is_transient: true, is_outage: outage, retry_after };
+            let Next::Later { at, .. } = after(failed, attempts, 10, seed, from_millis(0)) else {
+                return Err(TestCaseError::fail("buried"));
+            };
+            prop_assert!(at >= from_millis(i64::try_from(seconds).unwrap() * 1_000));
+        }
+
+        #[test]
+        fn no_pause_is_longer_than_six_minutes(attempts in 0_u32..9, seed: u64) {
+            let Next::Later { at, .. } = after(PASSING, attempts, 10, seed, from_millis(0)) else {
+                return Err(TestCaseError::fail("buried"));
+            };
+            prop_assert!((from_millis(1_000)..=from_millis(360_000)).contains(&at));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Reads what has been accepted and gives each delivery its lane or its early end. What is read here is only which
+//! issue to look at, and whether the change was our own.
+
+use crate::delivery::{Event, IssueEvent};
+use crate::gitea as forge;
+use crate::issue::{Account, RepoName, RepoPatterns};
+use crate::store::{self, Sorted, Sorting, Unsorted};
+
+use super::{PACE, Rules, Worker};
+
+/// How many deliveries are sorted in one go.
+const BATCH: u32 = 64;
+
+impl Worker {
+    /// Sorts one batch; how many there were.
+    ///
+    /// # Errors
+    /// When the store cannot be used; nothing is sorted then.
+    pub(super) async fn sort(&self) -> Result<usize, store::Error> {
+        let unsorted = self.inner.store.unsorted(BATCH).await?;
+        if unsorted.is_empty() {
+            return Ok(0);
+        }
+        let (rules, account) = (self.rules(), self.account());
+        let sorted: Vec<_> =
+            unsorted.iter().map(|one| sort(one, &rules, account.as_ref())).collect();
+        let count = sorted.len();
+        self.inner.store.sort(sorted, PACE, self.inner.clock.now()).await?;
+        Ok(count)
+    }
+}
+
+fn sort(unsorted: &Unsorted, rules: &Rules, account: Option<&Account>) -> Sorted {
+    let (action, to) = match forge::parse(&unsorted.body) {
+        Err(error) => (String::new(), Sorting::Dead(format!("{error}; nothing was done"))),
+        Ok(Event::Ignored { action, reason, .. }) => {
+            (action, Sorting::Ignored { at: None, reason })
+        }
+        Ok(Event::Issue(event)) => {
+            let to = place(&event, unsorted.scope.as_deref(), rules, account);
+            (event.action, to)
+        }
+    };
+    Sorted { seq: unsorted.seq, action, to }
+}
+
+fn place(
+    event: &IssueEvent,
+    scope: Option<&[String]>,
+    rules: &Rules,
+    account: Option<&Account>,
+) -> Sorting {
+    let repo = &event.at.repo;
+    if let Some(reason) = not_covered(repo, scope) {
+        return Sorting::Ignored { at: None, reason };
+    }
+    if !rules.repos.allows(repo) {
+        let reason = format!("`{repo}` is not among `gitea.repos`");
+        return Sorting::Ignored { at: None, reason };
+    }
+    let is_ours = event.sender.as_ref().zip(account).is_some_and(|(by, us)| by.is_same_as(us));
+    if is_ours && event.echoes {
+        let reason = "our own change".to_owned();
+        return Sorting::Ignored { at: Some(event.at.clone()), reason };
+    }
+    Sorting::Lane { at: event.at.clone(), more_coming: event.more_coming }
+}
+
+/// A secret that was given for some repositories does not speak for others.
+fn not_covered(repo: &RepoName, scope: Option<&[String]>) -> Option<String> {
+    let scope = scope?;
+    let covered = RepoPatterns::new(scope.iter().map(String::as_str)).is_ok_and(|p| p.allows(repo));
+    (!covered)
+        .then(|| format!("the secret that signed it covers {}, not `{repo}`", scope.join(", ")))
+}
