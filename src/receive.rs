@@ -1,0 +1,190 @@
+//! `POST /webhook`: verify, store, answer. It parses no payload, so a mistake in a parser loses no delivery, and it
+//! waits for nothing but the disk: Gitea gives up after five seconds and never sends a delivery twice.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use actix_web::error::PayloadError;
+use actix_web::http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER};
+use actix_web::web::{Bytes, BytesMut, Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use futures_util::StreamExt;
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::delivery::DeliveryId;
+use crate::gitea::{Rejected, Verifier};
+use crate::store::{Accepted, Store};
+
+/// How long a body may take to arrive. Gitea itself gives up after five seconds.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// What a sender is told to wait when the store cannot take more, in seconds.
+const RETRY_AFTER_S: &str = "2";
+
+/// What the receiver needs.
+pub struct Receiver {
+    /// Where deliveries go.
+    pub store: Store,
+    /// Who may send them; swapped when the configuration is read again.
+    pub verifier: RwLock<Arc<Verifier>>,
+    /// The time.
+    pub clock: Clock,
+    /// The largest body taken, in bytes.
+    pub max_body: usize,
+    /// Where a person finds a delivery's page; the id is appended.
+    pub page: String,
+    /// Rung when something was stored.
+    pub arrived: Arc<Notify>,
+    /// Keeps a flood of refused deliveries from flooding the log.
+    pub refusals: Refusals,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    status: &'a str,
+    delivery: &'a DeliveryId,
+    details: String,
+}
+
+/// Why a request was not taken.
+enum Refused {
+    TooLarge { limit: usize },
+    TooSlow,
+    Broken,
+    Rejected(Rejected),
+}
+
+/// The handler of `POST /webhook`.
+pub async fn webhook(
+    request: HttpRequest,
+    payload: Payload,
+    receiver: Data<Receiver>,
+) -> HttpResponse {
+    let body = match read(&request, payload, receiver.max_body).await {
+        Ok(body) => body,
+        Err(refused) => return receiver.refuse(&refused),
+    };
+    let verifier = Arc::clone(&receiver.verifier.read().unwrap_or_else(PoisonError::into_inner));
+    let delivery = match verifier.verify(request.headers(), body, receiver.clock.now()) {
+        Ok(delivery) => delivery,
+        Err(rejected) => return receiver.refuse(&Refused::Rejected(rejected)),
+    };
+    let id = delivery.id.clone();
+    match receiver.store.accept(delivery).await {
+        Ok(Accepted::New) => {
+            receiver.arrived.notify_one();
+            receiver.answer(HttpResponse::Accepted(), "accepted", &id)
+        }
+        Ok(Accepted::Duplicate) => receiver.answer(HttpResponse::Ok(), "duplicate", &id),
+        Err(error) => {
+            receiver.refusals.log("not stored", &error);
+            let error = "the delivery was not stored; send it again in a moment";
+            HttpResponse::ServiceUnavailable()
+                .insert_header((RETRY_AFTER, RETRY_AFTER_S))
+                .json(serde_json::json!({ "error": error }))
+        }
+    }
+}
+
+/// The answer to every other method. Not a redirect: Gitea would follow it with an empty GET and take a 2xx to that
+/// for a success (gitea-facts 1.1).
+pub async fn method_not_allowed() -> HttpResponse {
+    HttpResponse::MethodNotAllowed()
+        .insert_header((ALLOW, "POST"))
+        .json(serde_json::json!({ "error": "deliveries are sent by POST; set the webhook's method to POST" }))
+}
+
+/// Reads the body, but never more than `limit` of it.
+async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Refused> {
+    let announced =
+        request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let announced: usize = announced.unwrap_or(0);
+    if announced > limit {
+        return Err(Refused::TooLarge { limit });
+    }
+    let all = async {
+        let mut body = BytesMut::with_capacity(announced.min(64 * 1024));
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| refused(&error, limit))?;
+            if body.len() + chunk.len() > limit {
+                return Err(Refused::TooLarge { limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    };
+    tokio::time::timeout(BODY_TIMEOUT, all).await.unwrap_or(Err(Refused::TooSlow))
+}
+
+fn refused(error: &PayloadError, limit: usize) -> Refused {
+    match error {
+        PayloadError::Overflow => Refused::TooLarge { limit },
+        _ => Refused::Broken,
+    }
+}
+
+impl Receiver {
+    fn answer(
+        &self,
+        mut builder: HttpResponseBuilder,
+        status: &str,
+        id: &DeliveryId,
+    ) -> HttpResponse {
+        builder.json(Answer { status, delivery: id, details: format!("{}{id}", self.page) })
+    }
+
+    fn refuse(&self, refused: &Refused) -> HttpResponse {
+        let (mut answer, error) = match refused {
+            Refused::TooLarge { limit } => (
+                HttpResponse::PayloadTooLarge(),
+                format!(
+                    "the body is larger than {limit} bytes; raise `webhook.max_body` to take it"
+                ),
+            ),
+            Refused::TooSlow => {
+                (HttpResponse::RequestTimeout(), "the body took too long to arrive".to_owned())
+            }
+            Refused::Broken => (HttpResponse::BadRequest(), "the body broke off".to_owned()),
+            Refused::Rejected(rejected) => {
+                let status = actix_web::http::StatusCode::from_u16(rejected.status());
+                let status = status.unwrap_or(actix_web::http::StatusCode::BAD_REQUEST);
+                (HttpResponseBuilder::new(status), rejected.to_string())
+            }
+        };
+        self.refusals.log("refused", &error);
+        // What was not read of a body must not be taken for the next request.
+        if !matches!(refused, Refused::Rejected(_)) {
+            answer.force_close();
+        }
+        answer.json(serde_json::json!({ "error": error }))
+    }
+}
+
+/// Logs refused deliveries, at most one line a second; the line says how many it stands for. Anybody can send
+/// forged deliveries, and must not be able to fill the disk with lines about them.
+pub struct Refusals {
+    started: Instant,
+    /// The second, counted from the start, in which a line was last written.
+    last: AtomicU64,
+    unsaid: AtomicU64,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self { started: Instant::now(), last: AtomicU64::new(u64::MAX), unsaid: AtomicU64::new(0) }
+    }
+}
+
+impl Refusals {
+    fn log(&self, what: &str, why: &dyn std::fmt::Display) {
+        let second = self.started.elapsed().as_secs();
+        if self.last.swap(second, Ordering::Relaxed) == second {
+            self.unsaid.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let others = self.unsaid.swap(0, Ordering::Relaxed);
+        tracing::warn!(others, "delivery {what}: {why}");
+    }
+}
