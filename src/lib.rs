@@ -1,7 +1,51 @@
-//! gitea-triage: a delivery says which issue to look at; the decision is made from the issue as it is now.
+//! gitea-triage: issue triage and dispatch for Gitea and Forgejo, driven by webhooks.
+//!
+//! **One idea.** A delivery only says *which issue to look at*. The decision is made from the issue as it is now, and
+//! the plan is what is still missing. Webhook, sweep, replay, retry and restart are all the same path run again.
+//!
+//! # The rooms, in the order the data walks
+//!
+//! | room | does | uses |
+//! |---|---|---|
+//! | [`issue`], [`delivery`], [`dispatch`], [`clock`] | the nouns | nothing |
+//! | [`receive`] | 1: `POST /webhook`: verify, store, answer | `gitea`, `store` |
+//! | [`store`] | 2: inbox, lanes, ledger; the only SQL | types of `plan` and `triage` |
+//! | [`worker`] | 3: sorts into lanes, takes one issue at a time through the flow | `store`, `gitea`, `triage`, `plan`, `apply` |
+//! | [`triage`] | 4: issue + standing + policy + time → verdict; pure | nouns |
+//! | [`plan`] | 5: verdict + issue → effects still missing; pure | `triage` |
+//! | [`apply`] | 6: carries effects out, in order | `plan`, `gitea` |
+//! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
+//! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
+//! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
+//!
+//! # One delivery, function by function
+//!
+//! [`receive::webhook`] → [`gitea::Verifier::verify`] → [`store::Store::accept`] (answered after the flush) →
+//! `worker::sort` ([`gitea::parse`]: which issue?) → [`store::Store::claim`] (all that is pending for one issue) →
+//! [`gitea::Client::issue`] and [`store::Store::past`] → [`triage::Triage::verdict`] → [`plan::plan`] →
+//! [`store::Store::intend`] (the intent is on disk before any request leaves) → [`apply::Hands::apply`] →
+//! [`store::Store::settle`].
+//!
+//! # Invariants
+//!
+//! - What was answered with 2xx is on disk, and comes to exactly one visible end.
+//! - No SQL outside `store`; no word of Gitea's API outside `gitea` and `fake_gitea`.
+//! - Only `apply` writes to the forge.
+//! - One issue is in one worker's hands at a time; a late hand is fenced off.
+//! - Nothing logs a payload, a token or a header value.
 
+pub mod apply;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod delivery;
 pub mod dispatch;
+pub mod fake_gitea;
+pub mod gitea;
 pub mod issue;
+pub mod plan;
+pub mod receive;
+pub mod service;
+pub mod store;
 pub mod triage;
+pub mod worker;

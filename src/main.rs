@@ -1,1 +1,12 @@
-fn main() {}
+//! The program: arguments, logging and the exit code; everything else is in the library.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use gitea_triage::cli;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    cli::start_logging(&arguments);
+    cli::run(arguments)
+}

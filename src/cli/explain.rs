@@ -1,0 +1,112 @@
+//! `explain`: an issue's story from the ledger.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use clap::Args;
+use serde_json::json;
+
+use super::{Failure, block_on, load, open_store, print, print_json};
+use crate::issue::IssueRef;
+use crate::store::{EvaluationView, History};
+use crate::triage::{Signal, Verdict, explain};
+
+/// Tell what was concluded about an issue and what was written, and why
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gitea-triage explain acme/widgets#12\n  gitea-triage explain acme/widgets#12 --json"
+)]
+pub(super) struct Explain {
+    /// The issue, as `owner/repo#N`
+    issue: IssueRef,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Explain {
+    pub(super) fn run(self, config: Option<PathBuf>) -> Result<ExitCode, Failure> {
+        let store = open_store(&load(config)?)?;
+        let history = block_on(store.history(self.issue.clone()))??;
+        let Some(history) = history else {
+            return Err(anyhow!(
+                "nothing is known about `{}`; no delivery has named it",
+                self.issue
+            )
+            .into());
+        };
+        if self.json {
+            print_json(&as_json(&self.issue, &history))?;
+        } else {
+            print(&as_text(&self.issue, &history))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn as_json(at: &IssueRef, history: &History) -> serde_json::Value {
+    let dispatches: Vec<_> = history
+        .dispatches
+        .iter()
+        .map(|d| {
+            json!({
+                "id": d.id, "agent": d.agent, "task_type": d.task_type, "state": d.state,
+                "opened_at": d.opened_at, "deadline_at": d.deadline_at,
+            })
+        })
+        .collect();
+    json!({
+        "issue": at.to_string(),
+        "evaluations": history.evaluations,
+        "dispatches": dispatches,
+        "pending": history.pending,
+    })
+}
+
+fn as_text(at: &IssueRef, history: &History) -> String {
+    let mut text = format!("{at}\n");
+    for evaluation in &history.evaluations {
+        let _ = write!(text, "\n{}", story(evaluation));
+    }
+    for d in &history.dispatches {
+        let _ = write!(text, "\ndispatch {}: {} for {}, {}", d.id, d.agent, d.task_type, d.state);
+        if d.state.is_open() {
+            let _ = write!(text, ", due {}", d.deadline_at.format("%Y-%m-%d %H:%M UTC"));
+        }
+        text.push('\n');
+    }
+    for delivery in &history.pending {
+        let _ = writeln!(text, "\nstill to be looked at: {} ({})", delivery.action, delivery.id);
+        if let Some(reason) = &delivery.reason {
+            let _ = writeln!(text, "  last failure: {reason}");
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+fn story(evaluation: &EvaluationView) -> String {
+    let mut text = format!("{}  because of", evaluation.at.format("%Y-%m-%d %H:%M:%S UTC"));
+    let causes: Vec<_> =
+        evaluation.deliveries.iter().map(|d| format!(" {} ({})", d.action, d.id)).collect();
+    let _ = writeln!(text, "{}", causes.join(","));
+    let verdict = serde_json::from_value::<Verdict>(evaluation.verdict.clone());
+    let signals: Vec<Signal> =
+        serde_json::from_value(evaluation.signals.clone()).unwrap_or_default();
+    let told = match verdict {
+        Ok(verdict) => explain(&verdict, &signals),
+        Err(_) => format!("{}: {}", evaluation.action, evaluation.reason),
+    };
+    for line in told.lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    for effect in &evaluation.effects {
+        let _ = write!(text, "  {} {}: {}", effect.kind, effect.value, effect.state);
+        let _ = match effect.detail.as_deref().filter(|_| effect.state != "withheld") {
+            Some(detail) => writeln!(text, " ({detail})"),
+            None => writeln!(text),
+        };
+    }
+    text
+}

@@ -1,0 +1,154 @@
+//! The command line: one file a command. It prints what other rooms found out and decides nothing itself.
+
+mod config;
+mod explain;
+mod inbox;
+mod replay;
+mod score;
+mod serve;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self as config_room, Config, ConfigError};
+use crate::service;
+use crate::store::{Store, Use};
+
+/// Issue triage and dispatch for Gitea and Forgejo, driven by webhooks.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    after_help = "Examples:\n  gitea-triage replay fixtures\n  gitea-triage config check --config gitea-triage.toml\n  gitea-triage serve --config gitea-triage.toml"
+)]
+pub struct Arguments {
+    /// The configuration file [default: ./gitea-triage.toml, then /etc/gitea-triage/gitea-triage.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take deliveries and work them off until told to stop
+    Serve(serve::Serve),
+    /// Run recorded deliveries through the whole flow, locally or against a running receiver
+    Replay(replay::Replay),
+    /// Score issues and say what would be decided
+    Score(score::Score),
+    /// Tell what was concluded about an issue and what was written, and why
+    Explain(explain::Explain),
+    /// Look at deliveries, and give dead ones another chance
+    Inbox(inbox::Inbox),
+    /// Check, show or describe the configuration
+    Config(config::ConfigCommand),
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// The words or the configuration were wrong; exit code 2.
+    Usage(String),
+    /// It failed; exit code 1.
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        match error.downcast::<ConfigError>() {
+            Ok(config) => Self::Usage(config.to_string()),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+/// Runs the command; what goes wrong is said on stderr.
+pub fn run(arguments: Arguments) -> ExitCode {
+    let config = arguments.config;
+    let result = match arguments.command {
+        Command::Serve(serve) => serve.run(config),
+        Command::Replay(replay) => replay.run(),
+        Command::Score(score) => score.run(config),
+        Command::Explain(explain) => explain.run(config),
+        Command::Inbox(inbox) => inbox.run(config),
+        Command::Config(command) => command.run(config),
+    };
+    match result {
+        Ok(code) => code,
+        Err(Failure::Usage(text)) => say(&text, 2),
+        Err(Failure::Failed(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(Failure::Failed(error)) => say(&format!("{error:#}"), 1),
+    }
+}
+
+fn say(text: &str, code: u8) -> ExitCode {
+    // Nothing is left to be done when even stderr is closed.
+    let _ = writeln!(std::io::stderr(), "gitea-triage: {text}");
+    ExitCode::from(code)
+}
+
+/// The reader of our output has gone, as `head` does; that is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>());
+    io.into_iter().any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Logs to stderr: text on a terminal, JSON otherwise; `serve` what it does, other commands only warnings. `GITEA_TRIAGE_LOG` chooses what, as in `debug` or
+/// `gitea_triage=debug,warn`.
+pub fn start_logging(arguments: &Arguments) {
+    let usual = match arguments.command {
+        Command::Serve(_) => "info,actix_server=warn",
+        _ => "warn",
+    };
+    let filter =
+        EnvFilter::try_from_env("GITEA_TRIAGE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        log.with_target(false).init();
+    } else {
+        log.json().flatten_event(true).init();
+    }
+}
+
+/// The configuration from the file and the environment.
+fn load(path: Option<PathBuf>) -> Result<Config, Failure> {
+    let file = config_room::find(path.as_deref())?;
+    Ok(Config::load(file.as_deref(), config_room::environment())?)
+}
+
+/// The store of the configuration, beside a service that may be running.
+fn open_store(config: &Config) -> Result<Store, Failure> {
+    let path = service::database(config)?;
+    if !path.exists() {
+        return Err(anyhow::anyhow!(
+            "there is no store at `{}` yet; `gitea-triage serve` makes it",
+            path.display()
+        )
+        .into());
+    }
+    Ok(Store::open(&path, config.webhook.queue, Use::Beside)?)
+}
+
+/// Runs a future to its end on this thread.
+fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(future))
+}
+
+/// Prints a value as one line of JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, value)?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
+
+/// Prints text and ends the line.
+fn print(text: &str) -> Result<(), Failure> {
+    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+}

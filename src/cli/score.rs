@@ -1,0 +1,210 @@
+//! `score`: what the policy makes of issues, without writing anything.
+
+use std::io::{BufWriter, Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use chrono::{DateTime, Utc};
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Failure, block_on, load};
+use crate::clock::{Clock, Timestamp};
+use crate::gitea as forge;
+use crate::issue::{Issue, IssueRef};
+use crate::service;
+use crate::triage::{IssueType, Policy, Standing, Triage, Verdict, explain};
+
+/// Score issues and say what would be decided
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gitea-triage score --json issues.jsonl\n  curl -s https://gitea.example.com/api/v1/repos/acme/widgets/issues | gitea-triage score -\n  gitea-triage score --explain acme/widgets#12"
+)]
+pub(super) struct Score {
+    /// A file with one issue, an array or JSON lines in the API's shape; `-` for standard input; or `owner/repo#N`
+    input: String,
+    /// One line of JSON for each issue
+    #[arg(long)]
+    json: bool,
+    /// Say which words gave which points
+    #[arg(long, conflicts_with = "json")]
+    explain: bool,
+    /// The moment from which ages are counted, as in 2026-03-23T12:00:00Z [default: now]
+    #[arg(long, value_name = "TIME")]
+    now: Option<DateTime<Utc>>,
+    /// A TOML file with keys of the policy, instead of the configuration's
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+/// A verdict in the form of `score --json`.
+#[derive(Debug, Serialize)]
+pub(super) struct Line<'a> {
+    number: u64,
+    title: &'a str,
+    #[serde(rename = "type")]
+    issue_type: IssueType,
+    tags: &'a std::collections::BTreeSet<String>,
+    scope: u8,
+    acceptance: u8,
+    alignment: u8,
+    score: u8,
+    ready: bool,
+    p0: bool,
+    blocked: bool,
+    age_days: i64,
+    task_type: &'static str,
+    decision: DecisionLine<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct DecisionLine<'a> {
+    action: &'static str,
+    agent: &'a str,
+    reason: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// The line for one issue.
+    pub(super) fn new(number: u64, verdict: &'a Verdict) -> Self {
+        let score = &verdict.score;
+        Self {
+            number,
+            title: &score.title,
+            issue_type: score.issue_type,
+            tags: &score.tags,
+            scope: score.scope,
+            acceptance: score.acceptance,
+            alignment: score.alignment,
+            score: score.total,
+            ready: score.ready,
+            p0: score.p0,
+            blocked: score.blocked,
+            age_days: score.age_days,
+            task_type: verdict.task_type.as_str(),
+            decision: DecisionLine {
+                action: verdict.decision.action(),
+                agent: verdict.decision.agent().map_or("", |a| a.as_str()),
+                reason: verdict.decision.reason(),
+            },
+        }
+    }
+}
+
+impl Score {
+    pub(super) fn run(self, config: Option<PathBuf>) -> Result<ExitCode, Failure> {
+        let now = self.now.unwrap_or_else(|| Clock::System.now());
+        let triage = self.triage(config.clone())?;
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        let mut count = 0;
+        let mut show = |issue: &Issue| -> Result<(), Failure> {
+            count += 1;
+            self.print(&mut out, &triage, issue, now)
+        };
+        match self.input.parse::<IssueRef>() {
+            Ok(at) if !PathBuf::from(&self.input).exists() => show(&fetch(&at, config)?)?,
+            _ => self.each(&mut show)?,
+        }
+        out.flush()?;
+        if count == 0 {
+            return Err(anyhow!("`{}` holds no issue", self.input).into());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The policy of `--policy`, else of the configuration when one was named, else the built-in one.
+    fn triage(&self, config: Option<PathBuf>) -> Result<Triage, Failure> {
+        let policy = match (&self.policy, config) {
+            (Some(path), _) => {
+                let usage = |e: &dyn std::fmt::Display| {
+                    Failure::Usage(format!("policy `{}`: {e}", path.display()))
+                };
+                let text = std::fs::read_to_string(path).map_err(|e| usage(&e))?;
+                toml::from_str(&text).map_err(|e| usage(&e))?
+            }
+            (None, Some(path)) => service::policy(&load(Some(path))?)?,
+            (None, None) => Policy::default(),
+        };
+        Triage::new(policy).map_err(|e| Failure::Usage(e.to_string()))
+    }
+
+    fn print(
+        &self,
+        out: &mut impl std::io::Write,
+        triage: &Triage,
+        issue: &Issue,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let verdict = triage.verdict(issue, &Standing::default(), now);
+        if self.json {
+            serde_json::to_writer(&mut *out, &Line::new(issue.number, &verdict))?;
+            writeln!(out)?;
+        } else if self.explain {
+            writeln!(
+                out,
+                "#{} {}\n{}",
+                issue.number,
+                issue.title,
+                explain(&verdict, &triage.signals(issue))
+            )?;
+        } else {
+            let decision = &verdict.decision;
+            let agent = decision.agent().map(|a| format!(" {a}")).unwrap_or_default();
+            let (total, action, reason) =
+                (verdict.score.total, decision.action(), decision.reason());
+            writeln!(
+                out,
+                "#{:<6} {total}  {:<16} {reason}",
+                issue.number,
+                format!("{action}{agent}")
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Reads the input, one issue after the other.
+    fn each(&self, show: &mut dyn FnMut(&Issue) -> Result<(), Failure>) -> Result<(), Failure> {
+        let bytes = read(&self.input)?;
+        for (index, value) in serde_json::Deserializer::from_slice(&bytes).into_iter().enumerate() {
+            let value: Value = value.with_context(|| {
+                format!("`{}` is not JSON in its value number {}", self.input, index + 1)
+            })?;
+            match value {
+                Value::Array(issues) => {
+                    issues.iter().try_for_each(|issue| show(&self.issue(issue)?))?
+                }
+                other => show(&self.issue(&other)?)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// An issue, or the one inside a delivery's payload.
+    fn issue(&self, value: &Value) -> Result<Issue, Failure> {
+        let value = value.get("issue").filter(|inner| inner.is_object()).unwrap_or(value);
+        forge::issue_from_json(value).map_err(|why| {
+            anyhow!("`{}` holds something that is no issue: {why}", self.input).into()
+        })
+    }
+}
+
+fn read(input: &str) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    if input == "-" {
+        std::io::stdin().lock().read_to_end(&mut bytes).context("standard input cannot be read")?;
+        return Ok(bytes);
+    }
+    std::fs::read(input).map_err(|e| {
+        Failure::Usage(format!(
+            "`{input}` cannot be read: {e}; give a file, `-`, or `owner/repo#N`"
+        ))
+    })
+}
+
+fn fetch(at: &IssueRef, config: Option<PathBuf>) -> Result<Issue, Failure> {
+    let forge = service::forge(&load(config)?)?;
+    let issue = block_on(forge.issue(at))??;
+    issue.ok_or_else(|| anyhow!("there is no issue `{at}`").into())
+}

@@ -1,0 +1,344 @@
+//! `serve`: puts the parts together, starts the server, the workers and the timers, and drains on the way out. It
+//! holds no rule of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::apply::{Hands, LabelRules};
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::gitea as forge;
+use crate::issue::Account;
+use crate::receive::{self, Receiver, Refusals};
+use crate::store::{Store, Use};
+use crate::triage::{Policy, Route, Triage};
+use crate::worker::{self, Rules, Worker};
+
+/// Longer than the 75 s for which proxies and Gitea's own client keep an idle connection: the side that closes it
+/// first can lose a delivery that is on its way (gitea-facts 1.1).
+const KEEP_ALIVE: Duration = Duration::from_secs(90);
+/// How long the head of a request may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long work in flight gets to end, in seconds.
+const DRAIN_S: u64 = 20;
+/// How often finished bodies that are past their time are removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+/// How often the forge is asked who we are until it answers, and how often it is asked again after.
+const WHOAMI_EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3_600));
+/// The name under which the store remembers our account.
+const ACCOUNT: &str = "account";
+
+/// A running service.
+pub struct Service {
+    address: SocketAddr,
+    server: ServerHandle,
+    tasks: JoinSet<()>,
+    workers: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    parts: Parts,
+}
+
+/// What the service is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// The inbox and the ledger.
+    pub store: Store,
+    /// The forge.
+    pub forge: forge::Client,
+    /// What works the inbox off.
+    pub worker: Worker,
+    receiver: web::Data<Receiver>,
+}
+
+/// The rules in a configuration.
+///
+/// # Errors
+/// When the policy cannot be compiled; names the key.
+pub fn rules(config: &Config) -> anyhow::Result<Rules> {
+    Ok(Rules {
+        triage: Triage::new(policy(config)?).context("the policy cannot be used")?,
+        agents: config.agents.list.clone(),
+        repos: config.gitea.repos.clone(),
+        owner: config.triage.owner.clone(),
+        flag_label: config.triage.flag_label.clone(),
+        max_attempts: config.worker.max_attempts,
+    })
+}
+
+/// The policy in a configuration: the `[policy]` section, and the keys of `[triage]` and `[dispatch]` over it.
+///
+/// # Errors
+/// When a key of `[policy]` is unknown or of the wrong kind.
+pub fn policy(config: &Config) -> anyhow::Result<Policy> {
+    let policy: Policy = toml::Value::Table(config.policy.clone())
+        .try_into()
+        .context("the section `[policy]` cannot be used")?;
+    Ok(Policy {
+        ready_at: config.triage.ready_at,
+        ignore_labels: config.triage.ignore_labels.clone(),
+        ignore_authors: config.triage.ignore_authors.clone(),
+        route: match config.dispatch.route {
+            config::Route::Triage => Route::Triage,
+            config::Route::TaskType => Route::TaskType,
+        },
+        ..policy
+    })
+}
+
+/// The database file that `store.url` names.
+///
+/// # Errors
+/// When it names something else.
+pub fn database(config: &Config) -> anyhow::Result<PathBuf> {
+    let path = config.store.url.strip_prefix("sqlite:");
+    let path = path.with_context(|| {
+        format!("`store.url` is `{}`; write `sqlite:` and the path of a file", config.store.url)
+    })?;
+    Ok(PathBuf::from(path.strip_prefix("//").filter(|p| p.starts_with('/')).unwrap_or(path)))
+}
+
+/// A client for the forge in a configuration.
+///
+/// # Errors
+/// When its address or token cannot be used.
+pub fn forge(config: &Config) -> anyhow::Result<forge::Client> {
+    let settings = forge::Settings {
+        dry_run: config.triage.dry_run,
+        account: config.gitea.account.clone(),
+        connect_timeout: config.gitea.connect_timeout,
+        timeout: config.gitea.timeout,
+        ..forge::Settings::new(config.gitea.url.clone(), config.gitea.token.expose_secret())
+    };
+    Ok(forge::Client::new(settings)?)
+}
+
+fn verifier(config: &Config) -> forge::Verifier {
+    let secrets = config.webhook.secrets.iter().map(|entry| forge::Secret {
+        key: entry.secret.clone(),
+        expires: entry.expires,
+        repos: entry.repos.as_ref().map(|p| p.texts().collect()),
+    });
+    forge::Verifier::new(secrets.collect())
+}
+
+/// The address of a delivery's page, without the id.
+fn page(config: &Config) -> String {
+    match &config.server.public_url {
+        Some(url) => format!("{url}/deliveries/"),
+        None => format!("http://{}/deliveries/", config.server.listen),
+    }
+}
+
+impl Parts {
+    /// Builds the parts; nothing runs yet.
+    ///
+    /// # Errors
+    /// When the store cannot be opened or the configuration cannot be used.
+    pub async fn build(config: &Config, clock: Clock) -> anyhow::Result<Self> {
+        let store = Store::open(&database(config)?, config.webhook.queue, Use::Serve)?;
+        let forge = forge(config)?;
+        let labels =
+            LabelRules { create: config.labels.create, color: config.labels.color.clone() };
+        let hands = Hands::new(forge.clone(), labels);
+        let arrived = Arc::new(Notify::new());
+        let rules = Arc::new(rules(config)?);
+        let worker = Worker::new(worker::Parts {
+            store: store.clone(),
+            forge: forge.clone(),
+            hands,
+            clock: clock.clone(),
+            rules,
+            arrived: Arc::clone(&arrived),
+        });
+        if let Some(known) = store.fact(ACCOUNT).await?
+            && let Ok(account) = serde_json::from_str(&known)
+        {
+            worker.set_account(account);
+        }
+        let receiver = web::Data::new(Receiver {
+            store: store.clone(),
+            verifier: RwLock::new(Arc::new(verifier(config))),
+            clock,
+            max_body: config.webhook.max_body,
+            page: page(config),
+            arrived,
+            refusals: Refusals::default(),
+        });
+        Ok(Self { store, forge, worker, receiver })
+    }
+
+    /// Takes over what may change while the service runs: secrets, policy, agents, repositories.
+    ///
+    /// # Errors
+    /// When the new configuration cannot be used; the old one stays.
+    pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
+        self.worker.set_rules(Arc::new(rules(config)?));
+        let verifier = Arc::new(verifier(config));
+        *self.receiver.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier;
+        Ok(())
+    }
+}
+
+impl Service {
+    /// Starts everything; when this returns, deliveries are taken.
+    ///
+    /// # Errors
+    /// When the store cannot be opened, the address cannot be bound, or the configuration cannot be used.
+    pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Self> {
+        let parts = Parts::build(config, clock.clone()).await?;
+        let (server, address) = listen(config, &parts)?;
+        let handle = server.handle();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the server ended");
+            }
+        });
+        tasks.spawn(prune_forever(parts.store.clone(), clock, config.store.keep));
+        let (stop, stopped) = watch::channel(false);
+        let workers = start_workers(config, &parts, &mut tasks, &Arc::new(stopped));
+        tracing::info!(%address, repos = %config.gitea.repos.texts().collect::<Vec<_>>().join(", "), dry_run = config.triage.dry_run, "taking deliveries");
+        Ok(Self { address, server: handle, tasks, workers, stop, parts })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it is made of.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Stops taking deliveries, lets the issues in hand come to their end, and closes the store.
+    pub async fn stop(mut self) {
+        tracing::info!("stopping: no more deliveries are taken, work in hand is finished");
+        // The receivers may be gone when no worker was started.
+        let _ = self.stop.send(true);
+        self.server.stop(true).await;
+        let all = async { while self.workers.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(DRAIN_S), all).await.is_err() {
+            tracing::warn!(
+                "some work did not end in time; it is on disk and goes on at the next start"
+            );
+        }
+        self.tasks.shutdown().await;
+    }
+}
+
+fn listen(config: &Config, parts: &Parts) -> anyhow::Result<(actix_web::dev::Server, SocketAddr)> {
+    let data = parts.clone();
+    let server = HttpServer::new(move || {
+        let webhook = web::resource("/webhook")
+            .route(web::post().to(receive::webhook))
+            .default_service(web::to(receive::method_not_allowed));
+        App::new()
+            .app_data(data.receiver.clone())
+            .app_data(web::Data::new(data.clone()))
+            .service(webhook)
+            .route("/healthz", web::get().to(healthz))
+            .route("/readyz", web::get().to(readyz))
+    });
+    let server = server
+        .workers(config.server.workers)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(5)
+        .disable_signals()
+        .bind(&config.server.listen)
+        .with_context(|| {
+            format!("`{}` cannot be listened on; see `server.listen`", config.server.listen)
+        })?;
+    let address = server.addrs().first().copied().context("the server has no address")?;
+    Ok((server.run(), address))
+}
+
+fn start_workers(
+    config: &Config,
+    parts: &Parts,
+    tasks: &mut JoinSet<()>,
+    stopped: &Arc<watch::Receiver<bool>>,
+) -> JoinSet<()> {
+    let mut workers = JoinSet::new();
+    if config.worker.concurrency == 0 {
+        return workers;
+    }
+    tasks.spawn(learn_account(parts.clone()));
+    tasks.spawn(parts.worker.clone().sort_forever());
+    for _ in 0..config.worker.concurrency {
+        workers.spawn(parts.worker.clone().work_until(Arc::clone(stopped)));
+    }
+    workers
+}
+
+/// Asks the forge whose token we have, until it says, and now and then again.
+async fn learn_account(parts: Parts) {
+    let (soon, late) = WHOAMI_EVERY;
+    let mut was_told = false;
+    loop {
+        match parts.forge.whoami().await {
+            Ok(account) => {
+                keep_account(&parts, account).await;
+                tokio::time::sleep(late).await;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut was_told, true) {
+                    tracing::warn!(%error, "the forge does not say whose token this is; our own changes are looked at like others until it does");
+                }
+                tokio::time::sleep(soon).await;
+            }
+        }
+    }
+}
+
+async fn keep_account(parts: &Parts, account: Account) {
+    let text = serde_json::to_string(&account).unwrap_or_default();
+    if let Err(error) = parts.store.remember(ACCOUNT, text).await {
+        tracing::warn!(%error, "our account could not be remembered");
+    }
+    parts.worker.set_account(account);
+}
+
+async fn prune_forever(store: Store, clock: Clock, keep: Duration) {
+    loop {
+        match store.prune(clock.now(), keep).await {
+            Ok(0) => tokio::time::sleep(PRUNE_EVERY).await,
+            // A breath between two steps, so that deliveries are never kept waiting for the forgetting.
+            Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) => {
+                tracing::warn!(%error, "old bodies could not be removed");
+                tokio::time::sleep(PRUNE_EVERY).await;
+            }
+        }
+    }
+}
+
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({ "status": "alive" }))
+}
+
+async fn readyz(parts: web::Data<Parts>) -> HttpResponse {
+    let store = parts.store.probe().await.map_err(|e| e.to_string());
+    let forge = parts.forge.version().await.map(|_| ()).map_err(|e| e.to_string());
+    let say =
+        |part: &Result<(), String>| part.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned());
+    let body = serde_json::json!({
+        "status": if store.is_ok() && forge.is_ok() { "ready" } else { "not ready" },
+        "store": say(&store),
+        "gitea": say(&forge),
+    });
+    match (store, forge) {
+        (Ok(()), Ok(())) => HttpResponse::Ok().json(body),
+        _ => HttpResponse::ServiceUnavailable().json(body),
+    }
+}
