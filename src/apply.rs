@@ -79,8 +79,13 @@ impl Hands {
                 Ok(done(Some(comment.id)))
             }
             Effect::Comment { edit: Some(id), body, .. } => {
-                self.forge.edit_comment(at, *id, body).await?;
-                Ok(done(Some(*id)))
+                match self.forge.edit_comment(at, *id, body).await {
+                    // Somebody removed it, and what a person removed is not put back.
+                    Err(error) if error.status() == Some(404) => {
+                        Ok(failed("the comment is gone; it is not written again".to_owned()))
+                    }
+                    answer => answer.map(|()| done(Some(*id))),
+                }
             }
             Effect::Label(name) => self.label(at, name).await,
             Effect::Assignee(login) => self.assign(at, issue, login).await,

@@ -233,6 +233,9 @@ impl Service {
             );
         }
         self.tasks.shutdown().await;
+        if let Err(error) = self.parts.store.close().await {
+            tracing::warn!(%error, "the store was not closed in good order");
+        }
     }
 }
 

@@ -51,7 +51,7 @@ struct Inner {
     /// Places in the queue of accepted deliveries.
     places: Semaphore,
     /// Held as long as the store is, when it is held by a `serve`.
-    _lock: Option<File>,
+    lock: Mutex<Option<File>>,
 }
 
 /// Who opens the store.
@@ -86,7 +86,7 @@ impl Store {
             writer,
             readers: Mutex::default(),
             places: Semaphore::new(queue),
-            _lock: lock,
+            lock: Mutex::new(lock),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -94,6 +94,16 @@ impl Store {
     /// The database file.
     pub fn path(&self) -> &Path {
         &self.inner.path
+    }
+
+    /// Waits until all that was queued is written, and lets another service have the database.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn close(&self) -> Result<(), Error> {
+        let written = self.write(|_| Ok(())).await;
+        self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        written
     }
 
     /// Whether something can be written: takes the write lock and a flush, changes nothing that anyone reads.

@@ -1,0 +1,14 @@
+//! Stories through HTTP: a fake Gitea fires signed webhooks at the real receiver, and the real worker writes back.
+//! Each file tells one behaviour.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod burst;
+mod comments;
+mod decisions;
+mod echo;
+mod people;
+mod receiver;
+mod redelivery;
+mod restart;
+mod trouble;
+mod world;

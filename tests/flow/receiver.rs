@@ -1,0 +1,148 @@
+//! The table of answers, over real HTTP.
+
+use gitea_triage::store::DeliveryState;
+use reqwest::{Client, Method, StatusCode};
+
+use crate::redelivery::sign;
+use crate::world::{SECRET, World};
+
+const ID: &str = "060a98c2-4462-416d-82bf-493fd115ad41";
+
+fn json_request(world: &World, body: &[u8], signature: &str) -> reqwest::RequestBuilder {
+    Client::new()
+        .post(world.url("/webhook"))
+        .header("Content-Type", "application/json")
+        .header("X-Gitea-Delivery", ID)
+        .header("X-Gitea-Signature", signature)
+        .body(body.to_vec())
+}
+
+#[tokio::test]
+async fn a_valid_delivery_is_on_disk_before_it_is_answered() {
+    let world = World::start().await;
+    let (status, answer) = world.post(ID, br#"{"ref": "refs/heads/main", "commits": []}"#).await;
+    assert_eq!(status, 202);
+    assert_eq!(answer["delivery"], ID);
+    assert_eq!(answer["details"], format!("https://triage.example.com/deliveries/{ID}"));
+    let database = rusqlite::Connection::open(world.store_path()).unwrap();
+    let stored: i64 =
+        database.query_row("SELECT count(*) FROM delivery", [], |r| r.get(0)).unwrap();
+    assert_eq!(stored, 1);
+    world.settle().await;
+    assert_eq!(world.delivery(ID).await.state, DeliveryState::Ignored);
+}
+
+#[tokio::test]
+async fn a_flipped_byte_is_refused_and_leaves_no_trace() {
+    let world = World::start().await;
+    let signature = sign(SECRET, b"{}");
+    let answer = json_request(&world, b"{ ", &signature).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(!answer.text().await.unwrap().contains(&signature[..8]));
+    assert!(world.deliveries().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_form_is_verified_by_its_decoded_payload() {
+    let world = World::start().await;
+    let payload = r#"{"note": "Größe & 🐛"}"#;
+    let form: String =
+        form_urlencoded::Serializer::new(String::new()).append_pair("payload", payload).finish();
+    let answer = json_request(&world, form.as_bytes(), &sign(SECRET, payload.as_bytes()))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .send();
+    // Two content types would be ambiguous, so the form is sent on its own.
+    assert_ne!(answer.await.unwrap().status(), StatusCode::ACCEPTED);
+    let answer = Client::new()
+        .post(world.url("/webhook"))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("X-Gitea-Delivery", ID)
+        .header("X-Gitea-Signature", sign(SECRET, payload.as_bytes()))
+        .body(form)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn other_methods_are_answered_405_and_never_redirected() {
+    let world = World::start().await;
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    for method in [Method::GET, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD] {
+        for path in ["/webhook", "/webhook?payload=%7B%7D"] {
+            let answer = client.request(method.clone(), world.url(path)).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+        }
+    }
+    let answer = client.get(world.url("/webhook/")).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_with_413_and_one_at_the_limit_is_read() {
+    let world = World::with("").await;
+    let limit = 10 * 1024 * 1024;
+    let over = vec![b'x'; limit + 1];
+    let answer = json_request(&world, &over, &"0".repeat(64)).send().await;
+    // The answer may come while the body is still being sent, and then cut the sending short.
+    if let Ok(answer) = answer {
+        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let exact = vec![b'x'; limit];
+    let answer = json_request(&world, &exact, &"0".repeat(64)).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_signature_is_looked_at_before_anything_else() {
+    let world = World::start().await;
+    let unsigned = Client::new().post(world.url("/webhook")).body("{}");
+    assert_eq!(unsigned.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let signed = |body: &'static str| {
+        Client::new()
+            .post(world.url("/webhook"))
+            .header("X-Gitea-Signature", sign(SECRET, body.as_bytes()))
+            .body(body)
+    };
+    let no_id = signed("{}").header("Content-Type", "application/json");
+    assert_eq!(no_id.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let odd = signed("{}").header("Content-Type", "text/plain").header("X-Gitea-Delivery", ID);
+    assert_eq!(odd.send().await.unwrap().status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+#[tokio::test]
+async fn a_signed_body_that_is_no_json_is_kept_and_ends_dead_with_the_reason() {
+    let world = World::start().await;
+    let (status, _) = world.post(ID, b"<html>").await;
+    assert_eq!(status, 202);
+    world.settle().await;
+    let dead = world.dead().await;
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].reason.as_ref().unwrap().contains("JSON"), "{:?}", dead[0].reason);
+}
+
+#[tokio::test]
+async fn a_secret_speaks_only_for_its_repositories() {
+    let config = "[webhook]\nsecrets = [{ secret = \"of-another\", repos = [\"other/*\"] }]";
+    let world = World::with_secrets(config).await;
+    let body = br#"{"action": "opened", "number": 1, "issue": {"id": 1, "number": 1, "title": "x"},
+        "repository": {"id": 1, "full_name": "acme/widgets"}}"#;
+    let answer = json_request(&world, body, &sign("of-another", body)).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    world.settle().await;
+    let seen = world.delivery(ID).await;
+    assert_eq!(seen.state, DeliveryState::Ignored);
+    assert!(seen.reason.unwrap().contains("covers other/*, not `acme/widgets`"));
+}
+
+#[tokio::test]
+async fn health_and_readiness_say_what_is_broken() {
+    let world = World::start().await;
+    let get = async |path: &str| {
+        let answer = Client::new().get(world.url(path)).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
+    };
+    assert_eq!(get("/healthz").await.0, 200);
+    assert_eq!(get("/readyz").await.0, 200);
+}

@@ -1,0 +1,96 @@
+//! The same message again, by every way it can come.
+
+use gitea_triage::delivery::Origin;
+
+use crate::world::{SECRET, World, bug};
+
+#[tokio::test]
+async fn however_often_an_issue_is_told_it_is_written_to_once() {
+    let world = World::start().await;
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    world.assert_with_claude(&issue);
+    world.gitea.clear_requests();
+    let first = world.gitea.deliveries()[0].uuid.clone();
+    // Redelivered by hand: a new id, the same bytes.
+    let again = world.gitea.redeliver(&first).unwrap();
+    // From a second hook, for one change of a person's.
+    world.gitea.edit_issue(&issue, "bob", Some("[bug] Login crashes on an empty password!"), None);
+    world.settle().await;
+    let store = world.service().parts().store.clone();
+    store.enqueue(issue.clone(), Origin::Sweep, "changed", world.clock.now()).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.delivery(&again).await.state.as_str(), "done");
+    assert!(world.gitea.writes().is_empty(), "{:?}", world.gitea.writes());
+    world.assert_with_claude(&issue);
+}
+
+#[tokio::test]
+async fn the_same_id_again_is_a_duplicate_and_shown_as_one() {
+    let world = World::start().await;
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    world.assert_with_claude(&issue);
+    let sent = world.gitea.deliveries()[0].clone();
+    let (status, answer) = world.post(&sent.uuid, &sent.body).await;
+    assert_eq!((status, answer["status"].as_str()), (200, Some("duplicate")));
+    world.settle().await;
+    assert_eq!(world.delivery(&sent.uuid).await.repeats, 1);
+    assert_eq!(world.evaluations(&issue).await, 1);
+}
+
+#[tokio::test]
+async fn a_new_store_finds_what_an_old_one_wrote() {
+    let world = World::start().await;
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    world.assert_with_claude(&issue);
+    world.gitea.clear_requests();
+    let database = rusqlite::Connection::open(world.store_path()).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA foreign_keys = OFF; DELETE FROM effect; DELETE FROM dispatch; DELETE FROM evaluation;
+             DELETE FROM body; DELETE FROM delivery; DELETE FROM lane;",
+        )
+        .unwrap();
+    world.gitea.unassign(&issue, "alice", "claude");
+    world.settle().await;
+    // Without a ledger nobody remembers that a person took the assignment off, but the comment is known by its marker.
+    assert_eq!(world.comments(&issue).len(), 1);
+}
+
+#[tokio::test]
+async fn a_marker_by_somebody_else_is_not_taken_for_ours() {
+    let world = World::start().await;
+    world.gitea.pause_deliveries();
+    let issue = world.open_issue(bug());
+    world.gitea.comment(
+        &issue,
+        "bob",
+        "<!-- gitea-triage decision=dispatch:claude digest=000000000000 -->",
+    );
+    world.gitea.resume();
+    world.settle().await;
+    world.assert_with_claude(&issue);
+}
+
+impl World {
+    /// Posts a delivery as Gitea would.
+    pub async fn post(&self, id: &str, body: &[u8]) -> (u16, serde_json::Value) {
+        let request = reqwest::Client::new()
+            .post(self.url("/webhook"))
+            .header("Content-Type", "application/json")
+            .header("X-Gitea-Delivery", id)
+            .header("X-Gitea-Signature", sign(SECRET, body))
+            .body(body.to_vec());
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+}
+
+pub fn sign(secret: &str, body: &[u8]) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body);
+    hex::encode(mac.finalize().into_bytes())
+}

@@ -1,0 +1,79 @@
+//! Gitea answers badly: nothing is lost and nothing is written twice.
+
+use std::time::Duration;
+
+use gitea_triage::fake_gitea::{Fault, FaultKind};
+
+use crate::world::{World, bug};
+
+fn fault(method: &str, path: &str, times: u32, kind: FaultKind) -> Fault {
+    Fault { method: Some(method.into()), path_contains: path.into(), times, kind }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_after_the_comment_leaves_one_comment() {
+    let world = World::start().await;
+    world.gitea.fail(fault("POST", "/comments", 1, FaultKind::AnswerLost));
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    world.assert_with_claude(&issue);
+}
+
+#[tokio::test]
+async fn every_kind_of_broken_answer_at_every_write_ends_in_one_of_each() {
+    let kinds = [
+        FaultKind::Status(500),
+        FaultKind::Status(503),
+        FaultKind::StatusRetryAfter(429, 7),
+        FaultKind::ResetBefore,
+        FaultKind::AnswerLost,
+        FaultKind::CutBody,
+        FaultKind::Html,
+        FaultKind::WrongJson,
+    ];
+    for kind in kinds {
+        for (method, path) in [
+            ("GET", "/issues/1"),
+            ("POST", "/comments"),
+            ("GET", "/labels"),
+            ("POST", "/labels"),
+            ("PATCH", "/issues/1"),
+        ] {
+            let world = World::start().await;
+            world.gitea.fail(fault(method, path, 2, kind.clone()));
+            let issue = world.open_issue(bug());
+            world.settle().await;
+            eprintln!("{kind:?} at {method} {path}");
+            world.assert_with_claude(&issue);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_for_good_is_a_dead_letter_that_says_what_to_do() {
+    let world = World::start().await;
+    world.gitea.fail(fault("POST", "/comments", 5, FaultKind::Status(403)));
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    let dead = world.dead().await;
+    assert_eq!(dead.len(), 1, "{dead:#?}");
+    assert!(dead[0].reason.as_ref().unwrap().contains("403"));
+    assert_eq!(world.gitea.writes().len(), 1);
+    world.gitea.clear_faults();
+    let id = gitea_triage::delivery::DeliveryId::parse(&dead[0].id).unwrap();
+    assert!(world.service().parts().store.revive(&id, world.clock.now()).await.unwrap());
+    world.settle().await;
+    world.assert_with_claude(&issue);
+}
+
+#[tokio::test]
+async fn a_wish_to_wait_is_kept() {
+    let world = World::start().await;
+    world.gitea.fail(fault("GET", "/issues/1", 1, FaultKind::StatusRetryAfter(429, 120)));
+    let began = world.clock.now();
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    world.assert_with_claude(&issue);
+    let waited = world.clock.now() - began;
+    assert!(waited.to_std().unwrap() >= Duration::from_secs(120), "{waited}");
+}

@@ -1,0 +1,256 @@
+//! A world for a story: a fake Gitea, a running service, and a clock in hand. It fails on drop when a comment or a
+//! dead letter of ours was not asserted.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use gitea_triage::clock::{Clock, Timestamp};
+use gitea_triage::config::Config;
+use gitea_triage::delivery::DeliveryId;
+use gitea_triage::fake_gitea::{FakeGitea, IssueView, NewIssue};
+use gitea_triage::issue::{IssueRef, RepoName};
+use gitea_triage::service::Service;
+use gitea_triage::store::{DeliveryState, DeliveryView, Filter, History};
+use tempfile::TempDir;
+
+pub const SECRET: &str = "story-secret";
+/// How long a rest or a pause between tries may be for a story to wait it out.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+pub struct World {
+    pub gitea: FakeGitea,
+    pub clock: Clock,
+    pub repo: RepoName,
+    service: Option<Service>,
+    config: String,
+    folder: TempDir,
+    told: Mutex<BTreeSet<i64>>,
+    dead: Mutex<BTreeSet<String>>,
+}
+
+/// A ready bug, as a person would write it.
+pub fn bug() -> NewIssue {
+    NewIssue {
+        title: "[bug] Login crashes on an empty password".into(),
+        body: "## Problem\nThe handler `login()` in src/auth/login.py should return 400.\n\n- [ ] pytest passes".into(),
+        author: "bob".into(),
+        ..NewIssue::default()
+    }
+}
+
+pub fn noon() -> Timestamp {
+    "2026-03-23T12:00:00Z".parse().unwrap()
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// A world whose configuration has these lines at its end.
+    pub async fn with(more: &str) -> Self {
+        Self::build(&format!("[webhook]\nsecrets = [\"{SECRET}\"]\n{more}")).await
+    }
+
+    /// A world with a `[webhook]` section of its own.
+    pub async fn with_secrets(webhook: &str) -> Self {
+        Self::build(webhook).await
+    }
+
+    async fn build(more: &str) -> Self {
+        let clock = Clock::manual(noon());
+        let gitea = FakeGitea::start_at(clock.clone()).await.unwrap();
+        let repo: RepoName = "acme/widgets".parse().unwrap();
+        gitea.add_repo(&repo);
+        for login in ["claude", "alice", "bob"] {
+            gitea.add_collaborator(&repo, login, if login == "bob" { "read" } else { "write" });
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&gitea, folder.path(), more);
+        let mut world = Self {
+            gitea,
+            clock,
+            repo,
+            service: None,
+            config,
+            folder,
+            told: Mutex::default(),
+            dead: Mutex::default(),
+        };
+        world.start_service().await;
+        world
+    }
+
+    async fn start_service(&mut self) {
+        let config = Config::from_toml("story.toml", &self.config, std::iter::empty()).unwrap();
+        let service = Service::start(&config, self.clock.clone()).await.unwrap();
+        // Without workers of its own the service leaves the work to the story, step by step.
+        service.parts().worker.set_account(self.gitea.bot());
+        self.gitea.set_hook(&format!("http://{}/webhook", service.address()), SECRET);
+        self.service = Some(service);
+    }
+
+    /// Stops the service and starts it again over the same store.
+    pub async fn restart(&mut self) {
+        self.service.take().unwrap().stop().await;
+        self.start_service().await;
+    }
+
+    pub fn service(&self) -> &Service {
+        self.service.as_ref().unwrap()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.service().address())
+    }
+
+    pub fn store_path(&self) -> std::path::PathBuf {
+        self.folder.path().join("story.db")
+    }
+
+    pub fn open_issue(&self, issue: NewIssue) -> IssueRef {
+        self.gitea.open_issue(&self.repo, issue)
+    }
+
+    /// Lets everything come to its end: deliveries, work, and the deliveries that work causes.
+    pub async fn settle(&self) {
+        loop {
+            self.gitea.delivered().await;
+            let before = self.gitea.deliveries().len();
+            self.work().await;
+            self.gitea.delivered().await;
+            if self.gitea.deliveries().len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Works off what has been delivered so far.
+    pub async fn work(&self) {
+        self.service().parts().worker.settle(PATIENCE).await.unwrap();
+    }
+
+    pub fn issue(&self, at: &IssueRef) -> IssueView {
+        self.gitea.issue(at).expect("the issue is there")
+    }
+
+    pub fn labels(&self, at: &IssueRef) -> Vec<String> {
+        self.issue(at).labels
+    }
+
+    pub fn assignees(&self, at: &IssueRef) -> Vec<String> {
+        self.issue(at).assignees
+    }
+
+    /// Our comments on the issue, which are hereby asserted.
+    pub fn comments(&self, at: &IssueRef) -> Vec<String> {
+        let bot = self.gitea.bot().login;
+        let ours: Vec<_> =
+            self.issue(at).comments.into_iter().filter(|c| c.author == bot).collect();
+        self.told.lock().unwrap().extend(ours.iter().map(|c| c.id));
+        ours.into_iter().map(|c| c.body).collect()
+    }
+
+    /// Our only comment on the issue.
+    #[track_caller]
+    pub fn comment(&self, at: &IssueRef) -> String {
+        let mut comments = self.comments(at);
+        assert_eq!(comments.len(), 1, "comments on {at}: {comments:#?}");
+        comments.remove(0)
+    }
+
+    /// Label and assignee and comment of a dispatch to `claude`, each once.
+    #[track_caller]
+    pub fn assert_with_claude(&self, at: &IssueRef) {
+        assert!(self.comment(at).starts_with("**Triage: dispatched to `claude`"));
+        assert_eq!(self.labels(at).iter().filter(|l| *l == "claude-ready").count(), 1);
+        assert_eq!(self.assignees(at), ["claude"]);
+        let labels = self.gitea.labels(&at.repo);
+        assert_eq!(labels.iter().filter(|l| *l == "claude-ready").count(), 1, "{labels:?}");
+    }
+
+    pub async fn history(&self, at: &IssueRef) -> History {
+        let store = &self.service().parts().store;
+        store.history(at.clone()).await.unwrap().expect("the issue was looked at")
+    }
+
+    pub async fn evaluations(&self, at: &IssueRef) -> usize {
+        self.history(at).await.evaluations.len()
+    }
+
+    pub async fn deliveries(&self) -> Vec<DeliveryView> {
+        let filter = Filter { state: None, limit: 10_000 };
+        self.service().parts().store.deliveries(filter).await.unwrap()
+    }
+
+    /// The dead letters, which are hereby asserted.
+    pub async fn dead(&self) -> Vec<DeliveryView> {
+        let mut all = self.deliveries().await;
+        all.retain(|d| d.state == DeliveryState::Dead);
+        self.dead.lock().unwrap().extend(all.iter().map(|d| d.id.clone()));
+        all
+    }
+
+    pub async fn delivery(&self, id: &str) -> DeliveryView {
+        let id = DeliveryId::parse(id).unwrap();
+        self.service().parts().store.delivery(&id).await.unwrap().expect("the delivery is there")
+    }
+
+    fn forgotten_comments(&self) -> Vec<String> {
+        let (bot, told) = (self.gitea.bot().login, self.told.lock().unwrap());
+        let issues = self.gitea.issues(&self.repo).into_iter();
+        let comments = issues.flat_map(|(_, issue)| issue.comments);
+        comments.filter(|c| c.author == bot && !told.contains(&c.id)).map(|c| c.body).collect()
+    }
+
+    fn forgotten_dead(&self) -> Vec<String> {
+        let database = rusqlite::Connection::open(self.store_path()).unwrap();
+        let mut rows =
+            database.prepare("SELECT hex(id), reason FROM delivery WHERE state = 'dead'").unwrap();
+        let rows = rows.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)));
+        let asserted: BTreeSet<String> =
+            self.dead.lock().unwrap().iter().map(|id| id.replace('-', "").to_uppercase()).collect();
+        rows.unwrap()
+            .map(Result::unwrap)
+            .filter(|(id, _)| !asserted.contains(id))
+            .map(|(_, r)| r)
+            .collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let (comments, dead) = (self.forgotten_comments(), self.forgotten_dead());
+        assert!(comments.is_empty(), "comments nobody asserted: {comments:#?}");
+        assert!(dead.is_empty(), "dead letters nobody asserted: {dead:#?}");
+    }
+}
+
+fn config(gitea: &FakeGitea, folder: &std::path::Path, more: &str) -> String {
+    format!(
+        r#"
+        [gitea]
+        url = "{url}"
+        token = "{token}"
+        repos = ["acme/*"]
+        [server]
+        listen = "127.0.0.1:0"
+        public_url = "https://triage.example.com"
+        workers = 1
+        [store]
+        url = "sqlite:{folder}/story.db"
+        [worker]
+        concurrency = 0
+        [sweep]
+        at_start = false
+        {more}
+        "#,
+        url = gitea.url(),
+        token = gitea.token(),
+        folder = folder.display(),
+    )
+}
