@@ -566,12 +566,13 @@ fn the_schema_names_every_section_with_descriptions_and_defaults() {
 }
 
 #[test]
-fn the_readme_holds_the_current_reference() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let text = std::fs::read_to_string(readme).unwrap_or_default();
-    let (open, close) = ("<!-- config reference -->", "<!-- /config reference -->");
-    // Until the README has the markers there is nothing that could be out of date.
-    let Some((_, rest)) = text.split_once(open) else { return };
-    let (inside, _) = rest.split_once(close).expect("the README closes the reference");
-    assert_eq!(inside.trim(), reference().trim(), "paste `config::reference()` into the README");
+fn the_documentation_holds_the_current_reference() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/src/configuration.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let (_, inside) = text.split_once("<!-- reference -->").expect("the page has the marker");
+    assert_eq!(
+        inside.trim(),
+        reference().trim(),
+        "paste what `gitea-triage config reference` prints"
+    );
 }

@@ -34,6 +34,8 @@ enum ConfigVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Every key with its default and what it is, as Markdown
+    Reference,
     /// The form of the file as a JSON Schema
     Schema {
         /// The schema is JSON in any case
@@ -51,6 +53,9 @@ impl ConfigCommand {
             }
             ConfigVerb::Show { json: false } => {
                 print(load(path)?.show().trim_end()).map(|()| ExitCode::SUCCESS)
+            }
+            ConfigVerb::Reference => {
+                print(config::reference().trim_end()).map(|()| ExitCode::SUCCESS)
             }
             ConfigVerb::Schema { .. } => {
                 print(&serde_json::to_string_pretty(&config::schema())?).map(|()| ExitCode::SUCCESS)

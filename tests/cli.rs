@@ -1,0 +1,198 @@
+//! The command line, run as a user runs it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gitea-triage"));
+    command.env_clear().current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+fn json_lines(output: &[u8]) -> Vec<Value> {
+    String::from_utf8_lossy(output).lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+#[test]
+fn the_recorded_deliveries_replay_without_any_set_up() {
+    let output = program().args(["replay", "--json", "fixtures"]).assert().success();
+    let lines = json_lines(&output.get_output().stdout);
+    assert_eq!(lines.len(), 62);
+    let by_number: BTreeMap<&str, &Value> =
+        lines.iter().map(|l| (&l["file"].as_str().unwrap()[..2], l)).collect();
+    let decision =
+        |n: &str| by_number[n]["verdict"]["decision"]["action"].as_str().unwrap_or_default();
+    assert_eq!(decision("02"), "dispatch");
+    assert_eq!(by_number["02"]["verdict"]["decision"]["agent"], "claude");
+    let effects = json!([
+        {"kind": "comment", "value": "dispatch:claude"},
+        {"kind": "label", "value": "claude-ready"},
+        {"kind": "assignee", "value": "claude"},
+    ]);
+    assert_eq!(by_number["02"]["effects"], effects);
+    assert_eq!(by_number["62"]["verdict"]["decision"]["agent"], "kimi");
+    assert_eq!(by_number["62"]["effects"][1], json!({"kind": "label", "value": "kimi-ready"}));
+    assert_eq!(by_number["04"]["verdict"]["score"], 4);
+    assert_eq!([decision("04"), decision("05"), decision("06")], ["skip", "skip", "flag"]);
+    for ignored in ["01", "44", "55"] {
+        assert_eq!(by_number[ignored]["status"], "ignored");
+        assert!(!by_number[ignored]["reason"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(by_number["58"]["status"], "rejected");
+    assert!(lines.iter().all(|l| l["status"] != "dead"), "{lines:#?}");
+}
+
+#[test]
+fn the_table_has_a_line_for_each_delivery() {
+    let output = program().args(["replay", "fixtures"]).assert().success();
+    let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert_eq!(text.lines().count(), 63, "{text}");
+    let second = text.lines().nth(2).unwrap();
+    assert!(
+        second.starts_with("02-issues-opened-bug") && second.contains("dispatch claude"),
+        "{second}"
+    );
+}
+
+#[test]
+fn every_issue_of_the_corpus_is_scored_as_the_original_scored_it() {
+    let corpus = std::fs::read_to_string("fixtures/parity/issues.jsonl").unwrap();
+    let corpus: Vec<Value> = corpus.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let issues: String = corpus.iter().map(|line| format!("{}\n", line["issue"])).collect();
+    let output = program()
+        .args(["score", "--json", "--now", "2026-03-23T12:00:00Z", "-"])
+        .write_stdin(issues)
+        .assert()
+        .success();
+    let lines = json_lines(&output.get_output().stdout);
+    assert_eq!(lines.len(), corpus.len());
+    for (line, given) in lines.iter().zip(&corpus) {
+        for (key, expected) in given["expected"].as_object().unwrap() {
+            let found = match key.as_str() {
+                "action" | "agent" => &line["decision"][key],
+                _ => &line[key],
+            };
+            assert_eq!(found, expected, "`{key}` of {line}");
+        }
+    }
+}
+
+#[test]
+fn issues_are_read_as_one_as_an_array_and_as_lines() {
+    let issue = json!({"number": 1, "title": "[bug] x", "body": null, "assignees": null});
+    for input in [
+        issue.to_string(),
+        json!([issue, issue]).to_string(),
+        format!("{issue}\n{issue}\n\n{issue}"),
+    ] {
+        let wanted = input.matches("\"number\"").count();
+        let output = program().args(["score", "--json", "-"]).write_stdin(input).assert().success();
+        assert_eq!(json_lines(&output.get_output().stdout).len(), wanted);
+    }
+}
+
+#[test]
+fn a_score_is_explained_by_its_words() {
+    let issue = json!({"number": 7, "title": "[bug] crash in src/a.py", "body": "must return"});
+    let output = program()
+        .args(["score", "--explain", "-"])
+        .write_stdin(issue.to_string())
+        .assert()
+        .success();
+    let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert!(text.contains("src/a.py") && text.contains("must") && text.contains("+3"), "{text}");
+}
+
+#[track_caller]
+fn refused(arguments: &[&str], stdin: &str, code: i32, words: &[&str]) {
+    let output = program().args(arguments).write_stdin(stdin).assert().code(code);
+    let text = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in: {text}");
+    }
+}
+
+#[test]
+fn mistakes_are_named_with_what_to_do() {
+    refused(&["score", "-"], "[{\"number\": 1}, 5]", 1, &["no issue"]);
+    refused(&["score", "-"], "{\"number\": ", 1, &["not JSON", "value number 1"]);
+    refused(&["score", "-"], "", 1, &["holds no issue"]);
+    refused(&["score", "nowhere.json"], "", 2, &["`nowhere.json`", "cannot be read"]);
+    refused(&["replay", "nowhere"], "", 2, &["there is no `nowhere`"]);
+    refused(&["replay", "src"], "", 2, &["no `.http` file"]);
+    refused(&["replay", "README.md"], "", 1, &["`README.md` is no recorded delivery", "line 1"]);
+    refused(&["explain", "acme/widgets"], "", 2, &["acme/widgets", "owner/name#12"]);
+    refused(&["frobnicate"], "", 2, &["unrecognized subcommand"]);
+}
+
+#[test]
+fn a_configuration_without_a_secret_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    std::fs::write(&file, "[gitea]\nurl = \"http://127.0.0.1:9\"\ntoken = \"t\"\nrepos = [\"a/b\"]\n[triage]\nredy_at = 5\n").unwrap();
+    let file = file.to_str().unwrap();
+    for arguments in [&["serve", "--config", file][..], &["--config", file, "config", "check"]] {
+        refused(
+            arguments,
+            "",
+            2,
+            &["webhook.secrets", "line 6", "`triage.redy_at`", "`triage.ready_at`"],
+        );
+    }
+    let output = program().args(["config", "check", "--json", "--config", file]).assert().code(2);
+    let answer: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    assert_eq!(answer["ok"], false);
+    assert_eq!(answer["problems"].as_array().unwrap().len(), 2, "{answer}");
+}
+
+#[test]
+fn the_schema_is_json_and_names_every_section() {
+    let output = program().args(["config", "schema"]).assert().success();
+    let schema: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    for section in ["gitea", "server", "webhook", "store", "triage", "worker"] {
+        assert!(schema["properties"][section].is_object(), "{section}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_policy_names_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    std::fs::write(&file, "ready_at = 3\nscoope = 1\n").unwrap();
+    refused(
+        &["score", "--policy", file.to_str().unwrap(), "-"],
+        "{}",
+        2,
+        &["scoope", "policy.toml"],
+    );
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let commands: [&[&str]; 6] =
+        [&["serve"], &["replay"], &["score"], &["explain"], &["inbox"], &["config"]];
+    for command in commands {
+        let output = program().args(command).arg("--help").assert().success();
+        let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+        assert!(text.contains("Examples:"), "{command:?}: {text}");
+    }
+}
+
+#[test]
+fn a_store_that_is_not_there_is_said_to_be_made_by_serve() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    std::fs::write(&file, config(folder.path())).unwrap();
+    refused(&["inbox", "list", "--config", file.to_str().unwrap()], "", 1, &["no store", "serve"]);
+}
+
+fn config(folder: &Path) -> String {
+    format!(
+        "[gitea]\nurl = \"http://127.0.0.1:9\"\ntoken = \"t\"\nrepos = [\"a/b\"]\n[webhook]\nsecrets = [\"s\"]\n[store]\nurl = \"sqlite:{}/x.db\"\n",
+        folder.display()
+    )
+}
