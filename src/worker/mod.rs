@@ -28,8 +28,8 @@ pub const PACE: Pace = Pace {
 };
 
 /// How long an idle worker sleeps at most before it looks again by itself.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// How many lane claims may be tried again at once when the store itself fails.
+const LONGEST_SLEEP: Duration = Duration::from_secs(10);
+/// How long to let the store be when it fails.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the owner tunes, as one piece that is swapped whole when the configuration is read again.
@@ -122,7 +122,11 @@ impl Worker {
     pub async fn sort_forever(self) {
         loop {
             match self.sort().await {
-                Ok(0) => self.inner.arrived.notified().await,
+                // Now and then without being rung: a command beside the service may have revived something.
+                Ok(0) => {
+                    let rung = self.inner.arrived.notified();
+                    let _ = tokio::time::timeout(LONGEST_SLEEP, rung).await;
+                }
                 Ok(_) => self.inner.due.notify_waiters(),
                 Err(error) => {
                     tracing::error!(%error, "the inbox could not be sorted; trying again");
@@ -162,7 +166,10 @@ impl Worker {
     /// When the store cannot be used.
     async fn work_one(&self) -> Result<bool, store::Error> {
         match self.inner.store.claim(self.inner.clock.now()).await? {
-            Some(claim) => self.process(claim).await.map(|()| true),
+            Some(claim) => {
+                self.process(claim).await;
+                Ok(true)
+            }
             None => Ok(false),
         }
     }

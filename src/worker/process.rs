@@ -1,5 +1,9 @@
 //! The walk: one claimed issue, from how it is now to what is recorded about it.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Dispatch, DispatchState};
 use crate::gitea as forge;
@@ -9,7 +13,7 @@ use crate::store::{self, Claim, Evaluation, Failure, Intent, Outcome, Past};
 use crate::triage::{Decision, Standing, Verdict, mentioned_blockers};
 
 use super::retry::{self, Failed, Next};
-use super::{PACE, Rules, Worker};
+use super::{PACE, Rules, STORE_PAUSE, Worker};
 
 /// How often an issue is decided anew because its agent's last place was taken in between.
 const RACES: u32 = 3;
@@ -40,14 +44,46 @@ struct Look {
 }
 
 impl Worker {
-    /// Leads a claim to its end, or puts it back to be tried again.
-    pub(super) async fn process(&self, claim: Claim) -> Result<(), store::Error> {
+    /// Leads a claim to its end, or puts it back to be tried again. Whatever happens, it does not stay in our hands.
+    pub(super) async fn process(&self, claim: Claim) {
         let mut progress = Progress::default();
-        match self.walk(&claim, &mut progress).await {
-            Ok(()) => Ok(()),
-            Err(Error::Store(error)) => Err(error),
-            Err(Error::Forge(error)) => self.fail(claim, &error, progress).await,
+        let walk = AssertUnwindSafe(self.walk(&claim, &mut progress)).catch_unwind().await;
+        let given_back = match walk {
+            Ok(Ok(())) => return,
+            Ok(Err(Error::Forge(error))) => self.fail(claim.clone(), &error, progress).await,
+            Ok(Err(Error::Store(error))) => Err(error),
+            Err(_) => self.fail_broken(claim.clone()).await,
+        };
+        if let Err(error) = given_back {
+            self.give_back(claim, &error).await;
         }
+    }
+
+    /// The store failed in the middle: puts the claim back as soon as the store works again. What had been written
+    /// by then is found on the issue.
+    async fn give_back(&self, claim: Claim, error: &store::Error) {
+        tracing::error!(issue = %claim.at, %error, "not finished; the issue is looked at again");
+        loop {
+            let now = self.inner.clock.now();
+            let failure = Failure {
+                at: now,
+                reason: error.to_string(),
+                spends_attempt: false,
+                evaluation: None,
+                effects: Vec::new(),
+            };
+            match self.inner.store.retry(claim.clone(), failure, now + STORE_PAUSE).await {
+                Ok(()) | Err(store::Error::Stale | store::Error::Closed) => return,
+                Err(_) => tokio::time::sleep(STORE_PAUSE).await,
+            }
+        }
+    }
+
+    /// A walk that panicked is a mistake of ours: it counts as a failed try, and ends as a dead letter if it stays.
+    async fn fail_broken(&self, claim: Claim) -> Result<(), store::Error> {
+        let error = "an internal error; please report it with the log around it";
+        let failed = Failed { is_transient: true, is_outage: false, retry_after: None };
+        self.put_off(claim, failed, error.to_owned(), Progress::default()).await
     }
 
     async fn walk(&self, claim: &Claim, progress: &mut Progress) -> Result<(), Error> {
@@ -240,24 +276,34 @@ impl Worker {
         Ok(self.inner.store.settle(claim.clone(), intent, outcome, PACE).await?)
     }
 
-    /// Puts a failed claim back for later, or buries it. Logged here and nowhere else.
     async fn fail(
         &self,
         claim: Claim,
         error: &forge::Error,
         progress: Progress,
     ) -> Result<(), store::Error> {
-        let now = self.inner.clock.now();
         let failed = Failed {
             is_transient: error.is_transient(),
             is_outage: error.is_outage(),
             retry_after: error.retry_after(),
         };
+        self.put_off(claim, failed, error.to_string(), progress).await
+    }
+
+    /// Puts a failed claim back for later, or buries it. Logged here and nowhere else.
+    async fn put_off(
+        &self,
+        claim: Claim,
+        failed: Failed,
+        error: String,
+        progress: Progress,
+    ) -> Result<(), store::Error> {
+        let now = self.inner.clock.now();
         let next =
             retry::after(failed, claim.attempts, self.rules().max_attempts, claim.at.number, now);
         let mut failure = Failure {
             at: now,
-            reason: error.to_string(),
+            reason: error.clone(),
             spends_attempt: true,
             evaluation: progress.evaluation,
             effects: progress.effects,

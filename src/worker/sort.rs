@@ -31,12 +31,17 @@ impl Worker {
 }
 
 fn sort(unsorted: &Unsorted, rules: &Rules, account: Option<&Account>) -> Sorted {
-    let (action, to) = match forge::parse(&unsorted.body) {
-        Err(error) => (String::new(), Sorting::Dead(format!("{error}; nothing was done"))),
-        Ok(Event::Ignored { action, reason, .. }) => {
+    // A parser that panics must not keep the deliveries behind this one from being sorted.
+    let (action, to) = match std::panic::catch_unwind(|| forge::parse(&unsorted.body)) {
+        Err(_) => {
+            let reason = "it could not be read because of an internal error; please report it";
+            (String::new(), Sorting::Dead(reason.to_owned()))
+        }
+        Ok(Err(error)) => (String::new(), Sorting::Dead(format!("{error}; nothing was done"))),
+        Ok(Ok(Event::Ignored { action, reason, .. })) => {
             (action, Sorting::Ignored { at: None, reason })
         }
-        Ok(Event::Issue(event)) => {
+        Ok(Ok(Event::Issue(event))) => {
             let to = place(&event, unsorted.scope.as_deref(), rules, account);
             (event.action, to)
         }
