@@ -1,0 +1,264 @@
+//! The store on its own: what it must keep whatever the flow around it does.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::TimeDelta;
+use gitea_triage::clock::{Timestamp, from_millis};
+use gitea_triage::delivery::{Delivery, DeliveryId};
+use gitea_triage::dispatch::{Agent, AgentId, DispatchState, Interface};
+use gitea_triage::issue::IssueRef;
+use gitea_triage::store::{
+    Accepted, Claim, DeliveryState, Error, Filter, Intent, Outcome, Pace, Sorted, Sorting, Store,
+    Use,
+};
+use gitea_triage::triage::Decision;
+use proptest::prelude::*;
+
+const PACE: Pace = Pace {
+    siblings: Duration::from_millis(40),
+    quiet: Duration::from_millis(250),
+    moment: Duration::from_secs(1),
+    longest: Duration::from_secs(2),
+};
+
+struct Kept {
+    store: Store,
+    folder: tempfile::TempDir,
+}
+
+fn at(seconds: i64) -> Timestamp {
+    from_millis(1_774_267_200_000 + seconds * 1_000)
+}
+
+fn issue(number: u64) -> IssueRef {
+    format!("acme/widgets#{number}").parse().unwrap()
+}
+
+impl Kept {
+    fn new(queue: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("kept.db"), queue, Use::Serve).unwrap();
+        Self { store, folder }
+    }
+
+    async fn accept(&self, id: &str, now: Timestamp) -> Accepted {
+        let delivery = Delivery {
+            id: DeliveryId::parse(id).unwrap(),
+            received_at: now,
+            body: Bytes::from_static(b"{}"),
+            event_header: "issues".into(),
+            scope: None,
+        };
+        self.store.accept(delivery).await.unwrap()
+    }
+
+    /// Puts everything that is unsorted into the lane of an issue.
+    async fn sort_to(&self, number: u64, now: Timestamp) {
+        let to = |seq| Sorted {
+            seq,
+            action: "issues/edited".into(),
+            to: Sorting::Lane { at: issue(number), more_coming: false },
+        };
+        let unsorted = self.store.unsorted(1_000).await.unwrap();
+        let sorted = unsorted.into_iter().map(|u| to(u.seq)).collect();
+        self.store.sort(sorted, PACE, now).await.unwrap();
+    }
+
+    async fn state(&self, id: &str) -> DeliveryState {
+        self.store.delivery(&DeliveryId::parse(id).unwrap()).await.unwrap().unwrap().state
+    }
+
+    async fn skip(&self, claim: Claim, now: Timestamp) -> Result<(), Error> {
+        self.store.settle(claim, intent(now, None), Outcome::default(), PACE).await
+    }
+}
+
+fn agent(places: u32) -> Agent {
+    Agent {
+        id: AgentId::new("claude"),
+        interface: Interface::Forge,
+        label: None,
+        login: None,
+        strengths: Vec::new(),
+        max_concurrent: places,
+        timeout: Duration::from_secs(7_200),
+        endpoint: None,
+    }
+}
+
+fn intent(now: Timestamp, opens: Option<Agent>) -> Intent {
+    Intent {
+        at: now,
+        decision: Decision::Skip { reason: "a test".into() },
+        verdict: None,
+        signals: Vec::new(),
+        effects: Vec::new(),
+        opens,
+    }
+}
+
+#[tokio::test]
+async fn all_that_is_pending_for_an_issue_is_claimed_at_once_and_by_one_hand() {
+    let kept = Kept::new(10);
+    for id in ["a", "b", "c"] {
+        kept.accept(id, at(0)).await;
+    }
+    kept.sort_to(1, at(0)).await;
+    let claim = kept.store.claim(at(5)).await.unwrap().unwrap();
+    assert_eq!(claim.deliveries.len(), 3);
+    assert!(kept.store.claim(at(5)).await.unwrap().is_none());
+    kept.skip(claim, at(6)).await.unwrap();
+    assert_eq!(kept.state("b").await, DeliveryState::Done);
+    assert!(kept.store.claim(at(60)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_comes_while_an_issue_is_in_hand_is_looked_at_after() {
+    let kept = Kept::new(10);
+    kept.accept("first", at(0)).await;
+    kept.sort_to(1, at(0)).await;
+    let claim = kept.store.claim(at(0)).await.unwrap().unwrap();
+    kept.accept("second", at(1)).await;
+    kept.sort_to(1, at(1)).await;
+    assert!(kept.store.claim(at(1)).await.unwrap().is_none());
+    kept.skip(claim, at(2)).await.unwrap();
+    assert_eq!(kept.state("second").await, DeliveryState::Pending);
+    let again = kept.store.claim(at(10)).await.unwrap().unwrap();
+    assert_eq!(again.deliveries.len(), 1);
+}
+
+#[tokio::test]
+async fn a_hand_that_comes_back_after_a_restart_is_fenced_off() {
+    let kept = Kept::new(10);
+    kept.accept("a", at(0)).await;
+    kept.sort_to(1, at(0)).await;
+    let late = kept.store.claim(at(0)).await.unwrap().unwrap();
+    let Kept { store, folder } = kept;
+    store.close().await.unwrap();
+    let path = folder.path().join("kept.db");
+    let kept = Kept { store: Store::open(&path, 10, Use::Serve).unwrap(), folder };
+    assert!(matches!(kept.skip(late, at(1)).await, Err(Error::Stale)));
+    let claim = kept.store.claim(at(1)).await.unwrap().unwrap();
+    assert_eq!(claim.attempts, 0, "a crash costs no try");
+    kept.skip(claim, at(2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_service_on_the_same_store_is_refused_and_a_command_beside_it_is_not() {
+    let kept = Kept::new(10);
+    let path = kept.folder.path().join("kept.db");
+    let second = Store::open(&path, 10, Use::Serve).err().unwrap().to_string();
+    assert!(second.contains("in use by another"), "{second}");
+    Store::open(&path, 10, Use::Beside).unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_has_no_more_places_than_it_has() {
+    let kept = Kept::new(10);
+    for number in [1, 2] {
+        kept.accept(&format!("d{number}"), at(0)).await;
+        kept.sort_to(number, at(0)).await;
+    }
+    let first = kept.store.claim(at(1)).await.unwrap().unwrap();
+    let second = kept.store.claim(at(1)).await.unwrap().unwrap();
+    let taken = kept.store.intend(&first, intent(at(1), Some(agent(1)))).await.unwrap();
+    let refused = kept.store.intend(&second, intent(at(1), Some(agent(1)))).await;
+    assert!(matches!(refused, Err(Error::AgentBusy(_))), "{refused:?}");
+    let done = Outcome {
+        evaluation: Some(taken),
+        dispatch: Some(DispatchState::Completed),
+        ..Outcome::default()
+    };
+    kept.store.settle(first, intent(at(1), None), done, PACE).await.unwrap();
+    kept.store.intend(&second, intent(at(2), Some(agent(1)))).await.unwrap();
+}
+
+#[tokio::test]
+async fn bodies_go_when_they_are_past_their_time_and_rows_stay() {
+    let kept = Kept::new(10);
+    for id in ["old", "open"] {
+        kept.accept(id, at(0)).await;
+        if id == "old" {
+            kept.sort_to(1, at(0)).await;
+            let claim = kept.store.claim(at(1)).await.unwrap().unwrap();
+            kept.skip(claim, at(1)).await.unwrap();
+        }
+    }
+    let month = Duration::from_secs(30 * 86_400);
+    assert_eq!(kept.store.prune(at(86_400), month).await.unwrap(), 0);
+    assert_eq!(kept.store.prune(at(0) + TimeDelta::days(31), month).await.unwrap(), 1);
+    assert_eq!(kept.store.body(1).await.unwrap(), None);
+    assert_eq!(kept.store.body(2).await.unwrap().as_deref(), Some(&b"{}"[..]));
+    assert_eq!(kept.accept("old", at(100)).await, Accepted::Duplicate);
+}
+
+#[tokio::test]
+async fn more_than_the_queue_holds_is_refused_before_anything_is_stored() {
+    let kept = Arc::new(Kept::new(2));
+    // Another process keeps the writer waiting, so that the queue fills.
+    let other = rusqlite::Connection::open(kept.folder.path().join("kept.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let tries = (0..8).map(|n| {
+        let kept = Arc::clone(&kept);
+        tokio::spawn(async move {
+            let delivery = Delivery {
+                id: DeliveryId::parse(&format!("d{n}")).unwrap(),
+                received_at: at(0),
+                body: Bytes::from_static(b"{}"),
+                event_header: String::new(),
+                scope: None,
+            };
+            kept.store.accept(delivery).await
+        })
+    });
+    let mut refused = 0;
+    for task in tries.collect::<Vec<_>>() {
+        refused += usize::from(task.await.unwrap().is_err());
+    }
+    assert_eq!(refused, 8, "two waited in vain, six found no place");
+    drop(other);
+    let all = kept.store.deliveries(Filter { state: None, limit: 100 }).await.unwrap();
+    assert!(all.is_empty(), "{all:?}");
+    assert_eq!(kept.accept("after", at(1)).await, Accepted::New);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// However deliveries come, repeat and are claimed, each ends exactly once and none is forgotten.
+    #[test]
+    fn every_delivery_ends_exactly_once(steps in proptest::collection::vec((0_u8..4, 1_u64..4), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let kept = Kept::new(100);
+            let mut sent = 0;
+            for (step, number) in &steps {
+                let now = at(i64::from(sent));
+                match step {
+                    0 | 1 => {
+                        sent += 1;
+                        assert_eq!(kept.accept(&format!("d{sent}"), now).await, Accepted::New);
+                        kept.sort_to(*number, now).await;
+                    }
+                    2 if sent > 0 => {
+                        assert_eq!(kept.accept(&format!("d{sent}"), now).await, Accepted::Duplicate);
+                    }
+                    _ => {
+                        if let Some(claim) = kept.store.claim(now).await.unwrap() {
+                            kept.skip(claim, now).await.unwrap();
+                        }
+                    }
+                }
+            }
+            while let Some(claim) = kept.store.claim(at(10_000)).await.unwrap() {
+                kept.skip(claim, at(10_000)).await.unwrap();
+            }
+            for n in 1..=sent {
+                assert_eq!(kept.state(&format!("d{n}")).await, DeliveryState::Done);
+            }
+        });
+    }
+}
