@@ -83,6 +83,11 @@ impl World {
         all.iter().map(|d| format!("{}/{}", d.event_type, d.action)).collect()
     }
 
+    /// What the timeline of an issue is about, line by line.
+    fn told(&self, at: &IssueRef) -> Vec<String> {
+        self.gitea.issue(at).unwrap().timeline.into_iter().map(|line| line.about).collect()
+    }
+
     fn last_payload(&self) -> Value {
         serde_json::from_slice(&self.gitea.deliveries().last().unwrap().body).unwrap()
     }
@@ -363,6 +368,28 @@ async fn one_new_issue_makes_several_events_the_first_of_1970() {
     let first: Value = serde_json::from_slice(&world.gitea.deliveries()[0].body).unwrap();
     assert_eq!(first["issue"]["created_at"], "1970-01-01T00:00:00Z");
     assert_eq!(first["issue"]["assignees"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_issue_tells_of_its_labels_before_its_assignees() {
+    let world = World::start().await;
+    let new = NewIssue {
+        title: "new".into(),
+        labels: vec!["bug".into()],
+        assignees: vec!["claude".into()],
+        ..NewIssue::default()
+    };
+    let at = world.gitea.open_issue(&repo(), new);
+    assert_eq!(world.told(&at), ["+bug", "+claude"]);
+}
+
+#[tokio::test]
+async fn replacing_labels_adds_the_new_before_it_removes_the_old() {
+    let world = World::start().await;
+    world.gitea.add_label(&world.at, "alice", "old");
+    world.gitea.create_repo_label(&repo(), "new");
+    world.call("PUT", "/issues/1/labels", json!({"labels": ["new"]})).await;
+    assert_eq!(world.told(&world.at), ["+old", "+new", "-old"]);
 }
 
 #[tokio::test]

@@ -55,14 +55,15 @@ impl State {
     }
 
     fn announce(&mut self, at: &At, new: &Opening, created: Timestamp) {
+        // The timeline has the labels first, though their event comes last (services/issue/issue.go, `NewIssue`).
+        for id in &new.labels {
+            self.log_label(at, new.author, *id, true);
+        }
         for user in &new.assignees {
             let mut event = Event::new("issue_assign", "assigned");
             event.wrong.at_epoch = true;
             self.set_assignee(at, new.author, *user, true);
             self.fire(at, new.author, event);
-        }
-        for id in &new.labels {
-            self.log_label(at, new.author, *id, true);
         }
         if let Some(issue) = self.issue_mut(at) {
             issue.updated = created;

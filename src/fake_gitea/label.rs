@@ -72,10 +72,11 @@ impl State {
         self.fire(at, by, Event::new("issue_label", "label_updated"));
     }
 
-    /// Replaces all labels. The payload shows none at all, as recorded on 1.25.4.
+    /// Replaces all labels: new ones come first, then old ones go (models/issues/issue_label.go). The payload
+    /// shows none at all, as recorded on 1.25.4.
     pub fn replace_labels(&mut self, at: &At, by: i64, ids: &[i64]) {
-        self.remove_all(at, by, ids);
         self.attach_silently(at, by, ids);
+        self.remove_all(at, by, ids);
         let mut event = Event::new("issue_label", "label_updated");
         event.wrong.labels = Some(Vec::new());
         self.fire(at, by, event);

@@ -135,6 +135,11 @@ fn decide(state: &mut State, call: &Call) -> (Option<FaultKind>, Answer, Option<
     };
     let lost = matches!(kind, Some(FaultKind::AnswerLost | FaultKind::ResetBefore));
     let seen = Request {
+        by: routes::caller(state, call)
+            .ok()
+            .flatten()
+            .map(|id| state.login(id))
+            .unwrap_or_default(),
         method: call.method.clone(),
         path: call.path.clone(),
         query: call.query.clone(),

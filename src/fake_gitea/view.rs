@@ -86,6 +86,8 @@ pub struct TimelineView {
 /// One request the API got.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
+    /// Login of the account behind the token; empty when there was none that is known.
+    pub by: String,
     /// The method.
     pub method: String,
     /// The path from `/api/v1` on, without the query.

@@ -33,7 +33,7 @@ pub(super) fn answer(state: &mut State, call: &Call) -> Answer {
 }
 
 /// Who calls: `None` without a token. A wrong token is refused everywhere, even where none is needed.
-fn caller(state: &State, call: &Call) -> Result<Option<i64>, Answer> {
+pub(super) fn caller(state: &State, call: &Call) -> Result<Option<i64>, Answer> {
     if call.authorization.is_empty() {
         return Ok(None);
     }

@@ -1,0 +1,152 @@
+//! The two servers a story can be played on, with the same stage and the same ways to look behind it.
+
+use gitea_triage::fake_gitea::FakeGitea;
+use gitea_triage::issue::RepoName;
+use serde_json::json;
+
+use crate::person::Person;
+use crate::real::RealGitea;
+
+/// Site admin and owner of the organisation.
+pub const ADMIN: &str = "gitadmin";
+/// The service's own account, with write access and a token of the least scopes.
+pub const BOT: &str = "triage-bot";
+/// People and agents, and whether they may write to the repository.
+pub const PEOPLE: [(&str, bool); 4] =
+    [("alice", true), ("bob", false), ("claude", true), ("kimi", false)];
+/// The repository, as the API's paths name it.
+pub const REPO: &str = "/repos/acme/widgets";
+/// The secret of every hook.
+pub const SECRET: &str = "story-secret";
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The executable that `GITEA_BIN` names.
+    Real,
+    /// [`FakeGitea`].
+    Fake,
+}
+
+/// A server with the organisation acme, its repository widgets, and everybody in [`PEOPLE`].
+pub enum Forge {
+    Real(RealGitea),
+    Fake(FakeGitea),
+}
+
+/// A delivery as the server remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub uuid: String,
+    /// The fine event name.
+    pub event: String,
+    /// What was answered; `None` until then.
+    pub status: Option<u16>,
+}
+
+/// A request as the server remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    pub method: String,
+    /// From after `/api/v1`, without the query.
+    pub path: String,
+    pub status: u16,
+}
+
+/// A hook that was made.
+pub struct Hook {
+    pub id: i64,
+}
+
+impl Forge {
+    /// Starts the server and sets the stage.
+    pub async fn start(which: Which) -> Self {
+        match which {
+            Which::Real => Self::Real(RealGitea::start().await),
+            Which::Fake => Self::Fake(fake().await),
+        }
+    }
+
+    /// Its address, without a slash at the end.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Real(gitea) => gitea.url(),
+            Self::Fake(gitea) => gitea.url(),
+        }
+    }
+
+    /// The token of an account on the stage.
+    pub fn token(&self, login: &str) -> String {
+        match self {
+            Self::Real(gitea) => gitea.token(login),
+            Self::Fake(gitea) => gitea.token_of(login),
+        }
+    }
+
+    /// An account on the stage, to act as.
+    pub fn person(&self, login: &str) -> Person {
+        Person::new(&self.url(), &self.token(login))
+    }
+
+    /// Registers a webhook of the repository through the API.
+    pub async fn hook(&self, url: &str) -> Hook {
+        let hook = json!({
+            "type": "gitea",
+            "active": true,
+            "events": ["issues", "issue_comment"],
+            "config": {"url": url, "content_type": "json", "secret": SECRET},
+        });
+        let made = self.person(ADMIN).post(&format!("{REPO}/hooks"), hook).await;
+        Hook { id: made["id"].as_i64().unwrap() }
+    }
+
+    /// Sends a delivery again, as a person does on the hook's page.
+    pub async fn redeliver(&self, hook: &Hook, uuid: &str) {
+        match self {
+            Self::Real(gitea) => gitea.redeliver(hook, uuid).await,
+            Self::Fake(gitea) => {
+                gitea.redeliver(uuid).unwrap();
+            }
+        }
+    }
+
+    /// Every delivery so far, in the order of the events.
+    pub fn sent(&self) -> Vec<Sent> {
+        match self {
+            Self::Real(gitea) => gitea.sent(),
+            Self::Fake(gitea) => {
+                let all = gitea.deliveries().into_iter();
+                all.map(|d| Sent { uuid: d.uuid, event: d.event_type, status: d.status }).collect()
+            }
+        }
+    }
+
+    /// Every API request of an account so far, in the order of the answers.
+    pub async fn asked_by(&self, login: &str) -> Vec<Asked> {
+        match self {
+            Self::Real(gitea) => gitea.asked_by(login).await,
+            Self::Fake(gitea) => {
+                let theirs = gitea.requests().into_iter().filter(|r| r.by == login);
+                let asked = theirs.map(|r| {
+                    let path = r.path.trim_start_matches("/api/v1").to_owned();
+                    Asked { method: r.method, path, status: r.status }
+                });
+                asked.collect()
+            }
+        }
+    }
+}
+
+async fn fake() -> FakeGitea {
+    let gitea = FakeGitea::start().await.unwrap();
+    let repo: RepoName = "acme/widgets".parse().unwrap();
+    gitea.add_repo(&repo);
+    gitea.add_org_owner("acme", ADMIN);
+    for (login, writes) in PEOPLE {
+        gitea.add_user(login);
+        if writes {
+            gitea.add_collaborator(&repo, login, "write");
+        }
+    }
+    gitea
+}
