@@ -8,6 +8,7 @@ mod defaults;
 mod explain;
 mod lexicon;
 mod policy;
+mod quote;
 mod roster;
 #[cfg(test)]
 mod samples;
@@ -33,6 +34,7 @@ pub use self::explain::explain;
 pub use self::policy::{
     AcceptanceRules, AlignmentRules, Policy, PolicyError, Route, ScopeRules, TagSets, TaskWords,
 };
+pub use self::quote::{code, fence};
 pub use self::term::TermProblem;
 
 use self::lexicon::Lexicon;
