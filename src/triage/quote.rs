@@ -1,10 +1,14 @@
 //! Words of somebody else inside a text of ours: always as code, where the forge neither mentions nor references
 //! anybody, and where nothing in them can end the quotation.
 
-/// `text` as inline code on one line. The forge neither mentions nor references inside code
-/// (modules/markup/mdstripper), and the run of backticks around it is longer than any within.
+/// `text` as inline code on one line, its invisible characters removed. The forge neither mentions nor references
+/// inside code (modules/markup/mdstripper), and the run of backticks around it is longer than any within.
 pub fn code(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .filter(|c| !is_invisible(*c))
+        .collect();
     let ticks = "`".repeat(longest_run(&text) + 1);
     if text.trim().is_empty() {
         return "` `".to_owned();
@@ -45,6 +49,7 @@ mod tests {
     fn inline_code_survives_backticks_and_line_breaks() {
         assert_eq!(code("`run()`"), "`` `run()` ``");
         assert_eq!(code("a\nb"), "`a b`");
+        assert_eq!(code("a\u{202e}b\u{200b}"), "`ab`");
         assert_eq!(code(""), "` `");
     }
 }
