@@ -2,6 +2,7 @@
 //! No clock, file, network or log here, so that the same input gives the same verdict anywhere.
 
 mod blockers;
+pub mod commands;
 mod criteria;
 mod decide;
 mod defaults;
