@@ -134,6 +134,18 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// What an agent reports about its work.
+    Progress {
+        /// It has begun, or goes on.
+        InProgress = "in_progress",
+        /// It is done.
+        Completed = "completed",
+        /// It gave up.
+        Failed = "failed",
+    }
+}
+
 impl DispatchState {
     /// Whether the dispatch still occupies its agent.
     pub fn is_open(self) -> bool {
@@ -179,4 +191,25 @@ pub struct Dispatch {
     pub opened_at: Timestamp,
     /// When it times out.
     pub deadline_at: Timestamp,
+}
+
+/// What an agent that is called directly is told about an issue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handoff {
+    /// Names this hand-over, the same each time it is tried, so that the agent can tell a repetition.
+    pub dispatch_id: String,
+    /// The issue.
+    pub at: IssueRef,
+    /// Its title as typed.
+    pub title: String,
+    /// Its body as typed.
+    pub description: String,
+    /// What has to hold when it is done.
+    pub acceptance_criteria: Vec<String>,
+    /// Who is told.
+    pub agent: AgentId,
+    /// The kind of task it was taken for.
+    pub task_type: TaskType,
+    /// Where the agent may report its progress.
+    pub callback_url: Option<String>,
 }

@@ -15,6 +15,7 @@
 //! | [`plan`] | 5: verdict + issue → effects still missing; pure | `triage` |
 //! | [`apply`] | 6: carries effects out, in order | `plan`, `gitea` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
+//! | [`agents`] | tells an agent through its own interface, and reads what it reports back | nouns |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
 //!
@@ -34,6 +35,7 @@
 //! - One issue is in one worker's hands at a time; a late hand is fenced off.
 //! - Nothing logs a payload, a token or a header value.
 
+pub mod agents;
 pub mod apply;
 pub mod cli;
 pub mod clock;

@@ -11,7 +11,8 @@ use crate::dispatch::{Agent, Dispatch};
 use crate::issue::Issue;
 use crate::triage::{Decision, Signal, Verdict};
 
-pub use comment::{Marker, code, fence};
+pub use crate::triage::{code, fence};
+pub use comment::Marker;
 
 /// The kinds of write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,12 +2,14 @@
 //! No clock, file, network or log here, so that the same input gives the same verdict anywhere.
 
 mod blockers;
+pub mod commands;
 mod criteria;
 mod decide;
 mod defaults;
 mod explain;
 mod lexicon;
 mod policy;
+mod quote;
 mod roster;
 #[cfg(test)]
 mod samples;
@@ -33,6 +35,7 @@ pub use self::explain::explain;
 pub use self::policy::{
     AcceptanceRules, AlignmentRules, Policy, PolicyError, Route, ScopeRules, TagSets, TaskWords,
 };
+pub use self::quote::{code, fence};
 pub use self::term::TermProblem;
 
 use self::lexicon::Lexicon;

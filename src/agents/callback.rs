@@ -1,0 +1,194 @@
+//! What an agent reports about a dispatch: `POST /dispatches/{id}`. Read with patience, since the agents are written
+//! by others, and what they report may be the only sign of their work.
+
+use serde_json::{Map, Value};
+
+use crate::dispatch::Progress;
+
+/// The longest message that is kept, in characters.
+const LONGEST_MESSAGE: usize = 2000;
+/// The longest address that is kept, in bytes.
+const LONGEST_URL: usize = 2000;
+/// How much of a wrong state is repeated.
+const LONGEST_STATE: usize = 40;
+
+/// A report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callback {
+    /// How far the work has come.
+    pub state: Progress,
+    /// What the agent says about it, at most 2,000 characters in its own words: quote them as code.
+    pub message: Option<String>,
+    /// Where the work can be seen: an `http` or `https` address without credentials; any other is left out.
+    pub url: Option<String>,
+}
+
+/// Why a report could not be read; the words are for whoever sent it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackError {
+    /// Longer than any report.
+    #[error("the body is larger than {} bytes; shorten `message`", Callback::MAX_BODY)]
+    TooLarge,
+    /// The body is not JSON.
+    #[error(
+        "the body is not JSON (line {line}, column {column}); send `{{\"state\": \"completed\"}}`"
+    )]
+    NotJson {
+        /// Where it stops being JSON.
+        line: usize,
+        /// Where in the line.
+        column: usize,
+    },
+    /// The body is JSON, but no object.
+    #[error("the body is not a JSON object; send `{{\"state\": \"completed\"}}`")]
+    NotAnObject,
+    /// There is no state, or it is not a text.
+    #[error("`state` is missing or not a text; send one of {}", allowed())]
+    NoState,
+    /// There is no such state.
+    #[error("`state` is `{given}`, which is none of {}", allowed())]
+    UnknownState {
+        /// What was sent, cut and without control characters.
+        given: String,
+    },
+}
+
+fn allowed() -> String {
+    let names: Vec<_> = Progress::ALL.iter().map(|state| format!("`{state}`")).collect();
+    names.join(", ")
+}
+
+impl Callback {
+    /// The longest body of a report, in bytes.
+    pub const MAX_BODY: usize = 64 * 1024;
+
+    /// The report in a body: `{"state": "completed", "message": "…", "url": "…"}`; only the state is needed, and
+    /// anything else in it is ignored.
+    pub fn parse(body: &[u8]) -> Result<Self, CallbackError> {
+        if body.len() > Self::MAX_BODY {
+            return Err(CallbackError::TooLarge);
+        }
+        // The error's own text may quote the body, so only its place is kept.
+        let value: Value = serde_json::from_slice(body)
+            .map_err(|e| CallbackError::NotJson { line: e.line(), column: e.column() })?;
+        let Value::Object(fields) = value else { return Err(CallbackError::NotAnObject) };
+        let (message, url) = (message(fields.get("message")), url(fields.get("url")));
+        Ok(Self { state: state(&fields)?, message, url })
+    }
+}
+
+/// `In-Progress` is meant as `in_progress`.
+fn state(fields: &Map<String, Value>) -> Result<Progress, CallbackError> {
+    let given = fields.get("state").and_then(Value::as_str).ok_or(CallbackError::NoState)?;
+    let plain = given.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+    plain.parse().map_err(|_| {
+        let given = given.chars().filter(|c| !c.is_control()).take(LONGEST_STATE).collect();
+        CallbackError::UnknownState { given }
+    })
+}
+
+/// A message that is not a text is kept as the JSON it is: better than to lose the report over it.
+fn message(value: Option<&Value>) -> Option<String> {
+    let text = match value? {
+        Value::Null => return None,
+        Value::String(text) => text.trim().to_owned(),
+        other => other.to_string(),
+    };
+    let is_kept = |c: &char| matches!(c, '\n' | '\t') || !c.is_control();
+    let text: String = text.chars().filter(is_kept).take(LONGEST_MESSAGE).collect();
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn url(value: Option<&Value>) -> Option<String> {
+    let url = url::Url::parse(value?.as_str()?).ok()?;
+    let is_plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none();
+    (is_plain && url.as_str().len() <= LONGEST_URL).then(|| url.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(body: &str) -> Result<Callback, CallbackError> {
+        Callback::parse(body.as_bytes())
+    }
+
+    #[track_caller]
+    fn fails(body: &str, says: &str) {
+        assert_eq!(parse(body).unwrap_err().to_string(), says);
+    }
+
+    #[test]
+    fn a_report_is_read() {
+        let body = r#"{"state":"completed","message":"done","url":"https://example.com/1","x":1}"#;
+        let expected = Callback {
+            state: Progress::Completed,
+            message: Some("done".into()),
+            url: Some("https://example.com/1".into()),
+        };
+        assert_eq!(parse(body), Ok(expected));
+    }
+
+    #[test]
+    fn only_the_state_is_needed() {
+        let bare = |state| Ok(Callback { state, message: None, url: None });
+        assert_eq!(parse(r#"{"state":"in_progress"}"#), bare(Progress::InProgress));
+        assert_eq!(
+            parse(r#"{"state":" In-Progress ","message":null}"#),
+            bare(Progress::InProgress)
+        );
+        assert_eq!(parse(r#"{"state":"FAILED","message":" ","url":""}"#), bare(Progress::Failed));
+    }
+
+    #[test]
+    fn an_error_tells_the_sender_what_to_send() {
+        let all = "`in_progress`, `completed`, `failed`";
+        fails(r#"{"state":"done\u0007"}"#, &format!("`state` is `done`, which is none of {all}"));
+        fails(r#"{"state":7}"#, &format!("`state` is missing or not a text; send one of {all}"));
+        fails("[]", r#"the body is not a JSON object; send `{"state": "completed"}`"#);
+        fails(
+            "state=x",
+            r#"the body is not JSON (line 1, column 1); send `{"state": "completed"}`"#,
+        );
+        let long = format!(r#"{{"state":"{}"}}"#, "x".repeat(1000));
+        assert!(parse(&long).unwrap_err().to_string().len() < 150);
+    }
+
+    #[test]
+    fn messages_are_cut_and_cleaned() {
+        let message = |json: &str| {
+            parse(&format!(r#"{{"state":"failed","message":{json}}}"#)).unwrap().message
+        };
+        assert_eq!(message(&format!("\"{}\"", "é".repeat(3000))), Some("é".repeat(2000)));
+        assert_eq!(message(r#""a\r\n\u0000b\u001b""#).as_deref(), Some("a\nb"));
+        assert_eq!(message(r#"{"code":1}"#).as_deref(), Some(r#"{"code":1}"#));
+    }
+
+    #[test]
+    fn an_address_that_must_not_be_shown_is_left_out() {
+        for url in ["javascript:alert(1)", "https://a:b@example.com", "x", "ftp://example.com"] {
+            let body = format!(r#"{{"state":"failed","url":"{url}"}}"#);
+            assert_eq!(parse(&body).unwrap().url, None, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_or_too_deep_is_refused() {
+        assert_eq!(parse(&" ".repeat(Callback::MAX_BODY + 1)), Err(CallbackError::TooLarge));
+        assert!(matches!(parse(&"[".repeat(10_000)), Err(CallbackError::NotJson { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_is_too_strange(body: Vec<u8>, state: String, message: String) {
+            let _ = Callback::parse(&body);
+            let body = serde_json::json!({"state": state, "message": message}).to_string();
+            let _ = Callback::parse(body.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Agents that are told by a POST to an endpoint of theirs.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use reqwest::{Response, Url};
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::error::{HandoffError, Wrong};
+use super::excerpt::excerpt;
+use super::reach::{Allowed, Guard, Refused};
+use super::signature::{SIGNATURE_HEADER, sign};
+use crate::dispatch::{Agent, AgentId, Handoff};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// For the whole hand-over, the answer included.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// An agent took the work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// 200, 201 or 202.
+    pub status: u16,
+    /// How the answer begins, at most 200 characters in the agent's own words: quote them as code.
+    pub answer: String,
+}
+
+/// Tells agents over HTTP.
+#[derive(Clone)]
+pub struct HttpAgents {
+    http: reqwest::Client,
+    allowed: Arc<Allowed>,
+    timeout: Duration,
+    has_certificates: bool,
+}
+
+impl fmt::Debug for HttpAgents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("HttpAgents");
+        debug.field("allowed", &self.allowed).field("timeout", &self.timeout);
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// One hand-over on its way: to whom, and what must not show up in a message.
+struct Call<'a> {
+    agent: &'a AgentId,
+    url: Url,
+    secret: Option<&'a SecretString>,
+}
+
+impl HttpAgents {
+    /// A client that reaches public addresses and what `allow_private` lists; nothing is sent yet.
+    pub fn new(allow_private: Vec<String>) -> Result<Self, HandoffError> {
+        let allowed = Allowed::new(allow_private).map_err(|text| {
+            let wanted = "an address, a network such as `10.1.0.0/16` or a host name";
+            HandoffError::Settings(format!("`agents.allow_private`: `{text}` is not {wanted}"))
+        })?;
+        let allowed = Arc::new(allowed);
+        let (http, has_certificates) = http_client(&allowed)?;
+        Ok(Self { http, allowed, timeout: TIMEOUT, has_certificates })
+    }
+
+    /// The same, with another limit on how long a hand-over may take.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Hands an issue over. Safe to repeat: the agent sees the same `dispatch_id`.
+    pub async fn hand_off(
+        &self,
+        agent: &Agent,
+        secret: Option<&SecretString>,
+        handoff: &Handoff,
+    ) -> Result<Told, HandoffError> {
+        let call = Call { agent: &agent.id, url: self.endpoint(agent)?, secret };
+        let started = Instant::now();
+        let answer = self.send(&call, payload(handoff)).await;
+        let status = answer.as_ref().ok().map(|a| a.status().as_u16());
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(agent = %call.agent, host = call.host(), status, ms, "told an agent");
+        call.judge(answer?).await
+    }
+
+    async fn send(&self, call: &Call<'_>, body: Vec<u8>) -> Result<Response, HandoffError> {
+        let mut request = self
+            .http
+            .post(call.url.clone())
+            .timeout(self.timeout)
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json");
+        if let Some(signature) = call.secret.and_then(|secret| sign(secret, &body)) {
+            request = request.header(SIGNATURE_HEADER, signature);
+        }
+        request.body(body).send().await.map_err(|error| call.unreachable(&error))
+    }
+
+    /// Where the agent listens. Names are checked when they are resolved; an address never is, so it is checked here.
+    fn endpoint(&self, agent: &Agent) -> Result<Url, HandoffError> {
+        let id = || agent.id.clone();
+        let text = agent.endpoint.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let text = text.ok_or_else(|| HandoffError::NoEndpoint { agent: id() })?;
+        let url = read_url(text).map_err(|why| HandoffError::BadEndpoint { agent: id(), why })?;
+        let address = match url.host() {
+            Some(url::Host::Ipv4(ip)) => Some(ip.into()),
+            Some(url::Host::Ipv6(ip)) => Some(ip.into()),
+            _ => None,
+        };
+        let host = url.host_str().unwrap_or_default();
+        self.allowed.check(host, address).map_err(|refused| private(id(), refused))?;
+        if url.scheme() == "https" && !self.has_certificates {
+            let message = "no CA certificates were found for TLS; install `ca-certificates`";
+            return Err(HandoffError::Settings(message.to_owned()));
+        }
+        Ok(url)
+    }
+}
+
+/// The client, and whether it can speak TLS: a bare container has no CA certificates, and agents on plain `http://`
+/// must not fail for want of them.
+fn http_client(allowed: &Arc<Allowed>) -> Result<(reqwest::Client, bool), HandoffError> {
+    // Fails only when the program has chosen a provider already, which then serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = || {
+        reqwest::Client::builder()
+            .user_agent(concat!("gitea-triage/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Guard(Arc::clone(allowed)))
+            // A proxy would resolve the name itself, and reach what we must not.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            // Hand-overs are rare, and a kept connection that has died makes the outcome of one unknown.
+            .pool_max_idle_per_host(0)
+    };
+    if let Ok(http) = builder().build() {
+        return Ok((http, true));
+    }
+    let without = builder().tls_certs_only([]).build();
+    without.map(|http| (http, false)).map_err(|_| {
+        HandoffError::Settings("the HTTP client for agents could not be built".to_owned())
+    })
+}
+
+fn read_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "is no address")?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("is neither `http://` nor `https://` and a host");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a user name; use `secret` or `secret_file`");
+    }
+    Ok(url)
+}
+
+fn private(agent: AgentId, refused: Refused) -> HandoffError {
+    HandoffError::Private { agent, host: refused.host, address: refused.address }
+}
+
+/// Built once, so that what is signed is what is sent.
+fn payload(handoff: &Handoff) -> Vec<u8> {
+    let payload = json!({
+        "title": handoff.title,
+        "description": handoff.description,
+        "acceptance_criteria": handoff.acceptance_criteria,
+        "issue_number": handoff.at.number,
+        "repository": handoff.at.repo,
+        "agent": handoff.agent,
+        "task_type": handoff.task_type,
+        "dispatch_id": handoff.dispatch_id,
+        "callback_url": handoff.callback_url,
+    });
+    payload.to_string().into_bytes()
+}
+
+impl Call<'_> {
+    fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// Whether the agent took the work.
+    async fn judge(&self, response: Response) -> Result<Told, HandoffError> {
+        let status = response.status().as_u16();
+        let is_taken = matches!(status, 200..=202);
+        let says_html = says_html(response.headers());
+        let (body, end) = read(response).await;
+        let answer = excerpt(&body, &self.url, self.secret);
+        let wrong = match end {
+            _ if !is_taken => Wrong::Status,
+            End::Broken(error) => return Err(self.unreachable(&error)),
+            End::TooLarge => Wrong::TooLarge,
+            End::Whole if says_html || body.trim_ascii_start().starts_with(b"<") => Wrong::Html,
+            End::Whole => return Ok(Told { status, answer }),
+        };
+        Err(HandoffError::Answer { agent: self.agent.clone(), status, wrong, answer })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> HandoffError {
+        if let Some(refused) = refused(error) {
+            return private(self.agent.clone(), refused.clone());
+        }
+        let reason = if error.is_dns() {
+            "its name could not be resolved; see that `endpoint` is spelled right"
+        } else if error.is_connect() {
+            "no connection; see that the agent runs and its certificate is valid"
+        } else if error.is_timeout() {
+            "no answer came in time"
+        } else {
+            "the connection broke off before the whole answer came"
+        };
+        let (agent, host) = (self.agent.clone(), self.host().to_owned());
+        HandoffError::Unreachable { agent, host, reason }
+    }
+}
+
+/// The resolver's own error, below what the client wraps around it.
+fn refused(error: &reqwest::Error) -> Option<&Refused> {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |e| e.source()).find_map(|e| e.downcast_ref())
+}
+
+fn says_html(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    value.is_some_and(|v| v.get(..9).is_some_and(|v| v.eq_ignore_ascii_case(b"text/html")))
+}
+
+/// How reading an answer ended.
+enum End {
+    Whole,
+    TooLarge,
+    Broken(reqwest::Error),
+}
+
+/// What there is of the answer, up to the limit.
+async fn read(mut response: Response) -> (Vec<u8>, End) {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(None) => return (body, End::Whole),
+            Ok(Some(chunk)) if body.len() + chunk.len() > MAX_ANSWER => {
+                body.extend_from_slice(&chunk[..MAX_ANSWER - body.len()]);
+                return (body, End::TooLarge);
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(error) => return (body, End::Broken(error)),
+        }
+    }
+}
