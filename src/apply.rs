@@ -16,6 +16,9 @@ const ASSIGNABLE_FOR: Duration = Duration::from_secs(300);
 /// How long an account that may not be assigned is believed to stay so: shorter, since somebody may be mending it.
 const UNASSIGNABLE_FOR: Duration = Duration::from_secs(30);
 
+/// How long somebody who may write to a repository is believed to be so.
+const WRITERS_FOR: Duration = Duration::from_secs(60);
+
 /// What to do about a label that does not exist.
 #[derive(Clone, Debug)]
 pub struct LabelRules {
@@ -40,6 +43,7 @@ pub struct Hands {
     labels: LabelRules,
     books: Mutex<HashMap<RepoName, Arc<Mutex<LabelBook>>>>,
     assignable: Mutex<HashMap<(RepoName, String), (Instant, bool)>>,
+    writers: Mutex<HashMap<RepoName, (Instant, Vec<String>)>>,
 }
 
 /// The labels a repository has, as far as they were read. Held while one is made, so that it is made once.
@@ -51,7 +55,13 @@ struct LabelBook {
 impl Hands {
     /// Hands that write through `forge`.
     pub fn new(forge: forge::Client, labels: LabelRules) -> Self {
-        Self { forge, labels, books: Mutex::default(), assignable: Mutex::default() }
+        Self {
+            forge,
+            labels,
+            books: Mutex::default(),
+            assignable: Mutex::default(),
+            writers: Mutex::default(),
+        }
     }
 
     /// Writes what the plan asks for, in order, and stops at the first failure. Nothing is tried twice here.
@@ -90,6 +100,15 @@ impl Hands {
             Effect::Label(name) => self.label(at, name).await,
             Effect::Assignee(login) => self.assign(at, issue, login).await,
             Effect::HandOff(_) => Ok(done(None)),
+            Effect::Reaction { comment, content } => {
+                match self.forge.react(at, *comment, content).await {
+                    // An owner may have switched this reaction off, and the comment may be gone by now.
+                    Err(error) if matches!(error.status(), Some(403 | 404)) => {
+                        Ok(failed("the forge does not take this reaction here".to_owned()))
+                    }
+                    answer => answer.map(|()| done(None)),
+                }
+            }
         }
     }
 
@@ -153,6 +172,23 @@ impl Hands {
             return Ok(done(None));
         }
         Ok(failed(format!("the forge did not assign `{login}`; check its access to `{}`", at.repo)))
+    }
+
+    /// Whether `login` may write to the repository; believed for a minute.
+    ///
+    /// # Errors
+    /// When the forge cannot be asked.
+    pub async fn may_write(&self, repo: &RepoName, login: &str) -> Result<bool, forge::Error> {
+        let is_among = |all: &[String]| all.iter().any(|w| w.eq_ignore_ascii_case(login));
+        if let Some((until, known)) = self.writers.lock().await.get(repo)
+            && Instant::now() < *until
+        {
+            return Ok(is_among(known));
+        }
+        let writers = self.forge.writers(repo).await?;
+        let answer = is_among(&writers);
+        self.writers.lock().await.insert(repo.clone(), (Instant::now() + WRITERS_FOR, writers));
+        Ok(answer)
     }
 
     /// Whether the forge will take `login` as an assignee. Asked before assigning: for an unknown login Gitea

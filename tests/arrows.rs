@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("triage", &[]),
     ("plan", &["triage"]),
     ("gitea", &[]),
+    ("agents", &["gitea"]),
     ("fake_gitea", &[]),
     ("apply", &["plan", "gitea"]),
     ("store", &["plan", "triage"]),

@@ -11,8 +11,8 @@ use gitea_triage::delivery::{Delivery, DeliveryId};
 use gitea_triage::dispatch::{Agent, AgentId, DispatchState, Interface};
 use gitea_triage::issue::IssueRef;
 use gitea_triage::store::{
-    Accepted, Claim, DeliveryState, Error, Filter, Intent, Outcome, Pace, Sorted, Sorting, Store,
-    Use,
+    Accepted, Claim, DeliveryState, Error, Filter, Intent, Opening, Outcome, Pace, Sorted, Sorting,
+    Store, Use,
 };
 use gitea_triage::triage::Decision;
 use proptest::prelude::*;
@@ -90,14 +90,8 @@ fn agent(places: u32) -> Agent {
 }
 
 fn intent(now: Timestamp, opens: Option<Agent>) -> Intent {
-    Intent {
-        at: now,
-        decision: Decision::Skip { reason: "a test".into() },
-        verdict: None,
-        signals: Vec::new(),
-        effects: Vec::new(),
-        opens,
-    }
+    let opens = opens.map(|agent| Opening { agent, by_person: false });
+    Intent { opens, ..Intent::of(now, Decision::Skip { reason: "a test".into() }) }
 }
 
 #[tokio::test]

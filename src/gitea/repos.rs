@@ -55,13 +55,20 @@ impl Client {
         Ok(found.filter(|r| r.has_issues && !r.archived).map(|r| r.name).collect())
     }
 
-    /// Whether `login` can be made an assignee. Gitea answers an impossible one with 500, after it has taken the
-    /// old assignees off, so this is asked before.
-    pub async fn assignable(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
+    /// The logins of everyone who may write to the repository. Asked by the list of assignees, since the permission
+    /// of another account is only told to administrators (seen on 1.25.4).
+    pub async fn writers(&self, repo: &RepoName) -> Result<Vec<String>, Error> {
         let request =
             Request::get(format_args!("{repo} assignees"), repo_path(repo, &["assignees"]));
         let listed: Vec<User> = self.send(request).await?.list()?;
-        if listed.iter().any(|user| user.login.eq_ignore_ascii_case(login)) {
+        Ok(listed.into_iter().map(|user| user.login).collect())
+    }
+
+    /// Whether `login` can be made an assignee. Gitea answers an impossible one with 500, after it has taken the
+    /// old assignees off, so this is asked before.
+    pub async fn assignable(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
+        let listed = self.writers(repo).await?;
+        if listed.iter().any(|writer| writer.eq_ignore_ascii_case(login)) {
             return Ok(true);
         }
         // The list names who may write; the rule is looser: whoever can read, so any person on a public repository

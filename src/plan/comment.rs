@@ -22,6 +22,16 @@ pub struct Marker {
 }
 
 impl Marker {
+    /// The marker of the answer to a comment.
+    pub fn answer(comment: i64) -> Self {
+        Self { decision: format!("answer:{comment}"), digest: "-".to_owned() }
+    }
+
+    /// Whether it marks an answer rather than an audit comment.
+    pub fn is_answer(&self) -> bool {
+        self.decision.starts_with("answer:")
+    }
+
     /// The marker in a comment's text, if it ends in one. Only the last line counts: anything before may be quoted.
     pub fn find(body: &str) -> Option<Self> {
         let last = body.trim_end().lines().next_back()?;
@@ -167,13 +177,13 @@ fn override_hint(verdict: &Verdict, scene: &Scene<'_>) -> String {
     match (&verdict.decision, scene.agent) {
         (Decision::Dispatch { .. }, Some(agent)) => {
             let label =
-                agent.label.as_deref().map(|l| format!("take the label {} off, or ", code(l)));
+                agent.label.as_deref().map(|l| format!("take the label {} off, ", code(l)));
             format!(
-                "<sub>To override: {}assign somebody else. What a person changes here is left as it is.</sub>",
+                "<sub>To override: {}assign somebody else, or comment `/triage hold` (`/triage help` lists what else). What a person changes here is left as it is.</sub>",
                 label.unwrap_or_default()
             )
         }
-        _ => "<sub>To override: assign somebody, or edit the issue; it is looked at again.</sub>"
+        _ => "<sub>To override: assign somebody, edit the issue, or comment `/triage assign <agent>` (`/triage help` lists what else).</sub>"
             .to_owned(),
     }
 }

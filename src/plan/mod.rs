@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use crate::dispatch::{Agent, Dispatch};
 use crate::issue::Issue;
-use crate::triage::{Decision, Signal, Verdict};
+use crate::triage::{Answer, Decision, Signal, Verdict};
 
 pub use crate::triage::{code, fence};
 pub use comment::Marker;
@@ -27,15 +27,18 @@ pub enum EffectKind {
     Assignee,
     /// Telling an agent through its own interface.
     HandOff,
+    /// A reaction on a comment.
+    Reaction,
 }
 
 impl EffectKind {
-    const NAMES: [(Self, &'static str); 5] = [
+    const NAMES: [(Self, &'static str); 6] = [
         (Self::Comment, "comment"),
         (Self::Edit, "edit"),
         (Self::Label, "label"),
         (Self::Assignee, "assignee"),
         (Self::HandOff, "hand_off"),
+        (Self::Reaction, "reaction"),
     ];
 
     /// The kind's name in answers and in the store.
@@ -77,6 +80,13 @@ pub enum Effect {
     Assignee(String),
     /// The agent has been told through its own interface.
     HandOff(String),
+    /// Our reaction is on this comment.
+    Reaction {
+        /// The forge's id of the comment.
+        comment: i64,
+        /// What it shows, such as `eyes`.
+        content: &'static str,
+    },
 }
 
 impl Effect {
@@ -88,6 +98,7 @@ impl Effect {
             Self::Label(_) => EffectKind::Label,
             Self::Assignee(_) => EffectKind::Assignee,
             Self::HandOff(_) => EffectKind::HandOff,
+            Self::Reaction { .. } => EffectKind::Reaction,
         }
     }
 
@@ -96,6 +107,15 @@ impl Effect {
         match self {
             Self::Comment { marker, .. } => &marker.decision,
             Self::Label(value) | Self::Assignee(value) | Self::HandOff(value) => value,
+            Self::Reaction { content, .. } => content,
+        }
+    }
+
+    /// The text of an answer to a comment.
+    pub fn answer_text(&self) -> Option<&str> {
+        match self {
+            Self::Comment { marker, body, edit: None } if marker.is_answer() => Some(body),
+            _ => None,
         }
     }
 
@@ -152,9 +172,10 @@ pub struct OurComment {
 pub struct Scene<'a> {
     /// Our latest comment on the issue.
     pub comment: Option<OurComment>,
-    /// What was put on the issue for the open dispatch before, as kind and value: what of it is missing now,
-    /// a person took away.
+    /// What was put on the issue for the open dispatch before, as kind and value; it is not put on twice.
     pub applied: &'a BTreeSet<(EffectKind, String)>,
+    /// What a person took off it.
+    pub removed: &'a BTreeSet<(EffectKind, String)>,
     /// The agent the verdict names.
     pub agent: Option<&'a Agent>,
     /// Whether the forge will take the agent's account as an assignee.
@@ -201,7 +222,25 @@ fn flag(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Vec<Effect> {
 }
 
 fn was_applied(effect: &Effect, scene: &Scene<'_>) -> bool {
-    scene.applied.contains(&(effect.kind(), effect.value().to_owned()))
+    let key = (effect.kind(), effect.value().to_owned());
+    scene.applied.contains(&key) || scene.removed.contains(&key)
+}
+
+/// The reaction and, where words are needed, the comment that answer a comment with commands. `explanation` is what a
+/// comment gets that asks for the reasons.
+pub fn answer(answer: &Answer, explanation: &str) -> Vec<Effect> {
+    let content = if answer.is_obeyed { "+1" } else { "confused" };
+    let mut texts = answer.texts.clone();
+    if answer.explains {
+        texts.push(fence(explanation));
+    }
+    let mut effects = vec![Effect::Reaction { comment: answer.comment, content }];
+    if !texts.is_empty() {
+        let marker = Marker::answer(answer.comment);
+        let body = format!("{}\n\n{marker}", texts.join("\n\n"));
+        effects.push(Effect::Comment { edit: None, marker, body });
+    }
+    effects
 }
 
 /// The audit comment: new for a new decision, an edit when the same decision has other reasons now, nothing when it

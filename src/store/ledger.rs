@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::inbox::{self, to_json, unreadable};
 use super::lanes::{self, Claim, Failure, Pace};
+use super::people::{self, Wishes};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
@@ -28,6 +29,12 @@ pub struct Past {
     pub applied: BTreeSet<(EffectKind, String)>,
     /// How many dispatches each agent has open, this issue's own not counted.
     pub load: BTreeMap<AgentId, u32>,
+    /// The agent of its latest dispatch, open or ended.
+    pub last_agent: Option<AgentId>,
+    /// How people left it.
+    pub wishes: Wishes,
+    /// Answers to comments that were meant and may not have been written, as decision and text.
+    pub answers_unknown: Vec<(String, String)>,
 }
 
 /// A comment of ours, as the ledger remembers it.
@@ -54,8 +61,40 @@ pub struct Intent {
     pub signals: Vec<Signal>,
     /// The writes, in order.
     pub effects: Vec<Effect>,
-    /// The agent a dispatch has to be opened for.
-    pub opens: Option<Agent>,
+    /// The dispatch that is to be opened.
+    pub opens: Option<Opening>,
+    /// How the open dispatch ends before anything else, and why.
+    pub ends: Option<(DispatchState, String)>,
+    /// How people leave the issue from now on; `None` when nothing changed.
+    pub wishes: Option<Wishes>,
+    /// The comments whose commands are answered by this.
+    pub answered: Vec<i64>,
+}
+
+impl Intent {
+    /// A conclusion that writes and changes nothing.
+    pub fn of(at: Timestamp, decision: Decision) -> Self {
+        Self {
+            at,
+            decision,
+            verdict: None,
+            signals: Vec::new(),
+            effects: Vec::new(),
+            opens: None,
+            ends: None,
+            wishes: None,
+            answered: Vec::new(),
+        }
+    }
+}
+
+/// A dispatch about to be opened.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Who gets it.
+    pub agent: Agent,
+    /// A person gave it to the agent, who has been told by that and takes it whether a place is free or not.
+    pub by_person: bool,
 }
 
 /// A recorded intent.
@@ -98,6 +137,9 @@ impl Store {
             Ok(Past {
                 comment: latest_comment(c, lane)?,
                 comment_unknown: comment_unknown(c, lane)?,
+                answers_unknown: answers_unknown(c, lane)?,
+                last_agent: last_agent(c, lane)?,
+                wishes: people::wishes(c, lane)?,
                 load: load(c, lane)?,
                 dispatch,
                 applied,
@@ -140,7 +182,7 @@ impl Store {
             };
             record_effects(c, &evaluation, &outcome.effects, intent.at)?;
             if let (Some(id), Some(state)) = (evaluation.dispatch, outcome.dispatch) {
-                advance(c, id, state, &intent)?;
+                advance(c, id, state, intent.decision.reason(), intent.at)?;
             }
             finish_deliveries(c, &claim, &evaluation, intent.at)?;
             note_conclusion(c, claim.lane, &intent)?;
@@ -166,8 +208,15 @@ fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, 
     ])?;
     let id = c.last_insert_rowid();
     settle_forgotten(c, claim.lane, intent)?;
+    if let (Some((state, cause)), Some(open)) = (&intent.ends, open_dispatch(c, claim.lane)?) {
+        advance(c, open.id, *state, cause, intent.at)?;
+    }
+    if let Some(wishes) = &intent.wishes {
+        people::keep(c, claim.lane, wishes, intent.at)?;
+    }
+    people::answered(c, claim.lane, &intent.answered, intent.at)?;
     let dispatch = match &intent.opens {
-        Some(agent) => Some(open(c, claim.lane, id, agent, intent)?),
+        Some(opening) => Some(open(c, claim.lane, id, opening, intent)?),
         None => open_dispatch(c, claim.lane)?.map(|d| d.id),
     };
     let effects = insert_effects(c, claim.lane, id, dispatch, intent)?;
@@ -182,13 +231,15 @@ fn insert_effects(
     intent: &Intent,
 ) -> Result<Vec<i64>, Error> {
     let mut insert = c.prepare_cached(
-        "INSERT INTO effect (evaluation, lane, dispatch, kind, value, digest, intended_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO effect (evaluation, lane, dispatch, kind, value, digest, intended_at, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     let at = intent.at.timestamp_millis();
     let mut ids = Vec::with_capacity(intent.effects.len());
     for effect in &intent.effects {
         let kind = effect.kind().as_str();
+        // An answer is kept until it is known to be written: the comment it answers is not read twice.
+        let text = effect.answer_text();
         insert.execute(params![
             evaluation,
             lane,
@@ -196,7 +247,8 @@ fn insert_effects(
             kind,
             effect.value(),
             effect.digest(),
-            at
+            at,
+            text
         ])?;
         ids.push(c.last_insert_rowid());
     }
@@ -231,14 +283,15 @@ fn open(
     c: &Connection,
     lane: i64,
     evaluation: i64,
-    agent: &Agent,
+    opening: &Opening,
     intent: &Intent,
 ) -> Result<i64, Error> {
+    let agent = &opening.agent;
     let mut taken = c.prepare_cached(
         "SELECT count(*) FROM dispatch WHERE agent = ?1 AND ended_at IS NULL AND lane <> ?2",
     )?;
     let taken: u32 = taken.query_row(params![agent.id.as_str(), lane], |r| r.get(0))?;
-    if taken >= agent.max_concurrent {
+    if taken >= agent.max_concurrent && !opening.by_person {
         return Err(Error::AgentBusy(agent.id.clone()));
     }
     let at = intent.at.timestamp_millis();
@@ -246,7 +299,7 @@ fn open(
     let task_type = intent.verdict.as_ref().map_or(TaskType::RoutineCoding, |v| v.task_type);
     c.prepare_cached(
         "INSERT INTO dispatch (lane, evaluation, agent, task_type, state, opened_at, deadline_at)
-         VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6)",
+         VALUES (?1, ?2, ?3, ?4, ?7, ?5, ?6)",
     )?
     .execute(params![
         lane,
@@ -254,22 +307,27 @@ fn open(
         agent.id.as_str(),
         task_type.as_str(),
         at,
-        at.saturating_add(timeout)
+        at.saturating_add(timeout),
+        if opening.by_person { "assigned" } else { "pending" },
     ])?;
     Ok(c.last_insert_rowid())
 }
 
 /// Moves a dispatch on; when it ends, the issue that waits for its agent with the best claim is woken.
-fn advance(c: &Connection, id: i64, state: DispatchState, intent: &Intent) -> Result<(), Error> {
-    let at = intent.at;
+fn advance(
+    c: &Connection,
+    id: i64,
+    state: DispatchState,
+    cause: &str,
+    at: Timestamp,
+) -> Result<(), Error> {
     let ended = (!state.is_open()).then_some(at.timestamp_millis());
     let mut update = c.prepare_cached(
         "UPDATE dispatch SET state = ?2, ended_at = ?3, detail = CASE WHEN ?3 IS NULL THEN detail ELSE ?4 END
          WHERE id = ?1 AND ended_at IS NULL RETURNING agent",
     )?;
-    let agent: Option<String> = update
-        .query_row(params![id, state.as_str(), ended, intent.decision.reason()], |r| r.get(0))
-        .optional()?;
+    let agent: Option<String> =
+        update.query_row(params![id, state.as_str(), ended, cause], |r| r.get(0)).optional()?;
     match (agent, ended) {
         (Some(agent), Some(_)) => wake_waiting(c, &agent, at),
         _ => Ok(()),
@@ -389,10 +447,26 @@ fn comment_unknown(c: &Connection, lane: i64) -> Result<bool, Error> {
     Ok(rows.exists([lane])?)
 }
 
+fn answers_unknown(c: &Connection, lane: i64) -> Result<Vec<(String, String)>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT value, detail FROM effect WHERE lane = ?1 AND state = 'intended' AND kind = 'comment'
+             AND value LIKE 'answer:%' AND detail IS NOT NULL",
+    )?;
+    let rows = rows.query_map([lane], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn last_agent(c: &Connection, lane: i64) -> Result<Option<AgentId>, Error> {
+    let mut rows =
+        c.prepare_cached("SELECT agent FROM dispatch WHERE lane = ?1 ORDER BY id DESC LIMIT 1")?;
+    Ok(rows.query_row([lane], |r| r.get::<_, String>(0)).optional()?.map(AgentId::new))
+}
+
 fn latest_comment(c: &Connection, lane: i64) -> Result<Option<PastComment>, Error> {
     let mut rows = c.prepare_cached(
         "SELECT forge_id, value, digest FROM effect
          WHERE lane = ?1 AND state = 'done' AND kind IN ('comment', 'edit') AND forge_id IS NOT NULL
+             AND value NOT LIKE 'answer:%'
          ORDER BY id DESC LIMIT 1",
     )?;
     let found = rows.query_row([lane], |r| {

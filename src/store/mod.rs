@@ -9,6 +9,7 @@ mod history;
 mod inbox;
 mod lanes;
 mod ledger;
+mod people;
 mod retention;
 mod schema;
 mod writer;
@@ -25,7 +26,8 @@ pub use error::Error;
 pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use inbox::{Accepted, Sorted, Sorting, Unsorted};
 pub use lanes::{Claim, Claimed, Failure, Pace};
-pub use ledger::{Evaluation, Intent, Outcome, Past, PastComment};
+pub use ledger::{Evaluation, Intent, Opening, Outcome, Past, PastComment};
+pub use people::Wishes;
 
 /// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
 const BUSY_WRITER: Duration = Duration::from_millis(1_500);

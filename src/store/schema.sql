@@ -50,6 +50,8 @@ CREATE TABLE lane (
     wait_p0      INTEGER NOT NULL DEFAULT 0,
     wait_score   INTEGER NOT NULL DEFAULT 0,
     wait_since   INTEGER NOT NULL DEFAULT 0,
+    held         TEXT,
+    chosen       TEXT,
     CHECK ((state = 'due') = (due_at IS NOT NULL)),
     CHECK ((state = 'claimed') = (claimed_at IS NOT NULL)),
     UNIQUE (repo, number)
@@ -76,7 +78,8 @@ CREATE TABLE effect (
     evaluation  INTEGER NOT NULL REFERENCES evaluation (id),
     lane        INTEGER NOT NULL REFERENCES lane (id),
     dispatch    INTEGER REFERENCES dispatch (id),
-    kind        TEXT    NOT NULL CHECK (kind IN ('comment', 'edit', 'label', 'assignee', 'hand_off')),
+    kind        TEXT    NOT NULL CHECK (kind IN
+                ('comment', 'edit', 'label', 'assignee', 'hand_off', 'reaction')),
     value       TEXT    NOT NULL,
     digest      TEXT,
     state       TEXT    NOT NULL DEFAULT 'intended' CHECK (state IN ('intended', 'done', 'failed', 'withheld')),
@@ -104,6 +107,22 @@ CREATE TABLE dispatch (
 ) STRICT;
 CREATE UNIQUE INDEX dispatch_open ON dispatch (lane) WHERE ended_at IS NULL;
 CREATE INDEX dispatch_load ON dispatch (agent) WHERE ended_at IS NULL;
+
+-- What a person took off an issue; it is not put back until a person says so.
+CREATE TABLE removed (
+    lane  INTEGER NOT NULL REFERENCES lane (id),
+    kind  TEXT    NOT NULL,
+    value TEXT    NOT NULL,
+    at    INTEGER NOT NULL,
+    PRIMARY KEY (lane, kind, value)
+) STRICT, WITHOUT ROWID;
+
+-- The comments whose commands were answered: one answer each, however often they come.
+CREATE TABLE command (
+    comment INTEGER PRIMARY KEY,
+    lane    INTEGER NOT NULL REFERENCES lane (id),
+    at      INTEGER NOT NULL
+) STRICT;
 
 -- What the service must remember about itself, such as which account it writes as.
 CREATE TABLE fact (

@@ -27,6 +27,7 @@ impl Case<'_> {
             .map(finish)
             .or_else(|| self.not_ours().map(skip))
             .or_else(|| self.standing.held.clone().map(skip))
+            .or_else(|| self.chosen())
             .or_else(|| self.philosophy().map(skip))
             .or_else(|| self.assigned().map(skip))
             .or_else(|| self.not_ready().map(skip))
@@ -62,6 +63,20 @@ impl Case<'_> {
         labels.find(is_ignored).map(|label| format!("its label `{label}` says to ignore it"))
     }
 
+    /// A person's choice stands above score and blocks.
+    fn chosen(&self) -> Option<Decision> {
+        let id = self.standing.chosen.as_ref()?;
+        let agent = self.standing.agents.iter().find(|agent| agent.id == *id)?;
+        let reason = format!("chosen for `{id}` by a person");
+        Some(match roster::offer(self.standing, agent) {
+            Pick::Busy { agent, load, limit } if self.own_dispatch().is_none() => {
+                let reason = format!("{reason}, busy with {load} of {limit}");
+                Decision::Wait { agent, reason }
+            }
+            _ => Decision::Dispatch { agent: id.clone(), reason },
+        })
+    }
+
     fn philosophy(&self) -> Option<String> {
         (self.score.issue_type == IssueType::Philosophy)
             .then(|| "a philosophy/meta issue: to be talked about, not worked on".to_owned())
@@ -81,7 +96,8 @@ impl Case<'_> {
     }
 
     fn own_login(&self) -> Option<&str> {
-        let agent = &self.own_dispatch()?.agent;
+        let own = self.own_dispatch().map(|dispatch| &dispatch.agent);
+        let agent = own.or(self.standing.ours.as_ref())?;
         self.standing.agents.iter().find(|a| a.id == *agent)?.login.as_deref()
     }
 

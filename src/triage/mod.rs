@@ -8,6 +8,7 @@ mod decide;
 mod defaults;
 mod explain;
 mod lexicon;
+mod orders;
 mod policy;
 mod quote;
 mod roster;
@@ -32,6 +33,7 @@ use crate::issue::{Issue, IssueRef};
 pub use self::blockers::mentioned_blockers;
 pub use self::criteria::acceptance_criteria;
 pub use self::explain::explain;
+pub use self::orders::{Answer, Obeyed, Order, Permission, obey};
 pub use self::policy::{
     AcceptanceRules, AlignmentRules, Policy, PolicyError, Route, ScopeRules, TagSets, TaskWords,
 };
@@ -189,6 +191,12 @@ pub struct Standing {
     pub dispatch: Option<Dispatch>,
     /// Who or what took it out of automatic hands, if anybody: the reason to show.
     pub held: Option<String>,
+    /// The agent that a person chose for it.
+    pub chosen: Option<AgentId>,
+    /// The agent that had it last.
+    pub last_agent: Option<AgentId>,
+    /// The agent whose account, still assigned, counts as ours although no dispatch is open.
+    pub ours: Option<AgentId>,
     /// The issues it depends on according to the forge that are still open.
     pub open_dependencies: Vec<IssueRef>,
     /// The issues its own text says block it (`blocked by #12`) that are closed by now.

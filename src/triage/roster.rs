@@ -35,7 +35,8 @@ fn by_strength(standing: &Standing, task: TaskType) -> Pick {
     free.or_else(|| suitable().next()).map_or(Pick::Nobody, |agent| offer(standing, agent))
 }
 
-fn offer(standing: &Standing, agent: &Agent) -> Pick {
+/// Whether this one is free.
+pub(super) fn offer(standing: &Standing, agent: &Agent) -> Pick {
     let (load, limit) = (load(standing, agent), agent.max_concurrent);
     if load < limit {
         Pick::Free(agent.id.clone())

@@ -1,6 +1,8 @@
 //! Works the inbox off: sorts what has come into lanes, takes one issue at a time and leads it through the flow. It
 //! decides nothing about an issue; it decides when to look, when to try again and when to stop.
 
+mod look;
+mod orders;
 mod process;
 pub mod retry;
 mod sort;

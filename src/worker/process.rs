@@ -5,24 +5,22 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt as _;
 
 use crate::clock::Timestamp;
-use crate::dispatch::{Agent, Dispatch, DispatchState};
+use crate::dispatch::DispatchState;
 use crate::gitea as forge;
-use crate::issue::{Issue, IssueRef, IssueState};
-use crate::plan::{EffectOutcome, EffectState, Marker, OurComment, Scene, plan};
-use crate::store::{self, Claim, Evaluation, Failure, Intent, Outcome, Past};
-use crate::triage::{Decision, Standing, Verdict, mentioned_blockers};
+use crate::plan::{EffectOutcome, EffectState};
+use crate::store::{self, Claim, Evaluation, Failure, Intent, Outcome};
+use crate::triage::Decision;
 
+use super::look::{Look, Read};
 use super::retry::{self, Failed, Next};
 use super::{PACE, Rules, STORE_PAUSE, Worker};
 
 /// How often an issue is decided anew because its agent's last place was taken in between.
 const RACES: u32 = 3;
-/// How many issues named as blockers are looked up.
-const MAX_BLOCKERS: usize = 5;
 
 /// Why a walk did not come to its end.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(super) enum Error {
     #[error(transparent)]
     Forge(#[from] forge::Error),
     #[error(transparent)]
@@ -34,13 +32,6 @@ enum Error {
 struct Progress {
     evaluation: Option<Evaluation>,
     effects: Vec<EffectOutcome>,
-}
-
-/// One issue, looked at: all that a conclusion and a plan need.
-struct Look {
-    issue: Issue,
-    past: Past,
-    verdict: Verdict,
 }
 
 impl Worker {
@@ -92,8 +83,10 @@ impl Worker {
         let Some(issue) = self.inner.forge.issue(&claim.at).await? else {
             return self.finish_gone(claim, &rules, now).await;
         };
+        let orders = self.orders(claim).await?;
+        let read = Read { issue: &issue, orders: &orders };
         for _ in 0..RACES {
-            let look = self.look(&claim.at, issue.clone(), &rules, now).await?;
+            let look = self.look(&claim.at, read, &rules, now).await?;
             let intent = self.conclude(&claim.at, &look, &rules, now).await?;
             match self.carry_out(claim, &look, intent, progress).await {
                 Err(Error::Store(store::Error::AgentBusy(_))) => {}
@@ -129,148 +122,8 @@ impl Worker {
         Ok(store.settle(claim.clone(), intent, outcome, PACE).await?)
     }
 
-    /// Reads the ledger and as much of the forge as the decision needs, and decides.
-    async fn look(
-        &self,
-        at: &IssueRef,
-        issue: Issue,
-        rules: &Rules,
-        now: Timestamp,
-    ) -> Result<Look, Error> {
-        let past = self.inner.store.past(at.clone()).await?;
-        let mut standing = Standing {
-            dispatch: past.dispatch.clone(),
-            load: past.load.clone(),
-            agents: rules.agents.clone(),
-            ..Standing::default()
-        };
-        let mut verdict = rules.triage.verdict(&issue, &standing, now);
-        if self.learn_blockers(at, &issue, &verdict, &mut standing).await? {
-            verdict = rules.triage.verdict(&issue, &standing, now);
-        }
-        Ok(Look { issue, past, verdict })
-    }
-
-    /// Asks the forge about blockers, but only where the answer can change the decision. True when it may have.
-    async fn learn_blockers(
-        &self,
-        at: &IssueRef,
-        issue: &Issue,
-        verdict: &Verdict,
-        standing: &mut Standing,
-    ) -> Result<bool, Error> {
-        match &verdict.decision {
-            Decision::Dispatch { .. } | Decision::Wait { .. } if standing.dispatch.is_none() => {
-                let all = self.inner.forge.dependencies(at).await?;
-                let open = all.into_iter().filter(|(_, state)| *state == IssueState::Open);
-                standing.open_dependencies = open.map(|(at, _)| at).collect();
-                Ok(!standing.open_dependencies.is_empty())
-            }
-            Decision::Flag { .. } => {
-                for number in mentioned_blockers(issue).into_iter().take(MAX_BLOCKERS) {
-                    let blocker = IssueRef { repo: at.repo.clone(), number };
-                    let found = self.inner.forge.issue(&blocker).await?;
-                    if found.is_some_and(|issue| issue.state == IssueState::Closed) {
-                        standing.closed_blockers.push(blocker);
-                    }
-                }
-                Ok(!standing.closed_blockers.is_empty())
-            }
-            _ => Ok(false),
-        }
-    }
-
-    /// What is missing for the verdict to be true.
-    async fn conclude(
-        &self,
-        at: &IssueRef,
-        look: &Look,
-        rules: &Rules,
-        now: Timestamp,
-    ) -> Result<Intent, Error> {
-        let agent = look.verdict.decision.agent();
-        let agent = agent.and_then(|id| rules.agents.iter().find(|a| a.id == *id));
-        let signals = rules.triage.signals(&look.issue);
-        let scene = Scene {
-            comment: self.our_comment(at, look).await?,
-            applied: &look.past.applied,
-            agent,
-            is_assignable: self.is_assignable(at, look, agent).await?,
-            dispatch: look.past.dispatch.as_ref(),
-            owner: rules.owner.as_deref().unwrap_or(at.repo.owner()),
-            flag_label: rules.flag_label.as_deref(),
-            signals: &signals,
-        };
-        let plan = plan(&look.issue, &look.verdict, &scene);
-        let is_dispatched = matches!(look.verdict.decision, Decision::Dispatch { .. });
-        // A dry run takes nobody's place: each issue is judged as if it were the only one.
-        let opens = agent
-            .filter(|_| {
-                is_dispatched && look.past.dispatch.is_none() && !self.inner.forge.is_dry_run()
-            })
-            .cloned();
-        Ok(Intent {
-            at: now,
-            decision: look.verdict.decision.clone(),
-            verdict: Some(look.verdict.clone()),
-            signals,
-            effects: plan.effects,
-            opens,
-        })
-    }
-
-    /// Our latest comment on the issue: from the ledger, or, when the ledger does not know or is not sure, from the
-    /// issue itself. Only comments by our own account count; anybody can write a marker.
-    async fn our_comment(&self, at: &IssueRef, look: &Look) -> Result<Option<OurComment>, Error> {
-        let writes =
-            matches!(look.verdict.decision, Decision::Dispatch { .. } | Decision::Flag { .. });
-        if !writes {
-            return Ok(None);
-        }
-        if let (Some(comment), false) = (&look.past.comment, look.past.comment_unknown) {
-            let marker =
-                Marker { decision: comment.decision.clone(), digest: comment.digest.clone() };
-            return Ok(Some(OurComment { id: comment.id, marker }));
-        }
-        if look.issue.comments == 0 && !look.past.comment_unknown {
-            return Ok(None);
-        }
-        let us = match self.account() {
-            Some(account) => account,
-            None => self.inner.forge.whoami().await?,
-        };
-        let comments = self.inner.forge.comments(at).await?;
-        let ours =
-            comments.iter().rev().filter(|c| c.author.as_ref().is_some_and(|a| a.is_same_as(&us)));
-        let mut found =
-            ours.filter_map(|c| Marker::find(&c.body).map(|m| OurComment { id: c.id, marker: m }));
-        Ok(found.next())
-    }
-
-    async fn is_assignable(
-        &self,
-        at: &IssueRef,
-        look: &Look,
-        agent: Option<&Agent>,
-    ) -> Result<bool, Error> {
-        let login = agent.and_then(|a| a.login.as_deref());
-        match (login, &look.verdict.decision) {
-            (Some(login), Decision::Dispatch { .. }) if !look.issue.is_assigned_to(login) => {
-                Ok(self.inner.hands.is_assignable(&at.repo, login).await?)
-            }
-            (login, _) => Ok(login.is_some()),
-        }
-    }
-
     async fn finish_gone(&self, claim: &Claim, rules: &Rules, now: Timestamp) -> Result<(), Error> {
-        let intent = Intent {
-            at: now,
-            decision: rules.triage.gone(),
-            verdict: None,
-            signals: Vec::new(),
-            effects: Vec::new(),
-            opens: None,
-        };
+        let intent = Intent::of(now, rules.triage.gone());
         let outcome = Outcome { dispatch: Some(DispatchState::Completed), ..Outcome::default() };
         log(claim, &intent, &outcome);
         Ok(self.inner.store.settle(claim.clone(), intent, outcome, PACE).await?)
@@ -322,25 +175,17 @@ impl Worker {
     }
 }
 
-/// Where the issue's dispatch goes from here: handed over when all was written, ended when the issue is closed or
-/// somebody else has taken it.
+/// Where the issue's dispatch goes from here: handed over when all was written, ended when the issue is closed.
 fn next_state(look: &Look, effects: &[EffectOutcome]) -> Option<DispatchState> {
     match &look.verdict.decision {
         Decision::Finish { .. } => Some(DispatchState::Completed),
         Decision::Dispatch { .. } => {
             let is_told = effects.iter().all(|e| e.state != EffectState::Withheld);
-            let state = look.past.dispatch.as_ref().map_or(DispatchState::Pending, |d| d.state);
+            let state = look.dispatch().map_or(DispatchState::Pending, |d| d.state);
             (is_told && state == DispatchState::Pending).then_some(DispatchState::Assigned)
         }
-        Decision::Skip { .. } if is_taken_over(look) => Some(DispatchState::Failed),
         _ => None,
     }
-}
-
-/// Whether a person gave the issue to somebody else while it was dispatched.
-fn is_taken_over(look: &Look) -> bool {
-    let is_open = |d: &Dispatch| d.state.is_open();
-    look.past.dispatch.as_ref().is_some_and(is_open) && !look.issue.assignees.is_empty()
 }
 
 fn log(claim: &Claim, intent: &Intent, outcome: &Outcome) {

@@ -37,7 +37,7 @@ async fn a_dispatch_is_explained_with_every_point() {
     pytest passes
     ```
 
-    <sub>To override: take the label `claude-ready` off, or assign somebody else. What a person changes here is left as it is.</sub>
+    <sub>To override: take the label `claude-ready` off, assign somebody else, or comment `/triage hold` (`/triage help` lists what else). What a person changes here is left as it is.</sub>
 
     <!-- gitea-triage decision=dispatch:claude digest=aea900c843b7 -->
     "#);
@@ -78,7 +78,7 @@ async fn a_flag_says_whom_it_calls_and_why() {
     pytest passes
     ```
 
-    <sub>To override: assign somebody, or edit the issue; it is looked at again.</sub>
+    <sub>To override: assign somebody, edit the issue, or comment `/triage assign <agent>` (`/triage help` lists what else).</sub>
 
     <!-- gitea-triage decision=flag digest=179c9ac6e4ac -->
     "#);
@@ -139,7 +139,7 @@ async fn hostile_text_pings_nobody_and_breaks_out_of_nothing() {
     `````escape
     ``````
 
-    <sub>To override: take the label `claude-ready` off, or assign somebody else. What a person changes here is left as it is.</sub>
+    <sub>To override: take the label `claude-ready` off, assign somebody else, or comment `/triage hold` (`/triage help` lists what else). What a person changes here is left as it is.</sub>
 
     <!-- gitea-triage decision=dispatch:claude digest=76e30ccdc1e6 -->
     "#);

@@ -1,0 +1,110 @@
+//! What people decided about an issue, which stands above anything concluded: holds, choices, what they took away,
+//! and which of their comments were answered.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::inbox::{self, unreadable};
+use super::{Error, Store, lanes};
+use crate::clock::Timestamp;
+use crate::delivery::Origin;
+use crate::dispatch::AgentId;
+use crate::issue::IssueRef;
+use crate::plan::EffectKind;
+
+/// How people left an issue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Why it is to be left alone.
+    pub held: Option<String>,
+    /// The agent that was chosen for it.
+    pub chosen: Option<AgentId>,
+    /// What they took off it, as kind and value: it is not put back.
+    pub removed: BTreeSet<(EffectKind, String)>,
+}
+
+impl Store {
+    /// Whether the commands of a comment were answered before.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_answered(&self, comment: i64) -> Result<bool, Error> {
+        self.read(move |c| {
+            Ok(c.prepare_cached("SELECT 1 FROM command WHERE comment = ?1")?.exists([comment])?)
+        })
+        .await
+    }
+
+    /// Has an issue looked at with this agent chosen for it, whatever its score.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn choose(
+        &self,
+        at: IssueRef,
+        agent: Option<AgentId>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.write(move |c| {
+            let lane = lanes::lane(c, &at)?;
+            if let Some(agent) = &agent {
+                c.execute(
+                    "UPDATE lane SET chosen = ?2, held = NULL WHERE id = ?1",
+                    params![lane, agent.as_str()],
+                )?;
+            }
+            inbox::enqueue(c, lane, Origin::Manual, "dispatch", now)?;
+            lanes::make_due(c, lane, now)
+        })
+        .await
+    }
+}
+
+/// How people left the issue of a lane.
+pub(super) fn wishes(c: &Connection, lane: i64) -> Result<Wishes, Error> {
+    let (held, chosen): (_, Option<String>) = c
+        .prepare_cached("SELECT held, chosen FROM lane WHERE id = ?1")?
+        .query_row([lane], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?
+        .unwrap_or_default();
+    let mut rows = c.prepare_cached("SELECT kind, value FROM removed WHERE lane = ?1")?;
+    let rows = rows.query_map([lane], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?;
+    let mut removed = BTreeSet::new();
+    for row in rows {
+        let (kind, value): (String, String) = row?;
+        removed.insert((kind.parse().map_err(|e: String| unreadable(&e))?, value));
+    }
+    Ok(Wishes { held, chosen: chosen.map(AgentId::new), removed })
+}
+
+/// Writes down how people leave the issue from now on.
+pub(super) fn keep(c: &Connection, lane: i64, wishes: &Wishes, at: Timestamp) -> Result<(), Error> {
+    c.prepare_cached("UPDATE lane SET held = ?2, chosen = ?3 WHERE id = ?1")?.execute(params![
+        lane,
+        wishes.held,
+        wishes.chosen.as_ref().map(AgentId::as_str)
+    ])?;
+    c.prepare_cached("DELETE FROM removed WHERE lane = ?1")?.execute([lane])?;
+    let mut insert = c.prepare_cached("INSERT INTO removed VALUES (?1, ?2, ?3, ?4)")?;
+    for (kind, value) in &wishes.removed {
+        insert.execute(params![lane, kind.as_str(), value, at.timestamp_millis()])?;
+    }
+    Ok(())
+}
+
+/// Writes down that the commands of a comment have been answered.
+pub(super) fn answered(
+    c: &Connection,
+    lane: i64,
+    comments: &[i64],
+    at: Timestamp,
+) -> Result<(), Error> {
+    let mut insert = c.prepare_cached(
+        "INSERT INTO command (comment, lane, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    )?;
+    for comment in comments {
+        insert.execute(params![comment, lane, at.timestamp_millis()])?;
+    }
+    Ok(())
+}
