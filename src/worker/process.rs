@@ -9,7 +9,7 @@ use crate::store::{self, Claim, Evaluation, Failure, Intent, Outcome, Past};
 use crate::triage::{Decision, Standing, Verdict, mentioned_blockers};
 
 use super::retry::{self, Failed, Next};
-use super::{PACE, Rules, Worker};
+use super::{PACE, Rules, Worker, sight};
 
 /// How often an issue is decided anew because its agent's last place was taken in between.
 const RACES: u32 = 3;
@@ -44,9 +44,15 @@ impl Worker {
     pub(super) async fn process(&self, claim: Claim) -> Result<(), store::Error> {
         let mut progress = Progress::default();
         match self.walk(&claim, &mut progress).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.inner.outage.ends();
+                Ok(())
+            }
             Err(Error::Store(error)) => Err(error),
-            Err(Error::Forge(error)) => self.fail(claim, &error, progress).await,
+            Err(Error::Forge(error)) => {
+                self.inner.outage.begins_with(&error);
+                self.fail(claim, &error, progress).await
+            }
         }
     }
 
@@ -86,6 +92,7 @@ impl Worker {
         }
         let outcome = Outcome {
             dispatch: next_state(look, &progress.effects),
+            seen: Some(sight::left(&look.issue, &intent.effects, &progress.effects)),
             evaluation: progress.evaluation.take(),
             effects: std::mem::take(&mut progress.effects),
         };
