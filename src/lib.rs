@@ -16,6 +16,7 @@
 //! | [`apply`] | 6: carries effects out, in order | `plan`, `gitea` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
 //! | [`agents`] | tells an agent through its own interface, and reads what it reports back | nouns |
+//! | [`sweep`] | fills the inbox with what no webhook told; decides nothing | `gitea`, `store` |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
 //!
@@ -32,6 +33,7 @@
 //! - What was answered with 2xx is on disk, and comes to exactly one visible end.
 //! - No SQL outside `store`; no word of Gitea's API outside `gitea` and `fake_gitea`.
 //! - Only `apply` writes to the forge.
+//! - `sweep` only fills the inbox; what it finds is decided where every delivery is.
 //! - One issue is in one worker's hands at a time; a late hand is fenced off.
 //! - Nothing logs a payload, a token or a header value.
 
@@ -49,5 +51,6 @@ pub mod plan;
 pub mod receive;
 pub mod service;
 pub mod store;
+pub mod sweep;
 pub mod triage;
 pub mod worker;

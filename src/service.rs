@@ -20,6 +20,7 @@ use crate::gitea as forge;
 use crate::issue::Account;
 use crate::receive::{self, Receiver, Refusals};
 use crate::store::{Store, Use};
+use crate::sweep::{self, Sweeper};
 use crate::triage::{Policy, Route, Triage};
 use crate::worker::{self, Rules, Worker};
 
@@ -56,6 +57,8 @@ pub struct Parts {
     pub forge: forge::Client,
     /// What works the inbox off.
     pub worker: Worker,
+    /// What finds issues that no webhook told.
+    pub sweeper: Sweeper,
     receiver: web::Data<Receiver>,
 }
 
@@ -130,6 +133,33 @@ fn verifier(config: &Config) -> forge::Verifier {
     forge::Verifier::new(secrets.collect())
 }
 
+fn sweep_settings(config: &Config) -> sweep::Settings {
+    sweep::Settings {
+        repos: config.gitea.repos.clone(),
+        every: config.sweep.every,
+        full_every: config.sweep.full_every,
+        grace: sweep::GRACE,
+    }
+}
+
+/// A sweep that wakes `worker`, if there is one here, when it has found something.
+pub fn sweeper(
+    config: &Config,
+    store: &Store,
+    forge: &forge::Client,
+    clock: &Clock,
+    worker: Option<&Worker>,
+) -> Sweeper {
+    let worker = worker.cloned();
+    Sweeper::new(sweep::Parts {
+        store: store.clone(),
+        forge: forge.clone(),
+        clock: clock.clone(),
+        settings: sweep_settings(config),
+        filled: Box::new(move || worker.iter().for_each(Worker::wake)),
+    })
+}
+
 /// The address of a delivery's page, without the id.
 fn page(config: &Config) -> String {
     match &config.server.public_url {
@@ -164,6 +194,7 @@ impl Parts {
         {
             worker.set_account(account);
         }
+        let sweeper = sweeper(config, &store, &forge, &clock, Some(&worker));
         let receiver = web::Data::new(Receiver {
             store: store.clone(),
             verifier: RwLock::new(Arc::new(verifier(config))),
@@ -173,7 +204,7 @@ impl Parts {
             arrived,
             refusals: Refusals::default(),
         });
-        Ok(Self { store, forge, worker, receiver })
+        Ok(Self { store, forge, worker, sweeper, receiver })
     }
 
     /// Takes over what may change while the service runs: secrets, policy, agents, repositories.
@@ -182,6 +213,7 @@ impl Parts {
     /// When the new configuration cannot be used; the old one stays.
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         self.worker.set_rules(Arc::new(rules(config)?));
+        self.sweeper.set_settings(sweep_settings(config));
         let verifier = Arc::new(verifier(config));
         *self.receiver.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier;
         Ok(())
@@ -278,6 +310,8 @@ fn start_workers(
     }
     tasks.spawn(learn_account(parts.clone()));
     tasks.spawn(parts.worker.clone().sort_forever());
+    let back = parts.worker.after_outage();
+    tasks.spawn(parts.sweeper.clone().run(config.sweep.at_start, back));
     for _ in 0..config.worker.concurrency {
         workers.spawn(parts.worker.clone().work_until(Arc::clone(stopped)));
     }

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["plan", "triage"]),
     ("worker", &["store", "gitea", "triage", "plan", "apply"]),
     ("receive", &["gitea", "store"]),
+    ("sweep", &["gitea", "store"]),
     ("config", &["triage"]),
 ];
 /// These wire the others and may use all of them.

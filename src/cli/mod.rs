@@ -6,6 +6,7 @@ mod inbox;
 mod replay;
 mod score;
 mod serve;
+mod sweep;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ enum Command {
     Serve(serve::Serve),
     /// Run recorded deliveries through the whole flow, locally or against a running receiver
     Replay(replay::Replay),
+    /// Find what no webhook told, and work it off
+    Sweep(sweep::Sweep),
     /// Score issues and say what would be decided
     Score(score::Score),
     /// Tell what was concluded about an issue and what was written, and why
@@ -73,6 +76,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         Command::Serve(serve) => serve.run(config),
         Command::Replay(replay) => replay.run(),
+        Command::Sweep(sweep) => sweep.run(config),
         Command::Score(score) => score.run(config),
         Command::Explain(explain) => explain.run(config),
         Command::Inbox(inbox) => inbox.run(config),

@@ -147,6 +147,8 @@ fn decide(state: &mut State, call: &Call) -> (Option<FaultKind>, Answer, Option<
         at: state.clock.now(),
     };
     state.requests.push(seen);
+    // Otherwise actix would tell the machine's time, which a clock in hand need not agree with.
+    let answer = answer.with_header("Date", state.clock.now().format("%a, %d %b %Y %H:%M:%S GMT"));
     (kind, answer, state.delays.get(&call.method).copied())
 }
 

@@ -59,11 +59,11 @@ impl Client {
                 request.query("since", since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
         }
         let answer = self.send(request).await?;
-        let total = answer.total;
+        let (total, at) = (answer.total, answer.at);
         let items = answer.read(|issues: Option<Vec<WireIssue>>| {
             issues.unwrap_or_default().into_iter().map(WireIssue::into_issue).collect()
         })?;
-        Ok(Page { items, total })
+        Ok(Page { items, total, at })
     }
 
     /// Opens an issue.

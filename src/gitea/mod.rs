@@ -149,6 +149,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// How many items there are on all pages, when Gitea says.
     pub total: Option<u64>,
+    /// When it was answered, on Gitea's own clock.
+    pub at: Option<Timestamp>,
 }
 
 struct Inner {

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::{Call, Error};
 use super::{Client, below};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::issue::{IssueRef, RepoName};
 
 /// More pages than any list has; a server that never ends a list must not hold us forever.
@@ -67,6 +67,8 @@ pub(super) struct Answer {
     call: Call,
     /// `X-Total-Count`, which most lists carry.
     pub total: Option<u64>,
+    /// When it was given, on Gitea's own clock.
+    pub at: Option<Timestamp>,
     body: Vec<u8>,
 }
 
@@ -119,8 +121,9 @@ impl Client {
         let response = result.map_err(|e| Error::unreachable(&call, &e))?;
         let response = success(&call, response)?;
         let total = number(response.headers(), "x-total-count");
+        let at = header(response.headers(), DATE).and_then(date);
         let body = self.read_body(&call, response).await?;
-        Ok(Answer { call, total, body })
+        Ok(Answer { call, total, at, body })
     }
 
     fn api_url(&self, path: &[String], query: &[(&'static str, String)]) -> Url {
@@ -206,13 +209,16 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     header(headers, name)?.parse().ok()
 }
 
+fn date(text: &str) -> Option<Timestamp> {
+    DateTime::parse_from_rfc2822(text).ok().map(|t| t.to_utc())
+}
+
 /// Seconds or a date. A date is measured against the answer's own, so that our clocks need not agree.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = header(headers, RETRY_AFTER)?;
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds).min(MAX_WAIT));
     }
-    let date = |text| DateTime::parse_from_rfc2822(text).ok().map(|t| t.to_utc());
     let now = header(headers, DATE).and_then(date).unwrap_or_else(|| Clock::System.now());
     Some((date(text)? - now).to_std().unwrap_or_default().min(MAX_WAIT))
 }

@@ -1,6 +1,7 @@
 //! The nouns of an issue: which one, and what it says. No I/O, no rules.
 
 mod patterns;
+mod seen;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 pub use patterns::RepoPatterns;
+pub use seen::Seen;
 
 /// A repository's full name, `owner/name`, as the forge spells it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,11 +8,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::inbox::{self, to_json, unreadable};
 use super::lanes::{self, Claim, Failure, Pace};
 use super::people::{self, Wishes};
+use super::sweeps;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
 use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, TaskType};
-use crate::issue::{IssueRef, RepoName};
+use crate::issue::{IssueRef, RepoName, Seen};
 use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState};
 use crate::triage::{Decision, Signal, Verdict};
 
@@ -117,6 +118,8 @@ pub struct Outcome {
     pub effects: Vec<EffectOutcome>,
     /// The state the issue's open dispatch goes to.
     pub dispatch: Option<DispatchState>,
+    /// The issue as it was read, with what was written since; `None` when it is gone.
+    pub seen: Option<Seen>,
 }
 
 impl Store {
@@ -186,6 +189,7 @@ impl Store {
             }
             finish_deliveries(c, &claim, &evaluation, intent.at)?;
             note_conclusion(c, claim.lane, &intent)?;
+            sweeps::note_seen(c, claim.lane, outcome.seen.as_ref())?;
             lanes::release(c, claim.lane, None, pace)
         })
         .await

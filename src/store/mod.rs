@@ -4,6 +4,7 @@
 //! One thread writes, and groups what is queued into one commit; readers are apart and never wait for it. What a
 //! call returned `Ok` for is flushed to the disk.
 
+mod cursors;
 mod error;
 mod history;
 mod inbox;
@@ -12,6 +13,7 @@ mod ledger;
 mod people;
 mod retention;
 mod schema;
+mod sweeps;
 mod writer;
 
 use std::fs::File;
@@ -22,12 +24,14 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
+pub use cursors::SweepCursor;
 pub use error::Error;
 pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use inbox::{Accepted, Sorted, Sorting, Unsorted};
 pub use lanes::{Claim, Claimed, Failure, Pace};
 pub use ledger::{Evaluation, Intent, Opening, Outcome, Past, PastComment};
 pub use people::Wishes;
+pub use sweeps::{Find, Known, Mark, OwnWrite, Which, Why};
 
 /// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
 const BUSY_WRITER: Duration = Duration::from_millis(1_500);

@@ -25,6 +25,7 @@ CREATE INDEX delivery_received ON delivery (seq) WHERE state = 'received';
 CREATE INDEX delivery_open ON delivery (lane, seq) WHERE state IN ('pending', 'claimed');
 CREATE INDEX delivery_evaluation ON delivery (evaluation) WHERE evaluation IS NOT NULL;
 CREATE INDEX delivery_dead ON delivery (settled_at) WHERE state = 'dead';
+CREATE INDEX delivery_dead_lane ON delivery (lane, settled_at) WHERE state = 'dead';
 
 -- The signed bytes of a delivery, compressed; gone once it is older than `store.keep`.
 CREATE TABLE body (
@@ -32,7 +33,8 @@ CREATE TABLE body (
     bytes BLOB NOT NULL
 ) STRICT;
 
--- One row for each issue ever looked at. A claimed lane is in exactly one worker's hands; `epoch` fences
+-- One row for each issue ever looked at. `seen` is what the last evaluation saw and its writes left: a digest, empty
+-- when that is not known, and null when the issue was gone or never evaluated. A claimed lane is in exactly one worker's hands; `epoch` fences
 -- a hand that comes back late.
 CREATE TABLE lane (
     id           INTEGER PRIMARY KEY,
@@ -52,6 +54,9 @@ CREATE TABLE lane (
     wait_since   INTEGER NOT NULL DEFAULT 0,
     held         TEXT,
     chosen       TEXT,
+    seen         TEXT,
+    seen_comments INTEGER NOT NULL DEFAULT 0,
+    seen_open    INTEGER NOT NULL DEFAULT 0,
     CHECK ((state = 'due') = (due_at IS NOT NULL)),
     CHECK ((state = 'claimed') = (claimed_at IS NOT NULL)),
     UNIQUE (repo, number)
@@ -123,6 +128,15 @@ CREATE TABLE command (
     lane    INTEGER NOT NULL REFERENCES lane (id),
     at      INTEGER NOT NULL
 ) STRICT;
+
+-- How far the sweep has come in each repository: when its last pass and its last full pass began, and from when on
+-- (on the forge's clock) the next one has to ask for changes.
+CREATE TABLE sweep (
+    repo      TEXT    PRIMARY KEY,
+    passed_at INTEGER NOT NULL,
+    full_at   INTEGER NOT NULL,
+    since     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- What the service must remember about itself, such as which account it writes as.
 CREATE TABLE fact (

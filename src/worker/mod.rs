@@ -3,8 +3,10 @@
 
 mod look;
 mod orders;
+mod outage;
 mod process;
 pub mod retry;
+mod sight;
 mod sort;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,6 +21,8 @@ use crate::gitea as forge;
 use crate::issue::{Account, RepoPatterns};
 use crate::store::{self, Pace, Store};
 use crate::triage::Triage;
+
+use self::outage::Outage;
 
 /// How long lanes rest. Gitea sends the three to five deliveries of one new issue within a few milliseconds, and
 /// gathers its queue for 100 ms (gitea-facts 1.7), so edits of one burst are less than a quarter second apart.
@@ -83,6 +87,7 @@ struct Inner {
     arrived: Arc<Notify>,
     /// Rung when a lane may be due.
     due: Notify,
+    outage: Outage,
 }
 
 impl Worker {
@@ -98,6 +103,7 @@ impl Worker {
             account: RwLock::default(),
             arrived,
             due: Notify::new(),
+            outage: Outage::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -110,6 +116,16 @@ impl Worker {
     /// Says which account is ours, so that its changes are known as our own.
     pub fn set_account(&self, account: Account) {
         *self.inner.account.write().unwrap_or_else(PoisonError::into_inner) = Some(account);
+    }
+
+    /// Says that lanes have become due by another hand than the sorting.
+    pub fn wake(&self) {
+        self.inner.due.notify_waiters();
+    }
+
+    /// Rung when the forge answers again after it was out of reach: deliveries may have been lost meanwhile.
+    pub fn after_outage(&self) -> Arc<Notify> {
+        self.inner.outage.over()
     }
 
     fn rules(&self) -> Arc<Rules> {

@@ -13,7 +13,7 @@ use crate::triage::Decision;
 
 use super::look::{Look, Read};
 use super::retry::{self, Failed, Next};
-use super::{PACE, Rules, STORE_PAUSE, Worker};
+use super::{PACE, Rules, STORE_PAUSE, Worker, sight};
 
 /// How often an issue is decided anew because its agent's last place was taken in between.
 const RACES: u32 = 3;
@@ -40,8 +40,11 @@ impl Worker {
         let mut progress = Progress::default();
         let walk = AssertUnwindSafe(self.walk(&claim, &mut progress)).catch_unwind().await;
         let given_back = match walk {
-            Ok(Ok(())) => return,
-            Ok(Err(Error::Forge(error))) => self.fail(claim.clone(), &error, progress).await,
+            Ok(Ok(())) => return self.inner.outage.ends(),
+            Ok(Err(Error::Forge(error))) => {
+                self.inner.outage.begins_with(&error);
+                self.fail(claim.clone(), &error, progress).await
+            }
             Ok(Err(Error::Store(error))) => Err(error),
             Err(_) => self.fail_broken(claim.clone()).await,
         };
@@ -115,6 +118,7 @@ impl Worker {
         }
         let outcome = Outcome {
             dispatch: next_state(look, &progress.effects),
+            seen: Some(sight::left(&look.issue, &intent.effects, &progress.effects)),
             evaluation: progress.evaluation.take(),
             effects: std::mem::take(&mut progress.effects),
         };

@@ -1,0 +1,273 @@
+//! What the sweep asks and keeps of issues: what is known of them, what it found, what our own writes left.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+
+use super::inbox::{self, unreadable};
+use super::lanes;
+use super::{Error, Store};
+use crate::clock::{Timestamp, from_millis};
+use crate::delivery::Origin;
+use crate::issue::{IssueNumber, IssueRef, RepoName, Seen};
+
+/// How many finds one transaction takes, so that deliveries never wait long for the writer.
+const STEP: usize = 100;
+/// The fact that counts what no webhook had told.
+const MISSED: &str = "missed_events_total";
+
+/// A moment in the ledger: what is evaluated after it may be newer than a list that was asked for at it.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    evaluation: i64,
+    claimed: BTreeSet<i64>,
+}
+
+/// What is known of one issue.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its number.
+    pub number: IssueNumber,
+    /// What the last evaluation saw and left; `None` when there was none, or when the issue was gone.
+    pub seen: Option<Seen>,
+    /// Whether it was ever evaluated.
+    pub is_evaluated: bool,
+    /// Whether somebody works on it.
+    pub is_dispatched: bool,
+    /// Whether something is pending for it, or a worker has it.
+    pub is_busy: bool,
+    /// When something about it last ended dead since it was evaluated.
+    pub died_at: Option<Timestamp>,
+    lane: i64,
+    epoch: i64,
+    evaluation: i64,
+}
+
+impl Known {
+    /// Whether it was in a worker's hands at `mark` or later.
+    pub fn was_in_hands_since(&self, mark: &Mark) -> bool {
+        self.evaluation > mark.evaluation || mark.claimed.contains(&self.lane)
+    }
+}
+
+/// Which issues of a repository.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// Every one that is known.
+    All,
+    /// These, as far as they are known.
+    These(Vec<IssueNumber>),
+}
+
+/// Why an issue has to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Why {
+    /// Nobody ever evaluated it.
+    New,
+    /// It is not as the last evaluation left it.
+    Changed,
+    /// It was open and is not listed any more.
+    Gone,
+}
+
+impl Why {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// An issue whose present state nobody has evaluated.
+#[derive(Clone, Debug)]
+pub struct Find {
+    /// The issue.
+    pub at: IssueRef,
+    /// Why it has to be looked at.
+    pub why: Why,
+    /// Whether a webhook should have told it and did not.
+    pub is_missed: bool,
+    /// What was known of it when it was judged.
+    pub known: Option<Known>,
+}
+
+impl Find {
+    /// What the inbox calls it. What counts as missed has a name of its own, so that it can be counted by day.
+    fn action(&self) -> &'static str {
+        match (self.is_missed, self.why) {
+            (false, _) => "backlog",
+            (true, why) => why.as_str(),
+        }
+    }
+}
+
+/// A write of ours that was no effect of an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnWrite {
+    /// One more comment.
+    Comment,
+    /// Title, body, labels, assignees or state.
+    Content,
+}
+
+impl Store {
+    /// Where the ledger stands now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn sweep_mark(&self) -> Result<Mark, Error> {
+        self.read(|c| {
+            let evaluation =
+                c.query_row("SELECT coalesce(max(id), 0) FROM evaluation", [], |r| r.get(0))?;
+            let mut claimed = c.prepare_cached("SELECT id FROM lane WHERE state = 'claimed'")?;
+            let claimed = claimed.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?;
+            Ok(Mark { evaluation, claimed })
+        })
+        .await
+    }
+
+    /// What is known of a repository's issues.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn known_issues(&self, repo: &RepoName, which: Which) -> Result<Vec<Known>, Error> {
+        let repo = repo.to_string();
+        self.read(move |c| match which {
+            Which::All => {
+                let mut rows = c.prepare_cached(&format!("{KNOWN} WHERE repo = ?1"))?;
+                Ok(rows.query_map([&repo], known)?.collect::<Result<_, _>>()?)
+            }
+            Which::These(numbers) => {
+                let mut row =
+                    c.prepare_cached(&format!("{KNOWN} WHERE repo = ?1 AND number = ?2"))?;
+                let mut found = Vec::new();
+                for number in numbers {
+                    found.extend(row.query_row(params![repo, number], known).optional()?);
+                }
+                Ok(found)
+            }
+        })
+        .await
+    }
+
+    /// Makes inbox entries of finds, but not where somebody has taken the issue in hand since it was judged; says
+    /// which were made. Missed ones are counted in the same transaction.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn enqueue_finds(
+        &self,
+        finds: &[Find],
+        now: Timestamp,
+    ) -> Result<BTreeSet<IssueRef>, Error> {
+        let mut made = BTreeSet::new();
+        for step in finds.chunks(STEP) {
+            let step = step.to_vec();
+            made.extend(self.write(move |c| enqueue_all(c, &step, now)).await?);
+        }
+        Ok(made)
+    }
+
+    /// How many events the sweep found that no webhook had told.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn missed_events(&self) -> Result<u64, Error> {
+        let count = self.fact(MISSED).await?;
+        count.map_or(Ok(0), |text| text.parse().map_err(|e| unreadable(&e)))
+    }
+
+    /// Notes a write of ours that no evaluation meant, such as an answer to a command: what the sweep finds because
+    /// of it is not the change of somebody else.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn note_own_write(&self, at: &IssueRef, write: OwnWrite) -> Result<(), Error> {
+        let at = at.clone();
+        self.write(move |c| {
+            let change = match write {
+                OwnWrite::Comment => "seen_comments = seen_comments + 1",
+                OwnWrite::Content => "seen = ''",
+            };
+            let sql = format!(
+                "UPDATE lane SET {change} WHERE repo = ?1 AND number = ?2 AND seen IS NOT NULL"
+            );
+            c.execute(&sql, params![at.repo.to_string(), at.number])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Keeps what an evaluation saw and left.
+pub(super) fn note_seen(c: &Connection, lane: i64, seen: Option<&Seen>) -> Result<(), Error> {
+    c.prepare_cached(
+        "UPDATE lane SET seen = ?2, seen_comments = ?3, seen_open = ?4 WHERE id = ?1",
+    )?
+    .execute(params![
+        lane,
+        seen.map(|s| &s.digest),
+        seen.map_or(0, |s| s.comments),
+        seen.is_some_and(|s| s.is_open)
+    ])?;
+    Ok(())
+}
+
+/// The columns [`known`] reads.
+const KNOWN: &str = "SELECT number, seen, seen_comments, seen_open, evaluated_at IS NOT NULL,
+     EXISTS (SELECT 1 FROM dispatch WHERE dispatch.lane = lane.id AND ended_at IS NULL),
+     state <> 'idle' OR EXISTS (SELECT 1 FROM delivery WHERE delivery.lane = lane.id
+                                AND delivery.state IN ('pending', 'claimed')),
+     (SELECT max(settled_at) FROM delivery WHERE delivery.lane = lane.id AND delivery.state = 'dead'
+      AND settled_at > coalesce(evaluated_at, 0)),
+     id, epoch, coalesce((SELECT max(id) FROM evaluation WHERE evaluation.lane = lane.id), 0) FROM lane";
+
+fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
+    let (comments, is_open) = (row.get(2)?, row.get(3)?);
+    let digest: Option<String> = row.get(1)?;
+    Ok(Known {
+        number: row.get(0)?,
+        seen: digest.map(|digest| Seen { digest, comments, is_open }),
+        is_evaluated: row.get(4)?,
+        is_dispatched: row.get(5)?,
+        is_busy: row.get(6)?,
+        died_at: row.get::<_, Option<i64>>(7)?.map(from_millis),
+        lane: row.get(8)?,
+        epoch: row.get(9)?,
+        evaluation: row.get(10)?,
+    })
+}
+
+fn enqueue_all(c: &Connection, finds: &[Find], now: Timestamp) -> Result<Vec<IssueRef>, Error> {
+    let (mut made, mut missed) = (Vec::new(), 0_u32);
+    for find in finds {
+        let lane = lanes::lane(c, &find.at)?;
+        if !is_as_judged(c, lane, find)? {
+            continue;
+        }
+        inbox::enqueue(c, lane, Origin::Sweep, find.action(), now)?;
+        lanes::make_due(c, lane, now)?;
+        missed += u32::from(find.is_missed);
+        made.push(find.at.clone());
+    }
+    c.execute(
+        "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        (MISSED, missed.to_string()),
+    )?;
+    Ok(made)
+}
+
+/// Whether nobody has touched the lane since the find was judged.
+fn is_as_judged(c: &Connection, lane: i64, find: &Find) -> Result<bool, Error> {
+    let epoch = find.known.as_ref().map_or(0, |known| known.epoch);
+    let mut same = c.prepare_cached(
+        "SELECT 1 FROM lane WHERE id = ?1 AND epoch = ?2 AND state = 'idle' AND NOT EXISTS
+             (SELECT 1 FROM delivery WHERE delivery.lane = lane.id AND delivery.state = 'pending')",
+    )?;
+    Ok(same.exists(params![lane, epoch])?)
+}

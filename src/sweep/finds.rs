@@ -1,0 +1,110 @@
+//! Which listed, and which no longer listed, issues have to be looked at. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Kind;
+use super::listing::Listed;
+use crate::clock::Timestamp;
+use crate::issue::{IssueNumber, IssueRef, RepoName};
+use crate::store::{Find, Known, Mark, Why};
+
+/// What a pass knows when it judges.
+pub(super) struct Ground<'a> {
+    pub repo: &'a RepoName,
+    pub kind: Kind,
+    /// Where the ledger stood before anything was listed.
+    pub mark: &'a Mark,
+    /// What is known of the issues, by number.
+    pub known: &'a BTreeMap<IssueNumber, Known>,
+    /// Issues of which a delivery has arrived that is not sorted yet.
+    pub told: &'a BTreeSet<IssueNumber>,
+    /// What changed after this is left to its delivery.
+    pub settled_by: Option<Timestamp>,
+    /// When the last pass began, on the forge's clock.
+    pub last: Option<Timestamp>,
+}
+
+/// What was found, and how many more were left to their deliveries.
+#[derive(Debug, Default)]
+pub(super) struct Finds {
+    pub finds: Vec<Find>,
+    pub left: usize,
+}
+
+impl Ground<'_> {
+    /// The finds among the issues that are listed.
+    pub(super) fn listed(&self, issues: &BTreeMap<IssueNumber, Listed>) -> Finds {
+        let mut found = Finds::default();
+        let news = issues.iter().filter(|(number, issue)| self.is_news(**number, issue));
+        for (number, issue) in news {
+            if self.is_fresh(issue) {
+                found.left += 1;
+            } else {
+                found.finds.push(self.find(*number, issue));
+            }
+        }
+        found
+    }
+
+    /// The issues that were open, or are in somebody's hands, and are not listed.
+    pub(super) fn gone(&self, issues: &BTreeMap<IssueNumber, Listed>) -> Vec<Find> {
+        let gone = self.known.values().filter(|known| {
+            let was_open = known.seen.as_ref().is_some_and(|s| s.is_open);
+            (was_open || known.is_dispatched)
+                && !issues.contains_key(&known.number)
+                && known.died_at.is_none()
+                && self.is_at_rest(known)
+        });
+        let find = |known: &Known| Find {
+            at: self.at(known.number),
+            why: Why::Gone,
+            is_missed: self.counts() && known.seen.as_ref().is_some_and(|s| s.is_open),
+            known: Some(known.clone()),
+        };
+        gone.map(find).collect()
+    }
+
+    fn at(&self, number: IssueNumber) -> IssueRef {
+        IssueRef { repo: self.repo.clone(), number }
+    }
+
+    /// The first pass only says where things stand.
+    fn counts(&self) -> bool {
+        self.kind != Kind::First
+    }
+
+    /// Nobody has it in hand, and nobody had while the list was read.
+    fn is_at_rest(&self, known: &Known) -> bool {
+        !known.is_busy && !known.was_in_hands_since(self.mark) && !self.told.contains(&known.number)
+    }
+
+    fn is_news(&self, number: IssueNumber, issue: &Listed) -> bool {
+        let Some(known) = self.known.get(&number) else { return !self.told.contains(&number) };
+        let is_covered = known.seen.as_ref().is_some_and(|seen| seen.covers(&issue.seen));
+        // A dead letter waits for a person, unless the issue has changed since.
+        let is_dead = known.died_at.zip(issue.updated_at).is_some_and(|(died, at)| at <= died);
+        !is_covered && !is_dead && self.is_at_rest(known)
+    }
+
+    /// Whether the delivery of the last change may be on its way.
+    fn is_fresh(&self, issue: &Listed) -> bool {
+        let is_late = |(by, at): (Timestamp, Timestamp)| at > by;
+        self.counts() && self.settled_by.zip(issue.updated_at).is_some_and(is_late)
+    }
+
+    fn find(&self, number: IssueNumber, issue: &Listed) -> Find {
+        let known = self.known.get(&number);
+        let is_evaluated = known.is_some_and(|k| k.is_evaluated);
+        // What our own write left unknown may well be nothing but our own write.
+        let is_ours = known.and_then(|k| k.seen.as_ref()).is_some_and(|seen| !seen.is_known());
+        // A closed issue that was never looked at is listed for a mere reference, too, which no webhook tells.
+        let just_closed = issue.closed_at.zip(self.last).is_some_and(|(at, last)| at >= last);
+        let is_event = issue.seen.is_open || is_evaluated || just_closed;
+        Find {
+            at: self.at(number),
+            why: if is_evaluated { Why::Changed } else { Why::New },
+            is_missed: self.counts() && !is_ours && is_event,
+            known: known.cloned(),
+        }
+    }
+}

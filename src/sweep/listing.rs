@@ -1,0 +1,129 @@
+//! Reading a whole list of issues, though it moves while it is read.
+//!
+//! The list is newest first with pages by offset, so an issue that closes moves the later ones up and one of them
+//! slips from an unread page to a read one; an issue that opens does the same when pages are read out of order. Both
+//! show: in the total that comes with each page, or in fewer different issues than the total says. Then the list is
+//! read once more, and what either reading saw is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::Watch;
+use crate::clock::Timestamp;
+use crate::gitea::{self as forge, IssueQuery, Page};
+use crate::issue::{Issue, IssueNumber, RepoName, Seen};
+
+/// How often a list that moves is read.
+const READINGS: u32 = 3;
+/// How many pages are asked for at once.
+const IN_FLIGHT: usize = 4;
+/// More pages than any list has.
+const MAX_PAGES: u32 = 10_000;
+
+/// An issue as a list shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub seen: Seen,
+    pub updated_at: Option<Timestamp>,
+    pub closed_at: Option<Timestamp>,
+}
+
+impl Listed {
+    fn of(issue: &Issue) -> Self {
+        Self { seen: Seen::of(issue), updated_at: issue.updated_at, closed_at: issue.closed_at }
+    }
+}
+
+/// A list, read.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub issues: BTreeMap<IssueNumber, Listed>,
+    /// When reading began, on the forge's clock.
+    pub read_at: Option<Timestamp>,
+}
+
+/// Which list, and who watches it being read.
+pub(super) struct List<'a> {
+    pub forge: &'a forge::Client,
+    pub repo: &'a RepoName,
+    pub query: IssueQuery,
+    pub watch: Watch<'a>,
+}
+
+impl List<'_> {
+    /// Reads the list until it stood still, a few times at most.
+    pub(super) async fn read(&self) -> Result<Listing, forge::Error> {
+        let mut listing = Listing::default();
+        for _ in 0..READINGS {
+            if self.read_once(&mut listing).await? {
+                break;
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Reads every page; false when the list moved meanwhile.
+    async fn read_once(&self, listing: &mut Listing) -> Result<bool, forge::Error> {
+        let first = self.page(1).await?;
+        let (total, size) = (first.total, first.items.len());
+        listing.read_at = listing.read_at.or(first.at);
+        let mut reading = Reading { listing, numbers: BTreeSet::new(), total, stood_still: true };
+        reading.take(first);
+        let Some(total) = total else { return self.read_on(reading).await };
+        let pages = pages(total, size);
+        (self.watch)(self.repo, 1, pages);
+        let mut rest =
+            stream::iter(2..=pages).map(|page| self.page(page)).buffer_unordered(IN_FLIGHT);
+        let mut done = 1;
+        while let Some(page) = rest.next().await {
+            reading.take(page?);
+            done += 1;
+            (self.watch)(self.repo, done, pages);
+        }
+        Ok(reading.stood_still && reading.numbers.len() as u64 == total)
+    }
+
+    /// A forge that does not say how many there are is asked until a page brings nothing.
+    async fn read_on(&self, mut reading: Reading<'_>) -> Result<bool, forge::Error> {
+        for page in 2..=MAX_PAGES {
+            let before = reading.numbers.len();
+            reading.take(self.page(page).await?);
+            if reading.numbers.len() == before {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn page(&self, page: u32) -> Result<Page<Issue>, forge::Error> {
+        self.forge.issues_page(self.repo, &self.query, page).await
+    }
+}
+
+/// One reading of a list.
+struct Reading<'a> {
+    listing: &'a mut Listing,
+    numbers: BTreeSet<IssueNumber>,
+    total: Option<u64>,
+    stood_still: bool,
+}
+
+impl Reading<'_> {
+    /// Keeps what a page shows, without the texts.
+    fn take(&mut self, page: Page<Issue>) {
+        self.stood_still &= page.total == self.total;
+        for issue in page.items.iter().filter(|i| !i.is_pull_request) {
+            self.numbers.insert(issue.number);
+            self.listing.issues.insert(issue.number, Listed::of(issue));
+        }
+    }
+}
+
+/// How many pages there are. The first one shows how many issues a page holds: the forge may give fewer than asked for.
+fn pages(total: u64, size: usize) -> u32 {
+    match size {
+        0 => 1,
+        size => u32::try_from(total.div_ceil(size as u64)).unwrap_or(MAX_PAGES).min(MAX_PAGES),
+    }
+}

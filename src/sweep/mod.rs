@@ -1,0 +1,241 @@
+//! The sweep: finds issues whose present state nobody has evaluated, because a delivery was lost, and puts an entry
+//! for each into the inbox. It reads lists, compares, and decides nothing about an issue.
+//!
+//! **What is a find.** Each evaluation keeps what it saw of its issue and what its own writes left ([`crate::issue::Seen`]): a digest
+//! of title, body, labels, assignees and state, and the number of comments. A listed issue that shows something else,
+//! or that was never evaluated, is a find; so is one that was open and is not listed any more. Times are not
+//! compared: our own writes, references and pins move `updated_at` and change nothing that is decided from. What the
+//! forge tells in no list stays unseen until something else changes: edits of comments, and dependencies.
+//!
+//! **What is left alone.** An issue with something pending, in a worker's hands, or evaluated since the pass began
+//! (the list may be older than the evaluation); one whose delivery has arrived and is not sorted yet; one that
+//! changed within [`Settings::grace`], since its delivery may be on its way; one that ended dead and has not changed
+//! since, which waits for a person.
+//!
+//! **What counts as missed.** Every other find, except on the first pass over a repository, which only says where
+//! things stand.
+
+mod finds;
+mod listing;
+mod pass;
+mod timer;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::gitea as forge;
+use crate::issue::{RepoName, RepoPatterns};
+use crate::store::{self, Find, Store};
+
+/// How long ago an issue must have changed for its delivery to count as lost: twice the five seconds Gitea gives a
+/// delivery (gitea-facts 1.1), since it waits in a queue before.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// What the owner tunes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The repositories to look after.
+    pub repos: RepoPatterns,
+    /// Time between two passes.
+    pub every: Duration,
+    /// Time between two passes that read every open issue.
+    pub full_every: Duration,
+    /// How long a change is left to its delivery.
+    pub grace: Duration,
+}
+
+/// What a sweep is made of.
+pub struct Parts {
+    /// Where finds go.
+    pub store: Store,
+    /// Where issues are listed.
+    pub forge: forge::Client,
+    /// The time.
+    pub clock: Clock,
+    /// What the owner tunes.
+    pub settings: Settings,
+    /// Called when finds were put into the inbox.
+    pub filled: Box<dyn Fn() + Send + Sync>,
+}
+
+/// Finds what no webhook told. Cheap to clone.
+#[derive(Clone)]
+pub struct Sweeper {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    forge: forge::Client,
+    clock: Clock,
+    settings: RwLock<Arc<Settings>>,
+    filled: Box<dyn Fn() + Send + Sync>,
+}
+
+/// How a round over the repositories is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct How {
+    /// Reads every open issue, even where that is not due.
+    pub full: bool,
+    /// Only tells what would be found: writes nothing, not even how far it came.
+    pub look_only: bool,
+    /// Leaves no change to its delivery.
+    pub at_once: bool,
+}
+
+/// What kind of pass was made over a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The first one: every open issue, and nothing counts as missed.
+    First,
+    /// Every open issue and every change since the last pass.
+    Full,
+    /// Every change since the last pass.
+    Changes,
+    /// None: the repository is archived, and nothing could be written to it.
+    Archived,
+}
+
+/// What a pass over one repository found.
+#[derive(Clone, Debug)]
+pub struct Passed {
+    /// The repository, as the forge spells it.
+    pub repo: RepoName,
+    /// What kind of pass it was.
+    pub kind: Kind,
+    /// How many issues were listed.
+    pub listed: usize,
+    /// What was found and, unless nothing was to be written, is in the inbox.
+    pub finds: Vec<Find>,
+    /// How many more were left to their deliveries.
+    pub left: usize,
+}
+
+/// A repository, or a pattern, that could not be read.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// Which.
+    pub place: String,
+    /// Why.
+    pub error: forge::Error,
+}
+
+/// What a round over all repositories found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The repositories that were read.
+    pub passed: Vec<Passed>,
+    /// Those that could not be; each is tried again from where it was.
+    pub failed: Vec<Failed>,
+}
+
+impl Report {
+    /// Everything that was found.
+    pub fn finds(&self) -> impl Iterator<Item = &Find> {
+        self.passed.iter().flat_map(|p| &p.finds)
+    }
+
+    /// How many finds no webhook had told.
+    pub fn missed(&self) -> usize {
+        self.finds().filter(|f| f.is_missed).count()
+    }
+
+    /// How many finds were left to their deliveries.
+    pub fn left(&self) -> usize {
+        self.passed.iter().map(|p| p.left).sum()
+    }
+
+    /// Whether the forge was out of reach.
+    pub fn saw_outage(&self) -> bool {
+        self.failed.iter().any(|f| f.error.is_outage())
+    }
+}
+
+/// Told how many pages of a repository's list were read, and how many there are.
+pub type Watch<'a> = &'a (dyn Fn(&RepoName, u32, u32) + Send + Sync);
+
+impl Sweeper {
+    /// A sweep over these parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, forge, clock, settings, filled } = parts;
+        let settings = RwLock::new(Arc::new(settings));
+        Self { inner: Arc::new(Inner { store, forge, clock, settings, filled }) }
+    }
+
+    /// Swaps what the owner tunes; a pass under way ends under the old settings.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.inner.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.inner.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many requests its connection to the forge has sent.
+    pub fn requests(&self) -> u64 {
+        self.inner.forge.calls()
+    }
+
+    /// One round over every repository. What cannot be read is in the report and does not stop the others.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub async fn round(&self, how: How, watch: Watch<'_>) -> Result<Report, store::Error> {
+        let settings = self.settings();
+        let mut report = Report::default();
+        for repo in self.repos(&settings.repos, &mut report).await? {
+            match self.pass(&repo, how, watch).await {
+                Ok(passed) => report.passed.push(passed),
+                Err(pass::Error::Store(error)) => return Err(error),
+                Err(pass::Error::Forge(error)) => {
+                    report.failed.push(Failed { place: repo.to_string(), error });
+                }
+            }
+        }
+        if !how.look_only && report.finds().next().is_some() {
+            (self.inner.filled)();
+        }
+        Ok(report)
+    }
+
+    /// The repositories to read: those named, and those the patterns fit, each once. What fits a pattern is asked
+    /// of the forge; where it does not say, those that were ever heard of are taken.
+    async fn repos(
+        &self,
+        patterns: &RepoPatterns,
+        report: &mut Report,
+    ) -> Result<Vec<RepoName>, store::Error> {
+        let mut found: Vec<RepoName> = patterns.names().cloned().collect();
+        let mut asked: BTreeMap<&str, Option<Vec<RepoName>>> = BTreeMap::new();
+        for (owner, name) in patterns.wildcards() {
+            if !asked.contains_key(owner) {
+                let listed = match self.repos_of(owner).await {
+                    Ok(listed) => listed,
+                    Err(error) => {
+                        let place = format!("{owner}/{name}");
+                        report.failed.push(Failed { place, error });
+                        None
+                    }
+                };
+                asked.insert(owner, listed);
+            }
+        }
+        if asked.values().any(Option::is_none) {
+            found.extend(self.inner.store.known_repos().await?);
+        }
+        found.extend(asked.into_values().flatten().flatten());
+        let mut seen = std::collections::BTreeSet::new();
+        found.retain(|r| patterns.allows(r) && seen.insert(r.to_string().to_lowercase()));
+        Ok(found)
+    }
+
+    /// The repositories of an owner; `None` for an owner with `*`, which no list of the forge answers.
+    async fn repos_of(&self, owner: &str) -> Result<Option<Vec<RepoName>>, forge::Error> {
+        if owner.contains('*') {
+            return Ok(None);
+        }
+        self.inner.forge.repositories(owner).await.map(Some)
+    }
+}

@@ -1,0 +1,165 @@
+//! When the service sweeps: at its start, every so often, soon after an outage, and once more for what was left to
+//! its delivery.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::pass::delta;
+use super::{How, Report, Sweeper};
+use crate::clock::{Clock, Timestamp};
+use crate::store;
+
+/// How long the service sleeps at most before it looks at the clock again, which may have been set.
+const NAP: Duration = Duration::from_secs(60);
+/// The same for a clock in hand, which moves without passing.
+const SHORT_NAP: Duration = Duration::from_millis(20);
+/// How soon a round that met an outage is made again.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(30);
+/// How soon after the last round one is made because the forge is back.
+const BACK_PAUSE: Duration = Duration::from_secs(60);
+
+/// When the next round is due.
+#[derive(Clone, Copy, Debug)]
+struct Timer {
+    /// When the last one began; `None` makes the next one due at once.
+    last: Option<Timestamp>,
+    /// How long after that the next one is due.
+    pause: Duration,
+}
+
+impl Timer {
+    /// How long until the next round, by this clock; nothing when it is due. A last time that lies far ahead was told
+    /// by a clock that was wrong.
+    fn rest(self, now: Timestamp) -> Duration {
+        let Some(last) = self.last else { return Duration::ZERO };
+        let (since, pause) = (now - last, delta(self.pause));
+        if -since > pause.max(delta(NAP)) {
+            return Duration::ZERO;
+        }
+        (pause - since).to_std().unwrap_or_default()
+    }
+}
+
+impl Sweeper {
+    /// Sweeps until the task is dropped. `after_outage` is rung when the forge is back.
+    pub async fn run(self, at_start: bool, after_outage: Arc<Notify>) {
+        let every = self.settings().every;
+        let mut timer = Timer { last: None, pause: every };
+        if !at_start {
+            timer.last = Some(self.last_pass().await.unwrap_or_else(|| self.inner.clock.now()));
+        }
+        let (mut follows_up, mut is_out) = (false, false);
+        loop {
+            self.rest(&mut timer, &after_outage).await;
+            timer.last = Some(self.inner.clock.now());
+            let result = self.round(How::default(), &|_, _, _| {}).await;
+            let every = self.settings().every;
+            timer.pause = pause_after(&result, every, self.settings().grace, follows_up);
+            follows_up = timer.pause < every;
+            tell(&result, is_out);
+            is_out = result.is_ok_and(|report| report.saw_outage());
+        }
+    }
+
+    /// Waits until the next round is due.
+    async fn rest(&self, timer: &mut Timer, after_outage: &Notify) {
+        loop {
+            let rest = timer.rest(self.inner.clock.now());
+            if rest.is_zero() {
+                return;
+            }
+            let nap = match &self.inner.clock {
+                Clock::System => rest.min(NAP),
+                Clock::Manual(_) => SHORT_NAP,
+            };
+            tokio::select! {
+                () = tokio::time::sleep(nap) => {}
+                () = after_outage.notified() => timer.pause = timer.pause.min(BACK_PAUSE),
+            }
+        }
+    }
+
+    /// When any repository was last read, so that a restart does not put the next round off.
+    async fn last_pass(&self) -> Option<Timestamp> {
+        let cursors = self.inner.store.sweep_cursors().await.ok()?;
+        cursors.into_iter().map(|c| c.passed_at).max()
+    }
+}
+
+/// What was left to its delivery is looked at once more when the delivery must have come.
+fn pause_after(
+    result: &Result<Report, store::Error>,
+    every: Duration,
+    grace: Duration,
+    follows_up: bool,
+) -> Duration {
+    match result {
+        Ok(report) if report.saw_outage() => OUTAGE_PAUSE.min(every),
+        Ok(report) if report.left() > 0 && !follows_up => (grace * 2).min(every),
+        Ok(_) => every,
+        Err(_) => NAP.min(every),
+    }
+}
+
+/// A failure is said once a round, an outage once for as long as it lasts; neither stops the others or the next round.
+fn tell(result: &Result<Report, store::Error>, was_out: bool) {
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => {
+            tracing::error!(%error, "the sweep could not use the store; trying again");
+            return;
+        }
+    };
+    let (out, refused): (Vec<_>, Vec<_>) = report.failed.iter().partition(|f| f.error.is_outage());
+    if let (Some(first), false) = (out.first(), was_out) {
+        let (places, error) = (out.len(), &first.error);
+        tracing::warn!(places, %error, "the forge is out of reach; what changes meanwhile is found when it is back");
+    }
+    for failed in refused {
+        let (place, error) = (&failed.place, &failed.error);
+        tracing::warn!(%place, %error, "`{place}` could not be swept; what changed there is found by a later sweep");
+    }
+    let (repos, finds) = (report.passed.len(), report.finds().count());
+    let (missed, left) = (report.missed(), report.left());
+    if finds > 0 {
+        tracing::info!(repos, finds, missed, left, "swept; what was found is in the inbox");
+    } else {
+        tracing::debug!(repos, left, "swept; nothing was found");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+    const DAY_MS: i64 = 86_400_000;
+
+    fn rest(last_ms: i64, now_ms: i64) -> Duration {
+        Timer { last: Some(from_millis(last_ms)), pause: HOUR }.rest(from_millis(now_ms))
+    }
+
+    #[test]
+    fn the_next_round_is_due_when_the_pause_is_over() {
+        assert_eq!(rest(0, 0), HOUR);
+        assert_eq!(rest(0, 1_000), HOUR - Duration::from_secs(1));
+        assert_eq!(rest(0, 3_600_000), Duration::ZERO);
+        assert_eq!(Timer { last: None, pause: HOUR }.rest(from_millis(0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_a_day_makes_one_round_due_either_way() {
+        assert_eq!(rest(0, DAY_MS), Duration::ZERO);
+        assert_eq!(rest(DAY_MS, DAY_MS), HOUR);
+        assert_eq!(rest(DAY_MS, 0), Duration::ZERO);
+        assert_eq!(rest(0, 0), HOUR);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_a_moment_makes_none_due() {
+        assert!(rest(500, 0) > HOUR);
+    }
+}
