@@ -7,7 +7,7 @@
 //!
 //! | room | does | uses |
 //! |---|---|---|
-//! | [`issue`], [`delivery`], [`dispatch`], [`clock`] | the nouns | nothing |
+//! | [`issue`], [`delivery`], [`dispatch`], [`clock`], [`meters`] | the nouns | nothing |
 //! | [`receive`] | 1: `POST /webhook`: verify, store, answer | `gitea`, `store` |
 //! | [`store`] | 2: inbox, lanes, ledger; the only SQL | types of `plan` and `triage` |
 //! | [`worker`] | 3: sorts into lanes, takes one issue at a time through the flow | `store`, `gitea`, `triage`, `plan`, `apply` |
@@ -43,6 +43,7 @@ pub mod dispatch;
 pub mod fake_gitea;
 pub mod gitea;
 pub mod issue;
+pub mod meters;
 pub mod plan;
 pub mod receive;
 pub mod service;

@@ -71,6 +71,7 @@ pub fn rules(config: &Config) -> anyhow::Result<Rules> {
         owner: config.triage.owner.clone(),
         flag_label: config.triage.flag_label.clone(),
         max_attempts: config.worker.max_attempts,
+        fuse: config.worker.fuse,
     })
 }
 

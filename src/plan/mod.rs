@@ -37,6 +37,11 @@ impl EffectKind {
         (Self::HandOff, "hand_off"),
     ];
 
+    /// Every kind there is.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::NAMES.iter().map(|(kind, _)| *kind)
+    }
+
     /// The kind's name in answers and in the store.
     pub fn as_str(self) -> &'static str {
         Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
@@ -116,6 +121,17 @@ pub enum EffectState {
     Failed,
     /// Dry run: it was not sent.
     Withheld,
+}
+
+impl EffectState {
+    /// The state's name in answers and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Withheld => "withheld",
+        }
+    }
 }
 
 /// What is known of one effect after it was tried.

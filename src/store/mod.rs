@@ -12,6 +12,7 @@ mod ledger;
 mod retention;
 mod schema;
 mod writer;
+mod writes;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

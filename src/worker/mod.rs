@@ -1,6 +1,8 @@
 //! Works the inbox off: sorts what has come into lanes, takes one issue at a time and leads it through the flow. It
 //! decides nothing about an issue; it decides when to look, when to try again and when to stop.
 
+mod breaker;
+mod fuse;
 mod process;
 pub mod retry;
 mod sort;
@@ -15,8 +17,13 @@ use crate::clock::{Clock, Timestamp};
 use crate::dispatch::Agent;
 use crate::gitea as forge;
 use crate::issue::{Account, RepoPatterns};
+use crate::meters::{Table, Working};
+use crate::plan::EffectKind;
 use crate::store::{self, Pace, Store};
 use crate::triage::Triage;
+
+use self::breaker::Breaker;
+use self::fuse::Fuses;
 
 /// How long lanes rest. Gitea sends the three to five deliveries of one new issue within a few milliseconds, and
 /// gathers its queue for 100 ms (gitea-facts 1.7), so edits of one burst are less than a quarter second apart.
@@ -46,6 +53,8 @@ pub struct Rules {
     pub flag_label: Option<String>,
     /// How many failed tries make a dead letter.
     pub max_attempts: u32,
+    /// How many writes one issue may get within an hour.
+    pub fuse: u32,
 }
 
 /// What a worker is made of.
@@ -81,6 +90,11 @@ struct Inner {
     arrived: Arc<Notify>,
     /// Rung when a lane may be due.
     due: Notify,
+    /// Rung when the forge is back after an outage.
+    after_outage: Arc<Notify>,
+    breaker: Breaker,
+    fuses: Fuses,
+    meters: Arc<Working>,
 }
 
 impl Worker {
@@ -96,6 +110,10 @@ impl Worker {
             account: RwLock::default(),
             arrived,
             due: Notify::new(),
+            after_outage: Arc::default(),
+            breaker: Breaker::default(),
+            fuses: Fuses::default(),
+            meters: Arc::new(meters()),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -108,6 +126,21 @@ impl Worker {
     /// Says which account is ours, so that its changes are known as our own.
     pub fn set_account(&self, account: Account) {
         *self.inner.account.write().unwrap_or_else(PoisonError::into_inner) = Some(account);
+    }
+
+    /// Rung when the forge is back after an outage: what it told nobody in the meantime has to be looked for.
+    pub fn after_outage(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.after_outage)
+    }
+
+    /// Until when the forge is to be left alone, because it asked for it or is out.
+    pub fn rests_until(&self) -> Option<Timestamp> {
+        self.inner.breaker.rests_until(self.inner.clock.now())
+    }
+
+    /// What was done so far, for the metrics.
+    pub fn meters(&self) -> Arc<Working> {
+        Arc::clone(&self.inner.meters)
     }
 
     fn rules(&self) -> Arc<Rules> {
@@ -156,11 +189,15 @@ impl Worker {
         }
     }
 
-    /// Takes the next due lane through the flow; false when none is due.
+    /// Takes the next due lane through the flow, or asks a forge that was out whether it is back; false when there
+    /// is nothing to do.
     ///
     /// # Errors
     /// When the store cannot be used.
     async fn work_one(&self) -> Result<bool, store::Error> {
+        if let Some(is_back) = self.held_up().await {
+            return Ok(is_back);
+        }
         match self.inner.store.claim(self.inner.clock.now()).await? {
             Some(claim) => self.process(claim).await.map(|()| true),
             None => Ok(false),
@@ -170,7 +207,10 @@ impl Worker {
     /// How long until the next lane is due.
     async fn pause(&self) -> Duration {
         let now = self.inner.clock.now();
-        let due: Option<Timestamp> = self.inner.store.next_due().await.ok().flatten();
+        let due: Option<Timestamp> = match self.inner.breaker.rests_until(now) {
+            Some(until) => Some(until),
+            None => self.inner.store.next_due().await.ok().flatten(),
+        };
         due.and_then(|at| (at - now).to_std().ok().or(Some(Duration::ZERO)))
             .unwrap_or(LONGEST_SLEEP)
             .clamp(Duration::from_millis(1), LONGEST_SLEEP)
@@ -188,6 +228,7 @@ impl Worker {
             }
             let now = self.inner.clock.now();
             let Some(due) = self.inner.store.next_due().await? else { return Ok(()) };
+            let due = self.inner.breaker.rests_until(now).unwrap_or(due);
             let pause = (due - now).to_std().unwrap_or_default();
             if pause > patience {
                 return Ok(());
@@ -197,5 +238,16 @@ impl Worker {
                 manual @ Clock::Manual(_) => manual.advance(due - now),
             }
         }
+    }
+}
+
+/// The worker's meters, with a zero for all that can be counted.
+fn meters() -> Working {
+    let results = ["done", "failed", "withheld", "held_back", "error"];
+    let effects = EffectKind::all().flat_map(|kind| results.map(|result| [kind.as_str(), result]));
+    Working {
+        decisions: Table::with(["dispatch", "flag", "wait", "skip", "finish"].map(|d| [d])),
+        effects: Table::with(effects),
+        ..Working::default()
     }
 }

@@ -1,5 +1,6 @@
 //! The walk: one claimed issue, from how it is now to what is recorded about it.
 
+use crate::apply::Applied;
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Dispatch, DispatchState};
 use crate::gitea as forge;
@@ -76,9 +77,13 @@ impl Worker {
         progress: &mut Progress,
     ) -> Result<(), Error> {
         let store = &self.inner.store;
+        if let Some(until) = self.fused(claim, &intent).await? {
+            return Ok(self.hold_back(claim, intent, until).await?);
+        }
         if intent.opens.is_some() || !intent.effects.is_empty() {
             progress.evaluation = Some(store.intend(claim, intent.clone()).await?);
             let applied = self.inner.hands.apply(&claim.at, &look.issue, &intent.effects).await;
+            self.count(&intent, &applied);
             progress.effects = applied.effects;
             if let Some(error) = applied.error {
                 return Err(error.into());
@@ -88,9 +93,20 @@ impl Worker {
             dispatch: next_state(look, &progress.effects),
             evaluation: progress.evaluation.take(),
             effects: std::mem::take(&mut progress.effects),
+            again: None,
         };
+        self.came_through(&intent);
         log(claim, &intent, &outcome);
         Ok(store.settle(claim.clone(), intent, outcome, PACE).await?)
+    }
+
+    /// Counts what was written, and the write that stopped the rest.
+    fn count(&self, intent: &Intent, applied: &Applied) {
+        let results = applied.effects.iter().map(|e| e.state.as_str());
+        let results = results.chain(applied.error.is_some().then_some("error"));
+        for (effect, result) in intent.effects.iter().zip(results) {
+            self.inner.meters.effects.add([effect.kind().as_str(), result]);
+        }
     }
 
     /// Reads the ledger and as much of the forge as the decision needs, and decides.
@@ -236,6 +252,7 @@ impl Worker {
             opens: None,
         };
         let outcome = Outcome { dispatch: Some(DispatchState::Completed), ..Outcome::default() };
+        self.came_through(&intent);
         log(claim, &intent, &outcome);
         Ok(self.inner.store.settle(claim.clone(), intent, outcome, PACE).await?)
     }
@@ -250,7 +267,7 @@ impl Worker {
         let now = self.inner.clock.now();
         let failed = Failed {
             is_transient: error.is_transient(),
-            is_outage: error.is_outage(),
+            is_outage: self.heed(error),
             retry_after: error.retry_after(),
         };
         let next =
