@@ -15,6 +15,7 @@
 //! | [`plan`] | 5: verdict + issue → effects still missing; pure | `triage` |
 //! | [`apply`] | 6: carries effects out, in order | `plan`, `gitea` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
+//! | [`health`], [`metrics`] | say how the service is: `/healthz`, `/readyz`, `/metrics` | `gitea`, `store` |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
 //!
@@ -42,8 +43,10 @@ pub mod delivery;
 pub mod dispatch;
 pub mod fake_gitea;
 pub mod gitea;
+pub mod health;
 pub mod issue;
 pub mod meters;
+pub mod metrics;
 pub mod plan;
 pub mod receive;
 pub mod service;

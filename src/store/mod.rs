@@ -5,6 +5,7 @@
 //! call returned `Ok` for is flushed to the disk.
 
 mod error;
+mod gauges;
 mod history;
 mod inbox;
 mod lanes;
@@ -23,6 +24,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 pub use error::Error;
+pub use gauges::Gauges;
 pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use inbox::{Accepted, Sorted, Sorting, Unsorted};
 pub use lanes::{Claim, Claimed, Failure, Pace};
