@@ -7,7 +7,7 @@
 //!
 //! | room | does | uses |
 //! |---|---|---|
-//! | [`issue`], [`delivery`], [`dispatch`], [`clock`] | the nouns | nothing |
+//! | [`issue`], [`delivery`], [`dispatch`], [`clock`], [`meters`] | the nouns | nothing |
 //! | [`receive`] | 1: `POST /webhook`: verify, store, answer | `gitea`, `store` |
 //! | [`store`] | 2: inbox, lanes, ledger; the only SQL | types of `plan` and `triage` |
 //! | [`worker`] | 3: sorts into lanes, takes one issue at a time through the flow | `store`, `gitea`, `triage`, `plan`, `apply` |
@@ -17,6 +17,7 @@
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
 //! | [`agents`] | tells an agent through its own interface, and reads what it reports back | nouns |
 //! | [`sweep`] | fills the inbox with what no webhook told; decides nothing | `gitea`, `store` |
+//! | [`health`], [`metrics`] | say how the service is: `/healthz`, `/readyz`, `/metrics` | `gitea`, `store` |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
 //!
@@ -46,7 +47,10 @@ pub mod delivery;
 pub mod dispatch;
 pub mod fake_gitea;
 pub mod gitea;
+pub mod health;
 pub mod issue;
+pub mod meters;
+pub mod metrics;
 pub mod plan;
 pub mod receive;
 pub mod service;

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::delivery::DeliveryId;
 use crate::gitea::{Rejected, Verifier};
+use crate::meters::{Latency, Receiving, Tally};
 use crate::store::{Accepted, Store};
 
 /// How long a body may take to arrive. Gitea itself gives up after five seconds.
@@ -39,6 +40,31 @@ pub struct Receiver {
     pub arrived: Arc<Notify>,
     /// Keeps a flood of refused deliveries from flooding the log.
     pub refusals: Refusals,
+    /// What is counted.
+    pub meters: Arc<Receiving>,
+}
+
+/// How a delivery was answered, as it is counted; a rejected one is counted by its class, after these.
+#[derive(Clone, Copy)]
+enum Answered {
+    Accepted,
+    Duplicate,
+    Unavailable,
+    TooLarge,
+    TooSlow,
+    BrokenOff,
+}
+
+const ANSWERED: [&str; 6] =
+    ["accepted", "duplicate", "unavailable", "too_large", "too_slow", "broken_off"];
+
+/// The receiver's meters, all at zero.
+pub fn meters() -> Receiving {
+    let classes = Rejected::ALL.map(Rejected::class);
+    Receiving {
+        answers: Tally::new(ANSWERED.into_iter().chain(classes)),
+        accept: Latency::default(),
+    }
 }
 
 #[derive(Serialize)]
@@ -56,12 +82,25 @@ enum Refused {
     Rejected(Rejected),
 }
 
+impl Refused {
+    /// Its place among the counted answers.
+    fn place(&self) -> usize {
+        match self {
+            Self::TooLarge { .. } => Answered::TooLarge as usize,
+            Self::TooSlow => Answered::TooSlow as usize,
+            Self::Broken => Answered::BrokenOff as usize,
+            Self::Rejected(rejected) => ANSWERED.len() + *rejected as usize,
+        }
+    }
+}
+
 /// The handler of `POST /webhook`.
 pub async fn webhook(
     request: HttpRequest,
     payload: Payload,
     receiver: Data<Receiver>,
 ) -> HttpResponse {
+    let started = Instant::now();
     let body = match read(&request, payload, receiver.max_body).await {
         Ok(body) => body,
         Err(refused) => return receiver.refuse(&refused),
@@ -72,7 +111,14 @@ pub async fn webhook(
         Err(rejected) => return receiver.refuse(&Refused::Rejected(rejected)),
     };
     let id = delivery.id.clone();
-    match receiver.store.accept(delivery).await {
+    let accepted = receiver.store.accept(delivery).await;
+    receiver.meters.accept.add(started.elapsed());
+    receiver.meters.answers.add(match &accepted {
+        Ok(Accepted::New) => Answered::Accepted,
+        Ok(Accepted::Duplicate) => Answered::Duplicate,
+        Err(_) => Answered::Unavailable,
+    } as usize);
+    match accepted {
         Ok(Accepted::New) => {
             receiver.arrived.notify_one();
             receiver.answer(HttpResponse::Accepted(), "accepted", &id)
@@ -153,6 +199,7 @@ impl Receiver {
                 (HttpResponseBuilder::new(status), rejected.to_string())
             }
         };
+        self.meters.answers.add(refused.place());
         self.refusals.log("refused", &error);
         // What was not read of a body must not be taken for the next request.
         if !matches!(refused, Refused::Rejected(_)) {
@@ -186,5 +233,25 @@ impl Refusals {
         }
         let others = self.unsaid.swap(0, Ordering::Relaxed);
         tracing::warn!(others, "delivery {what}: {why}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_counted_under_its_own_name() {
+        let name = |refused: Refused| {
+            let meters = meters();
+            meters.answers.add(refused.place());
+            meters.answers.rows().into_iter().find(|(_, count)| *count == 1).unwrap().0[0]
+        };
+        assert_eq!(name(Refused::TooLarge { limit: 1 }), "too_large");
+        assert_eq!(name(Refused::TooSlow), "too_slow");
+        assert_eq!(name(Refused::Broken), "broken_off");
+        for rejected in Rejected::ALL {
+            assert_eq!(name(Refused::Rejected(rejected)), rejected.class());
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use tokio::sync::{Notify, watch};
@@ -17,7 +17,9 @@ use crate::apply::{Hands, LabelRules};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::gitea as forge;
+use crate::health::{self, Readiness};
 use crate::issue::Account;
+use crate::metrics::{self, Metrics};
 use crate::receive::{self, Receiver, Refusals};
 use crate::store::{Store, Use};
 use crate::sweep::{self, Sweeper};
@@ -60,6 +62,8 @@ pub struct Parts {
     /// What finds issues that no webhook told.
     pub sweeper: Sweeper,
     receiver: web::Data<Receiver>,
+    metrics: web::Data<Metrics>,
+    readiness: web::Data<Readiness>,
 }
 
 /// The rules in a configuration.
@@ -74,6 +78,7 @@ pub fn rules(config: &Config) -> anyhow::Result<Rules> {
         owner: config.triage.owner.clone(),
         flag_label: config.triage.flag_label.clone(),
         max_attempts: config.worker.max_attempts,
+        fuse: config.worker.fuse,
     })
 }
 
@@ -168,6 +173,12 @@ fn page(config: &Config) -> String {
     }
 }
 
+fn readiness(store: &Store, forge: &forge::Client, worker: &Worker) -> Readiness {
+    let worker = worker.clone();
+    let rests = Arc::new(move || worker.rests_until());
+    Readiness::new(store.clone(), forge.clone(), rests)
+}
+
 impl Parts {
     /// Builds the parts; nothing runs yet.
     ///
@@ -195,6 +206,14 @@ impl Parts {
             worker.set_account(account);
         }
         let sweeper = sweeper(config, &store, &forge, &clock, Some(&worker));
+        let receiving = Arc::new(receive::meters());
+        let metrics = Metrics::new(metrics::Sources {
+            store: store.clone(),
+            clock: clock.clone(),
+            receiving: Arc::clone(&receiving),
+            working: worker.meters(),
+            calls: forge.meters(),
+        });
         let receiver = web::Data::new(Receiver {
             store: store.clone(),
             verifier: RwLock::new(Arc::new(verifier(config))),
@@ -203,8 +222,11 @@ impl Parts {
             page: page(config),
             arrived,
             refusals: Refusals::default(),
+            meters: receiving,
         });
-        Ok(Self { store, forge, worker, sweeper, receiver })
+        let readiness = web::Data::new(readiness(&store, &forge, &worker));
+        let metrics = web::Data::new(metrics);
+        Ok(Self { store, forge, worker, sweeper, receiver, metrics, readiness })
     }
 
     /// Takes over what may change while the service runs: secrets, policy, agents, repositories.
@@ -279,10 +301,12 @@ fn listen(config: &Config, parts: &Parts) -> anyhow::Result<(actix_web::dev::Ser
             .default_service(web::to(receive::method_not_allowed));
         App::new()
             .app_data(data.receiver.clone())
-            .app_data(web::Data::new(data.clone()))
+            .app_data(data.metrics.clone())
+            .app_data(data.readiness.clone())
             .service(webhook)
-            .route("/healthz", web::get().to(healthz))
-            .route("/readyz", web::get().to(readyz))
+            .route("/healthz", web::get().to(health::healthz))
+            .route("/readyz", web::get().to(health::readyz))
+            .route("/metrics", web::get().to(metrics::get))
     });
     let server = server
         .workers(config.server.workers)
@@ -357,25 +381,5 @@ async fn prune_forever(store: Store, clock: Clock, keep: Duration) {
                 tokio::time::sleep(PRUNE_EVERY).await;
             }
         }
-    }
-}
-
-async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({ "status": "alive" }))
-}
-
-async fn readyz(parts: web::Data<Parts>) -> HttpResponse {
-    let store = parts.store.probe().await.map_err(|e| e.to_string());
-    let forge = parts.forge.version().await.map(|_| ()).map_err(|e| e.to_string());
-    let say =
-        |part: &Result<(), String>| part.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned());
-    let body = serde_json::json!({
-        "status": if store.is_ok() && forge.is_ok() { "ready" } else { "not ready" },
-        "store": say(&store),
-        "gitea": say(&forge),
-    });
-    match (store, forge) {
-        (Ok(()), Ok(())) => HttpResponse::Ok().json(body),
-        _ => HttpResponse::ServiceUnavailable().json(body),
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 4] = ["clock", "delivery", "dispatch", "issue"];
+const NOUNS: [&str; 5] = ["clock", "delivery", "dispatch", "issue", "meters"];
 
 /// Room → the rooms it may use beyond the nouns.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -18,6 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("worker", &["store", "gitea", "triage", "plan", "apply"]),
     ("receive", &["gitea", "store"]),
     ("sweep", &["gitea", "store"]),
+    ("metrics", &["store"]),
+    ("health", &["gitea", "store"]),
     ("config", &["triage"]),
 ];
 /// These wire the others and may use all of them.

@@ -95,6 +95,9 @@ fn story(evaluation: &EvaluationView) -> String {
     let signals: Vec<Signal> =
         serde_json::from_value(evaluation.signals.clone()).unwrap_or_default();
     let told = match verdict {
+        Ok(verdict) if verdict.decision.reason() != evaluation.reason => {
+            format!("{}\n{}", explain(&verdict, &signals), evaluation.reason)
+        }
         Ok(verdict) => explain(&verdict, &signals),
         Err(_) => format!("{}: {}", evaluation.action, evaluation.reason),
     };

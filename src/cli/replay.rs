@@ -173,6 +173,7 @@ fn rules() -> anyhow::Result<Rules> {
         owner: None,
         flag_label: None,
         max_attempts: 3,
+        fuse: u32::MAX,
     })
 }
 

@@ -109,6 +109,11 @@ impl FakeGitea {
         self.read(|state| state.requests.clone())
     }
 
+    /// The most API requests that were being answered at the same time.
+    pub fn most_at_once(&self) -> usize {
+        self.inner.shared.most_at_once()
+    }
+
     /// Every API request so far that was not a GET.
     pub fn writes(&self) -> Vec<Request> {
         self.read(|state| state.requests.iter().filter(|r| r.method != "GET").cloned().collect())

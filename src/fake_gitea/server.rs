@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,12 +35,42 @@ pub(super) struct Shared {
     pub work: Notify,
     /// Rung when there may be nothing left to deliver.
     pub idle: Notify,
+    at_once: AtomicUsize,
+    most_at_once: AtomicUsize,
+}
+
+/// One request that is being answered.
+struct Busy(web::Data<Shared>);
+
+impl Busy {
+    fn new(shared: &web::Data<Shared>) -> Self {
+        let now = shared.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        shared.most_at_once.fetch_max(now, Ordering::SeqCst);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.at_once.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Shared {
     /// Wraps a state.
     pub fn new(state: State) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(state), work: Notify::new(), idle: Notify::new() })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            work: Notify::new(),
+            idle: Notify::new(),
+            at_once: AtomicUsize::new(0),
+            most_at_once: AtomicUsize::new(0),
+        })
+    }
+
+    /// The most requests that were being answered at the same time.
+    pub fn most_at_once(&self) -> usize {
+        self.most_at_once.load(Ordering::SeqCst)
     }
 
     /// The state; a panic of another holder leaves it usable.
@@ -102,6 +133,7 @@ fn bind(shared: &Arc<Shared>) -> io::Result<(SocketAddr, Server)> {
 }
 
 async fn handle(shared: web::Data<Shared>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    let _busy = Busy::new(&shared);
     let header = |name: &str| {
         request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
     };

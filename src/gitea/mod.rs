@@ -19,7 +19,6 @@ mod wire;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -36,6 +35,7 @@ pub use wire::issue_from_json;
 
 use crate::clock::Timestamp;
 use crate::issue::{Account, IssueRef, RepoName};
+use crate::meters::Calls;
 
 /// How to reach Gitea, and how patient to be.
 #[derive(Clone, Debug)]
@@ -160,7 +160,7 @@ struct Inner {
     account: Option<String>,
     max_response: usize,
     page_size: u32,
-    calls: AtomicU64,
+    calls: Arc<Calls>,
 }
 
 /// A connection to one Gitea. Cheap to clone; clones share connections and counters.
@@ -189,7 +189,7 @@ impl Client {
             account: settings.account,
             max_response: settings.max_response,
             page_size: settings.page_size.max(1),
-            calls: AtomicU64::new(0),
+            calls: Arc::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -206,9 +206,14 @@ impl Client {
         self.inner.dry_run
     }
 
-    /// How many requests were sent so far.
+    /// How many requests were answered, or failed, so far.
     pub fn calls(&self) -> u64 {
-        self.inner.calls.load(Ordering::Relaxed)
+        self.inner.calls.outcomes.rows().iter().map(|(_, count)| count).sum()
+    }
+
+    /// The requests so far, for the metrics.
+    pub fn meters(&self) -> Arc<Calls> {
+        Arc::clone(&self.inner.calls)
     }
 }
 

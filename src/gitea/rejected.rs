@@ -39,6 +39,18 @@ pub enum Rejected {
 }
 
 impl Rejected {
+    /// Every class there is, in the order of the variants.
+    pub const ALL: [Self; 8] = [
+        Self::SignatureMissing,
+        Self::SignatureEmpty,
+        Self::SignatureMalformed,
+        Self::SignatureMismatch,
+        Self::SecretExpired,
+        Self::NoDeliveryId,
+        Self::UnsupportedContentType,
+        Self::BadForm,
+    ];
+
     /// The HTTP status to answer with.
     pub fn status(self) -> u16 {
         match self {

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
@@ -10,7 +9,7 @@ use reqwest::header::{AsHeaderName, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Response, Url};
 use serde::de::DeserializeOwned;
 
-use super::error::{Call, Error};
+use super::error::{Call, Error, Reached};
 use super::{Client, below};
 use crate::clock::{Clock, Timestamp};
 use crate::issue::{IssueRef, RepoName};
@@ -114,10 +113,23 @@ impl Client {
         if let Some(body) = &body {
             http = http.json(body);
         }
-        self.inner.calls.fetch_add(1, Ordering::Relaxed);
+        let (method, started) = (method_name(call.method()), Instant::now());
+        let result = self.exchange(http, call, &path).await;
+        let meters = &self.inner.calls;
+        meters.time.add(started.elapsed());
+        meters.outcomes.add([method, outcome(result.as_ref().err())]);
+        result
+    }
+
+    async fn exchange(
+        &self,
+        http: reqwest::RequestBuilder,
+        call: Call,
+        path: &[String],
+    ) -> Result<Answer, Error> {
         let started = Instant::now();
         let result = http.send().await;
-        log(&call, &path, result.as_ref(), started);
+        log(&call, path, result.as_ref(), started);
         let response = result.map_err(|e| Error::unreachable(&call, &e))?;
         let response = success(&call, response)?;
         let total = number(response.headers(), "x-total-count");
@@ -187,6 +199,26 @@ fn log(call: &Call, path: &[String], result: Result<&Response, &reqwest::Error>,
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = result.ok().map(|response| response.status().as_u16());
     tracing::debug!(method = %call.method(), path = path.join("/"), status, ms, "asked Gitea");
+}
+
+/// The method as the metrics name it.
+fn method_name(method: &Method) -> &'static str {
+    let known = ["GET", "POST", "PATCH", "PUT", "DELETE"];
+    known.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
+}
+
+/// How a request ended, as the metrics name it.
+fn outcome(error: Option<&Error>) -> &'static str {
+    match error {
+        None => "2xx",
+        Some(Error::Unreachable { reached: Reached::Nothing, .. }) => "no_connection",
+        Some(Error::Unreachable { .. }) => "no_answer",
+        Some(Error::Status { status: 429, .. }) => "429",
+        Some(Error::Status { status: 500.., .. }) => "5xx",
+        Some(Error::Status { .. }) => "4xx",
+        Some(Error::Moved { .. }) => "3xx",
+        Some(_) => "unusable",
+    }
 }
 
 fn success(call: &Call, response: Response) -> Result<Response, Error> {

@@ -41,6 +41,11 @@ impl EffectKind {
         (Self::Reaction, "reaction"),
     ];
 
+    /// Every kind there is.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::NAMES.iter().map(|(kind, _)| *kind)
+    }
+
     /// The kind's name in answers and in the store.
     pub fn as_str(self) -> &'static str {
         Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
@@ -137,6 +142,17 @@ pub enum EffectState {
     Failed,
     /// Dry run: it was not sent.
     Withheld,
+}
+
+impl EffectState {
+    /// The state's name in answers and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Withheld => "withheld",
+        }
+    }
 }
 
 /// What is known of one effect after it was tried.

@@ -14,7 +14,7 @@ use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
 use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, TaskType};
 use crate::issue::{IssueRef, RepoName, Seen};
-use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState};
+use crate::plan::{Effect, EffectKind, EffectOutcome};
 use crate::triage::{Decision, Signal, Verdict};
 
 /// What the ledger knows about an issue before it is looked at again.
@@ -120,6 +120,8 @@ pub struct Outcome {
     pub dispatch: Option<DispatchState>,
     /// The issue as it was read, with what was written since; `None` when it is gone.
     pub seen: Option<Seen>,
+    /// When the issue has to be looked at again, though nothing may come, and why.
+    pub again: Option<(Timestamp, &'static str)>,
 }
 
 impl Store {
@@ -190,7 +192,12 @@ impl Store {
             finish_deliveries(c, &claim, &evaluation, intent.at)?;
             note_conclusion(c, claim.lane, &intent)?;
             sweeps::note_seen(c, claim.lane, outcome.seen.as_ref())?;
-            lanes::release(c, claim.lane, None, pace)
+            lanes::release(c, claim.lane, None, pace)?;
+            if let Some((due_at, reason)) = outcome.again {
+                inbox::enqueue(c, claim.lane, Origin::Wake, reason, intent.at)?;
+                lanes::make_due(c, claim.lane, due_at)?;
+            }
+            Ok(())
         })
         .await
     }
@@ -408,14 +415,9 @@ fn record_effects(
         "UPDATE effect SET state = ?2, forge_id = ?3, detail = ?4, settled_at = ?5 WHERE id = ?1",
     )?;
     for (id, outcome) in evaluation.effects.iter().zip(outcomes) {
-        let state = match outcome.state {
-            EffectState::Done => "done",
-            EffectState::Failed => "failed",
-            EffectState::Withheld => "withheld",
-        };
         update.execute(params![
             id,
-            state,
+            outcome.state.as_str(),
             outcome.forge_id,
             outcome.detail,
             at.timestamp_millis()

@@ -6,6 +6,7 @@
 
 mod cursors;
 mod error;
+mod gauges;
 mod history;
 mod inbox;
 mod lanes;
@@ -15,6 +16,7 @@ mod retention;
 mod schema;
 mod sweeps;
 mod writer;
+mod writes;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,7 @@ use tokio::sync::Semaphore;
 
 pub use cursors::SweepCursor;
 pub use error::Error;
+pub use gauges::Gauges;
 pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use inbox::{Accepted, Sorted, Sorting, Unsorted};
 pub use lanes::{Claim, Claimed, Failure, Pace};

@@ -1,6 +1,8 @@
 //! Works the inbox off: sorts what has come into lanes, takes one issue at a time and leads it through the flow. It
 //! decides nothing about an issue; it decides when to look, when to try again and when to stop.
 
+mod breaker;
+mod fuse;
 mod look;
 mod orders;
 mod outage;
@@ -19,9 +21,13 @@ use crate::clock::{Clock, Timestamp};
 use crate::dispatch::Agent;
 use crate::gitea as forge;
 use crate::issue::{Account, RepoPatterns};
+use crate::meters::{Table, Working};
+use crate::plan::EffectKind;
 use crate::store::{self, Pace, Store};
 use crate::triage::Triage;
 
+use self::breaker::Breaker;
+use self::fuse::Fuses;
 use self::outage::Outage;
 
 /// How long lanes rest. Gitea sends the three to five deliveries of one new issue within a few milliseconds, and
@@ -52,6 +58,8 @@ pub struct Rules {
     pub flag_label: Option<String>,
     /// How many failed tries make a dead letter.
     pub max_attempts: u32,
+    /// How many writes one issue may get within an hour.
+    pub fuse: u32,
 }
 
 /// What a worker is made of.
@@ -88,6 +96,9 @@ struct Inner {
     /// Rung when a lane may be due.
     due: Notify,
     outage: Outage,
+    breaker: Breaker,
+    fuses: Fuses,
+    meters: Arc<Working>,
 }
 
 impl Worker {
@@ -104,6 +115,9 @@ impl Worker {
             arrived,
             due: Notify::new(),
             outage: Outage::default(),
+            breaker: Breaker::default(),
+            fuses: Fuses::default(),
+            meters: Arc::new(meters()),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -126,6 +140,16 @@ impl Worker {
     /// Rung when the forge answers again after it was out of reach: deliveries may have been lost meanwhile.
     pub fn after_outage(&self) -> Arc<Notify> {
         self.inner.outage.over()
+    }
+
+    /// Until when the forge is to be left alone, because it asked for it or is out.
+    pub fn rests_until(&self) -> Option<Timestamp> {
+        self.inner.breaker.rests_until(self.inner.clock.now())
+    }
+
+    /// What was done so far, for the metrics.
+    pub fn meters(&self) -> Arc<Working> {
+        Arc::clone(&self.inner.meters)
     }
 
     fn rules(&self) -> Arc<Rules> {
@@ -178,11 +202,15 @@ impl Worker {
         }
     }
 
-    /// Takes the next due lane through the flow; false when none is due.
+    /// Takes the next due lane through the flow, or asks a forge that was out whether it is back; false when there
+    /// is nothing to do.
     ///
     /// # Errors
     /// When the store cannot be used.
     async fn work_one(&self) -> Result<bool, store::Error> {
+        if let Some(is_back) = self.held_up().await {
+            return Ok(is_back);
+        }
         match self.inner.store.claim(self.inner.clock.now()).await? {
             Some(claim) => {
                 self.process(claim).await;
@@ -195,7 +223,10 @@ impl Worker {
     /// How long until the next lane is due.
     async fn pause(&self) -> Duration {
         let now = self.inner.clock.now();
-        let due: Option<Timestamp> = self.inner.store.next_due().await.ok().flatten();
+        let due: Option<Timestamp> = match self.inner.breaker.rests_until(now) {
+            Some(until) => Some(until),
+            None => self.inner.store.next_due().await.ok().flatten(),
+        };
         due.and_then(|at| (at - now).to_std().ok().or(Some(Duration::ZERO)))
             .unwrap_or(LONGEST_SLEEP)
             .clamp(Duration::from_millis(1), LONGEST_SLEEP)
@@ -213,6 +244,7 @@ impl Worker {
             }
             let now = self.inner.clock.now();
             let Some(due) = self.inner.store.next_due().await? else { return Ok(()) };
+            let due = self.inner.breaker.rests_until(now).unwrap_or(due);
             let pause = (due - now).to_std().unwrap_or_default();
             if pause > patience {
                 return Ok(());
@@ -222,5 +254,16 @@ impl Worker {
                 manual @ Clock::Manual(_) => manual.advance(due - now),
             }
         }
+    }
+}
+
+/// The worker's meters, with a zero for all that can be counted.
+fn meters() -> Working {
+    let results = ["done", "failed", "withheld", "held_back", "error"];
+    let effects = EffectKind::all().flat_map(|kind| results.map(|result| [kind.as_str(), result]));
+    Working {
+        decisions: Table::with(["dispatch", "flag", "wait", "skip", "finish"].map(|d| [d])),
+        effects: Table::with(effects),
+        ..Working::default()
     }
 }

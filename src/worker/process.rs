@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
 
+use crate::apply::Applied;
 use crate::clock::Timestamp;
 use crate::dispatch::DispatchState;
 use crate::gitea as forge;
@@ -108,9 +109,13 @@ impl Worker {
         progress: &mut Progress,
     ) -> Result<(), Error> {
         let store = &self.inner.store;
+        if let Some(until) = self.fused(claim, &intent).await? {
+            return Ok(self.hold_back(claim, intent, until).await?);
+        }
         if intent.opens.is_some() || !intent.effects.is_empty() {
             progress.evaluation = Some(store.intend(claim, intent.clone()).await?);
             let applied = self.inner.hands.apply(&claim.at, &look.issue, &intent.effects).await;
+            self.count(&intent, &applied);
             progress.effects = applied.effects;
             if let Some(error) = applied.error {
                 return Err(error.into());
@@ -121,14 +126,26 @@ impl Worker {
             seen: Some(sight::left(&look.issue, &intent.effects, &progress.effects)),
             evaluation: progress.evaluation.take(),
             effects: std::mem::take(&mut progress.effects),
+            again: None,
         };
+        self.came_through(&intent);
         log(claim, &intent, &outcome);
         Ok(store.settle(claim.clone(), intent, outcome, PACE).await?)
+    }
+
+    /// Counts what was written, and the write that stopped the rest.
+    fn count(&self, intent: &Intent, applied: &Applied) {
+        let results = applied.effects.iter().map(|e| e.state.as_str());
+        let results = results.chain(applied.error.is_some().then_some("error"));
+        for (effect, result) in intent.effects.iter().zip(results) {
+            self.inner.meters.effects.add([effect.kind().as_str(), result]);
+        }
     }
 
     async fn finish_gone(&self, claim: &Claim, rules: &Rules, now: Timestamp) -> Result<(), Error> {
         let intent = Intent::of(now, rules.triage.gone());
         let outcome = Outcome { dispatch: Some(DispatchState::Completed), ..Outcome::default() };
+        self.came_through(&intent);
         log(claim, &intent, &outcome);
         Ok(self.inner.store.settle(claim.clone(), intent, outcome, PACE).await?)
     }
@@ -141,7 +158,7 @@ impl Worker {
     ) -> Result<(), store::Error> {
         let failed = Failed {
             is_transient: error.is_transient(),
-            is_outage: error.is_outage(),
+            is_outage: self.heed(error),
             retry_after: error.retry_after(),
         };
         self.put_off(claim, failed, error.to_string(), progress).await

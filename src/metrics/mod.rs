@@ -1,0 +1,118 @@
+//! `GET /metrics`: what the rooms counted and how full the store is, for Prometheus. It counts nothing itself; each
+//! answer is written from the meters as they stand, so there is no registry that two services could share.
+
+mod page;
+mod process;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::ACCEPT;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+use crate::clock::{Clock, Timestamp};
+use crate::meters::{Calls, Receiving, Working};
+use crate::store::Store;
+
+use self::page::Page;
+
+/// How long the store may take to say how full it is; the rest is shown without it.
+const STORE_LIMIT: Duration = Duration::from_secs(1);
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Where the figures come from.
+#[derive(Clone)]
+pub struct Sources {
+    /// How full it is.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// What the receiver counted.
+    pub receiving: Arc<Receiving>,
+    /// What the worker counted.
+    pub working: Arc<Working>,
+    /// What the forge's client counted.
+    pub calls: Arc<Calls>,
+}
+
+/// The figures of one service.
+pub struct Metrics {
+    sources: Sources,
+    started: Timestamp,
+}
+
+impl Metrics {
+    /// The figures from these sources, of a service that starts now.
+    pub fn new(sources: Sources) -> Self {
+        Self { started: Clock::System.now(), sources }
+    }
+
+    /// All figures as OpenMetrics text.
+    ///
+    /// # Errors
+    /// When they cannot be written as text.
+    pub async fn render(&self) -> Result<String, std::fmt::Error> {
+        let gauges = tokio::time::timeout(STORE_LIMIT, self.sources.store.gauges()).await;
+        let page = Page {
+            now: self.sources.clock.now(),
+            gauges: gauges.ok().and_then(Result::ok),
+            receiving: Arc::clone(&self.sources.receiving),
+            working: Arc::clone(&self.sources.working),
+            calls: Arc::clone(&self.sources.calls),
+        };
+        let mut registry = Registry::default();
+        registry.sub_registry_with_prefix("gitea_triage").register_collector(Box::new(page));
+        registry.register_collector(Box::new(process::Process { started: self.started }));
+        let mut text = String::with_capacity(16 * 1024);
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}
+
+/// The handler of `GET /metrics`: OpenMetrics for whom asks for it, Prometheus' older format for all others.
+pub async fn get(request: HttpRequest, metrics: Data<Metrics>) -> HttpResponse {
+    let accept = request.headers().get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let is_open = accept.contains("application/openmetrics-text");
+    match metrics.render().await {
+        Ok(text) if is_open => HttpResponse::Ok().content_type(OPEN_METRICS).body(text),
+        Ok(text) => HttpResponse::Ok().content_type(PLAIN).body(plain(&text)),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+/// The same figures in the older format, which names counters with their `_total` and knows no units and no end.
+fn plain(open: &str) -> String {
+    let mut text = String::with_capacity(open.len() + 1024);
+    let mut lines = open.lines().filter(|l| !l.starts_with("# UNIT") && *l != "# EOF").peekable();
+    while let Some(line) = lines.next() {
+        let is_counter = |line: &str| line.starts_with("# TYPE") && line.ends_with(" counter");
+        let next_is_counter = lines.peek().is_some_and(|next| is_counter(next));
+        let heads_counter = line.starts_with("# HELP") && next_is_counter || is_counter(line);
+        match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
+            [mark, what, name, rest] if heads_counter => {
+                text.extend([mark, " ", what, " ", name, "_total ", rest]);
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_format_names_counters_in_full_and_has_no_units() {
+        let open = "# HELP a A thing.\n# TYPE a counter\na_total 1\n# HELP b_seconds B.\n# TYPE b_seconds gauge\n\
+                    # UNIT b_seconds seconds\nb_seconds 2\n# EOF\n";
+        let expected = "# HELP a_total A thing.\n# TYPE a_total counter\na_total 1\n# HELP b_seconds B.\n\
+                        # TYPE b_seconds gauge\nb_seconds 2\n";
+        assert_eq!(plain(open), expected);
+    }
+}

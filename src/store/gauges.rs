@@ -1,0 +1,92 @@
+//! How much there is of what, for the metrics. Every question is answered from a small index, so that asking every
+//! few seconds costs nothing worth speaking of.
+
+use super::{Error, Store};
+use crate::clock::{Timestamp, from_millis};
+
+/// How full the store is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Deliveries nobody has read yet.
+    pub received: u64,
+    /// Deliveries in a lane, not finished.
+    pub pending: u64,
+    /// When the oldest of both was received.
+    pub oldest_at: Option<Timestamp>,
+    /// Lanes that wait for their turn, or for another try.
+    pub lanes_due: u64,
+    /// Lanes in somebody's hands.
+    pub lanes_busy: u64,
+    /// Deliveries that ended dead.
+    pub dead: u64,
+    /// Changes that no webhook told, as the sweep counted them.
+    pub missed_events: u64,
+}
+
+const GAUGES: &str = "SELECT
+    (SELECT count(*) FROM delivery WHERE state = 'received'),
+    (SELECT count(*) FROM delivery WHERE state IN ('pending', 'claimed')),
+    (SELECT min(received_at) FROM delivery WHERE seq IN (
+        (SELECT min(seq) FROM delivery WHERE state = 'received'),
+        (SELECT min(seq) FROM delivery WHERE state IN ('pending', 'claimed')))),
+    (SELECT count(*) FROM lane WHERE state = 'due'),
+    (SELECT count(*) FROM lane WHERE state = 'claimed'),
+    (SELECT count(*) FROM delivery WHERE state = 'dead'),
+    coalesce((SELECT max(0, max(CAST(value AS INTEGER))) FROM fact
+        WHERE name IN ('missed_events', 'missed_events_total')), 0)";
+
+impl Store {
+    /// How full the store is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn gauges(&self) -> Result<Gauges, Error> {
+        self.read(|c| {
+            let gauges = c.prepare_cached(GAUGES)?.query_row([], |r| {
+                Ok(Gauges {
+                    received: r.get(0)?,
+                    pending: r.get(1)?,
+                    oldest_at: r.get::<_, Option<i64>>(2)?.map(from_millis),
+                    lanes_due: r.get(3)?,
+                    lanes_busy: r.get(4)?,
+                    dead: r.get(5)?,
+                    missed_events: r.get(6)?,
+                })
+            })?;
+            Ok(gauges)
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Use;
+    use super::*;
+
+    #[tokio::test]
+    async fn every_part_of_the_question_is_answered_from_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
+        let steps = store.read(|c| {
+            let mut plan = c.prepare(&format!("EXPLAIN QUERY PLAN {GAUGES}"))?;
+            let steps = plan.query_map([], |r| r.get::<_, String>(3))?;
+            Ok(steps.collect::<Result<Vec<_>, _>>()?)
+        });
+        for step in steps.await.unwrap() {
+            assert!(
+                !step.starts_with("SCAN") || step.contains("INDEX") || step == "SCAN CONSTANT ROW",
+                "{step}"
+            );
+        }
+        assert_eq!(store.gauges().await.unwrap(), Gauges::default());
+    }
+
+    #[tokio::test]
+    async fn missed_events_are_read_from_their_fact() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
+        store.remember("missed_events", "7".to_owned()).await.unwrap();
+        assert_eq!(store.gauges().await.unwrap().missed_events, 7);
+    }
+}

@@ -1,0 +1,128 @@
+//! The fuse: no issue is written to more often than the owner allows, whatever two instances, a loop or a mistake of
+//! ours may ask for. What is held back is looked at again when the hour is over, so nothing is lost.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::issue::IssueRef;
+use crate::plan::{EffectOutcome, EffectState};
+use crate::store::{self, Claim, Intent, Outcome};
+use crate::triage::Decision;
+
+use super::{PACE, Worker};
+
+/// The time in which writes are counted.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Which issues' fuses have tripped and until when, so that each is told of once.
+#[derive(Debug, Default)]
+pub(super) struct Fuses(Mutex<HashMap<IssueRef, Timestamp>>);
+
+impl Fuses {
+    /// Notes a trip; false when it was known.
+    fn trip(&self, at: &IssueRef, until: Timestamp, now: Timestamp) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, until| *until > now);
+        known.insert(at.clone(), until).is_none()
+    }
+}
+
+/// Until when `wanted` more writes have to wait, if they would be too many. A plan that is longer than the fuse
+/// allows at all passes when nothing else was written, or it never would.
+fn until(done: &[Timestamp], wanted: usize, fuse: usize) -> Option<Timestamp> {
+    let too_many = (done.len() + wanted).saturating_sub(fuse).min(done.len());
+    let last_to_leave = too_many.checked_sub(1)?;
+    (wanted > 0).then(|| done.get(last_to_leave).map(|at| *at + HOUR)).flatten()
+}
+
+impl Worker {
+    /// Until when the issue's fuse holds this intent's writes back.
+    pub(super) async fn fused(
+        &self,
+        claim: &Claim,
+        intent: &Intent,
+    ) -> Result<Option<Timestamp>, store::Error> {
+        if intent.effects.is_empty() || self.inner.forge.is_dry_run() {
+            return Ok(None);
+        }
+        let done = self.inner.store.writes_since(claim, intent.at - HOUR).await?;
+        let fuse = usize::try_from(self.rules().fuse).unwrap_or(usize::MAX);
+        Ok(until(&done, intent.effects.len(), fuse))
+    }
+
+    /// Ends a claim with nothing written, and has the issue looked at again when its fuse lets it.
+    pub(super) async fn hold_back(
+        &self,
+        claim: &Claim,
+        intent: Intent,
+        until: Timestamp,
+    ) -> Result<(), store::Error> {
+        let reason = format!(
+            "the fuse of {} writes to one issue within an hour (`worker.fuse`) has tripped; nothing is written until {}, then it is looked at again",
+            self.rules().fuse,
+            until.format("%H:%M:%S UTC"),
+        );
+        if self.inner.fuses.trip(&claim.at, until, intent.at) {
+            self.inner.meters.fuse_trips.add();
+            tracing::warn!(issue = %claim.at, "{reason}; see what wrote so much with `gitea-triage explain {}`", claim.at);
+        }
+        let held = EffectOutcome {
+            state: EffectState::Failed,
+            forge_id: None,
+            detail: Some("held back by the fuse".to_owned()),
+        };
+        let outcome = Outcome {
+            effects: vec![held; intent.effects.len()],
+            again: Some((until, "the fuse's hour is over")),
+            ..Outcome::default()
+        };
+        for effect in &intent.effects {
+            self.inner.meters.effects.add([effect.kind().as_str(), "held_back"]);
+        }
+        // No agent is given the issue, since it could not be told.
+        let intent = Intent { decision: Decision::Skip { reason }, opens: None, ..intent };
+        self.came_through(&intent);
+        self.inner.store.settle(claim.clone(), intent, outcome, PACE).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+
+    #[track_caller]
+    fn waits(done: &[i64], wanted: usize, expected: Option<i64>) {
+        let done: Vec<_> = done.iter().map(|s| from_millis(s * 1_000)).collect();
+        let found = until(&done, wanted, 4).map(|at| at.timestamp() - 3_600);
+        assert_eq!(found, expected, "{done:?} and {wanted} more");
+    }
+
+    #[test]
+    fn writes_wait_until_enough_others_are_an_hour_old() {
+        waits(&[], 4, None);
+        waits(&[1, 2], 2, None);
+        waits(&[1, 2], 3, Some(1));
+        waits(&[1, 2, 3, 4], 1, Some(1));
+        waits(&[1, 2, 3, 4], 3, Some(3));
+        waits(&[1, 2, 3, 4, 5], 1, Some(2));
+        waits(&[1, 2, 3, 4, 5], 0, None);
+    }
+
+    #[test]
+    fn a_plan_longer_than_the_fuse_passes_when_it_is_alone() {
+        waits(&[], 5, None);
+        waits(&[1], 5, Some(1));
+    }
+
+    #[test]
+    fn a_trip_is_news_once_an_hour() {
+        let fuses = Fuses::default();
+        let at: IssueRef = "acme/widgets#5".parse().unwrap();
+        assert!(fuses.trip(&at, from_millis(10), from_millis(0)));
+        assert!(!fuses.trip(&at, from_millis(10), from_millis(9)));
+        assert!(fuses.trip(&at, from_millis(20), from_millis(10)));
+    }
+}

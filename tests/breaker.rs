@@ -1,0 +1,219 @@
+//! A Gitea that is out, asks to be left alone, or refuses; and an issue that is written to too often.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod service;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gitea_triage::fake_gitea::FaultKind;
+use gitea_triage::issue::IssueRef;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use service::{World, bug, repo};
+
+const OPENINGS: &str = "gitea_triage_breaker_openings_total";
+const CONCURRENCY: usize = 4;
+
+/// How many deliveries wait through the outage: 200, or what `reliability.md` asks for when told so.
+fn waiting() -> usize {
+    match std::env::var("GITEA_TRIAGE_TEST_SCALE").as_deref() {
+        Ok("full") => 2_000,
+        _ => 200,
+    }
+}
+
+/// Lets as many workers as a service has work until nothing is left.
+async fn work_off(world: &World) {
+    let (stop, stopped) = watch::channel(false);
+    let stopped = Arc::new(stopped);
+    let mut workers = JoinSet::new();
+    let sorting = tokio::spawn(world.worker().clone().sort_forever());
+    for _ in 0..CONCURRENCY {
+        workers.spawn(world.worker().clone().work_until(Arc::clone(&stopped)));
+    }
+    let done = async {
+        while world.backlog().await > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), done).await.expect("it is worked off");
+    stop.send(true).unwrap();
+    while workers.join_next().await.is_some() {}
+    sorting.abort();
+}
+
+fn issue_calls(world: &World) -> usize {
+    world.gitea.requests().iter().filter(|r| r.path.contains("/issues/")).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_hour_without_gitea_costs_nothing_but_time() {
+    let world = World::start().await;
+    for _ in 0..waiting() {
+        world.open("acme/widgets");
+    }
+    world.gitea.delivered().await;
+    world.fail("", FaultKind::ResetBefore);
+    let outage_over = world.worker().after_outage();
+    for _ in 0..120 {
+        world.settle(5).await;
+        world.advance(30);
+    }
+    assert_eq!(issue_calls(&world), 5, "what opened the breaker");
+    let probes = world.gitea.requests().iter().filter(|r| r.path.ends_with("/version")).count();
+    assert!((100..=130).contains(&probes), "{probes} probes in an hour");
+    assert_eq!(world.figure("gitea_triage_breaker_open").await, 1.0);
+    let (status, _, report) = world.get("/readyz", "*/*").await;
+    assert!(status == 503 && report.contains(r#""gitea":"it is out"#), "{report}");
+
+    // Deliveries are accepted as ever.
+    world.open("acme/gadgets");
+    world.gitea.delivered().await;
+    assert_eq!(world.gitea.deliveries().last().unwrap().status, Some(202));
+
+    world.gitea.clear_faults();
+    world.gitea.clear_requests();
+    world.advance(60);
+    work_off(&world).await;
+    assert_eq!(world.dead().await, [""; 0]);
+    assert!(world.gitea.most_at_once() <= CONCURRENCY, "{}", world.gitea.most_at_once());
+    let probes = world.gitea.requests().iter().filter(|r| r.path.ends_with("/version")).count();
+    assert_eq!(probes, 1);
+    assert_eq!(world.figure(OPENINGS).await, 1.0);
+    assert_eq!(world.figure("gitea_triage_breaker_open").await, 0.0);
+    let rung = tokio::time::timeout(Duration::from_secs(1), outage_over.notified());
+    rung.await.expect("whoever looks for lost events is told");
+}
+
+#[tokio::test]
+async fn no_attempt_is_spent_on_an_outage() {
+    let world = World::with("max_attempts = 1\n").await;
+    let at = world.open("acme/widgets");
+    world.fail("", FaultKind::Status(502));
+    for _ in 0..40 {
+        world.settle(5).await;
+        world.advance(30);
+    }
+    world.gitea.clear_faults();
+    world.settle(60).await;
+    assert_eq!(world.gitea.issue(&at).unwrap().labels, ["claude-ready"]);
+    assert_eq!(world.dead().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_kept_by_every_issue() {
+    let world = World::start().await;
+    for _ in 0..3 {
+        world.open("acme/widgets");
+    }
+    world.gitea.delivered().await;
+    world.fail("", FaultKind::StatusRetryAfter(429, 120));
+    world.settle(60).await;
+    assert_eq!(world.gitea.requests().len(), 1, "the others were not even tried");
+    world.gitea.clear_faults();
+    world.advance(119);
+    // A new delivery is no reason to come earlier.
+    world.open("acme/gadgets");
+    world.settle(0).await;
+    assert_eq!(world.gitea.requests().len(), 1);
+    world.advance(1);
+    world.settle(60).await;
+    assert!(world.gitea.requests().len() > 4);
+    assert_eq!((world.backlog().await, world.figure(OPENINGS).await), (0, 0.0));
+}
+
+#[tokio::test]
+async fn an_open_breaker_asks_no_earlier_than_it_was_told() {
+    let world = World::start().await;
+    for _ in 0..8 {
+        world.open("acme/widgets");
+    }
+    world.gitea.delivered().await;
+    for _ in 0..4 {
+        let kind = FaultKind::Status(503);
+        world.gitea.fail(gitea_triage::fake_gitea::Fault {
+            method: None,
+            path_contains: String::new(),
+            times: 1,
+            kind,
+        });
+    }
+    world.fail("", FaultKind::StatusRetryAfter(503, 300));
+    world.settle(20).await;
+    assert_eq!(world.gitea.requests().len(), 5);
+    world.advance(299);
+    world.settle(0).await;
+    assert_eq!(world.gitea.requests().len(), 5);
+    world.gitea.clear_faults();
+    world.advance(1);
+    world.settle(300).await;
+    assert_eq!(world.gitea.requests()[5].path, "/api/v1/version");
+    assert_eq!((world.backlog().await, world.figure(OPENINGS).await), (0, 1.0));
+}
+
+#[tokio::test]
+async fn a_refusal_is_a_dead_letter_that_says_what_to_do() {
+    for (status, advice) in [(401, "gitea.token_file"), (403, "permissions"), (423, "archived")] {
+        let world = World::start().await;
+        world.fail("acme/widgets", FaultKind::Status(status));
+        world.open("acme/widgets");
+        let other = world.open("acme/gadgets");
+        world.settle(600).await;
+        let calls = world.gitea.requests();
+        let calls = calls.iter().filter(|r| r.path.contains("acme/widgets")).count();
+        assert!(calls <= 2, "{status}: {calls} calls");
+        let [reason] = &world.dead().await[..] else { panic!("{status}: not one dead letter") };
+        assert!(reason.contains(advice), "{status}: {reason}");
+        assert_eq!(world.gitea.issue(&other).unwrap().labels, ["claude-ready"], "{status}");
+        assert_eq!(world.figure(OPENINGS).await, 0.0);
+    }
+}
+
+/// Rewrites the issue so that our comment on it has to be brought up to date.
+async fn rewrite(world: &World, at: &IssueRef, round: u32) {
+    let body = format!("{}\n- [ ] criterion {round} holds", bug().body);
+    world.gitea.edit_issue(at, "alice", None, Some(&body));
+    world.settle(10).await;
+    world.advance(10);
+}
+
+async fn done(world: &World, at: &IssueRef) -> usize {
+    let history = world.service.parts().store.history(at.clone()).await.unwrap().unwrap();
+    let effects = history.evaluations.iter().flat_map(|e| &e.effects);
+    effects.filter(|e| e.state == "done").count()
+}
+
+#[tokio::test]
+async fn the_fuse_holds_writes_back_and_lets_them_go_an_hour_later() {
+    let world = World::start().await;
+    let at = world.open("acme/widgets");
+    world.settle(10).await;
+    for round in 0..30 {
+        rewrite(&world, &at, round).await;
+    }
+    assert_eq!(done(&world, &at).await, 20);
+    let comments = world.gitea.issue(&at).unwrap().comments;
+    assert!(!comments[0].body.contains("criterion 29"), "{}", comments[0].body);
+    assert_eq!(world.figure("gitea_triage_fuse_trips_total").await, 1.0);
+    let store = &world.service.parts().store;
+    let last = store.history(at.clone()).await.unwrap().unwrap().evaluations.pop().unwrap();
+    assert!(last.reason.starts_with("the fuse of 20 writes to one issue"), "{}", last.reason);
+    assert_eq!(last.effects[0].detail.as_deref(), Some("held back by the fuse"));
+    assert_eq!(world.dead().await, [""; 0]);
+
+    // Another issue has a fuse of its own.
+    let other = world.gitea.open_issue(&repo("acme/gadgets"), bug());
+    world.settle(10).await;
+    assert!(store.history(other).await.unwrap().is_some());
+
+    world.advance(3_600);
+    world.settle(10).await;
+    let comments = world.gitea.issue(&at).unwrap().comments;
+    assert!(comments[0].body.contains("criterion 29"), "nothing is lost: {}", comments[0].body);
+    let last = store.history(at).await.unwrap().unwrap().evaluations.pop().unwrap();
+    assert_eq!(last.deliveries[0].action, "wake/the fuse's hour is over");
+    assert_eq!(world.backlog().await, 0);
+}

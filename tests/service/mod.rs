@@ -1,0 +1,136 @@
+//! A service over a fake Gitea, with the clock in hand and the work done step by step.
+
+#![allow(dead_code, reason = "each test file uses its own part of it")]
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use gitea_triage::clock::Clock;
+use gitea_triage::config::Config;
+use gitea_triage::fake_gitea::{FakeGitea, Fault, FaultKind, NewIssue};
+use gitea_triage::issue::{IssueRef, RepoName};
+use gitea_triage::service::Service;
+use gitea_triage::store::{DeliveryState, Filter};
+use gitea_triage::worker::Worker;
+use tempfile::TempDir;
+
+const SECRET: &str = "a-secret-of-the-tests";
+
+pub struct World {
+    pub gitea: FakeGitea,
+    pub clock: Clock,
+    pub service: Service,
+    pub folder: TempDir,
+    http: reqwest::Client,
+}
+
+pub fn repo(name: &str) -> RepoName {
+    name.parse().unwrap()
+}
+
+/// A ready bug, as a person would write it.
+pub fn bug() -> NewIssue {
+    NewIssue {
+        title: "[bug] Login crashes on an empty password".into(),
+        body: "## Problem\nThe handler `login()` in src/auth/login.py should return 400.\n\n- [ ] pytest passes".into(),
+        author: "alice".into(),
+        ..NewIssue::default()
+    }
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// A world whose configuration has these lines at its end.
+    pub async fn with(more: &str) -> Self {
+        let clock = Clock::manual("2026-03-23T12:00:00Z".parse().unwrap());
+        let gitea = FakeGitea::start_at(clock.clone()).await.unwrap();
+        for name in ["acme/widgets", "acme/gadgets"] {
+            gitea.add_collaborator(&repo(name), "claude", "write");
+            gitea.add_collaborator(&repo(name), &gitea.bot().login, "write");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "[gitea]\nurl = '{}'\ntoken = '{}'\nrepos = ['acme/*']\n[server]\nlisten = '127.0.0.1:0'\n\
+             [webhook]\nsecrets = ['{SECRET}']\nmax_body = '64KiB'\n[store]\nurl = 'sqlite:{}'\n\
+             [worker]\nconcurrency = 0\n{more}",
+            gitea.url(),
+            gitea.token(),
+            folder.path().join("world.db").display()
+        );
+        let config = Config::from_toml("world.toml", &config, std::iter::empty()).unwrap();
+        let service = Service::start(&config, clock.clone()).await.unwrap();
+        service.parts().worker.set_account(gitea.bot());
+        gitea.set_hook(&format!("http://{}/webhook", service.address()), SECRET);
+        Self { gitea, clock, service, folder, http: reqwest::Client::new() }
+    }
+
+    pub fn worker(&self) -> &Worker {
+        &self.service.parts().worker
+    }
+
+    pub fn open(&self, repository: &str) -> IssueRef {
+        self.gitea.open_issue(&repo(repository), bug())
+    }
+
+    /// Lets every request that fits meet this fault, until the faults are cleared.
+    pub fn fail(&self, path: &str, kind: FaultKind) {
+        self.gitea.fail(Fault { method: None, path_contains: path.into(), times: u32::MAX, kind });
+    }
+
+    pub fn advance(&self, seconds: i64) {
+        self.clock.advance(TimeDelta::seconds(seconds));
+    }
+
+    /// Works off what has been delivered, what is due within `seconds`, and the deliveries that this causes.
+    pub async fn settle(&self, seconds: u64) {
+        self.gitea.delivered().await;
+        let mut seen = None;
+        while seen.replace(self.gitea.deliveries().len()) != Some(self.gitea.deliveries().len()) {
+            self.worker().settle(Duration::from_secs(seconds)).await.unwrap();
+            self.gitea.delivered().await;
+        }
+    }
+
+    /// Why each dead letter is one.
+    pub async fn dead(&self) -> Vec<String> {
+        let filter = Filter { state: Some(DeliveryState::Dead), limit: 10_000 };
+        let dead = self.service.parts().store.deliveries(filter).await.unwrap();
+        dead.into_iter().map(|d| d.reason.unwrap_or_default()).collect()
+    }
+
+    pub async fn backlog(&self) -> u64 {
+        self.service.parts().store.backlog().await.unwrap()
+    }
+
+    /// Status and text of one of our own pages.
+    pub async fn get(&self, path: &str, accept: &str) -> (u16, String, String) {
+        let request = self.http.get(format!("http://{}{path}", self.service.address()));
+        let answer = request.header("accept", accept).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (status, kind, answer.text().await.unwrap())
+    }
+
+    /// Posts a body to the webhook as it stands; the status.
+    pub async fn post(&self, headers: &[(&str, &str)], body: Vec<u8>) -> u16 {
+        let mut request = self.http.post(format!("http://{}/webhook", self.service.address()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(body).send().await.unwrap().status().as_u16()
+    }
+
+    pub async fn metrics(&self) -> String {
+        self.get("/metrics", "*/*").await.2
+    }
+
+    /// One figure; 0 when it is not there.
+    pub async fn figure(&self, series: &str) -> f64 {
+        let text = self.metrics().await;
+        let rest = text.lines().find_map(|l| l.strip_prefix(series)?.strip_prefix(' '));
+        rest.map_or(0.0, |value| value.parse().unwrap())
+    }
+}
