@@ -7,6 +7,7 @@ mod decide;
 mod defaults;
 mod explain;
 mod lexicon;
+mod own;
 mod policy;
 mod roster;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::issue::{Issue, IssueRef};
 pub use self::blockers::mentioned_blockers;
 pub use self::criteria::acceptance_criteria;
 pub use self::explain::explain;
+pub use self::own::{OWN_SUMMARY, SUMMARY_TITLE, is_summary_title};
 pub use self::policy::{
     AcceptanceRules, AlignmentRules, Policy, PolicyError, Route, ScopeRules, TagSets, TaskWords,
 };
@@ -184,6 +186,8 @@ pub struct Verdict {
 pub struct Standing {
     /// The dispatch that is open for it.
     pub dispatch: Option<Dispatch>,
+    /// Whether it is a daily summary that we wrote ourselves.
+    pub is_our_summary: bool,
     /// Who or what took it out of automatic hands, if anybody: the reason to show.
     pub held: Option<String>,
     /// The issues it depends on according to the forge that are still open.

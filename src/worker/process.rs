@@ -3,10 +3,10 @@
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Dispatch, DispatchState};
 use crate::gitea as forge;
-use crate::issue::{Issue, IssueRef, IssueState};
+use crate::issue::{Account, Issue, IssueRef, IssueState};
 use crate::plan::{EffectOutcome, EffectState, Marker, OurComment, Scene, plan};
 use crate::store::{self, Claim, Evaluation, Failure, Intent, Outcome, Past};
-use crate::triage::{Decision, Standing, Verdict, mentioned_blockers};
+use crate::triage::{Decision, Standing, Verdict, is_summary_title, mentioned_blockers};
 
 use super::retry::{self, Failed, Next};
 use super::{PACE, Rules, Worker};
@@ -106,6 +106,7 @@ impl Worker {
             dispatch: past.dispatch.clone(),
             load: past.load.clone(),
             agents: rules.agents.clone(),
+            is_our_summary: self.is_our_summary(&issue).await?,
             ..Standing::default()
         };
         let mut verdict = rules.triage.verdict(&issue, &standing, now);
@@ -113,6 +114,21 @@ impl Worker {
             verdict = rules.triage.verdict(&issue, &standing, now);
         }
         Ok(Look { issue, past, verdict })
+    }
+
+    async fn is_our_summary(&self, issue: &Issue) -> Result<bool, Error> {
+        let Some(author) = issue.author.as_ref().filter(|_| is_summary_title(&issue.title)) else {
+            return Ok(false);
+        };
+        Ok(author.is_same_as(&self.us().await?))
+    }
+
+    /// Our own account, asked for when it is not known yet.
+    async fn us(&self) -> Result<Account, Error> {
+        match self.account() {
+            Some(account) => Ok(account),
+            None => Ok(self.inner.forge.whoami().await?),
+        }
     }
 
     /// Asks the forge about blockers, but only where the answer can change the decision. True when it may have.
@@ -199,10 +215,7 @@ impl Worker {
         if look.issue.comments == 0 && !look.past.comment_unknown {
             return Ok(None);
         }
-        let us = match self.account() {
-            Some(account) => account,
-            None => self.inner.forge.whoami().await?,
-        };
+        let us = self.us().await?;
         let comments = self.inner.forge.comments(at).await?;
         let ours =
             comments.iter().rev().filter(|c| c.author.as_ref().is_some_and(|a| a.is_same_as(&us)));
