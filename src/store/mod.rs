@@ -4,6 +4,7 @@
 //! One thread writes, and groups what is queued into one commit; readers are apart and never wait for it. What a
 //! call returned `Ok` for is flushed to the disk.
 
+mod digest;
 mod error;
 mod history;
 mod inbox;
@@ -11,6 +12,7 @@ mod lanes;
 mod ledger;
 mod retention;
 mod schema;
+mod summaries;
 mod writer;
 
 use std::fs::File;
@@ -21,11 +23,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
+pub use digest::{Action, DeadLetters, Digest, OpenIssue, Period};
 pub use error::Error;
 pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use inbox::{Accepted, Sorted, Sorting, Unsorted};
 pub use lanes::{Claim, Claimed, Failure, Pace};
 pub use ledger::{Evaluation, Intent, Outcome, Past, PastComment};
+pub use summaries::{Ask, Posted, SummaryDay, Turn};
 
 /// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
 const BUSY_WRITER: Duration = Duration::from_millis(1_500);
