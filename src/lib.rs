@@ -14,6 +14,7 @@
 //! | [`triage`] | 4: issue + standing + policy + time → verdict; pure | nouns |
 //! | [`plan`] | 5: verdict + issue → effects still missing; pure | `triage` |
 //! | [`apply`] | 6: carries effects out, in order | `plan`, `gitea` |
+//! | [`summary`] | opens one issue a day that tells a repository's backlog | `gitea`, `store`, quoting of `plan` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
@@ -30,7 +31,7 @@
 //!
 //! - What was answered with 2xx is on disk, and comes to exactly one visible end.
 //! - No SQL outside `store`; no word of Gitea's API outside `gitea` and `fake_gitea`.
-//! - Only `apply` writes to the forge.
+//! - Only `apply` and `summary` write to the forge; one summary for each repository and local day.
 //! - One issue is in one worker's hands at a time; a late hand is fenced off.
 //! - Nothing logs a payload, a token or a header value.
 
@@ -47,5 +48,6 @@ pub mod plan;
 pub mod receive;
 pub mod service;
 pub mod store;
+pub mod summary;
 pub mod triage;
 pub mod worker;

@@ -20,6 +20,7 @@ use crate::gitea as forge;
 use crate::issue::Account;
 use crate::receive::{self, Receiver, Refusals};
 use crate::store::{Store, Use};
+use crate::summary::{self, Summaries};
 use crate::triage::{Policy, Route, Triage};
 use crate::worker::{self, Rules, Worker};
 
@@ -56,6 +57,8 @@ pub struct Parts {
     pub forge: forge::Client,
     /// What works the inbox off.
     pub worker: Worker,
+    /// What posts the daily summaries.
+    pub summaries: Summaries,
     receiver: web::Data<Receiver>,
 }
 
@@ -121,6 +124,33 @@ pub fn forge(config: &Config) -> anyhow::Result<forge::Client> {
     Ok(forge::Client::new(settings)?)
 }
 
+fn summary_settings(config: &Config) -> summary::Settings {
+    let schedule = summary::Schedule { at: config.summary.at, timezone: config.summary.timezone };
+    summary::Settings {
+        enabled: config.summary.enabled,
+        schedule,
+        close_previous: config.summary.close_previous,
+        repos: config.gitea.repos.clone(),
+        owner: config.triage.owner.clone(),
+        timeout: config.gitea.timeout,
+    }
+}
+
+/// The daily summaries of a configuration.
+pub fn summaries(
+    config: &Config,
+    store: &Store,
+    forge: &forge::Client,
+    clock: &Clock,
+) -> Summaries {
+    Summaries::new(summary::Parts {
+        store: store.clone(),
+        forge: forge.clone(),
+        clock: clock.clone(),
+        settings: summary_settings(config),
+    })
+}
+
 fn verifier(config: &Config) -> forge::Verifier {
     let secrets = config.webhook.secrets.iter().map(|entry| forge::Secret {
         key: entry.secret.clone(),
@@ -164,6 +194,7 @@ impl Parts {
         {
             worker.set_account(account);
         }
+        let summaries = summaries(config, &store, &forge, &clock);
         let receiver = web::Data::new(Receiver {
             store: store.clone(),
             verifier: RwLock::new(Arc::new(verifier(config))),
@@ -173,7 +204,7 @@ impl Parts {
             arrived,
             refusals: Refusals::default(),
         });
-        Ok(Self { store, forge, worker, receiver })
+        Ok(Self { store, forge, worker, summaries, receiver })
     }
 
     /// Takes over what may change while the service runs: secrets, policy, agents, repositories.
@@ -182,6 +213,7 @@ impl Parts {
     /// When the new configuration cannot be used; the old one stays.
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         self.worker.set_rules(Arc::new(rules(config)?));
+        self.summaries.set_settings(summary_settings(config));
         let verifier = Arc::new(verifier(config));
         *self.receiver.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier;
         Ok(())
@@ -278,6 +310,7 @@ fn start_workers(
     }
     tasks.spawn(learn_account(parts.clone()));
     tasks.spawn(parts.worker.clone().sort_forever());
+    tasks.spawn(parts.summaries.clone().post_forever());
     for _ in 0..config.worker.concurrency {
         workers.spawn(parts.worker.clone().work_until(Arc::clone(stopped)));
     }

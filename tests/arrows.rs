@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["plan", "triage"]),
     ("worker", &["store", "gitea", "triage", "plan", "apply"]),
     ("receive", &["gitea", "store"]),
+    ("summary", &["gitea", "store", "plan", "triage"]),
     ("config", &["triage"]),
 ];
 /// These wire the others and may use all of them.
