@@ -14,6 +14,7 @@
 //! | [`triage`] | 4: issue + standing + policy + time → verdict; pure | nouns |
 //! | [`plan`] | 5: verdict + issue → effects still missing; pure | `triage` |
 //! | [`apply`] | 6: carries effects out, in order | `plan`, `gitea` |
+//! | [`summary`] | opens one issue a day that tells a repository's backlog | `gitea`, `store`, quoting of `plan` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
 //! | [`agents`] | tells an agent through its own interface, and reads what it reports back | nouns |
 //! | [`sweep`] | fills the inbox with what no webhook told; decides nothing | `gitea`, `store` |
@@ -33,7 +34,7 @@
 //!
 //! - What was answered with 2xx is on disk, and comes to exactly one visible end.
 //! - No SQL outside `store`; no word of Gitea's API outside `gitea` and `fake_gitea`.
-//! - Only `apply` writes to the forge.
+//! - Only `apply` and `summary` write to the forge; one summary for each repository and local day.
 //! - `sweep` only fills the inbox; what it finds is decided where every delivery is.
 //! - One issue is in one worker's hands at a time; a late hand is fenced off.
 //! - Nothing logs a payload, a token or a header value.
@@ -55,6 +56,7 @@ pub mod plan;
 pub mod receive;
 pub mod service;
 pub mod store;
+pub mod summary;
 pub mod sweep;
 pub mod triage;
 pub mod worker;

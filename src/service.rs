@@ -22,6 +22,7 @@ use crate::issue::Account;
 use crate::metrics::{self, Metrics};
 use crate::receive::{self, Receiver, Refusals};
 use crate::store::{Store, Use};
+use crate::summary::{self, Summaries};
 use crate::sweep::{self, Sweeper};
 use crate::triage::{Policy, Route, Triage};
 use crate::worker::{self, Rules, Worker};
@@ -61,6 +62,8 @@ pub struct Parts {
     pub worker: Worker,
     /// What finds issues that no webhook told.
     pub sweeper: Sweeper,
+    /// What posts the daily summaries.
+    pub summaries: Summaries,
     receiver: web::Data<Receiver>,
     metrics: web::Data<Metrics>,
     readiness: web::Data<Readiness>,
@@ -127,6 +130,33 @@ pub fn forge(config: &Config) -> anyhow::Result<forge::Client> {
         ..forge::Settings::new(config.gitea.url.clone(), config.gitea.token.expose_secret())
     };
     Ok(forge::Client::new(settings)?)
+}
+
+fn summary_settings(config: &Config) -> summary::Settings {
+    let schedule = summary::Schedule { at: config.summary.at, timezone: config.summary.timezone };
+    summary::Settings {
+        enabled: config.summary.enabled,
+        schedule,
+        close_previous: config.summary.close_previous,
+        repos: config.gitea.repos.clone(),
+        owner: config.triage.owner.clone(),
+        timeout: config.gitea.timeout,
+    }
+}
+
+/// The daily summaries of a configuration.
+pub fn summaries(
+    config: &Config,
+    store: &Store,
+    forge: &forge::Client,
+    clock: &Clock,
+) -> Summaries {
+    Summaries::new(summary::Parts {
+        store: store.clone(),
+        forge: forge.clone(),
+        clock: clock.clone(),
+        settings: summary_settings(config),
+    })
 }
 
 fn verifier(config: &Config) -> forge::Verifier {
@@ -214,6 +244,7 @@ impl Parts {
             working: worker.meters(),
             calls: forge.meters(),
         });
+        let summaries = summaries(config, &store, &forge, &clock);
         let receiver = web::Data::new(Receiver {
             store: store.clone(),
             verifier: RwLock::new(Arc::new(verifier(config))),
@@ -226,7 +257,7 @@ impl Parts {
         });
         let readiness = web::Data::new(readiness(&store, &forge, &worker));
         let metrics = web::Data::new(metrics);
-        Ok(Self { store, forge, worker, sweeper, receiver, metrics, readiness })
+        Ok(Self { store, forge, worker, sweeper, summaries, receiver, metrics, readiness })
     }
 
     /// Takes over what may change while the service runs: secrets, policy, agents, repositories.
@@ -236,6 +267,7 @@ impl Parts {
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         self.worker.set_rules(Arc::new(rules(config)?));
         self.sweeper.set_settings(sweep_settings(config));
+        self.summaries.set_settings(summary_settings(config));
         let verifier = Arc::new(verifier(config));
         *self.receiver.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier;
         Ok(())
@@ -336,6 +368,7 @@ fn start_workers(
     tasks.spawn(parts.worker.clone().sort_forever());
     let back = parts.worker.after_outage();
     tasks.spawn(parts.sweeper.clone().run(config.sweep.at_start, back));
+    tasks.spawn(parts.summaries.clone().post_forever());
     for _ in 0..config.worker.concurrency {
         workers.spawn(parts.worker.clone().work_until(Arc::clone(stopped)));
     }

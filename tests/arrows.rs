@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sweep", &["gitea", "store"]),
     ("metrics", &["store"]),
     ("health", &["gitea", "store"]),
+    ("summary", &["gitea", "store", "plan", "triage"]),
     ("config", &["triage"]),
 ];
 /// These wire the others and may use all of them.

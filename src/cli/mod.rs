@@ -6,6 +6,7 @@ mod inbox;
 mod replay;
 mod score;
 mod serve;
+mod summary;
 mod sweep;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -45,6 +46,8 @@ enum Command {
     Score(score::Score),
     /// Tell what was concluded about an issue and what was written, and why
     Explain(explain::Explain),
+    /// Print the daily summary, or post it at once
+    Summary(summary::Summary),
     /// Look at deliveries, and give dead ones another chance
     Inbox(inbox::Inbox),
     /// Check, show or describe the configuration
@@ -79,6 +82,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Sweep(sweep) => sweep.run(config),
         Command::Score(score) => score.run(config),
         Command::Explain(explain) => explain.run(config),
+        Command::Summary(summary) => summary.run(config),
         Command::Inbox(inbox) => inbox.run(config),
         Command::Config(command) => command.run(config),
     };

@@ -4,6 +4,7 @@
 //! Everything goes through [`Client`]: one gate holds back writes in a dry run, no redirect is followed, no answer
 //! is read past a limit, and neither the token nor an answer reaches a log.
 
+mod authored;
 mod error;
 mod issues;
 mod labels;

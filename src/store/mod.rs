@@ -5,6 +5,7 @@
 //! call returned `Ok` for is flushed to the disk.
 
 mod cursors;
+mod digest;
 mod error;
 mod gauges;
 mod history;
@@ -14,6 +15,7 @@ mod ledger;
 mod people;
 mod retention;
 mod schema;
+mod summaries;
 mod sweeps;
 mod writer;
 mod writes;
@@ -27,6 +29,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 pub use cursors::SweepCursor;
+pub use digest::{Action, DeadLetters, Digest, OpenIssue, Period};
 pub use error::Error;
 pub use gauges::Gauges;
 pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filter, History};
@@ -34,6 +37,7 @@ pub use inbox::{Accepted, Sorted, Sorting, Unsorted};
 pub use lanes::{Claim, Claimed, Failure, Pace};
 pub use ledger::{Evaluation, Intent, Opening, Outcome, Past, PastComment};
 pub use people::Wishes;
+pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, Which, Why};
 
 /// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.

@@ -26,6 +26,7 @@ CREATE INDEX delivery_open ON delivery (lane, seq) WHERE state IN ('pending', 'c
 CREATE INDEX delivery_evaluation ON delivery (evaluation) WHERE evaluation IS NOT NULL;
 CREATE INDEX delivery_dead ON delivery (settled_at) WHERE state = 'dead';
 CREATE INDEX delivery_dead_lane ON delivery (lane, settled_at) WHERE state = 'dead';
+CREATE INDEX delivery_sweep ON delivery (received_at) WHERE origin = 'sweep';
 
 -- The signed bytes of a delivery, compressed; gone once it is older than `store.keep`.
 CREATE TABLE body (
@@ -136,6 +137,26 @@ CREATE TABLE sweep (
     passed_at INTEGER NOT NULL,
     full_at   INTEGER NOT NULL,
     since     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row for each daily summary that was ever begun: written down before its request leaves, so that one repository
+-- and day has one hand at a time and, in the end, one issue. `again_at` is when another hand may take it up;
+-- `until` is the moment up to which it tells what happened.
+CREATE TABLE summary (
+    repo      TEXT    NOT NULL COLLATE NOCASE,
+    day       TEXT    NOT NULL CHECK (day GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
+    state     TEXT    NOT NULL CHECK (state IN ('intended', 'posted', 'failed', 'withheld')),
+    until     INTEGER NOT NULL,
+    attempts  INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    again_at  INTEGER,
+    number    INTEGER CHECK (number > 0),
+    tidied_at INTEGER,
+    closed_at INTEGER,
+    detail    TEXT,
+    CHECK ((state = 'posted') = (number IS NOT NULL)),
+    CHECK (state = 'posted' OR (tidied_at IS NULL AND closed_at IS NULL)),
+    CHECK (state <> 'intended' OR again_at IS NOT NULL),
+    PRIMARY KEY (repo, day)
 ) STRICT, WITHOUT ROWID;
 
 -- What the service must remember about itself, such as which account it writes as.

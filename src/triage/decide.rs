@@ -3,7 +3,7 @@
 
 use super::roster::{self, Pick};
 use super::signals::{self, Facts};
-use super::{Decision, IssueType, Score, Standing, Triage, blockers, explain, text};
+use super::{Decision, IssueType, OWN_SUMMARY, Score, Standing, Triage, blockers, explain, text};
 use crate::dispatch::{AgentId, Dispatch, TaskType};
 use crate::issue::{Issue, IssueState};
 
@@ -42,6 +42,9 @@ impl Case<'_> {
     fn not_ours(&self) -> Option<String> {
         if self.issue.is_pull_request {
             return Some("a pull request, not an issue".to_owned());
+        }
+        if self.standing.is_our_summary {
+            return Some(OWN_SUMMARY.to_owned());
         }
         self.ignored_author().or_else(|| self.ignored_label())
     }
@@ -267,6 +270,8 @@ mod tests {
         let by_bot = Issue { author: Some(Account { id: 7, login: "Renovate".into() }), ..bug() };
         let expected = "skip: opened by `Renovate`, whose issues are ignored";
         decides_with(policy.clone(), &by_bot, &free(), expected);
+        let ours = Standing { is_our_summary: true, ..free() };
+        decides(&bug(), &ours, "skip: our own daily summary");
         let labelled = Issue { labels: vec!["wontfix".into()], ..bug() };
         let expected = "skip: its label `wontfix` says to ignore it";
         decides_with(policy, &labelled, &free(), expected);

@@ -9,6 +9,7 @@ mod defaults;
 mod explain;
 mod lexicon;
 mod orders;
+mod own;
 mod policy;
 mod quote;
 mod roster;
@@ -34,6 +35,7 @@ pub use self::blockers::mentioned_blockers;
 pub use self::criteria::acceptance_criteria;
 pub use self::explain::explain;
 pub use self::orders::{Answer, Obeyed, Order, Permission, obey};
+pub use self::own::{OWN_SUMMARY, SUMMARY_TITLE, is_summary_title};
 pub use self::policy::{
     AcceptanceRules, AlignmentRules, Policy, PolicyError, Route, ScopeRules, TagSets, TaskWords,
 };
@@ -189,6 +191,8 @@ pub struct Verdict {
 pub struct Standing {
     /// The dispatch that is open for it.
     pub dispatch: Option<Dispatch>,
+    /// Whether it is a daily summary that we wrote ourselves.
+    pub is_our_summary: bool,
     /// Who or what took it out of automatic hands, if anybody: the reason to show.
     pub held: Option<String>,
     /// The agent that a person chose for it.

@@ -8,11 +8,12 @@ use super::{Rules, Worker};
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Dispatch, DispatchState, Interface};
 use crate::gitea as forge;
-use crate::issue::{Issue, IssueRef, IssueState};
+use crate::issue::{Account, Issue, IssueRef, IssueState};
 use crate::plan::{self, Effect, EffectKind, Marker, OurComment, Scene, plan};
 use crate::store::{Intent, Opening, Past, Wishes};
 use crate::triage::{
-    Decision, Obeyed, Order, Signal, Standing, Verdict, code, explain, mentioned_blockers, obey,
+    Decision, Obeyed, Order, Signal, Standing, Verdict, code, explain, is_summary_title,
+    mentioned_blockers, obey,
 };
 
 /// How many issues named as blockers are looked up.
@@ -57,6 +58,7 @@ impl Worker {
         let issue = issue.clone();
         let past = self.inner.store.past(at.clone()).await?;
         let mut standing = standing(&past, rules);
+        standing.is_our_summary = self.is_our_summary(&issue).await?;
         let mut wishes = past.wishes.clone();
         let mut ends = self.taken_off(&issue, &past, rules, &mut wishes);
         if let Some((_, reason)) = &ends {
@@ -119,6 +121,21 @@ impl Worker {
         wishes.removed.extend(missing);
         let reason = format!("somebody took {} off; `/triage resume` goes on", names.join(" and "));
         Some((DispatchState::Failed, reason))
+    }
+
+    async fn is_our_summary(&self, issue: &Issue) -> Result<bool, Error> {
+        let Some(author) = issue.author.as_ref().filter(|_| is_summary_title(&issue.title)) else {
+            return Ok(false);
+        };
+        Ok(author.is_same_as(&self.us().await?))
+    }
+
+    /// Our own account, asked for when it is not known yet.
+    async fn us(&self) -> Result<Account, Error> {
+        match self.account() {
+            Some(account) => Ok(account),
+            None => Ok(self.inner.forge.whoami().await?),
+        }
     }
 
     /// A person is only assigned when the forge will take them: for an impossible one it answers 500.
@@ -234,10 +251,7 @@ impl Worker {
         if !is_unsure && !is_new {
             return Ok(None);
         }
-        let us = match self.account() {
-            Some(account) => account,
-            None => self.inner.forge.whoami().await?,
-        };
+        let us = self.us().await?;
         let comments = self.inner.forge.comments(at).await?;
         let is_ours = |c: &&forge::Comment| c.author.as_ref().is_some_and(|a| a.is_same_as(&us));
         let ours = comments.iter().rev().filter(is_ours);

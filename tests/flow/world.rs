@@ -109,6 +109,14 @@ impl World {
         self.folder.path().join("story.db")
     }
 
+    #[allow(dead_code, reason = "only some stories run a command")]
+    /// The configuration as a file, for a command beside the service.
+    pub fn config_file(&self) -> std::path::PathBuf {
+        let path = self.folder.path().join("story.toml");
+        std::fs::write(&path, &self.config).unwrap();
+        path
+    }
+
     pub fn open_issue(&self, issue: NewIssue) -> IssueRef {
         self.gitea.open_issue(&self.repo, issue)
     }

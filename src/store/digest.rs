@@ -1,0 +1,253 @@
+//! What the ledger has to say about one repository and one stretch of time: how its issues stood at the end, and
+//! what was done meanwhile. It counts and reads; how it is told is another room's business.
+
+use std::collections::HashMap;
+
+use chrono::TimeDelta;
+use rusqlite::{Connection, Row, params};
+
+use super::inbox::{from_json, unreadable};
+use super::{Error, Store};
+use crate::clock::{Timestamp, from_millis};
+use crate::dispatch::DispatchState;
+use crate::issue::{IssueNumber, RepoName};
+use crate::triage::{IssueType, OWN_SUMMARY, Verdict};
+
+/// A stretch of time, its end not included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    /// Its first moment.
+    pub from: Timestamp,
+    /// The moment after its last.
+    pub until: Timestamp,
+}
+
+/// A repository's backlog at the end of a period, and what happened during it.
+#[derive(Clone, Debug, Default)]
+pub struct Digest {
+    /// The issues that were open when they were last looked at, by number; our own summaries are none of them.
+    pub open: Vec<OpenIssue>,
+    /// What was done, in order.
+    pub actions: Vec<Action>,
+    /// How many issues were found closed that were open before.
+    pub done: u32,
+    /// How many events the sweep found that no webhook had told.
+    pub missed: u32,
+    /// The issues whose deliveries ended dead and wait for somebody, by number.
+    pub dead: Vec<DeadLetters>,
+}
+
+/// An open issue, as it was last judged.
+#[derive(Clone, Debug)]
+pub struct OpenIssue {
+    /// Its number.
+    pub number: IssueNumber,
+    /// The title without its bracket tags.
+    pub title: String,
+    /// Its score.
+    pub score: u8,
+    /// Whether the score reaches the threshold.
+    pub is_ready: bool,
+    /// Whether it goes first in line.
+    pub is_p0: bool,
+    /// Whether it is a bug.
+    pub is_bug: bool,
+    /// Whole days since it was opened.
+    pub age_days: i64,
+    /// `dispatch`, `flag`, `wait` or `skip`.
+    pub action: String,
+    /// Why.
+    pub reason: String,
+    /// Its latest dispatch, as agent and state.
+    pub dispatch: Option<(String, DispatchState)>,
+}
+
+/// Something that was done.
+#[derive(Clone, Debug)]
+pub struct Action {
+    /// When.
+    pub at: Timestamp,
+    /// The issue's number.
+    pub number: IssueNumber,
+    /// `dispatch` or `flag`, or the state in which a dispatch ended.
+    pub what: String,
+    /// The agent it was about.
+    pub agent: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// The dead letters of one issue.
+#[derive(Clone, Debug)]
+pub struct DeadLetters {
+    /// The issue's number.
+    pub number: IssueNumber,
+    /// How many there are.
+    pub count: u32,
+    /// Why the latest died.
+    pub reason: String,
+}
+
+impl Store {
+    /// How a repository stood at the end of a period, and what happened during it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn digest(&self, repo: &RepoName, period: Period) -> Result<Digest, Error> {
+        let repo = repo.to_string();
+        self.read(move |c| {
+            let question = Question {
+                repo: &repo,
+                from: period.from.timestamp_millis(),
+                until: period.until.timestamp_millis(),
+            };
+            Ok(Digest {
+                open: open(c, &question)?,
+                actions: actions(c, &question)?,
+                done: done(c, &question)?,
+                missed: missed(c, &question)?,
+                dead: dead(c, &question)?,
+            })
+        })
+        .await
+    }
+
+    /// The repositories that any delivery ever led to.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn lane_repos(&self) -> Result<Vec<RepoName>, Error> {
+        self.read(|c| {
+            let mut rows = c.prepare_cached("SELECT DISTINCT repo FROM lane ORDER BY repo")?;
+            let rows = rows.query_map([], |r| r.get::<_, String>(0))?;
+            rows.map(|row| row?.parse().map_err(|e| unreadable(&e))).collect()
+        })
+        .await
+    }
+}
+
+/// One repository and period, in the store's own terms.
+struct Question<'a> {
+    repo: &'a str,
+    from: i64,
+    until: i64,
+}
+
+fn open(c: &Connection, q: &Question<'_>) -> Result<Vec<OpenIssue>, Error> {
+    let dispatches = dispatches(c, q)?;
+    let mut rows = c.prepare_cached(
+        "SELECT lane.id, number, at, action, reason, verdict FROM lane JOIN evaluation
+             ON evaluation.id = (SELECT max(id) FROM evaluation e WHERE e.lane = lane.id AND e.at < ?2)
+         WHERE repo = ?1 AND action <> 'finish' AND reason <> ?3 ORDER BY number",
+    )?;
+    let mut rows = rows.query(params![q.repo, q.until, OWN_SUMMARY])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut issue = open_issue(row, q.until)?;
+        issue.dispatch = dispatches.get(&row.get::<_, i64>(0)?).cloned();
+        found.push(issue);
+    }
+    Ok(found)
+}
+
+fn open_issue(row: &Row<'_>, until: i64) -> Result<OpenIssue, Error> {
+    let judged_at = from_millis(row.get(2)?);
+    let since: TimeDelta = from_millis(until) - judged_at;
+    let verdict: Option<String> = row.get(5)?;
+    let verdict: Option<Verdict> = verdict.map(|text| from_json(&text)).transpose()?;
+    let score = verdict.map(|verdict| verdict.score);
+    let of = |yes: fn(&crate::triage::Score) -> bool| score.as_ref().is_some_and(yes);
+    Ok(OpenIssue {
+        number: row.get(1)?,
+        score: score.as_ref().map_or(0, |s| s.total),
+        is_ready: of(|s| s.ready),
+        is_p0: of(|s| s.p0),
+        is_bug: of(|s| s.issue_type == IssueType::Bug),
+        age_days: score.as_ref().map_or(0, |s| s.age_days) + since.num_days().max(0),
+        title: score.map(|s| s.title).unwrap_or_default(),
+        action: row.get(3)?,
+        reason: row.get(4)?,
+        dispatch: None,
+    })
+}
+
+/// The latest dispatch of each lane, in the state it had at the end of the period.
+fn dispatches(
+    c: &Connection,
+    q: &Question<'_>,
+) -> Result<HashMap<i64, (String, DispatchState)>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT lane, agent, CASE WHEN ended_at >= ?2 THEN 'assigned' ELSE dispatch.state END
+         FROM dispatch JOIN lane ON lane.id = dispatch.lane
+         WHERE repo = ?1 AND opened_at < ?2 ORDER BY dispatch.id",
+    )?;
+    let mut rows = rows.query(params![q.repo, q.until])?;
+    let mut found = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let state: String = row.get(2)?;
+        let state = state.parse().map_err(|e: String| unreadable(&e))?;
+        found.insert(row.get(0)?, (row.get(1)?, state));
+    }
+    Ok(found)
+}
+
+/// What we did: decisions that were written to the forge, and dispatches that ended.
+fn actions(c: &Connection, q: &Question<'_>) -> Result<Vec<Action>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT at, number, action, agent, reason FROM lane JOIN evaluation ON evaluation.lane = lane.id
+         WHERE repo = ?1 AND at >= ?2 AND at < ?3 AND action IN ('dispatch', 'flag')
+           AND EXISTS (SELECT 1 FROM effect WHERE effect.lane = lane.id AND evaluation = evaluation.id
+                       AND effect.state = 'done' AND kind <> 'edit')
+         UNION ALL
+         SELECT ended_at, number, dispatch.state, agent, coalesce(detail, '')
+         FROM dispatch JOIN lane ON lane.id = dispatch.lane
+         WHERE repo = ?1 AND ended_at >= ?2 AND ended_at < ?3
+         ORDER BY 1, 2",
+    )?;
+    let rows = rows.query_map(params![q.repo, q.from, q.until], |row| {
+        Ok(Action {
+            at: from_millis(row.get(0)?),
+            number: row.get(1)?,
+            what: row.get(2)?,
+            agent: row.get(3)?,
+            reason: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Issues that went from open to closed and stayed so. One that was closed when it was first seen is nobody's work
+/// of these days.
+fn done(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT count(DISTINCT lane.id) FROM lane JOIN evaluation e ON e.lane = lane.id
+         WHERE repo = ?1 AND e.action = 'finish' AND e.at >= ?2 AND e.at < ?3
+           AND EXISTS (SELECT 1 FROM evaluation p WHERE p.action <> 'finish' AND p.reason <> ?4 AND p.id =
+               (SELECT max(id) FROM evaluation b WHERE b.lane = lane.id AND b.id < e.id))
+           AND 'finish' = (SELECT action FROM evaluation l WHERE l.lane = lane.id AND l.at < ?3
+               ORDER BY l.id DESC LIMIT 1)",
+    )?;
+    Ok(rows.query_row(params![q.repo, q.from, q.until, OWN_SUMMARY], |r| r.get(0))?)
+}
+
+/// The sweep calls its finds `new`, `changed` or `gone` when a webhook should have told them.
+fn missed(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT count(*) FROM delivery JOIN lane ON lane.id = delivery.lane
+         WHERE origin = 'sweep' AND received_at >= ?2 AND received_at < ?3 AND repo = ?1
+           AND action IN ('new', 'changed', 'gone')",
+    )?;
+    Ok(rows.query_row(params![q.repo, q.from, q.until], |r| r.get(0))?)
+}
+
+fn dead(c: &Connection, q: &Question<'_>) -> Result<Vec<DeadLetters>, Error> {
+    // Beside `max`, SQLite takes the other columns from the row that has it.
+    let mut rows = c.prepare_cached(
+        "SELECT number, count(*), reason, max(seq) FROM delivery JOIN lane ON lane.id = delivery.lane
+         WHERE delivery.state = 'dead' AND settled_at < ?2 AND repo = ?1 GROUP BY number ORDER BY number",
+    )?;
+    let rows = rows.query_map(params![q.repo, q.until], |row| {
+        Ok(DeadLetters { number: row.get(0)?, count: row.get(1)?, reason: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

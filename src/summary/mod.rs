@@ -1,0 +1,271 @@
+//! The daily summary: one issue for each repository and local day that tells how the backlog stands and what needs a
+//! person. It reads the ledger and decides nothing.
+//!
+//! The summary of a day is opened at the day's hour (`summary.at` in `summary.timezone`). It shows the backlog of that
+//! moment, and what happened since the summary before it, or since the hour of the day before when there is none. A
+//! service that was down at the hour opens it later that day, but not on another: the next one tells both days. A new
+//! store waits for its first hour, so that nobody is greeted by an empty summary.
+
+mod post;
+mod render;
+mod schedule;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use chrono::{NaiveDate, TimeDelta};
+
+use crate::clock::{Clock, Timestamp};
+use crate::gitea as forge;
+use crate::issue::{IssueRef, RepoName, RepoPatterns};
+use crate::store::{self, Period, Store, SummaryDay};
+use crate::triage::SUMMARY_TITLE;
+
+pub use post::{By, Outcome};
+pub use schedule::Schedule;
+
+/// How long to sleep at most before looking at the clock again: it may be set meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// The fact that keeps since when summaries are posted.
+const SINCE: &str = "summaries_since";
+
+/// What the owner tunes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether the timer posts.
+    pub enabled: bool,
+    /// When.
+    pub schedule: Schedule,
+    /// Whether the newest older summary is closed.
+    pub close_previous: bool,
+    /// The repositories to look after.
+    pub repos: RepoPatterns,
+    /// Who decides what an agent cannot; the repository's owner when not given.
+    pub owner: Option<String>,
+    /// How long one request may take. A write that got no answer is waited out before anyone looks for it.
+    pub timeout: Duration,
+}
+
+/// What summaries are made with.
+pub struct Parts {
+    /// The ledger.
+    pub store: Store,
+    /// Where they are posted.
+    pub forge: forge::Client,
+    /// The time.
+    pub clock: Clock,
+    /// What the owner tunes.
+    pub settings: Settings,
+}
+
+/// Writes and posts summaries. Cheap to clone.
+#[derive(Clone)]
+pub struct Summaries {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    forge: forge::Client,
+    clock: Clock,
+    settings: RwLock<Arc<Settings>>,
+}
+
+/// Why a summary could not be written or posted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The forge refused, or was out of reach.
+    #[error(transparent)]
+    Forge(#[from] forge::Error),
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The day has not begun.
+    #[error("`{0}` is still to come; take today or an earlier day")]
+    Future(NaiveDate),
+}
+
+/// A summary, written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The issue's title.
+    pub title: String,
+    /// Its text, as Markdown.
+    pub body: String,
+    /// Up to when it tells what happened.
+    pub until: Timestamp,
+}
+
+/// The title of a day's summary.
+pub fn title(day: NaiveDate) -> String {
+    format!("{SUMMARY_TITLE}{day}")
+}
+
+/// The day a title names.
+fn day_of(title: &str) -> Option<NaiveDate> {
+    title.strip_prefix(SUMMARY_TITLE)?.parse().ok()
+}
+
+impl Summaries {
+    /// Summaries made with these parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, forge, clock, settings } = parts;
+        let settings = RwLock::new(Arc::new(settings));
+        Self { inner: Arc::new(Inner { store, forge, clock, settings }) }
+    }
+
+    /// Swaps the settings; what is being posted ends under the old ones.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.inner.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.inner.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Today, on the clock of the summaries.
+    pub fn today(&self) -> NaiveDate {
+        self.settings().schedule.day(self.inner.clock.now())
+    }
+
+    /// The repositories that get a summary: those written out in the configuration, and the allowed ones that any
+    /// delivery led to, each spelled as the forge does where that is known.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn repos(&self) -> Result<Vec<RepoName>, store::Error> {
+        let settings = self.settings();
+        let mut repos = self.inner.store.lane_repos().await?;
+        repos.retain(|repo| settings.repos.allows(repo));
+        for name in settings.repos.names() {
+            let is_same = |r: &RepoName| r.to_string().eq_ignore_ascii_case(&name.to_string());
+            if !repos.iter().any(is_same) {
+                repos.push(name.clone());
+            }
+        }
+        repos.sort();
+        Ok(repos)
+    }
+
+    /// The summary of a repository and day, as it was or would be posted. Nothing is written anywhere.
+    ///
+    /// # Errors
+    /// When the day is to come, or the store cannot be read.
+    pub async fn write(&self, of: &SummaryDay) -> Result<Written, Error> {
+        let settings = self.settings();
+        let now = self.inner.clock.now();
+        if of.day > settings.schedule.day(now) {
+            return Err(Error::Future(of.day));
+        }
+        let until = self.until(of, &settings.schedule, now).await?;
+        self.write_until(of, until).await
+    }
+
+    async fn write_until(&self, of: &SummaryDay, until: Timestamp) -> Result<Written, Error> {
+        let settings = self.settings();
+        let period = self.period(of, &settings.schedule, until).await?;
+        let digest = self.inner.store.digest(&of.repo, period).await?;
+        let link = |number| {
+            let at = IssueRef { repo: of.repo.clone(), number };
+            // Without the slash the forge takes it for a reference, and marks the issue as changed.
+            format!("{}/", self.inner.forge.issue_url(&at))
+        };
+        let page = render::Page {
+            digest: &digest,
+            period,
+            timezone: settings.schedule.timezone,
+            owner: settings.owner.as_deref().unwrap_or(of.repo.owner()),
+            link: &link,
+        };
+        Ok(Written { title: title(of.day), body: page.render(), until: period.until })
+    }
+
+    /// Up to when a day's summary tells what happened: where it was posted, now for today, or the hour of a day
+    /// gone by.
+    async fn until(
+        &self,
+        of: &SummaryDay,
+        schedule: &Schedule,
+        now: Timestamp,
+    ) -> Result<Timestamp, Error> {
+        let newest = self.inner.store.summaries(of, 1).await?.pop();
+        Ok(match newest.filter(|posted| posted.day == of.day) {
+            Some(posted) => posted.until,
+            None if of.day == schedule.day(now) => now,
+            None => schedule.moment(of.day).min(now),
+        })
+    }
+
+    /// What a day's summary covers: since the one before it, or since the hour of the day before.
+    async fn period(
+        &self,
+        of: &SummaryDay,
+        schedule: &Schedule,
+        until: Timestamp,
+    ) -> Result<Period, Error> {
+        let known = self.inner.store.summaries(of, 2).await?;
+        let before = known.iter().find(|p| p.day < of.day).map(|p| p.until);
+        let usual = of.day.pred_opt().map_or(until, |day| schedule.moment(day));
+        Ok(Period { from: before.filter(|at| *at < until).unwrap_or(usual).min(until), until })
+    }
+
+    /// Posts what is due now in every repository. What fails is logged, and tried again when its time has come.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub async fn post_due(&self) -> Result<(), store::Error> {
+        let settings = self.settings();
+        let now = self.inner.clock.now();
+        if !settings.enabled || !self.is_due(&settings.schedule, now).await? {
+            return Ok(());
+        }
+        for repo in self.repos().await? {
+            let of = SummaryDay { repo, day: settings.schedule.day(now) };
+            match self.post(&of, By::Timer).await {
+                Ok(outcome) => outcome.log(&of),
+                Err(Error::Store(error)) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(repo = %of.repo, day = %of.day, %error, "the daily summary was not posted")
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether today's hour has come, and had not yet when this store first posted.
+    async fn is_due(&self, schedule: &Schedule, now: Timestamp) -> Result<bool, store::Error> {
+        let since = self.inner.store.fact(SINCE).await?;
+        let since = since.and_then(|text| text.parse::<Timestamp>().ok());
+        // A moment still to come was kept before the clock was set right.
+        let Some(since) = since.filter(|since| *since <= now) else {
+            self.inner.store.remember(SINCE, now.to_rfc3339()).await?;
+            return Ok(false);
+        };
+        let hour = schedule.moment(schedule.day(now));
+        Ok(since <= hour && hour <= now)
+    }
+
+    /// Posts what is due, whenever it is, until the task is dropped.
+    pub async fn post_forever(self) {
+        loop {
+            if let Err(error) = self.post_due().await {
+                tracing::error!(%error, "the daily summaries could not be looked at; trying again");
+            }
+            tokio::time::sleep(self.pause()).await;
+        }
+    }
+
+    /// Until the next hour, but never long: the clock may be set, and what failed is tried again.
+    fn pause(&self) -> Duration {
+        let (now, schedule) = (self.inner.clock.now(), self.settings().schedule);
+        let pause = (schedule.moment(schedule.day(now)) - now).to_std().unwrap_or(LONGEST_SLEEP);
+        pause.clamp(Duration::from_millis(10), LONGEST_SLEEP)
+    }
+
+    /// How long a write that got no answer may still be under way.
+    fn lease(settings: &Settings) -> TimeDelta {
+        let twice = TimeDelta::from_std(settings.timeout.saturating_mul(2))
+            .unwrap_or(TimeDelta::minutes(2));
+        twice.clamp(TimeDelta::minutes(2), TimeDelta::hours(1))
+    }
+}

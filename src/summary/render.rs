@@ -1,0 +1,197 @@
+//! A digest as Markdown. Every word of somebody else stands in code, and every link ends in a slash, so that nobody
+//! is mentioned and no issue is touched. Pure.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use chrono_tz::Tz;
+
+use crate::clock::Timestamp;
+use crate::dispatch::DispatchState;
+use crate::issue::IssueNumber;
+use crate::plan::code;
+use crate::store::{Action, Digest, OpenIssue, Period};
+
+/// How many ready issues are listed.
+const TOP: usize = 10;
+/// How many actions, and how many issues that need somebody, are listed.
+const LISTED: usize = 20;
+/// How many skipped issues are listed.
+const SKIPPED: usize = 5;
+/// How many characters of a title and of a reason are shown.
+const TITLE: usize = 80;
+const REASON: usize = 100;
+
+/// What a summary is written from.
+pub(super) struct Page<'a> {
+    pub(super) digest: &'a Digest,
+    pub(super) period: Period,
+    pub(super) timezone: Tz,
+    /// Who decides what an agent cannot.
+    pub(super) owner: &'a str,
+    /// Where an issue is found.
+    pub(super) link: &'a dyn Fn(IssueNumber) -> String,
+}
+
+impl Page<'_> {
+    /// The whole text.
+    pub(super) fn render(&self) -> String {
+        let mut text = format!("{}\n\n{}\n", self.counts(), self.covers());
+        text.push_str(&self.top());
+        text.push_str(&self.actions());
+        text.push_str(&self.needs());
+        text.push_str(&self.skipped());
+        text.push_str(
+            "\n---\n*Auto-generated from the triage ledger. Override any decision by assigning somebody or editing \
+             the issue; it is looked at again.*\n",
+        );
+        text
+    }
+
+    fn counts(&self) -> String {
+        let open = &self.digest.open;
+        let by = |action: &str| open.iter().filter(|i| i.action == action).count();
+        let dead: u32 = self.digest.dead.iter().map(|d| d.count).sum();
+        let counts = [
+            ("Open issues", open.len()),
+            ("Ready", open.iter().filter(|i| i.is_ready).count()),
+            ("Dispatched", open.iter().filter(|i| is_in_hands(i)).count()),
+            ("Done", self.digest.done as usize),
+            ("Flagged", by("flag")),
+            ("Waiting", by("wait")),
+            ("Missed", self.digest.missed as usize),
+            ("Dead", dead as usize),
+        ];
+        counts.map(|(name, count)| format!("**{name}:** {count}")).join(" | ")
+    }
+
+    fn covers(&self) -> String {
+        let Period { from, until } = self.period;
+        let zone = self.timezone.name();
+        format!(
+            "As of {}, with what happened since {} ({zone}).",
+            self.time(until),
+            self.time(from)
+        )
+    }
+
+    fn time(&self, at: Timestamp) -> String {
+        at.with_timezone(&self.timezone).format("%Y-%m-%d %H:%M").to_string()
+    }
+
+    /// `#12`, clickable, without being a reference.
+    fn issue(&self, number: IssueNumber) -> String {
+        format!("[`#{number}`]({})", (self.link)(number))
+    }
+
+    fn top(&self) -> String {
+        let mut ready: Vec<_> = self.digest.open.iter().filter(|i| i.is_ready).collect();
+        ready.sort_by_key(|i| (std::cmp::Reverse(i.score), i.number));
+        let line = |i: &&OpenIssue| {
+            let flag = if i.is_bug {
+                "🐛 "
+            } else if i.is_p0 {
+                "⚡ "
+            } else {
+                ""
+            };
+            let (score, age) = (i.score, i.age_days);
+            let (issue, title) = (self.issue(i.number), quoted(&i.title, TITLE));
+            format!("{flag}**{issue}** (score={score}, age={age}d) — {title}{}", holder(i))
+        };
+        let lines: Vec<_> = ready.iter().take(TOP).map(line).collect();
+        let none = "Nothing is ready.\n";
+        let list = if lines.is_empty() { none.to_owned() } else { list(&lines, TOP) };
+        format!("\n## Top 10 Ready Issues (by score)\n\n{list}")
+    }
+
+    fn actions(&self) -> String {
+        let mut seen = HashSet::new();
+        // One that was interrupted and done again is one.
+        let mut actions: Vec<&Action> = self.digest.actions.iter().collect();
+        actions.retain(|a| seen.insert((a.number, a.what.as_str(), a.agent.as_deref())));
+        let line = |a: &Action| {
+            let agent = a.agent.as_ref().map(|agent| format!(" ({})", code(agent)));
+            let (issue, agent) = (self.issue(a.number), agent.unwrap_or_default());
+            format!("{issue} → `{}`{agent}: {}", a.what, quoted(&a.reason, REASON))
+        };
+        let lines: Vec<_> = actions.into_iter().map(line).collect();
+        if lines.is_empty() {
+            return String::new();
+        }
+        format!("\n## Actions Taken\n\n{}", list(&lines, LISTED))
+    }
+
+    /// What waits for a person, and for whom.
+    fn needs(&self) -> String {
+        let owner = format!("the owner, {}", code(self.owner));
+        let flagged = self.digest.open.iter().filter_map(|i| {
+            let reason = given_up(i).or_else(|| (i.action == "flag").then(|| i.reason.clone()))?;
+            Some(format!("{} needs {owner}: {}", self.issue(i.number), quoted(&reason, REASON)))
+        });
+        let dead = self.digest.dead.iter().map(|d| {
+            let letters = if d.count == 1 { "a dead letter" } else { "dead letters" };
+            let (issue, reason) = (self.issue(d.number), quoted(&d.reason, REASON));
+            format!("{issue} needs the operator: {letters}, {reason}; `gitea-triage inbox list --state dead`")
+        });
+        let lines: Vec<_> = flagged.chain(dead).collect();
+        if lines.is_empty() {
+            return String::new();
+        }
+        format!("\n## Needs Somebody\n\n{}", list(&lines, LISTED))
+    }
+
+    fn skipped(&self) -> String {
+        let skipped = self.digest.open.iter().filter(|i| i.action == "skip");
+        let line =
+            |i: &OpenIssue| format!("{}: {}", self.issue(i.number), quoted(&i.reason, TITLE));
+        let lines: Vec<_> = skipped.map(line).collect();
+        if lines.is_empty() {
+            return String::new();
+        }
+        let issues = if lines.len() == 1 { "issue" } else { "issues" };
+        format!("\n## Skipped ({} {issues})\n\n{}", lines.len(), list(&lines, SKIPPED))
+    }
+}
+
+fn is_in_hands(issue: &OpenIssue) -> bool {
+    issue.dispatch.as_ref().is_some_and(|(_, state)| state.is_open())
+}
+
+fn holder(issue: &OpenIssue) -> String {
+    match &issue.dispatch {
+        Some((agent, state)) if state.is_open() => format!(", with {}", code(agent)),
+        _ => String::new(),
+    }
+}
+
+/// Why an issue whose dispatch ended without success needs somebody.
+fn given_up(issue: &OpenIssue) -> Option<String> {
+    match issue.dispatch.as_ref()? {
+        (agent, DispatchState::Escalated) => Some(format!("escalated, {agent} did not finish it")),
+        (agent, DispatchState::TimedOut) => Some(format!("{agent} ran out of time")),
+        _ => None,
+    }
+}
+
+/// Words of somebody else, or words that quote them: as code, which mentions and references nothing. Code cannot hold
+/// code, so what stood as code within is plain.
+fn quoted(text: &str, most: usize) -> String {
+    let plain: String = text.chars().filter(|c| *c != '`').collect();
+    let mut short: String = plain.chars().take(most).collect();
+    if short.len() < plain.len() {
+        short.push('…');
+    }
+    code(short.trim())
+}
+
+fn list(lines: &[String], most: usize) -> String {
+    let mut text = String::new();
+    for line in lines.iter().take(most) {
+        let _ = writeln!(text, "- {line}");
+    }
+    if lines.len() > most {
+        let _ = writeln!(text, "- … and {} more", lines.len() - most);
+    }
+    text
+}
