@@ -75,6 +75,7 @@ pub async fn webhook(
     match receiver.store.accept(delivery).await {
         Ok(Accepted::New) => {
             receiver.arrived.notify_one();
+            boundary!("accept::stored");
             receiver.answer(HttpResponse::Accepted(), "accepted", &id)
         }
         Ok(Accepted::Duplicate) => receiver.answer(HttpResponse::Ok(), "duplicate", &id),

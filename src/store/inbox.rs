@@ -86,6 +86,7 @@ impl Store {
             }
             let mut keep = c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?;
             keep.execute(params![c.last_insert_rowid(), body])?;
+            boundary!("accept::inserted");
             Ok(Accepted::New)
         });
         match tokio::time::timeout(ACCEPT_TIMEOUT, stored).await {
@@ -147,6 +148,7 @@ impl Store {
             for one in &sorted {
                 sort_one(c, one, pace, now)?;
             }
+            boundary!("sort::placed");
             Ok(())
         })
         .await

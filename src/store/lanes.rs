@@ -72,6 +72,7 @@ impl Store {
             let claim = take.query_row([now.timestamp_millis()], claim_of).optional()?.transpose()?;
             let Some(mut claim) = claim else { return Ok(None) };
             claim.deliveries = take_deliveries(c, claim.lane)?;
+            boundary!("claim::marked");
             Ok(Some(claim))
         })
         .await

@@ -116,7 +116,9 @@ impl Store {
         let claim = claim.clone();
         self.write(move |c| {
             lanes::fence(c, &claim)?;
-            insert(c, &claim, &intent)
+            let evaluation = insert(c, &claim, &intent)?;
+            boundary!("intend::inserted");
+            Ok(evaluation)
         })
         .await
     }
@@ -144,6 +146,7 @@ impl Store {
             }
             finish_deliveries(c, &claim, &evaluation, intent.at)?;
             note_conclusion(c, claim.lane, &intent)?;
+            boundary!("settle::noted");
             lanes::release(c, claim.lane, None, pace)
         })
         .await

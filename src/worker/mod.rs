@@ -162,7 +162,10 @@ impl Worker {
     /// When the store cannot be used.
     async fn work_one(&self) -> Result<bool, store::Error> {
         match self.inner.store.claim(self.inner.clock.now()).await? {
-            Some(claim) => self.process(claim).await.map(|()| true),
+            Some(claim) => {
+                boundary!("claim::taken");
+                self.process(claim).await.map(|()| true)
+            }
             None => Ok(false),
         }
     }

@@ -59,6 +59,7 @@ impl Worker {
         for _ in 0..RACES {
             let look = self.look(&claim.at, issue.clone(), &rules, now).await?;
             let intent = self.conclude(&claim.at, &look, &rules, now).await?;
+            boundary!("walk::concluded");
             match self.carry_out(claim, &look, intent, progress).await {
                 Err(Error::Store(store::Error::AgentBusy(_))) => {}
                 result => return result,
@@ -78,11 +79,13 @@ impl Worker {
         let store = &self.inner.store;
         if intent.opens.is_some() || !intent.effects.is_empty() {
             progress.evaluation = Some(store.intend(claim, intent.clone()).await?);
+            boundary!("walk::intended");
             let applied = self.inner.hands.apply(&claim.at, &look.issue, &intent.effects).await;
             progress.effects = applied.effects;
             if let Some(error) = applied.error {
                 return Err(error.into());
             }
+            boundary!("walk::applied");
         }
         let outcome = Outcome {
             dispatch: next_state(look, &progress.effects),
@@ -90,7 +93,9 @@ impl Worker {
             effects: std::mem::take(&mut progress.effects),
         };
         log(claim, &intent, &outcome);
-        Ok(store.settle(claim.clone(), intent, outcome, PACE).await?)
+        store.settle(claim.clone(), intent, outcome, PACE).await?;
+        boundary!("walk::settled");
+        Ok(())
     }
 
     /// Reads the ledger and as much of the forge as the decision needs, and decides.

@@ -1,0 +1,15 @@
+//! Places where a test stops the program as a crash would, or lets the database fail. Without the feature
+//! `failpoints`, which no release has, they are nothing at all.
+
+/// A boundary of the walk. `FAILPOINTS=name=return` ends the process here, with nothing flushed and nothing dropped.
+#[cfg(feature = "failpoints")]
+macro_rules! boundary {
+    ($name:literal) => {
+        fail::fail_point!($name, |_| std::process::abort())
+    };
+}
+
+#[cfg(not(feature = "failpoints"))]
+macro_rules! boundary {
+    ($name:literal) => {};
+}
