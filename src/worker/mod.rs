@@ -5,7 +5,7 @@ mod process;
 pub mod retry;
 mod sort;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -77,6 +77,8 @@ struct Inner {
     clock: Clock,
     rules: RwLock<Arc<Rules>>,
     account: RwLock<Option<Account>>,
+    /// Claims the store would not take back yet.
+    unfinished: Mutex<Vec<process::Unfinished>>,
     /// Rung when something was accepted.
     arrived: Arc<Notify>,
     /// Rung when a lane may be due.
@@ -94,6 +96,7 @@ impl Worker {
             clock,
             rules: RwLock::new(rules),
             account: RwLock::default(),
+            unfinished: Mutex::default(),
             arrived,
             due: Notify::new(),
         };
@@ -161,6 +164,7 @@ impl Worker {
     /// # Errors
     /// When the store cannot be used.
     async fn work_one(&self) -> Result<bool, store::Error> {
+        self.give_back_all().await?;
         match self.inner.store.claim(self.inner.clock.now()).await? {
             Some(claim) => {
                 boundary!("claim::taken");

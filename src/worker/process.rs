@@ -1,5 +1,7 @@
 //! The walk: one claimed issue, from how it is now to what is recorded about it.
 
+use std::sync::{MutexGuard, PoisonError};
+
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Dispatch, DispatchState};
 use crate::gitea as forge;
@@ -25,6 +27,25 @@ enum Error {
     Store(#[from] store::Error),
 }
 
+impl Error {
+    /// What kind of failure it was. A store that cannot be written takes no claim back either, so such a failure
+    /// is only counted once the store works again.
+    fn failed(&self) -> Failed {
+        match self {
+            Self::Forge(error) => Failed {
+                is_transient: error.is_transient(),
+                is_outage: error.is_outage(),
+                retry_after: error.retry_after(),
+            },
+            Self::Store(error) => Failed {
+                is_transient: true,
+                is_outage: matches!(error, store::Error::AgentBusy(_)),
+                retry_after: None,
+            },
+        }
+    }
+}
+
 /// How far a walk came; what is known when it stops early.
 #[derive(Default)]
 struct Progress {
@@ -45,8 +66,7 @@ impl Worker {
         let mut progress = Progress::default();
         match self.walk(&claim, &mut progress).await {
             Ok(()) => Ok(()),
-            Err(Error::Store(error)) => Err(error),
-            Err(Error::Forge(error)) => self.fail(claim, &error, progress).await,
+            Err(error) => self.fail(claim, &error, progress).await,
         }
     }
 
@@ -56,16 +76,16 @@ impl Worker {
         let Some(issue) = self.inner.forge.issue(&claim.at).await? else {
             return self.finish_gone(claim, &rules, now).await;
         };
-        for _ in 0..RACES {
+        let mut races = 0;
+        loop {
             let look = self.look(&claim.at, issue.clone(), &rules, now).await?;
             let intent = self.conclude(&claim.at, &look, &rules, now).await?;
             boundary!("walk::concluded");
             match self.carry_out(claim, &look, intent, progress).await {
-                Err(Error::Store(store::Error::AgentBusy(_))) => {}
+                Err(Error::Store(store::Error::AgentBusy(_))) if races < RACES => races += 1,
                 result => return result,
             }
         }
-        Err(store::Error::Stale.into())
     }
 
     /// Writes the intent down, does it, and records how it went.
@@ -89,8 +109,8 @@ impl Worker {
         }
         let outcome = Outcome {
             dispatch: next_state(look, &progress.effects),
-            evaluation: progress.evaluation.take(),
-            effects: std::mem::take(&mut progress.effects),
+            evaluation: progress.evaluation.clone(),
+            effects: progress.effects.clone(),
         };
         log(claim, &intent, &outcome);
         store.settle(claim.clone(), intent, outcome, PACE).await?;
@@ -249,15 +269,11 @@ impl Worker {
     async fn fail(
         &self,
         claim: Claim,
-        error: &forge::Error,
+        error: &Error,
         progress: Progress,
     ) -> Result<(), store::Error> {
         let now = self.inner.clock.now();
-        let failed = Failed {
-            is_transient: error.is_transient(),
-            is_outage: error.is_outage(),
-            retry_after: error.retry_after(),
-        };
+        let failed = error.failed();
         let next =
             retry::after(failed, claim.attempts, self.rules().max_attempts, claim.at.number, now);
         let mut failure = Failure {
@@ -271,14 +287,53 @@ impl Worker {
             Next::Later { at, spends_attempt } => {
                 failure.spends_attempt = spends_attempt;
                 tracing::warn!(issue = %claim.at, %error, again = %at, "not finished; trying again later");
-                self.inner.store.retry(claim, failure, at).await
             }
             Next::Bury => {
                 tracing::error!(issue = %claim.at, %error, "given up; see `gitea-triage inbox list --state dead`");
-                self.inner.store.bury(claim, failure, PACE).await
             }
         }
+        self.give_back(Unfinished { claim, failure, next }).await
     }
+
+    /// Gives claims back that the store would not take back before. Until it does, nobody else can have the issue.
+    ///
+    /// # Errors
+    /// When the store still cannot be written.
+    pub(super) async fn give_back_all(&self) -> Result<(), store::Error> {
+        loop {
+            let last = self.unfinished().pop();
+            let Some(unfinished) = last else { return Ok(()) };
+            self.give_back(unfinished).await?;
+        }
+    }
+
+    async fn give_back(&self, unfinished: Unfinished) -> Result<(), store::Error> {
+        let Unfinished { claim, failure, next } = unfinished.clone();
+        let given_back = match next {
+            Next::Later { at, .. } => self.inner.store.retry(claim, failure, at).await,
+            Next::Bury => self.inner.store.bury(claim, failure, PACE).await,
+        };
+        match given_back {
+            Err(store::Error::Stale) => Ok(()),
+            Err(error) => {
+                self.unfinished().push(unfinished);
+                Err(error)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn unfinished(&self) -> MutexGuard<'_, Vec<Unfinished>> {
+        self.inner.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A claim that did not come to its end, and what is to become of it.
+#[derive(Clone)]
+pub(super) struct Unfinished {
+    claim: Claim,
+    failure: Failure,
+    next: Next,
 }
 
 /// Where the issue's dispatch goes from here: handed over when all was written, ended when the issue is closed or
