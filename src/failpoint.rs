@@ -9,6 +9,19 @@ macro_rules! boundary {
     };
 }
 
+/// An operation of the database that a test lets fail: `FAILPOINTS=database=return(busy)`.
+#[cfg(feature = "failpoints")]
+macro_rules! database {
+    () => {
+        fail::fail_point!("database", |how| Err(Error::injected(how)))
+    };
+}
+
+#[cfg(not(feature = "failpoints"))]
+macro_rules! database {
+    () => {};
+}
+
 #[cfg(not(feature = "failpoints"))]
 macro_rules! boundary {
     ($name:literal) => {};

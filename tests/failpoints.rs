@@ -7,7 +7,14 @@
 #[path = "faults/program.rs"]
 mod program;
 
-use program::{PATIENCE, Stage, delivery, until};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use gitea_triage::clock::Clock;
+use gitea_triage::config::Config;
+use gitea_triage::issue::IssueRef;
+use gitea_triage::service::Service;
+use program::{PATIENCE, SECRET, Stage, delivery, push_payload, until};
 
 /// Every boundary, and how often it has to be passed before the program ends there.
 const BOUNDARIES: &[(&str, u32)] = &[
@@ -68,4 +75,115 @@ async fn a_crash_at_any_boundary_leaves_one_comment_one_label_and_one_assignee()
         println!("{boundary} after {passed}");
         ends_once_after_a_crash_at(boundary, *passed).await;
     }
+}
+
+/// A service in this process whose work is led by hand, so that each operation of the database is counted.
+struct Led {
+    stage: Stage,
+    service: Service,
+}
+
+impl Led {
+    async fn start() -> Self {
+        let stage = Stage::with("[worker]\nconcurrency = 0\n").await;
+        stage.command();
+        let config = Config::load(Some(&stage.path("config.toml")), std::iter::empty()).unwrap();
+        let clock = Clock::manual(Clock::System.now());
+        let service = Service::start(&config, clock).await.unwrap();
+        service.parts().worker.set_account(stage.gitea.bot());
+        stage.gitea.set_hook(&format!("http://{}/webhook", service.address()), SECRET);
+        Self { stage, service }
+    }
+
+    async fn ready(&self) -> u16 {
+        let url = format!("http://{}/readyz", self.service.address());
+        reqwest::get(url).await.unwrap().status().as_u16()
+    }
+
+    /// From an issue being opened to its end. What the store refused is sent or worked on again.
+    async fn bug_comes_to_its_end(&self) -> IssueRef {
+        let issue = self.stage.open(1);
+        let http = reqwest::Client::new();
+        for _ in 0..20 {
+            self.stage.gitea.delivered().await;
+            let refused = self.refused();
+            for body in &refused {
+                let url = format!("http://{}/webhook", self.service.address());
+                let answer = delivery(&http, &url, body.clone()).send().await.unwrap();
+                assert!([202, 503].contains(&answer.status().as_u16()), "{}", answer.status());
+            }
+            let worked = self.service.parts().worker.settle(PATIENCE).await;
+            self.stage.gitea.delivered().await;
+            let open = "SELECT count(*) FROM delivery WHERE settled_at IS NULL";
+            if worked.is_ok() && self.stage.count(open) == 0 {
+                return issue;
+            }
+        }
+        panic!("the work did not come to its end");
+    }
+
+    /// The bodies of deliveries that were answered 503 and are not in the inbox.
+    fn refused(&self) -> Vec<Vec<u8>> {
+        let all = self.stage.gitea.deliveries().into_iter();
+        let refused: Vec<_> = all.filter(|d| d.status == Some(503)).collect();
+        for one in &refused {
+            let id = one.uuid.replace('-', "");
+            let sql = format!("SELECT count(*) FROM delivery WHERE lower(hex(id)) = '{id}'");
+            assert_eq!(self.stage.count(&sql), 0, "refused and yet half-stored");
+        }
+        refused.into_iter().map(|d| d.body.to_vec()).collect()
+    }
+}
+
+/// How many operations of the database one clean run takes.
+async fn operations_of_a_clean_run() -> u32 {
+    let count = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&count);
+    let led = Led::start().await;
+    fail::cfg_callback("database", move || drop(counter.fetch_add(1, SeqCst))).unwrap();
+    let issue = led.bug_comes_to_its_end().await;
+    fail::remove("database");
+    led.stage.assert_with_claude(&issue);
+    count.load(SeqCst)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_operation_of_the_database_fails_the_work_comes_to_the_same_end() {
+    let _scenario = fail::FailScenario::setup();
+    let operations = operations_of_a_clean_run().await;
+    assert!(operations > 20, "only {operations} operations were counted");
+    for kind in ["busy", "ioerr", "full"] {
+        for number in 0..operations {
+            let led = Led::start().await;
+            let how = format!("{number}*off->1*return({kind})->off");
+            fail::cfg("database", &how).unwrap();
+            let issue = led.bug_comes_to_its_end().await;
+            fail::remove("database");
+            println!("{how}");
+            led.stage.assert_with_claude(&issue);
+            assert_eq!(led.stage.count("SELECT count(*) FROM dispatch"), 1);
+            assert_eq!(led.stage.count("SELECT count(*) FROM delivery WHERE state = 'dead'"), 0);
+            led.stage.check_database();
+        }
+    }
+    println!("{operations} operations, each failed in three ways");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_is_red_while_the_database_fails_and_green_by_itself_after() {
+    let _scenario = fail::FailScenario::setup();
+    let led = Led::start().await;
+    assert_eq!(led.ready().await, 200);
+    for kind in ["busy", "ioerr", "full"] {
+        fail::cfg("database", &format!("return({kind})")).unwrap();
+        assert_eq!(led.ready().await, 503, "{kind}");
+        let url = format!("http://{}/webhook", led.service.address());
+        let answer = delivery(&reqwest::Client::new(), &url, push_payload(1, 100)).send().await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 503);
+        assert!(answer.headers().contains_key("retry-after"));
+        fail::remove("database");
+        assert_eq!(led.ready().await, 200, "{kind}");
+    }
+    assert_eq!(led.stage.count("SELECT count(*) FROM delivery"), 0);
 }

@@ -170,7 +170,7 @@ impl Store {
                 Some(connection) => connection,
                 None => connect_reader(&inner.path)?,
             };
-            let result = f(&connection);
+            let result = try_read(f, &connection);
             let mut idle = inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < IDLE_READERS {
                 idle.push(connection);
@@ -179,6 +179,14 @@ impl Store {
         });
         task.await.map_err(|_| Error::Closed)?
     }
+}
+
+fn try_read<T>(
+    f: impl FnOnce(&Connection) -> Result<T, Error>,
+    connection: &Connection,
+) -> Result<T, Error> {
+    database!();
+    f(connection)
 }
 
 fn open_error(path: &Path, reason: impl std::fmt::Display) -> Error {
