@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::gitea as forge;
 use crate::issue::Account;
-use crate::receive::{self, Receiver, Refusals};
+use crate::receive::{self, LargeBodies, Receiver, Refusals};
 use crate::store::{Store, Use};
 use crate::triage::{Policy, Route, Triage};
 use crate::worker::{self, Rules, Worker};
@@ -169,6 +169,7 @@ impl Parts {
             verifier: RwLock::new(Arc::new(verifier(config))),
             clock,
             max_body: config.webhook.max_body,
+            large: LargeBodies::new(config.webhook.max_body),
             page: page(config),
             arrived,
             refusals: Refusals::default(),
