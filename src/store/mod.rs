@@ -32,7 +32,7 @@ const BUSY_WRITER: Duration = Duration::from_millis(1_500);
 /// How long a reader waits; in WAL mode it only has to while the schema changes.
 const BUSY_READER: Duration = Duration::from_secs(5);
 /// How long an accepted delivery may wait for its commit before the sender is told to come back.
-const ACCEPT_TIMEOUT: Duration = Duration::from_millis(1_900);
+const ACCEPT_TIMEOUT: Duration = Duration::from_millis(1_700);
 /// Pages in the log before it is folded back. Small, because the fold is what the slowest answers wait for.
 const WAL_AUTOCHECKPOINT: i64 = 250;
 /// Readers that stay open between uses.

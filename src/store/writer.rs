@@ -38,6 +38,10 @@ where
     }
 
     fn run(&mut self, connection: &Connection) -> bool {
+        // While the transaction waited to begin, its sender may have been told that nothing is stored.
+        if self.is_abandoned() {
+            return true;
+        }
         let result = (self.f)(connection);
         let fine = result.is_ok();
         self.result = Some(result);
