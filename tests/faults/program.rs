@@ -24,6 +24,12 @@ pub fn scale(short: usize, full: usize) -> usize {
     if is_full_scale() { full } else { short }
 }
 
+/// A limit of time: kept to the letter at full scale, on a machine that does nothing else; a usual run shares its
+/// processors with whatever else is going on.
+pub fn within(limit: Duration) -> Duration {
+    if is_full_scale() { limit } else { limit * 4 }
+}
+
 /// A ready bug, as a person would write it.
 pub fn bug(number: usize) -> NewIssue {
     NewIssue {
