@@ -198,7 +198,7 @@ fn sort_one(c: &Connection, sorted: &Sorted, pace: Pace, now: Timestamp) -> Resu
                  WHERE seq = ?1 AND state = 'received'",
             )?;
             if join.execute(params![sorted.seq, lane, sorted.action])? == 1 {
-                lanes::wake(c, lane, *more_coming, pace)?;
+                lanes::wake(c, lane, *more_coming, pace, now)?;
             }
             Ok(())
         }

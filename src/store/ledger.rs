@@ -147,7 +147,7 @@ impl Store {
             finish_deliveries(c, &claim, &evaluation, intent.at)?;
             note_conclusion(c, claim.lane, &intent)?;
             boundary!("settle::noted");
-            lanes::release(c, claim.lane, None, pace)
+            lanes::release(c, claim.lane, None, pace, intent.at)
         })
         .await
     }
