@@ -72,6 +72,8 @@ impl Stage {
     }
 
     pub async fn with(more: &str) -> Self {
+        // Fails when another story has chosen it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let gitea = FakeGitea::start().await.unwrap();
         let repo: RepoName = "acme/widgets".parse().unwrap();
         gitea.add_repo(&repo);
