@@ -9,6 +9,7 @@ mod decisions;
 mod dry_run;
 mod echo;
 mod instances;
+mod migration;
 mod orders;
 mod payloads;
 mod people;

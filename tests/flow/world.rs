@@ -51,15 +51,23 @@ impl World {
 
     /// A world whose configuration has these lines at its end.
     pub async fn with(more: &str) -> Self {
-        Self::build(&format!("[webhook]\nsecrets = [\"{SECRET}\"]\n{more}")).await
+        Self::build(&format!("[webhook]\nsecrets = [\"{SECRET}\"]\n{more}"), |_, _, _| {}).await
     }
 
     /// A world with a `[webhook]` section of its own.
     pub async fn with_secrets(webhook: &str) -> Self {
-        Self::build(webhook).await
+        Self::build(webhook, |_, _, _| {}).await
     }
 
-    async fn build(more: &str) -> Self {
+    /// A world in which something was there before the service started: on the forge, or as its database.
+    pub async fn over(before: impl FnOnce(&FakeGitea, &RepoName, &std::path::Path)) -> Self {
+        Self::build(&format!("[webhook]\nsecrets = [\"{SECRET}\"]"), before).await
+    }
+
+    async fn build(
+        more: &str,
+        before: impl FnOnce(&FakeGitea, &RepoName, &std::path::Path),
+    ) -> Self {
         // Fails when another story has chosen it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Clock::manual(noon());
@@ -70,6 +78,7 @@ impl World {
             gitea.add_collaborator(&repo, login, if login == "bob" { "read" } else { "write" });
         }
         let folder = tempfile::tempdir().unwrap();
+        before(&gitea, &repo, &folder.path().join("story.db"));
         let config = config(&gitea, folder.path(), more);
         let mut world = Self {
             gitea,
