@@ -72,6 +72,7 @@ impl Campaign {
     }
 
     /// Starts the program and waits until it takes deliveries.
+    #[expect(clippy::zombie_processes, reason = "the caller waits for it")]
     fn start(&self) -> Child {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gitea-triage"))
             .args(["serve", "--config"])

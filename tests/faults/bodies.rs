@@ -46,7 +46,7 @@ async fn send(address: String, length: Length, body: Vec<u8>, more: String) -> u
         }
         to.shutdown().await
     });
-    let mut answer = vec![0; 64];
+    let mut answer = [0; 64];
     let mut read = 0;
     let reading = async {
         while read < 12 {
@@ -148,7 +148,7 @@ async fn small_deliveries_are_taken_while_large_ones_crowd() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lying_length_is_believed_for_one_request_and_no_other() {
     without_growing(async |stage, program| {
-        let statuses = many(program, Length::Announced(100), &vec![b'x'; 1024 * 1024], "").await;
+        let statuses = many(program, Length::Announced(100), &b"x".repeat(1024 * 1024), "").await;
         assert!(statuses.iter().all(|s| matches!(s, 401 | 0)), "{statuses:?}");
         let statuses = many(program, Length::Announced(1024 * 1024), b"{}", "").await;
         assert!(statuses.iter().all(|s| matches!(s, 400 | 408 | 0)), "{statuses:?}");

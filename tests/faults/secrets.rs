@@ -117,7 +117,9 @@ async fn no_secret_is_logged_stored_written_or_shown() {
         ),
     );
     std::fs::write(&path, config).unwrap();
-    let program = stage.start_with(|c| drop(c.env("GITEA_TRIAGE_LOG", "trace")));
+    let program = stage.start_with(|c| {
+        c.env("GITEA_TRIAGE_LOG", "trace");
+    });
     live(&stage, &program.url("/webhook")).await;
     let mut canaries: Vec<String> = [SECRET, SECOND, ONCE, AGENT].map(str::to_owned).into();
     canaries.push(stage.gitea.token().to_owned());
