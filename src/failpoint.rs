@@ -9,10 +9,11 @@ macro_rules! boundary {
     };
 }
 
-/// An operation of the database that a test lets fail: `FAILPOINTS=database=return(busy)`.
+/// An operation of the database that a test counts, and lets fail: `FAILPOINTS=database=return(busy)`.
 #[cfg(feature = "failpoints")]
 macro_rules! database {
     () => {
+        fail::fail_point!("database::operation");
         fail::fail_point!("database", |how| Err(Error::injected(how)))
     };
 }
