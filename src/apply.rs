@@ -68,11 +68,13 @@ impl Hands {
     pub async fn apply(&self, at: &IssueRef, issue: &Issue, plan: &[Effect]) -> Applied {
         let mut effects = Vec::with_capacity(plan.len());
         for effect in plan {
+            boundary!("apply::before");
             match self.write(at, issue, effect).await {
                 Ok(outcome) => effects.push(outcome),
                 Err(forge::Error::DryRun { .. }) => effects.push(withheld(effect)),
                 Err(error) => return Applied { effects, error: Some(error) },
             }
+            boundary!("apply::after");
         }
         Applied { effects, error: None }
     }
@@ -154,6 +156,7 @@ impl Hands {
         }
         let made =
             self.forge.create_label(repo, name, &self.labels.color, "calls an agent").await?;
+        boundary!("apply::label_made");
         book.ids.insert(made.name, made.id);
         Ok(Some(made.id))
     }

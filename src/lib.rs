@@ -39,6 +39,9 @@
 //! - One issue is in one worker's hands at a time; a late hand is fenced off.
 //! - Nothing logs a payload, a token or a header value.
 
+#[macro_use]
+mod failpoint;
+
 pub mod agents;
 pub mod apply;
 pub mod cli;

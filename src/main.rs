@@ -6,6 +6,8 @@ use clap::Parser as _;
 use gitea_triage::cli;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
     let arguments = cli::Arguments::parse();
     cli::start_logging(&arguments);
     cli::run(arguments)

@@ -11,7 +11,7 @@ use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::StreamExt;
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
 use crate::delivery::DeliveryId;
@@ -21,6 +21,11 @@ use crate::store::{Accepted, Store};
 
 /// How long a body may take to arrive. Gitea itself gives up after five seconds.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bodies up to this size are read whatever else arrives; few of Gitea's are larger.
+const SMALL_BODY: usize = 64 * 1024;
+/// What larger bodies may hold together beyond that. Nobody's signature is known before the whole body is there, so
+/// without a limit anybody could fill the memory.
+const LARGE_BODIES: usize = 8 * 1024 * 1024;
 /// What a sender is told to wait when the store cannot take more, in seconds.
 const RETRY_AFTER_S: &str = "2";
 
@@ -34,6 +39,8 @@ pub struct Receiver {
     pub clock: Clock,
     /// The largest body taken, in bytes.
     pub max_body: usize,
+    /// Room for those that are larger than usual.
+    pub large: LargeBodies,
     /// Where a person finds a delivery's page; the id is appended.
     pub page: String,
     /// Rung when something was stored.
@@ -79,6 +86,7 @@ enum Refused {
     TooLarge { limit: usize },
     TooSlow,
     Broken,
+    Crowded,
     Rejected(Rejected),
 }
 
@@ -89,6 +97,7 @@ impl Refused {
             Self::TooLarge { .. } => Answered::TooLarge as usize,
             Self::TooSlow => Answered::TooSlow as usize,
             Self::Broken => Answered::BrokenOff as usize,
+            Self::Crowded => Answered::Unavailable as usize,
             Self::Rejected(rejected) => ANSWERED.len() + *rejected as usize,
         }
     }
@@ -101,8 +110,9 @@ pub async fn webhook(
     receiver: Data<Receiver>,
 ) -> HttpResponse {
     let started = Instant::now();
-    let body = match read(&request, payload, receiver.max_body).await {
-        Ok(body) => body,
+    // The room is kept until the delivery is stored, for so long its body is in memory.
+    let (body, _room) = match read(&request, payload, &receiver).await {
+        Ok(read) => read,
         Err(refused) => return receiver.refuse(&refused),
     };
     let verifier = Arc::clone(&receiver.verifier.read().unwrap_or_else(PoisonError::into_inner));
@@ -121,6 +131,7 @@ pub async fn webhook(
     match accepted {
         Ok(Accepted::New) => {
             receiver.arrived.notify_one();
+            boundary!("accept::stored");
             receiver.answer(HttpResponse::Accepted(), "accepted", &id)
         }
         Ok(Accepted::Duplicate) => receiver.answer(HttpResponse::Ok(), "duplicate", &id),
@@ -142,8 +153,34 @@ pub async fn method_not_allowed() -> HttpResponse {
         .json(serde_json::json!({ "error": "deliveries are sent by POST; set the webhook's method to POST" }))
 }
 
-/// Reads the body, but never more than `limit` of it.
-async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Refused> {
+/// Room for bodies that are larger than usual, shared by all that arrive at one time.
+pub struct LargeBodies(Arc<Semaphore>);
+
+impl LargeBodies {
+    /// Room for at least one body of the largest size taken.
+    pub fn new(max_body: usize) -> Self {
+        Self(Arc::new(Semaphore::new(LARGE_BODIES.max(max_body).min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Takes room for `chunk` more bytes behind the `so_far` that are there.
+    fn take(&self, so_far: usize, chunk: usize) -> Result<Option<OwnedSemaphorePermit>, Refused> {
+        let beyond = (so_far + chunk).saturating_sub(so_far.max(SMALL_BODY));
+        if beyond == 0 {
+            return Ok(None);
+        }
+        let beyond = u32::try_from(beyond).map_err(|_| Refused::Crowded)?;
+        let taken = Arc::clone(&self.0).try_acquire_many_owned(beyond);
+        taken.map(Some).map_err(|_| Refused::Crowded)
+    }
+}
+
+/// Reads the body, but never more than the limit, and not into room that others need.
+async fn read(
+    request: &HttpRequest,
+    mut payload: Payload,
+    receiver: &Receiver,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refused> {
+    let limit = receiver.max_body;
     let announced =
         request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     let announced: usize = announced.unwrap_or(0);
@@ -151,15 +188,22 @@ async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Resu
         return Err(Refused::TooLarge { limit });
     }
     let all = async {
-        let mut body = BytesMut::with_capacity(announced.min(64 * 1024));
+        let mut body = BytesMut::with_capacity(announced.min(SMALL_BODY));
+        let mut room: Option<OwnedSemaphorePermit> = None;
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|error| refused(&error, limit))?;
             if body.len() + chunk.len() > limit {
                 return Err(Refused::TooLarge { limit });
             }
+            if let Some(more) = receiver.large.take(body.len(), chunk.len())? {
+                match &mut room {
+                    Some(room) => room.merge(more),
+                    None => room = Some(more),
+                }
+            }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok((body.freeze(), room))
     };
     tokio::time::timeout(BODY_TIMEOUT, all).await.unwrap_or(Err(Refused::TooSlow))
 }
@@ -191,6 +235,11 @@ impl Receiver {
             ),
             Refused::TooSlow => {
                 (HttpResponse::RequestTimeout(), "the body took too long to arrive".to_owned())
+            }
+            Refused::Crowded => {
+                let mut answer = HttpResponse::ServiceUnavailable();
+                answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
+                (answer, "too many large bodies at once; send it again in a moment".to_owned())
             }
             Refused::Broken => (HttpResponse::BadRequest(), "the body broke off".to_owned()),
             Refused::Rejected(rejected) => {

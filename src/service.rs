@@ -20,7 +20,7 @@ use crate::gitea as forge;
 use crate::health::{self, Readiness};
 use crate::issue::Account;
 use crate::metrics::{self, Metrics};
-use crate::receive::{self, Receiver, Refusals};
+use crate::receive::{self, LargeBodies, Receiver, Refusals};
 use crate::store::{Store, Use};
 use crate::summary::{self, Summaries};
 use crate::sweep::{self, Sweeper};
@@ -250,6 +250,7 @@ impl Parts {
             verifier: RwLock::new(Arc::new(verifier(config))),
             clock,
             max_body: config.webhook.max_body,
+            large: LargeBodies::new(config.webhook.max_body),
             page: page(config),
             arrived,
             refusals: Refusals::default(),

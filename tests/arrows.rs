@@ -8,6 +8,7 @@ const NOUNS: [&str; 5] = ["clock", "delivery", "dispatch", "issue", "meters"];
 
 /// Room → the rooms it may use beyond the nouns.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("failpoint", &[]),
     ("triage", &[]),
     ("plan", &["triage"]),
     ("gitea", &[]),

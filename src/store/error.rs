@@ -64,4 +64,15 @@ impl Error {
             other => other.to_string(),
         })
     }
+
+    /// The error a test asks the database for: `busy`, `full`, or the disk's.
+    #[cfg(feature = "failpoints")]
+    pub(super) fn injected(how: Option<String>) -> Self {
+        let code = match how.as_deref() {
+            Some("busy") => rusqlite::ffi::SQLITE_BUSY,
+            Some("full") => rusqlite::ffi::SQLITE_FULL,
+            _ => rusqlite::ffi::SQLITE_IOERR,
+        };
+        Self::Sqlite(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), how))
+    }
 }

@@ -86,6 +86,7 @@ impl Store {
             }
             let mut keep = c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?;
             keep.execute(params![c.last_insert_rowid(), body])?;
+            boundary!("accept::inserted");
             Ok(Accepted::New)
         });
         match tokio::time::timeout(ACCEPT_TIMEOUT, stored).await {
@@ -147,6 +148,7 @@ impl Store {
             for one in &sorted {
                 sort_one(c, one, pace, now)?;
             }
+            boundary!("sort::placed");
             Ok(())
         })
         .await
@@ -196,7 +198,7 @@ fn sort_one(c: &Connection, sorted: &Sorted, pace: Pace, now: Timestamp) -> Resu
                  WHERE seq = ?1 AND state = 'received'",
             )?;
             if join.execute(params![sorted.seq, lane, sorted.action])? == 1 {
-                lanes::wake(c, lane, *more_coming, pace)?;
+                lanes::wake(c, lane, *more_coming, pace, now)?;
             }
             Ok(())
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::inbox::{id_of, unreadable};
@@ -72,6 +73,7 @@ impl Store {
             let claim = take.query_row([now.timestamp_millis()], claim_of).optional()?.transpose()?;
             let Some(mut claim) = claim else { return Ok(None) };
             claim.deliveries = take_deliveries(c, claim.lane)?;
+            boundary!("claim::marked");
             Ok(Some(claim))
         })
         .await
@@ -86,6 +88,34 @@ impl Store {
             let due: Option<i64> =
                 c.query_row("SELECT min(due_at) FROM lane WHERE state = 'due'", [], |r| r.get(0))?;
             Ok(due.map(from_millis))
+        })
+        .await
+    }
+
+    /// When the latest delivery arrived.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn latest_arrival(&self) -> Result<Option<Timestamp>, Error> {
+        self.read(|c| {
+            let mut rows =
+                c.prepare_cached("SELECT received_at FROM delivery ORDER BY seq DESC LIMIT 1")?;
+            Ok(rows.query_row([], |r| r.get(0)).optional()?.map(from_millis))
+        })
+        .await
+    }
+
+    /// Makes every waiting lane due `by` so much earlier, because the clock went back.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn set_back(&self, by: TimeDelta) -> Result<(), Error> {
+        self.write(move |c| {
+            c.execute(
+                "UPDATE lane SET due_at = due_at - ?1 WHERE state = 'due'",
+                [by.num_milliseconds()],
+            )?;
+            Ok(())
         })
         .await
     }
@@ -135,7 +165,7 @@ impl Store {
                 failure.reason,
                 failure.at.timestamp_millis()
             ])?;
-            release(c, claim.lane, Some(&failure.reason), pace)
+            release(c, claim.lane, Some(&failure.reason), pace, failure.at)
         })
         .await
     }
@@ -276,13 +306,21 @@ fn due_at(waiting: &Waiting, more_coming: bool, pace: Pace) -> i64 {
 }
 
 /// Something new is pending in a lane: sets when it is due, unless a worker has it or it waits for another try.
-pub(super) fn wake(c: &Connection, lane: i64, more_coming: bool, pace: Pace) -> Result<(), Error> {
+pub(super) fn wake(
+    c: &Connection,
+    lane: i64,
+    more_coming: bool,
+    pace: Pace,
+    now: Timestamp,
+) -> Result<(), Error> {
     let Some(waiting) = waiting(c, lane)? else { return Ok(()) };
     if waiting.is_claimed || (waiting.attempts > 0 && waiting.due_at.is_some()) {
         return Ok(());
     }
+    // What was received before the clock was set back seems to come from the future.
+    let latest = now.timestamp_millis() + millis(pace.longest);
     c.prepare_cached("UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1")?
-        .execute(params![lane, due_at(&waiting, more_coming, pace)])?;
+        .execute(params![lane, due_at(&waiting, more_coming, pace).min(latest)])?;
     Ok(())
 }
 
@@ -292,13 +330,14 @@ pub(super) fn release(
     lane: i64,
     last_error: Option<&str>,
     pace: Pace,
+    now: Timestamp,
 ) -> Result<(), Error> {
     c.prepare_cached(
         "UPDATE lane SET state = 'idle', claimed_at = NULL, due_at = NULL, attempts = 0, last_error = ?2
          WHERE id = ?1",
     )?
     .execute(params![lane, last_error])?;
-    wake(c, lane, false, pace)
+    wake(c, lane, false, pace, now)
 }
 
 /// Fails unless the claim is the lane's latest.

@@ -163,7 +163,9 @@ impl Store {
         let claim = claim.clone();
         self.write(move |c| {
             lanes::fence(c, &claim)?;
-            insert(c, &claim, &intent)
+            let evaluation = insert(c, &claim, &intent)?;
+            boundary!("intend::inserted");
+            Ok(evaluation)
         })
         .await
     }
@@ -192,7 +194,8 @@ impl Store {
             finish_deliveries(c, &claim, &evaluation, intent.at)?;
             note_conclusion(c, claim.lane, &intent)?;
             sweeps::note_seen(c, claim.lane, outcome.seen.as_ref())?;
-            lanes::release(c, claim.lane, None, pace)?;
+            boundary!("settle::noted");
+            lanes::release(c, claim.lane, None, pace, intent.at)?;
             if let Some((due_at, reason)) = outcome.again {
                 inbox::enqueue(c, claim.lane, Origin::Wake, reason, intent.at)?;
                 lanes::make_due(c, claim.lane, due_at)?;

@@ -45,7 +45,7 @@ const BUSY_WRITER: Duration = Duration::from_millis(1_500);
 /// How long a reader waits; in WAL mode it only has to while the schema changes.
 const BUSY_READER: Duration = Duration::from_secs(5);
 /// How long an accepted delivery may wait for its commit before the sender is told to come back.
-const ACCEPT_TIMEOUT: Duration = Duration::from_millis(1_900);
+const ACCEPT_TIMEOUT: Duration = Duration::from_millis(1_700);
 /// Pages in the log before it is folded back. Small, because the fold is what the slowest answers wait for.
 const WAL_AUTOCHECKPOINT: i64 = 250;
 /// Readers that stay open between uses.
@@ -183,7 +183,7 @@ impl Store {
                 Some(connection) => connection,
                 None => connect_reader(&inner.path)?,
             };
-            let result = f(&connection);
+            let result = try_read(f, &connection);
             let mut idle = inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < IDLE_READERS {
                 idle.push(connection);
@@ -192,6 +192,14 @@ impl Store {
         });
         task.await.map_err(|_| Error::Closed)?
     }
+}
+
+fn try_read<T>(
+    f: impl FnOnce(&Connection) -> Result<T, Error>,
+    connection: &Connection,
+) -> Result<T, Error> {
+    database!();
+    f(connection)
 }
 
 fn open_error(path: &Path, reason: impl std::fmt::Display) -> Error {

@@ -38,6 +38,10 @@ where
     }
 
     fn run(&mut self, connection: &Connection) -> bool {
+        // While the transaction waited to begin, its sender may have been told that nothing is stored.
+        if self.is_abandoned() {
+            return true;
+        }
         let result = (self.f)(connection);
         let fine = result.is_ok();
         self.result = Some(result);
@@ -107,19 +111,22 @@ fn write_all(mut connection: Connection, queue: &Receiver<Box<dyn Job>>) {
 
 fn write_group(connection: &mut Connection, group: &mut Vec<Box<dyn Job>>) {
     match commit(connection, group) {
-        Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
-        Err(error) if group.len() == 1 => {
-            group.drain(..).for_each(|job| job.answer(Err(error.again())));
-        }
-        Err(_) => {
+        // One of them failed; the others must not suffer for it.
+        Err(Error::Undone) if group.len() > 1 => {
             for job in group.drain(..) {
                 let mut alone = vec![job];
                 let result = commit(connection, &mut alone);
-                alone
-                    .drain(..)
-                    .for_each(|job| job.answer(result.as_ref().copied().map_err(Error::again)));
+                answer(&mut alone, &result);
             }
         }
+        // When the transaction itself could not begin or end, trying each alone would only make all wait longer.
+        result => answer(group, &result),
+    }
+}
+
+fn answer(group: &mut Vec<Box<dyn Job>>, result: &Result<(), Error>) {
+    for job in group.drain(..) {
+        job.answer(result.as_ref().copied().map_err(Error::again));
     }
 }
 
@@ -129,11 +136,13 @@ fn commit(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<(),
     if group.is_empty() {
         return Ok(());
     }
+    database!();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for job in group.iter_mut() {
         if !job.run(&transaction) {
             return Err(Error::Undone);
         }
+        database!();
     }
     Ok(transaction.commit()?)
 }

@@ -11,13 +11,15 @@ pub mod retry;
 mod sight;
 mod sort;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::sync::Notify;
 
 use crate::apply::Hands;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timestamp, from_millis};
 use crate::dispatch::Agent;
 use crate::gitea as forge;
 use crate::issue::{Account, RepoPatterns};
@@ -41,6 +43,8 @@ pub const PACE: Pace = Pace {
 
 /// How long an idle worker sleeps at most before it looks again by itself.
 const LONGEST_SLEEP: Duration = Duration::from_secs(10);
+/// How far the clock may go back without being taken for set back: workers read it one after the other.
+const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(2);
 /// How long to let the store be when it fails.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -91,6 +95,10 @@ struct Inner {
     clock: Clock,
     rules: RwLock<Arc<Rules>>,
     account: RwLock<Option<Account>>,
+    /// The latest time that was seen, in milliseconds since 1970.
+    latest: AtomicI64,
+    /// Claims the store would not take back yet.
+    unfinished: Mutex<Vec<process::Unfinished>>,
     /// Rung when something was accepted.
     arrived: Arc<Notify>,
     /// Rung when a lane may be due.
@@ -112,6 +120,8 @@ impl Worker {
             clock,
             rules: RwLock::new(rules),
             account: RwLock::default(),
+            latest: AtomicI64::new(i64::MIN),
+            unfinished: Mutex::default(),
             arrived,
             due: Notify::new(),
             outage: Outage::default(),
@@ -208,16 +218,45 @@ impl Worker {
     /// # Errors
     /// When the store cannot be used.
     async fn work_one(&self) -> Result<bool, store::Error> {
+        self.give_back_all().await?;
+        let now = self.inner.clock.now();
+        self.notice_clock_set_back(now).await?;
         if let Some(is_back) = self.held_up().await {
             return Ok(is_back);
         }
-        match self.inner.store.claim(self.inner.clock.now()).await? {
+        match self.inner.store.claim(now).await? {
             Some(claim) => {
-                self.process(claim).await;
-                Ok(true)
+                boundary!("claim::taken");
+                self.process(claim).await.map(|()| true)
             }
             None => Ok(false),
         }
+    }
+
+    /// Lanes are due at a time of day, so a clock that is set back would make them wait for as long again. After a
+    /// start, the latest delivery tells what time it was.
+    async fn notice_clock_set_back(&self, now: Timestamp) -> Result<(), store::Error> {
+        let before = match self.inner.latest.swap(now.timestamp_millis(), Ordering::SeqCst) {
+            i64::MIN => match self.inner.store.latest_arrival().await? {
+                Some(at) => at,
+                None => return Ok(()),
+            },
+            ms => from_millis(ms),
+        };
+        let back = before - now;
+        if back <= CLOCK_SLACK {
+            return Ok(());
+        }
+        tracing::warn!(
+            seconds = back.num_seconds(),
+            "the clock was set back; what waits goes with it"
+        );
+        let set_back = self.inner.store.set_back(back).await;
+        if set_back.is_err() {
+            // To be noticed again by the next look.
+            self.inner.latest.fetch_max(before.timestamp_millis(), Ordering::SeqCst);
+        }
+        set_back
     }
 
     /// How long until the next lane is due.

@@ -1,6 +1,7 @@
 //! The walk: one claimed issue, from how it is now to what is recorded about it.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::{MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 
@@ -14,7 +15,7 @@ use crate::triage::Decision;
 
 use super::look::{Look, Read};
 use super::retry::{self, Failed, Next};
-use super::{PACE, Rules, STORE_PAUSE, Worker, sight};
+use super::{PACE, Rules, Worker, sight};
 
 /// How often an issue is decided anew because its agent's last place was taken in between.
 const RACES: u32 = 3;
@@ -26,6 +27,9 @@ pub(super) enum Error {
     Forge(#[from] forge::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The walk panicked, which is a mistake of ours: it counts as a failed try, and ends as a dead letter if it stays.
+    #[error("an internal error; please report it with the log around it")]
+    Broken,
 }
 
 /// How far a walk came; what is known when it stops early.
@@ -36,49 +40,20 @@ struct Progress {
 }
 
 impl Worker {
-    /// Leads a claim to its end, or puts it back to be tried again. Whatever happens, it does not stay in our hands.
-    pub(super) async fn process(&self, claim: Claim) {
+    /// Leads a claim to its end, or puts it back to be tried again.
+    ///
+    /// # Errors
+    /// When the store does not take the claim back; it is kept until the store does.
+    pub(super) async fn process(&self, claim: Claim) -> Result<(), store::Error> {
         let mut progress = Progress::default();
         let walk = AssertUnwindSafe(self.walk(&claim, &mut progress)).catch_unwind().await;
-        let given_back = match walk {
-            Ok(Ok(())) => return self.inner.outage.ends(),
-            Ok(Err(Error::Forge(error))) => {
-                self.inner.outage.begins_with(&error);
-                self.fail(claim.clone(), &error, progress).await
+        match walk.unwrap_or(Err(Error::Broken)) {
+            Ok(()) => {
+                self.inner.outage.ends();
+                Ok(())
             }
-            Ok(Err(Error::Store(error))) => Err(error),
-            Err(_) => self.fail_broken(claim.clone()).await,
-        };
-        if let Err(error) = given_back {
-            self.give_back(claim, &error).await;
+            Err(error) => self.fail(claim, &error, progress).await,
         }
-    }
-
-    /// The store failed in the middle: puts the claim back as soon as the store works again. What had been written
-    /// by then is found on the issue.
-    async fn give_back(&self, claim: Claim, error: &store::Error) {
-        tracing::error!(issue = %claim.at, %error, "not finished; the issue is looked at again");
-        loop {
-            let now = self.inner.clock.now();
-            let failure = Failure {
-                at: now,
-                reason: error.to_string(),
-                spends_attempt: false,
-                evaluation: None,
-                effects: Vec::new(),
-            };
-            match self.inner.store.retry(claim.clone(), failure, now + STORE_PAUSE).await {
-                Ok(()) | Err(store::Error::Stale | store::Error::Closed) => return,
-                Err(_) => tokio::time::sleep(STORE_PAUSE).await,
-            }
-        }
-    }
-
-    /// A walk that panicked is a mistake of ours: it counts as a failed try, and ends as a dead letter if it stays.
-    async fn fail_broken(&self, claim: Claim) -> Result<(), store::Error> {
-        let error = "an internal error; please report it with the log around it";
-        let failed = Failed { is_transient: true, is_outage: false, retry_after: None };
-        self.put_off(claim, failed, error.to_owned(), Progress::default()).await
     }
 
     async fn walk(&self, claim: &Claim, progress: &mut Progress) -> Result<(), Error> {
@@ -89,15 +64,16 @@ impl Worker {
         };
         let orders = self.orders(claim).await?;
         let read = Read { issue: &issue, orders: &orders };
-        for _ in 0..RACES {
+        let mut races = 0;
+        loop {
             let look = self.look(&claim.at, read, &rules, now).await?;
             let intent = self.conclude(&claim.at, &look, &rules, now).await?;
+            boundary!("walk::concluded");
             match self.carry_out(claim, &look, intent, progress).await {
-                Err(Error::Store(store::Error::AgentBusy(_))) => {}
+                Err(Error::Store(store::Error::AgentBusy(_))) if races < RACES => races += 1,
                 result => return result,
             }
         }
-        Err(store::Error::Stale.into())
     }
 
     /// Writes the intent down, does it, and records how it went.
@@ -114,23 +90,27 @@ impl Worker {
         }
         if intent.opens.is_some() || !intent.effects.is_empty() {
             progress.evaluation = Some(store.intend(claim, intent.clone()).await?);
+            boundary!("walk::intended");
             let applied = self.inner.hands.apply(&claim.at, &look.issue, &intent.effects).await;
             self.count(&intent, &applied);
             progress.effects = applied.effects;
             if let Some(error) = applied.error {
                 return Err(error.into());
             }
+            boundary!("walk::applied");
         }
         let outcome = Outcome {
             dispatch: next_state(look, &progress.effects),
             seen: Some(sight::left(&look.issue, &intent.effects, &progress.effects)),
-            evaluation: progress.evaluation.take(),
-            effects: std::mem::take(&mut progress.effects),
+            evaluation: progress.evaluation.clone(),
+            effects: progress.effects.clone(),
             again: None,
         };
         self.came_through(&intent);
         log(claim, &intent, &outcome);
-        Ok(store.settle(claim.clone(), intent, outcome, PACE).await?)
+        store.settle(claim.clone(), intent, outcome, PACE).await?;
+        boundary!("walk::settled");
+        Ok(())
     }
 
     /// Counts what was written, and the write that stopped the rest.
@@ -150,34 +130,41 @@ impl Worker {
         Ok(self.inner.store.settle(claim.clone(), intent, outcome, PACE).await?)
     }
 
-    async fn fail(
-        &self,
-        claim: Claim,
-        error: &forge::Error,
-        progress: Progress,
-    ) -> Result<(), store::Error> {
-        let failed = Failed {
-            is_transient: error.is_transient(),
-            is_outage: self.heed(error),
-            retry_after: error.retry_after(),
-        };
-        self.put_off(claim, failed, error.to_string(), progress).await
+    /// What kind of failure it was. A store that cannot be written takes no claim back either, so such a failure is
+    /// only counted once the store works again.
+    fn failed(&self, error: &Error) -> Failed {
+        match error {
+            Error::Forge(error) => {
+                self.inner.outage.begins_with(error);
+                Failed {
+                    is_transient: error.is_transient(),
+                    is_outage: self.heed(error),
+                    retry_after: error.retry_after(),
+                }
+            }
+            Error::Store(error) => Failed {
+                is_transient: true,
+                is_outage: matches!(error, store::Error::AgentBusy(_)),
+                retry_after: None,
+            },
+            Error::Broken => Failed { is_transient: true, is_outage: false, retry_after: None },
+        }
     }
 
     /// Puts a failed claim back for later, or buries it. Logged here and nowhere else.
-    async fn put_off(
+    async fn fail(
         &self,
         claim: Claim,
-        failed: Failed,
-        error: String,
+        error: &Error,
         progress: Progress,
     ) -> Result<(), store::Error> {
         let now = self.inner.clock.now();
+        let failed = self.failed(error);
         let next =
             retry::after(failed, claim.attempts, self.rules().max_attempts, claim.at.number, now);
         let mut failure = Failure {
             at: now,
-            reason: error.clone(),
+            reason: error.to_string(),
             spends_attempt: true,
             evaluation: progress.evaluation,
             effects: progress.effects,
@@ -186,14 +173,53 @@ impl Worker {
             Next::Later { at, spends_attempt } => {
                 failure.spends_attempt = spends_attempt;
                 tracing::warn!(issue = %claim.at, %error, again = %at, "not finished; trying again later");
-                self.inner.store.retry(claim, failure, at).await
             }
             Next::Bury => {
                 tracing::error!(issue = %claim.at, %error, "given up; see `gitea-triage inbox list --state dead`");
-                self.inner.store.bury(claim, failure, PACE).await
             }
         }
+        self.give_back(Unfinished { claim, failure, next }).await
     }
+
+    /// Gives claims back that the store would not take back before. Until it does, nobody else can have the issue.
+    ///
+    /// # Errors
+    /// When the store still cannot be written.
+    pub(super) async fn give_back_all(&self) -> Result<(), store::Error> {
+        loop {
+            let last = self.unfinished().pop();
+            let Some(unfinished) = last else { return Ok(()) };
+            self.give_back(unfinished).await?;
+        }
+    }
+
+    async fn give_back(&self, unfinished: Unfinished) -> Result<(), store::Error> {
+        let Unfinished { claim, failure, next } = unfinished.clone();
+        let given_back = match next {
+            Next::Later { at, .. } => self.inner.store.retry(claim, failure, at).await,
+            Next::Bury => self.inner.store.bury(claim, failure, PACE).await,
+        };
+        match given_back {
+            Err(store::Error::Stale) => Ok(()),
+            Err(error) => {
+                self.unfinished().push(unfinished);
+                Err(error)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn unfinished(&self) -> MutexGuard<'_, Vec<Unfinished>> {
+        self.inner.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A claim that did not come to its end, and what is to become of it.
+#[derive(Clone)]
+pub(super) struct Unfinished {
+    claim: Claim,
+    failure: Failure,
+    next: Next,
 }
 
 /// Where the issue's dispatch goes from here: handed over when all was written, ended when the issue is closed.

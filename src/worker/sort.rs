@@ -25,7 +25,9 @@ impl Worker {
         let sorted: Vec<_> =
             unsorted.iter().map(|one| sort(one, &rules, account.as_ref())).collect();
         let count = sorted.len();
+        boundary!("sort::read");
         self.inner.store.sort(sorted, PACE, self.inner.clock.now()).await?;
+        boundary!("sort::done");
         Ok(count)
     }
 }

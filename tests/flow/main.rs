@@ -3,10 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod burst;
+mod clock_jumps;
 mod commands;
 mod comments;
 mod decisions;
+mod dry_run;
 mod echo;
+mod instances;
+mod migration;
+mod orders;
+mod payloads;
 mod people;
 mod receiver;
 mod redelivery;

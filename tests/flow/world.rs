@@ -22,6 +22,7 @@ pub struct World {
     pub gitea: FakeGitea,
     pub clock: Clock,
     pub repo: RepoName,
+    pub http: reqwest::Client,
     service: Option<Service>,
     config: String,
     folder: TempDir,
@@ -50,15 +51,25 @@ impl World {
 
     /// A world whose configuration has these lines at its end.
     pub async fn with(more: &str) -> Self {
-        Self::build(&format!("[webhook]\nsecrets = [\"{SECRET}\"]\n{more}")).await
+        Self::build(&format!("[webhook]\nsecrets = [\"{SECRET}\"]\n{more}"), |_, _, _| {}).await
     }
 
     /// A world with a `[webhook]` section of its own.
     pub async fn with_secrets(webhook: &str) -> Self {
-        Self::build(webhook).await
+        Self::build(webhook, |_, _, _| {}).await
     }
 
-    async fn build(more: &str) -> Self {
+    /// A world in which something was there before the service started: on the forge, or as its database.
+    pub async fn over(before: impl FnOnce(&FakeGitea, &RepoName, &std::path::Path)) -> Self {
+        Self::build(&format!("[webhook]\nsecrets = [\"{SECRET}\"]"), before).await
+    }
+
+    async fn build(
+        more: &str,
+        before: impl FnOnce(&FakeGitea, &RepoName, &std::path::Path),
+    ) -> Self {
+        // Fails when another story has chosen it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Clock::manual(noon());
         let gitea = FakeGitea::start_at(clock.clone()).await.unwrap();
         let repo: RepoName = "acme/widgets".parse().unwrap();
@@ -67,11 +78,13 @@ impl World {
             gitea.add_collaborator(&repo, login, if login == "bob" { "read" } else { "write" });
         }
         let folder = tempfile::tempdir().unwrap();
+        before(&gitea, &repo, &folder.path().join("story.db"));
         let config = config(&gitea, folder.path(), more);
         let mut world = Self {
             gitea,
             clock,
             repo,
+            http: reqwest::Client::new(),
             service: None,
             config,
             folder,
@@ -82,12 +95,39 @@ impl World {
         world
     }
 
+    /// Another instance on the same forge, with a store of its own. No hook leads to it.
+    pub async fn beside(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = self.config.replace(
+            &self.folder.path().display().to_string(),
+            &folder.path().display().to_string(),
+        );
+        let mut world = Self {
+            gitea: self.gitea.clone(),
+            clock: self.clock.clone(),
+            repo: self.repo.clone(),
+            http: self.http.clone(),
+            service: None,
+            config,
+            folder,
+            told: Mutex::default(),
+            dead: Mutex::default(),
+        };
+        world.run_service().await;
+        world
+    }
+
     async fn start_service(&mut self) {
+        self.run_service().await;
+        let url = self.url("/webhook");
+        self.gitea.set_hook(&url, SECRET);
+    }
+
+    async fn run_service(&mut self) {
         let config = Config::from_toml("story.toml", &self.config, std::iter::empty()).unwrap();
         let service = Service::start(&config, self.clock.clone()).await.unwrap();
         // Without workers of its own the service leaves the work to the story, step by step.
         service.parts().worker.set_account(self.gitea.bot());
-        self.gitea.set_hook(&format!("http://{}/webhook", service.address()), SECRET);
         self.service = Some(service);
     }
 
@@ -123,10 +163,15 @@ impl World {
 
     /// Lets everything come to its end: deliveries, work, and the deliveries that work causes.
     pub async fn settle(&self) {
+        self.settle_within(PATIENCE).await;
+    }
+
+    /// Lets everything come to its end that does so without resting longer than `patience`.
+    pub async fn settle_within(&self, patience: Duration) {
         loop {
             self.gitea.delivered().await;
             let before = self.gitea.deliveries().len();
-            self.work().await;
+            self.work_within(patience).await;
             self.gitea.delivered().await;
             if self.gitea.deliveries().len() == before {
                 return;
@@ -136,7 +181,12 @@ impl World {
 
     /// Works off what has been delivered so far.
     pub async fn work(&self) {
-        self.service().parts().worker.settle(PATIENCE).await.unwrap();
+        self.work_within(PATIENCE).await;
+    }
+
+    /// Works off what is due within `patience`.
+    pub async fn work_within(&self, patience: Duration) {
+        self.service().parts().worker.settle(patience).await.unwrap();
     }
 
     pub fn issue(&self, at: &IssueRef) -> IssueView {

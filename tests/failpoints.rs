@@ -1,0 +1,198 @@
+//! Crashes and database errors exactly at the boundaries of the walk. The real program ends at each of them, is
+//! started again over its store, and leaves one comment, one label and one assignee.
+//!
+//! Needs the feature `failpoints`: `cargo test --features failpoints --test failpoints`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "faults/program.rs"]
+mod program;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use gitea_triage::clock::Clock;
+use gitea_triage::config::Config;
+use gitea_triage::issue::IssueRef;
+use gitea_triage::service::Service;
+use program::{PATIENCE, SECRET, Stage, delivery, is_full_scale, push_payload, until};
+
+/// Every boundary, and how often it has to be passed before the program ends there.
+const BOUNDARIES: &[(&str, u32)] = &[
+    ("accept::inserted", 0),
+    ("accept::stored", 0),
+    ("sort::read", 0),
+    ("sort::placed", 0),
+    ("sort::done", 0),
+    ("claim::marked", 0),
+    ("claim::taken", 0),
+    ("walk::concluded", 0),
+    ("intend::inserted", 0),
+    ("walk::intended", 0),
+    // Comment, label, assignee.
+    ("apply::before", 0),
+    ("apply::after", 0),
+    ("apply::before", 1),
+    ("apply::label_made", 0),
+    ("apply::after", 1),
+    ("apply::before", 2),
+    ("apply::after", 2),
+    ("walk::applied", 0),
+    ("settle::noted", 0),
+    ("walk::settled", 0),
+];
+
+/// Lets the program end at a boundary, and gives what it left to a whole one.
+async fn ends_once_after_a_crash_at(boundary: &str, passed: u32) {
+    let stage = Stage::new().await;
+    let place = format!("{boundary}={passed}*off->return");
+    let mut program = stage.start_with(|c| {
+        c.env("FAILPOINTS", &place);
+    });
+    let issue = stage.open(1);
+    until(&format!("the crash at {place}"), PATIENCE, async || program.ended().is_some()).await;
+    drop(program);
+    stage.check_database();
+    let program = stage.start();
+    stage.gitea.delivered().await;
+    // Gitea never retries, so what was not answered is sent again by a person.
+    let unanswered = stage.gitea.deliveries().into_iter().filter(|d| d.status.is_none());
+    let unanswered: Vec<_> = unanswered.collect();
+    assert!(!boundary.starts_with("accept") || !unanswered.is_empty(), "{place}");
+    let http = reqwest::Client::new();
+    for lost in unanswered {
+        let again = delivery(&http, &program.url("/webhook"), lost.body.to_vec());
+        assert_eq!(again.send().await.unwrap().status(), 202);
+    }
+    stage.worked_off().await;
+    stage.assert_with_claude(&issue);
+    assert_eq!(stage.count("SELECT count(*) FROM dispatch"), 1, "dispatches after {place}");
+    assert_eq!(stage.count("SELECT count(*) FROM effect WHERE state = 'intended'"), 0, "{place}");
+    drop(program);
+    stage.check_database();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_at_any_boundary_leaves_one_comment_one_label_and_one_assignee() {
+    for (boundary, passed) in BOUNDARIES {
+        println!("{boundary} after {passed}");
+        ends_once_after_a_crash_at(boundary, *passed).await;
+    }
+}
+
+/// A service in this process whose work is led by hand, so that each operation of the database is counted.
+struct Led {
+    stage: Stage,
+    service: Service,
+}
+
+impl Led {
+    async fn start() -> Self {
+        let stage = Stage::with("[worker]\nconcurrency = 0\n").await;
+        stage.command();
+        let config = Config::load(Some(&stage.path("config.toml")), std::iter::empty()).unwrap();
+        let clock = Clock::manual(Clock::System.now());
+        let service = Service::start(&config, clock).await.unwrap();
+        service.parts().worker.set_account(stage.gitea.bot());
+        stage.gitea.set_hook(&format!("http://{}/webhook", service.address()), SECRET);
+        Self { stage, service }
+    }
+
+    async fn ready(&self) -> u16 {
+        let url = format!("http://{}/readyz", self.service.address());
+        reqwest::get(url).await.unwrap().status().as_u16()
+    }
+
+    /// From an issue being opened to its end. What the store refused is sent or worked on again.
+    async fn bug_comes_to_its_end(&self) -> IssueRef {
+        let issue = self.stage.open(1);
+        let http = reqwest::Client::new();
+        for _ in 0..20 {
+            self.stage.gitea.delivered().await;
+            let refused = self.refused();
+            for body in &refused {
+                let url = format!("http://{}/webhook", self.service.address());
+                let answer = delivery(&http, &url, body.clone()).send().await.unwrap();
+                assert!([202, 503].contains(&answer.status().as_u16()), "{}", answer.status());
+            }
+            let worked = self.service.parts().worker.settle(PATIENCE).await;
+            self.stage.gitea.delivered().await;
+            let open = "SELECT count(*) FROM delivery WHERE settled_at IS NULL";
+            if worked.is_ok() && self.stage.count(open) == 0 {
+                return issue;
+            }
+        }
+        panic!("the work did not come to its end");
+    }
+
+    /// The bodies of deliveries that were answered 503 and are not in the inbox.
+    fn refused(&self) -> Vec<Vec<u8>> {
+        let all = self.stage.gitea.deliveries().into_iter();
+        let refused: Vec<_> = all.filter(|d| d.status == Some(503)).collect();
+        for one in &refused {
+            let id = one.uuid.replace('-', "");
+            let sql = format!("SELECT count(*) FROM delivery WHERE lower(hex(id)) = '{id}'");
+            assert_eq!(self.stage.count(&sql), 0, "refused and yet half-stored");
+        }
+        refused.into_iter().map(|d| d.body.to_vec()).collect()
+    }
+}
+
+/// Lets operation number `number` fail in one way; how many operations the work then took.
+async fn ends_once_although(number: u32, kind: &str) -> u32 {
+    let led = Led::start().await;
+    let count = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&count);
+    fail::cfg("database", &format!("{number}*off->1*return({kind})->off")).unwrap();
+    fail::cfg_callback("database::operation", move || {
+        counter.fetch_add(1, SeqCst);
+    })
+    .unwrap();
+    let issue = led.bug_comes_to_its_end().await;
+    fail::remove("database::operation");
+    fail::remove("database");
+    led.stage.assert_with_claude(&issue);
+    assert_eq!(led.stage.count("SELECT count(*) FROM dispatch"), 1, "{kind} at {number}");
+    let dead = "SELECT count(*) FROM delivery WHERE state = 'dead'";
+    assert_eq!(led.stage.count(dead), 0, "{kind} at {number}");
+    led.stage.check_database();
+    count.load(SeqCst)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_operation_of_the_database_fails_the_work_comes_to_the_same_end() {
+    let _scenario = fail::FailScenario::setup();
+    let kinds = ["busy", "ioerr", "full"];
+    let mut number = 0;
+    let mut is_clean = false;
+    while !is_clean {
+        // In a usual run each operation fails in one of the three ways.
+        let one = usize::try_from(number).unwrap() % kinds.len();
+        let ways = if is_full_scale() { &kinds[..] } else { &kinds[one..=one] };
+        for kind in ways {
+            // Clean when it ended before it came to the one that was to fail.
+            is_clean = ends_once_although(number, kind).await <= number;
+        }
+        number += 1;
+    }
+    println!("each of {number} operations failed once");
+    assert!(number > 20, "only {number} operations were counted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_is_red_while_the_database_fails_and_green_by_itself_after() {
+    let _scenario = fail::FailScenario::setup();
+    let led = Led::start().await;
+    assert_eq!(led.ready().await, 200);
+    for kind in ["busy", "ioerr", "full"] {
+        fail::cfg("database", &format!("return({kind})")).unwrap();
+        assert_eq!(led.ready().await, 503, "{kind}");
+        let url = format!("http://{}/webhook", led.service.address());
+        let answer = delivery(&reqwest::Client::new(), &url, push_payload(1, 100)).send().await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 503);
+        assert!(answer.headers().contains_key("retry-after"));
+        fail::remove("database");
+        assert_eq!(led.ready().await, 200, "{kind}");
+    }
+    assert_eq!(led.stage.count("SELECT count(*) FROM delivery"), 0);
+}

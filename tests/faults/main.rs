@@ -1,0 +1,12 @@
+//! Faults from outside, against the real program: a locked or full disk, floods, slow and lying senders, hostile
+//! bodies, a stop in the middle of work. `GITEA_TRIAGE_TEST_SCALE=full` takes the sizes of a release.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod bodies;
+mod burst;
+mod disk;
+mod program;
+mod secrets;
+mod slow;
+mod stop;
+mod timing;
