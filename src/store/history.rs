@@ -174,6 +174,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryView>, Error> {
+        self.write_repeats().await?;
         let key = key(id);
         self.read(move |c| Ok(views(c, "WHERE delivery.id = ?1", params![key])?.pop())).await
     }

@@ -1,12 +1,22 @@
 //! The inbox's front: taking deliveries in, and giving each its lane or its early end.
 
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::lanes::{self, Pace};
+use super::repeats::Repeats;
 use super::{ACCEPT_TIMEOUT, Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Delivery, DeliveryId, Origin};
 use crate::issue::IssueRef;
+
+/// How long repeats are counted in memory before they are written down.
+const REPEATS_WAIT: Duration = Duration::from_millis(200);
+
+/// A delivery's id as the store keeps it.
+pub(super) type Key = Vec<u8>;
 
 /// What became of a delivery that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +81,10 @@ impl Store {
     pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, Error> {
         let _place = self.inner.places.try_acquire().map_err(|_| Error::Overloaded)?;
         let key = key(&delivery.id);
+        if self.is_repeat(&key, delivery.received_at) {
+            return Ok(Accepted::Duplicate);
+        }
+        let remembered = key.clone();
         let body = lz4_flex::compress_prepend_size(&delivery.body);
         let scope = delivery.scope.as_deref().map(to_json);
         let received_at = delivery.received_at.timestamp_millis();
@@ -81,7 +95,7 @@ impl Store {
                  VALUES (?1, 'webhook', ?2, ?3, ?4) ON CONFLICT DO NOTHING",
             )?;
             if insert.execute(params![key, received_at, event, scope])? == 0 {
-                repeated(c, &key, received_at)?;
+                repeated(c, &key, 1, received_at)?;
                 return Ok(Accepted::Duplicate);
             }
             let mut keep = c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?;
@@ -89,10 +103,43 @@ impl Store {
             boundary!("accept::inserted");
             Ok(Accepted::New)
         });
-        match tokio::time::timeout(ACCEPT_TIMEOUT, stored).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::Overloaded),
+        let accepted = tokio::time::timeout(ACCEPT_TIMEOUT, stored).await;
+        let accepted = accepted.unwrap_or(Err(Error::Overloaded))?;
+        self.repeats().remember(remembered);
+        Ok(accepted)
+    }
+
+    /// Whether the id is known to be on the disk; that it came again is then written down a moment later, so that a
+    /// flood of repeats does not keep the writer from what is new.
+    fn is_repeat(&self, key: &Key, now: Timestamp) -> bool {
+        let Some(is_first) = self.repeats().note(key, now) else { return false };
+        if is_first {
+            let store = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(REPEATS_WAIT).await;
+                if let Err(error) = store.write_repeats().await {
+                    tracing::debug!(%error, "repeats were answered but not counted");
+                }
+            });
         }
+        true
+    }
+
+    /// Writes down how often deliveries came again.
+    pub(super) async fn write_repeats(&self) -> Result<(), Error> {
+        let repeats = self.repeats().take();
+        if repeats.is_empty() {
+            return Ok(());
+        }
+        self.write(move |c| {
+            let mut all = repeats.iter();
+            all.try_for_each(|r| repeated(c, &r.key, r.times, r.last.timestamp_millis()))
+        })
+        .await
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.inner.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts an entry for an issue into the inbox that no webhook told: a find of the sweep, a person's wish.
@@ -234,16 +281,16 @@ pub(super) fn enqueue(
     Ok(())
 }
 
-fn repeated(c: &Connection, key: &[u8], received_at: i64) -> Result<(), Error> {
+fn repeated(c: &Connection, key: &[u8], times: u32, received_at: i64) -> Result<(), Error> {
     let mut note = c.prepare_cached(
-        "UPDATE delivery SET repeats = repeats + 1, repeated_at = ?2 WHERE id = ?1",
+        "UPDATE delivery SET repeats = repeats + ?3, repeated_at = ?2 WHERE id = ?1",
     )?;
-    note.execute(params![key, received_at])?;
+    note.execute(params![key, received_at, times])?;
     Ok(())
 }
 
 /// Sixteen bytes for a UUID, which Gitea always sends; any other text behind a zero, so that the two never meet.
-pub(super) fn key(id: &DeliveryId) -> Vec<u8> {
+pub(super) fn key(id: &DeliveryId) -> Key {
     match uuid::Uuid::try_parse(id.as_str()) {
         Ok(uuid) => uuid.as_bytes().to_vec(),
         Err(_) => [&[0], id.as_str().as_bytes()].concat(),

@@ -134,7 +134,7 @@ impl Store {
             fence(c, &claim)?;
             ledger::record(c, &failure)?;
             c.prepare_cached(
-                "UPDATE delivery SET state = 'pending' WHERE lane = ?1 AND state = 'claimed'",
+                "UPDATE delivery SET state = 'pending' WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'",
             )?
             .execute([claim.lane])?;
             let spent = i64::from(failure.spends_attempt);
@@ -158,7 +158,7 @@ impl Store {
             ledger::record(c, &failure)?;
             c.prepare_cached(
                 "UPDATE delivery SET state = 'dead', reason = ?2, settled_at = ?3
-                 WHERE lane = ?1 AND state = 'claimed'",
+                 WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'",
             )?
             .execute(params![
                 claim.lane,
@@ -201,12 +201,12 @@ fn claim_of(row: &Row<'_>) -> rusqlite::Result<Result<Claim, Error>> {
 
 fn take_deliveries(c: &Connection, lane: i64) -> Result<Vec<Claimed>, Error> {
     c.prepare_cached(
-        "UPDATE delivery SET state = 'claimed' WHERE lane = ?1 AND state = 'pending'",
+        "UPDATE delivery SET state = 'claimed' WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'pending'",
     )?
     .execute([lane])?;
     let mut rows = c.prepare_cached(
         "SELECT seq, id, origin, action, received_at FROM delivery
-         WHERE lane = ?1 AND state = 'claimed' ORDER BY seq",
+         WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed' ORDER BY seq",
     )?;
     let rows = rows.query_map([lane], |row| {
         Ok(Claimed {
@@ -270,7 +270,8 @@ struct Waiting {
 fn waiting(c: &Connection, lane: i64) -> Result<Option<Waiting>, Error> {
     let mut rows = c.prepare_cached(
         "SELECT min(received_at), max(received_at), evaluated_at, due_at, attempts, lane.state = 'claimed'
-         FROM lane JOIN delivery ON delivery.lane = lane.id AND delivery.state = 'pending'
+         FROM lane JOIN delivery ON delivery.lane = lane.id
+             AND delivery.state IN ('pending', 'claimed') AND delivery.state = 'pending'
          WHERE lane.id = ?1",
     )?;
     let found = rows.query_row([lane], |row| {
@@ -352,7 +353,7 @@ pub(super) fn recover(c: &Connection) -> Result<(), Error> {
     c.execute_batch(
         "BEGIN IMMEDIATE;
          UPDATE delivery SET state = 'pending'
-             WHERE state = 'claimed' AND lane IN (SELECT id FROM lane WHERE state = 'claimed');
+             WHERE state IN ('pending', 'claimed') AND state = 'claimed' AND lane IN (SELECT id FROM lane WHERE state = 'claimed');
          UPDATE lane SET state = 'due', due_at = claimed_at, claimed_at = NULL, epoch = epoch + 1
              WHERE state = 'claimed';
          COMMIT;",

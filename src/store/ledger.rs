@@ -367,7 +367,7 @@ fn finish_deliveries(
 ) -> Result<(), Error> {
     c.prepare_cached(
         "UPDATE delivery SET state = 'done', settled_at = ?2, evaluation = ?3
-         WHERE lane = ?1 AND state = 'claimed'",
+         WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'",
     )?
     .execute(params![claim.lane, at.timestamp_millis(), evaluation.id])?;
     Ok(())

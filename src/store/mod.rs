@@ -13,6 +13,7 @@ mod inbox;
 mod lanes;
 mod ledger;
 mod people;
+mod repeats;
 mod retention;
 mod schema;
 mod summaries;
@@ -63,6 +64,7 @@ struct Inner {
     readers: Mutex<Vec<Connection>>,
     /// Places in the queue of accepted deliveries.
     places: Semaphore,
+    repeats: Mutex<repeats::Repeats>,
     /// Held as long as the store is, when it is held by a `serve`.
     lock: Mutex<Option<File>>,
 }
@@ -99,6 +101,7 @@ impl Store {
             writer,
             readers: Mutex::default(),
             places: Semaphore::new(queue),
+            repeats: Mutex::default(),
             lock: Mutex::new(lock),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -114,7 +117,8 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn close(&self) -> Result<(), Error> {
-        let written = self.write(|_| Ok(())).await;
+        let written = self.write_repeats().await;
+        let written = written.and(self.write(|_| Ok(())).await);
         self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         written
     }

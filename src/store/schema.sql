@@ -22,6 +22,8 @@ CREATE TABLE delivery (
 ) STRICT;
 CREATE UNIQUE INDEX delivery_id ON delivery (id);
 CREATE INDEX delivery_received ON delivery (seq) WHERE state = 'received';
+-- SQLite takes a partial index only for a query that repeats its condition, so every query for one of the two states
+-- names both first.
 CREATE INDEX delivery_open ON delivery (lane, seq) WHERE state IN ('pending', 'claimed');
 CREATE INDEX delivery_evaluation ON delivery (evaluation) WHERE evaluation IS NOT NULL;
 CREATE INDEX delivery_dead ON delivery (settled_at) WHERE state = 'dead';

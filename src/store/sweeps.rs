@@ -267,7 +267,8 @@ fn is_as_judged(c: &Connection, lane: i64, find: &Find) -> Result<bool, Error> {
     let epoch = find.known.as_ref().map_or(0, |known| known.epoch);
     let mut same = c.prepare_cached(
         "SELECT 1 FROM lane WHERE id = ?1 AND epoch = ?2 AND state = 'idle' AND NOT EXISTS
-             (SELECT 1 FROM delivery WHERE delivery.lane = lane.id AND delivery.state = 'pending')",
+             (SELECT 1 FROM delivery WHERE delivery.lane = lane.id
+              AND delivery.state IN ('pending', 'claimed') AND delivery.state = 'pending')",
     )?;
     Ok(same.exists(params![lane, epoch])?)
 }

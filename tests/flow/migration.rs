@@ -10,7 +10,19 @@ use rusqlite::Connection;
 use crate::world::{World, bug};
 
 /// Tables of version 1, which no later one may lose.
-const TABLES: [&str; 7] = ["delivery", "body", "lane", "evaluation", "effect", "dispatch", "fact"];
+const TABLES: [&str; 11] = [
+    "delivery",
+    "body",
+    "lane",
+    "evaluation",
+    "effect",
+    "dispatch",
+    "fact",
+    "removed",
+    "command",
+    "sweep",
+    "summary",
+];
 
 fn schemas() -> Vec<PathBuf> {
     let entries = std::fs::read_dir("fixtures/schema").unwrap().map(|e| e.unwrap().path());
