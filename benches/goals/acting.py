@@ -1,0 +1,63 @@
+"""G15–G18: the sweep, and what acting on an issue costs beside the forge's own time."""
+
+import json
+import re
+
+import processes
+from bench import PROJECT, cargo_bench, say
+from row import Row, missing
+
+GOALS = ["G15", "G16", "G17", "G18"]
+
+
+def measure(bench, goals):
+    rows = [sweep()] if "G15" in goals else []
+    wanted = [goal for goal in goals if goal in ROWS]
+    if wanted:
+        say("acting on issues")
+        measured = cargo_bench("acting", 20 if bench.quick else 200)
+        rows += [row for goal in wanted for row in ROWS[goal](measured)]
+    return rows
+
+
+def sweep():
+    """The sweep's test prints `g15 {"requests_over":…,"to_listing":…,"four_to_sequential":…}`."""
+    what = "full sweep of N issues: requests; wall to a bare listing; 4 in flight to a sequential one"
+    must, stretch = "≤ ⌈N/50⌉ + 3; ≤ 1.10×; ≤ 0.8×", "unchanged: ≤ 3 requests"
+    if not (PROJECT / "tests" / "sweep.rs").exists() and not (PROJECT / "tests" / "sweep").exists():
+        return missing("G15", what, must, stretch, "there is no sweep yet")
+    say("sweep")
+    argv = ["cargo", "test", "--release", "--locked", "--quiet", "--manifest-path", PROJECT / "Cargo.toml", "--test", "sweep", "--", "--nocapture", "g15"]
+    printed = re.search(r"^g15 (\{.*\})$", processes.run(argv, 1800), re.MULTILINE)
+    if not printed:
+        return missing("G15", what, must, stretch, "see `cargo test --release --test sweep`")
+    figures = json.loads(printed[1])
+    over, wall, four = figures["requests_over"], figures["to_listing"], figures["four_to_sequential"]
+    measured = f"{over:+d} on ⌈N/50⌉; {wall:.2f}×; {four:.2f}×"
+    return Row("G15", what, must, stretch, measured, over <= 3 and wall <= 1.1 and four <= 0.8)
+
+
+def g16(m):
+    writes, wall, abreast = m["writes"]["max"], m["wall_to_same_calls"]["p50"], m["abreast_to_in_turn"]
+    measured = f"{writes:.0f} writes ({m['reads']['p50']:.0f} reads); {wall:.2f}×; {abreast:.2f}×"
+    what = "acting: writes an issue; wall to the same calls in sequence; 4 in flight to one"
+    yield Row("G16", what, "≤ 3; ≤ 1.15×; ≥ 1.3×", "–", measured, writes <= 3 and wall <= 1.15 and abreast >= 1.3)
+
+
+def g17(m):
+    own, bare, same = m["own_share_ms"], m["visible_to_bare_writes"]["p50"], m["visible_to_same_calls"]["p50"]
+    measured = f"{own['p50']:.1f}, {own['p99']:.1f} ms"
+    holds = own["p50"] <= 5 and own["p99"] <= 25
+    yield Row("G17", "own share, received to first API call: p50, p99", "≤ 5, ≤ 25 ms", "p50 ≤ 2 ms", measured, holds, own["p50"] <= 2)
+    measured = f"{bare:.2f}× ({m['visible_ms']['p50']:.0f} ms); {same:.2f}× had it read the issue and its blockers too"
+    yield Row("G17", "event to label and comment visible, to a bare handler that writes the two", "≤ 1.15×", "–", measured, bare <= 1.15)
+
+
+def g18(m):
+    echoes, siblings = m["echo_calls"], m["siblings"]
+    measured = f"{echoes} calls for {m['echoes']} echoes; {siblings['deliveries']} deliveries: {siblings['evaluations']} evaluation"
+    holds = echoes == 0 and siblings["evaluations"] == 1 and siblings["deliveries"] >= 3
+    yield Row("G18", "API calls for our own changes; evaluations of one new issue", "0; 1 for 3 deliveries", "–", measured, holds)
+
+
+ROWS = {"G16": g16, "G17": g17, "G18": g18}
