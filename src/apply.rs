@@ -101,7 +101,6 @@ impl Hands {
             }
             Effect::Label(name) => self.label(at, name).await,
             Effect::Assignee(login) => self.assign(at, issue, login).await,
-            Effect::HandOff(_) => Ok(done(None)),
             Effect::Reaction { comment, content } => {
                 match self.forge.react(at, *comment, content).await {
                     // An owner may have switched this reaction off, and the comment may be gone by now.

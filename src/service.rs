@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::apply::{Hands, LabelRules};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::dispatch::Interface;
 use crate::gitea as forge;
 use crate::health::{self, Readiness};
 use crate::issue::Account;
@@ -76,7 +77,14 @@ pub struct Parts {
 pub fn rules(config: &Config) -> anyhow::Result<Rules> {
     Ok(Rules {
         triage: Triage::new(policy(config)?).context("the policy cannot be used")?,
-        agents: config.agents.list.clone(),
+        // Only those that can be told today; an issue is never given to one that would not hear of it.
+        agents: config
+            .agents
+            .list
+            .iter()
+            .filter(|a| a.interface == Interface::Forge)
+            .cloned()
+            .collect(),
         repos: config.gitea.repos.clone(),
         owner: config.triage.owner.clone(),
         flag_label: config.triage.flag_label.clone(),

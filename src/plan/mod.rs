@@ -83,8 +83,6 @@ pub enum Effect {
     Label(String),
     /// The issue is assigned to this login, beside whoever has it.
     Assignee(String),
-    /// The agent has been told through its own interface.
-    HandOff(String),
     /// Our reaction is on this comment.
     Reaction {
         /// The forge's id of the comment.
@@ -102,7 +100,6 @@ impl Effect {
             Self::Comment { edit: Some(_), .. } => EffectKind::Edit,
             Self::Label(_) => EffectKind::Label,
             Self::Assignee(_) => EffectKind::Assignee,
-            Self::HandOff(_) => EffectKind::HandOff,
             Self::Reaction { .. } => EffectKind::Reaction,
         }
     }
@@ -111,7 +108,7 @@ impl Effect {
     pub fn value(&self) -> &str {
         match self {
             Self::Comment { marker, .. } => &marker.decision,
-            Self::Label(value) | Self::Assignee(value) | Self::HandOff(value) => value,
+            Self::Label(value) | Self::Assignee(value) => value,
             Self::Reaction { content, .. } => content,
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn left(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]
 fn put(issue: &mut Issue, effect: &Effect) -> bool {
     match effect {
         Effect::Comment { edit: None, .. } => issue.comments += 1,
-        Effect::Comment { edit: Some(_), .. } | Effect::HandOff(_) | Effect::Reaction { .. } => {}
+        Effect::Comment { edit: Some(_), .. } | Effect::Reaction { .. } => {}
         Effect::Assignee(login) if issue.is_assigned_to(login) => {}
         Effect::Assignee(login) => issue.assignees.push(login.clone()),
         Effect::Label(name) if issue.has_label(name) => {}
