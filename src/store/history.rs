@@ -11,7 +11,7 @@ use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{DeliveryId, Origin};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
-use crate::store::ledger::{DISPATCH, dispatch_of};
+use crate::store::dispatches::{DISPATCH, dispatch_of};
 
 /// How far a delivery has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::inbox::{self, to_json, unreadable};
 use super::lanes::{self, Claim, Failure, Pace};
 use super::people::{self, Wishes};
 use super::sweeps;
-use super::{Error, Store};
-use crate::clock::{Timestamp, from_millis};
+use super::{Error, Store, dispatches};
+use crate::clock::Timestamp;
 use crate::delivery::Origin;
-use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, TaskType};
-use crate::issue::{IssueRef, RepoName, Seen};
+use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState};
+use crate::issue::{IssueRef, Seen};
 use crate::plan::{Effect, EffectKind, EffectOutcome};
 use crate::triage::{Decision, Signal, Verdict};
 
@@ -132,9 +132,9 @@ impl Store {
     pub async fn past(&self, at: IssueRef) -> Result<Past, Error> {
         self.read(move |c| {
             let Some(lane) = lanes::find(c, &at)? else {
-                return Ok(Past { load: load(c, -1)?, ..Past::default() });
+                return Ok(Past { load: dispatches::load(c, -1)?, ..Past::default() });
             };
-            let dispatch = open_dispatch(c, lane)?;
+            let dispatch = dispatches::open_dispatch(c, lane)?;
             let applied = match &dispatch {
                 Some(dispatch) => applied(c, dispatch.id)?,
                 None => BTreeSet::new(),
@@ -143,9 +143,9 @@ impl Store {
                 comment: latest_comment(c, lane)?,
                 comment_unknown: comment_unknown(c, lane)?,
                 answers_unknown: answers_unknown(c, lane)?,
-                last_agent: last_agent(c, lane)?,
+                last_agent: dispatches::last_agent(c, lane)?,
                 wishes: people::wishes(c, lane)?,
-                load: load(c, lane)?,
+                load: dispatches::load(c, lane)?,
                 dispatch,
                 applied,
             })
@@ -189,7 +189,7 @@ impl Store {
             };
             record_effects(c, &evaluation, &outcome.effects, intent.at)?;
             if let (Some(id), Some(state)) = (evaluation.dispatch, outcome.dispatch) {
-                advance(c, id, state, intent.decision.reason(), intent.at)?;
+                dispatches::advance(c, id, state, intent.decision.reason(), intent.at)?;
             }
             finish_deliveries(c, &claim, &evaluation, intent.at)?;
             note_conclusion(c, claim.lane, &intent)?;
@@ -222,16 +222,18 @@ fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, 
     ])?;
     let id = c.last_insert_rowid();
     settle_forgotten(c, claim.lane, intent)?;
-    if let (Some((state, cause)), Some(open)) = (&intent.ends, open_dispatch(c, claim.lane)?) {
-        advance(c, open.id, *state, cause, intent.at)?;
+    if let (Some((state, cause)), Some(open)) =
+        (&intent.ends, dispatches::open_dispatch(c, claim.lane)?)
+    {
+        dispatches::advance(c, open.id, *state, cause, intent.at)?;
     }
     if let Some(wishes) = &intent.wishes {
         people::keep(c, claim.lane, wishes, intent.at)?;
     }
     people::answered(c, claim.lane, &intent.answered, intent.at)?;
     let dispatch = match &intent.opens {
-        Some(opening) => Some(open(c, claim.lane, id, opening, intent)?),
-        None => open_dispatch(c, claim.lane)?.map(|d| d.id),
+        Some(opening) => Some(dispatches::open(c, claim.lane, id, opening, intent)?),
+        None => dispatches::open_dispatch(c, claim.lane)?.map(|d| d.id),
     };
     let effects = insert_effects(c, claim.lane, id, dispatch, intent)?;
     Ok(Evaluation { id, dispatch, effects })
@@ -290,73 +292,6 @@ fn settle_forgotten(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Er
         .execute(params![id, state, detail, intent.at.timestamp_millis()])?;
     }
     Ok(())
-}
-
-/// Opens a dispatch, taking one of the agent's places; the check and the taking are one transaction.
-fn open(
-    c: &Connection,
-    lane: i64,
-    evaluation: i64,
-    opening: &Opening,
-    intent: &Intent,
-) -> Result<i64, Error> {
-    let agent = &opening.agent;
-    let mut taken = c.prepare_cached(
-        "SELECT count(*) FROM dispatch WHERE agent = ?1 AND ended_at IS NULL AND lane <> ?2",
-    )?;
-    let taken: u32 = taken.query_row(params![agent.id.as_str(), lane], |r| r.get(0))?;
-    if taken >= agent.max_concurrent && !opening.by_person {
-        return Err(Error::AgentBusy(agent.id.clone()));
-    }
-    let at = intent.at.timestamp_millis();
-    let timeout = i64::try_from(agent.timeout.as_millis()).unwrap_or(i64::MAX);
-    let task_type = intent.verdict.as_ref().map_or(TaskType::RoutineCoding, |v| v.task_type);
-    c.prepare_cached(
-        "INSERT INTO dispatch (lane, evaluation, agent, task_type, state, opened_at, deadline_at)
-         VALUES (?1, ?2, ?3, ?4, ?7, ?5, ?6)",
-    )?
-    .execute(params![
-        lane,
-        evaluation,
-        agent.id.as_str(),
-        task_type.as_str(),
-        at,
-        at.saturating_add(timeout),
-        if opening.by_person { "assigned" } else { "pending" },
-    ])?;
-    Ok(c.last_insert_rowid())
-}
-
-/// Moves a dispatch on; when it ends, the issue that waits for its agent with the best claim is woken.
-fn advance(
-    c: &Connection,
-    id: i64,
-    state: DispatchState,
-    cause: &str,
-    at: Timestamp,
-) -> Result<(), Error> {
-    let ended = (!state.is_open()).then_some(at.timestamp_millis());
-    let mut update = c.prepare_cached(
-        "UPDATE dispatch SET state = ?2, ended_at = ?3, detail = CASE WHEN ?3 IS NULL THEN detail ELSE ?4 END
-         WHERE id = ?1 AND ended_at IS NULL RETURNING agent",
-    )?;
-    let agent: Option<String> =
-        update.query_row(params![id, state.as_str(), ended, cause], |r| r.get(0)).optional()?;
-    match (agent, ended) {
-        (Some(agent), Some(_)) => wake_waiting(c, &agent, at),
-        _ => Ok(()),
-    }
-}
-
-/// P0 first, then the higher score, then the older issue.
-fn wake_waiting(c: &Connection, agent: &str, at: Timestamp) -> Result<(), Error> {
-    let mut best = c.prepare_cached(
-        "SELECT id FROM lane WHERE waits_for = ?1
-         ORDER BY wait_p0 DESC, wait_score DESC, wait_since, id LIMIT 1",
-    )?;
-    let Some(lane) = best.query_row([agent], |r| r.get(0)).optional()? else { return Ok(()) };
-    inbox::enqueue(c, lane, Origin::Wake, "a place is free", at)?;
-    lanes::make_due(c, lane, at)
 }
 
 fn finish_deliveries(
@@ -429,14 +364,6 @@ fn record_effects(
     Ok(())
 }
 
-fn load(c: &Connection, but: i64) -> Result<BTreeMap<AgentId, u32>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT agent, count(*) FROM dispatch WHERE ended_at IS NULL AND lane <> ?1 GROUP BY agent",
-    )?;
-    let rows = rows.query_map([but], |r| Ok((AgentId::new(r.get::<_, String>(0)?), r.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
 fn applied(c: &Connection, dispatch: i64) -> Result<BTreeSet<(EffectKind, String)>, Error> {
     let mut rows =
         c.prepare_cached("SELECT kind, value FROM effect WHERE dispatch = ?1 AND state = 'done'")?;
@@ -465,12 +392,6 @@ fn answers_unknown(c: &Connection, lane: i64) -> Result<Vec<(String, String)>, E
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn last_agent(c: &Connection, lane: i64) -> Result<Option<AgentId>, Error> {
-    let mut rows =
-        c.prepare_cached("SELECT agent FROM dispatch WHERE lane = ?1 ORDER BY id DESC LIMIT 1")?;
-    Ok(rows.query_row([lane], |r| r.get::<_, String>(0)).optional()?.map(AgentId::new))
-}
-
 fn latest_comment(c: &Connection, lane: i64) -> Result<Option<PastComment>, Error> {
     let mut rows = c.prepare_cached(
         "SELECT forge_id, value, digest FROM effect
@@ -486,29 +407,4 @@ fn latest_comment(c: &Connection, lane: i64) -> Result<Option<PastComment>, Erro
         })
     });
     Ok(found.optional()?)
-}
-
-/// The columns [`dispatch_of`] reads.
-pub(super) const DISPATCH: &str =
-    "SELECT dispatch.id, repo, number, agent, task_type, dispatch.state, opened_at,
-     deadline_at FROM dispatch JOIN lane ON lane.id = dispatch.lane";
-
-fn open_dispatch(c: &Connection, lane: i64) -> Result<Option<Dispatch>, Error> {
-    let sql = format!("{DISPATCH} WHERE dispatch.lane = ?1 AND ended_at IS NULL");
-    c.prepare_cached(&sql)?.query_row([lane], |row| Ok(dispatch_of(row))).optional()?.transpose()
-}
-
-pub(super) fn dispatch_of(row: &Row<'_>) -> Result<Dispatch, Error> {
-    let repo: String = row.get(1)?;
-    let repo: RepoName = repo.parse().map_err(|e| unreadable(&e))?;
-    let text = |column| row.get::<_, String>(column);
-    Ok(Dispatch {
-        id: row.get(0)?,
-        at: IssueRef { repo, number: row.get(2)? },
-        agent: AgentId::new(text(3)?),
-        task_type: text(4)?.parse().map_err(|e: String| unreadable(&e))?,
-        state: text(5)?.parse().map_err(|e: String| unreadable(&e))?,
-        opened_at: from_millis(row.get(6)?),
-        deadline_at: from_millis(row.get(7)?),
-    })
 }

@@ -6,6 +6,7 @@
 
 mod cursors;
 mod digest;
+mod dispatches;
 mod error;
 mod gauges;
 mod history;
