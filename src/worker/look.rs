@@ -81,7 +81,7 @@ impl Worker {
             let reason = format!("given to {} by a person", code(agent.id.as_str()));
             verdict.decision = Decision::Skip { reason };
         }
-        if let (Some(reason), Some(_)) = (taken_over(&issue, &verdict), &standing.dispatch) {
+        if let Some(reason) = taken_over(&issue, &verdict, &standing) {
             standing.dispatch = None;
             standing.held = Some(reason.clone());
             ends = Some((DispatchState::Failed, reason));
@@ -309,12 +309,13 @@ fn given_by_person<'a>(issue: &Issue, standing: &Standing, rules: &'a Rules) -> 
 }
 
 /// Why our part is over, when a person gave the issue to somebody else while it was dispatched.
-fn taken_over(issue: &Issue, verdict: &Verdict) -> Option<String> {
-    let is_skipped = matches!(verdict.decision, Decision::Skip { .. });
-    (is_skipped
-        && !issue.assignees.is_empty()
-        && verdict.decision.reason().starts_with("already assigned"))
-    .then(|| format!("{}; `/triage resume` goes on", verdict.decision.reason()))
+fn taken_over(issue: &Issue, verdict: &Verdict, standing: &Standing) -> Option<String> {
+    let dispatch = standing.dispatch.as_ref()?;
+    let agent = standing.agents.iter().find(|agent| agent.id == dispatch.agent);
+    let ours = agent.and_then(|agent| agent.login.as_deref()).unwrap_or_default();
+    let other = issue.assignees.iter().find(|login| !login.eq_ignore_ascii_case(ours))?;
+    matches!(verdict.decision, Decision::Skip { .. })
+        .then(|| format!("given to {}; `/triage resume` goes on", code(other)))
 }
 
 /// Our audit comment: as the ledger remembers it, or as it was found on the issue.
