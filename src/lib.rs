@@ -16,7 +16,7 @@
 //! | [`apply`] | 6: carries effects out, in order | `plan`, `gitea` |
 //! | [`summary`] | opens one issue a day that tells a repository's backlog | `gitea`, `store`, quoting of `plan` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
-//! | [`agents`] | tells an agent through its own interface, and reads what it reports back | nouns |
+//! | [`agents`] | tells an agent through its own interface, and reads what it reports back; nothing calls it yet | `gitea` |
 //! | [`sweep`] | fills the inbox with what no webhook told; decides nothing | `gitea`, `store` |
 //! | [`health`], [`metrics`] | say how the service is: `/healthz`, `/readyz`, `/metrics` | `gitea`, `store` |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |

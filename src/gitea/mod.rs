@@ -31,7 +31,7 @@ pub use post::post;
 pub use recording::{Recording, RecordingError};
 pub use rejected::Rejected;
 pub use signature::{HeaderLookup, Secret, Verifier};
-pub use webhook::{ParseError, kind, parse};
+pub use webhook::{ParseError, parse};
 pub use wire::issue_from_json;
 
 use crate::clock::Timestamp;

@@ -53,15 +53,6 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
     }
 }
 
-/// The part of an event's action that names its kind: `issues` of `issues/opened`.
-pub fn kind(event: &Event) -> &str {
-    let action = match event {
-        Event::Issue(issue) => &issue.action,
-        Event::Ignored { action, .. } => action,
-    };
-    action.split('/').next().unwrap_or_default()
-}
-
 /// The kinds of payload, told apart by their keys (modules/structs/hook.go).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {

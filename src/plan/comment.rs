@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Scene;
 use crate::issue::Issue;
-use crate::triage::{Decision, IssueType, Verdict, acceptance_criteria, code, fence};
+use crate::triage::{Decision, Verdict, acceptance_criteria, code, fence};
 
 const MARKER: &str = "<!-- gitea-triage decision=";
 
@@ -90,7 +90,7 @@ pub(super) fn render(
         "| type | score | scope | acceptance | alignment | age | task type |\n\
          |---|---|---|---|---|---|---|\n\
          | {} | **{}** of 9 | {} | {} | {} | {} | `{}` |\n\n",
-        type_name(score.issue_type),
+        score.issue_type.as_str(),
         score.total,
         score.scope,
         score.acceptance,
@@ -130,17 +130,6 @@ fn how(scene: &Scene<'_>) -> String {
         None => {}
     }
     if ways.is_empty() { String::new() } else { format!(" ({})", ways.join(", ")) }
-}
-
-fn type_name(issue_type: IssueType) -> &'static str {
-    match issue_type {
-        IssueType::Bug => "bug",
-        IssueType::Research => "research",
-        IssueType::Feature => "feature",
-        IssueType::Refactor => "refactor",
-        IssueType::Philosophy => "philosophy",
-        IssueType::Unknown => "unknown",
-    }
 }
 
 fn days(days: i64) -> String {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::dispatch::{Agent, Dispatch};
+use crate::dispatch::Agent;
 use crate::issue::Issue;
 use crate::triage::{Answer, Decision, Signal, Verdict};
 
@@ -193,8 +193,6 @@ pub struct Scene<'a> {
     pub agent: Option<&'a Agent>,
     /// Whether the forge will take the agent's account as an assignee.
     pub is_assignable: bool,
-    /// The issue's open dispatch.
-    pub dispatch: Option<&'a Dispatch>,
     /// Whom a flag calls.
     pub owner: &'a str,
     /// The label a flag puts on, if any.

@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::inbox::{self, unreadable};
-use super::{Error, Store, lanes};
+use super::inbox::unreadable;
+use super::{Error, Store};
 use crate::clock::Timestamp;
-use crate::delivery::Origin;
 use crate::dispatch::AgentId;
-use crate::issue::IssueRef;
 use crate::plan::EffectKind;
 
 /// How people left an issue.
@@ -32,30 +30,6 @@ impl Store {
     pub async fn is_answered(&self, comment: i64) -> Result<bool, Error> {
         self.read(move |c| {
             Ok(c.prepare_cached("SELECT 1 FROM command WHERE comment = ?1")?.exists([comment])?)
-        })
-        .await
-    }
-
-    /// Has an issue looked at with this agent chosen for it, whatever its score.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn choose(
-        &self,
-        at: IssueRef,
-        agent: Option<AgentId>,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        self.write(move |c| {
-            let lane = lanes::lane(c, &at)?;
-            if let Some(agent) = &agent {
-                c.execute(
-                    "UPDATE lane SET chosen = ?2, held = NULL WHERE id = ?1",
-                    params![lane, agent.as_str()],
-                )?;
-            }
-            inbox::enqueue(c, lane, Origin::Manual, "dispatch", now)?;
-            lanes::make_due(c, lane, now)
         })
         .await
     }

@@ -121,12 +121,8 @@ fn missing_tag(policy: &Policy, score: &Score) -> Option<&'static str> {
 /// The type in a sentence; nothing when it is unknown.
 pub(super) fn type_name(issue_type: IssueType) -> &'static str {
     match issue_type {
-        IssueType::Bug => "bug",
-        IssueType::Research => "research",
-        IssueType::Feature => "feature",
-        IssueType::Refactor => "refactor",
-        IssueType::Philosophy => "philosophy",
         IssueType::Unknown => "",
+        known => known.as_str(),
     }
 }
 

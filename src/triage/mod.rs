@@ -63,6 +63,20 @@ pub enum IssueType {
     Unknown,
 }
 
+impl IssueType {
+    /// The name used in answers and comments.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bug => "bug",
+            Self::Research => "research",
+            Self::Feature => "feature",
+            Self::Refactor => "refactor",
+            Self::Philosophy => "philosophy",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// One reason for points, and the words of the issue that gave it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signal {

@@ -203,7 +203,6 @@ impl Worker {
             removed: &look.wishes.removed,
             agent,
             is_assignable: self.is_assignable(at, look, agent).await?,
-            dispatch: look.dispatch(),
             owner: rules.owner.as_deref().unwrap_or(at.repo.owner()),
             flag_label: rules.flag_label.as_deref(),
             signals: &signals,
