@@ -21,7 +21,7 @@ use crate::gitea as forge;
 use crate::health::{self, Readiness};
 use crate::issue::Account;
 use crate::metrics::{self, Metrics};
-use crate::receive::{self, LargeBodies, Receiver, Refusals};
+use crate::receive::{self, LargeBodies, Proxies, Receiver, Refusals};
 use crate::store::{Store, Use};
 use crate::summary::{self, Summaries};
 use crate::sweep::{self, Sweeper};
@@ -262,6 +262,7 @@ impl Parts {
             page: page(config),
             arrived,
             refusals: Refusals::default(),
+            proxies: Proxies::new(config.server.trusted_proxies.clone()),
             meters: receiving,
         });
         let readiness = web::Data::new(readiness(&store, &forge, &worker));

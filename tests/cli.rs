@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use assert_cmd::Command;
+use gitea_triage::clock::Clock;
+use gitea_triage::gitea::{Recording, Secret, Verifier};
+use gitea_triage::store::{Store, Use};
 use serde_json::{Value, json};
 
 fn program() -> Command {
@@ -195,4 +198,50 @@ fn config(folder: &Path) -> String {
         "[gitea]\nurl = \"http://127.0.0.1:9\"\ntoken = \"t\"\nrepos = [\"a/b\"]\n[webhook]\nsecrets = [\"s\"]\n[store]\nurl = \"sqlite:{}/x.db\"\n",
         folder.display()
     )
+}
+
+/// Stores a recorded delivery as the receiver would.
+async fn accept(store: &Store, file: &str) {
+    let recording = Recording::read(std::fs::read(file).unwrap()).unwrap();
+    let secret = Secret { key: "fixture-secret".into(), expires: None, repos: None };
+    let verifier = Verifier::new(vec![secret]);
+    let delivery = verifier.verify(&recording, recording.body.clone(), Clock::System.now());
+    store.accept(delivery.unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn exported_deliveries_can_be_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    std::fs::write(&file, config(folder.path())).unwrap();
+    let store = Store::open(&folder.path().join("x.db"), 16, Use::Serve).unwrap();
+    accept(&store, "fixtures/02-issues-opened-bug.http").await;
+    let target = folder.path().join("out");
+    let export = || {
+        let mut command = program();
+        command.args(["inbox", "export", "--config"]).args([&file, &target]);
+        command
+    };
+    let output = export().assert().success();
+    let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert!(text.starts_with("1 written to"), "{text}");
+    let replayed = program().args(["replay", "--json"]).arg(&target).assert().success();
+    let lines = json_lines(&replayed.get_output().stdout);
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["verdict"]["decision"]["agent"], "claude");
+    // What is there already is not written over.
+    let again = export().assert().code(1);
+    let text = String::from_utf8_lossy(&again.get_output().stderr).into_owned();
+    assert!(text.contains("cannot be written"), "{text}");
+}
+
+#[test]
+fn a_service_that_does_not_run_is_not_healthy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    // Nobody listens on port 1.
+    let config = config(folder.path()) + "[server]\nlisten = \"127.0.0.1:1\"\n";
+    std::fs::write(&file, config).unwrap();
+    let file = file.to_str().unwrap();
+    refused(&["healthcheck", "--config", file], "", 1, &["does not answer", "`serve`"]);
 }

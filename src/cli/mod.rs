@@ -2,6 +2,7 @@
 
 mod config;
 mod explain;
+mod healthcheck;
 mod inbox;
 mod replay;
 mod score;
@@ -50,6 +51,8 @@ enum Command {
     Summary(summary::Summary),
     /// Look at deliveries, and give dead ones another chance
     Inbox(inbox::Inbox),
+    /// Ask a running service whether it is alive, on the address in its configuration
+    Healthcheck(healthcheck::Healthcheck),
     /// Check, show or describe the configuration
     Config(config::ConfigCommand),
 }
@@ -84,6 +87,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Explain(explain) => explain.run(config),
         Command::Summary(summary) => summary.run(config),
         Command::Inbox(inbox) => inbox.run(config),
+        Command::Healthcheck(healthcheck) => healthcheck.run(config),
         Command::Config(command) => command.run(config),
     };
     match result {

@@ -3,6 +3,7 @@
 
 use secrecy::SecretString;
 
+use super::checks;
 use super::error::{ConfigError, problem};
 use super::kind::Value;
 use super::resolve::Resolved;
@@ -66,6 +67,11 @@ fn server(row: &Row) -> Server {
     Server {
         listen: row.text("listen"),
         public_url: row.some_text("public_url"),
+        trusted_proxies: row
+            .list("trusted_proxies")
+            .iter()
+            .filter_map(|n| checks::network(n))
+            .collect(),
         workers: row.size("workers"),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
+
 /// Letters, digits, `-`, `_` and `.`, at least one.
 pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
@@ -34,19 +36,12 @@ pub(super) fn is_listen(text: &str) -> bool {
 
 /// An address, a network or a host name.
 pub(super) fn is_host(text: &str) -> bool {
-    match text.split_once('/') {
-        Some((ip, bits)) => is_network(ip, bits),
-        None => text.parse::<IpAddr>().is_ok() || is_host_name(text),
-    }
+    network(text).is_some() || is_host_name(text)
 }
 
-fn is_network(ip: &str, bits: &str) -> bool {
-    let Ok(bits) = bits.parse::<u8>() else { return false };
-    match ip.parse() {
-        Ok(IpAddr::V4(_)) => bits <= 32,
-        Ok(IpAddr::V6(_)) => bits <= 128,
-        Err(_) => false,
-    }
+/// An address alone is a network of one.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// A name with a letter in it, so that a mistyped IPv4 address is not taken for one.

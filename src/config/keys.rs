@@ -133,6 +133,7 @@ pub(super) const KEYS: &[Key] = &[
 
     key("server", "listen", Listen, "127.0.0.1:8484", "Address and port to listen on."),
     optional("server", "public_url", Url, "Address under which the server reaches this service; used for the webhook, links and callbacks."),
+    key("server", "trusted_proxies", Networks, "127.0.0.0/8,::1", "Proxies whose `X-Forwarded-For` says where a refused delivery came from."),
     key("server", "workers", count(1, 1024), "2", "Threads that answer HTTP requests."),
 
     required("webhook", "secrets", Entries { section: "webhook.secrets[]", short: Some("secret") }, "secrets = [\"a long random text\"]", "Secrets that sign deliveries, all valid at once."),
@@ -226,6 +227,7 @@ mod tests {
             Choices(all) => [all[0], all[1]].map(|c| format!("[\"{c}\"]")),
             Strengths => two("[\"planning\"]", "[]"),
             Repos => two("[\"a/*\"]", "[\"a/b\", \"c/d\"]"),
+            Networks => two("[\"::1\"]", "[\"10.0.0.0/8\"]"),
             Hosts => two("[\"::1\"]", "[\"10.0.0.0/8\"]"),
             ClockTime => two("\"23:59\"", "\"00:00\""),
             Zone => two("\"Asia/Tokyo\"", "\"Europe/Paris\""),

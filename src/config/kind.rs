@@ -53,6 +53,8 @@ pub(super) enum Kind {
     Repos,
     /// Addresses, networks and host names.
     Hosts,
+    /// Addresses and networks.
+    Networks,
     /// A time of day.
     ClockTime,
     /// A time zone.
@@ -106,6 +108,7 @@ impl Kind {
             Self::Strengths => return format!("a list of any of {}", ticked(&task_types())),
             Self::Repos => "a list of `owner/name`, where `*` stands for any part of a name",
             Self::Hosts => "a list of addresses, networks such as `10.1.0.0/16` and host names",
+            Self::Networks => "a list of addresses and networks such as `10.1.0.0/16`",
             Self::ClockTime => "a time of day such as `06:00`",
             Self::Zone => "a time zone such as `Europe/Berlin` or `UTC`",
             Self::Colour => "a colour such as `#006b75`",
@@ -139,6 +142,7 @@ impl Kind {
                 | Self::Strengths
                 | Self::Repos
                 | Self::Hosts
+                | Self::Networks
                 | Self::Entries { .. }
         )
     }
@@ -196,6 +200,7 @@ impl Kind {
             Self::Choices(all) => texts.iter().all(|t| all.contains(t)),
             Self::Strengths => texts.iter().all(|t| t.parse::<TaskType>().is_ok()),
             Self::Hosts => texts.iter().all(|t| checks::is_host(t)),
+            Self::Networks => texts.iter().all(|t| checks::network(t).is_some()),
             Self::Repos => return RepoPatterns::new(texts).ok().map(Value::Repos),
             _ => false,
         };

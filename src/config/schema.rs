@@ -82,7 +82,7 @@ fn kind_schema(kind: Kind) -> Json {
         Kind::Choice(all) => json!({ "enum": all }),
         Kind::Choices(all) => list_of(all),
         Kind::Strengths => list_of(&task_types()),
-        Kind::List | Kind::Repos | Kind::Hosts => {
+        Kind::List | Kind::Repos | Kind::Hosts | Kind::Networks => {
             json!({ "type": "array", "items": { "type": "string" } })
         }
         Kind::Colour => json!({ "type": "string", "pattern": "^#[0-9a-fA-F]{6}$" }),

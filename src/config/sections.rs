@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::NaiveTime;
+use ipnet::IpNet;
 use secrecy::SecretString;
 
 use crate::clock::Timestamp;
@@ -34,6 +35,8 @@ pub struct Server {
     pub listen: String,
     /// Address under which others reach this service, without a slash at its end.
     pub public_url: Option<String>,
+    /// Proxies that are believed to say where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// Threads that answer HTTP requests.
     pub workers: usize,
 }

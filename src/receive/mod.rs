@@ -1,7 +1,10 @@
 //! `POST /webhook`: verify, store, answer. It parses no payload, so a mistake in a parser loses no delivery, and it
 //! waits for nothing but the disk: Gitea gives up after five seconds and never sends a delivery twice.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+mod refusals;
+mod sender;
+
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -18,6 +21,9 @@ use crate::delivery::DeliveryId;
 use crate::gitea::{Rejected, Verifier};
 use crate::meters::{Latency, Receiving, Tally};
 use crate::store::{Accepted, Store};
+
+pub use refusals::Refusals;
+pub use sender::Proxies;
 
 /// How long a body may take to arrive. Gitea itself gives up after five seconds.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -47,6 +53,8 @@ pub struct Receiver {
     pub arrived: Arc<Notify>,
     /// Keeps a flood of refused deliveries from flooding the log.
     pub refusals: Refusals,
+    /// Who may say where a request comes from.
+    pub proxies: Proxies,
     /// What is counted.
     pub meters: Arc<Receiving>,
 }
@@ -113,12 +121,12 @@ pub async fn webhook(
     // The room is kept until the delivery is stored, for so long its body is in memory.
     let (body, _room) = match read(&request, payload, &receiver).await {
         Ok(read) => read,
-        Err(refused) => return receiver.refuse(&refused),
+        Err(refused) => return receiver.refuse(&request, &refused),
     };
     let verifier = Arc::clone(&receiver.verifier.read().unwrap_or_else(PoisonError::into_inner));
     let delivery = match verifier.verify(request.headers(), body, receiver.clock.now()) {
         Ok(delivery) => delivery,
-        Err(rejected) => return receiver.refuse(&Refused::Rejected(rejected)),
+        Err(rejected) => return receiver.refuse(&request, &Refused::Rejected(rejected)),
     };
     let id = delivery.id.clone();
     let accepted = receiver.store.accept(delivery).await;
@@ -136,7 +144,7 @@ pub async fn webhook(
         }
         Ok(Accepted::Duplicate) => receiver.answer(HttpResponse::Ok(), "duplicate", &id),
         Err(error) => {
-            receiver.refusals.log("not stored", &error);
+            receiver.refusals.log("not stored", &error, receiver.sender(&request));
             let error = "the delivery was not stored; send it again in a moment";
             HttpResponse::ServiceUnavailable()
                 .insert_header((RETRY_AFTER, RETRY_AFTER_S))
@@ -225,7 +233,11 @@ impl Receiver {
         builder.json(Answer { status, delivery: id, details: format!("{}{id}", self.page) })
     }
 
-    fn refuse(&self, refused: &Refused) -> HttpResponse {
+    fn sender(&self, request: &HttpRequest) -> Option<IpAddr> {
+        self.proxies.sender(request.peer_addr(), request.headers())
+    }
+
+    fn refuse(&self, request: &HttpRequest, refused: &Refused) -> HttpResponse {
         let (mut answer, error) = match refused {
             Refused::TooLarge { limit } => (
                 HttpResponse::PayloadTooLarge(),
@@ -249,39 +261,12 @@ impl Receiver {
             }
         };
         self.meters.answers.add(refused.place());
-        self.refusals.log("refused", &error);
+        self.refusals.log("refused", &error, self.sender(request));
         // What was not read of a body must not be taken for the next request.
         if !matches!(refused, Refused::Rejected(_)) {
             answer.force_close();
         }
         answer.json(serde_json::json!({ "error": error }))
-    }
-}
-
-/// Logs refused deliveries, at most one line a second; the line says how many it stands for. Anybody can send
-/// forged deliveries, and must not be able to fill the disk with lines about them.
-pub struct Refusals {
-    started: Instant,
-    /// The second, counted from the start, in which a line was last written.
-    last: AtomicU64,
-    unsaid: AtomicU64,
-}
-
-impl Default for Refusals {
-    fn default() -> Self {
-        Self { started: Instant::now(), last: AtomicU64::new(u64::MAX), unsaid: AtomicU64::new(0) }
-    }
-}
-
-impl Refusals {
-    fn log(&self, what: &str, why: &dyn std::fmt::Display) {
-        let second = self.started.elapsed().as_secs();
-        if self.last.swap(second, Ordering::Relaxed) == second {
-            self.unsaid.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let others = self.unsaid.swap(0, Ordering::Relaxed);
-        tracing::warn!(others, "delivery {what}: {why}");
     }
 }
 
