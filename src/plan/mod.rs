@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use crate::dispatch::Agent;
 use crate::issue::Issue;
-use crate::triage::{Answer, Decision, Signal, Verdict};
+use crate::triage::{Answer, Decision, Signal, Source, Verdict};
 
 pub use crate::triage::{code, fence};
 pub use comment::Marker;
@@ -238,16 +238,17 @@ fn was_applied(effect: &Effect, scene: &Scene<'_>) -> bool {
 }
 
 /// The reaction and, where words are needed, the comment that answer a comment with commands. `explanation` is what a
-/// comment gets that asks for the reasons.
+/// comment gets that asks for the reasons. Nobody waits on the issue for the answer to an order given by hand.
 pub fn answer(answer: &Answer, explanation: &str) -> Vec<Effect> {
+    let Source::Comment(comment) = answer.source else { return Vec::new() };
     let content = if answer.is_obeyed { "+1" } else { "confused" };
     let mut texts = answer.texts.clone();
     if answer.explains {
         texts.push(fence(explanation));
     }
-    let mut effects = vec![Effect::Reaction { comment: answer.comment, content }];
+    let mut effects = vec![Effect::Reaction { comment, content }];
     if !texts.is_empty() {
-        let marker = Marker::answer(answer.comment);
+        let marker = Marker::answer(comment);
         let body = format!("{}\n\n{marker}", texts.join("\n\n"));
         effects.push(Effect::Comment { edit: None, marker, body });
     }

@@ -85,7 +85,7 @@ impl Store {
             return Ok(Accepted::Duplicate);
         }
         let remembered = key.clone();
-        let body = lz4_flex::compress_prepend_size(&delivery.body);
+        let body = pack(&delivery.body);
         let scope = delivery.scope.as_deref().map(to_json);
         let received_at = delivery.received_at.timestamp_millis();
         let event = delivery.event_header;
@@ -252,14 +252,14 @@ fn sort_one(c: &Connection, sorted: &Sorted, pace: Pace, now: Timestamp) -> Resu
     }
 }
 
-/// Inserts an entry that came from no webhook; it needs no body, because its lane is known.
+/// Inserts an entry that came from no webhook, and gives its place; it needs no body, because its lane is known.
 pub(super) fn enqueue(
     c: &Connection,
     lane: i64,
     origin: Origin,
     reason: &str,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<i64, Error> {
     let origin = match origin {
         Origin::Webhook => "webhook",
         Origin::Sweep => "sweep",
@@ -278,7 +278,7 @@ pub(super) fn enqueue(
         lane,
         format!("{origin}/{reason}")
     ])?;
-    Ok(())
+    Ok(c.last_insert_rowid())
 }
 
 fn repeated(c: &Connection, key: &[u8], times: u32, received_at: i64) -> Result<(), Error> {
@@ -303,6 +303,10 @@ pub(super) fn id_of(key: &[u8]) -> String {
         Ok(uuid) => uuid.to_string(),
         Err(_) => String::from_utf8_lossy(key.strip_prefix(&[0]).unwrap_or(key)).into_owned(),
     }
+}
+
+pub(super) fn pack(bytes: &[u8]) -> Vec<u8> {
+    lz4_flex::compress_prepend_size(bytes)
 }
 
 pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<u8>, Error> {

@@ -15,7 +15,7 @@ use crate::delivery::Origin;
 use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState};
 use crate::issue::{IssueRef, Seen};
 use crate::plan::{Effect, EffectKind, EffectOutcome};
-use crate::triage::{Decision, Signal, Verdict};
+use crate::triage::{Decision, Signal, Source, Verdict};
 
 /// What the ledger knows about an issue before it is looked at again.
 #[derive(Clone, Debug, Default)]
@@ -68,8 +68,8 @@ pub struct Intent {
     pub ends: Option<(DispatchState, String)>,
     /// How people leave the issue from now on; `None` when nothing changed.
     pub wishes: Option<Wishes>,
-    /// The comments whose commands are answered by this.
-    pub answered: Vec<i64>,
+    /// The comments and entries whose commands are answered by this.
+    pub answered: Vec<Source>,
 }
 
 impl Intent {

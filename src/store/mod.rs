@@ -13,6 +13,7 @@ mod history;
 mod inbox;
 mod lanes;
 mod ledger;
+mod orders;
 mod people;
 mod repeats;
 mod retention;
@@ -38,6 +39,7 @@ pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filte
 pub use inbox::{Accepted, Sorted, Sorting, Unsorted};
 pub use lanes::{Claim, Claimed, Failure, Pace};
 pub use ledger::{Evaluation, Intent, Opening, Outcome, Past, PastComment};
+pub use orders::ManualOrder;
 pub use people::Wishes;
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, Which, Why};

@@ -8,8 +8,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::inbox::unreadable;
 use super::{Error, Store};
 use crate::clock::Timestamp;
-use crate::dispatch::AgentId;
+use crate::dispatch::{AgentId, TaskType};
 use crate::plan::EffectKind;
+use crate::triage::Source;
 
 /// How people left an issue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,18 +19,21 @@ pub struct Wishes {
     pub held: Option<String>,
     /// The agent that was chosen for it.
     pub chosen: Option<AgentId>,
+    /// The kind of task it was chosen for, where that was said.
+    pub chosen_task: Option<TaskType>,
     /// What they took off it, as kind and value: it is not put back.
     pub removed: BTreeSet<(EffectKind, String)>,
 }
 
 impl Store {
-    /// Whether the commands of a comment were answered before.
+    /// Whether the commands of a comment or an entry were answered before.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn is_answered(&self, comment: i64) -> Result<bool, Error> {
+    pub async fn is_answered(&self, source: Source) -> Result<bool, Error> {
         self.read(move |c| {
-            Ok(c.prepare_cached("SELECT 1 FROM command WHERE comment = ?1")?.exists([comment])?)
+            Ok(c.prepare_cached("SELECT 1 FROM command WHERE comment = ?1")?
+                .exists([key(source)])?)
         })
         .await
     }
@@ -37,9 +41,9 @@ impl Store {
 
 /// How people left the issue of a lane.
 pub(super) fn wishes(c: &Connection, lane: i64) -> Result<Wishes, Error> {
-    let (held, chosen): (_, Option<String>) = c
-        .prepare_cached("SELECT held, chosen FROM lane WHERE id = ?1")?
-        .query_row([lane], |r| Ok((r.get(0)?, r.get(1)?)))
+    let (held, chosen, task): (_, Option<String>, Option<String>) = c
+        .prepare_cached("SELECT held, chosen, chosen_task FROM lane WHERE id = ?1")?
+        .query_row([lane], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
         .optional()?
         .unwrap_or_default();
     let mut rows = c.prepare_cached("SELECT kind, value FROM removed WHERE lane = ?1")?;
@@ -49,16 +53,20 @@ pub(super) fn wishes(c: &Connection, lane: i64) -> Result<Wishes, Error> {
         let (kind, value): (String, String) = row?;
         removed.insert((kind.parse().map_err(|e: String| unreadable(&e))?, value));
     }
-    Ok(Wishes { held, chosen: chosen.map(AgentId::new), removed })
+    let chosen_task =
+        task.map(|task| task.parse().map_err(|e: String| unreadable(&e))).transpose()?;
+    Ok(Wishes { held, chosen: chosen.map(AgentId::new), chosen_task, removed })
 }
 
 /// Writes down how people leave the issue from now on.
 pub(super) fn keep(c: &Connection, lane: i64, wishes: &Wishes, at: Timestamp) -> Result<(), Error> {
-    c.prepare_cached("UPDATE lane SET held = ?2, chosen = ?3 WHERE id = ?1")?.execute(params![
-        lane,
-        wishes.held,
-        wishes.chosen.as_ref().map(AgentId::as_str)
-    ])?;
+    c.prepare_cached("UPDATE lane SET held = ?2, chosen = ?3, chosen_task = ?4 WHERE id = ?1")?
+        .execute(params![
+            lane,
+            wishes.held,
+            wishes.chosen.as_ref().map(AgentId::as_str),
+            wishes.chosen_task.map(TaskType::as_str)
+        ])?;
     c.prepare_cached("DELETE FROM removed WHERE lane = ?1")?.execute([lane])?;
     let mut insert = c.prepare_cached("INSERT INTO removed VALUES (?1, ?2, ?3, ?4)")?;
     for (kind, value) in &wishes.removed {
@@ -67,18 +75,26 @@ pub(super) fn keep(c: &Connection, lane: i64, wishes: &Wishes, at: Timestamp) ->
     Ok(())
 }
 
-/// Writes down that the commands of a comment have been answered.
+/// The number under which an answer is remembered; the forge counts its comments from 1.
+fn key(source: Source) -> i64 {
+    match source {
+        Source::Comment(id) => id,
+        Source::Entry(seq) => -seq,
+    }
+}
+
+/// Writes down that the commands of comments and entries have been answered.
 pub(super) fn answered(
     c: &Connection,
     lane: i64,
-    comments: &[i64],
+    sources: &[Source],
     at: Timestamp,
 ) -> Result<(), Error> {
     let mut insert = c.prepare_cached(
         "INSERT INTO command (comment, lane, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
     )?;
-    for comment in comments {
-        insert.execute(params![comment, lane, at.timestamp_millis()])?;
+    for source in sources {
+        insert.execute(params![key(*source), lane, at.timestamp_millis()])?;
     }
     Ok(())
 }

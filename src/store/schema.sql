@@ -57,6 +57,7 @@ CREATE TABLE lane (
     wait_since   INTEGER NOT NULL DEFAULT 0,
     held         TEXT,
     chosen       TEXT,
+    chosen_task  TEXT,
     seen         TEXT,
     seen_comments INTEGER NOT NULL DEFAULT 0,
     seen_open    INTEGER NOT NULL DEFAULT 0,
@@ -125,7 +126,8 @@ CREATE TABLE removed (
     PRIMARY KEY (lane, kind, value)
 ) STRICT, WITHOUT ROWID;
 
--- The comments whose commands were answered: one answer each, however often they come.
+-- The comments whose commands were answered, and, as negative numbers, the entries of the inbox that held an order:
+-- one answer each, however often they come.
 CREATE TABLE command (
     comment INTEGER PRIMARY KEY,
     lane    INTEGER NOT NULL REFERENCES lane (id),

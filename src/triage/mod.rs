@@ -34,7 +34,7 @@ use crate::issue::{Issue, IssueRef};
 pub use self::blockers::mentioned_blockers;
 pub use self::criteria::acceptance_criteria;
 pub use self::explain::explain;
-pub use self::orders::{Answer, Obeyed, Order, Permission, obey};
+pub use self::orders::{Answer, Obeyed, Order, Permission, Source, obey};
 pub use self::own::{OWN_SUMMARY, SUMMARY_TITLE, is_summary_title};
 pub use self::policy::{
     AcceptanceRules, AlignmentRules, Policy, PolicyError, Route, ScopeRules, TagSets, TaskWords,
@@ -211,6 +211,8 @@ pub struct Standing {
     pub held: Option<String>,
     /// The agent that a person chose for it.
     pub chosen: Option<AgentId>,
+    /// The kind of task that person chose it for, where they said.
+    pub chosen_task: Option<TaskType>,
     /// The agent that had it last.
     pub last_agent: Option<AgentId>,
     /// The agent whose account, still assigned, counts as ours although no dispatch is open.
@@ -275,7 +277,7 @@ impl Triage {
     pub fn verdict(&self, issue: &Issue, standing: &Standing, now: Timestamp) -> Verdict {
         let facts = signals::facts(&self.lexicon, issue);
         let score = score::score(&self.policy, issue, &facts, now);
-        let task_type = task_type::of(&self.policy, &facts);
+        let task_type = standing.chosen_task.unwrap_or_else(|| task_type::of(&self.policy, &facts));
         let case =
             decide::Case { triage: self, issue, standing, facts: &facts, score: &score, task_type };
         let decision = case.decide();

@@ -3,7 +3,7 @@
 
 use super::Standing;
 use super::commands::{self, Assignee, Command, Refusal};
-use crate::dispatch::{AgentId, DispatchState};
+use crate::dispatch::{AgentId, DispatchState, TaskType};
 use crate::issue::{Issue, IssueState};
 use crate::triage::code;
 
@@ -18,24 +18,35 @@ pub enum Permission {
     Unknown,
 }
 
-/// One command in one comment.
+/// Where an order was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// In a comment, by the forge's id of it.
+    Comment(i64),
+    /// On the command line or the dashboard, by its place in the inbox; nobody waits for an answer on the issue.
+    Entry(i64),
+}
+
+/// One command in one comment, or one given by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// The forge's id of the comment.
-    pub comment: i64,
+    /// Where it was given.
+    pub source: Source,
     /// Who wrote it.
     pub by: String,
     /// What they may.
     pub permission: Permission,
     /// What they want.
     pub command: Command,
+    /// The kind of task an agent is to have it for, where that was said.
+    pub task_type: Option<TaskType>,
 }
 
 /// What is answered to a comment with commands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The comment it answers.
-    pub comment: i64,
+    /// Where the orders were given that it answers.
+    pub source: Source,
     /// Whether all its commands were carried out.
     pub is_obeyed: bool,
     /// The paragraphs of the answer; none where a reaction says enough.
@@ -47,7 +58,7 @@ pub struct Answer {
 /// What the orders of one evaluation come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Obeyed {
-    /// One answer for each comment, in their order.
+    /// One answer for each comment or entry, in their order.
     pub answers: Vec<Answer>,
     /// How the open dispatch ends by an order, and why.
     pub ends: Option<(DispatchState, String)>,
@@ -64,7 +75,7 @@ pub fn obey(orders: &[Order], standing: &mut Standing, issue: &Issue) -> Obeyed 
     for order in orders {
         let result = check(order, standing, &known, issue);
         let refused = result.as_ref().err().map(|why| commands::refusal(&order.command, why));
-        let answer = answer_to(&mut obeyed.answers, order.comment);
+        let answer = answer_to(&mut obeyed.answers, order.source);
         answer.is_obeyed &= refused.is_none();
         match refused {
             Some(text) => answer.texts.push(text),
@@ -74,11 +85,11 @@ pub fn obey(orders: &[Order], standing: &mut Standing, issue: &Issue) -> Obeyed 
     obeyed
 }
 
-fn answer_to(answers: &mut Vec<Answer>, comment: i64) -> &mut Answer {
-    let known = answers.iter().position(|answer| answer.comment == comment);
+fn answer_to(answers: &mut Vec<Answer>, source: Source) -> &mut Answer {
+    let known = answers.iter().position(|answer| answer.source == source);
     let index = known.unwrap_or(answers.len());
     if known.is_none() {
-        answers.push(Answer { comment, is_obeyed: true, ..Answer::default() });
+        answers.push(Answer { source, is_obeyed: true, texts: Vec::new(), explains: false });
     }
     &mut answers[index]
 }
@@ -119,8 +130,8 @@ fn carry_out(order: &Order, standing: &mut Standing, known: &[AgentId], obeyed: 
     let by = code(&order.by);
     match &order.command {
         Command::Triage | Command::Unknown(_) => {}
-        Command::Help => answer_to(&mut obeyed.answers, order.comment).texts.push(commands::help()),
-        Command::Explain => answer_to(&mut obeyed.answers, order.comment).explains = true,
+        Command::Help => answer_to(&mut obeyed.answers, order.source).texts.push(commands::help()),
+        Command::Explain => answer_to(&mut obeyed.answers, order.source).explains = true,
         Command::Hold { reason } => {
             let reason = reason.as_deref().map(|r| format!(": {}", code(r))).unwrap_or_default();
             end(standing, obeyed, DispatchState::Failed, format!("held by {by}{reason}"));
@@ -152,6 +163,7 @@ fn carry_out(order: &Order, standing: &mut Standing, known: &[AgentId], obeyed: 
             }
             free(standing, obeyed);
             standing.chosen = chosen;
+            standing.chosen_task = order.task_type;
         }
     }
 }
@@ -162,6 +174,7 @@ fn end(standing: &mut Standing, obeyed: &mut Obeyed, state: DispatchState, reaso
         obeyed.ends = Some((state, reason.clone()));
     }
     standing.chosen = None;
+    standing.chosen_task = None;
     standing.held = Some(format!("{reason}; `/triage resume` goes on"));
 }
 
@@ -177,7 +190,8 @@ mod tests {
     use crate::triage::samples::{agent, bug, issue};
 
     fn order(command: Command, permission: Permission) -> Order {
-        Order { comment: 7, by: "alice".into(), permission, command }
+        let source = Source::Comment(7);
+        Order { source, by: "alice".into(), permission, command, task_type: None }
     }
 
     fn standing() -> Standing {

@@ -87,10 +87,9 @@ impl Worker {
             ends = Some((DispatchState::Failed, reason));
         }
         wishes.held = standing.held.clone();
-        wishes.chosen = standing
-            .chosen
-            .clone()
-            .filter(|_| !matches!(verdict.decision, Decision::Dispatch { .. }));
+        let is_dispatched = matches!(verdict.decision, Decision::Dispatch { .. });
+        wishes.chosen = standing.chosen.clone().filter(|_| !is_dispatched);
+        wishes.chosen_task = standing.chosen_task.filter(|_| wishes.chosen.is_some());
         let ends = obeyed.ends.clone().or(ends);
         Ok(Look { issue, verdict, past, standing, obeyed, wishes, ends, given })
     }
@@ -217,7 +216,7 @@ impl Worker {
             opens: self.opening(look, agent),
             ends: look.ends.clone(),
             wishes,
-            answered: look.obeyed.answers.iter().map(|a| a.comment).collect(),
+            answered: look.obeyed.answers.iter().map(|a| a.source).collect(),
             ..Intent::of(now, look.verdict.decision.clone())
         })
     }
@@ -283,6 +282,7 @@ fn standing(past: &Past, rules: &Rules) -> Standing {
         dispatch: past.dispatch.clone(),
         held: past.wishes.held.clone(),
         chosen: past.wishes.chosen.clone(),
+        chosen_task: past.wishes.chosen_task,
         last_agent: past.last_agent.clone(),
         load: past.load.clone(),
         agents: rules.agents.clone(),

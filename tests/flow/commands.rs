@@ -150,3 +150,24 @@ async fn a_label_of_an_agent_put_on_by_a_person_is_followed_without_a_comment() 
     world.settle().await;
     assert_eq!(world.history(&issue).await.dispatches[0].state, DispatchState::Completed);
 }
+
+#[tokio::test]
+async fn an_order_given_by_hand_is_obeyed_once_and_answered_nowhere() {
+    let mut world = World::start().await;
+    let issue = dispatched(&world).await;
+    let store = &world.service().parts().store;
+    store
+        .order(issue.clone(), "operator".into(), "hold until noon".into(), world.clock.now())
+        .await
+        .unwrap();
+    world.settle().await;
+    let history = world.history(&issue).await;
+    assert_eq!(history.dispatches[0].state, DispatchState::Failed);
+    assert!(history.evaluations[1].reason.starts_with("held by `operator`: `until noon`"));
+    world.gitea.comment(&issue, "alice", "/triage resume");
+    world.settle().await;
+    world.restart().await;
+    world.settle().await;
+    assert_eq!(world.history(&issue).await.dispatches[1].state, DispatchState::Assigned);
+    assert_eq!(world.comments(&issue).len(), 1);
+}

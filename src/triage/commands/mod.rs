@@ -97,7 +97,7 @@ pub fn parse(body: &str) -> Vec<Command> {
 }
 
 /// The command in what follows `/triage` on its line. What follows a complete command is a remark.
-fn read(rest: &str) -> Command {
+pub fn read(rest: &str) -> Command {
     let (word, argument) = first_word(rest.trim());
     if word.is_empty() {
         return Command::Triage;

@@ -1,0 +1,69 @@
+//! Orders given by hand, on the command line or the dashboard: entries of the inbox that carry their text. What they
+//! come to is decided where the commands of comments are.
+
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+
+use super::inbox::{from_json, pack, to_json};
+use super::{Error, Store, inbox, lanes};
+use crate::clock::Timestamp;
+use crate::delivery::Origin;
+use crate::dispatch::TaskType;
+use crate::issue::IssueRef;
+
+/// An order as it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManualOrder {
+    /// Who gave it, for people; whether they may was found out before.
+    pub by: String,
+    /// What stands behind `/triage` in a comment, such as `hold until the release`.
+    pub command: String,
+    /// The kind of task an agent is to have the issue for.
+    pub task_type: Option<TaskType>,
+}
+
+impl Store {
+    /// Puts an order by `by` into the inbox; `command` is what stands behind `/triage` in a comment.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn order(
+        &self,
+        at: IssueRef,
+        by: String,
+        command: String,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.place_order(at, ManualOrder { by, command, task_type: None }, now).await
+    }
+
+    /// Puts an order into the inbox.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn place_order(
+        &self,
+        at: IssueRef,
+        order: ManualOrder,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let body = pack(to_json(&order).as_bytes());
+        let verb = order.command.split_whitespace().next().unwrap_or("look").to_owned();
+        self.write(move |c| {
+            let lane = lanes::lane(c, &at)?;
+            let seq = inbox::enqueue(c, lane, Origin::Manual, &verb, now)?;
+            c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?.execute(params![seq, body])?;
+            lanes::make_due(c, lane, now)
+        })
+        .await
+    }
+
+    /// The order in an entry of the inbox; `None` when it holds none.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the entry holds something else.
+    pub async fn manual_order(&self, seq: i64) -> Result<Option<ManualOrder>, Error> {
+        let body = self.body(seq).await?;
+        body.map(|bytes| from_json(&String::from_utf8_lossy(&bytes))).transpose()
+    }
+}
