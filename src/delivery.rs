@@ -47,6 +47,8 @@ pub enum Origin {
     Manual,
     /// The service itself: an issue whose turn has come.
     Wake,
+    /// An agent, with a report about its dispatch.
+    Agent,
 }
 
 /// One message that says which issue to look at. Its signature has been checked, its content has not been read.

@@ -154,7 +154,7 @@ impl DispatchState {
 }
 
 /// Somebody or something that works on issues.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
     /// Its name in the configuration.
     pub id: AgentId,
@@ -191,6 +191,40 @@ pub struct Dispatch {
     pub opened_at: Timestamp,
     /// When it times out.
     pub deadline_at: Timestamp,
+    /// Names it to an agent that is called directly, the same each time it is told.
+    pub key: String,
+    /// A person gave the issue to the agent; it is followed like ours, without a comment.
+    pub by_person: bool,
+    /// How many hand-offs have failed.
+    pub failures: u32,
+    /// Whether its end is one of the tries after which a person is asked.
+    pub counts: bool,
+    /// Whether it was reminded of its deadline.
+    pub is_reminded: bool,
+    /// Why the agent was given the issue.
+    pub reason: String,
+    /// What the latest change of its state came from.
+    pub cause: String,
+}
+
+/// A dispatch that came to nothing, as far as the next hand-over has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// Who had it.
+    pub agent: AgentId,
+    /// What it failed on.
+    pub cause: String,
+}
+
+/// What an agent that is called directly reports about its work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// How far the work has come.
+    pub state: Progress,
+    /// What the agent says about it, in its own words: quote them as code.
+    pub message: Option<String>,
+    /// Where the work can be seen.
+    pub url: Option<String>,
 }
 
 /// What an agent that is called directly is told about an issue.

@@ -13,10 +13,10 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::apply::{Hands, LabelRules};
+use crate::agents::HttpAgents;
+use crate::apply::{Desk, Hands, LabelRules};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::dispatch::Interface;
 use crate::gitea as forge;
 use crate::health::{self, Readiness};
 use crate::issue::Account;
@@ -77,20 +77,33 @@ pub struct Parts {
 pub fn rules(config: &Config) -> anyhow::Result<Rules> {
     Ok(Rules {
         triage: Triage::new(policy(config)?).context("the policy cannot be used")?,
-        // Only those that can be told today; an issue is never given to one that would not hear of it.
-        agents: config
-            .agents
-            .list
-            .iter()
-            .filter(|a| a.interface == Interface::Forge)
-            .cloned()
-            .collect(),
+        agents: config.agents.list.clone(),
         repos: config.gitea.repos.clone(),
         owner: config.triage.owner.clone(),
         flag_label: config.triage.flag_label.clone(),
         max_attempts: config.worker.max_attempts,
         fuse: config.worker.fuse,
+        dispatch_attempts: config.dispatch.max_attempts,
+        review: config.review.require.iter().map(|check| review(*check)).collect(),
+        public_url: config.server.public_url.clone(),
     })
+}
+
+fn review(check: config::ReviewCheck) -> worker::Check {
+    match check {
+        config::ReviewCheck::Tasks => worker::Check::Tasks,
+        config::ReviewCheck::PullRequest => worker::Check::PullRequest,
+        config::ReviewCheck::Status => worker::Check::Status,
+    }
+}
+
+/// How agents are called that are called directly.
+pub fn desk(config: &Config) -> Desk {
+    Desk {
+        http: Some(HttpAgents::new(config.agents.allow_private.clone())),
+        secrets: config.agents.secrets.clone(),
+        local: None,
+    }
 }
 
 /// The policy in a configuration: the `[policy]` section, and the keys of `[triage]` and `[dispatch]` over it.
@@ -228,6 +241,7 @@ impl Parts {
         let labels =
             LabelRules { create: config.labels.create, color: config.labels.color.clone() };
         let hands = Hands::new(forge.clone(), labels);
+        hands.set_desk(desk(config));
         let arrived = Arc::new(Notify::new());
         let rules = Arc::new(rules(config)?);
         let worker = Worker::new(worker::Parts {
@@ -276,6 +290,7 @@ impl Parts {
     /// When the new configuration cannot be used; the old one stays.
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         self.worker.set_rules(Arc::new(rules(config)?));
+        self.worker.set_desk(desk(config));
         self.sweeper.set_settings(sweep_settings(config));
         self.summaries.set_settings(summary_settings(config));
         let verifier = Arc::new(verifier(config));

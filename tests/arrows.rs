@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gitea", &[]),
     ("agents", &["gitea"]),
     ("fake_gitea", &[]),
-    ("apply", &["plan", "gitea"]),
+    ("apply", &["plan", "gitea", "agents"]),
     ("store", &["plan", "triage"]),
     ("worker", &["store", "gitea", "triage", "plan", "apply"]),
     ("receive", &["gitea", "store"]),

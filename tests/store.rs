@@ -11,8 +11,8 @@ use gitea_triage::delivery::{Delivery, DeliveryId};
 use gitea_triage::dispatch::{Agent, AgentId, DispatchState, Interface};
 use gitea_triage::issue::IssueRef;
 use gitea_triage::store::{
-    Accepted, Claim, DeliveryState, Error, Filter, Intent, Opening, Outcome, Pace, Sorted, Sorting,
-    Store, Use,
+    Accepted, Claim, DeliveryState, Error, Filter, Intent, Move, Opening, Outcome, Pace, Sorted,
+    Sorting, Store, Use,
 };
 use gitea_triage::triage::Decision;
 use proptest::prelude::*;
@@ -90,7 +90,9 @@ fn agent(places: u32) -> Agent {
 }
 
 fn intent(now: Timestamp, opens: Option<Agent>) -> Intent {
-    let opens = opens.map(|agent| Opening { agent, by_person: false });
+    // The key is the time, so that no two dispatches of a story share one.
+    let key = now.to_rfc3339();
+    let opens = opens.map(|agent| Opening { agent, by_person: false, key });
     Intent { opens, ..Intent::of(now, Decision::Skip { reason: "a test".into() }) }
 }
 
@@ -163,7 +165,7 @@ async fn an_agent_has_no_more_places_than_it_has() {
     assert!(matches!(refused, Err(Error::AgentBusy(_))), "{refused:?}");
     let done = Outcome {
         evaluation: Some(taken),
-        dispatch: Some(DispatchState::Completed),
+        dispatch: Some(Move::to(DispatchState::Completed, "closed")),
         ..Outcome::default()
     };
     kept.store.settle(first, intent(at(1), None), done, PACE).await.unwrap();

@@ -174,6 +174,9 @@ fn rules() -> anyhow::Result<Rules> {
         flag_label: None,
         max_attempts: 3,
         fuse: u32::MAX,
+        dispatch_attempts: 2,
+        review: Vec::new(),
+        public_url: None,
     })
 }
 

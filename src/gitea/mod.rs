@@ -14,6 +14,7 @@ mod recording;
 mod rejected;
 mod repos;
 mod signature;
+mod timeline;
 mod transport;
 mod webhook;
 mod wire;
@@ -31,6 +32,7 @@ pub use post::post;
 pub use recording::{Recording, RecordingError};
 pub use rejected::Rejected;
 pub use signature::{HeaderLookup, Secret, Verifier};
+pub use timeline::{Happening, Pull, What};
 pub use webhook::{ParseError, parse};
 pub use wire::issue_from_json;
 

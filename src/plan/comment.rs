@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::Scene;
+use super::{Scene, Stage};
 use crate::issue::Issue;
 use crate::triage::{Decision, Verdict, acceptance_criteria, code, fence};
 
@@ -27,9 +27,14 @@ impl Marker {
         Self { decision: format!("answer:{comment}"), digest: "-".to_owned() }
     }
 
-    /// Whether it marks an answer rather than an audit comment.
-    pub fn is_answer(&self) -> bool {
-        self.decision.starts_with("answer:")
+    /// The marker of what is told once about a dispatch.
+    pub fn notice(kind: &str, dispatch: i64) -> Self {
+        Self { decision: format!("notice:{kind}:{dispatch}"), digest: "-".to_owned() }
+    }
+
+    /// Whether it marks an audit comment rather than an answer or a notice.
+    pub fn is_audit(&self) -> bool {
+        !self.decision.starts_with("answer:") && !self.decision.starts_with("notice:")
     }
 
     /// The marker in a comment's text, if it ends in one. Only the last line counts: anything before may be quoted.
@@ -49,14 +54,41 @@ impl std::fmt::Display for Marker {
     }
 }
 
+/// What an audit comment is about.
+#[derive(Clone, Copy)]
+pub(super) enum About<'a> {
+    /// Who has the issue, or had it last.
+    Dispatch(&'a Stage<'a>),
+    /// Why a person is called, or nobody.
+    Decision(&'a Decision),
+}
+
 /// The marker of the comment for this verdict.
-pub(super) fn marker(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Marker {
-    let decision = match verdict.decision.agent() {
-        Some(agent) => format!("{}:{agent}", verdict.decision.action()),
-        None => verdict.decision.action().to_owned(),
-    };
-    let score = &verdict.score;
+pub(super) fn marker(
+    about: About<'_>,
+    issue: &Issue,
+    verdict: &Verdict,
+    scene: &Scene<'_>,
+) -> Marker {
     let mut hash = Sha256::new();
+    let decision = match about {
+        About::Dispatch(stage) => {
+            hash.update(stage.digest());
+            stage.decision()
+        }
+        About::Decision(decision) => decision.action().to_owned(),
+    };
+    if !matches!(about, About::Dispatch(stage) if !stage.state.is_open()) {
+        update_with_score(&mut hash, issue, verdict, scene);
+    }
+    if let About::Decision(Decision::Flag { reason }) = about {
+        hash.update(reason);
+    }
+    Marker { decision, digest: hex::encode(&hash.finalize()[..6]) }
+}
+
+fn update_with_score(hash: &mut Sha256, issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) {
+    let score = &verdict.score;
     let parts = [score.scope, score.acceptance, score.alignment];
     hash.update(format!("{:?} {parts:?} {} {}", score.issue_type, verdict.task_type, score.p0));
     for signal in scene.signals {
@@ -66,25 +98,24 @@ pub(super) fn marker(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Mar
         hash.update(criterion);
     }
     hash.update([u8::from(scene.is_assignable)]);
-    if let Decision::Flag { reason } = &verdict.decision {
-        hash.update(reason);
-    }
-    Marker { decision, digest: hex::encode(&hash.finalize()[..6]) }
 }
 
 /// The whole comment.
 pub(super) fn render(
+    about: About<'_>,
     issue: &Issue,
     verdict: &Verdict,
     scene: &Scene<'_>,
-    marker: &Marker,
 ) -> String {
     let score = &verdict.score;
     let mut text = format!(
         "**Triage: {}**\n\n**Why:** {}.\n\n",
-        headline(verdict, scene),
-        verdict.decision.reason().trim_end_matches('.')
+        headline(about, scene),
+        why(about, verdict).trim_end_matches('.')
     );
+    if let About::Dispatch(stage) = about {
+        text.push_str(&progress(stage));
+    }
     let _ = write!(
         text,
         "| type | score | scope | acceptance | alignment | age | task type |\n\
@@ -100,23 +131,42 @@ pub(super) fn render(
     );
     text.push_str(&points(scene));
     text.push_str(&criteria(issue));
-    let _ = write!(text, "{}\n\n{marker}", override_hint(verdict, scene));
+    text.push_str(&override_hint(about));
     text
 }
 
-fn headline(verdict: &Verdict, scene: &Scene<'_>) -> String {
-    match &verdict.decision {
-        Decision::Dispatch { agent, .. } => {
-            format!("dispatched to {}{}", code(agent.as_str()), how(scene))
+/// Of an issue that somebody has, why they got it, whatever is decided about it now.
+fn why<'a>(about: About<'a>, verdict: &'a Verdict) -> &'a str {
+    match (about, &verdict.decision) {
+        (About::Dispatch(stage), decision) if !matches!(decision, Decision::Dispatch { .. }) => {
+            stage.reason
         }
-        Decision::Flag { .. } => format!("@{}, this needs you", scene.owner),
-        other => other.action().to_owned(),
+        (_, decision) => decision.reason(),
+    }
+}
+
+/// How far the dispatch has come, and what came of the one before it.
+fn progress(stage: &Stage<'_>) -> String {
+    let before = stage.before.map(|before| format!("**Before:** {before}.\n\n"));
+    format!("{}{}\n\n", before.unwrap_or_default(), stage.line())
+}
+
+fn headline(about: About<'_>, scene: &Scene<'_>) -> String {
+    match about {
+        About::Dispatch(stage) => {
+            format!("dispatched to {}{}", code(stage.agent.id.as_str()), how(stage, scene))
+        }
+        About::Decision(Decision::Flag { .. }) => format!("@{}, this needs you", scene.owner),
+        About::Decision(other) => other.action().to_owned(),
     }
 }
 
 /// By what the agent is called, and what could not be done.
-fn how(scene: &Scene<'_>) -> String {
-    let Some(agent) = scene.agent else { return String::new() };
+fn how(stage: &Stage<'_>, scene: &Scene<'_>) -> String {
+    if !stage.state.is_open() {
+        return String::new();
+    }
+    let agent = stage.agent;
     let mut ways = Vec::new();
     if let Some(label) = &agent.label {
         ways.push(format!("label {}", code(label)));
@@ -162,17 +212,20 @@ fn criteria(issue: &Issue) -> String {
     format!("**Acceptance criteria found in the issue:**\n\n{}\n\n", fence(&found.join("\n")))
 }
 
-fn override_hint(verdict: &Verdict, scene: &Scene<'_>) -> String {
-    match (&verdict.decision, scene.agent) {
-        (Decision::Dispatch { .. }, Some(agent)) => {
-            let label =
-                agent.label.as_deref().map(|l| format!("take the label {} off, ", code(l)));
+fn override_hint(about: About<'_>) -> String {
+    match about {
+        About::Dispatch(stage) if stage.state.is_open() => {
+            let label = stage.agent.label.as_deref();
+            let label = label.map(|l| format!("take the label {} off, ", code(l)));
             format!(
                 "<sub>To override: {}assign somebody else, or comment `/triage hold` (`/triage help` lists what else). What a person changes here is left as it is.</sub>",
                 label.unwrap_or_default()
             )
         }
-        _ => "<sub>To override: assign somebody, edit the issue, or comment `/triage assign <agent>` (`/triage help` lists what else).</sub>"
+        About::Dispatch(_) => {
+            "<sub>`/triage retry` hands it over once more (`/triage help` lists what else).</sub>".to_owned()
+        }
+        About::Decision(_) => "<sub>To override: assign somebody, edit the issue, or comment `/triage assign <agent>` (`/triage help` lists what else).</sub>"
             .to_owned(),
     }
 }

@@ -2,17 +2,22 @@
 //! took away is not missing.
 
 mod comment;
+mod notice;
+mod stage;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::dispatch::Agent;
-use crate::issue::Issue;
-use crate::triage::{Answer, Decision, Signal, Source, Verdict};
+use crate::dispatch::{Agent, Handoff, Interface, TaskType};
+use crate::issue::{Issue, IssueRef, IssueState};
+use crate::triage::{Answer, Decision, Signal, Source, Verdict, acceptance_criteria};
 
 pub use crate::triage::{code, fence};
+use comment::About;
 pub use comment::Marker;
+pub use notice::Notice;
+pub use stage::Stage;
 
 /// The kinds of write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,16 +34,25 @@ pub enum EffectKind {
     HandOff,
     /// A reaction on a comment.
     Reaction,
+    /// A label of ours taken off again.
+    Unlabel,
+    /// An assignee of ours taken off again.
+    Unassign,
+    /// A closed issue opened again.
+    Reopen,
 }
 
 impl EffectKind {
-    const NAMES: [(Self, &'static str); 6] = [
+    const NAMES: [(Self, &'static str); 9] = [
         (Self::Comment, "comment"),
         (Self::Edit, "edit"),
         (Self::Label, "label"),
         (Self::Assignee, "assignee"),
         (Self::HandOff, "hand_off"),
         (Self::Reaction, "reaction"),
+        (Self::Unlabel, "unlabel"),
+        (Self::Unassign, "unassign"),
+        (Self::Reopen, "reopen"),
     ];
 
     /// Every kind there is.
@@ -83,6 +97,19 @@ pub enum Effect {
     Label(String),
     /// The issue is assigned to this login, beside whoever has it.
     Assignee(String),
+    /// The issue does not carry this label, which was ours.
+    Unlabel(String),
+    /// The issue is not assigned to this login, which was ours.
+    Unassign(String),
+    /// The issue is open.
+    Reopen,
+    /// The agent knows of the issue, by its own interface.
+    HandOff {
+        /// Who is told.
+        agent: Box<Agent>,
+        /// What it is told.
+        handoff: Box<Handoff>,
+    },
     /// Our reaction is on this comment.
     Reaction {
         /// The forge's id of the comment.
@@ -100,6 +127,10 @@ impl Effect {
             Self::Comment { edit: Some(_), .. } => EffectKind::Edit,
             Self::Label(_) => EffectKind::Label,
             Self::Assignee(_) => EffectKind::Assignee,
+            Self::Unlabel(_) => EffectKind::Unlabel,
+            Self::Unassign(_) => EffectKind::Unassign,
+            Self::Reopen => EffectKind::Reopen,
+            Self::HandOff { .. } => EffectKind::HandOff,
             Self::Reaction { .. } => EffectKind::Reaction,
         }
     }
@@ -108,15 +139,20 @@ impl Effect {
     pub fn value(&self) -> &str {
         match self {
             Self::Comment { marker, .. } => &marker.decision,
-            Self::Label(value) | Self::Assignee(value) => value,
+            Self::Label(value)
+            | Self::Assignee(value)
+            | Self::Unlabel(value)
+            | Self::Unassign(value) => value,
+            Self::Reopen => "open",
+            Self::HandOff { agent, .. } => agent.id.as_str(),
             Self::Reaction { content, .. } => content,
         }
     }
 
-    /// The text of an answer to a comment.
-    pub fn answer_text(&self) -> Option<&str> {
+    /// The text of a comment that is written once: an answer, a notice.
+    pub fn kept_text(&self) -> Option<&str> {
         match self {
-            Self::Comment { marker, body, edit: None } if marker.is_answer() => Some(body),
+            Self::Comment { marker, body, edit: None } if !marker.is_audit() => Some(body),
             _ => None,
         }
     }
@@ -183,10 +219,12 @@ pub struct OurComment {
 /// What the plan has to know beyond the issue and the verdict.
 #[derive(Clone, Debug)]
 pub struct Scene<'a> {
-    /// Our latest comment on the issue.
+    /// Our latest audit comment on the issue.
     pub comment: Option<OurComment>,
     /// What was put on the issue for the open dispatch before, as kind and value; it is not put on twice.
     pub applied: &'a BTreeSet<(EffectKind, String)>,
+    /// What was put on it for dispatches that failed; it goes when somebody else gets the issue.
+    pub leftovers: &'a BTreeSet<(EffectKind, String)>,
     /// What a person took off it.
     pub removed: &'a BTreeSet<(EffectKind, String)>,
     /// The agent the verdict names.
@@ -199,42 +237,110 @@ pub struct Scene<'a> {
     pub flag_label: Option<&'a str>,
     /// What gave the points.
     pub signals: &'a [Signal],
+    /// How far the latest dispatch of ours has come.
+    pub stage: Option<Stage<'a>>,
+    /// What people are to be told once.
+    pub notices: &'a [Notice],
+    /// The issue was closed and is to be open.
+    pub reopens: bool,
+    /// What an agent is told that is called directly.
+    pub handoff: Option<Handoff>,
 }
 
 /// What is missing on `issue` for `verdict` to be true.
 pub fn plan(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Plan {
-    let effects = match &verdict.decision {
-        Decision::Dispatch { .. } => dispatch(issue, verdict, scene),
-        Decision::Flag { .. } => flag(issue, verdict, scene),
+    let audit = match (&verdict.decision, &scene.stage) {
+        (Decision::Dispatch { .. }, Some(stage)) => {
+            comment(About::Dispatch(stage), issue, verdict, scene)
+        }
+        // A notice calls the owner already.
+        (decision @ Decision::Flag { .. }, _) if scene.notices.is_empty() => {
+            comment(About::Decision(decision), issue, verdict, scene)
+        }
+        _ => sticky(issue, verdict, scene),
+    };
+    let notices = scene.notices.iter().map(|notice| notice.effect(scene.owner));
+    let reopen = scene.reopens && issue.state == IssueState::Closed;
+    let marks = match &verdict.decision {
+        Decision::Dispatch { .. } => dispatch(issue, scene),
+        Decision::Flag { .. } => Vec::from_iter(flag(issue, scene)),
         Decision::Wait { .. } | Decision::Skip { .. } | Decision::Finish { .. } => Vec::new(),
     };
-    Plan { effects }
+    let effects = audit.into_iter().chain(notices).chain(reopen.then_some(Effect::Reopen));
+    Plan { effects: effects.chain(marks).collect() }
 }
 
-fn dispatch(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Vec<Effect> {
-    let mut effects = Vec::from_iter(comment(issue, verdict, scene));
-    let Some(agent) = scene.agent else { return effects };
-    let wanted = [
-        agent.label.clone().filter(|name| !issue.has_label(name)).map(Effect::Label),
-        agent
-            .login
-            .clone()
-            .filter(|login| scene.is_assignable && !issue.is_assigned_to(login))
-            .map(Effect::Assignee),
-    ];
-    effects.extend(wanted.into_iter().flatten().filter(|e| !was_applied(e, scene)));
-    effects
+fn dispatch(issue: &Issue, scene: &Scene<'_>) -> Vec<Effect> {
+    let Some(agent) = scene.agent else { return Vec::new() };
+    let label = agent.label.clone().filter(|name| !issue.has_label(name)).map(Effect::Label);
+    let may_assign = |login: &String| scene.is_assignable && !issue.is_assigned_to(login);
+    let assignee = agent.login.clone().filter(may_assign).map(Effect::Assignee);
+    let hand_off = scene.handoff.clone().filter(|_| agent.interface != Interface::Forge);
+    let hand_off = hand_off.map(|handoff| Effect::HandOff {
+        agent: Box::new(agent.clone()),
+        handoff: Box::new(handoff),
+    });
+    let wanted = label.into_iter().chain(assignee).chain(hand_off);
+    let wanted = wanted.filter(|effect| !was_applied(effect, scene));
+    left_over(issue, agent, scene).chain(wanted).collect()
 }
 
-fn flag(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Vec<Effect> {
+/// What an agent that failed leaves behind is taken off, where nobody else wants it there.
+fn left_over<'a>(
+    issue: &'a Issue,
+    agent: &'a Agent,
+    scene: &'a Scene<'_>,
+) -> impl Iterator<Item = Effect> + 'a {
+    scene.leftovers.iter().filter_map(|(kind, value)| match kind {
+        EffectKind::Label if issue.has_label(value) && agent.label.as_ref() != Some(value) => {
+            Some(Effect::Unlabel(value.clone()))
+        }
+        EffectKind::Assignee
+            if issue.is_assigned_to(value) && agent.login.as_ref() != Some(value) =>
+        {
+            Some(Effect::Unassign(value.clone()))
+        }
+        _ => None,
+    })
+}
+
+fn flag(issue: &Issue, scene: &Scene<'_>) -> Option<Effect> {
     let label = scene.flag_label.filter(|name| !issue.has_label(name));
-    let label = label.map(|name| Effect::Label(name.to_owned())).filter(|e| !was_applied(e, scene));
-    comment(issue, verdict, scene).into_iter().chain(label).collect()
+    label.map(|name| Effect::Label(name.to_owned())).filter(|e| !was_applied(e, scene))
 }
 
 fn was_applied(effect: &Effect, scene: &Scene<'_>) -> bool {
     let key = (effect.kind(), effect.value().to_owned());
     scene.applied.contains(&key) || scene.removed.contains(&key)
+}
+
+/// What an agent that is called directly is told about the issue.
+pub fn handoff(issue: &Issue, to: HandoffTo<'_>) -> Handoff {
+    Handoff {
+        dispatch_id: to.key.to_owned(),
+        at: to.at.clone(),
+        title: issue.title.clone(),
+        description: issue.body.clone(),
+        acceptance_criteria: acceptance_criteria(issue),
+        agent: to.agent.id.clone(),
+        task_type: to.task_type,
+        callback_url: to.callback.map(|base| format!("{base}/dispatches/{}", to.key)),
+    }
+}
+
+/// Whom an issue is handed to, and by which dispatch.
+#[derive(Clone, Copy, Debug)]
+pub struct HandoffTo<'a> {
+    /// The agent.
+    pub agent: &'a Agent,
+    /// Names the dispatch.
+    pub key: &'a str,
+    /// The issue.
+    pub at: &'a IssueRef,
+    /// The kind of task.
+    pub task_type: TaskType,
+    /// The address of this service, where it is known.
+    pub callback: Option<&'a str>,
 }
 
 /// The reaction and, where words are needed, the comment that answer a comment with commands. `explanation` is what a
@@ -257,13 +363,26 @@ pub fn answer(answer: &Answer, explanation: &str) -> Vec<Effect> {
 
 /// The audit comment: new for a new decision, an edit when the same decision has other reasons now, nothing when it
 /// says the same.
-fn comment(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Option<Effect> {
-    let marker = comment::marker(issue, verdict, scene);
+fn comment(
+    about: About<'_>,
+    issue: &Issue,
+    verdict: &Verdict,
+    scene: &Scene<'_>,
+) -> Option<Effect> {
+    let marker = comment::marker(about, issue, verdict, scene);
     let edit = match &scene.comment {
         Some(ours) if ours.marker == marker => return None,
         Some(ours) if ours.marker.decision == marker.decision => Some(ours.id),
         _ => None,
     };
-    let body = comment::render(issue, verdict, scene, &marker);
+    let body = format!("{}\n\n{marker}", comment::render(about, issue, verdict, scene));
     Some(Effect::Comment { edit, marker, body })
+}
+
+/// The audit comment of a dispatch says how far it has come, also when nothing is decided about it any more. It is
+/// never written anew for that.
+fn sticky(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Option<Effect> {
+    let stage = scene.stage.as_ref()?;
+    scene.comment.as_ref().filter(|ours| ours.marker.decision == stage.decision())?;
+    comment(About::Dispatch(stage), issue, verdict, scene)
 }

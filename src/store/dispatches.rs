@@ -1,22 +1,63 @@
-//! Dispatches: who has which issue, taking and freeing an agent's places. A place is checked and taken in one
-//! transaction, so that an agent never has more than it may.
+//! Dispatches: who has which issue, taking and freeing an agent's places, and how each came to its end. A place is
+//! checked and taken in one transaction, so that an agent never has more than it may.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
 
 use super::inbox::{self, unreadable};
 use super::ledger::{Intent, Opening};
 use super::{Error, lanes};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
-use crate::dispatch::{AgentId, Dispatch, DispatchState, TaskType};
+use crate::dispatch::{AgentId, Dispatch, DispatchState, TaskType, Try};
 use crate::issue::{IssueRef, RepoName};
 
 /// The columns [`dispatch_of`] reads.
 pub(super) const DISPATCH: &str =
     "SELECT dispatch.id, repo, number, agent, task_type, dispatch.state, opened_at,
-     deadline_at FROM dispatch JOIN lane ON lane.id = dispatch.lane";
+     deadline_at, key, by_person, failures, reminded_at IS NOT NULL, coalesce(detail, ''),
+     coalesce((SELECT reason FROM evaluation WHERE evaluation.id = dispatch.evaluation), ''), counts
+     FROM dispatch JOIN lane ON lane.id = dispatch.lane";
+
+/// Where a dispatch goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// Its state from now on.
+    pub state: DispatchState,
+    /// What it comes from, for people.
+    pub cause: String,
+    /// Whether an end counts as one of the tries after which a person is asked.
+    pub counts: bool,
+}
+
+impl Move {
+    /// A move that is no failed try.
+    pub fn to(state: DispatchState, cause: impl Into<String>) -> Self {
+        Self { state, cause: cause.into(), counts: false }
+    }
+}
+
+/// One change of a dispatch's state, as people see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Transition {
+    /// When.
+    pub at: Timestamp,
+    /// The state it went to.
+    pub state: String,
+    /// What it came from.
+    pub cause: String,
+    /// The evaluation it belongs to.
+    pub evaluation: Option<i64>,
+}
+
+/// When, and by which evaluation.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) at: Timestamp,
+    pub(super) evaluation: i64,
+}
 
 /// Opens a dispatch, taking one of the agent's places; the check and the taking are one transaction.
 pub(super) fn open(
@@ -37,45 +78,83 @@ pub(super) fn open(
     let at = intent.at.timestamp_millis();
     let timeout = i64::try_from(agent.timeout.as_millis()).unwrap_or(i64::MAX);
     let task_type = intent.verdict.as_ref().map_or(TaskType::RoutineCoding, |v| v.task_type);
+    let state = if opening.by_person { DispatchState::Assigned } else { DispatchState::Pending };
     c.prepare_cached(
-        "INSERT INTO dispatch (lane, evaluation, agent, task_type, state, opened_at, deadline_at)
-         VALUES (?1, ?2, ?3, ?4, ?7, ?5, ?6)",
+        "INSERT INTO dispatch (lane, evaluation, agent, task_type, state, opened_at, deadline_at, due_at, key,
+                               by_person, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         lane,
         evaluation,
         agent.id.as_str(),
         task_type.as_str(),
+        state.as_str(),
         at,
         at.saturating_add(timeout),
-        if opening.by_person { "assigned" } else { "pending" },
+        opening.key,
+        opening.by_person,
+        intent.decision.reason(),
     ])?;
-    Ok(c.last_insert_rowid())
+    let id = c.last_insert_rowid();
+    let moment = Moment { at: intent.at, evaluation };
+    note(c, id, state.as_str(), intent.decision.reason(), moment)?;
+    Ok(id)
 }
 
-/// Moves a dispatch on; when it ends, the issue that waits for its agent with the best claim is woken.
-pub(super) fn advance(
+/// Moves a dispatch on; when it ends, the issue that waits for its agent with the best claim is woken. A move to the
+/// state it has already is none.
+pub(super) fn advance(c: &Connection, id: i64, to: &Move, moment: Moment) -> Result<(), Error> {
+    let ended = (!to.state.is_open()).then_some(moment.at.timestamp_millis());
+    let mut update = c.prepare_cached(
+        "UPDATE dispatch SET state = ?2, ended_at = ?3, detail = ?4, counts = ?5,
+             due_at = CASE WHEN ?3 IS NULL THEN due_at END
+         WHERE id = ?1 AND ended_at IS NULL AND state <> ?2 RETURNING agent",
+    )?;
+    let values = params![id, to.state.as_str(), ended, to.cause, to.counts];
+    let agent: Option<String> = update.query_row(values, |r| r.get(0)).optional()?;
+    let Some(agent) = agent else { return Ok(()) };
+    note(c, id, to.state.as_str(), &to.cause, moment)?;
+    if ended.is_some() { wake_waiting(c, &agent, moment.at) } else { Ok(()) }
+}
+
+/// Writes down that a hand-off failed; the dispatch stays where it is until the next one.
+pub(super) fn hand_off_failed(
     c: &Connection,
     id: i64,
-    state: DispatchState,
+    failures: u32,
     cause: &str,
-    at: Timestamp,
+    moment: Moment,
 ) -> Result<(), Error> {
-    let ended = (!state.is_open()).then_some(at.timestamp_millis());
-    let mut update = c.prepare_cached(
-        "UPDATE dispatch SET state = ?2, ended_at = ?3, detail = CASE WHEN ?3 IS NULL THEN detail ELSE ?4 END
-         WHERE id = ?1 AND ended_at IS NULL RETURNING agent",
-    )?;
-    let agent: Option<String> =
-        update.query_row(params![id, state.as_str(), ended, cause], |r| r.get(0)).optional()?;
-    match (agent, ended) {
-        (Some(agent), Some(_)) => wake_waiting(c, &agent, at),
-        _ => Ok(()),
-    }
+    c.prepare_cached("UPDATE dispatch SET failures = ?2, detail = ?3 WHERE id = ?1")?
+        .execute(params![id, failures, cause])?;
+    note(c, id, DispatchState::Failed.as_str(), cause, moment)
+}
+
+/// When an open dispatch has to be looked at next.
+pub(super) fn set_due(c: &Connection, id: i64, due_at: Timestamp) -> Result<(), Error> {
+    c.prepare_cached("UPDATE dispatch SET due_at = ?2 WHERE id = ?1 AND ended_at IS NULL")?
+        .execute(params![id, due_at.timestamp_millis()])?;
+    Ok(())
+}
+
+/// Writes down that the agent was reminded.
+pub(super) fn reminded(c: &Connection, id: i64, at: Timestamp) -> Result<(), Error> {
+    c.prepare_cached("UPDATE dispatch SET reminded_at = ?2 WHERE id = ?1")?
+        .execute(params![id, at.timestamp_millis()])?;
+    Ok(())
+}
+
+fn note(c: &Connection, id: i64, state: &str, cause: &str, moment: Moment) -> Result<(), Error> {
+    c.prepare_cached(
+        "INSERT INTO transition (dispatch, at, state, cause, evaluation) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![id, moment.at.timestamp_millis(), state, cause, moment.evaluation])?;
+    Ok(())
 }
 
 /// P0 first, then the higher score, then the older issue.
-pub(super) fn wake_waiting(c: &Connection, agent: &str, at: Timestamp) -> Result<(), Error> {
+fn wake_waiting(c: &Connection, agent: &str, at: Timestamp) -> Result<(), Error> {
     let mut best = c.prepare_cached(
         "SELECT id FROM lane WHERE waits_for = ?1
          ORDER BY wait_p0 DESC, wait_score DESC, wait_since, id LIMIT 1",
@@ -99,6 +178,52 @@ pub(super) fn last_agent(c: &Connection, lane: i64) -> Result<Option<AgentId>, E
     Ok(rows.query_row([lane], |r| r.get::<_, String>(0)).optional()?.map(AgentId::new))
 }
 
+/// The tries that failed since a person last said to begin anew, oldest first.
+pub(super) fn tries(c: &Connection, lane: i64) -> Result<Vec<Try>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT agent, coalesce(detail, '') FROM dispatch
+         WHERE lane = ?1 AND counts AND ended_at IS NOT NULL
+             AND id > (SELECT fresh_from FROM lane WHERE lane.id = ?1) ORDER BY id",
+    )?;
+    let rows = rows.query_map([lane], |r| {
+        Ok(Try { agent: AgentId::new(r.get::<_, String>(0)?), cause: r.get(1)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// From now on no earlier dispatch of the lane counts as a try.
+pub(super) fn begin_anew(c: &Connection, lane: i64) -> Result<(), Error> {
+    c.prepare_cached(
+        "UPDATE lane SET fresh_from = coalesce((SELECT max(id) FROM dispatch WHERE lane = ?1), 0) WHERE id = ?1",
+    )?
+    .execute([lane])?;
+    Ok(())
+}
+
+/// How a dispatch went, oldest first.
+pub(super) fn transitions(c: &Connection, dispatch: i64) -> Result<Vec<Transition>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT at, state, cause, evaluation FROM transition WHERE dispatch = ?1 ORDER BY id",
+    )?;
+    let rows = rows.query_map([dispatch], |r| {
+        Ok(Transition {
+            at: from_millis(r.get(0)?),
+            state: r.get(1)?,
+            cause: r.get(2)?,
+            evaluation: r.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The latest dispatch of ours, open or ended.
+pub(super) fn latest(c: &Connection, lane: i64) -> Result<Option<Dispatch>, Error> {
+    let sql = format!(
+        "{DISPATCH} WHERE dispatch.lane = ?1 AND NOT by_person ORDER BY dispatch.id DESC LIMIT 1"
+    );
+    c.prepare_cached(&sql)?.query_row([lane], |row| Ok(dispatch_of(row))).optional()?.transpose()
+}
+
 pub(super) fn open_dispatch(c: &Connection, lane: i64) -> Result<Option<Dispatch>, Error> {
     let sql = format!("{DISPATCH} WHERE dispatch.lane = ?1 AND ended_at IS NULL");
     c.prepare_cached(&sql)?.query_row([lane], |row| Ok(dispatch_of(row))).optional()?.transpose()
@@ -116,5 +241,12 @@ pub(super) fn dispatch_of(row: &Row<'_>) -> Result<Dispatch, Error> {
         state: text(5)?.parse().map_err(|e: String| unreadable(&e))?,
         opened_at: from_millis(row.get(6)?),
         deadline_at: from_millis(row.get(7)?),
+        key: text(8)?,
+        by_person: row.get(9)?,
+        failures: row.get(10)?,
+        is_reminded: row.get(11)?,
+        cause: text(12)?,
+        reason: text(13)?,
+        counts: row.get(14)?,
     })
 }

@@ -11,7 +11,7 @@ use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{DeliveryId, Origin};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
-use crate::store::dispatches::{DISPATCH, dispatch_of};
+use crate::store::dispatches::{self, DISPATCH, Transition, dispatch_of};
 
 /// How far a delivery has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -144,6 +144,8 @@ pub struct History {
     pub evaluations: Vec<EvaluationView>,
     /// Who had it.
     pub dispatches: Vec<Dispatch>,
+    /// How each of them went, in the same order.
+    pub transitions: Vec<Vec<Transition>>,
     /// What waits to be looked at.
     pub pending: Vec<DeliveryView>,
 }
@@ -218,9 +220,12 @@ impl Store {
     pub async fn history(&self, at: IssueRef) -> Result<Option<History>, Error> {
         self.read(move |c| {
             let Some(lane) = lanes::find(c, &at)? else { return Ok(None) };
+            let dispatches = dispatches_of(c, lane)?;
+            let transitions = dispatches.iter().map(|d| dispatches::transitions(c, d.id));
             Ok(Some(History {
                 evaluations: evaluations(c, lane)?,
-                dispatches: dispatches(c, lane)?,
+                transitions: transitions.collect::<Result<_, _>>()?,
+                dispatches,
                 pending: views(
                     c,
                     "WHERE lane = ?1 AND delivery.state IN ('pending', 'claimed') ORDER BY seq",
@@ -320,7 +325,7 @@ fn effects(c: &Connection, evaluation: i64) -> Result<Vec<EffectView>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn dispatches(c: &Connection, lane: i64) -> Result<Vec<Dispatch>, Error> {
+fn dispatches_of(c: &Connection, lane: i64) -> Result<Vec<Dispatch>, Error> {
     let sql = format!("{DISPATCH} WHERE dispatch.lane = ?1 ORDER BY dispatch.id");
     let mut rows = c.prepare_cached(&sql)?;
     let rows = rows.query_map([lane], |row| Ok(dispatch_of(row)))?;

@@ -265,6 +265,7 @@ pub(super) fn enqueue(
         Origin::Sweep => "sweep",
         Origin::Manual => "manual",
         Origin::Wake => "wake",
+        Origin::Agent => "agent",
     };
     let mut insert = c.prepare_cached(
         "INSERT INTO delivery (id, origin, received_at, event, state, lane, action)

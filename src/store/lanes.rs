@@ -105,7 +105,7 @@ impl Store {
         .await
     }
 
-    /// Makes every waiting lane due `by` so much earlier, because the clock went back.
+    /// Makes every waiting lane and every open dispatch due `by` so much earlier, because the clock went back.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -113,6 +113,10 @@ impl Store {
         self.write(move |c| {
             c.execute(
                 "UPDATE lane SET due_at = due_at - ?1 WHERE state = 'due'",
+                [by.num_milliseconds()],
+            )?;
+            c.execute(
+                "UPDATE dispatch SET due_at = due_at - ?1, deadline_at = deadline_at - ?1 WHERE ended_at IS NULL",
                 [by.num_milliseconds()],
             )?;
             Ok(())
@@ -226,6 +230,7 @@ pub(super) fn origin_of(text: &str) -> Origin {
         "sweep" => Origin::Sweep,
         "manual" => Origin::Manual,
         "wake" => Origin::Wake,
+        "agent" => Origin::Agent,
         _ => Origin::Webhook,
     }
 }

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::dispatches::{Moment, Move};
 use super::inbox::{self, to_json, unreadable};
 use super::lanes::{self, Claim, Failure, Pace};
 use super::people::{self, Wishes};
 use super::sweeps;
-use super::{Error, Store, dispatches};
+use super::{Error, Store, blockers, dispatches};
 use crate::clock::Timestamp;
 use crate::delivery::Origin;
-use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState};
+use crate::dispatch::{Agent, AgentId, Dispatch, Try};
 use crate::issue::{IssueRef, Seen};
 use crate::plan::{Effect, EffectKind, EffectOutcome};
 use crate::triage::{Decision, Signal, Source, Verdict};
@@ -22,19 +23,27 @@ use crate::triage::{Decision, Signal, Source, Verdict};
 pub struct Past {
     /// The dispatch that is open for it.
     pub dispatch: Option<Dispatch>,
+    /// The latest dispatch of ours, open or ended.
+    pub latest: Option<Dispatch>,
     /// Our latest comment on it.
     pub comment: Option<PastComment>,
     /// True when a comment was meant and nobody knows whether it was written.
     pub comment_unknown: bool,
     /// What has been put on the issue for the open dispatch, as kind and value.
     pub applied: BTreeSet<(EffectKind, String)>,
+    /// What was put on it for dispatches that failed, as kind and value.
+    pub leftovers: BTreeSet<(EffectKind, String)>,
+    /// The tries that failed since a person last said to begin anew.
+    pub tries: Vec<Try>,
+    /// True when the issue was to be opened again and nobody knows whether it was.
+    pub reopen_unknown: bool,
     /// How many dispatches each agent has open, this issue's own not counted.
     pub load: BTreeMap<AgentId, u32>,
     /// The agent of its latest dispatch, open or ended.
     pub last_agent: Option<AgentId>,
     /// How people left it.
     pub wishes: Wishes,
-    /// Answers to comments that were meant and may not have been written, as decision and text.
+    /// Answers and notices that were meant and may not have been written, as decision and text.
     pub answers_unknown: Vec<(String, String)>,
 }
 
@@ -65,7 +74,13 @@ pub struct Intent {
     /// The dispatch that is to be opened.
     pub opens: Option<Opening>,
     /// How the open dispatch ends before anything else, and why.
-    pub ends: Option<(DispatchState, String)>,
+    pub ends: Option<Move>,
+    /// What the issue waits for.
+    pub blockers: Vec<IssueRef>,
+    /// When the issue was opened, for the order in which those that wait are taken.
+    pub opened_at: Option<Timestamp>,
+    /// A person said to begin anew: earlier tries no longer count.
+    pub begins_anew: bool,
     /// How people leave the issue from now on; `None` when nothing changed.
     pub wishes: Option<Wishes>,
     /// The comments and entries whose commands are answered by this.
@@ -83,6 +98,9 @@ impl Intent {
             effects: Vec::new(),
             opens: None,
             ends: None,
+            blockers: Vec::new(),
+            opened_at: None,
+            begins_anew: false,
             wishes: None,
             answered: Vec::new(),
         }
@@ -96,6 +114,8 @@ pub struct Opening {
     pub agent: Agent,
     /// A person gave it to the agent, who has been told by that and takes it whether a place is free or not.
     pub by_person: bool,
+    /// Names the dispatch to an agent that is called directly.
+    pub key: String,
 }
 
 /// A recorded intent.
@@ -116,12 +136,25 @@ pub struct Outcome {
     pub evaluation: Option<Evaluation>,
     /// What became of its effects, in their order.
     pub effects: Vec<EffectOutcome>,
-    /// The state the issue's open dispatch goes to.
-    pub dispatch: Option<DispatchState>,
+    /// Where the issue's open dispatch goes.
+    pub dispatch: Option<Move>,
+    /// What else is known of the dispatch that stays open.
+    pub follow: Follow,
     /// The issue as it was read, with what was written since; `None` when it is gone.
     pub seen: Option<Seen>,
     /// When the issue has to be looked at again, though nothing may come, and why.
     pub again: Option<(Timestamp, &'static str)>,
+}
+
+/// What is kept about a dispatch that stays open.
+#[derive(Clone, Debug, Default)]
+pub struct Follow {
+    /// How many hand-offs have failed by now, and how the last one did.
+    pub hand_off_failed: Option<(u32, String)>,
+    /// Its agent was reminded of the deadline.
+    pub is_reminded: bool,
+    /// When it has to be looked at although nothing may come.
+    pub due_at: Option<Timestamp>,
 }
 
 impl Store {
@@ -141,9 +174,13 @@ impl Store {
             };
             Ok(Past {
                 comment: latest_comment(c, lane)?,
-                comment_unknown: comment_unknown(c, lane)?,
+                comment_unknown: is_intended(c, lane, EffectKind::Comment)?,
                 answers_unknown: answers_unknown(c, lane)?,
                 last_agent: dispatches::last_agent(c, lane)?,
+                latest: dispatches::latest(c, lane)?,
+                leftovers: leftovers(c, lane)?,
+                tries: dispatches::tries(c, lane)?,
+                reopen_unknown: is_intended(c, lane, EffectKind::Reopen)?,
                 wishes: people::wishes(c, lane)?,
                 load: dispatches::load(c, lane)?,
                 dispatch,
@@ -188,11 +225,12 @@ impl Store {
                 None => insert(c, &claim, &intent)?,
             };
             record_effects(c, &evaluation, &outcome.effects, intent.at)?;
-            if let (Some(id), Some(state)) = (evaluation.dispatch, outcome.dispatch) {
-                dispatches::advance(c, id, state, intent.decision.reason(), intent.at)?;
-            }
+            follow(c, &evaluation, &outcome, intent.at)?;
             finish_deliveries(c, &claim, &evaluation, intent.at)?;
             note_conclusion(c, claim.lane, &intent)?;
+            if matches!(intent.decision, Decision::Finish { .. }) {
+                blockers::wake(c, &claim.at, intent.at)?;
+            }
             sweeps::note_seen(c, claim.lane, outcome.seen.as_ref())?;
             boundary!("settle::noted");
             lanes::release(c, claim.lane, None, pace, intent.at)?;
@@ -222,10 +260,11 @@ fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, 
     ])?;
     let id = c.last_insert_rowid();
     settle_forgotten(c, claim.lane, intent)?;
-    if let (Some((state, cause)), Some(open)) =
-        (&intent.ends, dispatches::open_dispatch(c, claim.lane)?)
-    {
-        dispatches::advance(c, open.id, *state, cause, intent.at)?;
+    if let (Some(end), Some(open)) = (&intent.ends, dispatches::open_dispatch(c, claim.lane)?) {
+        dispatches::advance(c, open.id, end, Moment { at: intent.at, evaluation: id })?;
+    }
+    if intent.begins_anew {
+        dispatches::begin_anew(c, claim.lane)?;
     }
     if let Some(wishes) = &intent.wishes {
         people::keep(c, claim.lane, wishes, intent.at)?;
@@ -254,8 +293,8 @@ fn insert_effects(
     let mut ids = Vec::with_capacity(intent.effects.len());
     for effect in &intent.effects {
         let kind = effect.kind().as_str();
-        // An answer is kept until it is known to be written: the comment it answers is not read twice.
-        let text = effect.answer_text();
+        // Kept until it is known to be written: what it answers or tells is not concluded twice.
+        let text = effect.kept_text();
         insert.execute(params![
             evaluation,
             lane,
@@ -316,9 +355,7 @@ fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Err
         _ => None,
     };
     let p0 = score.is_some_and(|s| s.p0);
-    let since = score.map_or(intent.at.timestamp(), |s| {
-        intent.at.timestamp() - s.age_days.saturating_mul(86_400)
-    });
+    let since = intent.opened_at.unwrap_or(intent.at).timestamp_millis();
     c.prepare_cached(
         "UPDATE lane SET priority = ?2, evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
          wait_since = ?7 WHERE id = ?1",
@@ -332,7 +369,28 @@ fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Err
         score.map_or(0, |s| i64::from(s.total)),
         since
     ])?;
-    Ok(())
+    blockers::keep(c, lane, &intent.blockers)
+}
+
+/// Moves the dispatch on, and keeps what is known of one that stays open.
+fn follow(
+    c: &Connection,
+    evaluation: &Evaluation,
+    outcome: &Outcome,
+    at: Timestamp,
+) -> Result<(), Error> {
+    let Some(dispatch) = evaluation.dispatch else { return Ok(()) };
+    let moment = Moment { at, evaluation: evaluation.id };
+    if let Some(to) = &outcome.dispatch {
+        dispatches::advance(c, dispatch, to, moment)?;
+    }
+    if let Some((failures, cause)) = &outcome.follow.hand_off_failed {
+        dispatches::hand_off_failed(c, dispatch, *failures, cause, moment)?;
+    }
+    if outcome.follow.is_reminded {
+        dispatches::reminded(c, dispatch, at)?;
+    }
+    outcome.follow.due_at.map_or(Ok(()), |due_at| dispatches::set_due(c, dispatch, due_at))
 }
 
 /// Records what is known of the effects of an evaluation that did not come to its end.
@@ -367,7 +425,12 @@ fn record_effects(
 fn applied(c: &Connection, dispatch: i64) -> Result<BTreeSet<(EffectKind, String)>, Error> {
     let mut rows =
         c.prepare_cached("SELECT kind, value FROM effect WHERE dispatch = ?1 AND state = 'done'")?;
-    let rows = rows.query_map([dispatch], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?;
+    pairs(rows.query_map([dispatch], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?)
+}
+
+fn pairs(
+    rows: impl Iterator<Item = rusqlite::Result<(String, String)>>,
+) -> Result<BTreeSet<(EffectKind, String)>, Error> {
     let mut found = BTreeSet::new();
     for row in rows {
         let (kind, value): (String, String) = row?;
@@ -376,17 +439,27 @@ fn applied(c: &Connection, dispatch: i64) -> Result<BTreeSet<(EffectKind, String
     Ok(found)
 }
 
-fn comment_unknown(c: &Connection, lane: i64) -> Result<bool, Error> {
+/// What is still the issue's from dispatches of ours that failed.
+fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<(EffectKind, String)>, Error> {
     let mut rows = c.prepare_cached(
-        "SELECT 1 FROM effect WHERE lane = ?1 AND state = 'intended' AND kind = 'comment'",
+        "SELECT DISTINCT kind, value FROM effect JOIN dispatch ON dispatch.id = effect.dispatch
+         WHERE dispatch.lane = ?1 AND counts AND ended_at IS NOT NULL AND effect.state = 'done'
+             AND kind IN ('label', 'assignee')",
     )?;
-    Ok(rows.exists([lane])?)
+    pairs(rows.query_map([lane], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?)
+}
+
+fn is_intended(c: &Connection, lane: i64, kind: EffectKind) -> Result<bool, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT 1 FROM effect WHERE lane = ?1 AND state = 'intended' AND kind = ?2",
+    )?;
+    Ok(rows.exists(params![lane, kind.as_str()])?)
 }
 
 fn answers_unknown(c: &Connection, lane: i64) -> Result<Vec<(String, String)>, Error> {
     let mut rows = c.prepare_cached(
         "SELECT value, detail FROM effect WHERE lane = ?1 AND state = 'intended' AND kind = 'comment'
-             AND value LIKE 'answer:%' AND detail IS NOT NULL",
+             AND (value LIKE 'answer:%' OR value LIKE 'notice:%') AND detail IS NOT NULL",
     )?;
     let rows = rows.query_map([lane], |r| Ok((r.get(0)?, r.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -396,7 +469,7 @@ fn latest_comment(c: &Connection, lane: i64) -> Result<Option<PastComment>, Erro
     let mut rows = c.prepare_cached(
         "SELECT forge_id, value, digest FROM effect
          WHERE lane = ?1 AND state = 'done' AND kind IN ('comment', 'edit') AND forge_id IS NOT NULL
-             AND value NOT LIKE 'answer:%'
+             AND value NOT LIKE 'answer:%' AND value NOT LIKE 'notice:%'
          ORDER BY id DESC LIMIT 1",
     )?;
     let found = rows.query_row([lane], |r| {

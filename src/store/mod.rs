@@ -4,6 +4,7 @@
 //! One thread writes, and groups what is queued into one commit; readers are apart and never wait for it. What a
 //! call returned `Ok` for is flushed to the disk.
 
+mod blockers;
 mod cursors;
 mod digest;
 mod dispatches;
@@ -16,10 +17,12 @@ mod ledger;
 mod orders;
 mod people;
 mod repeats;
+mod reports;
 mod retention;
 mod schema;
 mod summaries;
 mod sweeps;
+mod timers;
 mod writer;
 mod writes;
 
@@ -33,14 +36,16 @@ use tokio::sync::Semaphore;
 
 pub use cursors::SweepCursor;
 pub use digest::{Action, DeadLetters, Digest, OpenIssue, Period};
+pub use dispatches::{Move, Transition};
 pub use error::Error;
 pub use gauges::Gauges;
 pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use inbox::{Accepted, Sorted, Sorting, Unsorted};
 pub use lanes::{Claim, Claimed, Failure, Pace};
-pub use ledger::{Evaluation, Intent, Opening, Outcome, Past, PastComment};
+pub use ledger::{Evaluation, Follow, Intent, Opening, Outcome, Past, PastComment};
 pub use orders::ManualOrder;
 pub use people::Wishes;
+pub use reports::Reported;
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, Which, Why};
 

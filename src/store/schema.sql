@@ -3,7 +3,7 @@
 CREATE TABLE delivery (
     seq         INTEGER PRIMARY KEY,
     id          BLOB    NOT NULL,
-    origin      TEXT    NOT NULL CHECK (origin IN ('webhook', 'sweep', 'manual', 'wake')),
+    origin      TEXT    NOT NULL CHECK (origin IN ('webhook', 'sweep', 'manual', 'wake', 'agent')),
     received_at INTEGER NOT NULL,
     event       TEXT    NOT NULL,
     scope       TEXT,
@@ -38,7 +38,7 @@ CREATE TABLE body (
 
 -- One row for each issue ever looked at. `seen` is what the last evaluation saw and its writes left: a digest, empty
 -- when that is not known, and null when the issue was gone or never evaluated. A claimed lane is in exactly one worker's hands; `epoch` fences
--- a hand that comes back late.
+-- a hand that comes back late. Dispatches up to `fresh_from` no longer count as tries: a person said to begin anew.
 CREATE TABLE lane (
     id           INTEGER PRIMARY KEY,
     repo         TEXT    NOT NULL,
@@ -56,6 +56,7 @@ CREATE TABLE lane (
     wait_score   INTEGER NOT NULL DEFAULT 0,
     wait_since   INTEGER NOT NULL DEFAULT 0,
     held         TEXT,
+    fresh_from   INTEGER NOT NULL DEFAULT 0,
     chosen       TEXT,
     chosen_task  TEXT,
     seen         TEXT,
@@ -88,7 +89,7 @@ CREATE TABLE effect (
     lane        INTEGER NOT NULL REFERENCES lane (id),
     dispatch    INTEGER REFERENCES dispatch (id),
     kind        TEXT    NOT NULL CHECK (kind IN
-                ('comment', 'edit', 'label', 'assignee', 'hand_off', 'reaction')),
+                ('comment', 'edit', 'label', 'assignee', 'hand_off', 'reaction', 'unlabel', 'unassign', 'reopen')),
     value       TEXT    NOT NULL,
     digest      TEXT,
     state       TEXT    NOT NULL DEFAULT 'intended' CHECK (state IN ('intended', 'done', 'failed', 'withheld')),
@@ -100,8 +101,11 @@ CREATE TABLE effect (
 ) STRICT;
 CREATE INDEX effect_lane ON effect (lane, id);
 
+-- `due_at` is when the dispatch has to be looked at although nothing may come: the next hand-off, the reminder, the
+-- deadline. `counts` says that its end is one of the tries after which a person is asked.
 CREATE TABLE dispatch (
     id          INTEGER PRIMARY KEY,
+    key         TEXT    NOT NULL UNIQUE,
     lane        INTEGER NOT NULL REFERENCES lane (id),
     evaluation  INTEGER REFERENCES evaluation (id),
     agent       TEXT    NOT NULL,
@@ -112,10 +116,38 @@ CREATE TABLE dispatch (
     deadline_at INTEGER NOT NULL,
     ended_at    INTEGER,
     detail      TEXT,
-    CHECK ((state IN ('pending', 'assigned', 'in_progress')) = (ended_at IS NULL))
+    by_person   INTEGER NOT NULL DEFAULT 0,
+    failures    INTEGER NOT NULL DEFAULT 0,
+    counts      INTEGER NOT NULL DEFAULT 0,
+    due_at      INTEGER,
+    reminded_at INTEGER,
+    CHECK ((state IN ('pending', 'assigned', 'in_progress')) = (ended_at IS NULL)),
+    CHECK (ended_at IS NULL OR due_at IS NULL)
 ) STRICT;
 CREATE UNIQUE INDEX dispatch_open ON dispatch (lane) WHERE ended_at IS NULL;
 CREATE INDEX dispatch_load ON dispatch (agent) WHERE ended_at IS NULL;
+CREATE INDEX dispatch_lane ON dispatch (lane, id);
+CREATE INDEX dispatch_due ON dispatch (due_at) WHERE due_at IS NOT NULL;
+
+-- Each change of a dispatch's state, with what it came from.
+CREATE TABLE transition (
+    id         INTEGER PRIMARY KEY,
+    dispatch   INTEGER NOT NULL REFERENCES dispatch (id),
+    at         INTEGER NOT NULL,
+    state      TEXT    NOT NULL,
+    cause      TEXT    NOT NULL,
+    evaluation INTEGER REFERENCES evaluation (id)
+) STRICT;
+CREATE INDEX transition_dispatch ON transition (dispatch, id);
+
+-- The issues that an issue waits for, so that it is looked at again when one of them closes.
+CREATE TABLE blocker (
+    lane   INTEGER NOT NULL REFERENCES lane (id),
+    repo   TEXT    NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (lane, repo, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blocker_of ON blocker (repo, number);
 
 -- What a person took off an issue; it is not put back until a person says so.
 CREATE TABLE removed (

@@ -29,6 +29,17 @@ pub fn acceptance_criteria(issue: &Issue) -> Vec<String> {
     found
 }
 
+/// How many items of the issue's task lists are not ticked.
+pub fn open_tasks(issue: &Issue) -> usize {
+    let mut fence = None;
+    let open = |line: &&str| {
+        !toggles_fence(line, &mut fence)
+            && fence.is_none()
+            && matches!(Line::read(line), Line::Item { is_open_task: true, .. })
+    };
+    issue.body.lines().filter(open).count()
+}
+
 /// Where a line stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {

@@ -87,7 +87,11 @@ impl Case<'_> {
 
     fn assigned(&self) -> Option<String> {
         let own = self.own_login();
-        let is_other = |login: &&String| !own.is_some_and(|own| own.eq_ignore_ascii_case(login));
+        let left_over = &self.standing.left_over;
+        let is_other = |login: &&String| {
+            !own.is_some_and(|own| own.eq_ignore_ascii_case(login))
+                && !left_over.iter().any(|left| left.eq_ignore_ascii_case(login))
+        };
         let others: Vec<_> = self
             .issue
             .assignees
@@ -242,6 +246,13 @@ mod tests {
             state,
             opened_at: at,
             deadline_at: at,
+            key: "k".into(),
+            by_person: false,
+            failures: 0,
+            counts: false,
+            is_reminded: false,
+            reason: String::new(),
+            cause: String::new(),
         };
         Standing { dispatch: Some(dispatch), ..claude_and_kimi() }
     }

@@ -7,6 +7,7 @@ mod criteria;
 mod decide;
 mod defaults;
 mod explain;
+mod follow;
 mod lexicon;
 mod orders;
 mod own;
@@ -32,8 +33,9 @@ use crate::dispatch::{Agent, AgentId, Dispatch, TaskType};
 use crate::issue::{Issue, IssueRef};
 
 pub use self::blockers::mentioned_blockers;
-pub use self::criteria::acceptance_criteria;
+pub use self::criteria::{acceptance_criteria, open_tasks};
 pub use self::explain::explain;
+pub use self::follow::{Limits, Signs, Step, follow, remind_at};
 pub use self::orders::{Answer, Obeyed, Order, Permission, Source, obey};
 pub use self::own::{OWN_SUMMARY, SUMMARY_TITLE, is_summary_title};
 pub use self::policy::{
@@ -217,6 +219,10 @@ pub struct Standing {
     pub last_agent: Option<AgentId>,
     /// The agent whose account, still assigned, counts as ours although no dispatch is open.
     pub ours: Option<AgentId>,
+    /// The accounts of agents whose try failed: still assigned, they count as ours.
+    pub left_over: Vec<String>,
+    /// The agents whose try failed: others come first.
+    pub tried: Vec<AgentId>,
     /// The issues it depends on according to the forge that are still open.
     pub open_dependencies: Vec<IssueRef>,
     /// The issues its own text says block it (`blocked by #12`) that are closed by now.

@@ -21,6 +21,9 @@ pub(super) fn pick(policy: &Policy, standing: &Standing, task: TaskType, researc
     if standing.agents.is_empty() {
         return Pick::Free(named.clone());
     }
+    if !standing.tried.is_empty() {
+        return after_a_try(standing, task);
+    }
     let by_name = standing.agents.iter().find(|agent| agent.id == *named);
     match (policy.route, by_name) {
         (Route::Triage, Some(agent)) => offer(standing, agent),
@@ -28,9 +31,22 @@ pub(super) fn pick(policy: &Policy, standing: &Standing, task: TaskType, researc
     }
 }
 
-/// The first that is free, else the first of all.
+/// Another that suits, as long as there is one; else the one that had it last, who may do better with the reason.
+fn after_a_try(standing: &Standing, task: TaskType) -> Pick {
+    let is_new = |agent: &&Agent| !standing.tried.contains(&agent.id);
+    match first_free(standing, |agent| agent.strengths.contains(&task) && is_new(&agent)) {
+        Pick::Nobody => first_free(standing, |agent| standing.tried.last() == Some(&agent.id)),
+        pick => pick,
+    }
+}
+
 fn by_strength(standing: &Standing, task: TaskType) -> Pick {
-    let suitable = || standing.agents.iter().filter(|agent| agent.strengths.contains(&task));
+    first_free(standing, |agent| agent.strengths.contains(&task))
+}
+
+/// The first that is free, else the first of all.
+fn first_free(standing: &Standing, suits: impl Fn(&Agent) -> bool) -> Pick {
+    let suitable = || standing.agents.iter().filter(|agent| suits(agent));
     let free = suitable().find(|agent| load(standing, agent) < agent.max_concurrent);
     free.or_else(|| suitable().next()).map_or(Pick::Nobody, |agent| offer(standing, agent))
 }

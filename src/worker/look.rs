@@ -3,16 +3,17 @@
 
 use std::collections::BTreeSet;
 
+use super::follow::{Course, View, as_reopened, latest_report};
 use super::process::Error;
 use super::{Rules, Worker};
 use crate::clock::Timestamp;
-use crate::dispatch::{Agent, Dispatch, DispatchState, Interface};
+use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, Handoff, Interface};
 use crate::gitea as forge;
 use crate::issue::{Account, Issue, IssueRef, IssueState};
-use crate::plan::{self, Effect, EffectKind, Marker, OurComment, Scene, plan};
-use crate::store::{Intent, Opening, Past, Wishes};
+use crate::plan::{self, Effect, EffectKind, Marker, Notice, OurComment, Scene, Stage, plan};
+use crate::store::{Intent, Move, Opening, Past, Reported, Wishes};
 use crate::triage::{
-    Decision, Obeyed, Order, Signal, Standing, Verdict, code, explain, is_summary_title,
+    Decision, Obeyed, Order, Signal, Signs, Standing, Verdict, code, explain, is_summary_title,
     mentioned_blockers, obey,
 };
 
@@ -21,27 +22,37 @@ const MAX_BLOCKERS: usize = 5;
 
 /// All that a conclusion and a plan need.
 pub(super) struct Look {
+    /// As it was read, but open when it is to be opened again.
     pub(super) issue: Issue,
     pub(super) verdict: Verdict,
+    pub(super) course: Course,
     past: Past,
     standing: Standing,
     obeyed: Obeyed,
     wishes: Wishes,
-    ends: Option<(DispatchState, String)>,
     given: Option<Agent>,
+    is_closed: bool,
 }
 
-/// What was read for a look: the issue as it is now, and what people ordered about it.
+/// What was read for a look: the issue as it is now, what people ordered about it and what agents reported.
 #[derive(Clone, Copy)]
 pub(super) struct Read<'a> {
     pub(super) issue: &'a Issue,
     pub(super) orders: &'a [Order],
+    pub(super) reports: &'a [Reported],
 }
 
 impl Look {
     /// The dispatch that stays open.
     pub(super) fn dispatch(&self) -> Option<&Dispatch> {
         self.standing.dispatch.as_ref()
+    }
+
+    /// How many tries have failed, this evaluation's included.
+    fn failed_tries(&self) -> Vec<&str> {
+        let ended = self.course.ends.as_ref().filter(|end| end.counts);
+        let before = self.past.tries.iter().map(|one| one.cause.as_str());
+        before.chain(ended.map(|end| end.cause.as_str())).collect()
     }
 }
 
@@ -54,72 +65,61 @@ impl Worker {
         rules: &Rules,
         now: Timestamp,
     ) -> Result<Look, Error> {
-        let Read { issue, orders } = read;
-        let issue = issue.clone();
-        let past = self.inner.store.past(at.clone()).await?;
+        let mut past = self.inner.store.past(at.clone()).await?;
         let mut standing = standing(&past, rules);
-        standing.is_our_summary = self.is_our_summary(&issue).await?;
+        standing.is_our_summary = self.is_our_summary(read.issue).await?;
         let mut wishes = past.wishes.clone();
-        let mut ends = self.taken_off(&issue, &past, rules, &mut wishes);
-        if let Some((_, reason)) = &ends {
+        let work = self.work(View { issue: read.issue, past: &past, rules, now }).await?;
+        let taken_off = work.taken_off.map(|taken| {
+            wishes.removed.extend(taken.what);
             standing.dispatch = None;
-            standing.held = Some(reason.clone());
-        }
-        let mut obeyed = obey(orders, &mut standing, &issue);
+            standing.held = Some(taken.reason.clone());
+            Move::to(DispatchState::Failed, taken.reason)
+        });
+        let mut obeyed = obey(read.orders, &mut standing, read.issue);
         self.check_assignee(at, &mut obeyed).await?;
         if obeyed.forgives {
             wishes.removed.clear();
+            past.tries.clear();
+            standing.tried.clear();
         }
-        let mut verdict = rules.triage.verdict(&issue, &standing, now);
-        if self.learn_blockers(at, &issue, &verdict, &mut standing).await? {
-            verdict = rules.triage.verdict(&issue, &standing, now);
-        }
-        let given = given_by_person(&issue, &standing, rules).cloned();
-        if let (Some(agent), Decision::Dispatch { .. } | Decision::Wait { .. }) =
-            (&given, &verdict.decision)
-        {
-            let reason = format!("given to {} by a person", code(agent.id.as_str()));
-            verdict.decision = Decision::Skip { reason };
-        }
-        if let Some(reason) = taken_over(&issue, &verdict, &standing) {
+        let report = latest_report(read.reports, &past);
+        let signs = Signs { begun: work.begun, report, ..Signs::default() };
+        let view = View { issue: read.issue, past: &past, rules, now };
+        let mut course = self.follow(view, &mut standing, signs).await?;
+        course.reopens |= past.reopen_unknown;
+        let issue = as_reopened(read.issue.clone(), &course);
+        let mut verdict = self.verdict(at, &issue, &mut standing, (rules, now)).await?;
+        let given = given_by_person(&issue, &standing, &past, rules).cloned();
+        settle_verdict(&mut verdict, given.as_ref(), &course);
+        let taken_over = taken_over(&issue, &verdict, &standing).map(|reason| {
             standing.dispatch = None;
             standing.held = Some(reason.clone());
-            ends = Some((DispatchState::Failed, reason));
-        }
+            Move::to(DispatchState::Failed, reason)
+        });
         wishes.held = standing.held.clone();
         let is_dispatched = matches!(verdict.decision, Decision::Dispatch { .. });
         wishes.chosen = standing.chosen.clone().filter(|_| !is_dispatched);
         wishes.chosen_task = standing.chosen_task.filter(|_| wishes.chosen.is_some());
-        let ends = obeyed.ends.clone().or(ends);
-        Ok(Look { issue, verdict, past, standing, obeyed, wishes, ends, given })
+        let ordered = obeyed.ends.clone().map(|(state, cause)| Move::to(state, cause));
+        course.ends = ordered.or(course.ends).or(taken_over).or(taken_off);
+        let is_closed = read.issue.state == IssueState::Closed;
+        Ok(Look { issue, verdict, course, past, standing, obeyed, wishes, given, is_closed })
     }
 
-    /// What we put on the issue for the open dispatch and is not there any more: somebody took it off, which ends our
-    /// part. A closed issue has come to its end anyway.
-    fn taken_off(
+    /// What is decided, with what the forge says of blockers where that matters.
+    async fn verdict(
         &self,
+        at: &IssueRef,
         issue: &Issue,
-        past: &Past,
-        rules: &Rules,
-        wishes: &mut Wishes,
-    ) -> Option<(DispatchState, String)> {
-        let dispatch = past.dispatch.as_ref().filter(|d| d.state != DispatchState::Pending)?;
-        let agent = rules.agents.iter().find(|a| a.id == dispatch.agent)?;
-        let is_missing = |(kind, value): &&(EffectKind, String)| match kind {
-            EffectKind::Label => agent.label.as_ref() == Some(value) && !issue.has_label(value),
-            EffectKind::Assignee => {
-                agent.login.as_ref() == Some(value) && !issue.is_assigned_to(value)
-            }
-            _ => false,
-        };
-        let missing: Vec<_> = past.applied.iter().filter(is_missing).cloned().collect();
-        if missing.is_empty() || issue.state == IssueState::Closed {
-            return None;
+        standing: &mut Standing,
+        (rules, now): (&Rules, Timestamp),
+    ) -> Result<Verdict, Error> {
+        let verdict = rules.triage.verdict(issue, standing, now);
+        if self.learn_blockers(at, issue, &verdict, standing).await? {
+            return Ok(rules.triage.verdict(issue, standing, now));
         }
-        let names: Vec<_> = missing.iter().map(|(_, value)| code(value)).collect();
-        wishes.removed.extend(missing);
-        let reason = format!("somebody took {} off; `/triage resume` goes on", names.join(" and "));
-        Some((DispatchState::Failed, reason))
+        Ok(verdict)
     }
 
     async fn is_our_summary(&self, issue: &Issue) -> Result<bool, Error> {
@@ -194,28 +194,41 @@ impl Worker {
         let agent = look.verdict.decision.agent();
         let agent = agent.and_then(|id| rules.agents.iter().find(|a| a.id == *id));
         let signals = rules.triage.signals(&look.issue);
-        let nothing = BTreeSet::new();
+        let opens = self.opening(look, agent);
         let comments = self.our_comments(at, look).await?;
-        let scene = Scene {
-            comment: our_comment(look, comments.as_deref()),
-            applied: look.dispatch().map_or(&nothing, |_| &look.past.applied),
-            removed: &look.wishes.removed,
-            agent,
-            is_assignable: self.is_assignable(at, look, agent).await?,
-            owner: rules.owner.as_deref().unwrap_or(at.repo.owner()),
-            flag_label: rules.flag_label.as_deref(),
-            signals: &signals,
+        let stage = stage(look, rules, opens.as_ref(), now);
+        let mut effects = {
+            let nothing = BTreeSet::new();
+            let whose = agent.or(stage.as_ref().map(|stage| stage.agent));
+            let scene = Scene {
+                comment: our_comment(look, comments.as_deref()),
+                applied: look.dispatch().map_or(&nothing, |_| &look.past.applied),
+                leftovers: &look.past.leftovers,
+                removed: &look.wishes.removed,
+                agent,
+                is_assignable: self.is_assignable(at, look, whose).await?,
+                owner: rules.owner.as_deref().unwrap_or(at.repo.owner()),
+                flag_label: rules.flag_label.as_deref(),
+                signals: &signals,
+                notices: &notices(look),
+                reopens: look.course.reopens && look.is_closed,
+                handoff: handoff(at, look, (rules, agent), opens.as_ref()),
+                stage,
+            };
+            plan(&look.issue, &look.verdict, &scene).effects
         };
-        let mut effects = plan(&look.issue, &look.verdict, &scene).effects;
         effects.extend(answers(look, &signals, comments.as_deref()));
         let wishes = Some(look.wishes.clone()).filter(|wishes| *wishes != look.past.wishes);
         Ok(Intent {
             verdict: Some(look.verdict.clone()),
             signals,
             effects,
-            opens: self.opening(look, agent),
-            ends: look.ends.clone(),
+            opens,
+            ends: look.course.ends.clone(),
             wishes,
+            blockers: blockers(at, look),
+            opened_at: look.issue.created_at,
+            begins_anew: look.obeyed.forgives,
             answered: look.obeyed.answers.iter().map(|a| a.source).collect(),
             ..Intent::of(now, look.verdict.decision.clone())
         })
@@ -228,9 +241,13 @@ impl Worker {
             return None;
         }
         let is_dispatched = matches!(look.verdict.decision, Decision::Dispatch { .. });
-        let ours =
-            agent.filter(|_| is_dispatched).map(|a| Opening { agent: a.clone(), by_person: false });
-        ours.or_else(|| look.given.clone().map(|agent| Opening { agent, by_person: true }))
+        let key = uuid::Uuid::new_v4().to_string();
+        let open = |agent: &Agent, by_person| Opening { agent: agent.clone(), by_person, key };
+        match (agent.filter(|_| is_dispatched), &look.given) {
+            (Some(agent), _) => Some(open(agent, false)),
+            (None, Some(given)) => Some(open(given, true)),
+            (None, None) => None,
+        }
     }
 
     /// Our own comments on the issue, newest first, where the ledger cannot say: it knows none although there are
@@ -278,7 +295,10 @@ impl Worker {
 }
 
 fn standing(past: &Past, rules: &Rules) -> Standing {
+    let left_over = past.leftovers.iter().filter(|(kind, _)| *kind == EffectKind::Assignee);
     Standing {
+        left_over: left_over.map(|(_, login)| login.clone()).collect(),
+        tried: past.tries.iter().map(|one| one.agent.clone()).collect(),
         dispatch: past.dispatch.clone(),
         held: past.wishes.held.clone(),
         chosen: past.wishes.chosen.clone(),
@@ -290,8 +310,31 @@ fn standing(past: &Past, rules: &Rules) -> Standing {
     }
 }
 
-/// The agent a person has given the issue to, by its label or its account, while no dispatch is open.
-fn given_by_person<'a>(issue: &Issue, standing: &Standing, rules: &'a Rules) -> Option<&'a Agent> {
+/// What stands above the rules: a person's own dispatch, and a dispatch that needs a person.
+fn settle_verdict(verdict: &mut Verdict, given: Option<&Agent>, course: &Course) {
+    if matches!(verdict.decision, Decision::Finish { .. }) {
+        return;
+    }
+    if let Some(reason) = &course.flags {
+        verdict.decision = Decision::Flag { reason: reason.clone() };
+        return;
+    }
+    if let (Some(agent), Decision::Dispatch { .. } | Decision::Wait { .. }) =
+        (given, &verdict.decision)
+    {
+        let reason = format!("given to {} by a person", code(agent.id.as_str()));
+        verdict.decision = Decision::Skip { reason };
+    }
+}
+
+/// The agent a person has given the issue to, by its label or its account, while no dispatch is open. What a failed
+/// try of ours left there is no person's doing.
+fn given_by_person<'a>(
+    issue: &Issue,
+    standing: &Standing,
+    past: &Past,
+    rules: &'a Rules,
+) -> Option<&'a Agent> {
     let is_free = standing.dispatch.is_none()
         && standing.held.is_none()
         && standing.ours.is_none()
@@ -299,10 +342,20 @@ fn given_by_person<'a>(issue: &Issue, standing: &Standing, rules: &'a Rules) -> 
     if !is_free || issue.state == IssueState::Closed || issue.is_pull_request {
         return None;
     }
+    let is_left_over = |kind, value: &String| {
+        !standing.tried.is_empty()
+            && (past.leftovers.contains(&(kind, value.clone()))
+                || past.applied.contains(&(kind, value.clone())))
+    };
     let is_called = |agent: &&Agent| {
-        agent.interface == Interface::Forge
-            && (agent.label.as_ref().is_some_and(|label| issue.has_label(label))
-                || agent.login.as_ref().is_some_and(|login| issue.is_assigned_to(login)))
+        let by_label = agent
+            .label
+            .as_ref()
+            .is_some_and(|label| issue.has_label(label) && !is_left_over(EffectKind::Label, label));
+        let by_login = agent.login.as_ref().is_some_and(|login| {
+            issue.is_assigned_to(login) && !is_left_over(EffectKind::Assignee, login)
+        });
+        agent.interface == Interface::Forge && (by_label || by_login)
     };
     rules.agents.iter().find(is_called)
 }
@@ -317,10 +370,98 @@ fn taken_over(issue: &Issue, verdict: &Verdict, standing: &Standing) -> Option<S
         .then(|| format!("given to {}; `/triage resume` goes on", code(other)))
 }
 
+/// How far the latest dispatch of ours has come, as its audit comment is to show it.
+fn stage<'a>(
+    look: &'a Look,
+    rules: &'a Rules,
+    opens: Option<&Opening>,
+    now: Timestamp,
+) -> Option<Stage<'a>> {
+    let tries = look.failed_tries();
+    let agent = |id: &AgentId| rules.agents.iter().find(|a| a.id == *id);
+    if let Decision::Dispatch { agent: id, reason } = &look.verdict.decision
+        && look.dispatch().is_none()
+    {
+        let agent = agent(id)?;
+        // A dry run opens nothing, and shows what would be written.
+        debug_assert!(opens.is_none_or(|opening| opening.agent.id == agent.id));
+        let state = DispatchState::Assigned;
+        let (number, before) = (tries.len() + 1, tries.last().copied());
+        let deadline_at = now + agent.timeout;
+        return Some(Stage { agent, number, state, deadline_at, reason, cause: None, before });
+    }
+    let latest = look.past.latest.as_ref()?;
+    let agent = agent(&latest.agent)?;
+    let (state, cause) = shown(look, latest);
+    let failed = look.past.tries.len();
+    let number = if latest.counts { failed.max(1) } else { failed + 1 };
+    let before = number.checked_sub(2).and_then(|index| look.past.tries.get(index));
+    Some(Stage {
+        agent,
+        number,
+        state,
+        deadline_at: latest.deadline_at,
+        reason: &latest.reason,
+        cause,
+        before: before.map(|one| one.cause.as_str()),
+    })
+}
+
+/// The state a dispatch is shown in once this evaluation has come to its end, and what it comes from.
+fn shown<'a>(look: &'a Look, latest: &'a Dispatch) -> (DispatchState, Option<&'a str>) {
+    let is_open = latest.state.is_open();
+    let moved = look.course.ends.as_ref().or(look.course.goes.as_ref()).filter(|_| is_open);
+    if let Some(to) = moved {
+        return (to.state, Some(&to.cause));
+    }
+    if let (true, Decision::Finish { reason }) = (is_open, &look.verdict.decision) {
+        return (DispatchState::Completed, Some(reason));
+    }
+    match latest.state {
+        DispatchState::Assigned => (DispatchState::Assigned, None),
+        DispatchState::Pending if latest.failures == 0 => (DispatchState::Assigned, None),
+        state => (state, Some(&latest.cause)),
+    }
+}
+
+/// That the issue is open again is told beside the next agent's comment, which says why.
+fn notices(look: &Look) -> Vec<Notice> {
+    let is_told = matches!(look.verdict.decision, Decision::Dispatch { .. });
+    let is_reopening = |notice: &&Notice| matches!(notice, Notice::Reopened { .. });
+    let all = look.course.notices.iter();
+    all.filter(|notice| !(is_told && is_reopening(notice))).cloned().collect()
+}
+
+/// What is told to an agent that is called directly, by the dispatch that is open or about to be.
+fn handoff(
+    at: &IssueRef,
+    look: &Look,
+    (rules, agent): (&Rules, Option<&Agent>),
+    opens: Option<&Opening>,
+) -> Option<Handoff> {
+    let agent = agent.filter(|agent| agent.interface != Interface::Forge)?;
+    let open = look.dispatch().map(|dispatch| dispatch.key.as_str());
+    // Of a dry run only the intention is seen.
+    let key = open.or(opens.map(|opening| opening.key.as_str())).unwrap_or_default();
+    let (task_type, callback) = (look.verdict.task_type, rules.public_url.as_deref());
+    Some(plan::handoff(&look.issue, plan::HandoffTo { agent, key, at, task_type, callback }))
+}
+
+/// What a flagged issue waits for.
+fn blockers(at: &IssueRef, look: &Look) -> Vec<IssueRef> {
+    if look.course.flags.is_some() || !matches!(look.verdict.decision, Decision::Flag { .. }) {
+        return Vec::new();
+    }
+    let mentioned = mentioned_blockers(&look.issue).into_iter().take(MAX_BLOCKERS);
+    let mentioned = mentioned.map(|number| IssueRef { repo: at.repo.clone(), number });
+    let open = mentioned.filter(|blocker| !look.standing.closed_blockers.contains(blocker));
+    open.chain(look.standing.open_dependencies.iter().cloned()).collect()
+}
+
 /// Our audit comment: as the ledger remembers it, or as it was found on the issue.
 fn our_comment(look: &Look, found: Option<&[OurComment]>) -> Option<OurComment> {
     if let Some(found) = found {
-        return found.iter().find(|c| !c.marker.is_answer()).cloned();
+        return found.iter().find(|c| c.marker.is_audit()).cloned();
     }
     let past = look.past.comment.as_ref()?;
     let marker = Marker { decision: past.decision.clone(), digest: past.digest.clone() };

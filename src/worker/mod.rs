@@ -2,12 +2,15 @@
 //! decides nothing about an issue; it decides when to look, when to try again and when to stop.
 
 mod breaker;
+mod follow;
 mod fuse;
 mod look;
+mod moves;
 mod orders;
 mod outage;
 mod process;
 pub mod retry;
+mod review;
 mod sight;
 mod sort;
 
@@ -18,7 +21,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::sync::Notify;
 
-use crate::apply::Hands;
+use crate::apply::{Desk, Hands};
 use crate::clock::{Clock, Timestamp, from_millis};
 use crate::dispatch::Agent;
 use crate::gitea as forge;
@@ -31,6 +34,8 @@ use crate::triage::Triage;
 use self::breaker::Breaker;
 use self::fuse::Fuses;
 use self::outage::Outage;
+
+pub use self::review::Check;
 
 /// How long lanes rest. Gitea sends the three to five deliveries of one new issue within a few milliseconds, and
 /// gathers its queue for 100 ms (gitea-facts 1.7), so edits of one burst are less than a quarter second apart.
@@ -45,6 +50,8 @@ pub const PACE: Pace = Pace {
 const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 /// How far the clock may go back without being taken for set back: workers read it one after the other.
 const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(2);
+/// How often dispatches are looked through for those whose time has come.
+const RING_EVERY_MS: i64 = 200;
 /// How long to let the store be when it fails.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -64,6 +71,12 @@ pub struct Rules {
     pub max_attempts: u32,
     /// How many writes one issue may get within an hour.
     pub fuse: u32,
+    /// How many tries, and how many hand-offs of one, may fail before a person is asked.
+    pub dispatch_attempts: u32,
+    /// What a closed issue has to show for its dispatch to be completed.
+    pub review: Vec<Check>,
+    /// Where agents may report to.
+    pub public_url: Option<String>,
 }
 
 /// What a worker is made of.
@@ -97,6 +110,8 @@ struct Inner {
     account: RwLock<Option<Account>>,
     /// The latest time that was seen, in milliseconds since 1970.
     latest: AtomicI64,
+    /// When dispatches were last looked through for those whose time has come, in milliseconds since 1970.
+    rung: AtomicI64,
     /// Claims the store would not take back yet.
     unfinished: Mutex<Vec<process::Unfinished>>,
     /// Rung when something was accepted.
@@ -121,6 +136,7 @@ impl Worker {
             rules: RwLock::new(rules),
             account: RwLock::default(),
             latest: AtomicI64::new(i64::MIN),
+            rung: AtomicI64::new(i64::MIN / 2),
             unfinished: Mutex::default(),
             arrived,
             due: Notify::new(),
@@ -140,6 +156,11 @@ impl Worker {
     /// Says which account is ours, so that its changes are known as our own.
     pub fn set_account(&self, account: Account) {
         *self.inner.account.write().unwrap_or_else(PoisonError::into_inner) = Some(account);
+    }
+
+    /// Says how agents are called that are called directly; work in flight ends as before.
+    pub fn set_desk(&self, desk: Desk) {
+        self.inner.hands.set_desk(desk);
     }
 
     /// Says that lanes have become due by another hand than the sorting.
@@ -224,6 +245,7 @@ impl Worker {
         if let Some(is_back) = self.held_up().await {
             return Ok(is_back);
         }
+        self.ring(now).await?;
         match self.inner.store.claim(now).await? {
             Some(claim) => {
                 boundary!("claim::taken");
@@ -231,6 +253,16 @@ impl Worker {
             }
             None => Ok(false),
         }
+    }
+
+    /// Wakes the issues of dispatches whose time has come. Looked for once a moment, however much there is to do.
+    async fn ring(&self, now: Timestamp) -> Result<(), store::Error> {
+        let last = self.inner.rung.load(Ordering::Relaxed);
+        if (now.timestamp_millis() - last).abs() < RING_EVERY_MS {
+            return Ok(());
+        }
+        self.inner.rung.store(now.timestamp_millis(), Ordering::Relaxed);
+        self.inner.store.ring(now).await.map(drop)
     }
 
     /// Lanes are due at a time of day, so a clock that is set back would make them wait for as long again. After a
@@ -259,12 +291,19 @@ impl Worker {
         set_back
     }
 
+    /// When the next lane is due, or the next dispatch has to be looked at.
+    async fn next_due(&self) -> Result<Option<Timestamp>, store::Error> {
+        let lane = self.inner.store.next_due().await?;
+        let dispatch = self.inner.store.next_timer().await?;
+        Ok(lane.into_iter().chain(dispatch).min())
+    }
+
     /// How long until the next lane is due.
     async fn pause(&self) -> Duration {
         let now = self.inner.clock.now();
         let due: Option<Timestamp> = match self.inner.breaker.rests_until(now) {
             Some(until) => Some(until),
-            None => self.inner.store.next_due().await.ok().flatten(),
+            None => self.next_due().await.ok().flatten(),
         };
         due.and_then(|at| (at - now).to_std().ok().or(Some(Duration::ZERO)))
             .unwrap_or(LONGEST_SLEEP)
@@ -282,7 +321,7 @@ impl Worker {
                 continue;
             }
             let now = self.inner.clock.now();
-            let Some(due) = self.inner.store.next_due().await? else { return Ok(()) };
+            let Some(due) = self.next_due().await? else { return Ok(()) };
             let due = self.inner.breaker.rests_until(now).unwrap_or(due);
             let pause = (due - now).to_std().unwrap_or_default();
             if pause > patience {

@@ -1,5 +1,6 @@
 //! Finds the commands that are pending for an issue: those in its new comments, and whether their writers may give
-//! any, and those given by hand. This is the one thing that is read from a delivery itself, once for each comment.
+//! any, and those given by hand; and what agents reported. This is the one thing that is read from a delivery itself,
+//! once for each comment.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,7 @@ use super::process::Error;
 use crate::delivery::{CommentEvent, Event, Origin};
 use crate::dispatch::TaskType;
 use crate::gitea as forge;
-use crate::store::{Claim, Claimed};
+use crate::store::{Claim, Claimed, Reported};
 use crate::triage::commands::{self, Command};
 use crate::triage::{Order, Permission, Source};
 
@@ -42,6 +43,15 @@ impl Worker {
             orders.extend(commands.into_iter().map(order));
         }
         Ok(orders)
+    }
+
+    /// What agents reported, oldest first.
+    pub(super) async fn reports(&self, claim: &Claim) -> Result<Vec<Reported>, Error> {
+        let mut reports = Vec::new();
+        for delivery in claim.deliveries.iter().filter(|d| d.origin == Origin::Agent) {
+            reports.extend(self.inner.store.reported(delivery.seq).await?);
+        }
+        Ok(reports)
     }
 
     async fn given(&self, delivery: &Claimed) -> Result<Option<Given>, Error> {

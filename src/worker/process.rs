@@ -9,11 +9,11 @@ use crate::apply::Applied;
 use crate::clock::Timestamp;
 use crate::dispatch::DispatchState;
 use crate::gitea as forge;
-use crate::plan::{EffectOutcome, EffectState};
-use crate::store::{self, Claim, Evaluation, Failure, Intent, Outcome};
-use crate::triage::Decision;
+use crate::plan::EffectOutcome;
+use crate::store::{self, Claim, Evaluation, Failure, Intent, Move, Outcome};
 
 use super::look::{Look, Read};
+use super::moves::Moves;
 use super::retry::{self, Failed, Next};
 use super::{PACE, Rules, Worker, sight};
 
@@ -63,7 +63,8 @@ impl Worker {
             return self.finish_gone(claim, &rules, now).await;
         };
         let orders = self.orders(claim).await?;
-        let read = Read { issue: &issue, orders: &orders };
+        let reports = self.reports(claim).await?;
+        let read = Read { issue: &issue, orders: &orders, reports: &reports };
         let mut races = 0;
         loop {
             let look = self.look(&claim.at, read, &rules, now).await?;
@@ -85,6 +86,8 @@ impl Worker {
         progress: &mut Progress,
     ) -> Result<(), Error> {
         let store = &self.inner.store;
+        let mut hand_off = None;
+        let max_attempts = self.rules().dispatch_attempts;
         if let Some(until) = self.fused(claim, &intent).await? {
             return Ok(self.hold_back(claim, intent, until).await?);
         }
@@ -97,10 +100,13 @@ impl Worker {
             if let Some(error) = applied.error {
                 return Err(error.into());
             }
+            hand_off = applied.hand_off;
             boundary!("walk::applied");
         }
+        let moves = Moves { look, intent: &intent, max_attempts };
         let outcome = Outcome {
-            dispatch: next_state(look, &progress.effects),
+            dispatch: moves.dispatch(&progress.effects),
+            follow: moves.follow(hand_off),
             seen: Some(sight::left(&look.issue, &intent.effects, &progress.effects)),
             evaluation: progress.evaluation.clone(),
             effects: progress.effects.clone(),
@@ -124,7 +130,10 @@ impl Worker {
 
     async fn finish_gone(&self, claim: &Claim, rules: &Rules, now: Timestamp) -> Result<(), Error> {
         let intent = Intent::of(now, rules.triage.gone());
-        let outcome = Outcome { dispatch: Some(DispatchState::Completed), ..Outcome::default() };
+        let outcome = Outcome {
+            dispatch: Some(Move::to(DispatchState::Completed, intent.decision.reason())),
+            ..Outcome::default()
+        };
         self.came_through(&intent);
         log(claim, &intent, &outcome);
         Ok(self.inner.store.settle(claim.clone(), intent, outcome, PACE).await?)
@@ -220,19 +229,6 @@ pub(super) struct Unfinished {
     claim: Claim,
     failure: Failure,
     next: Next,
-}
-
-/// Where the issue's dispatch goes from here: handed over when all was written, ended when the issue is closed.
-fn next_state(look: &Look, effects: &[EffectOutcome]) -> Option<DispatchState> {
-    match &look.verdict.decision {
-        Decision::Finish { .. } => Some(DispatchState::Completed),
-        Decision::Dispatch { .. } => {
-            let is_told = effects.iter().all(|e| e.state != EffectState::Withheld);
-            let state = look.dispatch().map_or(DispatchState::Pending, |d| d.state);
-            (is_told && state == DispatchState::Pending).then_some(DispatchState::Assigned)
-        }
-        _ => None,
-    }
 }
 
 fn log(claim: &Claim, intent: &Intent, outcome: &Outcome) {

@@ -1,6 +1,6 @@
 //! What an evaluation leaves behind: the issue as it was read, with our own writes on it. Pure.
 
-use crate::issue::{Issue, Seen};
+use crate::issue::{Issue, IssueState, Seen};
 use crate::plan::{Effect, EffectOutcome, EffectState};
 
 /// What is to be seen of `issue` once these effects are on it. Changes of others in the meantime are not part of it,
@@ -20,7 +20,14 @@ pub(super) fn left(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]
 fn put(issue: &mut Issue, effect: &Effect) -> bool {
     match effect {
         Effect::Comment { edit: None, .. } => issue.comments += 1,
-        Effect::Comment { edit: Some(_), .. } | Effect::Reaction { .. } => {}
+        Effect::Comment { edit: Some(_), .. }
+        | Effect::Reaction { .. }
+        | Effect::HandOff { .. } => {}
+        Effect::Unlabel(name) => issue.labels.retain(|label| label != name),
+        Effect::Unassign(login) => {
+            issue.assignees.retain(|one| !one.eq_ignore_ascii_case(login));
+        }
+        Effect::Reopen => issue.state = IssueState::Open,
         Effect::Assignee(login) if issue.is_assigned_to(login) => {}
         Effect::Assignee(login) => issue.assignees.push(login.clone()),
         Effect::Label(name) if issue.has_label(name) => {}

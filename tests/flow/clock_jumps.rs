@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use gitea_triage::fake_gitea::{Fault, FaultKind};
 
-use crate::world::{World, bug};
+use crate::world::{PATIENT, World, bug};
 
 /// How long a lane may rest after a jump; a running worker looks at least once a minute.
 const SOON: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ async fn a_retry_is_made_whichever_way_the_clock_was_set() {
 #[tokio::test]
 async fn what_was_accepted_before_the_clock_was_set_is_worked_off_after() {
     for jump in jumps() {
-        let world = World::start().await;
+        let world = World::with(PATIENT).await;
         let issue = world.open_issue(bug());
         world.gitea.delivered().await;
         world.clock.advance(jump);

@@ -2,7 +2,7 @@
 
 use gitea_triage::fake_gitea::NewIssue;
 
-use crate::world::{World, bug};
+use crate::world::{PATIENT, World, bug};
 
 #[tokio::test]
 async fn a_dispatch_is_explained_with_every_point() {
@@ -13,6 +13,8 @@ async fn a_dispatch_is_explained_with_every_point() {
     **Triage: dispatched to `claude` (label `claude-ready`, assigned `claude`)**
 
     **Why:** P0/bug issue (score 9, opened today): goes to `claude` first.
+
+    **State:** `assigned`, until 2026-03-23 14:00 UTC
 
     | type | score | scope | acceptance | alignment | age | task type |
     |---|---|---|---|---|---|---|
@@ -39,7 +41,7 @@ async fn a_dispatch_is_explained_with_every_point() {
 
     <sub>To override: take the label `claude-ready` off, assign somebody else, or comment `/triage hold` (`/triage help` lists what else). What a person changes here is left as it is.</sub>
 
-    <!-- gitea-triage decision=dispatch:claude digest=aea900c843b7 -->
+    <!-- gitea-triage decision=dispatch:claude digest=d2e060b327b2 -->
     "#);
 }
 
@@ -86,7 +88,7 @@ async fn a_flag_says_whom_it_calls_and_why() {
 
 #[tokio::test]
 async fn a_better_text_edits_the_comment_and_age_alone_does_not() {
-    let world = World::start().await;
+    let world = World::with(PATIENT).await;
     let issue = world.open_issue(bug());
     world.settle().await;
     let first = world.comment(&issue);
@@ -116,6 +118,8 @@ async fn hostile_text_pings_nobody_and_breaks_out_of_nothing() {
 
     **Why:** P0/bug issue (score 8, opened today): goes to `claude` first.
 
+    **State:** `assigned`, until 2026-03-23 14:00 UTC
+
     | type | score | scope | acceptance | alignment | age | task type |
     |---|---|---|---|---|---|---|
     | bug | **8** of 9 | 2 | 3 | 3 | 0 days | `triage` |
@@ -141,6 +145,6 @@ async fn hostile_text_pings_nobody_and_breaks_out_of_nothing() {
 
     <sub>To override: take the label `claude-ready` off, assign somebody else, or comment `/triage hold` (`/triage help` lists what else). What a person changes here is left as it is.</sub>
 
-    <!-- gitea-triage decision=dispatch:claude digest=76e30ccdc1e6 -->
+    <!-- gitea-triage decision=dispatch:claude digest=405f06b9df57 -->
     "#);
 }

@@ -15,6 +15,8 @@ use gitea_triage::store::{DeliveryState, DeliveryView, Filter, History};
 use tempfile::TempDir;
 
 pub const SECRET: &str = "story-secret";
+/// Lines for a world in which no agent runs out of time.
+pub const PATIENT: &str = "[[agent]]\nid = \"claude\"\ntimeout = \"30d\"\n";
 /// How long a rest or a pause between tries may be for a story to wait it out.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 

@@ -1,0 +1,93 @@
+//! Labels: found by name, made once where they are missing, put on and taken off.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::{Hands, done, failed};
+use crate::gitea as forge;
+use crate::issue::{IssueRef, RepoName};
+use crate::plan::EffectOutcome;
+
+/// What to do about a label that does not exist.
+#[derive(Clone, Debug)]
+pub struct LabelRules {
+    /// Make it.
+    pub create: bool,
+    /// In this colour, `#rrggbb`.
+    pub color: String,
+}
+
+/// The labels a repository has, as far as they were read. Held while one is made, so that it is made once.
+#[derive(Default)]
+pub(super) struct LabelBook {
+    ids: HashMap<String, i64>,
+}
+
+impl Hands {
+    /// Adds a label by id. Gitea drops what it does not know and answers 200, so the answer is compared; a label
+    /// that was known and is gone is looked up once more.
+    pub(super) async fn label(
+        &self,
+        at: &IssueRef,
+        name: &str,
+    ) -> Result<EffectOutcome, forge::Error> {
+        for _ in 0..2 {
+            let Some(id) = self.label_id(&at.repo, name).await? else {
+                return Ok(failed(format!(
+                    "there is no label `{name}` and `labels.create` is off; create it or turn that on"
+                )));
+            };
+            let names = self.forge.add_labels(at, &[id]).await?;
+            if names.iter().any(|n| n == name) {
+                return Ok(done(None));
+            }
+            self.book(&at.repo).await.lock().await.ids.clear();
+        }
+        Ok(failed(format!("the forge did not keep the label `{name}`; check that it exists")))
+    }
+
+    async fn book(&self, repo: &RepoName) -> Arc<Mutex<LabelBook>> {
+        Arc::clone(self.books.lock().await.entry(repo.clone()).or_default())
+    }
+
+    /// The id of the label, made when it does not exist. Gitea lets one name exist twice, so the list is read
+    /// before, and no two tasks are here for one repository.
+    async fn label_id(&self, repo: &RepoName, name: &str) -> Result<Option<i64>, forge::Error> {
+        let book = self.book(repo).await;
+        let mut book = book.lock().await;
+        if let Some(id) = book.ids.get(name) {
+            return Ok(Some(*id));
+        }
+        for label in self.forge.labels(repo).await? {
+            // The repository's own labels are listed before its organisation's, and older ones first.
+            book.ids.entry(label.name).or_insert(label.id);
+        }
+        if let Some(id) = book.ids.get(name) {
+            return Ok(Some(*id));
+        }
+        if !self.labels.create {
+            return Ok(None);
+        }
+        let made =
+            self.forge.create_label(repo, name, &self.labels.color, "calls an agent").await?;
+        boundary!("apply::label_made");
+        book.ids.insert(made.name, made.id);
+        Ok(Some(made.id))
+    }
+
+    /// Takes a label off. One that does not exist (any more) is on no issue.
+    pub(super) async fn unlabel(
+        &self,
+        at: &IssueRef,
+        name: &str,
+    ) -> Result<EffectOutcome, forge::Error> {
+        let labels = self.forge.labels(&at.repo).await?;
+        // Names are not unique, and which of them is on the issue is not known here.
+        for label in labels.iter().filter(|label| label.name == name) {
+            self.forge.remove_label(at, label.id).await?;
+        }
+        Ok(done(None))
+    }
+}

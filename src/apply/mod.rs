@@ -1,0 +1,146 @@
+//! Carries a plan out, in order; with `agents` and `summary` the only place that writes to the outside. It does not
+//! decide what to write, and it keeps nothing but a short memory of labels and accounts.
+
+mod accounts;
+mod desk;
+mod labels;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::Mutex;
+
+use self::labels::LabelBook;
+use crate::gitea as forge;
+use crate::issue::{Issue, IssueRef, IssueState, RepoName};
+use crate::plan::{Effect, EffectOutcome, EffectState};
+
+pub use self::desk::{Desk, HandOffFailed, LocalRunner};
+pub use self::labels::LabelRules;
+
+/// How far a plan was carried out.
+#[derive(Debug)]
+pub struct Applied {
+    /// What became of the effects that were tried, in their order.
+    pub effects: Vec<EffectOutcome>,
+    /// What stopped it before the end.
+    pub error: Option<forge::Error>,
+    /// Why an agent could not be told.
+    pub hand_off: Option<HandOffFailed>,
+}
+
+/// The hands that write.
+pub struct Hands {
+    forge: forge::Client,
+    labels: LabelRules,
+    desk: std::sync::RwLock<Arc<Desk>>,
+    books: Mutex<HashMap<RepoName, Arc<Mutex<LabelBook>>>>,
+    assignable: Mutex<HashMap<(RepoName, String), (Instant, bool)>>,
+    writers: Mutex<HashMap<RepoName, (Instant, Vec<String>)>>,
+}
+
+impl Hands {
+    /// Hands that write through `forge`.
+    pub fn new(forge: forge::Client, labels: LabelRules) -> Self {
+        Self {
+            forge,
+            labels,
+            desk: std::sync::RwLock::default(),
+            books: Mutex::default(),
+            assignable: Mutex::default(),
+            writers: Mutex::default(),
+        }
+    }
+
+    /// Writes what the plan asks for, in order, and stops at the first failure. Nothing is tried twice here.
+    pub async fn apply(&self, at: &IssueRef, issue: &Issue, plan: &[Effect]) -> Applied {
+        let mut applied = Applied { effects: Vec::new(), error: None, hand_off: None };
+        let mut issue = issue.clone();
+        for effect in plan {
+            boundary!("apply::before");
+            let written = match effect {
+                Effect::HandOff { agent, handoff } => match self.hand_off(agent, handoff).await {
+                    Ok(outcome) => Ok(outcome),
+                    Err(why) => {
+                        let outcome = failed(why.reason.clone());
+                        applied.hand_off = Some(why);
+                        Ok(outcome)
+                    }
+                },
+                other => self.write(at, &issue, other).await,
+            };
+            // The next assignment sends the whole set.
+            if let (Effect::Unassign(login), Ok(_)) = (effect, &written) {
+                issue.assignees.retain(|one| !one.eq_ignore_ascii_case(login));
+            }
+            match written {
+                Ok(outcome) => applied.effects.push(outcome),
+                Err(forge::Error::DryRun { .. }) => applied.effects.push(withheld(effect)),
+                Err(error) => {
+                    applied.error = Some(error);
+                    return applied;
+                }
+            }
+            boundary!("apply::after");
+        }
+        applied
+    }
+
+    async fn write(
+        &self,
+        at: &IssueRef,
+        issue: &Issue,
+        effect: &Effect,
+    ) -> Result<EffectOutcome, forge::Error> {
+        match effect {
+            Effect::Comment { edit: None, body, .. } => {
+                let comment = self.forge.post_comment(at, body).await?;
+                Ok(done(Some(comment.id)))
+            }
+            Effect::Comment { edit: Some(id), body, .. } => {
+                match self.forge.edit_comment(at, *id, body).await {
+                    // Somebody removed it, and what a person removed is not put back.
+                    Err(error) if error.status() == Some(404) => {
+                        Ok(failed("the comment is gone; it is not written again".to_owned()))
+                    }
+                    answer => answer.map(|()| done(Some(*id))),
+                }
+            }
+            Effect::Label(name) => self.label(at, name).await,
+            Effect::Assignee(login) => self.assign(at, issue, login).await,
+            Effect::Unlabel(name) => self.unlabel(at, name).await,
+            Effect::Unassign(login) => self.unassign(at, login).await,
+            Effect::Reopen => self.forge.set_state(at, IssueState::Open).await.map(|()| done(None)),
+            Effect::HandOff { .. } => {
+                Ok(failed("an agent is not told through the forge".to_owned()))
+            }
+            Effect::Reaction { comment, content } => {
+                match self.forge.react(at, *comment, content).await {
+                    // An owner may have switched this reaction off, and the comment may be gone by now.
+                    Err(error) if matches!(error.status(), Some(403 | 404)) => {
+                        Ok(failed("the forge does not take this reaction here".to_owned()))
+                    }
+                    answer => answer.map(|()| done(None)),
+                }
+            }
+        }
+    }
+}
+
+fn done(forge_id: Option<i64>) -> EffectOutcome {
+    EffectOutcome { state: EffectState::Done, forge_id, detail: None }
+}
+
+fn failed(detail: String) -> EffectOutcome {
+    EffectOutcome { state: EffectState::Failed, forge_id: None, detail: Some(detail) }
+}
+
+/// What would have been written, for the ledger; a comment's text is kept whole, since nobody can read it elsewhere.
+fn withheld(effect: &Effect) -> EffectOutcome {
+    let detail = match effect {
+        Effect::Comment { body, .. } => Some(body.clone()),
+        _ => None,
+    };
+    EffectOutcome { state: EffectState::Withheld, forge_id: None, detail }
+}

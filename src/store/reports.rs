@@ -1,0 +1,65 @@
+//! What agents report about their dispatches: found by the dispatch's key, kept as entries of the inbox. What a report
+//! means is decided where every issue is looked at.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::dispatches::{DISPATCH, dispatch_of};
+use super::inbox::{from_json, pack, to_json};
+use super::{Error, Store, inbox, lanes};
+use crate::clock::Timestamp;
+use crate::delivery::Origin;
+use crate::dispatch::{Dispatch, Report};
+
+/// A report, and the key of the dispatch it is about.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Reported {
+    /// The dispatch's key.
+    pub key: String,
+    /// What was reported.
+    pub report: Report,
+}
+
+impl Store {
+    /// The dispatch with this key, open or ended.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn dispatch_by_key(&self, key: String) -> Result<Option<Dispatch>, Error> {
+        self.read(move |c| {
+            let mut rows = c.prepare_cached(&format!("{DISPATCH} WHERE key = ?1"))?;
+            rows.query_row([key], |row| Ok(dispatch_of(row))).optional()?.transpose()
+        })
+        .await
+    }
+
+    /// Puts a report about `dispatch` into the inbox. When this returns `Ok`, it has been flushed to the disk.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn report(
+        &self,
+        dispatch: &Dispatch,
+        report: Report,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (at, action) = (dispatch.at.clone(), report.state.as_str());
+        let reported = Reported { key: dispatch.key.clone(), report };
+        let body = pack(to_json(&reported).as_bytes());
+        self.write(move |c| {
+            let lane = lanes::lane(c, &at)?;
+            let seq = inbox::enqueue(c, lane, Origin::Agent, action, now)?;
+            c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?.execute(params![seq, body])?;
+            lanes::make_due(c, lane, now)
+        })
+        .await
+    }
+
+    /// The report in an entry of the inbox; `None` when its body is past its time.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the entry holds something else.
+    pub async fn reported(&self, seq: i64) -> Result<Option<Reported>, Error> {
+        let body = self.body(seq).await?;
+        body.map(|bytes| from_json(&String::from_utf8_lossy(&bytes))).transpose()
+    }
+}
