@@ -210,6 +210,8 @@ pub struct Dispatch {
 /// A dispatch that came to nothing, as far as the next hand-over has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Try {
+    /// The ledger's number of the dispatch.
+    pub dispatch: i64,
     /// Who had it.
     pub agent: AgentId,
     /// What it failed on.

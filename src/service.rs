@@ -21,7 +21,7 @@ use crate::gitea as forge;
 use crate::health::{self, Readiness};
 use crate::issue::Account;
 use crate::metrics::{self, Metrics};
-use crate::receive::{self, LargeBodies, Proxies, Receiver, Refusals};
+use crate::receive::{self, Callbacks, LargeBodies, Proxies, Receiver, Refusals};
 use crate::store::{Store, Use};
 use crate::summary::{self, Summaries};
 use crate::sweep::{self, Sweeper};
@@ -66,6 +66,7 @@ pub struct Parts {
     /// What posts the daily summaries.
     pub summaries: Summaries,
     receiver: web::Data<Receiver>,
+    callbacks: web::Data<Callbacks>,
     metrics: web::Data<Metrics>,
     readiness: web::Data<Readiness>,
 }
@@ -230,6 +231,18 @@ fn readiness(store: &Store, forge: &forge::Client, worker: &Worker) -> Readiness
     Readiness::new(store.clone(), forge.clone(), rests)
 }
 
+fn callbacks(config: &Config, store: &Store, clock: &Clock, worker: &Worker) -> Callbacks {
+    let worker = worker.clone();
+    Callbacks {
+        store: store.clone(),
+        secrets: RwLock::new(Arc::new(config.agents.secrets.clone())),
+        clock: clock.clone(),
+        arrived: Box::new(move || worker.wake()),
+        refusals: Refusals::default(),
+        proxies: Proxies::new(config.server.trusted_proxies.clone()),
+    }
+}
+
 impl Parts {
     /// Builds the parts; nothing runs yet.
     ///
@@ -279,9 +292,20 @@ impl Parts {
             proxies: Proxies::new(config.server.trusted_proxies.clone()),
             meters: receiving,
         });
+        let callbacks = web::Data::new(callbacks(config, &store, &receiver.clock, &worker));
         let readiness = web::Data::new(readiness(&store, &forge, &worker));
         let metrics = web::Data::new(metrics);
-        Ok(Self { store, forge, worker, sweeper, summaries, receiver, metrics, readiness })
+        Ok(Self {
+            store,
+            forge,
+            worker,
+            sweeper,
+            summaries,
+            receiver,
+            callbacks,
+            metrics,
+            readiness,
+        })
     }
 
     /// Takes over what may change while the service runs: secrets, policy, agents, repositories.
@@ -295,6 +319,8 @@ impl Parts {
         self.summaries.set_settings(summary_settings(config));
         let verifier = Arc::new(verifier(config));
         *self.receiver.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier;
+        let secrets = Arc::new(config.agents.secrets.clone());
+        *self.callbacks.secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
         Ok(())
     }
 }
@@ -356,8 +382,13 @@ fn listen(config: &Config, parts: &Parts) -> anyhow::Result<(actix_web::dev::Ser
         let webhook = web::resource("/webhook")
             .route(web::post().to(receive::webhook))
             .default_service(web::to(receive::method_not_allowed));
+        let dispatches = web::resource("/dispatches/{id}")
+            .route(web::post().to(receive::callback::report))
+            .default_service(web::to(receive::method_not_allowed));
         App::new()
             .app_data(data.receiver.clone())
+            .app_data(data.callbacks.clone())
+            .service(dispatches)
             .app_data(data.metrics.clone())
             .app_data(data.readiness.clone())
             .service(webhook)

@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("apply", &["plan", "gitea", "agents"]),
     ("store", &["plan", "triage"]),
     ("worker", &["store", "gitea", "triage", "plan", "apply"]),
-    ("receive", &["gitea", "store"]),
+    ("receive", &["gitea", "store", "agents"]),
     ("sweep", &["gitea", "store"]),
     ("metrics", &["store"]),
     ("health", &["gitea", "store"]),

@@ -9,8 +9,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Failure, block_on, load, open_store, print, print_json};
+use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
-use crate::store::{EvaluationView, History};
+use crate::store::{EvaluationView, History, Transition};
 use crate::triage::{Signal, Verdict, explain};
 
 /// Tell what was concluded about an issue and what was written, and why
@@ -50,10 +51,12 @@ fn as_json(at: &IssueRef, history: &History) -> serde_json::Value {
     let dispatches: Vec<_> = history
         .dispatches
         .iter()
-        .map(|d| {
+        .zip(&history.transitions)
+        .map(|(d, transitions)| {
             json!({
                 "id": d.id, "agent": d.agent, "task_type": d.task_type, "state": d.state,
-                "opened_at": d.opened_at, "deadline_at": d.deadline_at,
+                "opened_at": d.opened_at, "deadline_at": d.deadline_at, "by_person": d.by_person,
+                "transitions": transitions,
             })
         })
         .collect();
@@ -70,12 +73,8 @@ fn as_text(at: &IssueRef, history: &History) -> String {
     for evaluation in &history.evaluations {
         let _ = write!(text, "\n{}", story(evaluation));
     }
-    for d in &history.dispatches {
-        let _ = write!(text, "\ndispatch {}: {} for {}, {}", d.id, d.agent, d.task_type, d.state);
-        if d.state.is_open() {
-            let _ = write!(text, ", due {}", d.deadline_at.format("%Y-%m-%d %H:%M UTC"));
-        }
-        text.push('\n');
+    for (dispatch, transitions) in history.dispatches.iter().zip(&history.transitions) {
+        let _ = write!(text, "\n{}", course(dispatch, transitions));
     }
     for delivery in &history.pending {
         let _ = writeln!(text, "\nstill to be looked at: {} ({})", delivery.action, delivery.id);
@@ -84,6 +83,20 @@ fn as_text(at: &IssueRef, history: &History) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+/// How a dispatch went.
+fn course(d: &Dispatch, transitions: &[Transition]) -> String {
+    let mut text = format!("dispatch {}: {} for {}, {}", d.id, d.agent, d.task_type, d.state);
+    if d.state.is_open() {
+        let _ = write!(text, ", due {}", d.deadline_at.format("%Y-%m-%d %H:%M UTC"));
+    }
+    text.push('\n');
+    for one in transitions {
+        let at = one.at.format("%Y-%m-%d %H:%M:%S UTC");
+        let _ = writeln!(text, "  {at}  {}: {}", one.state, one.cause);
+    }
+    text
 }
 
 fn story(evaluation: &EvaluationView) -> String {

@@ -1,6 +1,7 @@
 //! The command line: one file a command. It prints what other rooms found out and decides nothing itself.
 
 mod config;
+mod dispatch;
 mod explain;
 mod healthcheck;
 mod inbox;
@@ -45,6 +46,8 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Score issues and say what would be decided
     Score(score::Score),
+    /// Give an issue to an agent by hand, whatever its score
+    Dispatch(dispatch::Dispatch),
     /// Tell what was concluded about an issue and what was written, and why
     Explain(explain::Explain),
     /// Print the daily summary, or post it at once
@@ -84,6 +87,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Replay(replay) => replay.run(),
         Command::Sweep(sweep) => sweep.run(config),
         Command::Score(score) => score.run(config),
+        Command::Dispatch(dispatch) => dispatch.run(config),
         Command::Explain(explain) => explain.run(config),
         Command::Summary(summary) => summary.run(config),
         Command::Inbox(inbox) => inbox.run(config),

@@ -145,7 +145,8 @@ impl Sweep {
     }
 }
 
-fn is_in_use(error: &anyhow::Error) -> bool {
+/// Whether a running service has the store.
+pub(super) fn is_in_use(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref::<store::Error>(), Some(store::Error::InUse(_)))
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::dispatch::{Agent, Handoff, Interface, TaskType};
-use crate::issue::{Issue, IssueRef, IssueState};
+use crate::issue::{Issue, IssueRef};
 use crate::triage::{Answer, Decision, Signal, Source, Verdict, acceptance_criteria};
 
 pub use crate::triage::{code, fence};
@@ -237,11 +237,13 @@ pub struct Scene<'a> {
     pub flag_label: Option<&'a str>,
     /// What gave the points.
     pub signals: &'a [Signal],
-    /// How far the latest dispatch of ours has come.
+    /// How far the latest dispatch of ours has come, or the one about to be opened.
     pub stage: Option<Stage<'a>>,
+    /// How the one before it ended.
+    pub ended: Option<Stage<'a>>,
     /// What people are to be told once.
     pub notices: &'a [Notice],
-    /// The issue was closed and is to be open.
+    /// The issue is closed and is to be open.
     pub reopens: bool,
     /// What an agent is told that is called directly.
     pub handoff: Option<Handoff>,
@@ -257,16 +259,17 @@ pub fn plan(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Plan {
         (decision @ Decision::Flag { .. }, _) if scene.notices.is_empty() => {
             comment(About::Decision(decision), issue, verdict, scene)
         }
-        _ => sticky(issue, verdict, scene),
+        _ => scene.stage.as_ref().and_then(|stage| sticky(stage, issue, verdict, scene)),
     };
+    let ended = scene.ended.as_ref().and_then(|stage| sticky(stage, issue, verdict, scene));
     let notices = scene.notices.iter().map(|notice| notice.effect(scene.owner));
-    let reopen = scene.reopens && issue.state == IssueState::Closed;
     let marks = match &verdict.decision {
         Decision::Dispatch { .. } => dispatch(issue, scene),
         Decision::Flag { .. } => Vec::from_iter(flag(issue, scene)),
         Decision::Wait { .. } | Decision::Skip { .. } | Decision::Finish { .. } => Vec::new(),
     };
-    let effects = audit.into_iter().chain(notices).chain(reopen.then_some(Effect::Reopen));
+    // What has ended is told first: after the next comment nobody would look for this one any more.
+    let effects = ended.into_iter().chain(audit).chain(notices).chain(scene.reopens.then_some(Effect::Reopen));
     Plan { effects: effects.chain(marks).collect() }
 }
 
@@ -381,8 +384,12 @@ fn comment(
 
 /// The audit comment of a dispatch says how far it has come, also when nothing is decided about it any more. It is
 /// never written anew for that.
-fn sticky(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Option<Effect> {
-    let stage = scene.stage.as_ref()?;
+fn sticky(
+    stage: &Stage<'_>,
+    issue: &Issue,
+    verdict: &Verdict,
+    scene: &Scene<'_>,
+) -> Option<Effect> {
     scene.comment.as_ref().filter(|ours| ours.marker.decision == stage.decision())?;
     comment(About::Dispatch(stage), issue, verdict, scene)
 }

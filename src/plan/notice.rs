@@ -61,7 +61,8 @@ impl Notice {
         Effect::Comment { edit: None, marker, body }
     }
 
-    fn marker(&self) -> Marker {
+    /// By what it is found again.
+    pub fn marker(&self) -> Marker {
         let (kind, dispatch) = match self {
             Self::Reminder { dispatch, .. } => ("reminder", dispatch),
             Self::TimedOut { dispatch, .. } => ("timed_out", dispatch),
@@ -160,7 +161,11 @@ mod tests {
     #[test]
     fn an_escalation_names_what_was_tried_and_calls_the_owner() {
         let one =
-            |agent: &str, cause: &str| Try { agent: AgentId::new(agent), cause: cause.into() };
+            |agent: &str, cause: &str| Try {
+            dispatch: 1,
+            agent: AgentId::new(agent),
+            cause: cause.into(),
+        };
         let tries = vec![
             one("claude", "the review was not passed: 1 task is open"),
             one("kimi", "the agent reported that it failed: `no idea @bob`"),

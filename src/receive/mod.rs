@@ -1,6 +1,8 @@
 //! `POST /webhook`: verify, store, answer. It parses no payload, so a mistake in a parser loses no delivery, and it
-//! waits for nothing but the disk: Gitea gives up after five seconds and never sends a delivery twice.
+//! waits for nothing but the disk: Gitea gives up after five seconds and never sends a delivery twice. Beside it, what
+//! agents report.
 
+pub mod callback;
 mod refusals;
 mod sender;
 
@@ -22,6 +24,7 @@ use crate::gitea::{Rejected, Verifier};
 use crate::meters::{Latency, Receiving, Tally};
 use crate::store::{Accepted, Store};
 
+pub use callback::Callbacks;
 pub use refusals::Refusals;
 pub use sender::Proxies;
 
@@ -144,7 +147,7 @@ pub async fn webhook(
         }
         Ok(Accepted::Duplicate) => receiver.answer(HttpResponse::Ok(), "duplicate", &id),
         Err(error) => {
-            receiver.refusals.log("not stored", &error, receiver.sender(&request));
+            receiver.refusals.log("delivery not stored", &error, receiver.sender(&request));
             let error = "the delivery was not stored; send it again in a moment";
             HttpResponse::ServiceUnavailable()
                 .insert_header((RETRY_AFTER, RETRY_AFTER_S))
@@ -156,9 +159,9 @@ pub async fn webhook(
 /// The answer to every other method. Not a redirect: Gitea would follow it with an empty GET and take a 2xx to that
 /// for a success (gitea-facts 1.1).
 pub async fn method_not_allowed() -> HttpResponse {
-    HttpResponse::MethodNotAllowed()
-        .insert_header((ALLOW, "POST"))
-        .json(serde_json::json!({ "error": "deliveries are sent by POST; set the webhook's method to POST" }))
+    HttpResponse::MethodNotAllowed().insert_header((ALLOW, "POST")).json(
+        serde_json::json!({ "error": "this is sent by POST; set the webhook's method to POST" }),
+    )
 }
 
 /// Room for bodies that are larger than usual, shared by all that arrive at one time.
@@ -261,7 +264,7 @@ impl Receiver {
             }
         };
         self.meters.answers.add(refused.place());
-        self.refusals.log("refused", &error, self.sender(request));
+        self.refusals.log("delivery refused", &error, self.sender(request));
         // What was not read of a body must not be taken for the next request.
         if !matches!(refused, Refused::Rejected(_)) {
             answer.force_close();

@@ -21,7 +21,7 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// Says that a delivery was `what`, and why; `from` is the sender's address.
+    /// Says what happened to a request, and why; `from` is the sender's address.
     pub(super) fn log(&self, what: &str, why: &dyn Display, from: Option<IpAddr>) {
         let second = self.started.elapsed().as_secs();
         if self.last.swap(second, Ordering::Relaxed) == second {
@@ -30,6 +30,6 @@ impl Refusals {
         }
         let others = self.unsaid.swap(0, Ordering::Relaxed);
         let from = from.map(tracing::field::display);
-        tracing::warn!(others, from, "delivery {what}: {why}");
+        tracing::warn!(others, from, "{what}: {why}");
     }
 }

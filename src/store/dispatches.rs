@@ -181,12 +181,16 @@ pub(super) fn last_agent(c: &Connection, lane: i64) -> Result<Option<AgentId>, E
 /// The tries that failed since a person last said to begin anew, oldest first.
 pub(super) fn tries(c: &Connection, lane: i64) -> Result<Vec<Try>, Error> {
     let mut rows = c.prepare_cached(
-        "SELECT agent, coalesce(detail, '') FROM dispatch
+        "SELECT id, agent, coalesce(detail, '') FROM dispatch
          WHERE lane = ?1 AND counts AND ended_at IS NOT NULL
              AND id > (SELECT fresh_from FROM lane WHERE lane.id = ?1) ORDER BY id",
     )?;
     let rows = rows.query_map([lane], |r| {
-        Ok(Try { agent: AgentId::new(r.get::<_, String>(0)?), cause: r.get(1)? })
+        Ok(Try {
+            dispatch: r.get(0)?,
+            agent: AgentId::new(r.get::<_, String>(1)?),
+            cause: r.get(2)?,
+        })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -216,12 +220,14 @@ pub(super) fn transitions(c: &Connection, dispatch: i64) -> Result<Vec<Transitio
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The latest dispatch of ours, open or ended.
-pub(super) fn latest(c: &Connection, lane: i64) -> Result<Option<Dispatch>, Error> {
+/// The two latest dispatches of ours, open or ended, the newer one first.
+pub(super) fn latest(c: &Connection, lane: i64) -> Result<Vec<Dispatch>, Error> {
     let sql = format!(
-        "{DISPATCH} WHERE dispatch.lane = ?1 AND NOT by_person ORDER BY dispatch.id DESC LIMIT 1"
+        "{DISPATCH} WHERE dispatch.lane = ?1 AND NOT by_person ORDER BY dispatch.id DESC LIMIT 2"
     );
-    c.prepare_cached(&sql)?.query_row([lane], |row| Ok(dispatch_of(row))).optional()?.transpose()
+    let mut rows = c.prepare_cached(&sql)?;
+    let rows = rows.query_map([lane], |row| Ok(dispatch_of(row)))?;
+    rows.map(|row| row.map_err(Error::from).flatten()).collect()
 }
 
 pub(super) fn open_dispatch(c: &Connection, lane: i64) -> Result<Option<Dispatch>, Error> {

@@ -23,8 +23,8 @@ use crate::triage::{Decision, Signal, Source, Verdict};
 pub struct Past {
     /// The dispatch that is open for it.
     pub dispatch: Option<Dispatch>,
-    /// The latest dispatch of ours, open or ended.
-    pub latest: Option<Dispatch>,
+    /// The two latest dispatches of ours, open or ended, the newer one first.
+    pub latest: Vec<Dispatch>,
     /// Our latest comment on it.
     pub comment: Option<PastComment>,
     /// True when a comment was meant and nobody knows whether it was written.

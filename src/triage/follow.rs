@@ -197,7 +197,7 @@ mod tests {
         let cause = "the agent reported that it failed".to_owned();
         let open = dispatch(DispatchState::InProgress);
         becomes(&open, &failed, 1, &Step::Fail { cause: cause.clone() });
-        let tries = [Try { agent: AgentId::new("kimi"), cause: String::new() }];
+        let tries = [Try { dispatch: 1, agent: AgentId::new("kimi"), cause: String::new() }];
         let step = follow(&open, &failed, &tries, LIMITS, now());
         assert_eq!(step, Step::Escalate { cause });
     }

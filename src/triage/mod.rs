@@ -279,6 +279,28 @@ impl Triage {
         task_type::of(&self.policy, &signals::facts(&self.lexicon, issue))
     }
 
+    /// The agent that suits an issue, whatever its score: by its strengths for a kind of task that somebody named, as
+    /// the policy routes it otherwise.
+    pub fn suitable(
+        &self,
+        issue: &Issue,
+        agents: &[Agent],
+        task: Option<TaskType>,
+    ) -> Option<AgentId> {
+        let facts = signals::facts(&self.lexicon, issue);
+        let policy = match task {
+            Some(_) => Policy { route: Route::TaskType, ..self.policy.clone() },
+            None => self.policy.clone(),
+        };
+        let task = task.unwrap_or_else(|| task_type::of(&self.policy, &facts));
+        let is_research = Classes::new(&self.policy, &tags::of(issue)).research;
+        let standing = Standing { agents: agents.to_vec(), ..Standing::default() };
+        match roster::pick(&policy, &standing, task, is_research) {
+            roster::Pick::Free(agent) | roster::Pick::Busy { agent, .. } => Some(agent),
+            roster::Pick::Nobody => None,
+        }
+    }
+
     /// All that follows from the issue as it is now.
     pub fn verdict(&self, issue: &Issue, standing: &Standing, now: Timestamp) -> Verdict {
         let facts = signals::facts(&self.lexicon, issue);

@@ -89,7 +89,9 @@ impl Worker {
     ) -> Result<Course, Error> {
         let View { issue, past, rules, now } = view;
         let Some(dispatch) = standing.dispatch.clone() else { return Ok(Course::default()) };
-        let mut signs = Signs { is_closed: issue.state == IssueState::Closed, ..signs };
+        // One that was about to be opened again has been reviewed.
+        let is_closed = issue.state == IssueState::Closed && !past.reopen_unknown;
+        let mut signs = Signs { is_closed, ..signs };
         if signs.is_closed && !dispatch.by_person {
             signs.unmet = self.unmet(issue, &dispatch.at, rules).await?;
         }
@@ -185,7 +187,7 @@ impl Case<'_> {
         self.standing.held =
             Some(format!("escalated: {cause}; `/triage retry` hands it over again"));
         let mut tries = self.view.past.tries.clone();
-        tries.push(Try { agent, cause: cause.clone() });
+        tries.push(Try { dispatch: id, agent, cause: cause.clone() });
         Course {
             ends: Some(Move { counts: true, ..Move::to(DispatchState::Escalated, cause.clone()) }),
             notices: vec![Notice::Escalation { dispatch: id, tries }],

@@ -196,7 +196,7 @@ impl Worker {
         let signals = rules.triage.signals(&look.issue);
         let opens = self.opening(look, agent);
         let comments = self.our_comments(at, look).await?;
-        let stage = stage(look, rules, opens.as_ref(), now);
+        let (stage, ended) = stages(look, rules, now);
         let mut effects = {
             let nothing = BTreeSet::new();
             let whose = agent.or(stage.as_ref().map(|stage| stage.agent));
@@ -210,10 +210,11 @@ impl Worker {
                 owner: rules.owner.as_deref().unwrap_or(at.repo.owner()),
                 flag_label: rules.flag_label.as_deref(),
                 signals: &signals,
-                notices: &notices(look),
+                notices: &notices(look, comments.as_deref()),
                 reopens: look.course.reopens && look.is_closed,
                 handoff: handoff(at, look, (rules, agent), opens.as_ref()),
                 stage,
+                ended,
             };
             plan(&look.issue, &look.verdict, &scene).effects
         };
@@ -370,40 +371,53 @@ fn taken_over(issue: &Issue, verdict: &Verdict, standing: &Standing) -> Option<S
         .then(|| format!("given to {}; `/triage resume` goes on", code(other)))
 }
 
-/// How far the latest dispatch of ours has come, as its audit comment is to show it.
-fn stage<'a>(
+/// How far the latest dispatch of ours has come, or the one about to be opened, and how the one before it ended, as
+/// their audit comments are to show it.
+fn stages<'a>(
     look: &'a Look,
     rules: &'a Rules,
-    opens: Option<&Opening>,
     now: Timestamp,
-) -> Option<Stage<'a>> {
-    let tries = look.failed_tries();
-    let agent = |id: &AgentId| rules.agents.iter().find(|a| a.id == *id);
-    if let Decision::Dispatch { agent: id, reason } = &look.verdict.decision
-        && look.dispatch().is_none()
-    {
-        let agent = agent(id)?;
-        // A dry run opens nothing, and shows what would be written.
-        debug_assert!(opens.is_none_or(|opening| opening.agent.id == agent.id));
-        let state = DispatchState::Assigned;
-        let (number, before) = (tries.len() + 1, tries.last().copied());
-        let deadline_at = now + agent.timeout;
-        return Some(Stage { agent, number, state, deadline_at, reason, cause: None, before });
+) -> (Option<Stage<'a>>, Option<Stage<'a>>) {
+    let mut known = look.past.latest.iter();
+    if let Some(opened) = opened(look, rules, now) {
+        let before = known.next().and_then(|latest| stage(look, latest, rules));
+        let before = before.filter(|before| before.decision() != opened.decision());
+        return (Some(opened), before);
     }
-    let latest = look.past.latest.as_ref()?;
-    let agent = agent(&latest.agent)?;
-    let (state, cause) = shown(look, latest);
-    let failed = look.past.tries.len();
-    let number = if latest.counts { failed.max(1) } else { failed + 1 };
-    let before = number.checked_sub(2).and_then(|index| look.past.tries.get(index));
+    let latest = known.next().and_then(|latest| stage(look, latest, rules));
+    let before = known.next().and_then(|before| stage(look, before, rules));
+    let before = before.filter(|before| {
+        latest.as_ref().is_some_and(|latest| latest.decision() != before.decision())
+    });
+    (latest, before)
+}
+
+/// The dispatch about to be opened. A dry run opens nothing, and shows what would be written.
+fn opened<'a>(look: &'a Look, rules: &'a Rules, now: Timestamp) -> Option<Stage<'a>> {
+    let Decision::Dispatch { agent, reason } = &look.verdict.decision else { return None };
+    if look.dispatch().is_some() {
+        return None;
+    }
+    let agent = rules.agents.iter().find(|a| a.id == *agent)?;
+    let tries = look.failed_tries();
+    let (number, before) = (tries.len() + 1, tries.last().copied());
+    let (state, deadline_at) = (DispatchState::Assigned, now + agent.timeout);
+    Some(Stage { agent, number, state, deadline_at, reason, cause: None, before })
+}
+
+fn stage<'a>(look: &'a Look, dispatch: &'a Dispatch, rules: &'a Rules) -> Option<Stage<'a>> {
+    let agent = rules.agents.iter().find(|a| a.id == dispatch.agent)?;
+    let (state, cause) = shown(look, dispatch);
+    let tries = look.past.tries.iter().filter(|one| one.dispatch < dispatch.id);
+    let tries: Vec<_> = tries.map(|one| one.cause.as_str()).collect();
     Some(Stage {
         agent,
-        number,
+        number: tries.len() + 1,
         state,
-        deadline_at: latest.deadline_at,
-        reason: &latest.reason,
+        deadline_at: dispatch.deadline_at,
+        reason: &dispatch.reason,
         cause,
-        before: before.map(|one| one.cause.as_str()),
+        before: tries.last().copied(),
     })
 }
 
@@ -424,12 +438,16 @@ fn shown<'a>(look: &'a Look, latest: &'a Dispatch) -> (DispatchState, Option<&'a
     }
 }
 
-/// That the issue is open again is told beside the next agent's comment, which says why.
-fn notices(look: &Look) -> Vec<Notice> {
-    let is_told = matches!(look.verdict.decision, Decision::Dispatch { .. });
-    let is_reopening = |notice: &&Notice| matches!(notice, Notice::Reopened { .. });
-    let all = look.course.notices.iter();
-    all.filter(|notice| !(is_told && is_reopening(notice))).cloned().collect()
+/// What is told now: not what is on the issue already, nor that the issue is open again where the next agent's comment
+/// says so, with the reason.
+fn notices(look: &Look, found: Option<&[OurComment]>) -> Vec<Notice> {
+    let is_dispatched = matches!(look.verdict.decision, Decision::Dispatch { .. });
+    let is_told = |notice: &Notice| {
+        let marker = notice.marker();
+        let is_said = is_dispatched && matches!(notice, Notice::Reopened { .. });
+        is_said || found.is_some_and(|all| all.iter().any(|c| c.marker == marker))
+    };
+    look.course.notices.iter().filter(|notice| !is_told(notice)).cloned().collect()
 }
 
 /// What is told to an agent that is called directly, by the dispatch that is open or about to be.
@@ -472,8 +490,11 @@ fn our_comment(look: &Look, found: Option<&[OurComment]>) -> Option<OurComment> 
 fn answers(look: &Look, signals: &[Signal], found: Option<&[OurComment]>) -> Vec<Effect> {
     let explanation = explain(&look.verdict, signals);
     let new = look.obeyed.answers.iter().flat_map(|answer| plan::answer(answer, &explanation));
+    let is_meant_again =
+        |decision: &str| look.course.notices.iter().any(|n| n.marker().decision == decision);
     let is_lost = |(decision, _): &&(String, String)| {
         found.is_some_and(|all| all.iter().all(|c| c.marker.decision != *decision))
+            && !is_meant_again(decision)
     };
     let lost = look.past.answers_unknown.iter().filter(is_lost).filter_map(|(_, body)| {
         let marker = Marker::find(body)?;

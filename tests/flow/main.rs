@@ -2,10 +2,12 @@
 //! Each file tells one behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod blocked;
 mod burst;
 mod clock_jumps;
 mod commands;
 mod comments;
+mod deadlines;
 mod decisions;
 mod dry_run;
 mod echo;
@@ -17,5 +19,6 @@ mod people;
 mod receiver;
 mod redelivery;
 mod restart;
+mod review;
 mod trouble;
 mod world;

@@ -1,0 +1,147 @@
+//! `dispatch`: gives one issue to an agent by hand, whatever its score.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use serde_json::json;
+
+use super::sweep::is_in_use;
+use super::{Failure, block_on, load, print, print_json};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dispatch::{AgentId, TaskType};
+use crate::issue::{Issue, IssueRef, IssueState};
+use crate::service::{self, Parts};
+use crate::store::{History, ManualOrder, Store, Use};
+
+/// How long what failed may rest before it is left to `serve`.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Give an issue to an agent by hand, whatever its score
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gitea-triage dispatch acme/widgets#12\n  gitea-triage dispatch acme/widgets#12 --agent kimi\n  gitea-triage dispatch acme/widgets#12 --task-type refactoring --json\n\nWithout `--agent` the policy chooses it: by `--task-type` where that is given, as for any issue otherwise. The order goes into the inbox like a `/triage assign` in a comment and is carried out here, or by `serve` where it is running."
+)]
+pub(super) struct Dispatch {
+    /// The issue, as `owner/repo#12`
+    issue: IssueRef,
+    /// The agent's id in the configuration
+    #[arg(long)]
+    agent: Option<String>,
+    /// The kind of task it is to have the issue for
+    #[arg(long)]
+    task_type: Option<TaskType>,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Dispatch {
+    pub(super) fn run(self, path: Option<PathBuf>) -> Result<ExitCode, Failure> {
+        let config = load(path)?;
+        block_on(self.dispatch(&config))?
+    }
+
+    async fn dispatch(&self, config: &Config) -> Result<ExitCode, Failure> {
+        if !config.gitea.repos.allows(&self.issue.repo) {
+            let repo = &self.issue.repo;
+            return Err(Failure::Usage(format!(
+                "`{repo}` is not among `gitea.repos`; add it there"
+            )));
+        }
+        let agent = self.agent(config).await?;
+        let order = ManualOrder {
+            by: std::env::var("USER").unwrap_or_else(|_| "the command line".to_owned()),
+            command: format!("assign {agent}"),
+            task_type: self.task_type,
+        };
+        match Parts::build(config, Clock::System).await {
+            Ok(parts) => {
+                self.place(&parts.store, order).await?;
+                parts.worker.settle(PATIENCE).await?;
+                let history = parts.store.history(self.issue.clone()).await?;
+                self.tell(&agent, history.as_ref())
+            }
+            Err(error) if is_in_use(&error) => {
+                let path = service::database(config)?;
+                let store = Store::open(&path, config.webhook.queue, Use::Beside)?;
+                self.place(&store, order).await?;
+                self.tell(&agent, None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn place(&self, store: &Store, order: ManualOrder) -> Result<(), Failure> {
+        Ok(store.place_order(self.issue.clone(), order, Clock::System.now()).await?)
+    }
+
+    /// The agent that is named, or the one that suits.
+    async fn agent(&self, config: &Config) -> Result<AgentId, Failure> {
+        let agents = &config.agents.list;
+        if let Some(wanted) = &self.agent {
+            let found = agents.iter().find(|a| a.id.as_str().eq_ignore_ascii_case(wanted));
+            let known = agents.iter().map(|a| format!("`{}`", a.id)).collect::<Vec<_>>().join(", ");
+            return found.map(|agent| agent.id.clone()).ok_or_else(|| {
+                Failure::Usage(format!("there is no agent `{wanted}`; there are {known}"))
+            });
+        }
+        let issue = self.read(config).await?;
+        let triage = service::rules(config)?.triage;
+        let suits = triage.suitable(&issue, agents, self.task_type);
+        suits.ok_or_else(|| {
+            anyhow!("no agent is configured for this kind of task; name one with `--agent`").into()
+        })
+    }
+
+    async fn read(&self, config: &Config) -> Result<Issue, Failure> {
+        let at = &self.issue;
+        let found = service::forge(config)?.issue(at).await;
+        let issue = found.with_context(|| format!("`{at}` cannot be read"))?;
+        let issue = issue.ok_or_else(|| anyhow!("there is no issue `{at}`"))?;
+        if issue.state == IssueState::Closed {
+            return Err(anyhow!("`{at}` is closed; reopen it first").into());
+        }
+        Ok(issue)
+    }
+
+    fn tell(&self, agent: &AgentId, history: Option<&History>) -> Result<ExitCode, Failure> {
+        let open = history.and_then(|h| h.dispatches.iter().rev().find(|d| d.state.is_open()));
+        let decided = history.and_then(|h| h.evaluations.last());
+        let reason = decided.map(|evaluation| evaluation.reason.as_str());
+        if self.json {
+            print_json(&json!({
+                "issue": self.issue, "agent": agent, "queued": history.is_none(), "reason": reason,
+                "state": open.map(|d| d.state), "task_type": open.map(|d| d.task_type),
+                "deadline_at": open.map(|d| d.deadline_at),
+            }))?;
+        } else {
+            print(&self.told(agent, history.is_none(), reason))?;
+        }
+        let is_done =
+            history.is_none() || open.is_some_and(|d| d.agent == *agent) || is_waiting(history);
+        Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn told(&self, agent: &AgentId, is_queued: bool, reason: Option<&str>) -> String {
+        let at = &self.issue;
+        match reason {
+            _ if is_queued => {
+                format!(
+                    "the running `gitea-triage serve` gives `{at}` to `{agent}`; `gitea-triage explain {at}` tells how it went"
+                )
+            }
+            Some(reason) => format!("{at}: {reason}"),
+            None => format!(
+                "nothing was decided about `{at}` yet; `gitea-triage inbox list` shows what it waits for"
+            ),
+        }
+    }
+}
+
+fn is_waiting(history: Option<&History>) -> bool {
+    history.and_then(|h| h.evaluations.last()).is_some_and(|last| last.action == "wait")
+}

@@ -1,0 +1,136 @@
+//! `POST /dispatches/{id}`: what an agent reports about a dispatch. Verify, store, answer; what the report means is
+//! decided where its issue is looked at.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::web::{Bytes, Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::{BODY_TIMEOUT, Proxies, RETRY_AFTER_S, Refusals};
+use crate::agents::{Callback, CallbackError, SIGNATURE_HEADER, verify_callback};
+use crate::clock::Clock;
+use crate::dispatch::{AgentId, Dispatch, Report};
+use crate::store::{self, Store};
+
+/// What it takes to hear agents.
+pub struct Callbacks {
+    /// Where reports go.
+    pub store: Store,
+    /// The secret of each agent that has one; swapped when the configuration is read again.
+    pub secrets: RwLock<Arc<BTreeMap<AgentId, SecretString>>>,
+    /// The time.
+    pub clock: Clock,
+    /// Called when something was stored.
+    pub arrived: Box<dyn Fn() + Send + Sync>,
+    /// Keeps a flood of refused reports from flooding the log.
+    pub refusals: Refusals,
+    /// Who may say where a request comes from.
+    pub proxies: Proxies,
+}
+
+/// Why a report was not taken.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("there is no such dispatch; send the report to the `callback_url` of the hand-off")]
+    Unknown,
+    #[error(
+        "`{SIGNATURE_HEADER}` is not the agent's signature of this body; send `sha256=` and the HMAC-SHA256 of the body with the agent's `secret`"
+    )]
+    Unsigned,
+    #[error(transparent)]
+    Unreadable(#[from] CallbackError),
+    #[error("the body took too long to arrive, or broke off")]
+    Slow,
+    #[error("the report was not stored; send it again in a moment")]
+    NotStored(#[from] store::Error),
+}
+
+impl Refused {
+    fn answer(&self) -> HttpResponseBuilder {
+        match self {
+            Self::Unknown => HttpResponse::NotFound(),
+            Self::Unsigned => HttpResponse::Unauthorized(),
+            Self::Unreadable(CallbackError::TooLarge) => HttpResponse::PayloadTooLarge(),
+            Self::Unreadable(_) => HttpResponse::BadRequest(),
+            Self::Slow => HttpResponse::RequestTimeout(),
+            Self::NotStored(_) => {
+                let mut answer = HttpResponse::ServiceUnavailable();
+                answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
+                answer
+            }
+        }
+    }
+}
+
+/// The handler of `POST /dispatches/{id}`.
+pub async fn report(
+    request: HttpRequest,
+    key: Path<String>,
+    payload: Payload,
+    callbacks: Data<Callbacks>,
+) -> HttpResponse {
+    match callbacks.take(&request, key.into_inner(), payload).await {
+        Ok(dispatch) if dispatch.state.is_open() => {
+            HttpResponse::Accepted().json(json!({ "status": "accepted", "dispatch": dispatch.key }))
+        }
+        // A repeated report is no mistake of the agent's.
+        Ok(dispatch) => HttpResponse::Ok().json(json!({
+            "status": "ended", "dispatch": dispatch.key, "state": dispatch.state,
+        })),
+        Err(refused) => {
+            let sender = callbacks.proxies.sender(request.peer_addr(), request.headers());
+            callbacks.refusals.log("report refused", &refused, sender);
+            let mut answer = refused.answer();
+            if matches!(refused, Refused::Slow | Refused::Unreadable(CallbackError::TooLarge)) {
+                answer.force_close();
+            }
+            answer.json(json!({ "error": refused.to_string() }))
+        }
+    }
+}
+
+impl Callbacks {
+    async fn take(
+        &self,
+        request: &HttpRequest,
+        key: String,
+        payload: Payload,
+    ) -> Result<Dispatch, Refused> {
+        let body = read(payload).await?;
+        let dispatch = self.store.dispatch_by_key(key).await?.ok_or(Refused::Unknown)?;
+        self.verify(request, &dispatch, &body)?;
+        let Callback { state, message, url } = Callback::parse(&body)?;
+        if dispatch.state.is_open() {
+            let report = Report { state, message, url };
+            self.store.report(&dispatch, report, self.clock.now()).await?;
+            (self.arrived)();
+        }
+        Ok(dispatch)
+    }
+
+    /// An agent without a secret is known by the key alone, which only it was told.
+    fn verify(
+        &self,
+        request: &HttpRequest,
+        dispatch: &Dispatch,
+        body: &Bytes,
+    ) -> Result<(), Refused> {
+        let secrets = Arc::clone(&self.secrets.read().unwrap_or_else(PoisonError::into_inner));
+        let Some(secret) = secrets.get(&dispatch.agent) else { return Ok(()) };
+        let claim = request.headers().get(SIGNATURE_HEADER).map(|value| value.as_bytes());
+        if verify_callback(secret, claim, body) { Ok(()) } else { Err(Refused::Unsigned) }
+    }
+}
+
+async fn read(payload: Payload) -> Result<Bytes, Refused> {
+    let whole = payload.to_bytes_limited(Callback::MAX_BODY);
+    match tokio::time::timeout(BODY_TIMEOUT, whole).await {
+        Ok(Ok(Ok(body))) => Ok(body),
+        Ok(Err(_)) => Err(CallbackError::TooLarge.into()),
+        Ok(Ok(Err(_))) | Err(_) => Err(Refused::Slow),
+    }
+}
