@@ -269,7 +269,11 @@ pub fn plan(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Plan {
         Decision::Wait { .. } | Decision::Skip { .. } | Decision::Finish { .. } => Vec::new(),
     };
     // What has ended is told first: after the next comment nobody would look for this one any more.
-    let effects = ended.into_iter().chain(audit).chain(notices).chain(scene.reopens.then_some(Effect::Reopen));
+    let effects = ended
+        .into_iter()
+        .chain(audit)
+        .chain(notices)
+        .chain(scene.reopens.then_some(Effect::Reopen));
     Plan { effects: effects.chain(marks).collect() }
 }
 

@@ -160,8 +160,7 @@ mod tests {
 
     #[test]
     fn an_escalation_names_what_was_tried_and_calls_the_owner() {
-        let one =
-            |agent: &str, cause: &str| Try {
+        let one = |agent: &str, cause: &str| Try {
             dispatch: 1,
             agent: AgentId::new(agent),
             cause: cause.into(),

@@ -251,11 +251,11 @@ impl Worker {
                 boundary!("claim::taken");
                 self.process(claim).await.map(|()| true)
             }
-            None => Ok(false),
+            None => Ok(self.inner.store.ring(now).await? > 0),
         }
     }
 
-    /// Wakes the issues of dispatches whose time has come. Looked for once a moment, however much there is to do.
+    /// Wakes the issues of dispatches whose time has come, now and then while there is something else to do.
     async fn ring(&self, now: Timestamp) -> Result<(), store::Error> {
         let last = self.inner.rung.load(Ordering::Relaxed);
         if (now.timestamp_millis() - last).abs() < RING_EVERY_MS {

@@ -4,6 +4,7 @@
 
 mod blocked;
 mod burst;
+mod capacity;
 mod clock_jumps;
 mod commands;
 mod comments;
@@ -11,6 +12,7 @@ mod deadlines;
 mod decisions;
 mod dry_run;
 mod echo;
+mod http_agents;
 mod instances;
 mod migration;
 mod orders;
