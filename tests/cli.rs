@@ -245,3 +245,56 @@ fn a_service_that_does_not_run_is_not_healthy() {
     let file = file.to_str().unwrap();
     refused(&["healthcheck", "--config", file], "", 1, &["does not answer", "`serve`"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issue_is_given_to_an_agent_by_hand() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let gitea = gitea_triage::fake_gitea::FakeGitea::start().await.unwrap();
+    let repo = "acme/widgets".parse().unwrap();
+    gitea.add_repo(&repo);
+    let new =
+        gitea_triage::fake_gitea::NewIssue { title: "It is slow".into(), ..Default::default() };
+    let issue = gitea.open_issue(&repo, new).to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.toml");
+    let text = format!(
+        "[gitea]\nurl = \"{}\"\ntoken = \"{}\"\nrepos = [\"acme/*\"]\n[webhook]\nsecrets = [\"s\"]\n[store]\nurl = \"sqlite:{}/t.db\"\n",
+        gitea.url(),
+        gitea.token(),
+        folder.path().display(),
+    );
+    std::fs::write(&file, text).unwrap();
+    let run = |more: &[&str]| {
+        let mut command = program();
+        command.arg("--config").arg(&file).args(["dispatch", "--json"]).args(more);
+        command.output().unwrap()
+    };
+    let given = tokio::task::block_in_place(|| {
+        run(&[&issue, "--agent", "Kimi", "--task-type", "planning"])
+    });
+    assert!(given.status.success(), "{}", String::from_utf8_lossy(&given.stderr));
+    let told = &json_lines(&given.stdout)[0];
+    assert_eq!(told["agent"], "kimi");
+    assert_eq!(told["state"], "assigned");
+    assert_eq!(told["task_type"], "planning");
+    let untold = tokio::task::block_in_place(|| run(&[&issue, "--agent", "api"]));
+    assert_eq!(untold.status.code(), Some(1), "the agent cannot be told, so a person is asked");
+    let reason = json_lines(&untold.stdout)[0]["reason"].to_string();
+    assert!(reason.contains("No API endpoint configured for agent `api`"), "{reason}");
+    let at = issue.parse().unwrap();
+    assert_eq!(gitea.issue(&at).unwrap().labels, ["kimi-ready"]);
+    for (arguments, code, says) in [
+        (
+            vec![issue.as_str(), "--agent", "gemini"],
+            2,
+            "there is no agent `gemini`; there are `claude`",
+        ),
+        (vec!["other/repo#1"], 2, "`other/repo` is not among `gitea.repos`"),
+        (vec!["acme/widgets#99"], 1, "there is no issue `acme/widgets#99`"),
+    ] {
+        let refused = run(&arguments);
+        assert_eq!(refused.status.code(), Some(code), "{arguments:?}");
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(error.contains(says), "{error}");
+    }
+}

@@ -59,6 +59,10 @@ impl Hands {
                 detail: None,
             });
         }
+        if handoff.title.trim().is_empty() {
+            let reason = "`title` is required; give the issue one".to_owned();
+            return Err(HandOffFailed { reason, is_transient: false });
+        }
         let desk = Arc::clone(&self.desk.read().unwrap_or_else(PoisonError::into_inner));
         match agent.interface {
             Interface::Forge => Ok(done(None)),

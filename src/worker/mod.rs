@@ -2,6 +2,7 @@
 //! decides nothing about an issue; it decides when to look, when to try again and when to stop.
 
 mod breaker;
+mod conclude;
 mod follow;
 mod fuse;
 mod look;

@@ -22,5 +22,6 @@ mod receiver;
 mod redelivery;
 mod restart;
 mod review;
+mod seed_dispatching;
 mod trouble;
 mod world;

@@ -9,6 +9,7 @@
     reason = "in a test a panic is the failure message"
 )]
 
+mod course;
 mod forge;
 mod person;
 mod process;
@@ -54,6 +55,10 @@ fn main() -> ExitCode {
         trials.push(on_the_real_one(name, move || story(Which::Real).map(claim)));
     }
     trials.push(on_the_real_one("the_fake_tells_the_same_story", the_same_story));
+    let course = |which| alone(move || course::play(which)).map_err(Failed::from);
+    let name = "a_dispatch_comes_to_its_end_and_people_stay_in_charge";
+    trials.push(Trial::test(name, move || course(Which::Fake)).with_kind("fake"));
+    trials.push(on_the_real_one(name, move || course(Which::Real)));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
