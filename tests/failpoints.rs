@@ -79,6 +79,67 @@ async fn a_crash_at_any_boundary_leaves_one_comment_one_label_and_one_assignee()
     }
 }
 
+/// The boundaries of the walk that opens a closed issue again and gives it to the next agent: the ended comment, the
+/// new one, opening, label and assignee off, label on.
+const AGAIN: &[(&str, u32)] = &[
+    ("walk::concluded", 0),
+    ("intend::inserted", 0),
+    ("walk::intended", 0),
+    ("apply::before", 0),
+    ("apply::after", 0),
+    ("apply::after", 1),
+    ("apply::before", 2),
+    ("apply::after", 2),
+    ("apply::after", 3),
+    ("apply::after", 4),
+    ("apply::label_made", 0),
+    ("apply::after", 5),
+    ("walk::applied", 0),
+    ("settle::noted", 0),
+    ("walk::settled", 0),
+];
+
+async fn is_given_on_once_after_a_crash_at(boundary: &str, passed: u32) {
+    let stage = Stage::with("[worker]\nfuse = 1000\n[review]\nrequire = [\"tasks\"]\n").await;
+    let program = stage.start();
+    let issue = stage.open(1);
+    stage.worked_off().await;
+    drop(program);
+    let place = format!("{boundary}={passed}*off->return");
+    let mut program = stage.start_with(|c| {
+        c.env("FAILPOINTS", &place);
+    });
+    stage.gitea.close(&issue, "claude");
+    until(&format!("the crash at {place}"), PATIENCE, async || program.ended().is_some()).await;
+    drop(program);
+    let _program = stage.start();
+    stage.gitea.delivered().await;
+    stage.worked_off().await;
+    let shown = stage.gitea.issue(&issue).unwrap();
+    let ours = shown.comments.iter().filter(|c| c.author == stage.gitea.bot().login);
+    let ours: Vec<_> = ours.map(|c| c.body.as_str()).collect();
+    assert_eq!(ours.len(), 2, "{place}: {ours:#?}");
+    assert!(
+        ours[0].contains("**State:** `failed`: the review was not passed"),
+        "{place}: {}",
+        ours[0]
+    );
+    assert!(ours[1].starts_with("**Triage: dispatched to `kimi`"), "{place}: {}", ours[1]);
+    assert_eq!(shown.labels, ["kimi-ready"], "{place}");
+    assert!(shown.assignees.is_empty() && shown.closed_at.is_none(), "{place}");
+    assert_eq!(stage.count("SELECT count(*) FROM dispatch"), 2, "{place}");
+    assert_eq!(stage.count("SELECT count(*) FROM effect WHERE state = 'intended'"), 0, "{place}");
+    stage.check_database();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_while_an_issue_is_given_on_leaves_it_with_the_next_agent_once() {
+    for (boundary, passed) in AGAIN {
+        println!("{boundary} after {passed}");
+        is_given_on_once_after_a_crash_at(boundary, *passed).await;
+    }
+}
+
 /// A service in this process whose work is led by hand, so that each operation of the database is counted.
 struct Led {
     stage: Stage,

@@ -79,6 +79,8 @@ pub struct Intent {
     pub blockers: Vec<IssueRef>,
     /// When the issue was opened, for the order in which those that wait are taken.
     pub opened_at: Option<Timestamp>,
+    /// Our comments as they were found on the issue, where the ledger did not know whether they were written.
+    pub found: Vec<PastComment>,
     /// A person said to begin anew: earlier tries no longer count.
     pub begins_anew: bool,
     /// How people leave the issue from now on; `None` when nothing changed.
@@ -100,6 +102,7 @@ impl Intent {
             ends: None,
             blockers: Vec::new(),
             opened_at: None,
+            found: Vec::new(),
             begins_anew: false,
             wishes: None,
             answered: Vec::new(),
@@ -325,10 +328,20 @@ fn settle_forgotten(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Er
         } else {
             ("done", "found on the issue after an interruption")
         };
+        // Of two that tell the same the newer one stands first.
+        let found = intent.found.iter().find(|found| kind == "comment" && found.decision == value);
         c.prepare_cached(
-            "UPDATE effect SET state = ?2, detail = ?3, settled_at = ?4 WHERE id = ?1",
+            "UPDATE effect SET state = ?2, detail = ?3, settled_at = ?4, forge_id = coalesce(?5, forge_id),
+                 digest = coalesce(?6, digest) WHERE id = ?1",
         )?
-        .execute(params![id, state, detail, intent.at.timestamp_millis()])?;
+        .execute(params![
+            id,
+            state,
+            detail,
+            intent.at.timestamp_millis(),
+            found.map(|f| f.id),
+            found.map(|f| &f.digest)
+        ])?;
     }
     Ok(())
 }

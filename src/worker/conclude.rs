@@ -11,7 +11,7 @@ use crate::dispatch::{Agent, Dispatch, DispatchState, Handoff, Interface};
 use crate::gitea as forge;
 use crate::issue::IssueRef;
 use crate::plan::{self, Effect, Marker, Notice, OurComment, Scene, Stage, plan};
-use crate::store::{Intent, Opening};
+use crate::store::{Intent, Opening, PastComment};
 use crate::triage::{Decision, Signal, explain, mentioned_blockers};
 
 impl Worker {
@@ -61,6 +61,7 @@ impl Worker {
             wishes,
             blockers: blockers(at, look),
             opened_at: look.issue.created_at,
+            found: comments.unwrap_or_default().into_iter().map(past_comment).collect(),
             begins_anew: look.obeyed.forgives,
             answered: look.obeyed.answers.iter().map(|a| a.source).collect(),
             ..Intent::of(now, look.verdict.decision.clone())
@@ -230,6 +231,12 @@ fn blockers(at: &IssueRef, look: &Look) -> Vec<IssueRef> {
     let mentioned = mentioned.map(|number| IssueRef { repo: at.repo.clone(), number });
     let open = mentioned.filter(|blocker| !look.standing.closed_blockers.contains(blocker));
     open.chain(look.standing.open_dependencies.iter().cloned()).collect()
+}
+
+/// A comment that was found, as the ledger is to remember it.
+fn past_comment(found: OurComment) -> PastComment {
+    let Marker { decision, digest } = found.marker;
+    PastComment { id: found.id, decision, digest }
 }
 
 /// Our audit comment: as the ledger remembers it, or as it was found on the issue.

@@ -100,6 +100,9 @@ impl Worker {
         wishes.chosen_task = standing.chosen_task.filter(|_| wishes.chosen.is_some());
         let ordered = obeyed.ends.clone().map(|(state, cause)| Move::to(state, cause));
         course.ends = ordered.or(course.ends).or(taken_over).or(taken_off);
+        if course.ends.as_ref().is_some_and(|end| end.counts) {
+            past.leftovers.append(&mut past.applied.clone());
+        }
         let is_closed = read.issue.state == IssueState::Closed;
         Ok(Look { issue, verdict, course, past, standing, obeyed, wishes, given, is_closed })
     }

@@ -187,3 +187,58 @@ async fn a_lost_answer_to_a_reminder_leaves_one() {
     world.settle_within(std::time::Duration::from_secs(60)).await;
     assert_eq!(world.comments(&issue).len(), 2);
 }
+
+/// A whole course, with whatever `between` does between two of its steps; how it ended.
+async fn course(
+    mut between: impl AsyncFnMut(&mut World),
+) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let mut world =
+        World::with("[triage]\nowner = \"alice\"\n[review]\nrequire = [\"tasks\"]\n").await;
+    let issue = world.open_issue(bug());
+    let steps: [fn(&World, &IssueRef); 7] = [
+        |_, _| {},
+        |world, issue| _ = world.gitea.comment(issue, "claude", "on it"),
+        |world, issue| world.gitea.close(issue, "claude"),
+        |world, _| world.clock.advance(TimeDelta::minutes(95)),
+        |world, _| world.clock.advance(TimeDelta::minutes(30)),
+        |world, issue| _ = world.gitea.comment(issue, "alice", "/triage assign kimi"),
+        |world, issue| _ = world.gitea.comment(issue, "alice", "/triage done"),
+    ];
+    for step in steps {
+        step(&world, &issue);
+        world.settle_within(std::time::Duration::from_secs(5)).await;
+        between(&mut world).await;
+    }
+    let history = world.history(&issue).await;
+    let states = history.transitions.concat().into_iter().map(|one| one.state).collect();
+    let comments = world.comments(&issue);
+    let headlines = comments.iter().filter_map(|c| c.lines().next().map(str::to_owned)).collect();
+    (states, headlines, world.labels(&issue))
+}
+
+#[tokio::test]
+async fn a_restart_at_every_transition_ends_the_same() {
+    let whole = course(async |_| {}).await;
+    assert_eq!(
+        whole.0,
+        [
+            "pending",
+            "assigned",
+            "in_progress",
+            "failed",
+            "pending",
+            "assigned",
+            "timed_out",
+            "pending",
+            "assigned",
+            "completed"
+        ]
+    );
+    assert_eq!(whole.1.len(), 5, "{:?}", whole.1);
+    let restarted = course(async |world| {
+        world.restart().await;
+        world.settle_within(std::time::Duration::from_secs(5)).await;
+    })
+    .await;
+    assert_eq!(restarted, whole);
+}

@@ -154,6 +154,9 @@ fn normal(text: &str, urls: &[String]) -> String {
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>"),
         (r"/comments/\d+", "/comments/<id>"),
+        // A deadline, and what is made from it.
+        (r"until \d{4}-\d\d-\d\d \d\d:\d\d UTC", "until <time>"),
+        (r"digest=[0-9a-f]{12}", "digest=<digest>"),
     ];
     for (pattern, name) in patterns {
         text = Regex::new(pattern).unwrap().replace_all(&text, name).into_owned();
