@@ -4,7 +4,7 @@ use super::FakeGitea;
 use super::record::{Access, At, Entry, EntryKind, Issue, Repo, key};
 use super::show_issue;
 use super::view::{CommentView, IssueView, TimelineView};
-use super::world::State;
+use super::world::{State, token_of};
 use crate::issue::{Account, IssueRef, IssueState, RepoName};
 
 /// The colour of labels that were not given one.
@@ -30,6 +30,23 @@ impl FakeGitea {
                 repo.issues.values_mut().for_each(|i| i.assignees.retain(|a| *a != id));
             }
         });
+    }
+
+    /// Gives an account a further token that may do only this, such as `write:issue`; writing includes reading.
+    pub fn token_with_scopes(&self, login: &str, scopes: &[&str]) -> String {
+        self.change(|state| {
+            let user = state.ensure_user(login, false);
+            let token = token_of(&format!("{login} {scopes:?}"));
+            state.tokens.insert(token.clone(), user);
+            let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            state.scopes.insert(token.clone(), scopes);
+            token
+        })
+    }
+
+    /// Whether deliveries may go to this machine; a new Gitea lets none, a fake one does.
+    pub fn set_reaches_loopback(&self, reaches: bool) {
+        self.change(|state| state.reaches_loopback = reaches);
     }
 
     /// Makes a public repository without labels, in which the bot may write.

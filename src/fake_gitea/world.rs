@@ -27,6 +27,8 @@ pub(super) struct State {
     pub users: BTreeMap<i64, User>,
     pub logins: HashMap<String, i64>,
     pub tokens: HashMap<String, i64>,
+    /// What a token may do, as `read:issue` or `write:repository`; everything when it is not here.
+    pub scopes: HashMap<String, Vec<String>>,
     pub repos: BTreeMap<String, Repo>,
     pub org_labels: HashMap<String, Vec<Label>>,
     pub org_owners: Vec<(String, i64)>,
@@ -35,6 +37,8 @@ pub(super) struct State {
     pub queue: VecDeque<usize>,
     pub in_flight: bool,
     pub paused: bool,
+    /// Whether `[webhook] ALLOWED_HOST_LIST` has `loopback`.
+    pub reaches_loopback: bool,
     pub drop_next: u32,
     pub requests: Vec<Request>,
     pub faults: Vec<Fault>,
@@ -50,6 +54,7 @@ impl State {
             users: BTreeMap::new(),
             logins: HashMap::new(),
             tokens: HashMap::new(),
+            scopes: HashMap::new(),
             repos: BTreeMap::new(),
             org_labels: HashMap::new(),
             org_owners: Vec::new(),
@@ -58,6 +63,7 @@ impl State {
             queue: VecDeque::new(),
             in_flight: false,
             paused: false,
+            reaches_loopback: true,
             drop_next: 0,
             requests: Vec::new(),
             faults: Vec::new(),

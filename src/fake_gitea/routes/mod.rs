@@ -8,6 +8,7 @@ mod labels;
 mod patch;
 mod places;
 mod pulls;
+mod scopes;
 
 use serde_json::json;
 
@@ -29,6 +30,9 @@ pub(super) fn answer(state: &mut State, call: &Call) -> Answer {
         _ => {}
     }
     let Some(by) = by else { return Answer::error(401, "token is required") };
+    if let Some(refusal) = scopes::refusal(state, call, rest) {
+        return refusal;
+    }
     route(state, call, by, rest).unwrap_or_else(|refusal| refusal)
 }
 
