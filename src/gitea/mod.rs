@@ -6,13 +6,17 @@
 
 mod authored;
 mod error;
+mod hook_events;
+mod hooks;
 mod issues;
 mod labels;
 mod payload;
 mod post;
+mod probe;
 mod recording;
 mod rejected;
 mod repos;
+mod server;
 mod signature;
 mod timeline;
 mod transport;
@@ -28,9 +32,12 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{Call, Error, Reached};
+pub use hooks::{Hook, HookForm, HookPlace};
 pub use post::post;
+pub use probe::{Knock, knock};
 pub use recording::{Recording, RecordingError};
 pub use rejected::Rejected;
+pub use server::Server;
 pub use signature::{HeaderLookup, Secret, Verifier};
 pub use timeline::{Happening, Pull, What};
 pub use webhook::{ParseError, parse};

@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 
 use super::transport::{Listed, Request, path, repo_path};
-use super::wire::{User, Version, WireRepo};
+use super::wire::{User, WireRepo};
 use super::{Client, Error, Repository};
 use crate::issue::{Account, RepoName};
 
@@ -29,8 +29,7 @@ impl Client {
 
     /// Gitea's version, as it writes it.
     pub async fn version(&self) -> Result<String, Error> {
-        let answer = self.send(Request::get("version", path(&["version"]))).await?;
-        answer.json::<Version>().map(|v| v.version)
+        self.server().await.map(|server| server.version)
     }
 
     /// A repository as it is now.

@@ -1,0 +1,82 @@
+//! What kind of server answers: its version, its clock, and the differences that follow from the version.
+
+use super::transport::{Request, path};
+use super::wire::Version;
+use super::{Client, Error};
+use crate::clock::Timestamp;
+
+/// A server, as it tells about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its version, as it writes it: `1.25.4`, `1.26.0+dev-123-gabc`, `11.0.1+gitea-1.22.0`.
+    pub version: String,
+    /// When it answered, on its own clock, in whole seconds.
+    pub at: Option<Timestamp>,
+}
+
+impl Server {
+    /// Whether it is a Forgejo. A build of one's own may hide it.
+    pub fn is_forgejo(&self) -> bool {
+        self.version.contains("+gitea-")
+    }
+
+    /// Whether it is Gitea of this version or a later one; Forgejo counts apart.
+    fn is_gitea_since(&self, major: u32, minor: u32) -> bool {
+        let mut numbers = self.version.trim_start_matches('v').split(['.', '-', '+']);
+        let mut next = || numbers.next().and_then(|n| n.parse().ok()).unwrap_or(0_u32);
+        !self.is_forgejo() && (next(), next()) >= (major, minor)
+    }
+
+    /// Whether it never shows the `Authorization` header of a webhook, so that an edit would erase it unseen.
+    pub fn hides_authorization(&self) -> bool {
+        self.is_gitea_since(1, 27)
+    }
+
+    /// Its name and version, for people.
+    pub fn name(&self) -> String {
+        let kind = if self.is_forgejo() { "Forgejo" } else { "Gitea" };
+        format!("{kind} {}", self.version)
+    }
+
+    /// The lines of `app.ini` that let webhooks reach `target`, beside what is reached without them.
+    pub fn allowed_hosts(&self, target: &str) -> String {
+        let section = if self.is_gitea_since(1, 27) { "security" } else { "webhook" };
+        format!("[{section}]\nALLOWED_HOST_LIST = external,{target}")
+    }
+}
+
+impl Client {
+    /// The server's version and clock; needs no permission.
+    pub async fn server(&self) -> Result<Server, Error> {
+        let answer = self.send(Request::get("version", path(&["version"]))).await?;
+        let at = answer.at;
+        Ok(Server { version: answer.json::<Version>()?.version, at })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(version: &str) -> Server {
+        Server { version: version.to_owned(), at: None }
+    }
+
+    #[test]
+    fn versions_are_read_with_whatever_hangs_on_them() {
+        for old in ["1.22.0", "1.25.4", "1.26.0+dev-123-gabc", "11.0.1+gitea-1.22.0", "nonsense"] {
+            assert!(!server(old).hides_authorization(), "{old}");
+            assert!(server(old).allowed_hosts("loopback").starts_with("[webhook]"), "{old}");
+        }
+        for new in ["1.27.1", "v1.27.0", "1.28.0+dev-5-gabc", "2.0.0"] {
+            assert!(server(new).hides_authorization(), "{new}");
+            assert!(server(new).allowed_hosts("loopback").starts_with("[security]"), "{new}");
+        }
+    }
+
+    #[test]
+    fn the_two_forges_are_told_apart() {
+        assert_eq!(server("1.25.4").name(), "Gitea 1.25.4");
+        assert_eq!(server("11.0.1+gitea-1.22.0").name(), "Forgejo 11.0.1+gitea-1.22.0");
+    }
+}
