@@ -18,6 +18,7 @@
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
 //! | [`agents`] | tells an agent through its own interface, and reads what it reports back; nothing calls it yet | `gitea` |
 //! | [`sweep`] | fills the inbox with what no webhook told; decides nothing | `gitea`, `store` |
+//! | [`hooks`] | our webhooks on the forge: made, mended, replaced, proven; only for `hook` and `check` | `gitea`, `store` |
 //! | [`health`], [`metrics`] | say how the service is: `/healthz`, `/readyz`, `/metrics` | `gitea`, `store` |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
@@ -34,7 +35,7 @@
 //!
 //! - What was answered with 2xx is on disk, and comes to exactly one visible end.
 //! - No SQL outside `store`; no word of Gitea's API outside `gitea` and `fake_gitea`.
-//! - Only `apply` and `summary` write to the forge; one summary for each repository and local day.
+//! - Only `apply`, `summary` and the commands behind `hooks` write to the forge; one summary for each repository and local day.
 //! - `sweep` only fills the inbox; what it finds is decided where every delivery is.
 //! - One issue is in one worker's hands at a time; a late hand is fenced off.
 //! - Nothing logs a payload, a token or a header value.
@@ -52,6 +53,7 @@ pub mod dispatch;
 pub mod fake_gitea;
 pub mod gitea;
 pub mod health;
+pub mod hooks;
 pub mod issue;
 pub mod meters;
 pub mod metrics;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::gitea as forge;
 use crate::health::{self, Readiness};
+use crate::hooks::Wanted;
 use crate::issue::Account;
 use crate::metrics::{self, Metrics};
 use crate::receive::{self, Callbacks, LargeBodies, Proxies, Receiver, Refusals};
@@ -144,12 +145,24 @@ pub fn database(config: &Config) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// When its address or token cannot be used.
 pub fn forge(config: &Config) -> anyhow::Result<forge::Client> {
+    forge_as(config, &config.gitea.token, config.triage.dry_run)
+}
+
+/// A client for the same forge with another token, or another answer to whether it may write.
+///
+/// # Errors
+/// When its address or token cannot be used.
+pub fn forge_as(
+    config: &Config,
+    token: &SecretString,
+    dry_run: bool,
+) -> anyhow::Result<forge::Client> {
     let settings = forge::Settings {
-        dry_run: config.triage.dry_run,
+        dry_run,
         account: config.gitea.account.clone(),
         connect_timeout: config.gitea.connect_timeout,
         timeout: config.gitea.timeout,
-        ..forge::Settings::new(config.gitea.url.clone(), config.gitea.token.expose_secret())
+        ..forge::Settings::new(config.gitea.url.clone(), token.expose_secret())
     };
     Ok(forge::Client::new(settings)?)
 }
@@ -182,12 +195,22 @@ pub fn summaries(
 }
 
 fn verifier(config: &Config) -> forge::Verifier {
+    forge::Verifier::new(secrets(config))
+}
+
+fn secrets(config: &Config) -> Vec<forge::Secret> {
     let secrets = config.webhook.secrets.iter().map(|entry| forge::Secret {
         key: entry.secret.clone(),
         expires: entry.expires,
         repos: entry.repos.as_ref().map(|p| p.texts().collect()),
     });
-    forge::Verifier::new(secrets.collect())
+    secrets.collect()
+}
+
+/// What webhooks of this configuration have to be; `None` without a `server.public_url`.
+pub fn wanted_hook(config: &Config) -> Option<Wanted> {
+    let url = format!("{}/webhook", config.server.public_url.as_ref()?);
+    Some(Wanted { url, secrets: secrets(config) })
 }
 
 fn sweep_settings(config: &Config) -> sweep::Settings {

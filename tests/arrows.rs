@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sweep", &["gitea", "store"]),
     ("metrics", &["store"]),
     ("health", &["gitea", "store"]),
+    ("hooks", &["gitea", "store"]),
     ("summary", &["gitea", "store", "plan", "triage"]),
     ("config", &["triage"]),
 ];

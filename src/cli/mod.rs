@@ -4,6 +4,7 @@ mod config;
 mod dispatch;
 mod explain;
 mod healthcheck;
+mod hook;
 mod inbox;
 mod replay;
 mod score;
@@ -52,6 +53,8 @@ enum Command {
     Explain(explain::Explain),
     /// Print the daily summary, or post it at once
     Summary(summary::Summary),
+    /// Make, look at, replace and prove the webhooks that bring deliveries here
+    Hook(hook::Hook),
     /// Look at deliveries, and give dead ones another chance
     Inbox(inbox::Inbox),
     /// Ask a running service whether it is alive, on the address in its configuration
@@ -90,6 +93,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Dispatch(dispatch) => dispatch.run(config),
         Command::Explain(explain) => explain.run(config),
         Command::Summary(summary) => summary.run(config),
+        Command::Hook(hook) => hook.run(config),
         Command::Inbox(inbox) => inbox.run(config),
         Command::Healthcheck(healthcheck) => healthcheck.run(config),
         Command::Config(command) => command.run(config),

@@ -1,0 +1,270 @@
+//! Makes, mends, replaces and removes our webhooks. Every way through it can be broken off and walked again: it looks
+//! first, and what is there already is not made twice.
+
+use secrecy::SecretString;
+
+use super::report::{Report, Status, look_at, overlapping};
+use super::wanted::{Wanted, differences};
+use crate::clock::Timestamp;
+use crate::gitea::{self as forge, Hook, HookForm, HookPlace, Server};
+
+/// Why a place's webhooks could not be looked after.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The forge could not be asked, or refused.
+    #[error(transparent)]
+    Forge(#[from] forge::Error),
+    /// Webhooks may not be seen or made with this token.
+    #[error(
+        "`{place}`: its webhooks may not be managed with this token; {}, or give another one with \
+         `--hook-token-file`", needs(.place)
+    )]
+    Forbidden {
+        /// The place.
+        place: HookPlace,
+    },
+    /// No secret may sign for the place.
+    #[error(
+        "`{place}`: no entry of `webhook.secrets` is valid for it; add one, or take its `repos` or `expires` away"
+    )]
+    NoSecret {
+        /// The place.
+        place: HookPlace,
+    },
+    /// The running service would refuse what a new webhook sends.
+    #[error("`{place}`: {why}")]
+    NotReady {
+        /// The place.
+        place: HookPlace,
+        /// What to do first.
+        why: String,
+    },
+    /// What was asked for is not what is there.
+    #[error("`{place}`: the forge did not keep hook {hook} as it was asked to: {what}")]
+    NotKept {
+        /// The place.
+        place: HookPlace,
+        /// The webhook.
+        hook: i64,
+        /// What is otherwise.
+        what: String,
+    },
+}
+
+fn needs(place: &HookPlace) -> &'static str {
+    match place {
+        HookPlace::Repo(_) => {
+            "it takes an administrator of the repository and the scope `write:repository`"
+        }
+        HookPlace::Org(_) => {
+            "it takes an owner of the organisation and the scope `write:organization`"
+        }
+    }
+}
+
+/// Looks after our webhooks, with a token that may.
+pub struct Keeper {
+    /// The forge, as somebody who may manage webhooks.
+    pub forge: forge::Client,
+    /// The server behind it.
+    pub server: Server,
+    /// What they have to be.
+    pub wanted: Wanted,
+    /// Whether to go on where something cannot be known: an `Authorization` header, a service that does not answer.
+    pub is_forced: bool,
+}
+
+impl Keeper {
+    /// Makes the place's webhook, or brings the one there is in order.
+    ///
+    /// # Errors
+    /// When the forge refuses, or no secret is valid for the place.
+    pub async fn install(&self, place: &HookPlace, now: Timestamp) -> Result<Report, Error> {
+        let (ours, above) = (self.ours(place).await?, self.above(place).await?);
+        let report = match (ours.first(), above.iter().find(|h| differences(h).is_empty())) {
+            (Some(hook), _) => self.mend(place, hook).await?,
+            (None, Some(hook)) => Report::new(place, Some(hook.id), Status::Covered),
+            (None, None) => self.make(place, now).await?,
+        };
+        Ok(overlapping(report, &ours, &above))
+    }
+
+    /// Brings the place's webhooks in order; makes none. Those that send to `from` are led to our address.
+    ///
+    /// # Errors
+    /// When the forge refuses.
+    pub async fn sync(&self, place: &HookPlace, from: Option<&str>) -> Result<Report, Error> {
+        let (ours, above) = (self.ours(place).await?, self.above(place).await?);
+        let moved = match from {
+            Some(url) => self.at(place, url).await?.into_iter().next(),
+            None => None,
+        };
+        let report = match (ours.first(), moved) {
+            (Some(hook), None) => self.mend(place, hook).await?,
+            (None, Some(hook)) => self.lead(place, &hook).await?,
+            (Some(_), Some(hook)) => Report::new(place, Some(hook.id), Status::Blocked)
+                .with(vec!["one of our address is there already; remove one of the two".into()]),
+            (None, None) => Report::new(place, None, Status::Absent),
+        };
+        Ok(overlapping(report, &ours, &above))
+    }
+
+    /// What is there, and what of it is not in order.
+    ///
+    /// # Errors
+    /// When the forge refuses.
+    pub async fn look(&self, place: &HookPlace) -> Result<Report, Error> {
+        let (ours, above) = (self.ours(place).await?, self.above(place).await?);
+        let report = match (ours.first(), above.first()) {
+            (Some(hook), _) => look_at(place, hook),
+            (None, Some(hook)) => Report {
+                status: match differences(hook).is_empty() {
+                    true => Status::Covered,
+                    false => Status::Differs,
+                },
+                ..look_at(place, hook)
+            },
+            (None, None) => Report::new(place, None, Status::Absent),
+        };
+        Ok(overlapping(report, &ours, &above))
+    }
+
+    /// Takes every webhook of ours away from the place.
+    ///
+    /// # Errors
+    /// When the forge refuses.
+    pub async fn remove(&self, place: &HookPlace) -> Result<Report, Error> {
+        let ours = self.ours(place).await?;
+        let mut report = Report::new(place, ours.first().map(|h| h.id), Status::Absent);
+        for hook in &ours {
+            report.status = Status::Removed;
+            report.dry_run = sent(place, self.forge.delete_hook(place, hook.id).await)?.is_none();
+            report.notes.push(format!("hook {}", hook.id));
+        }
+        Ok(report)
+    }
+
+    /// Our webhooks that hang on the place itself, oldest first.
+    pub(super) async fn ours(&self, place: &HookPlace) -> Result<Vec<Hook>, Error> {
+        self.at(place, &self.wanted.url).await
+    }
+
+    async fn at(&self, place: &HookPlace, url: &str) -> Result<Vec<Hook>, Error> {
+        let wanted = Wanted { url: url.to_owned(), secrets: Vec::new() };
+        let mut hooks = self.forge.hooks(place).await.map_err(|error| match error.status() {
+            Some(403) => Error::Forbidden { place: place.clone() },
+            _ => error.into(),
+        })?;
+        hooks.retain(|hook| wanted.is_ours(hook));
+        hooks.sort_by_key(|hook| hook.id);
+        Ok(hooks)
+    }
+
+    /// Our webhooks of the organisation that a repository belongs to, as far as they may be seen.
+    async fn above(&self, place: &HookPlace) -> Result<Vec<Hook>, Error> {
+        let HookPlace::Repo(repo) = place else { return Ok(Vec::new()) };
+        match self.ours(&HookPlace::Org(repo.owner().to_owned())).await {
+            // The owner is a person, or the token may not look at the organisation.
+            Err(Error::Forbidden { .. }) => Ok(Vec::new()),
+            Err(Error::Forge(error)) if error.status() == Some(404) => Ok(Vec::new()),
+            hooks => Ok(hooks?.into_iter().filter(|hook| hook.is_active).collect()),
+        }
+    }
+
+    pub(super) fn secret(&self, place: &HookPlace, now: Timestamp) -> Result<&SecretString, Error> {
+        let secret = self.wanted.secret_for(place, now);
+        secret.ok_or_else(|| Error::NoSecret { place: place.clone() })
+    }
+
+    async fn make(&self, place: &HookPlace, now: Timestamp) -> Result<Report, Error> {
+        let form = HookForm::new(&self.wanted.url);
+        let made = self.forge.create_hook(place, &form, self.secret(place, now)?).await;
+        let report = Report::new(place, None, Status::Installed);
+        match sent(place, made)? {
+            Some(hook) => {
+                kept(place, &hook)?;
+                Ok(Report { hook: Some(hook.id), ..report })
+            }
+            None => Ok(Report { dry_run: true, ..report }),
+        }
+    }
+
+    /// Brings one webhook in order; sends nothing when it is.
+    async fn mend(&self, place: &HookPlace, hook: &Hook) -> Result<Report, Error> {
+        let notes = differences(hook);
+        if notes.is_empty() {
+            return Ok(Report::new(place, Some(hook.id), Status::Unchanged));
+        }
+        let form = hook.form(self.server.is_forgejo());
+        self.edit(place, hook, form).await.map(|report| report.with(notes))
+    }
+
+    /// Leads a webhook of another address to ours.
+    async fn lead(&self, place: &HookPlace, hook: &Hook) -> Result<Report, Error> {
+        let form = hook.form(self.server.is_forgejo());
+        let form = form.map(|form| form.leading_to(&self.wanted.url));
+        let notes = vec![format!("it sent to {}", hook.url)];
+        self.edit(place, hook, form).await.map(|report| report.with(notes))
+    }
+
+    async fn edit(
+        &self,
+        place: &HookPlace,
+        hook: &Hook,
+        form: Result<HookForm, String>,
+    ) -> Result<Report, Error> {
+        let form = match self.form_for_edit(hook, form) {
+            Ok(form) => form,
+            Err(why) => {
+                return Ok(Report::new(place, Some(hook.id), Status::Blocked).with(vec![why]));
+            }
+        };
+        let report = Report::new(place, Some(hook.id), Status::Updated);
+        match sent(place, self.forge.edit_hook(place, hook.id, &form).await)? {
+            Some(now) => kept(place, &now).map(|()| report),
+            None => Ok(Report { dry_run: true, ..report }),
+        }
+    }
+
+    /// The form, unless an edit with it would lose what is not ours.
+    pub(super) fn form_for_edit(
+        &self,
+        hook: &Hook,
+        form: Result<HookForm, String>,
+    ) -> Result<HookForm, String> {
+        let form = form.map_err(|event| {
+            format!("it hears `{event}`, which no request can ask for and a change would lose; change it on its page")
+        })?;
+        if self.server.hides_authorization() && !self.is_forced {
+            return Err(format!(
+                "{} does not show whether hook {} has an `Authorization` header, and a change would erase it; \
+                 change it on its page, or say `--force` when it has none",
+                self.server.name(),
+                hook.id
+            ));
+        }
+        Ok(form)
+    }
+}
+
+/// What was answered; `None` when a dry run held the request back.
+pub(super) fn sent<T>(
+    place: &HookPlace,
+    answer: Result<T, forge::Error>,
+) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(forge::Error::DryRun { .. }) => Ok(None),
+        Err(error) if error.status() == Some(403) => Err(Error::Forbidden { place: place.clone() }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The forge answers 2xx and drops what it does not know, so its answer is compared.
+pub(super) fn kept(place: &HookPlace, hook: &Hook) -> Result<(), Error> {
+    let what = differences(hook);
+    if what.is_empty() {
+        return Ok(());
+    }
+    Err(Error::NotKept { place: place.clone(), hook: hook.id, what: what.join("; ") })
+}

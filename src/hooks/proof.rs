@@ -1,0 +1,149 @@
+//! Proves that a change in a repository arrives here: makes one that changes nothing, and waits for its delivery in
+//! the store. The test call of the forge's API proves nothing before Gitea 1.27 (gitea-facts 1.8).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::receiver::Receiver;
+use crate::delivery::{Event, Origin};
+use crate::gitea::{self as forge, IssueQuery, StateFilter};
+use crate::issue::{IssueRef, RepoName};
+use crate::store::{self, DeliveryView, Filter, Store};
+
+/// How long to wait between two looks.
+const STEP: Duration = Duration::from_millis(50);
+/// How long a delivery may take after one was turned away: it may have been somebody else's.
+const GRACE: Duration = Duration::from_secs(1);
+/// How many deliveries to look back on.
+const LOOK_BACK: u32 = 200;
+
+/// What a proof takes.
+pub struct Proof {
+    /// The forge, as our own account, whose changes lead to nothing.
+    pub forge: forge::Client,
+    /// Where deliveries end up.
+    pub store: Store,
+    /// The service that takes them.
+    pub receiver: Receiver,
+    /// How long a delivery may take. Gitea looks at an idle queue every two seconds.
+    pub patience: Duration,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proven {
+    /// The delivery arrived.
+    Arrived {
+        /// The issue it was about.
+        issue: IssueRef,
+        /// How long it took.
+        ms: u64,
+    },
+    /// The repository has no issue that could tell of itself.
+    NoIssue,
+    /// The service turned a request away meanwhile.
+    Refused {
+        /// Why, in one word of the metrics.
+        why: String,
+    },
+    /// Nothing came.
+    Nothing,
+    /// A dry run sends nothing that could make a delivery.
+    DryRun,
+}
+
+/// Why nothing could be proven.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The forge could not be asked.
+    #[error(transparent)]
+    Forge(#[from] forge::Error),
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Proof {
+    /// Whether a change in this repository arrives.
+    ///
+    /// # Errors
+    /// When forge or store cannot be asked.
+    pub async fn of(&self, repo: &RepoName) -> Result<Proven, Error> {
+        let query = IssueQuery { state: StateFilter::All, since: None };
+        let page = self.forge.issues_page(repo, &query, 1).await?;
+        let Some(issue) = page.items.first() else { return Ok(Proven::NoIssue) };
+        let at = IssueRef { repo: repo.clone(), number: issue.number };
+        let last = self.newest().await?;
+        let refused = self.receiver.refused().await;
+        let began = Instant::now();
+        match self.forge.nudge(&at).await {
+            Err(forge::Error::DryRun { .. }) => return Ok(Proven::DryRun),
+            nudged => nudged?,
+        }
+        self.wait(at, last, (began, refused)).await
+    }
+
+    async fn newest(&self) -> Result<i64, store::Error> {
+        let newest = self.store.deliveries(Filter { state: None, limit: 1 }).await?;
+        Ok(newest.first().map_or(0, |d| d.seq))
+    }
+
+    async fn wait(
+        &self,
+        at: IssueRef,
+        last: i64,
+        (began, before): (Instant, BTreeMap<String, u64>),
+    ) -> Result<Proven, Error> {
+        let mut refused: Option<(Instant, String)> = None;
+        loop {
+            if self.arrived(&at, last).await? {
+                let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                return Ok(Proven::Arrived { issue: at, ms });
+            }
+            if refused.is_none() {
+                let why = more(&before, &self.receiver.refused().await);
+                refused = why.map(|why| (Instant::now(), why));
+            }
+            match refused {
+                Some((since, why)) if since.elapsed() > GRACE => {
+                    return Ok(Proven::Refused { why });
+                }
+                _ if began.elapsed() > self.patience => return Ok(Proven::Nothing),
+                _ => tokio::time::sleep(STEP).await,
+            }
+        }
+    }
+
+    async fn arrived(&self, at: &IssueRef, last: i64) -> Result<bool, store::Error> {
+        let recent = self.store.deliveries(Filter { state: None, limit: LOOK_BACK }).await?;
+        for delivery in recent.into_iter().take_while(|d| d.seq > last) {
+            if delivery.origin == Origin::Webhook && self.is_about(&delivery, at).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// One that nobody has read yet is read here.
+    async fn is_about(&self, delivery: &DeliveryView, at: &IssueRef) -> Result<bool, store::Error> {
+        if let Some(issue) = &delivery.issue {
+            return Ok(issue.eq_ignore_ascii_case(&at.to_string()));
+        }
+        let body = self.store.body(delivery.seq).await?.unwrap_or_default();
+        Ok(match forge::parse(&body) {
+            Ok(Event::Issue(event)) => event.at.to_string().eq_ignore_ascii_case(&at.to_string()),
+            _ => false,
+        })
+    }
+}
+
+/// Why more requests were turned away than before.
+fn more(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Option<String> {
+    let grown = |(why, count): (&String, &u64)| {
+        (before.get(why).is_none_or(|old| count > old) && *count > 0).then(|| why.clone())
+    };
+    after.iter().find_map(grown)
+}

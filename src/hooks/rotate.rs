@@ -1,0 +1,65 @@
+//! Puts a new webhook with a new secret in the place of the old one. A secret cannot be changed on the forge, so the
+//! new webhook is made before the old one goes, and both secrets have to be valid meanwhile.
+
+use super::keeper::{Error, Keeper, kept, sent};
+use super::report::{Report, Status};
+use crate::clock::Timestamp;
+use crate::gitea::{HookPlace, Knock, knock};
+
+impl Keeper {
+    /// Puts a new webhook, with the secret that is first now, in the place of all of ours that are there. Broken off
+    /// in between, both old and new send; walked again, it ends with one.
+    ///
+    /// # Errors
+    /// When the forge refuses, no secret is valid for the place, or the running service does not know it yet.
+    pub async fn rotate(&self, place: &HookPlace, now: Timestamp) -> Result<Report, Error> {
+        let old = self.ours(place).await?;
+        let Some(model) = old.last() else {
+            return Ok(Report::new(place, None, Status::Absent));
+        };
+        let form = match self.form_for_edit(model, model.form(self.server.is_forgejo())) {
+            Ok(form) => form,
+            Err(why) => {
+                return Ok(Report::new(place, Some(model.id), Status::Blocked).with(vec![why]));
+            }
+        };
+        self.is_known(place, now).await?;
+        let gone = old.iter().map(|hook| format!("takes the place of hook {}", hook.id)).collect();
+        let report = Report::new(place, None, Status::Rotated).with(gone);
+        let secret = self.secret(place, now)?;
+        let Some(new) = sent(place, self.forge.create_hook(place, &form, secret).await)? else {
+            return Ok(Report { dry_run: true, ..report });
+        };
+        kept(place, &new)?;
+        for hook in &old {
+            self.forge.delete_hook(place, hook.id).await?;
+        }
+        Ok(Report { hook: Some(new.id), ..report })
+    }
+
+    /// Asks the running service whether it takes what a new webhook would sign: otherwise its deliveries would be
+    /// refused, and the forge sends none a second time.
+    async fn is_known(&self, place: &HookPlace, now: Timestamp) -> Result<(), Error> {
+        let url = &self.wanted.url;
+        let why = match knock(url, self.secret(place, now)?).await {
+            Ok(Some(Knock::Known)) => return Ok(()),
+            Ok(Some(Knock::Unknown) | None) => {
+                return Err(Error::NotReady {
+                    place: place.clone(),
+                    why: format!(
+                        "the service at `{url}` does not know the first entry of `webhook.secrets` yet; let it \
+                         read its configuration again (`kill -HUP`, `systemctl reload gitea-triage`), then rotate"
+                    ),
+                });
+            }
+            _ if self.is_forced => return Ok(()),
+            Ok(Some(Knock::Stranger(status))) => format!("`{url}` answered {status}"),
+            Err(_) => format!("`{url}` does not answer"),
+        };
+        let why = format!(
+            "{why}, so nobody knows whether the service takes the new secret; start it, or say `--force` when it \
+             cannot be reached from here"
+        );
+        Err(Error::NotReady { place: place.clone(), why })
+    }
+}

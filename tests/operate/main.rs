@@ -1,0 +1,6 @@
+//! What the person who runs it touches: `hook`, `check` and their like, run as programs beside a running service and a
+//! fake Gitea.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod hook;
+mod stage;
