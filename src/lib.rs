@@ -19,6 +19,7 @@
 //! | [`agents`] | tells an agent through its own interface, and reads what it reports back; nothing calls it yet | `gitea` |
 //! | [`sweep`] | fills the inbox with what no webhook told; decides nothing | `gitea`, `store` |
 //! | [`hooks`] | our webhooks on the forge: made, mended, replaced, proven; only for `hook` and `check` | `gitea`, `store` |
+//! | [`check`] | looks at everything a set-up needs, and says what to do | `config`, `hooks`, `gitea`, `store` |
 //! | [`health`], [`metrics`] | say how the service is: `/healthz`, `/readyz`, `/metrics` | `gitea`, `store` |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
@@ -45,6 +46,7 @@ mod failpoint;
 
 pub mod agents;
 pub mod apply;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;

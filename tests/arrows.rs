@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("metrics", &["store"]),
     ("health", &["gitea", "store"]),
     ("hooks", &["gitea", "store"]),
+    ("check", &["config", "hooks", "gitea", "store"]),
     ("summary", &["gitea", "store", "plan", "triage"]),
     ("config", &["triage"]),
 ];

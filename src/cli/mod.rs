@@ -1,5 +1,6 @@
 //! The command line: one file a command. It prints what other rooms found out and decides nothing itself.
 
+mod check;
 mod config;
 mod dispatch;
 mod explain;
@@ -53,6 +54,8 @@ enum Command {
     Explain(explain::Explain),
     /// Print the daily summary, or post it at once
     Summary(summary::Summary),
+    /// Look at everything a set-up needs, and say what to do where it is not right
+    Check(check::Check),
     /// Make, look at, replace and prove the webhooks that bring deliveries here
     Hook(hook::Hook),
     /// Look at deliveries, and give dead ones another chance
@@ -93,6 +96,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Dispatch(dispatch) => dispatch.run(config),
         Command::Explain(explain) => explain.run(config),
         Command::Summary(summary) => summary.run(config),
+        Command::Check(check) => check.run(config),
         Command::Hook(hook) => hook.run(config),
         Command::Inbox(inbox) => inbox.run(config),
         Command::Healthcheck(healthcheck) => healthcheck.run(config),

@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 
 use super::transport::{Listed, Request, path, repo_path};
-use super::wire::{User, WireRepo};
+use super::wire::{Permission, User, WireRepo};
 use super::{Client, Error, Repository};
 use crate::issue::{Account, RepoName};
 
@@ -75,6 +75,19 @@ impl Client {
         Ok(!self.repository(repo).await?.private
             && self.exists("users", login).await?
             && !self.exists("orgs", login).await?)
+    }
+
+    /// Whether there is an account, of a person or an organisation, with this login.
+    pub async fn is_account(&self, login: &str) -> Result<bool, Error> {
+        self.exists("users", login).await
+    }
+
+    /// What an account may do in a repository, over all of it: `none`, `read`, `write`, `admin` or `owner`. Told of
+    /// one's own account, and to administrators of others.
+    pub async fn permission(&self, repo: &RepoName, login: &str) -> Result<String, Error> {
+        let what = format!("{repo} permission of {login}");
+        let path = repo_path(repo, &["collaborators", login, "permission"]);
+        self.send(Request::get(what, path)).await?.json::<Permission>().map(|p| p.permission)
     }
 
     async fn exists(&self, kind: &str, login: &str) -> Result<bool, Error> {

@@ -207,6 +207,11 @@ impl WireRepo {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct Permission {
+    pub permission: String,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct Version {
     pub version: String,
 }

@@ -2,5 +2,6 @@
 //! fake Gitea.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod check;
 mod hook;
 mod stage;

@@ -1,0 +1,107 @@
+//! The forge and our account on it: does it answer, what time does it have, whose token is it, what may it do.
+
+use std::time::Instant;
+
+use super::line::Line;
+use super::{Checkup, Tell};
+use crate::clock::Timestamp;
+use crate::gitea::{Error, Server};
+use crate::issue::Account;
+
+/// What a token needs, for messages.
+pub(super) const SCOPES: &str = "`write:issue`, `read:repository`, `read:user` and, for labels of an organisation, `read:organization`";
+/// How far the two clocks may be apart, in seconds: the forge's is shown in whole ones.
+const APART_S: i64 = 5;
+/// How far apart they are wrong.
+const WRONG_S: i64 = 60;
+
+/// The server, when it answers.
+pub(super) async fn server(checkup: &Checkup<'_>, tell: Tell<'_>) -> Option<Server> {
+    let (url, began) = (&checkup.config.gitea.url, Instant::now());
+    match checkup.forge.server().await {
+        Ok(server) => {
+            let said = format!("{}, answered in {} ms", server.name(), began.elapsed().as_millis());
+            tell(Line::green("gitea", url, said));
+            clock(&server, checkup.clock.now(), tell);
+            Some(server)
+        }
+        // It answers; what it refuses is the token, which has a line of its own.
+        Err(Error::Status { status: 401 | 403, .. }) => {
+            tell(Line::green("gitea", url, "answers"));
+            None
+        }
+        Err(error) => {
+            tell(Line::red("gitea", url, error).cure(
+                "open the address in a browser on this machine; a sub-path belongs to `gitea.url`",
+            ));
+            None
+        }
+    }
+}
+
+/// Which clock is wrong cannot be seen; secrets, deadlines and sweeps need both to agree.
+fn clock(server: &Server, now: Timestamp, tell: Tell<'_>) {
+    let Some(theirs) = server.at else { return };
+    let apart = (now - theirs).num_seconds();
+    let which = if apart > 0 { "ahead of" } else { "behind" };
+    let said = format!("this machine is {} s {which} the forge", apart.abs());
+    let cure =
+        "let both keep time by NTP: `timedatectl set-ntp true`, then `timedatectl` on either";
+    tell(match apart.abs() {
+        apart if apart <= APART_S => Line::green("clock", "", "this machine and the forge agree"),
+        apart if apart <= WRONG_S => Line::yellow("clock", "", said).cure(cure),
+        _ => Line::red("clock", "", said).cure(cure),
+    });
+}
+
+/// Our account, when the token is one.
+pub(super) async fn token(checkup: &Checkup<'_>, tell: Tell<'_>) -> Option<Account> {
+    let said = checkup.forge.whoami().await;
+    let (line, account) = match said {
+        Ok(account) => (whose(checkup, &account), Some(account)),
+        Err(Error::Status { status: 401, .. }) => {
+            let line = Line::red("token", "gitea.token", "the forge does not know this token");
+            let cure = format!("make one as the service's account with the scopes {SCOPES}");
+            (line.cure(format!("{cure}, and put it where `gitea.token_file` looks")), None)
+        }
+        Err(Error::Status { status: 403, .. }) => {
+            let said = "the token may not read its own account: it lacks the scope `read:user`, or the account is not active";
+            let cure = format!(
+                "make one with the scopes {SCOPES}; or name the account as `gitea.account`"
+            );
+            (Line::red("token", "gitea.token", said).cure(cure), None)
+        }
+        Err(error) => {
+            let line = Line::red("token", "gitea.token", error);
+            (line.cure("see the line about the forge above"), None)
+        }
+    };
+    tell(line);
+    account
+}
+
+fn whose(checkup: &Checkup<'_>, account: &Account) -> Line {
+    match &checkup.config.gitea.account {
+        Some(login) if !login.eq_ignore_ascii_case(&account.login) => Line::red(
+            "token",
+            "gitea.token",
+            format!("it belongs to `{}`, and `gitea.account` says `{login}`", account.login),
+        )
+        .cure("correct the one or the other: its own changes are known by it"),
+        _ => Line::green("token", "gitea.token", format!("it belongs to `{}`", account.login)),
+    }
+}
+
+/// Whether the one who is called exists.
+pub(super) async fn owner(checkup: &Checkup<'_>, tell: Tell<'_>) {
+    let Some(owner) = &checkup.config.triage.owner else { return };
+    match checkup.forge.is_account(owner).await {
+        Ok(true) => tell(Line::green("owner", owner, "is an account of the forge")),
+        Ok(false) => tell(
+            Line::red("owner", owner, "is no account of the forge, so that nobody hears of a flag")
+                .cure("correct `triage.owner`; left out, a repository's owner is called"),
+        ),
+        // What the token may not ask is no fault of the owner's.
+        Err(_) => {}
+    }
+}

@@ -1,0 +1,100 @@
+//! Whether a set-up works, looked at from every side: what is wrong, and what to do about it. It changes nothing: what
+//! it sends to the forge beside GET is refused there by design, or changes nothing (see [`crate::gitea`]'s probes).
+
+mod arrival;
+mod forge;
+mod here;
+mod line;
+mod repo;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use line::{Level, Line};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gitea::{Client, Server};
+use crate::hooks::{Keeper, Proof, Receiver, Target, Wanted, repositories};
+use crate::issue::{Account, RepoName};
+use crate::store::Store;
+
+use arrival::Arrivals;
+
+/// What is looked at.
+pub struct Checkup<'a> {
+    /// The configuration, read without a mistake.
+    pub config: &'a Config,
+    /// The forge, as our own account.
+    pub forge: Client,
+    /// The forge, as somebody who may look at webhooks.
+    pub hook_forge: Client,
+    /// What our webhooks have to be; `None` without a public address.
+    pub wanted: Option<Wanted>,
+    /// The database file.
+    pub database: PathBuf,
+    /// This machine's time.
+    pub clock: Clock,
+    /// How long a delivery may take; `None` tries none.
+    pub patience: Option<Duration>,
+}
+
+/// Who hears of each line as soon as it is known.
+pub type Tell<'a> = &'a mut dyn FnMut(Line);
+
+impl Checkup<'_> {
+    /// Looks at everything that can be looked at, one line each.
+    pub async fn run(&self, tell: Tell<'_>) {
+        here::configuration(self.config, tell);
+        here::secrets(self.config, self.clock.now(), tell);
+        let store = here::store(&self.database, self.config.webhook.queue, tell).await;
+        here::disk(&self.database, tell);
+        let receiver = Receiver::new(&self.config.server.listen).ok();
+        let is_served = match &receiver {
+            Some(receiver) => arrival::service(receiver, tell).await,
+            None => false,
+        };
+        arrival::address(self, tell).await;
+        let Some((server, account)) = self.forge(tell).await else { return };
+        let repos = match repositories(&self.forge, &self.config.gitea.repos).await {
+            Ok(repos) => repos,
+            Err(error) => return tell(Line::red("repositories", "gitea.repos", error.to_string())),
+        };
+        forge::owner(self, tell).await;
+        for repo in &repos {
+            repo::repository(self, repo, &account, tell).await;
+        }
+        let store = store.filter(|_| is_served);
+        if let Some((wanted, receiver)) = self.wanted.clone().zip(receiver) {
+            let keeper = self.keeper(wanted, server.clone());
+            let proof = self.proof(store, receiver);
+            let target = Target::of(&keeper.wanted.url).await;
+            self.arrivals(Arrivals { keeper, proof, target, server }, &repos, tell).await;
+        }
+    }
+
+    /// The server and our account on it, when both answer.
+    async fn forge(&self, tell: Tell<'_>) -> Option<(Server, Account)> {
+        let server = forge::server(self, tell).await;
+        let account = forge::token(self, tell).await;
+        server.zip(account)
+    }
+
+    fn keeper(&self, wanted: Wanted, server: Server) -> Keeper {
+        Keeper { forge: self.hook_forge.clone(), server, wanted, is_forced: false }
+    }
+
+    /// `None` when no delivery can be waited for.
+    fn proof(&self, store: Option<Store>, receiver: Receiver) -> Option<Proof> {
+        let (patience, store) = self.patience.zip(store)?;
+        Some(Proof { forge: self.forge.clone(), store, receiver, patience })
+    }
+
+    async fn arrivals(&self, arrivals: Arrivals, repos: &[RepoName], tell: Tell<'_>) {
+        let mut seen = Vec::new();
+        for repo in repos {
+            seen.push(arrivals.of(repo, tell).await);
+        }
+        arrivals.allowed_hosts(&seen, tell);
+    }
+}

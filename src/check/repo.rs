@@ -1,0 +1,159 @@
+//! One repository: can it be read and written, are the labels and accounts there that issues are given to.
+
+use std::collections::BTreeMap;
+
+use super::forge::SCOPES;
+use super::line::Line;
+use super::{Checkup, Tell};
+use crate::dispatch::{Agent, Interface};
+use crate::gitea::Error;
+use crate::issue::{Account, RepoName};
+
+/// Looks at one repository.
+pub(super) async fn repository(
+    checkup: &Checkup<'_>,
+    repo: &RepoName,
+    account: &Account,
+    tell: Tell<'_>,
+) {
+    let line = match checkup.forge.repository(repo).await {
+        Ok(found) if found.archived => {
+            Line::red("repository", repo, "is archived: no comment can be written")
+                .cure("unarchive it, or take it out of `gitea.repos`")
+        }
+        Ok(found) if !found.has_issues => {
+            Line::red("repository", repo, "keeps no issues of its own")
+                .cure("switch its issues on, or take it out of `gitea.repos`")
+        }
+        Ok(_) => {
+            let line = permission(checkup, repo, account).await;
+            let goes_on = line.level < super::Level::Red;
+            tell(line);
+            if goes_on {
+                labels(checkup, repo, tell).await;
+                agents(checkup, repo, tell).await;
+            }
+            return;
+        }
+        Err(error) => unseen(repo, account, &error),
+    };
+    tell(line);
+}
+
+fn unseen(repo: &RepoName, account: &Account, error: &Error) -> Line {
+    match error.status() {
+        Some(403) => Line::red("repository", repo, "the token lacks the scope `read:repository`")
+            .cure(format!("make one with the scopes {SCOPES}")),
+        Some(404) => Line::red(
+            "repository",
+            repo,
+            format!("is not there, or `{}` may not see it", account.login),
+        )
+        .cure(
+            "correct its name in `gitea.repos`, or make the account a collaborator that may write",
+        ),
+        _ => Line::red("repository", repo, error).cure("then run this again"),
+    }
+}
+
+/// Whether issues can be read and written. A refusal is told apart by what the account's role would allow: what the
+/// role allows and the token does not is a missing scope.
+async fn permission(checkup: &Checkup<'_>, repo: &RepoName, account: &Account) -> Line {
+    let query = crate::gitea::IssueQuery::default();
+    if let Err(error) = checkup.forge.issues_page(repo, &query, 1).await {
+        return match error.status() {
+            Some(403) => Line::red("repository", repo, "the token lacks the scope `read:issue`")
+                .cure(format!("make one with the scopes {SCOPES}")),
+            _ => Line::red("repository", repo, error).cure("then run this again"),
+        };
+    }
+    let role = checkup.forge.permission(repo, &account.login).await.ok();
+    let may = role.as_deref().is_some_and(|role| ["write", "admin", "owner"].contains(&role));
+    let give = format!("make `{}` a collaborator that may write", account.login);
+    match checkup.forge.may_write(repo).await {
+        Ok(()) => Line::green("repository", repo, "can be read and written"),
+        Err(Error::DryRun { .. }) if may => {
+            Line::green("repository", repo, "can be read, and the account may write")
+        }
+        Err(Error::DryRun { .. }) => {
+            Line::red("repository", repo, "the account may not write here").cure(give)
+        }
+        Err(error) if error.status() == Some(403) && may => {
+            Line::red("repository", repo, "the token lacks the scope `write:issue`")
+                .cure(format!("make one with the scopes {SCOPES}"))
+        }
+        Err(error) if error.status() == Some(403) => {
+            Line::red("repository", repo, "the account may not write here")
+                .cure(format!("{give}; the token needs the scope `write:issue`"))
+        }
+        Err(error) => Line::red("repository", repo, error).cure("then run this again"),
+    }
+}
+
+/// The agents that are called on the forge itself.
+fn called<'a>(checkup: &'a Checkup<'_>) -> impl Iterator<Item = &'a Agent> {
+    checkup.config.agents.list.iter().filter(|agent| agent.interface == Interface::Forge)
+}
+
+async fn labels(checkup: &Checkup<'_>, repo: &RepoName, tell: Tell<'_>) {
+    let found = match checkup.forge.labels(repo).await {
+        Ok(found) => found,
+        Err(error) => return tell(Line::red("labels", repo, error).cure("then run this again")),
+    };
+    let mut times: BTreeMap<&str, u32> = BTreeMap::new();
+    for label in found.iter().filter(|label| !label.org) {
+        *times.entry(&label.name).or_default() += 1;
+    }
+    let flag = checkup.config.triage.flag_label.as_deref();
+    let wanted: Vec<&str> =
+        called(checkup).filter_map(|a| a.label.as_deref()).chain(flag).collect();
+    let (there, missing): (Vec<&str>, Vec<&str>) =
+        wanted.into_iter().partition(|name| found.iter().any(|label| label.name == *name));
+    let twice = there.iter().find(|name| times.get(*name).is_some_and(|n| *n > 1));
+    tell(match (twice, missing.is_empty(), checkup.config.labels.create) {
+        (Some(twice), ..) => {
+            Line::yellow("labels", repo, format!("`{twice}` is there more than once"))
+                .cure("delete all but the oldest")
+        }
+        (None, true, _) => Line::green("labels", repo, format!("{} are there", listed(&there))),
+        (None, false, true) => {
+            Line::green("labels", repo, format!("{} are made when needed", listed(&missing)))
+        }
+        (None, false, false) => {
+            Line::red("labels", repo, format!("{} are missing", listed(&missing)))
+                .cure("create them, or set `labels.create = true`")
+        }
+    });
+}
+
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => "all".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+async fn agents(checkup: &Checkup<'_>, repo: &RepoName, tell: Tell<'_>) {
+    let logins = called(checkup).filter_map(|agent| Some((agent, agent.login.as_deref()?)));
+    for (agent, login) in logins {
+        let about = format!("{} in {repo}", agent.id);
+        let line = match checkup.forge.assignable(repo, login).await {
+            Ok(true) => Line::green("agent", about, format!("`{login}` can be assigned")),
+            Ok(false) => unassignable(checkup, &about, agent, login).await,
+            Err(error) => Line::yellow("agent", about, error).cure("then run this again"),
+        };
+        tell(line);
+    }
+}
+
+async fn unassignable(checkup: &Checkup<'_>, about: &str, agent: &Agent, login: &str) -> Line {
+    if let Ok(true) = checkup.forge.is_account(login).await {
+        return Line::yellow("agent", about, format!("`{login}` cannot be assigned here"))
+            .cure("make it a collaborator; until then it is called by its label alone");
+    }
+    Line::red("agent", about, format!("there is no account `{login}`")).cure(format!(
+        "make it and let it write, or call the agent by its label alone: `[[agent]]` with `id = \"{}\"` and \
+         `login = \"\"`",
+        agent.id
+    ))
+}

@@ -1,0 +1,87 @@
+//! `check`: whether the set-up works. What is looked at is the `check` room's; here it is printed.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::hook::hook_token;
+use super::{Failure, block_on, load, print, print_json};
+use crate::check::{Checkup, Level, Line};
+use crate::clock::Clock;
+use crate::service;
+
+/// Look at everything a set-up needs, and say what to do where it is not right
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gitea-triage check\n  gitea-triage check --json | jq -r 'select(.level == \"red\") | .cure'\n  gitea-triage check --no-delivery\n\nChanges nothing. To see a delivery arrive it adds no label to an issue, which makes one without changing the issue. Exit code 1 when a line is red."
+)]
+pub(super) struct Check {
+    /// Do not try whether a delivery arrives
+    #[arg(long)]
+    no_delivery: bool,
+    /// How long a delivery may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    patience: Duration,
+    /// A file with the token of somebody who may look at webhooks, when the service's own account may not
+    #[arg(long, value_name = "FILE", env = "GITEA_TRIAGE_HOOK_TOKEN_FILE")]
+    hook_token_file: Option<PathBuf>,
+    /// One line of JSON for each thing that was looked at
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(super) fn run(self, path: Option<PathBuf>) -> Result<ExitCode, Failure> {
+        let config = load(path)?;
+        service::rules(&config)?;
+        let token = hook_token(&config, self.hook_token_file.as_ref())?;
+        let checkup = Checkup {
+            config: &config,
+            forge: service::forge(&config)?,
+            hook_forge: service::forge_as(&config, &token, true)?,
+            wanted: service::wanted_hook(&config),
+            database: service::database(&config)?,
+            clock: Clock::System,
+            patience: (!self.no_delivery).then_some(self.patience),
+        };
+        let (mut worst, mut printed) = (Level::Green, Ok(()));
+        block_on(checkup.run(&mut |line| {
+            worst = worst.max(line.level);
+            if printed.is_ok() {
+                printed = self.show(&line);
+            }
+        }))?;
+        printed?;
+        Ok(if worst == Level::Red { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    fn show(&self, line: &Line) -> Result<(), Failure> {
+        if self.json {
+            return print_json(line);
+        }
+        let about = if line.about.is_empty() { String::new() } else { format!("{}: ", line.about) };
+        print(&format!("{} {:<13} {about}{}", mark(line.level), line.check, line.said))?;
+        for cure in line.cure.iter().flat_map(|cure| cure.lines()) {
+            print(&format!("       {:<13} {cure}", ""))?;
+        }
+        Ok(())
+    }
+}
+
+/// The level in six places, with its colour on a terminal.
+fn mark(level: Level) -> String {
+    let word = format!("{:<6}", level.as_str());
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    if is_plain || !std::io::stdout().is_terminal() {
+        return word;
+    }
+    let colour = match level {
+        Level::Green => 32,
+        Level::Yellow => 33,
+        Level::Red => 31,
+    };
+    format!("\x1b[{colour}m{word}\x1b[0m")
+}
