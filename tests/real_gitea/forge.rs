@@ -67,6 +67,24 @@ impl Forge {
         }
     }
 
+    /// The same, but webhooks may not go to this machine, as on a new server.
+    pub async fn start_refusing(which: Which) -> Self {
+        if which == Which::Real {
+            return Self::Real(RealGitea::start_allowing("external").await);
+        }
+        let gitea = fake().await;
+        gitea.set_reaches_loopback(false);
+        Self::Fake(gitea)
+    }
+
+    /// A further token of an account, for these scopes alone.
+    pub async fn token_with_scopes(&self, login: &str, scopes: &[&str]) -> String {
+        match self {
+            Self::Real(gitea) => gitea.token_with_scopes(login, scopes).await,
+            Self::Fake(gitea) => gitea.token_with_scopes(login, scopes),
+        }
+    }
+
     /// Its address, without a slash at the end.
     pub fn url(&self) -> String {
         match self {

@@ -14,6 +14,8 @@ mod forge;
 mod person;
 mod process;
 mod real;
+mod relay;
+mod setups;
 mod story;
 mod transcript;
 mod triage;
@@ -28,6 +30,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use forge::Which;
+use setups::Setups;
 use story::Story;
 
 const HOW: &str = "set GITEA_BIN to a Gitea executable (and GITEA_STATIC_ROOT to the folder of its \
@@ -53,6 +56,10 @@ fn main() -> ExitCode {
     for (name, claim) in CLAIMS {
         trials.push(Trial::test(name, move || story(Which::Fake).map(claim)).with_kind("fake"));
         trials.push(on_the_real_one(name, move || story(Which::Real).map(claim)));
+    }
+    for (name, claim) in setups::CLAIMS {
+        trials.push(Trial::test(name, move || setups(Which::Fake).map(claim)).with_kind("fake"));
+        trials.push(on_the_real_one(name, move || setups(Which::Real).map(claim)));
     }
     trials.push(on_the_real_one("the_fake_tells_the_same_story", the_same_story));
     let course = |which| alone(move || course::play(which)).map_err(Failed::from);
@@ -87,6 +94,14 @@ fn story(which: Which) -> Result<&'static Story, Failed> {
         Ok(story)
     });
     played.as_ref().map_err(Failed::from)
+}
+
+/// The set-ups on one of the two, tried when they are first asked for.
+fn setups(which: Which) -> Result<&'static Setups, Failed> {
+    static REAL: OnceLock<Result<Setups, String>> = OnceLock::new();
+    static FAKE: OnceLock<Result<Setups, String>> = OnceLock::new();
+    let cell = if which == Which::Real { &REAL } else { &FAKE };
+    cell.get_or_init(|| alone(|| setups::play(which))).as_ref().map_err(Failed::from)
 }
 
 /// Plays while nobody else does, so that none slows another's times. A panic has ended all processes by the time it

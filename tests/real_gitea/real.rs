@@ -42,10 +42,16 @@ pub struct RealGitea {
 impl RealGitea {
     /// Starts `GITEA_BIN` and sets the stage.
     pub async fn start() -> Self {
+        Self::start_allowing("loopback").await
+    }
+
+    /// The same with these hosts as `[webhook] ALLOWED_HOST_LIST`.
+    pub async fn start_allowing(hosts: &str) -> Self {
         let binary = executable().expect("`GITEA_BIN` names the Gitea executable");
         let folder = tempfile::Builder::new().prefix("real-gitea-").tempdir().unwrap();
         let port = free_port();
-        std::fs::write(folder.path().join("app.ini"), settings(folder.path(), port)).unwrap();
+        std::fs::write(folder.path().join("app.ini"), settings(folder.path(), port, hosts))
+            .unwrap();
         let mut web = command(&binary, folder.path());
         let mut process = Process::start(web.arg("web"), &folder.path().join("console.log"));
         listens(&mut process, port, folder.path()).await;
@@ -90,11 +96,18 @@ impl RealGitea {
     }
 
     async fn make_token(&mut self, login: &str, scopes: &[&str]) {
+        let token = self.token_with_scopes(login, scopes).await;
+        self.tokens.insert(login.to_owned(), token);
+    }
+
+    /// A further token of an account, for these scopes alone.
+    pub async fn token_with_scopes(&self, login: &str, scopes: &[&str]) -> String {
         let path = format!("{}/api/v1/users/{login}/tokens", self.url());
         let request = client().post(&path).basic_auth(ADMIN, Some(PASSWORD));
-        let answer = request.json(&json!({"name": "story", "scopes": scopes})).send().await;
-        let token = good(&path, answer.unwrap()).await["sha1"].as_str().unwrap().to_owned();
-        self.tokens.insert(login.to_owned(), token);
+        // Two tokens of an account may not have one name.
+        let body = json!({"name": scopes.join(" "), "scopes": scopes});
+        let answer = request.json(&body).send().await;
+        good(&path, answer.unwrap()).await["sha1"].as_str().unwrap().to_owned()
     }
 
     /// Every delivery so far. No API lists them, so the table is read (models/webhook/hooktask.go).
@@ -145,7 +158,7 @@ impl RealGitea {
 }
 
 /// Everything in one folder, nothing that talks to the outside, and no more log than is asked for.
-fn settings(folder: &Path, port: u16) -> String {
+fn settings(folder: &Path, port: u16, hosts: &str) -> String {
     let folder = folder.display();
     let assets = std::env::var("GITEA_STATIC_ROOT").unwrap_or_default();
     let assets = match assets.as_str() {
@@ -181,7 +194,7 @@ DISABLE_GIT_HOOKS = true
 DISABLE_REGISTRATION = true
 
 [webhook]
-ALLOWED_HOST_LIST = loopback
+ALLOWED_HOST_LIST = {hosts}
 
 [mailer]
 ENABLED = false

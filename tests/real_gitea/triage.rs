@@ -1,6 +1,6 @@
 //! The program itself, as a process with a configuration file, and what its other commands say beside it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -105,6 +105,48 @@ impl Triage {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// A command that may fail, with these words of the configuration in place of others; its exit code and what it
+    /// said. The running program keeps the configuration it has.
+    pub fn attempt(&self, arguments: &[&str], changes: &[(&str, &str)]) -> (i32, String) {
+        self.attempt_as(None, arguments, changes)
+    }
+
+    /// The same as another account of this machine.
+    pub fn attempt_as(
+        &self,
+        uid: Option<u32>,
+        arguments: &[&str],
+        changes: &[(&str, &str)],
+    ) -> (i32, String) {
+        let file = self.folder.path().join("gitea-triage.toml");
+        let mut text = std::fs::read_to_string(&file).unwrap();
+        for (from, to) in changes {
+            assert!(text.contains(from), "`{from}` is not in {text}");
+            text = text.replace(from, to);
+        }
+        let mut command = command(&self.folder);
+        let other = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(other.path(), text).unwrap();
+        set_mode(other.path(), 0o644);
+        command.arg("--config").arg(other.path()).args(arguments);
+        if let Some(uid) = uid {
+            std::os::unix::process::CommandExt::uid(&mut command, uid);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), said + &String::from_utf8_lossy(&output.stderr))
+    }
+
+    /// Writes a file beside the configuration.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// Where configuration and store are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Every delivery it has, oldest first.
     pub fn inbox(&self) -> Vec<Delivery> {
         let lines = self.run(&["inbox", "list", "--json", "--limit", "100000"]);
@@ -115,6 +157,11 @@ impl Triage {
     pub async fn stop(self) -> ExitStatus {
         self.process.terminate().await
     }
+}
+
+/// Who may do what with a file.
+pub fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
 fn command(folder: &TempDir) -> Command {
