@@ -22,6 +22,7 @@
 //! | [`check`] | looks at everything a set-up needs, and says what to do | `config`, `hooks`, `gitea`, `store` |
 //! | [`health`], [`metrics`] | say how the service is: `/healthz`, `/readyz`, `/metrics` | `gitea`, `store` |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
+//! | [`demo`] | a service, a Gitea in memory and the recorded deliveries, on loopback | `service`, `fake_gitea`, `config` |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
 //!
 //! # One delivery, function by function
@@ -51,6 +52,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod delivery;
+pub mod demo;
 pub mod dispatch;
 pub mod fake_gitea;
 pub mod gitea;

@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["triage"]),
 ];
 /// These wire the others and may use all of them.
-const WIRING: [&str; 4] = ["cli", "lib", "main", "service"];
+const WIRING: [&str; 5] = ["cli", "demo", "lib", "main", "service"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());

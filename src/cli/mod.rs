@@ -1,7 +1,9 @@
 //! The command line: one file a command. It prints what other rooms found out and decides nothing itself.
 
 mod check;
+mod completions;
 mod config;
+mod demo;
 mod dispatch;
 mod explain;
 mod healthcheck;
@@ -10,6 +12,7 @@ mod inbox;
 mod replay;
 mod score;
 mod serve;
+mod store;
 mod summary;
 mod sweep;
 
@@ -44,6 +47,8 @@ enum Command {
     Serve(serve::Serve),
     /// Run recorded deliveries through the whole flow, locally or against a running receiver
     Replay(replay::Replay),
+    /// A service, a Gitea in memory and recorded deliveries, on this machine alone
+    Demo(demo::Demo),
     /// Find what no webhook told, and work it off
     Sweep(sweep::Sweep),
     /// Score issues and say what would be decided
@@ -60,10 +65,16 @@ enum Command {
     Hook(hook::Hook),
     /// Look at deliveries, and give dead ones another chance
     Inbox(inbox::Inbox),
+    /// Copy the store while the service runs, and put a copy back
+    Store(store::StoreCommand),
     /// Ask a running service whether it is alive, on the address in its configuration
     Healthcheck(healthcheck::Healthcheck),
     /// Check, show or describe the configuration
     Config(config::ConfigCommand),
+    /// Print what lets a shell complete the commands
+    Completions(completions::Completions),
+    /// Write the manual pages
+    Man(completions::Man),
 }
 
 /// Why a command did not do what it was asked.
@@ -91,6 +102,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         Command::Serve(serve) => serve.run(config),
         Command::Replay(replay) => replay.run(),
+        Command::Demo(demo) => demo.run(),
         Command::Sweep(sweep) => sweep.run(config),
         Command::Score(score) => score.run(config),
         Command::Dispatch(dispatch) => dispatch.run(config),
@@ -99,8 +111,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Check(check) => check.run(config),
         Command::Hook(hook) => hook.run(config),
         Command::Inbox(inbox) => inbox.run(config),
+        Command::Store(command) => command.run(config),
         Command::Healthcheck(healthcheck) => healthcheck.run(config),
         Command::Config(command) => command.run(config),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     };
     match result {
         Ok(code) => code,
@@ -127,6 +142,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 pub fn start_logging(arguments: &Arguments) {
     let usual = match arguments.command {
         Command::Serve(_) => "info,actix_server=warn",
+        // Recorded deliveries that are refused are part of the show.
+        Command::Demo(_) => "error",
         _ => "warn",
     };
     let filter =

@@ -52,7 +52,7 @@ pub(super) struct Replay {
 
 /// What became of one recorded delivery.
 #[derive(Debug, Default, Serialize)]
-struct Replayed {
+pub(super) struct Replayed {
     file: String,
     delivery: Option<String>,
     event: String,
@@ -88,7 +88,7 @@ impl Replay {
         let verifier = Verifier::new(vec![secret]);
         let rules = Arc::new(rules()?);
         if !self.json {
-            print(&row(["FILE", "EVENT", "ISSUE", "SCORE", "DECISION", "EFFECTS"]))?;
+            print(&head())?;
         }
         for (done, file) in files.iter().enumerate() {
             progress(done, files.len());
@@ -186,12 +186,7 @@ async fn replay(file: &Path, verifier: &Verifier, rules: &Arc<Rules>) -> Result<
     let delivery = match verifier.verify(&recording, recording.body.clone(), clock.now()) {
         Ok(delivery) => delivery,
         Err(rejected) => {
-            return Ok(Replayed {
-                file: name(file),
-                status: "rejected".to_owned(),
-                reason: Some(rejected.to_string()),
-                ..Replayed::default()
-            });
+            return Ok(Replayed::rejected(&name(file), rejected.to_string()));
         }
     };
     let folder = tempfile::tempdir()?;
@@ -215,7 +210,7 @@ async fn replay(file: &Path, verifier: &Verifier, rules: &Arc<Rules>) -> Result<
     world.stop();
     let seen =
         store.delivery(&id).await?.ok_or_else(|| anyhow!("delivery `{id}` is not in the store"))?;
-    replayed(file, seen, &store).await
+    replayed(&name(file), seen, &store).await
 }
 
 /// A Gitea in memory with what the delivery shows, and the agents' accounts.
@@ -231,10 +226,14 @@ async fn world(delivery: &Delivery, rules: &Rules) -> Result<FakeGitea, Failure>
     Ok(world)
 }
 
-async fn replayed(file: &Path, seen: DeliveryView, store: &Store) -> Result<Replayed, Failure> {
+pub(super) async fn replayed(
+    file: &str,
+    seen: DeliveryView,
+    store: &Store,
+) -> Result<Replayed, Failure> {
     let (event, action) = seen.action.split_once('/').unwrap_or((&seen.action, ""));
     let mut replayed = Replayed {
-        file: name(file),
+        file: file.to_owned(),
         delivery: Some(seen.id.clone()),
         event: event.to_owned(),
         action: action.to_owned(),
@@ -263,7 +262,13 @@ async fn replayed(file: &Path, seen: DeliveryView, store: &Store) -> Result<Repl
 }
 
 impl Replayed {
-    fn row(&self) -> String {
+    /// One that was turned away at the door.
+    pub(super) fn rejected(file: &str, reason: String) -> Self {
+        let (file, status) = (file.to_owned(), "rejected".to_owned());
+        Self { file, status, reason: Some(reason), ..Self::default() }
+    }
+
+    pub(super) fn row(&self) -> String {
         let event = [self.event.as_str(), &self.action];
         let event = event.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
         let verdict = |key: &str| self.verdict.as_ref().map(|v| &v[key]);
@@ -283,6 +288,11 @@ impl Replayed {
         };
         row([&self.file, &event, self.issue.as_deref().unwrap_or("-"), &score, &decision, &last])
     }
+}
+
+/// What the columns are.
+pub(super) fn head() -> String {
+    row(["FILE", "EVENT", "ISSUE", "SCORE", "DECISION", "EFFECTS"])
 }
 
 fn row([file, event, issue, score, decision, last]: [&str; 6]) -> String {

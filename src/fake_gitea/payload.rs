@@ -15,6 +15,11 @@ impl FakeGitea {
     pub fn put_issue_from_payload(&self, payload: &Value) -> Option<IssueRef> {
         self.change(|state| put(state, payload))
     }
+
+    /// Takes over only the comment that a recorded delivery shows, with its number. Fires nothing.
+    pub fn put_comment_from_payload(&self, at: &IssueRef, payload: &Value) {
+        self.change(|state| put_comment(state, &At::from(at), &payload["comment"]));
+    }
 }
 
 fn put(state: &mut State, payload: &Value) -> Option<IssueRef> {

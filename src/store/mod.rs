@@ -4,6 +4,7 @@
 //! One thread writes, and groups what is queued into one commit; readers are apart and never wait for it. What a
 //! call returned `Ok` for is flushed to the disk.
 
+mod backup;
 mod blockers;
 mod cursors;
 mod digest;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
+pub use backup::Copied;
 pub use cursors::SweepCursor;
 pub use digest::{Action, DeadLetters, Digest, OpenIssue, Period};
 pub use dispatches::{Move, Transition};

@@ -25,6 +25,17 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Er
     }
 }
 
+/// Whether a file is a store, of today's version or an earlier one; changes nothing.
+pub(super) fn must_be_known(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let reason = match Migrations::from_slice(STEPS).current_version(connection) {
+        Ok(SchemaVersion::Inside(_)) => return Ok(()),
+        Ok(SchemaVersion::Outside(_)) => return Err(Error::TooNew(path.to_owned())),
+        Ok(SchemaVersion::NoneSet) => "it is no store".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(Error::Open { path: path.to_owned(), reason })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

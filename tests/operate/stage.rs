@@ -106,10 +106,15 @@ impl Stage {
         self.service.as_ref().unwrap().parts().reload(&config).unwrap();
     }
 
-    pub async fn stop(self) {
-        if let Some(service) = self.service {
+    /// Stops the service; the stage stays.
+    pub async fn halt(&mut self) {
+        if let Some(service) = self.service.take() {
             service.stop().await;
         }
+    }
+
+    pub async fn stop(mut self) {
+        self.halt().await;
     }
 
     /// Opens an issue that is left alone, before any webhook hears of it.

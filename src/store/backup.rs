@@ -1,0 +1,91 @@
+//! Copies of the whole store: taken while it is in use, tried before they count, and put back when it is not.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::{Error, Store, connect_reader, lock, open_error, schema};
+
+/// What a copy holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// How many deliveries are in it.
+    pub deliveries: u64,
+}
+
+impl Store {
+    /// Copies all that is committed now to `to`, beside readers and writer. The copy is one file, is tried, and has
+    /// its name only when it is whole.
+    ///
+    /// # Errors
+    /// When it cannot be written, or is not sound.
+    pub async fn backup(&self, to: PathBuf) -> Result<Copied, Error> {
+        self.read(move |c| {
+            let part = beside(&to, ".part");
+            let _ = std::fs::remove_file(&part);
+            let path = part.to_str().ok_or_else(|| open_error(&part, "its name is no text"))?;
+            c.execute("VACUUM INTO ?1", [path])?;
+            let copied = copied(&part)?;
+            settle(&part, &to)?;
+            Ok(copied)
+        })
+        .await
+    }
+
+    /// Puts the copy `from` in the place of the database at `path`, which no service may have open. What was there
+    /// is kept beside it, with `.before-restore` at the end of its name.
+    ///
+    /// # Errors
+    /// When the copy is not sound or of a later version, a service is running, or a file cannot be written.
+    pub fn restore(from: &Path, path: &Path) -> Result<Copied, Error> {
+        let copied = copied(from)?;
+        let _lock = lock(path)?;
+        let part = beside(path, ".part");
+        std::fs::copy(from, &part).map_err(|e| open_error(&part, e))?;
+        // With its log, which would be read as the new one's.
+        let kept = beside(path, ".before-restore");
+        for end in ["", "-wal", "-shm"] {
+            let (old, kept) = (beside(path, end), beside(&kept, end));
+            if old.exists() {
+                std::fs::rename(&old, &kept).map_err(|e| open_error(&kept, e))?;
+            }
+        }
+        settle(&part, path)?;
+        Ok(copied)
+    }
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// Gives a finished file its name, on the disk before and after.
+fn settle(part: &Path, path: &Path) -> Result<(), Error> {
+    let settle = || {
+        File::open(part)?.sync_all()?;
+        std::fs::rename(part, path)?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    };
+    settle().map_err(|e: std::io::Error| open_error(path, e))
+}
+
+/// Tries a copy: every page of it is read.
+fn copied(path: &Path) -> Result<Copied, Error> {
+    let bytes = std::fs::metadata(path).map_err(|e| open_error(path, e))?.len();
+    let c = connect_reader(path)?;
+    let sound: String = c
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|e| open_error(path, format!("it is no store: {e}")))?;
+    if sound != "ok" {
+        return Err(Error::Unreadable(sound));
+    }
+    schema::must_be_known(&c, path)?;
+    let deliveries = c
+        .query_row("SELECT count(*) FROM delivery", [], |row| row.get(0))
+        .map_err(|e| open_error(path, format!("it is no store: {e}")))?;
+    Ok(Copied { bytes, deliveries })
+}
