@@ -10,6 +10,7 @@
 )]
 
 mod course;
+mod first;
 mod forge;
 mod person;
 mod process;
@@ -61,6 +62,11 @@ fn main() -> ExitCode {
         trials.push(Trial::test(name, move || setups(Which::Fake).map(claim)).with_kind("fake"));
         trials.push(on_the_real_one(name, move || setups(Which::Real).map(claim)));
     }
+    let name = "the_first_repository_is_set_up_by_the_words_of_the_book";
+    let follow = |which| alone(|| first::play(which)).map_err(Failed::from);
+    let test = move |which| follow(which).map(|first| first::is_set_up(&first));
+    trials.push(Trial::test(name, move || test(Which::Fake)).with_kind("fake"));
+    trials.push(on_the_real_one(name, move || test(Which::Real)));
     trials.push(on_the_real_one("the_fake_tells_the_same_story", the_same_story));
     let course = |which| alone(move || course::play(which)).map_err(Failed::from);
     let name = "a_dispatch_comes_to_its_end_and_people_stay_in_charge";
