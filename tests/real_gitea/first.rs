@@ -1,4 +1,4 @@
-//! From nothing to the first decision, with the words of the book as the script.
+//! From nothing to the first decision, with the words of the README as the script.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,8 +12,9 @@ use crate::process::{Process, free_port};
 use crate::wait::until;
 use crate::world::recorded;
 
-/// The page whose blocks are the file and the commands.
-const SCRIPT: &str = "docs/src/first-repository.md";
+/// The page, and the section of it, whose blocks are the file and the commands.
+const SCRIPT: &str = "README.md";
+const SECTION: &str = "## The first repository";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came of it.
@@ -46,7 +47,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
     parts.into_iter().map(|part| part.split("```").next().unwrap())
 }
 
-/// What the person does who follows the book.
+/// What the person does who follows the README.
 struct Person {
     forge: Forge,
     folder: TempDir,
@@ -112,11 +113,12 @@ pub async fn play(which: Which) -> First {
     let mut person = Person { forge, folder, port: free_port(), serve: None };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(SCRIPT);
     let script = std::fs::read_to_string(script).unwrap();
+    let script = script.split(SECTION).nth(1).unwrap().split("\n## ").next().unwrap().to_owned();
     let write = |name: &str, text: &str| std::fs::write(person.folder.path().join(name), text);
     write("gitea-token", &person.forge.token(BOT)).unwrap();
     let mine = person.forge.token_with_scopes(ADMIN, &["write:repository"]).await;
     write("my-token", &mine).unwrap();
-    // The reader's own addresses in place of the book's.
+    // The reader's own addresses in place of the README's.
     let port = format!("127.0.0.1:{}", person.port);
     let file = blocks(&script, "toml").next().unwrap();
     let file = file
