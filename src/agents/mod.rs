@@ -8,6 +8,7 @@ mod callback;
 mod error;
 mod excerpt;
 mod http;
+pub mod local;
 mod reach;
 mod signature;
 

@@ -1,0 +1,78 @@
+//! An invoice from a Lightning service, made before anything is paid for. It only makes one; who pays it and when is
+//! between the owner and the service.
+
+use reqwest::header::{HeaderMap, HeaderName};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use super::caller::{Broken, Caller, Post, below, key_header};
+use super::settings::{InvoiceKind, InvoiceSettings};
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+/// How much of a question the memo shows, in characters.
+const MEMO: usize = 50;
+/// How much of the payment request is shown: enough to tell one from another.
+const SHOWN: usize = 40;
+
+/// An invoice.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Invoice {
+    pub sats: u64,
+    /// How the payment request begins.
+    pub request: String,
+}
+
+/// Asks the service for an invoice; why there is none is for the log, not for the model.
+pub(super) async fn create(
+    caller: &Caller,
+    settings: &InvoiceSettings,
+    question: &str,
+) -> Result<Invoice, String> {
+    let memo: String = question.chars().take(MEMO).collect();
+    let memo = format!("Query: {memo}");
+    let (segments, header, body): (&[&str], _, _) = match settings.kind {
+        InvoiceKind::Lnbits => (
+            &["api", "v1", "payments"],
+            "x-api-key",
+            json!({"out": false, "amount": settings.sats, "memo": memo, "unit": "sat"}),
+        ),
+        // Numbers of 64 bits are texts in the JSON of LND's proxy.
+        InvoiceKind::Lnd => (
+            &["v1", "invoices"],
+            "grpc-metadata-macaroon",
+            json!({"value": settings.sats.to_string(), "memo": memo}),
+        ),
+    };
+    let key = key_header("", &settings.key).ok_or("the key holds bytes that no header can")?;
+    let post = Post {
+        url: below(&settings.url, segments)?,
+        headers: HeaderMap::from_iter([(HeaderName::from_static(header), key)]),
+        body: &body,
+        timeout: TIMEOUT,
+        limit: MAX_ANSWER,
+    };
+    let answer = caller.post(post).await.map_err(told)?;
+    let request = payment_request(&answer).ok_or("the answer holds no payment request")?;
+    Ok(Invoice { sats: settings.sats, request: request.chars().take(SHOWN).collect() })
+}
+
+/// LNbits calls it `payment_request`, and `bolt11` since version 1; LND the first.
+fn payment_request(answer: &Value) -> Option<&str> {
+    let text = |name| answer.get(name).and_then(Value::as_str);
+    let request = text("payment_request").or_else(|| text("bolt11"))?;
+    let is_one = request.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("ln"))
+        && request.chars().all(|c| c.is_ascii_alphanumeric());
+    is_one.then_some(request)
+}
+
+fn told(broken: Broken) -> String {
+    match broken {
+        Broken::Connection(reason) | Broken::Protocol(reason) => reason,
+        Broken::Status(status) => format!("the service answered {status}"),
+        Broken::Slow(after) => {
+            format!("no answer within {}", humantime::format_duration(after))
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Whether a server may be tried: after a failure it rests, longer each time, so that one that dies at once is not
+//! started again and again. Pure; time is an argument.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The longest rest.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// How often it failed in a row, and until when it rests.
+#[derive(Debug)]
+pub(super) struct Rest {
+    first: Duration,
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Rest {
+    /// A server that has not failed; `first` is its first rest.
+    pub fn new(first: Duration) -> Self {
+        Self { first, failures: 0, until: None }
+    }
+
+    /// How long it still rests, if it does.
+    pub fn left(&self, now: Instant) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    /// It failed; the next rest is twice as long.
+    pub fn failed(&mut self, now: Instant) {
+        let doubled = self.first.saturating_mul(1 << self.failures.min(16));
+        self.failures += 1;
+        self.until = Some(now + doubled.min(LONGEST));
+    }
+
+    /// It did what it was asked.
+    pub fn worked(&mut self) {
+        self.failures = 0;
+        self.until = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_doubles_the_rest_and_a_success_ends_it() {
+        let now = Instant::now();
+        let mut rest = Rest::new(Duration::from_secs(1));
+        assert_eq!(rest.left(now), None);
+        let rests = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300];
+        for expected in rests {
+            rest.failed(now);
+            assert_eq!(rest.left(now), Some(Duration::from_secs(expected)));
+        }
+        assert_eq!(rest.left(now + Duration::from_secs(300)), None);
+        rest.worked();
+        rest.failed(now);
+        assert_eq!(rest.left(now), Some(Duration::from_secs(1)));
+    }
+}

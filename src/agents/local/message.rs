@@ -1,0 +1,67 @@
+//! One line of the talk with the model, in no API's terms.
+
+use serde_json::Value;
+
+/// A call the model asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolCall {
+    /// The API's name for this call, where it has one.
+    pub id: Option<String>,
+    /// The tool.
+    pub name: String,
+    /// What it is called with.
+    pub arguments: Value,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// The rules of the talk.
+    System(String),
+    /// What is asked for.
+    User(String),
+    /// What the model answered.
+    Assistant {
+        /// What it said.
+        content: String,
+        /// What it wants called.
+        calls: Vec<ToolCall>,
+        /// The message as it came, to be given back unchanged.
+        raw: Value,
+    },
+    /// What a tool gave.
+    Tool {
+        /// The call it answers.
+        call: ToolCall,
+        /// The result.
+        content: String,
+    },
+}
+
+impl Message {
+    /// Who speaks, as every API calls it.
+    pub fn role(&self) -> &'static str {
+        match self {
+            Self::System(_) => "system",
+            Self::User(_) => "user",
+            Self::Assistant { .. } => "assistant",
+            Self::Tool { .. } => "tool",
+        }
+    }
+
+    /// What is said, without the calls.
+    pub fn content(&self) -> &str {
+        match self {
+            Self::System(text) | Self::User(text) => text,
+            Self::Assistant { content, .. } | Self::Tool { content, .. } => content,
+        }
+    }
+
+    /// The calls in it.
+    pub fn calls(&self) -> &[ToolCall] {
+        match self {
+            Self::Assistant { calls, .. } => calls,
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The built-in agent: a model near the server that works on one issue with a bounded number of tool calls. It sees no
+//! token, writes nothing itself, and believes no text that somebody else wrote: reads and writes go through
+//! [`Outside`], which whoever runs it provides.
+//!
+//! [`LocalAgent::start`] registers every tool or names the one that cannot be; [`LocalAgent::run`] gives one [`Run`]
+//! whatever happens.
+
+mod budget;
+mod caller;
+mod chat;
+mod clean;
+mod consult;
+mod guard;
+mod invoice;
+mod mcp;
+mod message;
+mod ollama;
+mod openai;
+mod outside;
+mod prompt;
+mod quoted;
+mod registry;
+mod run;
+mod schema;
+mod settings;
+mod tool;
+mod tools;
+mod turns;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use self::budget::{Allowance, Spent};
+pub use self::chat::ChatError;
+pub use self::clean::clean;
+pub use self::message::{Message, ToolCall};
+pub use self::outside::{Answer, Deed, Note, Outside, Remark, SubIssue, Unmet, Worker};
+pub use self::registry::RegistrationError;
+pub use self::run::{CallRecord, Run};
+pub use self::settings::{
+    ConsultSettings, InvoiceKind, InvoiceSettings, McpReach, McpSettings, ModelApi, Settings,
+};
+pub use self::tool::Permission;
+
+use self::chat::Model;
+use self::registry::Registry;
+use crate::issue::IssueRef;
+
+/// What the agent is asked to do.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The issue it works on; the only one it may change.
+    pub at: IssueRef,
+    /// What whoever runs it asks for; the usual request when `None`.
+    pub prompt: Option<String>,
+    /// What the run may spend.
+    pub allowance: Allowance,
+}
+
+impl Task {
+    /// The usual request for an issue, without a limit but the agent's own.
+    pub fn new(at: IssueRef) -> Self {
+        Self { at, prompt: None, allowance: Allowance::default() }
+    }
+}
+
+/// The agent. Cheap to clone; clones share its tools and connections.
+#[derive(Clone)]
+pub struct LocalAgent {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    model: Model,
+    registry: Registry,
+    max_rounds: u32,
+}
+
+impl std::fmt::Debug for LocalAgent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalAgent")
+            .field("model", &self.inner.model.name())
+            .field("tools", &self.tools())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Called with each message of a run, in order, as it is added.
+pub type Watch<'a> = &'a (dyn Fn(&Message) + Send + Sync);
+
+impl LocalAgent {
+    /// Registers every tool the settings name, starting or calling the servers of further ones.
+    ///
+    /// # Errors
+    /// When one tool cannot be registered, or a server that is required does not answer; names it and says why.
+    pub async fn start(settings: Settings) -> Result<Self, RegistrationError> {
+        let registry = Registry::fill(&settings).await?;
+        let model = Model::new(&settings).map_err(RegistrationError::Client)?;
+        let inner = Inner { model, registry, max_rounds: settings.max_rounds.max(1) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The names of its tools, as the model is told them.
+    pub fn tools(&self) -> Vec<String> {
+        self.inner.registry.names()
+    }
+
+    /// Works on one issue to the end. Never fails: what went wrong is in [`Run::error`], with what was done so far.
+    pub async fn run(&self, task: &Task, outside: &dyn Outside) -> Run {
+        self.run_watched(task, outside, &|_| {}).await
+    }
+
+    /// The same, telling each message as it is added.
+    pub async fn run_watched(&self, task: &Task, outside: &dyn Outside, watch: Watch<'_>) -> Run {
+        let started = Instant::now();
+        let mut talk = turns::Talk::new(self, task, outside, watch);
+        let result = talk.hold().await;
+        talk.into_run(result, started.elapsed())
+    }
+
+    /// Ends the servers of further tools that were started.
+    pub async fn stop(&self) {
+        self.inner.registry.stop().await;
+    }
+}

@@ -1,0 +1,104 @@
+//! What the agent needs of the world, as a trait: reads give nouns, writes are [`Deed`]s. Whoever implements it sees
+//! to the dry run, the marker and the ledger; the agent only asks.
+
+use std::fmt;
+use std::pin::Pin;
+
+use crate::dispatch::AgentId;
+use crate::issue::{Issue, IssueNumber, IssueRef, RepoName};
+
+/// A future that gives what was asked for, or says why not.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unmet>> + Send + 'a>>;
+
+/// Why something could not be had or done; one sentence, without secrets, that the model is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet(pub String);
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A comment on an issue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// Who wrote it.
+    pub by: String,
+    /// What it says.
+    pub body: String,
+}
+
+/// Something remembered about a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What it is about.
+    pub topic: String,
+    /// What is to be remembered.
+    pub text: String,
+}
+
+/// An agent that an issue can be given to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Its name.
+    pub id: AgentId,
+    /// What it is good at.
+    pub strengths: Vec<String>,
+    /// How many more dispatches it may have now.
+    pub free: u32,
+}
+
+/// A part of an issue, to become an issue of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubIssue {
+    /// Its title.
+    pub title: String,
+    /// What is to be done.
+    pub body: String,
+}
+
+/// One write. It always concerns the issue that is worked on, or its repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Writes a comment.
+    Comment(String),
+    /// Puts an existing label on.
+    Label(String),
+    /// Proposes what has to hold when the issue is done.
+    Criteria(Vec<String>),
+    /// Splits the issue into parts.
+    Split(Vec<SubIssue>),
+    /// Gives the issue to an agent when this run is over.
+    Delegate(AgentId),
+    /// Remembers something about the repository.
+    Jot(Note),
+}
+
+/// The world, as the agent may use it.
+pub trait Outside: Send + Sync {
+    /// An issue as it is now; `None` when there is none.
+    fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>>;
+    /// The comments on an issue, oldest first.
+    fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<Remark>>;
+    /// Issues of a repository that hold these words, open and closed.
+    fn search<'a>(&'a self, repo: &'a RepoName, words: &'a str) -> Answer<'a, Vec<Issue>>;
+    /// A file's text at a branch, tag or commit; the default branch when `None`. `None` when there is no such file.
+    fn file<'a>(
+        &'a self,
+        repo: &'a RepoName,
+        path: &'a str,
+        reference: Option<&'a str>,
+    ) -> Answer<'a, Option<String>>;
+    /// The agents an issue can be given to.
+    fn workers(&self) -> Answer<'_, Vec<Worker>>;
+    /// What is remembered about a repository.
+    fn notes<'a>(&'a self, repo: &'a RepoName) -> Answer<'a, Vec<Note>>;
+    /// Writes; the sentence says what became of it.
+    fn act<'a>(&'a self, at: &'a IssueRef, deed: Deed) -> Answer<'a, String>;
+}
+
+/// An issue's number in the repository of `at`.
+pub(super) fn beside(at: &IssueRef, number: Option<IssueNumber>) -> IssueRef {
+    IssueRef { repo: at.repo.clone(), number: number.unwrap_or(at.number) }
+}

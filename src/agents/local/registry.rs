@@ -1,0 +1,163 @@
+//! All the tools of an agent. A tool that cannot be registered stops the start: one that is silently missing shows
+//! itself only when the model would have needed it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::consult;
+use super::mcp::Servers;
+use super::schema::{name_fault, schema_fault};
+use super::settings::Settings;
+use super::tool::{Permission, Tool};
+use super::tools;
+
+/// Why the agent cannot start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationError {
+    /// A tool could not be registered.
+    #[error("the tool `{tool}` cannot be registered: {reason}")]
+    Tool {
+        /// The tool.
+        tool: String,
+        /// Why.
+        reason: String,
+    },
+    /// A server of tools that is required could not be used.
+    #[error("the tool server `{server}` cannot be used: {reason}")]
+    Server {
+        /// The server's name.
+        server: String,
+        /// Why.
+        reason: String,
+    },
+    /// What is needed to call the model could not be made.
+    #[error("`local_agent` cannot be used: {0}")]
+    Client(String),
+}
+
+impl RegistrationError {
+    pub(super) fn tool(tool: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Tool { tool: tool.into(), reason: reason.into() }
+    }
+}
+
+/// The tools, by name.
+pub(super) struct Registry {
+    tools: BTreeMap<String, Box<dyn Tool>>,
+    order: Vec<String>,
+    most: Permission,
+    servers: Servers,
+}
+
+impl Registry {
+    /// Registers everything the settings name.
+    pub async fn fill(settings: &Settings) -> Result<Self, RegistrationError> {
+        let mut registry = Self::empty(settings.permission);
+        for name in &settings.tools {
+            registry.add(tools::built_in(name, settings)?)?;
+        }
+        for outside_model in &settings.consult {
+            registry.add(consult::tool(outside_model)?)?;
+        }
+        let (servers, found) = Servers::start(&settings.mcp, settings.dry_run).await?;
+        registry.servers = servers;
+        for tool in found {
+            registry.add(tool)?;
+        }
+        Ok(registry)
+    }
+
+    fn empty(most: Permission) -> Self {
+        Self { tools: BTreeMap::new(), order: Vec::new(), most, servers: Servers::default() }
+    }
+
+    fn add(&mut self, tool: Box<dyn Tool>) -> Result<(), RegistrationError> {
+        let spec = tool.spec();
+        let name = spec.name.clone();
+        let fault = name_fault(&name).or_else(|| schema_fault(&spec.schema)).or_else(|| {
+            (spec.permission > self.most).then(|| {
+                format!(
+                    "it needs the permission `{}`, and `local_agent.permission` is `{}`",
+                    spec.permission.as_str(),
+                    self.most.as_str()
+                )
+            })
+        });
+        if let Some(reason) = fault {
+            return Err(RegistrationError::tool(name, reason));
+        }
+        if self.tools.insert(name.clone(), tool).is_some() {
+            return Err(RegistrationError::tool(name, "there are two of this name"));
+        }
+        self.order.push(name);
+        Ok(())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&dyn Tool> {
+        self.tools.get(name).map(AsRef::as_ref)
+    }
+
+    /// In the order they were registered.
+    pub fn names(&self) -> Vec<String> {
+        self.order.clone()
+    }
+
+    /// As the model is told them.
+    pub fn specs(&self) -> Vec<Value> {
+        self.order.iter().filter_map(|name| self.get(name)).map(|t| t.spec().as_json()).collect()
+    }
+
+    /// Ends the servers that were started.
+    pub async fn stop(&self) {
+        self.servers.stop().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tool::{Done, Scene, Spec};
+    use super::*;
+    use serde_json::json;
+
+    struct Fake(Spec);
+
+    impl Tool for Fake {
+        fn spec(&self) -> &Spec {
+            &self.0
+        }
+
+        fn call<'a>(&'a self, _: Scene<'a>, _: Value) -> Done<'a> {
+            Box::pin(std::future::ready(Ok(Vec::new())))
+        }
+    }
+
+    fn fake(name: &str, schema: Value, permission: Permission) -> Box<dyn Tool> {
+        let (name, about) = (name.to_owned(), String::new());
+        Box::new(Fake(Spec { name, about, schema, permission }))
+    }
+
+    #[track_caller]
+    fn refuses(tool: Box<dyn Tool>, expected: &str) {
+        let mut registry = Registry::empty(Permission::Comment);
+        registry.add(fake("known", json!({"type": "object"}), Permission::Read)).unwrap();
+        assert_eq!(registry.add(tool).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_registered_is_named_with_the_reason() {
+        let object = || json!({"type": "object"});
+        refuses(
+            fake("known", object(), Permission::Read),
+            "the tool `known` cannot be registered: there are two of this name",
+        );
+        refuses(
+            fake("bad", json!([]), Permission::Read),
+            "the tool `bad` cannot be registered: its schema is not an object",
+        );
+        refuses(
+            fake("strong", object(), Permission::Write),
+            "the tool `strong` cannot be registered: it needs the permission `write`, and `local_agent.permission` is `comment`",
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! Tools that read: issues, comments, files and the agents there are.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::outside::{Unmet, Worker, beside};
+use super::super::prompt::describe;
+use super::super::quoted::Part;
+use super::super::tool::{Done, Scene, Trouble};
+use crate::issue::IssueRef;
+
+/// How many comments are shown, the newest.
+const COMMENTS: usize = 20;
+/// How many issues a search shows.
+const FOUND: usize = 10;
+
+/// Which issue.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    /// The issue's number in this repository; the one you work on when left out.
+    number: Option<u64>,
+}
+
+pub(super) fn issue(scene: Scene<'_>, which: Which) -> Done<'_> {
+    Box::pin(async move {
+        let at = beside(scene.at, which.number);
+        match scene.outside.issue(&at).await? {
+            Some(issue) => Ok(describe(&at, &issue).into()),
+            None => Err(Trouble::Failed(format!("there is no issue {at}"))),
+        }
+    })
+}
+
+pub(super) fn comments(scene: Scene<'_>, which: Which) -> Done<'_> {
+    Box::pin(async move {
+        let at = beside(scene.at, which.number);
+        let remarks = scene.outside.comments(&at).await?;
+        let first = remarks.len().saturating_sub(COMMENTS);
+        let shown = remarks.len() - first;
+        let mut parts = vec![Part::ours(format!("{shown} of {} comments on {at}:", remarks.len()))];
+        // The login goes inside: even a name is chosen by somebody else.
+        parts.extend(remarks[first..].iter().map(|remark| {
+            Part::theirs("a comment", format!("{} wrote:\n{}", remark.by, remark.body))
+        }));
+        Ok(parts)
+    })
+}
+
+/// What to look for.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Search {
+    /// Words that stand in the title or text.
+    words: String,
+}
+
+pub(super) fn search(scene: Scene<'_>, search: Search) -> Done<'_> {
+    Box::pin(async move {
+        if search.words.trim().is_empty() {
+            return Err(Trouble::Arguments("`words` is empty".to_owned()));
+        }
+        let found = scene.outside.search(&scene.at.repo, search.words.trim()).await?;
+        let mut parts = vec![Part::ours(format!("{} found", found.len()))];
+        parts.extend(found.iter().take(FOUND).map(|issue| {
+            let at = IssueRef { repo: scene.at.repo.clone(), number: issue.number };
+            let state = if issue.closed_at.is_some() { "closed" } else { "open" };
+            Part::theirs(format!("title of {at}, {state}"), issue.title.clone())
+        }));
+        Ok(parts)
+    })
+}
+
+/// Which file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// The path from the root of the repository, such as `src/main.rs`.
+    path: String,
+    /// A branch, tag or commit; the default branch when left out.
+    #[serde(rename = "ref")]
+    reference: Option<String>,
+}
+
+pub(super) fn file(scene: Scene<'_>, file: File) -> Done<'_> {
+    Box::pin(async move {
+        let path = file.path.trim_start_matches("./");
+        // Names of repositories, tokens and other secrets are reached by climbing; a path in a repository never does.
+        if path.is_empty()
+            || path.starts_with('/')
+            || path.split('/').any(|s| matches!(s, "" | "." | ".."))
+        {
+            return Err(Trouble::Arguments(
+                "`path` is not a path inside the repository".to_owned(),
+            ));
+        }
+        let found = scene.outside.file(&scene.at.repo, path, file.reference.as_deref()).await?;
+        let text = found.ok_or_else(|| Unmet("there is no such file at that ref".to_owned()))?;
+        Ok(vec![Part::theirs("a file", format!("{path}:\n{text}"))])
+    })
+}
+
+/// Nothing is needed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+pub(super) fn agents(scene: Scene<'_>, _: Nothing) -> Done<'_> {
+    Box::pin(async move {
+        let workers = scene.outside.workers().await?;
+        let lines: Vec<_> = workers.iter().map(line).collect();
+        Ok(vec![Part::ours(lines.join("\n"))])
+    })
+}
+
+fn line(worker: &Worker) -> String {
+    format!("{}: good at {}; {} places free", worker.id, worker.strengths.join(", "), worker.free)
+}

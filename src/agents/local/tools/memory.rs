@@ -1,0 +1,69 @@
+//! Tools that remember: notes about a repository, for later runs. What is recalled was written under the influence of
+//! texts of others, so it comes back as such a text.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::clean;
+use super::super::outside::{Deed, Note};
+use super::super::quoted::Part;
+use super::super::tool::{Done, Scene, Trouble};
+
+/// The longest note, in characters.
+const LONGEST: usize = 2_000;
+/// The longest topic, in characters.
+const LONGEST_TOPIC: usize = 80;
+
+/// A note.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Jot {
+    /// What it is about, in a word or two.
+    topic: String,
+    /// What is to be remembered.
+    text: String,
+}
+
+pub(super) fn jot(scene: Scene<'_>, given: Jot) -> Done<'_> {
+    Box::pin(async move {
+        let topic = topic(&given.topic);
+        let text = clean(&given.text).trim().to_owned();
+        if topic.is_empty() || text.is_empty() {
+            return Err(Trouble::Arguments("`topic` or `text` is empty".to_owned()));
+        }
+        if topic.chars().count() > LONGEST_TOPIC || text.chars().count() > LONGEST {
+            return Err(Trouble::Arguments(format!(
+                "a topic has at most {LONGEST_TOPIC} characters and a text {LONGEST}"
+            )));
+        }
+        let note = Note { topic, text };
+        Ok(vec![Part::ours(scene.outside.act(scene.at, Deed::Jot(note)).await?)])
+    })
+}
+
+fn topic(given: &str) -> String {
+    clean(given).split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// Which notes.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Recall {
+    /// A topic; all of them when left out.
+    topic: Option<String>,
+}
+
+pub(super) fn recall(scene: Scene<'_>, given: Recall) -> Done<'_> {
+    Box::pin(async move {
+        let wanted = given.topic.as_deref().map(topic);
+        let mut notes = scene.outside.notes(&scene.at.repo).await?;
+        notes.retain(|note| wanted.as_ref().is_none_or(|wanted| *wanted == note.topic));
+        let mut parts = vec![Part::ours(format!("{} notes", notes.len()))];
+        parts.extend(
+            notes
+                .into_iter()
+                .map(|note| Part::theirs("a note", format!("{}: {}", note.topic, note.text))),
+        );
+        Ok(parts)
+    })
+}

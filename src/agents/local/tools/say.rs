@@ -1,0 +1,129 @@
+//! Tools that say or change something: always on the issue that is worked on, always as a [`Deed`].
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::clean;
+use super::super::outside::{Deed, SubIssue};
+use super::super::quoted::Part;
+use super::super::tool::{Done, Scene, Trouble};
+use crate::dispatch::AgentId;
+
+/// The longest text that is written, in characters.
+const LONGEST: usize = 8_000;
+/// The longest title or criterion, in characters.
+const LONGEST_LINE: usize = 200;
+/// How many criteria or parts are taken.
+const MOST: usize = 10;
+
+fn act<'a>(scene: Scene<'a>, deed: Result<Deed, Trouble>) -> Done<'a> {
+    Box::pin(async move { Ok(vec![Part::ours(scene.outside.act(scene.at, deed?).await?)]) })
+}
+
+/// A text that says something, cleaned of what nobody would see.
+fn text(name: &str, given: &str, longest: usize) -> Result<String, Trouble> {
+    let text = clean(given).trim().to_owned();
+    match text.chars().count() {
+        0 => Err(Trouble::Arguments(format!("`{name}` is empty"))),
+        n if n > longest => {
+            Err(Trouble::Arguments(format!("`{name}` has {n} characters; {longest} are taken")))
+        }
+        _ => Ok(text),
+    }
+}
+
+/// The same, on one line.
+fn line(name: &str, given: &str) -> Result<String, Trouble> {
+    Ok(text(name, given, LONGEST_LINE)?.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn few<T>(name: &str, given: &[T]) -> Result<(), Trouble> {
+    match given.len() {
+        1..=MOST => Ok(()),
+        n => Err(Trouble::Arguments(format!("`{name}` holds {n}; 1 to {MOST} are taken"))),
+    }
+}
+
+/// A comment.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Comment {
+    /// What to say.
+    text: String,
+}
+
+pub(super) fn comment(scene: Scene<'_>, given: Comment) -> Done<'_> {
+    act(scene, text("text", &given.text, LONGEST).map(Deed::Comment))
+}
+
+/// A label.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Label {
+    /// Its name.
+    name: String,
+}
+
+pub(super) fn label(scene: Scene<'_>, given: Label) -> Done<'_> {
+    act(scene, line("name", &given.name).map(Deed::Label))
+}
+
+/// Acceptance criteria.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Criteria {
+    /// One sentence each, that can be checked.
+    criteria: Vec<String>,
+}
+
+pub(super) fn criteria(scene: Scene<'_>, given: Criteria) -> Done<'_> {
+    let lines = || -> Result<Vec<String>, Trouble> {
+        few("criteria", &given.criteria)?;
+        given.criteria.iter().map(|criterion| line("criteria", criterion)).collect()
+    };
+    act(scene, lines().map(Deed::Criteria))
+}
+
+/// The parts of an issue.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Split {
+    /// The parts, in the order they should be done.
+    parts: Vec<PartOfIt>,
+}
+
+/// One part.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PartOfIt {
+    /// Its title.
+    title: String,
+    /// What is to be done.
+    body: String,
+}
+
+pub(super) fn split(scene: Scene<'_>, given: Split) -> Done<'_> {
+    let part = |part: &PartOfIt| {
+        Ok(SubIssue {
+            title: line("title", &part.title)?,
+            body: text("body", &part.body, LONGEST)?,
+        })
+    };
+    let parts = || -> Result<Vec<SubIssue>, Trouble> {
+        few("parts", &given.parts)?;
+        given.parts.iter().map(part).collect()
+    };
+    act(scene, parts().map(Deed::Split))
+}
+
+/// An agent.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Delegate {
+    /// Its name, as `list_agents` gives it.
+    agent: String,
+}
+
+pub(super) fn delegate(scene: Scene<'_>, given: Delegate) -> Done<'_> {
+    act(scene, line("agent", &given.agent).map(|id| Deed::Delegate(AgentId::new(id))))
+}

@@ -1,0 +1,191 @@
+//! `web_fetch`: reads a page from a host that the owner listed. No other host, no private address, no redirect, no
+//! large or strange answer: the model chooses the address, and somebody else's text may have chosen it for the model.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::{Response, Url};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::quoted::Part;
+use super::super::registry::RegistrationError;
+use super::super::settings::Settings;
+use super::super::tool::{Done, Permission, Scene, Spec, Tool, Trouble, read, schema_of};
+use super::page::words;
+use crate::agents::reach::{Allowed, Guard};
+
+/// For the whole page.
+const TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest page that is read, in bytes.
+const LARGEST: usize = 512 * 1024;
+/// The longest address: one much longer carries something out rather than asking for something.
+const LONGEST_ADDRESS: usize = 512;
+
+/// Which page.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Fetch {
+    /// The address, beginning with `https://` or `http://`.
+    url: String,
+}
+
+struct Web {
+    spec: Spec,
+    http: reqwest::Client,
+    hosts: Vec<String>,
+    allowed: Arc<Allowed>,
+}
+
+/// The tool, if the settings list a host.
+pub(super) fn tool(name: &str, settings: &Settings) -> Result<Box<dyn Tool>, RegistrationError> {
+    let cannot = |reason: String| RegistrationError::tool(name, reason);
+    if settings.web_hosts.is_empty() {
+        return Err(cannot("no host is listed in `local_agent.web_hosts`".to_owned()));
+    }
+    let allowed = Allowed::new(settings.allow_private.clone())
+        .map_err(|text| cannot(format!("`agents.allow_private`: `{text}` is no address")))?;
+    let allowed = Arc::new(allowed);
+    let spec = Spec {
+        name: name.to_owned(),
+        about: format!(
+            "Read a web page as text. Only these hosts: {}.",
+            settings.web_hosts.join(", ")
+        ),
+        schema: schema_of::<Fetch>(),
+        permission: Permission::Read,
+    };
+    let http = http_client(&allowed).map_err(cannot)?;
+    let hosts = settings.web_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+    Ok(Box::new(Web { spec, http, hosts, allowed }))
+}
+
+fn http_client(allowed: &Arc<Allowed>) -> Result<reqwest::Client, String> {
+    // Fails only when the program has chosen a provider already, which then serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = || {
+        reqwest::Client::builder()
+            .user_agent(concat!("gitea-triage/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Guard(Arc::clone(allowed)))
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .pool_max_idle_per_host(0)
+    };
+    let built = builder().build().or_else(|_| builder().tls_certs_only([]).build());
+    built.map_err(|_| "the HTTP client could not be built".to_owned())
+}
+
+impl Tool for Web {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn call<'a>(&'a self, _: Scene<'a>, arguments: Value) -> Done<'a> {
+        Box::pin(async move {
+            let url = self.address(&read::<Fetch>(arguments)?.url)?;
+            self.fetch(url).await.map(|part| vec![part]).map_err(Trouble::Failed)
+        })
+    }
+}
+
+impl Web {
+    /// The address, when it is one that may be called. Names are checked again when they are resolved; an address
+    /// in numbers never is, so it is checked here.
+    fn address(&self, text: &str) -> Result<Url, Trouble> {
+        let bad = |why: &str| Trouble::Arguments(format!("`url` {why}"));
+        if text.len() > LONGEST_ADDRESS {
+            return Err(bad("is too long"));
+        }
+        let url = Url::parse(text.trim()).map_err(|_| bad("is no address"))?;
+        if !matches!(url.scheme(), "http" | "https")
+            || !url.username().is_empty()
+            || url.password().is_some()
+        {
+            return Err(bad("is not `http://` or `https://` and a host without a user"));
+        }
+        let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        if !self.hosts.contains(&host) {
+            return Err(bad(&format!(
+                "leads to a host that is not listed; only {} are",
+                self.hosts.join(", ")
+            )));
+        }
+        let address = match url.host() {
+            Some(url::Host::Ipv4(ip)) => Some(ip.into()),
+            Some(url::Host::Ipv6(ip)) => Some(ip.into()),
+            _ => None,
+        };
+        self.allowed
+            .check(&host, address)
+            .map_err(|refused| Trouble::Failed(refused.to_string()))?;
+        Ok(url)
+    }
+
+    async fn fetch(&self, url: Url) -> Result<Part, String> {
+        let response = self.http.get(url.clone()).send().await.map_err(|e| broken(&e))?;
+        let status = response.status();
+        if status.is_redirection() {
+            let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            let what = "where the page has moved, which is not followed";
+            return Ok(Part::theirs(what, to.unwrap_or_default()));
+        }
+        if !status.is_success() {
+            return Err(format!("the host answered {}", status.as_u16()));
+        }
+        let kind = kind(&response).ok_or("the page is neither text, HTML, JSON nor XML")?;
+        let body = body(response).await?;
+        let text = String::from_utf8_lossy(&body);
+        let text = if kind == Kind::Html { words(&text) } else { text.into_owned() };
+        Ok(Part::theirs("a web page", format!("{url}\n{text}")))
+    }
+}
+
+#[derive(PartialEq)]
+enum Kind {
+    Html,
+    Plain,
+}
+
+fn kind(response: &Response) -> Option<Kind> {
+    let value = response.headers().get(CONTENT_TYPE)?.to_str().ok()?.to_ascii_lowercase();
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    match kind {
+        "text/html" | "application/xhtml+xml" => Some(Kind::Html),
+        "application/json" | "application/xml" => Some(Kind::Plain),
+        other
+            if other.starts_with("text/")
+                || other.ends_with("+json")
+                || other.ends_with("+xml") =>
+        {
+            Some(Kind::Plain)
+        }
+        _ => None,
+    }
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
+        if body.len() + chunk.len() > LARGEST {
+            return Err(format!("the page is larger than {} KiB", LARGEST / 1024));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn broken(error: &reqwest::Error) -> String {
+    let why = if error.is_timeout() {
+        "no whole page came in time"
+    } else if error.is_connect() {
+        "the host could not be reached, or leads to a private address"
+    } else {
+        "the connection broke off"
+    };
+    why.to_owned()
+}

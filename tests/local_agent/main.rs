@@ -1,0 +1,12 @@
+//! The local agent against a scripted model over real HTTP: what it says, what it calls, how it ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod consult;
+mod injection;
+mod model;
+mod outside;
+mod registration;
+mod semantics;
+mod stories;
+mod tools;
+mod web;

@@ -1,0 +1,100 @@
+//! A world in memory, with what was done to it written down.
+
+use std::sync::Mutex;
+
+use gitea_triage::agents::local::{Answer, Deed, Note, Outside, Remark, Task, Unmet, Worker};
+use gitea_triage::dispatch::AgentId;
+use gitea_triage::issue::{Account, Issue, IssueRef, IssueState, RepoName};
+
+pub struct World {
+    pub issue: Issue,
+    pub remarks: Vec<Remark>,
+    pub file: Option<String>,
+    pub notes: Mutex<Vec<Note>>,
+    pub deeds: Mutex<Vec<Deed>>,
+}
+
+pub fn at() -> IssueRef {
+    "acme/widgets#5".parse().unwrap()
+}
+
+pub fn task() -> Task {
+    Task::new(at())
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with("Login crashes", "An empty password makes it crash.")
+    }
+
+    pub fn with(title: &str, body: &str) -> Self {
+        let issue = Issue {
+            number: 5,
+            title: title.into(),
+            body: body.into(),
+            labels: vec!["bug".into()],
+            assignees: Vec::new(),
+            author: Some(Account { id: 7, login: "bob".into() }),
+            state: IssueState::Open,
+            is_pull_request: false,
+            created_at: None,
+            updated_at: None,
+            closed_at: None,
+            comments: 1,
+        };
+        let remarks = vec![Remark { by: "alice".into(), body: "Happens to me too".into() }];
+        Self { issue, remarks, file: None, notes: Mutex::default(), deeds: Mutex::default() }
+    }
+
+    pub fn deeds(&self) -> Vec<Deed> {
+        self.deeds.lock().unwrap().clone()
+    }
+}
+
+fn ready<'a, T: Send + 'a>(value: Result<T, Unmet>) -> Answer<'a, T> {
+    Box::pin(std::future::ready(value))
+}
+
+impl Outside for World {
+    fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>> {
+        ready(Ok((at.number == 5).then(|| self.issue.clone())))
+    }
+
+    fn comments<'a>(&'a self, _: &'a IssueRef) -> Answer<'a, Vec<Remark>> {
+        ready(Ok(self.remarks.clone()))
+    }
+
+    fn search<'a>(&'a self, _: &'a RepoName, words: &'a str) -> Answer<'a, Vec<Issue>> {
+        ready(Ok(Some(self.issue.clone())
+            .filter(|i| i.title.contains(words))
+            .into_iter()
+            .collect()))
+    }
+
+    fn file<'a>(
+        &'a self,
+        _: &'a RepoName,
+        _: &'a str,
+        _: Option<&'a str>,
+    ) -> Answer<'a, Option<String>> {
+        ready(Ok(self.file.clone()))
+    }
+
+    fn workers(&self) -> Answer<'_, Vec<Worker>> {
+        let strengths = vec!["planning".to_owned()];
+        ready(Ok(vec![Worker { id: AgentId::new("kimi"), strengths, free: 1 }]))
+    }
+
+    fn notes<'a>(&'a self, _: &'a RepoName) -> Answer<'a, Vec<Note>> {
+        ready(Ok(self.notes.lock().unwrap().clone()))
+    }
+
+    fn act<'a>(&'a self, at: &'a IssueRef, deed: Deed) -> Answer<'a, String> {
+        assert_eq!(*at, self::at(), "only the issue that is worked on may be changed");
+        if let Deed::Jot(note) = &deed {
+            self.notes.lock().unwrap().push(note.clone());
+        }
+        self.deeds.lock().unwrap().push(deed);
+        ready(Ok("done".to_owned()))
+    }
+}
