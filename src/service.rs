@@ -1,6 +1,8 @@
 //! `serve`: puts the parts together, starts the server, the workers and the timers, and drains on the way out. It
 //! holds no rule of its own.
 
+pub mod local;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::agents::HttpAgents;
+use crate::agents::local::LocalAgent;
 use crate::apply::{Desk, Hands, LabelRules};
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -66,6 +69,8 @@ pub struct Parts {
     pub sweeper: Sweeper,
     /// What posts the daily summaries.
     pub summaries: Summaries,
+    /// The local agent, when there is one.
+    pub local: Option<LocalAgent>,
     receiver: web::Data<Receiver>,
     callbacks: web::Data<Callbacks>,
     metrics: web::Data<Metrics>,
@@ -274,6 +279,7 @@ impl Parts {
     pub async fn build(config: &Config, clock: Clock) -> anyhow::Result<Self> {
         let store = Store::open(&database(config)?, config.webhook.queue, Use::Serve)?;
         let forge = forge(config)?;
+        let local = local::start(config).await?;
         let labels =
             LabelRules { create: config.labels.create, color: config.labels.color.clone() };
         let hands = Hands::new(forge.clone(), labels);
@@ -324,6 +330,7 @@ impl Parts {
             worker,
             sweeper,
             summaries,
+            local,
             receiver,
             callbacks,
             metrics,
@@ -393,6 +400,9 @@ impl Service {
             );
         }
         self.tasks.shutdown().await;
+        if let Some(local) = &self.parts.local {
+            local.stop().await;
+        }
         if let Err(error) = self.parts.store.close().await {
             tracing::warn!(%error, "the store was not closed in good order");
         }

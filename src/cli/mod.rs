@@ -1,5 +1,6 @@
 //! The command line: one file a command. It prints what other rooms found out and decides nothing itself.
 
+mod agent;
 mod check;
 mod completions;
 mod config;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::agents::local::RegistrationError;
 use crate::config::{self as config_room, Config, ConfigError};
 use crate::service;
 use crate::store::{Store, Use};
@@ -63,6 +65,8 @@ enum Command {
     Check(check::Check),
     /// Make, look at, replace and prove the webhooks that bring deliveries here
     Hook(hook::Hook),
+    /// Use the local agent by hand
+    Agent(agent::Agent),
     /// Look at deliveries, and give dead ones another chance
     Inbox(inbox::Inbox),
     /// Copy the store while the service runs, and put a copy back
@@ -89,8 +93,12 @@ pub enum Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        match error.downcast::<ConfigError>() {
-            Ok(config) => Self::Usage(config.to_string()),
+        let error = match error.downcast::<ConfigError>() {
+            Ok(config) => return Self::Usage(config.to_string()),
+            Err(error) => error,
+        };
+        match error.downcast::<RegistrationError>() {
+            Ok(registration) => Self::Usage(registration.to_string()),
             Err(error) => Self::Failed(error),
         }
     }
@@ -110,6 +118,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Summary(summary) => summary.run(config),
         Command::Check(check) => check.run(config),
         Command::Hook(hook) => hook.run(config),
+        Command::Agent(agent) => agent.run(config),
         Command::Inbox(inbox) => inbox.run(config),
         Command::Store(command) => command.run(config),
         Command::Healthcheck(healthcheck) => healthcheck.run(config),

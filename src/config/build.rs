@@ -10,9 +10,9 @@ use super::resolve::Resolved;
 use super::row::Row;
 use super::tree::Origin;
 use super::{
-    Agents, Config, Dispatch, Gitea, Labels, LocalAgent, McpReach, McpServer, ModelApi, Review,
-    ReviewCheck, Route, Server, Store, Summary, Sweep, Triage, Webhook, WebhookSecret, Worker,
-    agents,
+    Agents, Budget, BudgetScope, Config, Consult, Dispatch, Gitea, Invoice, InvoiceApi, Labels,
+    LocalAgent, McpReach, McpServer, ModelApi, Review, ReviewCheck, Route, Server, Store, Summary,
+    Sweep, Triage, Webhook, WebhookSecret, Worker, agents,
 };
 use crate::issue::RepoPatterns;
 
@@ -138,8 +138,52 @@ fn local_agent(row: &Row) -> LocalAgent {
         model: row.text("model"),
         timeout: row.duration("timeout"),
         max_rounds: row.count_u32("max_rounds"),
+        api_key: row.secret("api_key"),
+        temperature: row.count_u32("temperature"),
+        context: row.count_u32("context"),
         tools: row.list("tools"),
+        permission: row.text("permission"),
+        web_hosts: row.list("web_hosts"),
+        ask_before_sub_issues: row.text("sub_issues") != "create",
         mcp: row.rows("mcp").iter().map(mcp_server).collect(),
+        consult: row.rows("consult").iter().map(consult).collect(),
+        budgets: row.rows("budget").iter().map(budget).collect(),
+    }
+}
+
+fn consult(row: &Row) -> Consult {
+    let kind = match row.text("invoice").as_str() {
+        "lnbits" => Some(InvoiceApi::Lnbits),
+        "lnd" => Some(InvoiceApi::Lnd),
+        _ => None,
+    };
+    let invoice = kind.zip(row.secret("invoice_key")).map(|(api, key)| Invoice {
+        api,
+        url: row.text("invoice_url"),
+        key,
+        sats: row.count("sats"),
+    });
+    Consult {
+        name: row.text("name"),
+        url: row.text("url"),
+        model: row.text("model"),
+        api_key: row.secret("api_key"),
+        timeout: row.duration("timeout"),
+        invoice,
+    }
+}
+
+fn budget(row: &Row) -> Budget {
+    let per = match row.text("per").as_str() {
+        "issue" => BudgetScope::Issue,
+        "repository" => BudgetScope::Repository,
+        _ => BudgetScope::Day,
+    };
+    Budget {
+        per,
+        rounds: row.some_count("rounds"),
+        tokens: row.some_count("tokens"),
+        time: row.some_duration("time"),
     }
 }
 
@@ -148,7 +192,13 @@ fn mcp_server(row: &Row) -> McpServer {
         Some(url) => McpReach::Url(url),
         None => McpReach::Command(row.list("command")),
     };
-    McpServer { name: row.text("name"), reach, tools: row.list("tools") }
+    McpServer {
+        name: row.text("name"),
+        reach,
+        tools: row.list("tools"),
+        timeout: row.duration("timeout"),
+        required: row.bool("required"),
+    }
 }
 
 fn sweep(row: &Row) -> Sweep {

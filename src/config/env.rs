@@ -150,6 +150,7 @@ pub(super) fn typed(kind: Kind, variable: &str, text: &str) -> Spot {
     let node = match kind {
         Kind::Bool => text.trim().to_lowercase().parse().ok().map(Node::Bool),
         Kind::Count { .. } => text.trim().parse().ok().map(Node::Int),
+        Kind::Fraction { .. } => text.trim().parse().ok().map(Node::Float),
         _ if kind.is_list() && text.trim_start().starts_with('[') => {
             parse_value(text.trim(), variable).map(|s| s.node)
         }

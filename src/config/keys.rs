@@ -115,6 +115,14 @@ pub(super) const SECTIONS: &[Section] = &[
     section("agent[]", "One agent; a built-in `id` changes only the keys named here."),
     section("local_agent", "The model behind agents with `interface = \"local\"`."),
     section("local_agent.mcp[]", "A server of tools for the local agent; `command` or `url`."),
+    section(
+        "local_agent.consult[]",
+        "An outside model the local agent may ask, as the tool `consult_<name>`.",
+    ),
+    section(
+        "local_agent.budget[]",
+        "What the local agent may spend within a day (UTC); without one there is no limit.",
+    ),
     section("sweep", "Looking for what no webhook told."),
     section("summary", "The daily summary issue."),
     section("worker", "How the inbox is worked off."),
@@ -180,15 +188,43 @@ pub(super) const KEYS: &[Key] = &[
     key("local_agent", "api", Choice(&["ollama", "openai"]), "ollama", "Which API the model is reached by."),
     key("local_agent", "url", Url, "http://127.0.0.1:11434", "Address of that API."),
     required("local_agent", "model", Text, "model = \"llama3.1\"", "The model's name; required as soon as the section is there."),
+    optional("local_agent", "api_key", Secret, "Key that an OpenAI-compatible API wants."),
+    optional("local_agent", "api_key_file", SecretFile, "File that holds the key, instead of `api_key`."),
     key("local_agent", "timeout", Duration, "60s", "How long one answer of the model may take."),
     key("local_agent", "max_rounds", count(1, 1000), "10", "Rounds of tool calls before a run is given up."),
+    key("local_agent", "temperature", Fraction { max: 200 }, "0.2", "How freely the model speaks."),
+    key("local_agent", "context", count(512, MANY), "8192", "Tokens the model takes in; the oldest results of tools make room."),
     key("local_agent", "tools", List, "", "Built-in tools it may use."),
+    key("local_agent", "permission", Choice(&["read", "comment", "write"]), "write", "The most any of its tools may do; one that may do more stops the start."),
+    key("local_agent", "web_hosts", List, "", "Hosts that the tool `web_fetch` may read from."),
+    key("local_agent", "sub_issues", Choice(&["ask", "create"]), "ask", "Whether the tool `plan_sub_issues` asks in a comment before it opens issues."),
     optional("local_agent", "mcp", Entries { section: "local_agent.mcp[]", short: None }, "Servers of further tools."),
+    optional("local_agent", "consult", Entries { section: "local_agent.consult[]", short: None }, "Outside models it may ask."),
+    optional("local_agent", "budget", Entries { section: "local_agent.budget[]", short: None }, "What it may spend."),
 
     required("local_agent.mcp[]", "name", Name, "name = \"files\"", "Name of the tool server."),
     optional("local_agent.mcp[]", "command", List, "Program and arguments that start it."),
     optional("local_agent.mcp[]", "url", Url, "Address of it, instead of `command`."),
     key("local_agent.mcp[]", "tools", List, "", "Tools of it that may be used."),
+    key("local_agent.mcp[]", "timeout", Duration, "30s", "How long starting it, and each call, may take."),
+    key("local_agent.mcp[]", "required", Bool, "true", "Whether the service refuses to start without it."),
+
+    required("local_agent.consult[]", "name", Name, "name = \"big\"", "Name of the outside model; the tool is called `consult_` and this."),
+    required("local_agent.consult[]", "url", Url, "url = \"https://api.example.com/v1\"", "Address of its OpenAI-compatible API."),
+    required("local_agent.consult[]", "model", Text, "model = \"big-model\"", "The model's name there."),
+    optional("local_agent.consult[]", "api_key", Secret, "Key that the API wants."),
+    optional("local_agent.consult[]", "api_key_file", SecretFile, "File that holds the key, instead of `api_key`."),
+    key("local_agent.consult[]", "timeout", Duration, "60s", "How long its answer may take."),
+    key("local_agent.consult[]", "invoice", Choice(&["none", "lnbits", "lnd"]), "none", "Service that makes a Lightning invoice before a question is sent; without an invoice nothing is sent."),
+    optional("local_agent.consult[]", "invoice_url", Url, "Address of that service."),
+    optional("local_agent.consult[]", "invoice_key", Secret, "Key of LNbits, or macaroon of LND in hexadecimal."),
+    optional("local_agent.consult[]", "invoice_key_file", SecretFile, "File that holds it, instead of `invoice_key`."),
+    key("local_agent.consult[]", "sats", count(1, MANY), "100", "Amount of the invoice, in satoshi."),
+
+    required("local_agent.budget[]", "per", Choice(&["issue", "repository", "day"]), "per = \"issue\"", "What the budget is for: each issue, each repository, or all of them together."),
+    optional("local_agent.budget[]", "rounds", count(1, MANY), "Answers of the model."),
+    optional("local_agent.budget[]", "tokens", count(1, MANY), "Tokens, as the model counts them."),
+    optional("local_agent.budget[]", "time", Duration, "Time of all runs together."),
 
     key("sweep", "every", Duration, "1h", "Time between two sweeps."),
     key("sweep", "at_start", Bool, "true", "Sweep when the service starts."),
@@ -234,8 +270,20 @@ mod tests {
             Colour => two("\"#ffffff\"", "\"#000000\""),
             Moment => two("2030-01-01T00:00:00Z", "\"2031-01-01T00:00:00+02:00\""),
             Entries { short: Some(_), .. } => two("[\"s\"]", "[\"s\", \"t\"]"),
-            Entries { short: None, .. } => two("[{ name = \"n\", command = [\"c\"] }]", "[]"),
+            Entries { section: "local_agent.mcp[]", .. } => {
+                two("[{ name = \"n\", command = [\"c\"] }]", "[]")
+            }
+            Entries { section: "local_agent.budget[]", .. } => two("[{ per = \"day\" }]", "[]"),
+            Entries { short: None, .. } => {
+                two("[{ name = \"n\", url = \"http://x\", model = \"m\" }]", "[]")
+            }
+            Fraction { .. } => two("0.5", "1"),
         }
+    }
+
+    /// `mcp` of `local_agent.mcp[]`.
+    fn section_name(section: &'static str) -> &'static str {
+        section.trim_end_matches("[]").rsplit('.').next().unwrap_or_default()
     }
 
     /// A file that sets `key` and otherwise only what has to be there.
@@ -263,14 +311,36 @@ mod tests {
                 tables.retain(|(s, ..)| *s != "webhook");
                 tables.push(("webhook", "secrets", &inline));
             }
-            "local_agent.mcp[]" => {
-                let rest = match key.name {
-                    "name" => "url = \"http://x\", ",
-                    "url" | "command" => "name = \"n\", ",
-                    _ => "name = \"n\", url = \"http://x\", ",
+            "local_agent.mcp[]" | "local_agent.consult[]" | "local_agent.budget[]" => {
+                let needed: &[(&str, &str)] = match (key.section, key.name) {
+                    ("local_agent.budget[]", _) => &[("per", "\"day\"")],
+                    ("local_agent.consult[]", "invoice") => &[
+                        ("name", "\"n\""),
+                        ("url", "\"http://x\""),
+                        ("model", "\"m\""),
+                        ("invoice_url", "\"http://i\""),
+                        ("invoice_key", "\"k\""),
+                    ],
+                    ("local_agent.consult[]", "invoice_url" | "sats") => &[
+                        ("name", "\"n\""),
+                        ("url", "\"http://x\""),
+                        ("model", "\"m\""),
+                        ("invoice", "\"lnd\""),
+                        ("invoice_url", "\"http://i\""),
+                        ("invoice_key", "\"k\""),
+                    ],
+                    ("local_agent.consult[]", _) => {
+                        &[("name", "\"n\""), ("url", "\"http://x\""), ("model", "\"m\"")]
+                    }
+                    (_, "command") => &[("name", "\"n\"")],
+                    _ => &[("name", "\"n\""), ("url", "\"http://x\"")],
                 };
+                let needed = needed.iter().filter(|(name, _)| *name != key.name);
+                let rest: String =
+                    needed.map(|(name, value)| format!("{name} = {value}, ")).collect();
                 inline = format!("[{{ {rest}{} = {value} }}]", key.name);
-                tables.extend([("local_agent", "model", "\"m\""), ("local_agent", "mcp", &inline)]);
+                let list = section_name(key.section);
+                tables.extend([("local_agent", "model", "\"m\""), ("local_agent", list, &inline)]);
             }
             section => tables.push((section, key.name, value)),
         }

@@ -25,6 +25,8 @@ pub(super) enum Kind {
     Bool,
     /// A whole number.
     Count { min: u64, max: u64 },
+    /// A number with a fraction, kept in hundredths.
+    Fraction { max: u64 },
     /// A span of time above zero.
     Duration,
     /// A number of bytes.
@@ -92,6 +94,9 @@ impl Kind {
             Self::Bool => "`true` or `false`",
             Self::Count { min, max: MANY } => return format!("a whole number from {min}"),
             Self::Count { min, max } => return format!("a whole number from {min} to {max}"),
+            Self::Fraction { max } => {
+                return format!("a number from 0 to {}, such as `0.2`", fraction(max));
+            }
             Self::Duration => "a duration above zero such as `30s`, `5m` or `2h`",
             Self::Size => "a size such as `10MiB`, `10MB` or a number of bytes",
             Self::Secret => "a text that is not empty",
@@ -154,6 +159,8 @@ impl Kind {
             (Self::Count { min, max }, Node::Int(n)) => {
                 u64::try_from(*n).ok().filter(|n| (min..=max).contains(n)).map(Value::Count)
             }
+            (Self::Fraction { max }, Node::Int(n)) => hundredths(*n as f64, max),
+            (Self::Fraction { max }, Node::Float(n)) => hundredths(*n, max),
             (Self::Size, Node::Int(n)) => {
                 u64::try_from(*n).ok().filter(|n| *n > 0).map(Value::Count)
             }
@@ -206,6 +213,18 @@ impl Kind {
         };
         ok.then(|| Value::List(texts.into_iter().map(str::to_owned).collect()))
     }
+}
+
+/// A number in hundredths, if it is within 0 and `max` of them.
+fn hundredths(number: f64, max: u64) -> Option<Value> {
+    let hundredths = (number * 100.0).round();
+    let fits = hundredths >= 0.0 && hundredths <= max as f64;
+    fits.then_some(Value::Count(hundredths as u64))
+}
+
+/// A number in hundredths as it is written.
+pub(super) fn fraction(hundredths: u64) -> f64 {
+    hundredths as f64 / 100.0
 }
 
 fn moment(text: &str) -> Option<Value> {

@@ -217,8 +217,10 @@ fn complete_rows(
     let found = rows(section, short, label, spot, mistakes);
     let finish = |(origin, mut row): (Origin, Row)| {
         complete(section, label, &origin, &mut row, mistakes);
-        if section == "local_agent.mcp[]" {
-            one_way_to_reach(label, &origin, &row, mistakes);
+        match section {
+            "local_agent.mcp[]" => one_way_to_reach(label, &origin, &row, mistakes),
+            "local_agent.consult[]" => whole_invoice(label, &origin, &row, mistakes),
+            _ => {}
         }
         row
     };
@@ -231,6 +233,19 @@ fn one_way_to_reach(label: &str, origin: &Origin, row: &Row, mistakes: &mut Mist
     if command == row.some_text("url").is_some() {
         let name = row.some_text("name").map(|n| format!(".{n}")).unwrap_or_default();
         let message = format!("`{label}{name}` needs either `command` or `url`; set one");
+        mistakes.add(origin, label, message);
+    }
+}
+
+/// An invoice service needs its address and key: without them nothing could ever be asked.
+fn whole_invoice(label: &str, origin: &Origin, row: &Row, mistakes: &mut Mistakes) {
+    let is_wanted = matches!(row.text("invoice").as_str(), "lnbits" | "lnd");
+    let is_whole = row.some_text("invoice_url").is_some() && row.secret("invoice_key").is_some();
+    let is_told = ["invoice_url", "invoice_key", "invoice_key_file"].iter().any(|k| row.is_bad(k));
+    if is_wanted && !is_whole && !is_told {
+        let name = row.some_text("name").map(|n| format!(".{n}")).unwrap_or_default();
+        let message =
+            format!("`{label}{name}.invoice` needs `invoice_url` and `invoice_key`; set both");
         mistakes.add(origin, label, message);
     }
 }

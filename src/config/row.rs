@@ -74,6 +74,16 @@ impl Row {
         }
     }
 
+    /// The count, if there is one.
+    pub fn some_count(&self, name: &str) -> Option<u64> {
+        self.has(name).then(|| self.count(name))
+    }
+
+    /// The span, if there is one.
+    pub fn some_duration(&self, name: &str) -> Option<Duration> {
+        self.has(name).then(|| self.duration(name))
+    }
+
     /// The count as what it is kept in; the table's limits make it fit.
     pub fn count_u32(&self, name: &str) -> u32 {
         u32::try_from(self.count(name)).unwrap_or(u32::MAX)

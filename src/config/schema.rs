@@ -78,6 +78,9 @@ fn kind_schema(kind: Kind) -> Json {
     match kind {
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Fraction { max } => {
+            json!({ "type": "number", "minimum": 0, "maximum": super::kind::fraction(max) })
+        }
         Kind::Size => json!({ "type": ["integer", "string"], "minimum": 1 }),
         Kind::Choice(all) => json!({ "enum": all }),
         Kind::Choices(all) => list_of(all),

@@ -158,10 +158,89 @@ pub struct LocalAgent {
     pub timeout: Duration,
     /// Rounds of tool calls before a run is given up.
     pub max_rounds: u32,
+    /// Key that an OpenAI-compatible API wants.
+    pub api_key: Option<SecretString>,
+    /// How freely the model speaks, in hundredths.
+    pub temperature: u32,
+    /// Tokens the model takes in.
+    pub context: u32,
     /// Built-in tools it may use.
     pub tools: Vec<String>,
+    /// The most any of its tools may do: `read`, `comment` or `write`.
+    pub permission: String,
+    /// Hosts that may be read from.
+    pub web_hosts: Vec<String>,
+    /// Whether a person is asked before parts of an issue become issues.
+    pub ask_before_sub_issues: bool,
     /// Servers of further tools.
     pub mcp: Vec<McpServer>,
+    /// Outside models it may ask.
+    pub consult: Vec<Consult>,
+    /// What it may spend within a day.
+    pub budgets: Vec<Budget>,
+}
+
+/// `[[local_agent.consult]]`
+#[derive(Clone, Debug)]
+pub struct Consult {
+    /// Its name.
+    pub name: String,
+    /// Address of its OpenAI-compatible API.
+    pub url: String,
+    /// The model's name there.
+    pub model: String,
+    /// Key that the API wants.
+    pub api_key: Option<SecretString>,
+    /// How long its answer may take.
+    pub timeout: Duration,
+    /// What has to succeed before it is asked.
+    pub invoice: Option<Invoice>,
+}
+
+/// The service that makes an invoice before an outside model is asked.
+#[derive(Clone, Debug)]
+pub struct Invoice {
+    /// Which API it has.
+    pub api: InvoiceApi,
+    /// Its address.
+    pub url: String,
+    /// Its key or macaroon.
+    pub key: SecretString,
+    /// The amount, in satoshi.
+    pub sats: u64,
+}
+
+/// Which API an invoice service has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvoiceApi {
+    /// That of LNbits.
+    Lnbits,
+    /// That of LND's REST proxy.
+    Lnd,
+}
+
+/// `[[local_agent.budget]]`: what may be spent within a day of UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// What it is for.
+    pub per: BudgetScope,
+    /// Answers of the model.
+    pub rounds: Option<u64>,
+    /// Tokens.
+    pub tokens: Option<u64>,
+    /// Time of all runs together.
+    pub time: Option<Duration>,
+}
+
+/// What a budget is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BudgetScope {
+    /// Each issue.
+    Issue,
+    /// Each repository.
+    Repository,
+    /// All of them together.
+    Day,
 }
 
 /// Which API a model is reached by.
@@ -182,6 +261,10 @@ pub struct McpServer {
     pub reach: McpReach,
     /// Tools of it that may be used.
     pub tools: Vec<String>,
+    /// How long starting it, and each call, may take.
+    pub timeout: Duration,
+    /// Whether the service refuses to start without it.
+    pub required: bool,
 }
 
 /// How a server of tools is reached.

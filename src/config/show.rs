@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Config;
 use super::keys::{self, SECTIONS};
-use super::kind::{Kind, Value};
+use super::kind::{Kind, Value, fraction};
 use super::row::Row;
 use super::tree::Origin;
 
@@ -95,6 +95,7 @@ fn json(kind: Kind, value: &Value) -> Json {
         Value::Text(text) if kind == Kind::Endpoint => without_query(text).into(),
         Value::Text(text) => text.as_str().into(),
         Value::Bool(yes) => (*yes).into(),
+        Value::Count(number) if matches!(kind, Kind::Fraction { .. }) => fraction(*number).into(),
         Value::Count(number) => (*number).into(),
         Value::Duration(span) => {
             humantime::format_duration(*span).to_string().replace(' ', "").into()

@@ -6,6 +6,7 @@
 
 mod authored;
 mod error;
+mod files;
 mod hook_events;
 mod hooks;
 mod issues;
@@ -16,6 +17,7 @@ mod probe;
 mod recording;
 mod rejected;
 mod repos;
+mod search;
 mod server;
 mod signature;
 mod timeline;

@@ -80,6 +80,11 @@ impl Answer {
         })
     }
 
+    /// The answer as it came.
+    pub fn bytes(self) -> Vec<u8> {
+        self.body
+    }
+
     /// The answer as `T`, made into one of our nouns.
     pub fn read<T, N>(self, convert: impl FnOnce(T) -> Result<N, String>) -> Result<N, Error>
     where

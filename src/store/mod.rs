@@ -15,12 +15,15 @@ mod history;
 mod inbox;
 mod lanes;
 mod ledger;
+mod notes;
 mod orders;
 mod people;
+mod proposals;
 mod repeats;
 mod reports;
 mod retention;
 mod schema;
+mod spending;
 mod summaries;
 mod sweeps;
 mod timers;
@@ -45,9 +48,12 @@ pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filte
 pub use inbox::{Accepted, Sorted, Sorting, Unsorted};
 pub use lanes::{Claim, Claimed, Failure, Pace};
 pub use ledger::{Evaluation, Follow, Intent, Opening, Outcome, Past, PastComment};
+pub use notes::StoredNote;
 pub use orders::ManualOrder;
 pub use people::Wishes;
+pub use proposals::Proposal;
 pub use reports::Reported;
+pub use spending::{Spending, Totals};
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, Which, Why};
 

@@ -200,3 +200,34 @@ CREATE TABLE fact (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What the local agent noted about a repository; a note of the same topic replaces the one before.
+CREATE TABLE note (
+    repo  TEXT    NOT NULL COLLATE NOCASE,
+    topic TEXT    NOT NULL,
+    text  TEXT    NOT NULL,
+    at    INTEGER NOT NULL,
+    PRIMARY KEY (repo, topic)
+) STRICT, WITHOUT ROWID;
+
+-- What the local agent spent on an issue in a day, in milliseconds and tokens; `told` when a person was told that a
+-- budget was used up.
+CREATE TABLE spending (
+    day    TEXT    NOT NULL CHECK (day GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
+    repo   TEXT    NOT NULL COLLATE NOCASE,
+    number INTEGER NOT NULL CHECK (number > 0),
+    rounds INTEGER NOT NULL DEFAULT 0,
+    tokens INTEGER NOT NULL DEFAULT 0,
+    ms     INTEGER NOT NULL DEFAULT 0,
+    told   INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (day, repo, number)
+) STRICT, WITHOUT ROWID;
+
+-- The parts into which the local agent would split an issue, until a person agrees and they are opened.
+CREATE TABLE proposal (
+    repo   TEXT    NOT NULL COLLATE NOCASE,
+    number INTEGER NOT NULL CHECK (number > 0),
+    parts  TEXT    NOT NULL,
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (repo, number)
+) STRICT, WITHOUT ROWID;

@@ -105,6 +105,11 @@ impl LocalAgent {
         self.inner.registry.names()
     }
 
+    /// The model's name.
+    pub fn model(&self) -> &str {
+        self.inner.model.name()
+    }
+
     /// Works on one issue to the end. Never fails: what went wrong is in [`Run::error`], with what was done so far.
     pub async fn run(&self, task: &Task, outside: &dyn Outside) -> Run {
         self.run_watched(task, outside, &|_| {}).await

@@ -56,6 +56,20 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run that was not begun, and why.
+    pub fn not_begun(model: &str, error: String) -> Self {
+        Self {
+            content: String::new(),
+            tool_calls: Vec::new(),
+            rounds: 0,
+            latency_ms: 0,
+            model: model.to_owned(),
+            error,
+            tokens: 0,
+            messages: Vec::new(),
+        }
+    }
+
     /// Whether something went wrong.
     pub fn is_failed(&self) -> bool {
         !self.error.is_empty()

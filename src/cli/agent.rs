@@ -1,0 +1,144 @@
+//! `agent run`: the local agent on one issue, now.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use clap::{Args, Subcommand};
+
+use super::{Failure, block_on, load, print, print_json};
+use crate::agents::local::{Message, Run, Task};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::issue::IssueRef;
+use crate::service;
+use crate::service::local::LocalRuns;
+use crate::store::{Store, Use};
+
+/// Use the local agent by hand
+#[derive(Debug, Args)]
+pub(super) struct Agent {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Let the local agent work on one issue and print what it came to
+    Run(RunCommand),
+}
+
+/// Let the local agent work on one issue and print what it came to
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gitea-triage agent run acme/widgets#12 --dry-run\n  gitea-triage agent run acme/widgets#12 --prompt \"Propose acceptance criteria.\" --json\n\nThe model is asked in a dry run too, and every message is shown; nothing is written, and tools of other programs that may change something are not called. Exit code 1 when the run has an error."
+)]
+struct RunCommand {
+    /// The issue, as `owner/repo#N`
+    issue: IssueRef,
+    /// What to ask for, instead of the usual request
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// Show every message, write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// The run as one JSON object; messages go to stderr
+    #[arg(long)]
+    json: bool,
+}
+
+impl Agent {
+    pub(super) fn run(self, path: Option<PathBuf>) -> Result<ExitCode, Failure> {
+        let Command::Run(command) = self.command;
+        let mut config = load(path)?;
+        command.check(&config)?;
+        config.triage.dry_run |= command.dry_run;
+        block_on(command.work(&config))?
+    }
+}
+
+impl RunCommand {
+    fn check(&self, config: &Config) -> Result<(), Failure> {
+        if config.local_agent.is_none() {
+            let text =
+                "there is no local agent; add `[local_agent]` with `model` to the configuration";
+            return Err(Failure::Usage(text.to_owned()));
+        }
+        let repo = &self.issue.repo;
+        if !config.gitea.repos.allows(repo) {
+            let text = format!("`{repo}` is not looked after; add it to `gitea.repos`");
+            return Err(Failure::Usage(text));
+        }
+        Ok(())
+    }
+
+    async fn work(&self, config: &Config) -> Result<ExitCode, Failure> {
+        let agent = service::local::start(config).await?;
+        let agent = agent.ok_or_else(|| anyhow!("there is no local agent"))?;
+        let (store, _folder) = self.store(config)?;
+        let forge = service::forge(config)?;
+        let runs = LocalRuns::new(agent.clone(), config, &store, &forge, &Clock::System);
+        let task = Task { prompt: self.prompt.clone(), ..Task::new(self.issue.clone()) };
+        let run = runs.run(task, &|message| self.show(message)).await;
+        agent.stop().await;
+        store.close().await?;
+        self.tell(&run?)
+    }
+
+    /// The store of the configuration; a dry run leaves no new one behind.
+    fn store(&self, config: &Config) -> Result<(Store, Option<tempfile::TempDir>), Failure> {
+        let path = service::database(config)?;
+        let queue = config.webhook.queue;
+        if self.dry_run && !path.exists() {
+            let folder = tempfile::tempdir()?;
+            let store = Store::open(&folder.path().join("agent.db"), queue, Use::Beside)?;
+            return Ok((store, Some(folder)));
+        }
+        Ok((Store::open(&path, queue, Use::Beside)?, None))
+    }
+
+    fn show(&self, message: &Message) {
+        if !self.dry_run {
+            return;
+        }
+        let text = as_text(message);
+        // Where it is shown may be closed, which ends no run.
+        let _ = if self.json {
+            std::io::Write::write_all(&mut std::io::stderr().lock(), text.as_bytes())
+        } else {
+            std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes())
+        };
+    }
+
+    fn tell(&self, run: &Run) -> Result<ExitCode, Failure> {
+        if self.json {
+            print_json(run)?;
+            return Ok(if run.is_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        }
+        if run.is_failed() {
+            return Err(anyhow!("{}", run.error).into());
+        }
+        if !self.dry_run {
+            print(&run.content)?;
+        }
+        let calls = run.tool_calls.len();
+        eprintln!(
+            "{} rounds, {calls} tool calls, {} ms, {}",
+            run.rounds, run.latency_ms, run.model
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn as_text(message: &Message) -> String {
+    let mut text = format!("── {} ──\n", message.role());
+    if !message.content().is_empty() {
+        text.push_str(message.content());
+        text.push('\n');
+    }
+    for call in message.calls() {
+        text.push_str(&format!("calls {} {}\n", call.name, call.arguments));
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,113 @@
+//! What the local agent says and puts on an issue: quoted like any text that is not ours, marked, and said once.
+
+use sha2::{Digest as _, Sha256};
+
+use super::outside::{HELD_BACK, World, lost, unmet};
+use crate::agents::local::{Unmet, clean};
+use crate::issue::{Issue, IssueRef};
+use crate::plan::{Effect, EffectState, Marker, fence};
+use crate::store::OwnWrite;
+
+/// The marker of a text of the local agent. It counts as an answer, so that no evaluation takes it for its own comment.
+pub(super) fn marker(kind: &str, text: &str) -> Marker {
+    let digest = Sha256::digest(text.as_bytes());
+    Marker { decision: format!("answer:local-{kind}"), digest: hex::encode(&digest[..12]) }
+}
+
+impl World {
+    /// Says something in a comment, unless it was said before.
+    pub async fn say(&self, at: &IssueRef, kind: &str, text: &str) -> Result<String, Unmet> {
+        let text = clean(text);
+        let body = format!("**The local agent says:**\n\n{}", fence(&text));
+        self.comment(at, &body, marker(kind, &text)).await
+    }
+
+    pub async fn propose_criteria(
+        &self,
+        at: &IssueRef,
+        criteria: &[String],
+    ) -> Result<String, Unmet> {
+        let list: Vec<_> = criteria.iter().map(|c| format!("- [ ] {}", clean(c))).collect();
+        let list = list.join("\n");
+        let body = format!(
+            "**The local agent proposes these acceptance criteria:**\n\n{}\n\n<sub>Copy into the issue what is right; nothing was changed.</sub>",
+            fence(&list)
+        );
+        self.comment(at, &body, marker("criteria", &list)).await
+    }
+
+    /// Tells the owner something, by a mention.
+    pub async fn tell_owner(&self, at: &IssueRef, why: &str) -> Result<String, Unmet> {
+        let owner = self.inner.owner.as_deref().unwrap_or(at.repo.owner());
+        let body = format!(
+            "@{owner}, the local agent did not work on this: {why}. The triage decision stands."
+        );
+        let day = self.inner.clock.now().format("%Y-%m-%d").to_string();
+        self.comment(at, &body, marker("budget", &day)).await
+    }
+
+    /// Writes a comment through the hands, when none with its marker is there.
+    pub async fn comment(
+        &self,
+        at: &IssueRef,
+        body: &str,
+        marker: Marker,
+    ) -> Result<String, Unmet> {
+        let issue = self.must_read(at).await?;
+        if self.is_said(at, &issue, &marker).await? {
+            return Ok("this was said before; it is not said again".to_owned());
+        }
+        let body = format!("{body}\n\n{marker}");
+        let effect = Effect::Comment { edit: None, marker, body };
+        self.write(at, &issue, effect, OwnWrite::Comment).await
+    }
+
+    async fn is_said(&self, at: &IssueRef, issue: &Issue, marker: &Marker) -> Result<bool, Unmet> {
+        if issue.comments == 0 {
+            return Ok(false);
+        }
+        let us = self.us().await?;
+        let comments = self.inner.forge.comments(at).await.map_err(|e| unmet(&e))?;
+        let ours = comments.iter().filter(|c| c.author.as_ref().is_some_and(|a| a.is_same_as(&us)));
+        Ok(ours.filter_map(|c| Marker::find(&c.body)).any(|found| found == *marker))
+    }
+
+    /// Puts a label on. Labels that call an agent or a person are not the model's to give: a text could ask for them.
+    pub async fn label(&self, at: &IssueRef, name: String) -> Result<String, Unmet> {
+        if self.inner.own_labels.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
+            return Err(Unmet(
+                "this label gives work to somebody; it is not put on by a tool".into(),
+            ));
+        }
+        let issue = self.must_read(at).await?;
+        if issue.has_label(&name) {
+            return Ok("the issue has this label already".to_owned());
+        }
+        self.write(at, &issue, Effect::Label(name), OwnWrite::Content).await
+    }
+
+    /// One effect through the hands, with their dry run.
+    async fn write(
+        &self,
+        at: &IssueRef,
+        issue: &Issue,
+        effect: Effect,
+        kind: OwnWrite,
+    ) -> Result<String, Unmet> {
+        let applied = self.inner.hands.apply(at, issue, &[effect]).await;
+        if let Some(error) = applied.error {
+            return Err(unmet(&error));
+        }
+        let outcome = applied.effects.into_iter().next();
+        match outcome.map(|o| (o.state, o.detail)) {
+            Some((EffectState::Done, _)) => {
+                // The sweep must not take it for a change that no webhook told.
+                self.inner.store.note_own_write(at, kind).await.map_err(|e| lost(&e))?;
+                Ok("done".to_owned())
+            }
+            Some((EffectState::Withheld, _)) => Ok(HELD_BACK.to_owned()),
+            Some((_, Some(why))) => Err(Unmet(why)),
+            _ => Err(Unmet("it was not done".to_owned())),
+        }
+    }
+}

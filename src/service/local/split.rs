@@ -1,0 +1,133 @@
+//! Splitting an issue into parts: asked first, opened exactly as agreed to, and each part opened once.
+
+use serde::{Deserialize, Serialize};
+
+use super::outside::{HELD_BACK, World, lost, unmet};
+use super::say::marker;
+use crate::agents::local::{SubIssue, Unmet, clean};
+use crate::clock::Timestamp;
+use crate::gitea as forge;
+use crate::issue::IssueRef;
+use crate::plan::{Marker, fence};
+use crate::store::{OwnWrite, Proposal};
+
+/// How an answer that agrees begins.
+const AGREED: &str = "approved";
+
+/// A part as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    title: String,
+    body: String,
+}
+
+impl World {
+    /// Proposes the parts and waits for a person, or opens those a person has agreed to.
+    pub async fn split(&self, at: &IssueRef, parts: Vec<SubIssue>) -> Result<String, Unmet> {
+        let parts: Vec<_> = parts
+            .into_iter()
+            .map(|part| Kept { title: clean(&part.title), body: clean(&part.body) })
+            .collect();
+        let now = self.inner.clock.now();
+        if !self.inner.asks_first {
+            return self.open(at, &parts, now).await;
+        }
+        let waiting = self.inner.store.proposal(at).await.map_err(|e| lost(&e))?;
+        if let Some(waiting) = waiting
+            && self.is_agreed(at, &waiting).await?
+        {
+            let agreed: Vec<Kept> = serde_json::from_str(&waiting.parts).unwrap_or_default();
+            let opened = self.open(at, &agreed, waiting.at).await?;
+            self.inner.store.settle_proposal(at).await.map_err(|e| lost(&e))?;
+            return Ok(opened);
+        }
+        self.propose(at, &parts).await
+    }
+
+    async fn propose(&self, at: &IssueRef, parts: &[Kept]) -> Result<String, Unmet> {
+        let kept = serde_json::to_string(parts).unwrap_or_default();
+        let list: Vec<_> = parts
+            .iter()
+            .enumerate()
+            .map(|(at, part)| format!("{}. {}\n{}", at + 1, part.title, part.body))
+            .collect();
+        let body = format!(
+            "**The local agent would split this issue into {} parts:**\n\n{}\n\nTo have exactly these opened, answer with a comment that begins with `{AGREED}`.",
+            parts.len(),
+            fence(&list.join("\n\n"))
+        );
+        let said = self.comment(at, &body, marker("parts", &kept)).await?;
+        if said == HELD_BACK {
+            return Ok(said);
+        }
+        let proposal = Proposal { parts: kept, at: self.inner.clock.now() };
+        self.inner.store.propose(at, proposal).await.map_err(|e| lost(&e))?;
+        Ok("proposed in a comment; the parts are opened when a person has agreed".to_owned())
+    }
+
+    /// Whether somebody who may write here agreed after the proposal was made.
+    async fn is_agreed(&self, at: &IssueRef, proposal: &Proposal) -> Result<bool, Unmet> {
+        let us = self.us().await?;
+        let comments = self.inner.forge.comments(at).await.map_err(|e| unmet(&e))?;
+        let asked = marker("parts", &proposal.parts);
+        let is_ours = |c: &forge::Comment| c.author.as_ref().is_some_and(|a| a.is_same_as(&us));
+        let is_question =
+            |c: &forge::Comment| is_ours(c) && Marker::find(&c.body).as_ref() == Some(&asked);
+        let Some(question) = comments.iter().rposition(is_question) else { return Ok(false) };
+        for answer in comments[question + 1..].iter().filter(|c| agrees(&c.body) && !is_ours(c)) {
+            let Some(by) = &answer.author else { continue };
+            let may = self.inner.hands.may_write(&at.repo, &by.login).await;
+            if may.map_err(|e| unmet(&e))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Opens the parts that are not there yet; those opened before are found by their marker.
+    async fn open(&self, at: &IssueRef, parts: &[Kept], since: Timestamp) -> Result<String, Unmet> {
+        if self.is_dry_run() {
+            return Ok(HELD_BACK.to_owned());
+        }
+        let us = self.us().await?;
+        let ours = self.inner.forge.issues_of(&at.repo, &us, since).await;
+        let ours = ours.map_err(|e| unmet(&e))?;
+        let there: Vec<_> = ours.iter().filter_map(|issue| Marker::find(&issue.body)).collect();
+        let mut opened = 0;
+        for part in parts {
+            let marker = marker("part", &format!("{at}\n{}\n{}", part.title, part.body));
+            if there.contains(&marker) {
+                continue;
+            }
+            let body = format!("Part of {at}.\n\n{}\n\n{marker}", fence(&part.body));
+            let made = self.inner.forge.create_issue(&at.repo, &part.title, &body).await;
+            let number = made.map_err(|e| unmet(&e))?.number;
+            let part = IssueRef { repo: at.repo.clone(), number };
+            let noted = self.inner.store.note_own_write(&part, OwnWrite::Content).await;
+            noted.map_err(|e| lost(&e))?;
+            opened += 1;
+        }
+        Ok(format!("{opened} issues opened, {} were there", parts.len() - opened))
+    }
+}
+
+/// Whether a comment begins by agreeing, as a word of its own.
+fn agrees(body: &str) -> bool {
+    let first = body.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    first.eq_ignore_ascii_case(AGREED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_comment_that_begins_so_agrees() {
+        for yes in ["approved", "Approved.", "APPROVED: go on\nthanks"] {
+            assert!(agrees(yes), "{yes}");
+        }
+        for no in ["not approved", "> approved", "approvedx", "I approved it", "", "disapproved"] {
+            assert!(!agrees(no), "{no}");
+        }
+    }
+}

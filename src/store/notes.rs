@@ -1,0 +1,73 @@
+//! What the local agent noted about repositories. A small memory: the oldest notes go when there are too many.
+
+use rusqlite::params;
+
+use super::{Error, Store};
+use crate::clock::Timestamp;
+use crate::issue::RepoName;
+
+/// How many notes a repository has at most.
+const MOST: u32 = 100;
+
+/// A note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredNote {
+    /// What it is about; one note a topic.
+    pub topic: String,
+    /// What is to be remembered.
+    pub text: String,
+}
+
+impl Store {
+    /// Keeps a note, in place of the one of its topic.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn jot(&self, repo: &RepoName, note: StoredNote, at: Timestamp) -> Result<(), Error> {
+        let repo = repo.to_string();
+        self.write(move |c| {
+            c.prepare_cached(
+                "INSERT INTO note (repo, topic, text, at) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET text = excluded.text, at = excluded.at",
+            )?
+            .execute(params![repo, note.topic, note.text, at.timestamp_millis()])?;
+            c.prepare_cached(
+                "DELETE FROM note WHERE repo = ?1 AND topic NOT IN
+                 (SELECT topic FROM note WHERE repo = ?1 ORDER BY at DESC, topic LIMIT ?2)",
+            )?
+            .execute(params![repo, MOST])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The notes about a repository, the newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn notes(&self, repo: &RepoName) -> Result<Vec<StoredNote>, Error> {
+        let repo = repo.to_string();
+        self.read(move |c| {
+            let mut rows = c.prepare_cached(
+                "SELECT topic, text FROM note WHERE repo = ?1 ORDER BY at DESC, topic",
+            )?;
+            let note = |r: &rusqlite::Row<'_>| Ok(StoredNote { topic: r.get(0)?, text: r.get(1)? });
+            Ok(rows.query_map([repo], note)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Forgets a note.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn forget(&self, repo: &RepoName, topic: &str) -> Result<(), Error> {
+        let (repo, topic) = (repo.to_string(), topic.to_owned());
+        self.write(move |c| {
+            c.prepare_cached("DELETE FROM note WHERE repo = ?1 AND topic = ?2")?
+                .execute(params![repo, topic])?;
+            Ok(())
+        })
+        .await
+    }
+}

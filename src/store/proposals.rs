@@ -1,0 +1,105 @@
+//! What the local agent left for others: parts of an issue that wait for a person, and issues given to an agent.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Error, Store, dispatches, inbox, lanes};
+use crate::clock::{Timestamp, from_millis};
+use crate::delivery::Origin;
+use crate::dispatch::AgentId;
+use crate::issue::IssueRef;
+
+/// Parts that wait for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// The parts, in the notation of whoever proposed them.
+    pub parts: String,
+    /// When they were proposed.
+    pub at: Timestamp,
+}
+
+impl Store {
+    /// Keeps a proposal, in place of the one before.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn propose(&self, at: &IssueRef, proposal: Proposal) -> Result<(), Error> {
+        let (repo, number) = (at.repo.to_string(), at.number);
+        self.write(move |c| {
+            c.prepare_cached(
+                "INSERT INTO proposal (repo, number, parts, at) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET parts = excluded.parts, at = excluded.at",
+            )?
+            .execute(params![
+                repo,
+                number,
+                proposal.parts,
+                proposal.at.timestamp_millis()
+            ])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The proposal for an issue that nobody has agreed to yet.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn proposal(&self, at: &IssueRef) -> Result<Option<Proposal>, Error> {
+        let (repo, number) = (at.repo.to_string(), at.number);
+        self.read(move |c| {
+            let mut rows =
+                c.prepare_cached("SELECT parts, at FROM proposal WHERE repo = ?1 AND number = ?2")?;
+            let proposal = |r: &rusqlite::Row<'_>| {
+                Ok(Proposal { parts: r.get(0)?, at: from_millis(r.get(1)?) })
+            };
+            Ok(rows.query_row(params![repo, number], proposal).optional()?)
+        })
+        .await
+    }
+
+    /// Forgets a proposal, once it is carried out.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn settle_proposal(&self, at: &IssueRef) -> Result<(), Error> {
+        let (repo, number) = (at.repo.to_string(), at.number);
+        self.write(move |c| {
+            c.prepare_cached("DELETE FROM proposal WHERE repo = ?1 AND number = ?2")?
+                .execute(params![repo, number])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// How many dispatches each agent has open.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn load(&self) -> Result<BTreeMap<AgentId, u32>, Error> {
+        // No lane has the number 0, so none is left out.
+        self.read(|c| dispatches::load(c, 0)).await
+    }
+
+    /// Chooses the agent that gets an issue next and has the issue looked at again: a dispatch like any other.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn delegate(
+        &self,
+        at: &IssueRef,
+        agent: AgentId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let at = at.clone();
+        self.write(move |c| {
+            let lane = lanes::lane(c, &at)?;
+            c.prepare_cached("UPDATE lane SET chosen = ?2 WHERE id = ?1")?
+                .execute(params![lane, agent.as_str()])?;
+            inbox::enqueue(c, lane, Origin::Wake, "delegated", now)?;
+            lanes::make_due(c, lane, now)
+        })
+        .await
+    }
+}
