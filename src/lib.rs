@@ -17,6 +17,7 @@
 //! | [`summary`] | opens one issue a day that tells a repository's backlog | `gitea`, `store`, quoting of `plan` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
 //! | [`agents`] | tells an agent through its own interface, and reads what it reports back; nothing calls it yet | `gitea` |
+//! | [`agents::local`] | the built-in agent: a model near the server, its rounds of tool calls, and the tools | nouns |
 //! | [`sweep`] | fills the inbox with what no webhook told; decides nothing | `gitea`, `store` |
 //! | [`hooks`] | our webhooks on the forge: made, mended, replaced, proven; only for `hook` and `check` | `gitea`, `store` |
 //! | [`check`] | looks at everything a set-up needs, and says what to do | `config`, `hooks`, `gitea`, `store` |
@@ -40,6 +41,8 @@
 //! - Only `apply`, `summary` and the commands behind `hooks` write to the forge; one summary for each repository and local day.
 //! - `sweep` only fills the inbox; what it finds is decided where every delivery is.
 //! - One issue is in one worker's hands at a time; a late hand is fenced off.
+//! - The model of the local agent sees no token, and text of others only inside a fence they cannot forge; what it
+//!   writes goes through `apply`, within the repository of the issue it works on.
 //! - Nothing logs a payload, a token or a header value.
 
 #[macro_use]

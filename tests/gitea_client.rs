@@ -448,3 +448,19 @@ async fn a_token_that_may_not_read_its_account_is_told_by_the_configuration() {
     let account = Client::new(settings).unwrap().whoami().await.unwrap();
     assert_eq!((account.id, account.login.as_str()), (0, "bot"));
 }
+
+#[tokio::test]
+async fn a_file_is_read_at_a_ref_and_each_part_of_its_path_stays_one() {
+    let server = MockServer::start().await;
+    let file = ResponseTemplate::new(200).set_body_raw("fn main() {}", "text/plain");
+    Mock::given(method("GET"))
+        .and(path("/api/v1/repos/acme/widgets/raw/src/a%20b%3F.rs"))
+        .and(query_param("ref", "v1/x&y"))
+        .respond_with(file)
+        .mount(&server)
+        .await;
+    let client = client(&server);
+    let found = client.file(&repo(), "src/a b?.rs", Some("v1/x&y")).await.unwrap();
+    assert_eq!(found.as_deref(), Some(b"fn main() {}".as_slice()));
+    assert_eq!(client.file(&repo(), "src/gone.rs", None).await.unwrap(), None);
+}

@@ -7,6 +7,7 @@ mod model;
 mod outside;
 mod registration;
 mod semantics;
+mod service;
 mod stories;
 mod tools;
 mod web;
