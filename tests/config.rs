@@ -216,6 +216,53 @@ tools = ["fetch"]
     let command = ["mcp-files", "--root", "."].map(str::to_owned).to_vec();
     assert_eq!(local.mcp[0].reach, McpReach::Command(command));
     assert_eq!(local.mcp[1].reach, McpReach::Url("http://127.0.0.1:9000".to_owned()));
+    assert!(local.mcp[1].required);
+    assert_eq!((local.temperature, local.context), (20, 8192));
+    assert!(local.ask_before_sub_issues && local.budgets.is_empty());
+}
+
+#[test]
+fn what_the_local_agent_may_ask_and_spend_is_read() {
+    let config = read(
+        r#"
+[local_agent]
+model = "m"
+temperature = 1
+[[local_agent.consult]]
+name = "big"
+url = "https://api.example.com/v1"
+model = "big-model"
+invoice = "lnbits"
+invoice_url = "https://lnbits.example.com"
+invoice_key = "k"
+[[local_agent.budget]]
+per = "repository"
+rounds = 200
+time = "1h"
+"#,
+    );
+    let local = config.local_agent.unwrap();
+    assert_eq!(local.temperature, 100);
+    assert_eq!(local.consult[0].invoice.as_ref().unwrap().sats, 100);
+    let budget = local.budgets[0];
+    assert_eq!((budget.rounds, budget.tokens), (Some(200), None));
+    assert_eq!(budget.time, Some(Duration::from_secs(3_600)));
+}
+
+#[test]
+fn an_invoice_service_without_its_key_is_refused() {
+    let text = format!(
+        "{SMALLEST}\n[local_agent]\nmodel = \"m\"\ntemperature = 2.5\n[[local_agent.consult]]\nname = \"big\"\n\
+         url = \"https://api.example.com\"\nmodel = \"m\"\ninvoice = \"lnd\"\n"
+    );
+    let error = Config::from_toml("x", &text, std::iter::empty()).unwrap_err().to_string();
+    let expected = [
+        "`local_agent.temperature` is a fraction; it wants a number from 0 to 2, such as `0.2`",
+        "`local_agent.consult.big.invoice` needs `invoice_url` and `invoice_key`; set both",
+    ];
+    for part in expected {
+        assert!(error.contains(part), "{error}");
+    }
 }
 
 #[test]

@@ -5,8 +5,10 @@
 //! cannot decide at run time, hence a harness of our own. This program is also the badly behaved server.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "shared with another suite, which uses more of it")]
 #[path = "local_agent/model.rs"]
 mod model;
+#[allow(dead_code, reason = "shared with another suite, which uses more of it")]
 #[path = "local_agent/outside.rs"]
 mod outside;
 #[path = "mcp/real.rs"]

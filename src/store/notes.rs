@@ -56,18 +56,32 @@ impl Store {
         })
         .await
     }
+}
 
-    /// Forgets a note.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn forget(&self, repo: &RepoName, topic: &str) -> Result<(), Error> {
-        let (repo, topic) = (repo.to_string(), topic.to_owned());
-        self.write(move |c| {
-            c.prepare_cached("DELETE FROM note WHERE repo = ?1 AND topic = ?2")?
-                .execute(params![repo, topic])?;
-            Ok(())
-        })
-        .await
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::super::Use;
+    use super::*;
+    use crate::clock::Clock;
+
+    #[tokio::test]
+    async fn a_topic_has_one_note_and_the_oldest_notes_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
+        let repo: RepoName = "acme/widgets".parse().unwrap();
+        let now = Clock::System.now();
+        for n in 0..=i64::from(MOST) {
+            let note = StoredNote { topic: format!("topic {n}"), text: "one".into() };
+            store.jot(&repo, note, now + TimeDelta::seconds(n)).await.unwrap();
+        }
+        let again = StoredNote { topic: "topic 50".into(), text: "two".into() };
+        store.jot(&repo, again.clone(), now + TimeDelta::hours(1)).await.unwrap();
+        let notes = store.notes(&"ACME/widgets".parse().unwrap()).await.unwrap();
+        assert_eq!(notes.len(), MOST as usize);
+        assert_eq!(notes[0], again);
+        assert!(notes.iter().all(|note| note.topic != "topic 0"));
+        assert!(store.notes(&"acme/other".parse().unwrap()).await.unwrap().is_empty());
     }
 }

@@ -1,12 +1,11 @@
-//! What the local agent left for others: parts of an issue that wait for a person, and issues given to an agent.
+//! Parts into which the local agent would split an issue, until a person agrees; and how busy the agents are.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Error, Store, dispatches, inbox, lanes};
+use super::{Error, Store, dispatches};
 use crate::clock::{Timestamp, from_millis};
-use crate::delivery::Origin;
 use crate::dispatch::AgentId;
 use crate::issue::IssueRef;
 
@@ -80,26 +79,5 @@ impl Store {
     pub async fn load(&self) -> Result<BTreeMap<AgentId, u32>, Error> {
         // No lane has the number 0, so none is left out.
         self.read(|c| dispatches::load(c, 0)).await
-    }
-
-    /// Chooses the agent that gets an issue next and has the issue looked at again: a dispatch like any other.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn delegate(
-        &self,
-        at: &IssueRef,
-        agent: AgentId,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let at = at.clone();
-        self.write(move |c| {
-            let lane = lanes::lane(c, &at)?;
-            c.prepare_cached("UPDATE lane SET chosen = ?2 WHERE id = ?1")?
-                .execute(params![lane, agent.as_str()])?;
-            inbox::enqueue(c, lane, Origin::Wake, "delegated", now)?;
-            lanes::make_due(c, lane, now)
-        })
-        .await
     }
 }

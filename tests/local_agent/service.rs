@@ -118,7 +118,7 @@ async fn labels_that_give_work_or_do_not_exist_are_not_put_on() {
     assert_eq!(label("needs-info").await, "the issue has this label already");
     assert_eq!(
         label("Claude-Ready").await,
-        "Error executing add_label: this label gives work to somebody; it is not put on by a tool"
+        "Error executing add_label: this label decides who works on the issue; it is not put on by a tool"
     );
     assert!(
         label("brand-new")
@@ -177,11 +177,8 @@ async fn an_issue_is_delegated_to_an_agent_there_is() {
     for nobody in ["local", "gpt"] {
         assert!(to(nobody).await.contains("there is no such agent"));
     }
-    let database = rusqlite::Connection::open(place.folder.path().join("a.db")).unwrap();
-    let lane: (String, String) = database
-        .query_row("SELECT state, chosen FROM lane", [], |r| Ok((r.get(0)?, r.get(1)?)))
-        .unwrap();
-    assert_eq!(lane, ("due".into(), "kimi".into()));
+    let order = place.store().manual_order(1).await.unwrap().unwrap();
+    assert_eq!((order.by.as_str(), order.command.as_str()), ("the local agent", "assign kimi"));
 }
 
 #[tokio::test]

@@ -80,7 +80,9 @@ async fn called(agent: &LocalAgent) {
 /// Its process is killed while it works; the next call has a new one.
 async fn killed_in_the_middle(agent: &LocalAgent, program: &Path) {
     let is_over = AtomicBool::new(false);
-    let watch = |message: &Message| is_over.store(message.role() == "tool", Ordering::SeqCst);
+    let watch = |message: &Message| {
+        is_over.fetch_or(message.role() == "tool", Ordering::SeqCst);
+    };
     let world = World::new();
     let task = task();
     let run = agent.run_watched(&task, &world, &watch);

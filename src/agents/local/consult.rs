@@ -34,10 +34,14 @@ struct Consult {
     settings: ConsultSettings,
     url: reqwest::Url,
     caller: Caller,
+    dry_run: bool,
 }
 
 /// The tool for one outside model.
-pub(super) fn tool(settings: &ConsultSettings) -> Result<Box<dyn Tool>, RegistrationError> {
+pub(super) fn tool(
+    settings: &ConsultSettings,
+    dry_run: bool,
+) -> Result<Box<dyn Tool>, RegistrationError> {
     let name = format!("consult_{}", settings.name.replace('.', "_"));
     let cannot = |reason| RegistrationError::tool(&name, reason);
     let price = settings.invoice.as_ref().map(|i| format!(" It costs {} satoshi.", i.sats));
@@ -54,7 +58,7 @@ pub(super) fn tool(settings: &ConsultSettings) -> Result<Box<dyn Tool>, Registra
     };
     let url = openai::endpoint(&settings.url).map_err(cannot)?;
     let caller = Caller::new().map_err(cannot)?;
-    Ok(Box::new(Consult { spec, settings: settings.clone(), url, caller }))
+    Ok(Box::new(Consult { spec, settings: settings.clone(), url, caller, dry_run }))
 }
 
 impl Tool for Consult {
@@ -68,6 +72,9 @@ impl Tool for Consult {
             if question.trim().is_empty() || question.chars().count() > LONGEST {
                 let why = format!("`question` is empty or longer than {LONGEST} characters");
                 return Err(Trouble::Arguments(why));
+            }
+            if self.dry_run {
+                return Ok(vec![Part::ours("not asked: this is a dry run")]);
             }
             let mut parts = self.bill(&question).await?;
             parts.push(Part::theirs("the outside model's answer", self.ask(question).await?));

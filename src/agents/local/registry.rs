@@ -58,7 +58,7 @@ impl Registry {
             registry.add(tools::built_in(name, settings)?)?;
         }
         for outside_model in &settings.consult {
-            registry.add(consult::tool(outside_model)?)?;
+            registry.add(consult::tool(outside_model, settings.dry_run)?)?;
         }
         let (servers, found) = Servers::start(&settings.mcp, settings.dry_run).await?;
         registry.servers = servers;

@@ -27,7 +27,7 @@ pub(super) struct Inner {
     pub store: Store,
     pub clock: Clock,
     pub agents: Vec<Agent>,
-    /// Labels that mean something to us: they call an agent or a person.
+    /// Labels that mean something to us: they call an agent or a person, or have the issue left alone.
     pub own_labels: Vec<String>,
     pub owner: Option<String>,
     pub asks_first: bool,
@@ -38,6 +38,7 @@ impl World {
         // A label is only put on when it is there: what a model calls a label is not to become one.
         let labels = LabelRules { create: false, color: config.labels.color.clone() };
         let own = config.agents.list.iter().filter_map(|agent| agent.label.clone());
+        let own = own.chain(config.triage.ignore_labels.iter().cloned());
         let asks_first = config.local_agent.as_ref().is_none_or(|l| l.ask_before_sub_issues);
         let inner = Inner {
             forge: forge.clone(),
@@ -85,8 +86,10 @@ impl World {
         if self.is_dry_run() {
             return Ok(HELD_BACK.to_owned());
         }
+        // An order by hand: a dispatch like any other, decided and told where those are.
+        let (by, order) = ("the local agent".to_owned(), format!("assign {id}"));
         let now = self.inner.clock.now();
-        self.inner.store.delegate(at, id.clone(), now).await.map_err(|e| lost(&e))?;
+        self.inner.store.order(at.clone(), by, order, now).await.map_err(|e| lost(&e))?;
         Ok(format!("{id} gets the issue when it has a place free"))
     }
 

@@ -72,11 +72,12 @@ impl World {
         Ok(ours.filter_map(|c| Marker::find(&c.body)).any(|found| found == *marker))
     }
 
-    /// Puts a label on. Labels that call an agent or a person are not the model's to give: a text could ask for them.
+    /// Puts a label on. Those that call an agent or a person, or have an issue left alone, are not the model's to
+    /// give: a text could ask for them.
     pub async fn label(&self, at: &IssueRef, name: String) -> Result<String, Unmet> {
         if self.inner.own_labels.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
             return Err(Unmet(
-                "this label gives work to somebody; it is not put on by a tool".into(),
+                "this label decides who works on the issue; it is not put on by a tool".into(),
             ));
         }
         let issue = self.must_read(at).await?;

@@ -13,8 +13,8 @@ use crate::agents::local::settings::McpSettings;
 
 /// More pages of tools than any server has.
 const PAGES: usize = 20;
-/// How much of a result is kept, in characters.
-const LONGEST: usize = 8_000;
+/// How much of a result is kept, in characters; with the word that it was cut, what the model is given of one text.
+const LONGEST: usize = 7_900;
 
 /// A server.
 pub(super) struct Server {
