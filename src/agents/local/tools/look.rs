@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::super::outside::{Unmet, Worker, beside};
 use super::super::prompt::describe;
 use super::super::quoted::Part;
-use super::super::tool::{Done, Scene, Trouble};
+use super::super::tool::{BuiltIn, Done, Permission, Scene, Tool, Trouble};
 use crate::issue::IssueRef;
 
 /// How many comments are shown, the newest.
@@ -14,15 +14,47 @@ const COMMENTS: usize = 20;
 /// How many issues a search shows.
 const FOUND: usize = 10;
 
+/// The tools of this file.
+pub(super) fn tools() -> Vec<Box<dyn Tool>> {
+    use Permission::Read;
+    vec![
+        BuiltIn::boxed("read_issue", "Read an issue of this repository as it is now.", Read, issue),
+        BuiltIn::boxed(
+            "read_comments",
+            "Read the newest comments on an issue of this repository.",
+            Read,
+            comments,
+        ),
+        BuiltIn::boxed(
+            "search_issues",
+            "Find issues of this repository, open and closed, that hold these words.",
+            Read,
+            search,
+        ),
+        BuiltIn::boxed(
+            "read_file",
+            "Read a text file of this repository at a branch, tag or commit.",
+            Read,
+            file,
+        ),
+        BuiltIn::boxed(
+            "list_agents",
+            "List the agents the issue can be given to, what they are good at and how many places they have free.",
+            Read,
+            agents,
+        ),
+    ]
+}
+
 /// Which issue.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Which {
+struct Which {
     /// The issue's number in this repository; the one you work on when left out.
     number: Option<u64>,
 }
 
-pub(super) fn issue(scene: Scene<'_>, which: Which) -> Done<'_> {
+fn issue(scene: Scene<'_>, which: Which) -> Done<'_> {
     Box::pin(async move {
         let at = beside(scene.at, which.number);
         match scene.outside.issue(&at).await? {
@@ -32,7 +64,7 @@ pub(super) fn issue(scene: Scene<'_>, which: Which) -> Done<'_> {
     })
 }
 
-pub(super) fn comments(scene: Scene<'_>, which: Which) -> Done<'_> {
+fn comments(scene: Scene<'_>, which: Which) -> Done<'_> {
     Box::pin(async move {
         let at = beside(scene.at, which.number);
         let remarks = scene.outside.comments(&at).await?;
@@ -50,12 +82,12 @@ pub(super) fn comments(scene: Scene<'_>, which: Which) -> Done<'_> {
 /// What to look for.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Search {
+struct Search {
     /// Words that stand in the title or text.
     words: String,
 }
 
-pub(super) fn search(scene: Scene<'_>, search: Search) -> Done<'_> {
+fn search(scene: Scene<'_>, search: Search) -> Done<'_> {
     Box::pin(async move {
         if search.words.trim().is_empty() {
             return Err(Trouble::Arguments("`words` is empty".to_owned()));
@@ -74,7 +106,7 @@ pub(super) fn search(scene: Scene<'_>, search: Search) -> Done<'_> {
 /// Which file.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
+struct File {
     /// The path from the root of the repository, such as `src/main.rs`.
     path: String,
     /// A branch, tag or commit; the default branch when left out.
@@ -82,7 +114,7 @@ pub(super) struct File {
     reference: Option<String>,
 }
 
-pub(super) fn file(scene: Scene<'_>, file: File) -> Done<'_> {
+fn file(scene: Scene<'_>, file: File) -> Done<'_> {
     Box::pin(async move {
         let path = file.path.trim_start_matches("./");
         // Names of repositories, tokens and other secrets are reached by climbing; a path in a repository never does.
@@ -103,9 +135,9 @@ pub(super) fn file(scene: Scene<'_>, file: File) -> Done<'_> {
 /// Nothing is needed.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+struct Nothing {}
 
-pub(super) fn agents(scene: Scene<'_>, _: Nothing) -> Done<'_> {
+fn agents(scene: Scene<'_>, _: Nothing) -> Done<'_> {
     Box::pin(async move {
         let workers = scene.outside.workers().await?;
         let lines: Vec<_> = workers.iter().map(line).collect();

@@ -7,24 +7,42 @@ use serde::Deserialize;
 use super::super::clean;
 use super::super::outside::{Deed, Note};
 use super::super::quoted::Part;
-use super::super::tool::{Done, Scene, Trouble};
+use super::super::tool::{BuiltIn, Done, Permission, Scene, Tool, Trouble};
 
 /// The longest note, in characters.
 const LONGEST: usize = 2_000;
 /// The longest topic, in characters.
 const LONGEST_TOPIC: usize = 80;
 
+/// The tools of this file.
+pub(super) fn tools() -> Vec<Box<dyn Tool>> {
+    vec![
+        BuiltIn::boxed(
+            "jot_note",
+            "Remember something about this repository for later runs; a note of the same topic is replaced.",
+            Permission::Comment,
+            jot,
+        ),
+        BuiltIn::boxed(
+            "recall_notes",
+            "Recall what was noted about this repository, all of it or one topic.",
+            Permission::Read,
+            recall,
+        ),
+    ]
+}
+
 /// A note.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Jot {
+struct Jot {
     /// What it is about, in a word or two.
     topic: String,
     /// What is to be remembered.
     text: String,
 }
 
-pub(super) fn jot(scene: Scene<'_>, given: Jot) -> Done<'_> {
+fn jot(scene: Scene<'_>, given: Jot) -> Done<'_> {
     Box::pin(async move {
         let topic = topic(&given.topic);
         let text = clean(&given.text).trim().to_owned();
@@ -48,12 +66,12 @@ fn topic(given: &str) -> String {
 /// Which notes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Recall {
+struct Recall {
     /// A topic; all of them when left out.
     topic: Option<String>,
 }
 
-pub(super) fn recall(scene: Scene<'_>, given: Recall) -> Done<'_> {
+fn recall(scene: Scene<'_>, given: Recall) -> Done<'_> {
     Box::pin(async move {
         let wanted = given.topic.as_deref().map(topic);
         let mut notes = scene.outside.notes(&scene.at.repo).await?;

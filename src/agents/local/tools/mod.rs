@@ -9,107 +9,30 @@ mod web;
 
 use super::registry::RegistrationError;
 use super::settings::Settings;
-use super::tool::{BuiltIn, Permission, Tool};
+use super::tool::Tool;
 
-/// Every built-in tool.
-const NAMES: [&str; 13] = [
-    "read_issue",
-    "read_comments",
-    "search_issues",
-    "read_file",
-    "web_fetch",
-    "comment",
-    "add_label",
-    "propose_criteria",
-    "plan_sub_issues",
-    "list_agents",
-    "delegate",
-    "jot_note",
-    "recall_notes",
-];
+/// The one tool that needs a setting.
+const WEB_FETCH: &str = "web_fetch";
 
 /// The tool called `name`.
 pub(super) fn built_in(
     name: &str,
     settings: &Settings,
 ) -> Result<Box<dyn Tool>, RegistrationError> {
-    use Permission::{Comment, Read, Write};
-    Ok(match name {
-        "read_issue" => BuiltIn::boxed(
-            name,
-            "Read an issue of this repository as it is now.",
-            Read,
-            look::issue,
-        ),
-        "read_comments" => BuiltIn::boxed(
-            name,
-            "Read the newest comments on an issue of this repository.",
-            Read,
-            look::comments,
-        ),
-        "search_issues" => BuiltIn::boxed(
-            name,
-            "Find issues of this repository, open and closed, that hold these words.",
-            Read,
-            look::search,
-        ),
-        "read_file" => BuiltIn::boxed(
-            name,
-            "Read a text file of this repository at a branch, tag or commit.",
-            Read,
-            look::file,
-        ),
-        "web_fetch" => web::tool(name, settings)?,
-        "comment" => {
-            BuiltIn::boxed(name, "Write a comment on the issue you work on.", Comment, say::comment)
-        }
-        "add_label" => BuiltIn::boxed(
-            name,
-            "Put a label that exists on the issue you work on.",
-            Write,
-            say::label,
-        ),
-        "propose_criteria" => BuiltIn::boxed(
-            name,
-            "Propose, in a comment, what has to hold when the issue is done.",
-            Comment,
-            say::criteria,
-        ),
-        "plan_sub_issues" => BuiltIn::boxed(
-            name,
-            "Split the issue into parts. A person may have to agree before they are opened.",
-            Write,
-            say::split,
-        ),
-        "list_agents" => BuiltIn::boxed(
-            name,
-            "List the agents the issue can be given to, what they are good at and how many places they have free.",
-            Read,
-            look::agents,
-        ),
-        "delegate" => BuiltIn::boxed(
-            name,
-            "Give the issue you work on to an agent when you are done.",
-            Write,
-            say::delegate,
-        ),
-        "jot_note" => BuiltIn::boxed(
-            name,
-            "Remember something about this repository for later runs; a note of the same topic is replaced.",
-            Comment,
-            memory::jot,
-        ),
-        "recall_notes" => BuiltIn::boxed(
-            name,
-            "Recall what was noted about this repository, all of it or one topic.",
-            Read,
-            memory::recall,
-        ),
-        unknown => {
-            let reason = format!("there is no such tool; known are {}", NAMES.join(", "));
-            return Err(RegistrationError::tool(unknown, reason));
-        }
+    if name == WEB_FETCH {
+        return web::tool(name, settings);
+    }
+    let found = all().find(|tool| tool.spec().name == name);
+    found.ok_or_else(|| {
+        let known: Vec<_> = all().map(|tool| tool.spec().name.clone()).collect();
+        let reason = format!("there is no such tool; known are {}, {WEB_FETCH}", known.join(", "));
+        RegistrationError::tool(name, reason)
     })
+}
+
+/// Every built-in tool that needs no setting.
+fn all() -> impl Iterator<Item = Box<dyn Tool>> {
+    look::tools().into_iter().chain(say::tools()).chain(memory::tools())
 }
 
 #[cfg(test)]
@@ -122,10 +45,12 @@ mod tests {
     fn every_tool_has_a_schema_that_refuses_what_it_does_not_know() {
         let mut settings = Settings::new(ModelApi::Ollama, "http://127.0.0.1:1", "m");
         settings.web_hosts = vec!["docs.example.com".into()];
-        for name in NAMES {
-            let tool = built_in(name, &settings).unwrap();
+        let web = built_in(WEB_FETCH, &settings).unwrap();
+        let tools: Vec<_> = all().chain([web]).collect();
+        assert_eq!(tools.len(), 13);
+        for tool in tools {
             let spec = tool.spec();
-            assert_eq!(spec.name, name);
+            let name = spec.name.as_str();
             assert_eq!((name_fault(name), schema_fault(&spec.schema)), (None, None), "{name}");
             assert_eq!(spec.schema["additionalProperties"], false, "{name}: {}", spec.schema);
         }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::super::clean;
 use super::super::outside::{Deed, SubIssue};
 use super::super::quoted::Part;
-use super::super::tool::{Done, Scene, Trouble};
+use super::super::tool::{BuiltIn, Done, Permission, Scene, Tool, Trouble};
 use crate::dispatch::AgentId;
 
 /// The longest text that is written, in characters.
@@ -15,6 +15,38 @@ const LONGEST: usize = 8_000;
 const LONGEST_LINE: usize = 200;
 /// How many criteria or parts are taken.
 const MOST: usize = 10;
+
+/// The tools of this file.
+pub(super) fn tools() -> Vec<Box<dyn Tool>> {
+    use Permission::{Comment as Say, Write};
+    vec![
+        BuiltIn::boxed("comment", "Write a comment on the issue you work on.", Say, comment),
+        BuiltIn::boxed(
+            "propose_criteria",
+            "Propose, in a comment, what has to hold when the issue is done.",
+            Say,
+            criteria,
+        ),
+        BuiltIn::boxed(
+            "add_label",
+            "Put a label that exists on the issue you work on.",
+            Write,
+            label,
+        ),
+        BuiltIn::boxed(
+            "plan_sub_issues",
+            "Split the issue into parts. A person may have to agree before they are opened.",
+            Write,
+            split,
+        ),
+        BuiltIn::boxed(
+            "delegate",
+            "Give the issue you work on to an agent when you are done.",
+            Write,
+            delegate,
+        ),
+    ]
+}
 
 fn act<'a>(scene: Scene<'a>, deed: Result<Deed, Trouble>) -> Done<'a> {
     Box::pin(async move { Ok(vec![Part::ours(scene.outside.act(scene.at, deed?).await?)]) })
@@ -47,36 +79,36 @@ fn few<T>(name: &str, given: &[T]) -> Result<(), Trouble> {
 /// A comment.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Comment {
+struct Comment {
     /// What to say.
     text: String,
 }
 
-pub(super) fn comment(scene: Scene<'_>, given: Comment) -> Done<'_> {
+fn comment(scene: Scene<'_>, given: Comment) -> Done<'_> {
     act(scene, text("text", &given.text, LONGEST).map(Deed::Comment))
 }
 
 /// A label.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Label {
+struct Label {
     /// Its name.
     name: String,
 }
 
-pub(super) fn label(scene: Scene<'_>, given: Label) -> Done<'_> {
+fn label(scene: Scene<'_>, given: Label) -> Done<'_> {
     act(scene, line("name", &given.name).map(Deed::Label))
 }
 
 /// Acceptance criteria.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Criteria {
+struct Criteria {
     /// One sentence each, that can be checked.
     criteria: Vec<String>,
 }
 
-pub(super) fn criteria(scene: Scene<'_>, given: Criteria) -> Done<'_> {
+fn criteria(scene: Scene<'_>, given: Criteria) -> Done<'_> {
     let lines = || -> Result<Vec<String>, Trouble> {
         few("criteria", &given.criteria)?;
         given.criteria.iter().map(|criterion| line("criteria", criterion)).collect()
@@ -87,7 +119,7 @@ pub(super) fn criteria(scene: Scene<'_>, given: Criteria) -> Done<'_> {
 /// The parts of an issue.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Split {
+struct Split {
     /// The parts, in the order they should be done.
     parts: Vec<PartOfIt>,
 }
@@ -102,7 +134,7 @@ struct PartOfIt {
     body: String,
 }
 
-pub(super) fn split(scene: Scene<'_>, given: Split) -> Done<'_> {
+fn split(scene: Scene<'_>, given: Split) -> Done<'_> {
     let part = |part: &PartOfIt| {
         Ok(SubIssue {
             title: line("title", &part.title)?,
@@ -119,11 +151,11 @@ pub(super) fn split(scene: Scene<'_>, given: Split) -> Done<'_> {
 /// An agent.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Delegate {
+struct Delegate {
     /// Its name, as `list_agents` gives it.
     agent: String,
 }
 
-pub(super) fn delegate(scene: Scene<'_>, given: Delegate) -> Done<'_> {
+fn delegate(scene: Scene<'_>, given: Delegate) -> Done<'_> {
     act(scene, line("agent", &given.agent).map(|id| Deed::Delegate(AgentId::new(id))))
 }
