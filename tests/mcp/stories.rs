@@ -11,7 +11,10 @@ use crate::Story;
 use crate::model::{Model, call, settings, text};
 use crate::outside::{World, task};
 
-pub const ALL: &[(&str, fn() -> Story)] = &[
+/// A story and its name.
+pub type Named = (&'static str, fn() -> Story);
+
+pub const ALL: &[Named] = &[
     ("tools_are_named_after_their_server_and_called", || Box::pin(named_and_called())),
     ("only_tools_that_are_named_are_there", || Box::pin(only_named())),
     ("the_environment_is_scrubbed", || Box::pin(scrubbed())),
