@@ -88,9 +88,11 @@ async fn killed_in_the_middle(agent: &LocalAgent, program: &Path) {
     let run = agent.run_watched(&task, &world, &watch);
     let kill = async {
         let mut tick = tokio::time::interval(Duration::from_millis(50));
+        tick.tick().await;
+        // Nothing runs between the look and the kill, so the process of the next call is never meant.
         while !is_over.load(Ordering::SeqCst) {
-            tick.tick().await;
             kill_children(program);
+            tick.tick().await;
         }
     };
     let (run, ()) = tokio::join!(run, kill);
