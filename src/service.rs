@@ -15,11 +15,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use self::local::{LocalRuns, Runner};
 use crate::agents::HttpAgents;
 use crate::agents::local::LocalAgent;
-use crate::apply::{Desk, Hands, LabelRules};
+use crate::apply::{Desk, Hands, LabelRules, LocalRunner};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::dispatch::{AgentId, Interface};
 use crate::gitea as forge;
 use crate::health::{self, Readiness};
 use crate::hooks::Wanted;
@@ -71,6 +73,8 @@ pub struct Parts {
     pub summaries: Summaries,
     /// The local agent, when there is one.
     pub local: Option<LocalAgent>,
+    /// What lets it work on what it is handed.
+    pub local_runner: Option<Runner>,
     receiver: web::Data<Receiver>,
     callbacks: web::Data<Callbacks>,
     metrics: web::Data<Metrics>,
@@ -105,11 +109,12 @@ fn review(check: config::ReviewCheck) -> worker::Check {
 }
 
 /// How agents are called that are called directly.
-pub fn desk(config: &Config) -> Desk {
+fn desk(config: &Config, local: Option<&Runner>) -> Desk {
+    let local = local.map(|runner| Arc::new(runner.clone()) as Arc<dyn LocalRunner>);
     Desk {
         http: Some(HttpAgents::new(config.agents.allow_private.clone())),
         secrets: config.agents.secrets.clone(),
-        local: None,
+        local,
     }
 }
 
@@ -283,7 +288,6 @@ impl Parts {
         let labels =
             LabelRules { create: config.labels.create, color: config.labels.color.clone() };
         let hands = Hands::new(forge.clone(), labels);
-        hands.set_desk(desk(config));
         let arrived = Arc::new(Notify::new());
         let rules = Arc::new(rules(config)?);
         let worker = Worker::new(worker::Parts {
@@ -294,6 +298,12 @@ impl Parts {
             rules,
             arrived: Arc::clone(&arrived),
         });
+        let local_runner = local.clone().map(|agent| {
+            let runs = LocalRuns::new(agent, config, &store, &forge, &clock);
+            let woken = worker.clone();
+            Runner::new(runs, store.clone(), clock.clone(), move || woken.wake())
+        });
+        worker.set_desk(desk(config, local_runner.as_ref()));
         if let Some(known) = store.fact(ACCOUNT).await?
             && let Ok(account) = serde_json::from_str(&known)
         {
@@ -331,6 +341,7 @@ impl Parts {
             sweeper,
             summaries,
             local,
+            local_runner,
             receiver,
             callbacks,
             metrics,
@@ -344,7 +355,7 @@ impl Parts {
     /// When the new configuration cannot be used; the old one stays.
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         self.worker.set_rules(Arc::new(rules(config)?));
-        self.worker.set_desk(desk(config));
+        self.worker.set_desk(desk(config, self.local_runner.as_ref()));
         self.sweeper.set_settings(sweep_settings(config));
         self.summaries.set_settings(summary_settings(config));
         let verifier = Arc::new(verifier(config));
@@ -454,6 +465,9 @@ fn start_workers(
         return workers;
     }
     tasks.spawn(learn_account(parts.clone()));
+    if let Some(runner) = &parts.local_runner {
+        tasks.spawn(take_up(runner.clone(), parts.store.clone(), local_agents(config)));
+    }
     tasks.spawn(parts.worker.clone().sort_forever());
     let back = parts.worker.after_outage();
     tasks.spawn(parts.sweeper.clone().run(config.sweep.at_start, back));
@@ -462,6 +476,20 @@ fn start_workers(
         workers.spawn(parts.worker.clone().work_until(Arc::clone(stopped)));
     }
     workers
+}
+
+/// The agents that are the local one.
+fn local_agents(config: &Config) -> Vec<AgentId> {
+    let local = config.agents.list.iter().filter(|agent| agent.interface == Interface::Local);
+    local.map(|agent| agent.id.clone()).collect()
+}
+
+/// Lets the local agent begin anew what was cut off when the program ended.
+async fn take_up(runner: Runner, store: Store, agents: Vec<AgentId>) {
+    match store.handed_over(agents).await {
+        Ok(open) => runner.take_up(open),
+        Err(error) => tracing::error!(%error, "what the local agent had begun could not be read"),
+    }
 }
 
 /// Asks the forge whose token we have, until it says, and now and then again.

@@ -14,7 +14,7 @@ use gitea_triage::issue::{IssueRef, IssueState};
 use gitea_triage::store::{Store, SummaryDay, Use};
 use gitea_triage::summary::{By, Error, Outcome, Parts, Schedule, Settings, Summaries};
 
-use world::{World, bug};
+use world::{PATIENT, World, bug};
 
 const TITLE: &str = "[Triage] Daily backlog summary — ";
 const BERLIN: &str = "[summary]\nat = \"06:00\"\ntimezone = \"Europe/Berlin\"";
@@ -76,7 +76,7 @@ fn issue(title: &str, body: &str) -> NewIssue {
 
 /// A backlog with one issue of every kind.
 async fn busy_world() -> (World, Vec<IssueRef>) {
-    let world = World::with(&format!("{BERLIN}\n[triage]\nowner = \"alice\"")).await;
+    let world = World::with(&format!("{BERLIN}\n[triage]\nowner = \"alice\"\n{PATIENT}")).await;
     let ready = "## Problem\nThe handler `login()` in src/auth/login.py should return 400.\n\n- [ ] pytest passes";
     let blocked = format!("{ready}\n\nThis is blocked by the schema.");
     let mut all = vec![

@@ -62,6 +62,10 @@ impl Dispatch {
             Ok(parts) => {
                 self.place(&parts.store, order).await?;
                 parts.worker.settle(PATIENCE).await?;
+                if let Some(runner) = &parts.local_runner {
+                    runner.finished().await;
+                    parts.worker.settle(PATIENCE).await?;
+                }
                 let history = parts.store.history(self.issue.clone()).await?;
                 self.tell(&agent, history.as_ref())
             }

@@ -8,7 +8,7 @@ use super::inbox::{from_json, pack, to_json};
 use super::{Error, Store, inbox, lanes};
 use crate::clock::Timestamp;
 use crate::delivery::Origin;
-use crate::dispatch::{Dispatch, Report};
+use crate::dispatch::{AgentId, Dispatch, Report};
 
 /// A report, and the key of the dispatch it is about.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -28,6 +28,28 @@ impl Store {
         self.read(move |c| {
             let mut rows = c.prepare_cached(&format!("{DISPATCH} WHERE key = ?1"))?;
             rows.query_row([key], |row| Ok(dispatch_of(row))).optional()?.transpose()
+        })
+        .await
+    }
+
+    /// The dispatches that were handed over to one of these agents and have not ended.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn handed_over(&self, agents: Vec<AgentId>) -> Result<Vec<Dispatch>, Error> {
+        self.read(move |c| {
+            let sql = format!(
+                "{DISPATCH} WHERE agent = ?1 AND ended_at IS NULL AND dispatch.state <> 'pending'"
+            );
+            let mut rows = c.prepare_cached(&sql)?;
+            let mut found = Vec::new();
+            for agent in &agents {
+                let of_agent = rows.query_map([agent.as_str()], |row| Ok(dispatch_of(row)))?;
+                for row in of_agent {
+                    found.push(row.map_err(Error::from).flatten()?);
+                }
+            }
+            Ok(found)
         })
         .await
     }

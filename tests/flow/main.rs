@@ -14,6 +14,7 @@ mod dry_run;
 mod echo;
 mod http_agents;
 mod instances;
+mod local_dispatch;
 mod migration;
 mod orders;
 mod payloads;

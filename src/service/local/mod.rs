@@ -1,6 +1,7 @@
 //! The local agent, put together: its settings from the configuration, the world it may use, and what a run may spend.
 
 mod outside;
+mod runner;
 mod say;
 mod settings;
 mod split;
@@ -17,6 +18,8 @@ use crate::issue::IssueRef;
 use crate::store::{Spending, Store, Totals};
 
 use self::outside::World;
+
+pub use self::runner::Runner;
 
 /// Starts the local agent, if there is one.
 ///
