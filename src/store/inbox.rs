@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::lanes::{self, Pace};
+use super::packing::{pack, unpack};
 use super::repeats::Repeats;
 use super::{ACCEPT_TIMEOUT, Error, Store};
 use crate::clock::{Timestamp, from_millis};
@@ -304,14 +305,6 @@ pub(super) fn id_of(key: &[u8]) -> String {
         Ok(uuid) => uuid.to_string(),
         Err(_) => String::from_utf8_lossy(key.strip_prefix(&[0]).unwrap_or(key)).into_owned(),
     }
-}
-
-pub(super) fn pack(bytes: &[u8]) -> Vec<u8> {
-    lz4_flex::compress_prepend_size(bytes)
-}
-
-pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    lz4_flex::decompress_size_prepended(bytes).map_err(|e| unreadable(&e))
 }
 
 pub(super) fn unreadable(error: &dyn std::fmt::Display) -> Error {

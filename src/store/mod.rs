@@ -17,6 +17,7 @@ mod lanes;
 mod ledger;
 mod notes;
 mod orders;
+mod packing;
 mod people;
 mod proposals;
 mod repeats;

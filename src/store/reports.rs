@@ -4,7 +4,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::dispatches::{DISPATCH, dispatch_of};
-use super::inbox::{from_json, pack, to_json};
+use super::inbox::{from_json, to_json};
+use super::packing::pack;
 use super::{Error, Store, inbox, lanes};
 use crate::clock::Timestamp;
 use crate::delivery::Origin;

@@ -30,7 +30,7 @@ CREATE INDEX delivery_dead ON delivery (settled_at) WHERE state = 'dead';
 CREATE INDEX delivery_dead_lane ON delivery (lane, settled_at) WHERE state = 'dead';
 CREATE INDEX delivery_sweep ON delivery (received_at) WHERE origin = 'sweep';
 
--- The signed bytes of a delivery, compressed; gone once it is older than `store.keep`.
+-- The signed bytes of a delivery, packed (packing.rs); gone once it is older than `store.keep`.
 CREATE TABLE body (
     seq   INTEGER PRIMARY KEY REFERENCES delivery (seq) ON DELETE CASCADE,
     bytes BLOB NOT NULL
