@@ -19,6 +19,7 @@ mod migration;
 mod orders;
 mod payloads;
 mod people;
+mod permissions;
 mod receiver;
 mod redelivery;
 mod restart;
