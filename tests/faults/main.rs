@@ -5,6 +5,7 @@
 mod bodies;
 mod burst;
 mod disk;
+mod growth;
 mod program;
 mod secrets;
 mod slow;
