@@ -9,5 +9,6 @@ mod growth;
 mod program;
 mod secrets;
 mod slow;
+mod soak;
 mod stop;
 mod timing;
