@@ -9,7 +9,7 @@ use super::{Error, Store};
 use crate::clock::Timestamp;
 
 /// How many bodies one step removes, so that no step keeps the writer for long.
-const STEP: u32 = 200;
+const STEP: u32 = 50;
 
 impl Store {
     /// Removes one step's worth of bodies of deliveries that ended longer than `keep` ago; the number removed.

