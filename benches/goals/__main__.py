@@ -2,7 +2,8 @@
 
 Ratios of one interleaved run are what counts: every round runs every server under the same load in turning order, and
 the table shows medians of ratios paired within a round. c32 is a closed loop of 32 connections, o1000 an open loop of
-1,000 deliveries a second, with latencies from the planned time. Peers take part where they are installed.
+1,000 deliveries a second, with latencies from the planned time. Peers take part where they are installed; G15 needs a real Gitea, whose
+executable `GITEA_BIN` names (and `GITEA_STATIC_ROOT` the folder of its options and templates).
 
 Needs Rust, python3, and up to 10 GB on the disk of the temporary folder (`TMPDIR`). Loopback only; bounded in time; leaves nothing behind.
 """
@@ -19,10 +20,11 @@ import machine
 import processes
 import scoring
 import speed
+import sweep
 from bench import Bench
 from row import table
 
-GROUPS = [speed, disk, abuse, footprint, scoring, acting]
+GROUPS = [speed, disk, abuse, footprint, scoring, sweep, acting]
 
 
 def options():

@@ -1,40 +1,15 @@
-"""G15–G18: the sweep, and what acting on an issue costs beside the forge's own time."""
+"""G16–G18: what acting on an issue costs beside the forge's own time."""
 
-import json
-import re
+from bench import cargo_bench, say
+from row import Row
 
-import processes
-from bench import PROJECT, cargo_bench, say
-from row import Row, missing
-
-GOALS = ["G15", "G16", "G17", "G18"]
+GOALS = ["G16", "G17", "G18"]
 
 
 def measure(bench, goals):
-    rows = [sweep()] if "G15" in goals else []
-    wanted = [goal for goal in goals if goal in ROWS]
-    if wanted:
-        say("acting on issues")
-        measured = cargo_bench("acting", 20 if bench.quick else 200)
-        rows += [row for goal in wanted for row in ROWS[goal](measured)]
-    return rows
-
-
-def sweep():
-    """The sweep's test prints `g15 {"requests_over":…,"to_listing":…,"four_to_sequential":…}`."""
-    what = "full sweep of N issues: requests; wall to a bare listing; 4 in flight to a sequential one"
-    must, stretch = "≤ ⌈N/50⌉ + 3; ≤ 1.10×; ≤ 0.8×", "unchanged: ≤ 3 requests"
-    if not (PROJECT / "tests" / "sweep.rs").exists() and not (PROJECT / "tests" / "sweep").exists():
-        return missing("G15", what, must, stretch, "there is no sweep yet")
-    say("sweep")
-    argv = ["cargo", "test", "--release", "--locked", "--quiet", "--manifest-path", PROJECT / "Cargo.toml", "--test", "sweep", "--", "--nocapture", "g15"]
-    printed = re.search(r"^g15 (\{.*\})$", processes.run(argv, 1800), re.MULTILINE)
-    if not printed:
-        return missing("G15", what, must, stretch, "see `cargo test --release --test sweep`")
-    figures = json.loads(printed[1])
-    over, wall, four = figures["requests_over"], figures["to_listing"], figures["four_to_sequential"]
-    measured = f"{over:+d} on ⌈N/50⌉; {wall:.2f}×; {four:.2f}×"
-    return Row("G15", what, must, stretch, measured, over <= 3 and wall <= 1.1 and four <= 0.8)
+    say("acting on issues")
+    measured = cargo_bench("acting", 20 if bench.quick else 200)
+    return [row for goal in goals for row in ROWS[goal](measured)]
 
 
 def g16(m):
