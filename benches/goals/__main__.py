@@ -2,8 +2,9 @@
 
 Ratios of one interleaved run are what counts: every round runs every server under the same load in turning order, and
 the table shows medians of ratios paired within a round. c32 is a closed loop of 32 connections, o1000 an open loop of
-1,000 deliveries a second, with latencies from the planned time. Peers take part where they are installed; G15 needs a real Gitea, whose
-executable `GITEA_BIN` names (and `GITEA_STATIC_ROOT` the folder of its options and templates).
+1,000 deliveries a second, with latencies from the planned time. Peers take part where they can be had: adnanh/webhook
+where it is installed (Debian package `webhook`), @octokit/webhooks from npm, FastAPI from PyPI. G15 needs a real
+Gitea, whose executable `GITEA_BIN` names (and `GITEA_STATIC_ROOT` the folder of its options and templates).
 
 Needs Rust, python3, and up to 10 GB on the disk of the temporary folder (`TMPDIR`). Loopback only; bounded in time; leaves nothing behind.
 """

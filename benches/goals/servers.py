@@ -114,6 +114,20 @@ def octokit(bench):
 
 def fastapi(bench):
     """FastAPI on uvicorn that verifies and scores as the loop this program replaces did."""
+    python = sys.executable
     if not (importlib.util.find_spec("fastapi") and importlib.util.find_spec("uvicorn")):
-        return None
-    return lambda: Server(lambda port: [sys.executable, HERE / "fastapi_peer.py", port, SECRET])
+        python = with_packages(bench, "fastapi", "uvicorn")
+    return python and (lambda: Server(lambda port: [python, HERE / "fastapi_peer.py", port, SECRET]))
+
+
+def with_packages(bench, *packages):
+    """A Python that has these packages, in a folder that goes with this; None where they cannot be had."""
+    home = bench.folder / "python"
+    if not home.exists():
+        say(f"installing {', '.join(packages)}")
+        for command in (["-m", "venv", home], ["-m", "pip", "install", "--quiet", *packages]):
+            python = home / "bin" / "python" if command[1] == "pip" else sys.executable
+            done = subprocess.run([python, *command], check=False, timeout=180, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if done.returncode:
+                return None
+    return home / "bin" / "python"
