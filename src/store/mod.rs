@@ -7,6 +7,7 @@
 mod backup;
 mod blockers;
 mod cursors;
+mod deeds;
 mod digest;
 mod dispatches;
 mod error;

@@ -396,3 +396,16 @@ mod program {
         assert!(said(&output.stderr).contains("`acme/widgets` is not looked after"));
     }
 }
+
+#[tokio::test]
+async fn what_it_wrote_stands_in_the_story_of_the_issue() {
+    let place = Place::new().await;
+    place.calls("comment", json!({"text": "The crash is in src/auth.py."}), "").await;
+    let history = place.store().history(place.at.clone()).await.unwrap().unwrap();
+    let evaluation = &history.evaluations[0];
+    assert_eq!(evaluation.reason, "the local agent was run by hand");
+    let effect = &evaluation.effects[0];
+    assert_eq!((effect.kind.as_str(), effect.state.as_str()), ("comment", "done"));
+    assert!(effect.value.starts_with("answer:local-"), "{}", effect.value);
+    assert!(effect.forge_id.is_some());
+}

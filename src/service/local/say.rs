@@ -95,11 +95,16 @@ impl World {
         effect: Effect,
         kind: OwnWrite,
     ) -> Result<String, Unmet> {
-        let applied = self.inner.hands.apply(at, issue, &[effect]).await;
+        let applied = self.inner.hands.apply(at, issue, std::slice::from_ref(&effect)).await;
         if let Some(error) = applied.error {
             return Err(unmet(&error));
         }
         let outcome = applied.effects.into_iter().next();
+        if let Some(outcome) = &outcome {
+            let now = self.inner.clock.now();
+            let noted = self.inner.store.note_deed(at, &effect, outcome, now).await;
+            noted.map_err(|e| lost(&e))?;
+        }
         match outcome.map(|o| (o.state, o.detail)) {
             Some((EffectState::Done, _)) => {
                 // The sweep must not take it for a change that no webhook told.
