@@ -12,7 +12,7 @@ use super::tree::Origin;
 use super::{
     Agents, Budget, BudgetScope, Config, Consult, Dispatch, Gitea, Invoice, InvoiceApi, Labels,
     LocalAgent, McpReach, McpServer, ModelApi, Review, ReviewCheck, Route, Server, Store, Summary,
-    Sweep, Triage, Webhook, WebhookSecret, Worker, agents,
+    Sweep, Triage, Webhook, WebhookSecret, Worker, agents, dashboard,
 };
 use crate::issue::RepoPatterns;
 
@@ -37,6 +37,7 @@ pub(super) fn config(file: Option<String>, resolved: Resolved) -> Result<Config,
         sweep: sweep(&of("sweep")),
         summary: summary(&of("summary"))?,
         worker: worker(&of("worker")),
+        dashboard: dashboard::section(&of("dashboard")),
         policy: resolved.policy.clone(),
         file,
         resolved,

@@ -127,5 +127,7 @@ pub(super) fn nearest_of<'a>(name: &str, all: &[&'a str]) -> Option<&'a str> {
 }
 
 fn best<T>(scored: impl Iterator<Item = (T, f64)>) -> Option<T> {
-    scored.filter(|(_, s)| *s >= ALIKE).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(t, _)| t)
+    let alike = scored.filter(|(_, s)| *s >= ALIKE);
+    // Of equals the first: a `token` without a section is more likely Gitea's than one that was added later.
+    alike.reduce(|best, one| if one.1 > best.1 { one } else { best }).map(|(t, _)| t)
 }

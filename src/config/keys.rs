@@ -126,6 +126,7 @@ pub(super) const SECTIONS: &[Section] = &[
     section("sweep", "Looking for what no webhook told."),
     section("summary", "The daily summary issue."),
     section("worker", "How the inbox is worked off."),
+    section("dashboard", "The pages for people; they show nothing until a way to sign in is set."),
 ];
 
 /// Every key, section by section.
@@ -238,6 +239,14 @@ pub(super) const KEYS: &[Key] = &[
     key("worker", "concurrency", count(0, 1024), "4", "Issues worked on at once; 0 accepts and stores only."),
     key("worker", "max_attempts", count(1, 1000), "10", "Tries before a delivery ends dead."),
     key("worker", "fuse", count(1, MANY), "20", "Writes to one issue within an hour before the service stops and asks."),
+
+    optional("dashboard", "token", Secret, "Whoever has it may sign in, see everything and act; at least 16 characters. Or `token_file`."),
+    optional("dashboard", "token_file", SecretFile, "File that holds the token, instead of `token`."),
+    optional("dashboard", "client_id", Text, "Client id of an OAuth2 application on the server, for \"Sign in with Gitea\"; its redirect URI is `public_url` + `/sign-in/callback`."),
+    optional("dashboard", "client_secret", Secret, "Client secret of that application; or `client_secret_file`."),
+    optional("dashboard", "client_secret_file", SecretFile, "File that holds the client secret, instead of `client_secret`."),
+    optional("dashboard", "gitea_url", Url, "Address of the server for people's browsers, when it is not `gitea.url`."),
+    key("dashboard", "admins", List, "", "Logins that may act, among those who may write to a repository; `triage.owner` when empty."),
 ];
 
 #[cfg(test)]
@@ -249,7 +258,7 @@ mod tests {
     fn samples(key: &Key, file: &str) -> [String; 2] {
         let two = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
         match key.kind {
-            Text | Name | Secret => two("\"some-text\"", "\"other-text\""),
+            Text | Name | Secret => two("\"some-text-of-length\"", "\"other-text-of-length\""),
             Bool => two("true", "false"),
             Count { min, .. } => [min + 3, min + 4].map(|n| n.to_string()),
             Duration => two("\"7m\"", "\"8m\""),
@@ -298,6 +307,11 @@ mod tests {
         tables.retain(|(s, n, _)| *s != key.section || (*n != key.name && *n != twin));
         let inline;
         let extra = match key.section {
+            "dashboard" if key.name.starts_with("client_secret") => vec![("client_id", "\"c\"")],
+            "dashboard" if key.name == "client_id" => vec![("client_secret", "\"s\"")],
+            "dashboard" if key.name == "gitea_url" => {
+                vec![("client_id", "\"c\""), ("client_secret", "\"s\"")]
+            }
             "agent[]" if key.name == "id" => vec![("interface", "\"local\"")],
             "agent[]" => vec![("id", "\"kimi\"")],
             "local_agent" if key.name != "model" => vec![("model", "\"m\"")],
@@ -371,7 +385,7 @@ mod tests {
     fn every_key_can_be_set_and_reaches_the_service() {
         let folder = tempfile::tempdir().unwrap();
         let secret = folder.path().join("secret");
-        std::fs::write(&secret, "s").unwrap();
+        std::fs::write(&secret, "sixteen-or-longer").unwrap();
         for key in KEYS {
             let [one, other] = samples(key, &secret.display().to_string())
                 .map(|value| seen(&file_with(key, &value)));

@@ -6,6 +6,7 @@
 mod agents;
 mod build;
 mod checks;
+mod dashboard;
 mod env;
 mod error;
 mod keys;
@@ -62,6 +63,8 @@ pub struct Config {
     pub summary: Summary,
     /// How the inbox is worked off.
     pub worker: Worker,
+    /// The pages for people.
+    pub dashboard: Dashboard,
     /// The policy as it stands in the file; the triage room knows its keys.
     pub policy: toml::Table,
     file: Option<String>,

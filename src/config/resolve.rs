@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::agents;
+use super::dashboard;
 use super::env;
 use super::error::{Mistakes, nearest_key, nearest_section};
 use super::keys::{self, Key, Presence, SECTIONS};
@@ -39,6 +40,9 @@ pub(super) fn resolve(root: &Table, mistakes: &mut Mistakes) -> Resolved {
         };
         if section.name != "local_agent" || has_local_agent {
             complete(section.name, section.name, &Origin::Default, &mut row, mistakes);
+        }
+        if section.name == "dashboard" {
+            dashboard::check(&row, mistakes);
         }
         sections.insert(section.name, row);
     }

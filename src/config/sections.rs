@@ -310,3 +310,25 @@ pub struct Worker {
     /// Writes to one issue within an hour before the service stops and asks.
     pub fuse: u32,
 }
+
+/// `[dashboard]`
+#[derive(Clone, Debug)]
+pub struct Dashboard {
+    /// Signs its holder in as an admin.
+    pub token: Option<SecretString>,
+    /// The application on the server through which people sign in.
+    pub oauth: Option<OAuthApplication>,
+    /// Logins that may act; the owner of `[triage]` when empty.
+    pub admins: Vec<String>,
+}
+
+/// An OAuth2 application made on the server.
+#[derive(Clone, Debug)]
+pub struct OAuthApplication {
+    /// Its client id.
+    pub client_id: String,
+    /// Its client secret.
+    pub client_secret: SecretString,
+    /// Address of the server for browsers, without a slash at its end, when it differs.
+    pub url: Option<String>,
+}
