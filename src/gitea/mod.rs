@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod hook_events;
 mod hooks;
+mod issue_text;
 mod issues;
 mod labels;
 mod payload;
@@ -19,6 +20,7 @@ mod rejected;
 mod repos;
 mod search;
 mod server;
+mod sign_in;
 mod signature;
 mod timeline;
 mod transport;
@@ -35,11 +37,13 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{Call, Error, Reached};
 pub use hooks::{Hook, HookForm, HookPlace};
+pub use issue_text::issue_text;
 pub use post::post;
 pub use probe::{Knock, knock};
 pub use recording::{Recording, RecordingError};
 pub use rejected::Rejected;
 pub use server::Server;
+pub use sign_in::{Application, Flow, SignIn, SignInError};
 pub use signature::{HeaderLookup, Secret, Verifier};
 pub use timeline::{Happening, Pull, What};
 pub use webhook::{ParseError, parse};
@@ -208,9 +212,7 @@ impl Client {
 
     /// The page of an issue, for people.
     pub fn issue_url(&self, at: &IssueRef) -> String {
-        let number = at.number.to_string();
-        let path = [at.repo.owner(), at.repo.name(), "issues", &number];
-        below(&self.inner.base, &path).into()
+        issue_page(&self.inner.base, at)
     }
 
     /// Whether nothing may be written.
@@ -230,23 +232,31 @@ impl Client {
 }
 
 fn http_client(settings: &Settings, base: &Url) -> Result<reqwest::Client, Error> {
+    let patience = (settings.connect_timeout, settings.timeout);
+    built(http_builder(patience, base).default_headers(default_headers(&settings.token)?))
+}
+
+/// What holds for every connection to Gitea, whoever asks; `patience` is for connecting and for a whole answer.
+fn http_builder(patience: (Duration, Duration), base: &Url) -> reqwest::ClientBuilder {
     // Fails only when the program has chosen a provider already, which then serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
-        .default_headers(default_headers(&settings.token)?)
         .user_agent(concat!("gitea-triage/", env!("CARGO_PKG_VERSION")))
         // A renamed repository answers 301, and a followed 301 turns a POST into a GET that succeeds.
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(settings.connect_timeout)
-        .timeout(settings.timeout)
+        .connect_timeout(patience.0)
+        .timeout(patience.1)
         // Below the 60 to 75 s after which proxies drop an idle connection: a write that meets such a
         // connection would have an unknown outcome.
         .pool_idle_timeout(Duration::from_secs(30));
-    let builder = match base.scheme() {
+    match base.scheme() {
         // A bare container has no CA certificates, and plain `http://` must not fail for want of them.
         "http" => builder.tls_certs_only([]),
         _ => builder,
-    };
+    }
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
     builder.build().map_err(|_| {
         Error::Settings("no CA certificates were found for TLS; install `ca-certificates`".into())
     })
@@ -281,6 +291,11 @@ fn base_url(text: &str) -> Result<Url, Error> {
     url.set_query(None);
     url.set_fragment(None);
     Ok(url)
+}
+
+fn issue_page(base: &Url, at: &IssueRef) -> String {
+    let number = at.number.to_string();
+    below(base, &[at.repo.owner(), at.repo.name(), "issues", &number]).into()
 }
 
 /// `base` with these segments after its path, each escaped so that it stays one segment.

@@ -54,13 +54,19 @@ impl Client {
         Ok(found.filter(|r| r.has_issues && !r.archived).map(|r| r.name).collect())
     }
 
-    /// The logins of everyone who may write to the repository. Asked by the list of assignees, since the permission
-    /// of another account is only told to administrators (seen on 1.25.4).
+    /// The logins of everyone who may write to the repository.
     pub async fn writers(&self, repo: &RepoName) -> Result<Vec<String>, Error> {
+        let accounts = self.writing_accounts(repo).await?;
+        Ok(accounts.into_iter().map(|account| account.login).collect())
+    }
+
+    /// The accounts of everyone who may write to the repository. Asked by the list of assignees, since the permission
+    /// of another account is only told to administrators (seen on 1.25.4).
+    pub async fn writing_accounts(&self, repo: &RepoName) -> Result<Vec<Account>, Error> {
         let request =
             Request::get(format_args!("{repo} assignees"), repo_path(repo, &["assignees"]));
         let listed: Vec<User> = self.send(request).await?.list()?;
-        Ok(listed.into_iter().map(|user| user.login).collect())
+        Ok(listed.into_iter().map(|User { id, login }| Account { id, login }).collect())
     }
 
     /// Whether `login` can be made an assignee. Gitea answers an impossible one with 500, after it has taken the

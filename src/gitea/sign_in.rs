@@ -1,0 +1,317 @@
+//! "Sign in with Gitea": the authorization code flow of OAuth2 with PKCE, and what Gitea says of who signed in. It
+//! uses the access token once and forgets it; who may see or do what, others decide.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::header::ACCEPT;
+use reqwest::{RequestBuilder, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{Error, base_url, below, built, http_builder, issue_page};
+use crate::clock::Timestamp;
+use crate::issue::{Account, IssueRef};
+
+/// Without `read:user` a token could do all that its person can (gitea-facts 3.5); with it, it can do next to nothing.
+const SCOPES: &str = "openid profile read:user";
+/// No answer of these endpoints is longer.
+const MAX_ANSWER: usize = 64 * 1024;
+/// How far the clocks of the two servers may be apart.
+const LEEWAY: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
+
+/// An OAuth2 application made on the server.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// Where this service reaches Gitea.
+    pub url: String,
+    /// Where people's browsers reach Gitea.
+    pub browser_url: String,
+    /// The application's id.
+    pub client_id: String,
+    /// The application's secret.
+    pub client_secret: SecretString,
+    /// Where Gitea sends people back to, exactly as the application says.
+    pub redirect_uri: String,
+    /// How long connecting and a whole answer may take.
+    pub patience: (Duration, Duration),
+}
+
+/// What ties one person's way to Gitea and back together: nobody else may know it, and it is good for one time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    state: String,
+    nonce: String,
+    verifier: String,
+}
+
+/// Why nobody was signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// No answer.
+    #[error("Gitea could not be reached to sign you in; try again in a moment")]
+    Unreachable,
+    /// The code was refused, or the application is not known.
+    #[error(
+        "Gitea refused the sign-in with status {status}; start again, and see that `dashboard.client_id`, its secret \
+         and the redirect URI are those of the application on the server"
+    )]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The answer cannot be used.
+    #[error("Gitea's answer cannot be used: {0}")]
+    Unusable(&'static str),
+}
+
+/// Signs people in through one application.
+#[derive(Debug)]
+pub struct SignIn {
+    application: Application,
+    server: Url,
+    browser: Url,
+    http: reqwest::Client,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    access_token: SecretString,
+    id_token: String,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    aud: Audience,
+    nonce: String,
+    exp: i64,
+    sub: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Deserialize)]
+struct UserInfo {
+    sub: String,
+    preferred_username: String,
+}
+
+impl Flow {
+    /// A new one that nobody can guess.
+    pub fn start() -> Self {
+        let secret = || URL_SAFE_NO_PAD.encode([uuid_bytes(), uuid_bytes()].concat());
+        Self { state: secret(), nonce: secret(), verifier: secret() }
+    }
+
+    /// Whether an answer with this state belongs to it.
+    pub fn has_state(&self, state: &str) -> bool {
+        // Both are compared by digest, so that the time says nothing about where they differ.
+        Sha256::digest(&self.state) == Sha256::digest(state)
+    }
+
+    fn challenge(&self) -> String {
+        URL_SAFE_NO_PAD.encode(Sha256::digest(&self.verifier))
+    }
+}
+
+/// Random bytes: a UUID has 122 random bits, so two of them are as good as the 256 that PKCE wants.
+fn uuid_bytes() -> [u8; 16] {
+    uuid::Uuid::new_v4().into_bytes()
+}
+
+impl SignIn {
+    /// One for this application; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When an address cannot be used.
+    pub fn new(application: Application) -> Result<Self, Error> {
+        let server = base_url(&application.url)?;
+        let browser = base_url(&application.browser_url)?;
+        // Without the service's own token, which has no business at these endpoints.
+        let http = built(http_builder(application.patience, &server))?;
+        Ok(Self { application, server, browser, http })
+    }
+
+    /// Changes with the application and its secret, and says nothing of either.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let Application { client_id, client_secret, .. } = &self.application;
+        let mut digest = Sha256::new();
+        for part in [client_id.as_str(), client_secret.expose_secret()] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        digest.finalize().into()
+    }
+
+    /// The page of an issue, where people's browsers reach it.
+    pub fn issue_url(&self, at: &IssueRef) -> String {
+        issue_page(&self.browser, at)
+    }
+
+    /// Where to send the browser.
+    pub fn authorize_url(&self, flow: &Flow) -> String {
+        let mut url = below(&self.browser, &["login", "oauth", "authorize"]);
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.application.client_id)
+            .append_pair("redirect_uri", &self.application.redirect_uri)
+            .append_pair("scope", SCOPES)
+            .append_pair("state", &flow.state)
+            .append_pair("nonce", &flow.nonce)
+            .append_pair("code_challenge", &flow.challenge())
+            .append_pair("code_challenge_method", "S256");
+        url.into()
+    }
+
+    /// Who came back with this code. The access token is dropped when this returns.
+    ///
+    /// # Errors
+    /// When Gitea does not answer or does not confirm it.
+    pub async fn identify(
+        &self,
+        code: &str,
+        flow: &Flow,
+        now: Timestamp,
+    ) -> Result<Account, SignInError> {
+        let tokens = self.exchange(code, flow).await?;
+        let subject = self.check(&tokens.id_token, flow, now)?;
+        let url = below(&self.server, &["login", "oauth", "userinfo"]);
+        let request = self.http.get(url).bearer_auth(tokens.access_token.expose_secret());
+        let info: UserInfo = answer(request).await?;
+        if info.sub != subject {
+            return Err(SignInError::Unusable("its two answers name different people"));
+        }
+        let id = info.sub.parse().ok().filter(|id| *id > 0);
+        let id = id.ok_or(SignInError::Unusable("it names nobody"))?;
+        Ok(Account { id, login: info.preferred_username })
+    }
+
+    async fn exchange(&self, code: &str, flow: &Flow) -> Result<Tokens, SignInError> {
+        let Application { client_id, client_secret, redirect_uri, .. } = &self.application;
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "authorization_code")
+            .append_pair("code", code)
+            .append_pair("redirect_uri", redirect_uri)
+            .append_pair("client_id", client_id)
+            .append_pair("client_secret", client_secret.expose_secret())
+            .append_pair("code_verifier", &flow.verifier)
+            .finish();
+        let url = below(&self.server, &["login", "oauth", "access_token"]);
+        let kind = "application/x-www-form-urlencoded";
+        answer(self.http.post(url).header("Content-Type", kind).body(form)).await
+    }
+
+    /// The subject of an id token that was made for us and for this flow. Its signature is not looked at: the token
+    /// came straight from the server, and so it is the connection that vouches for it (OpenID Connect Core 3.1.3.7).
+    fn check(&self, token: &str, flow: &Flow, now: Timestamp) -> Result<String, SignInError> {
+        let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+        let claims = payload.and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
+        let claims = claims.ok_or(SignInError::Unusable("it has no id token"))?;
+        let ours = &self.application.client_id;
+        let is_for_us = match &claims.aud {
+            Audience::One(one) => one == ours,
+            Audience::Many(many) => many.contains(ours),
+        };
+        match () {
+            () if !is_for_us => Err(SignInError::Unusable("it is for another application")),
+            () if claims.nonce != flow.nonce => {
+                Err(SignInError::Unusable("it belongs to another sign-in"))
+            }
+            () if claims.exp < (now - LEEWAY).timestamp() => {
+                Err(SignInError::Unusable("it has expired; compare the clocks of the two servers"))
+            }
+            () => Ok(claims.sub),
+        }
+    }
+}
+
+async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, SignInError> {
+    let response = request.header(ACCEPT, "application/json").send().await;
+    let mut response = response.map_err(|_| SignInError::Unreachable)?;
+    let status = response.status();
+    if !status.is_success() {
+        return Err(SignInError::Refused { status: status.as_u16() });
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| SignInError::Unreachable)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(SignInError::Unusable("it is too long"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).map_err(|_| SignInError::Unusable("it is not what Gitea sends"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sign_in() -> SignIn {
+        let patience = Duration::from_secs(1);
+        SignIn::new(Application {
+            url: "http://gitea:3000".into(),
+            browser_url: "https://git.example.com/gitea/".into(),
+            client_id: "app".into(),
+            client_secret: "secret".into(),
+            redirect_uri: "https://triage.example.com/sign-in/callback".into(),
+            patience: (patience, patience),
+        })
+        .unwrap()
+    }
+
+    fn token(claims: &serde_json::Value) -> String {
+        format!("head.{}.signature", URL_SAFE_NO_PAD.encode(claims.to_string()))
+    }
+
+    #[test]
+    fn the_browser_is_sent_to_its_own_address_of_gitea_with_a_challenge_and_no_secret() {
+        let flow = Flow::start();
+        let url = sign_in().authorize_url(&flow);
+        assert!(url.starts_with("https://git.example.com/gitea/login/oauth/authorize?"), "{url}");
+        assert!(url.contains(&format!("code_challenge={}", flow.challenge())), "{url}");
+        assert!(url.contains("code_challenge_method=S256"), "{url}");
+        assert!(!url.contains("secret") && !url.contains(&flow.verifier), "{url}");
+    }
+
+    #[test]
+    fn the_challenge_is_the_one_of_the_standard() {
+        // RFC 7636, appendix B.
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned();
+        let flow = Flow { verifier, ..Flow::start() };
+        assert_eq!(flow.challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+
+    #[test]
+    fn every_flow_is_another_one() {
+        let (one, other) = (Flow::start(), Flow::start());
+        assert_ne!(one, other);
+        assert!(one.has_state(&one.state) && !one.has_state(&other.state) && !one.has_state(""));
+        assert!(one.verifier.len() >= 43, "RFC 7636 wants 43 characters");
+    }
+
+    #[test]
+    fn an_id_token_of_another_application_sign_in_or_time_is_refused() {
+        let flow = Flow::start();
+        let now = crate::clock::from_millis(1_774_267_200_000);
+        let good = serde_json::json!({
+            "aud": "app", "nonce": flow.nonce, "exp": now.timestamp() + 60, "sub": "5"
+        });
+        let check = |claims: &serde_json::Value| sign_in().check(&token(claims), &flow, now);
+        assert_eq!(check(&good).unwrap(), "5");
+        let changes = [("aud", "other".into()), ("nonce", "other".into()), ("exp", 1.into())];
+        for (key, value) in changes {
+            let mut bad = good.clone();
+            bad[key] = value;
+            assert!(check(&bad).is_err(), "{key}");
+        }
+        assert!(sign_in().check("no token", &flow, now).is_err());
+    }
+}
