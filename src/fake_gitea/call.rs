@@ -1,5 +1,6 @@
 //! One request and one answer of the API, free of any HTTP library but at their edge.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use actix_web::HttpResponse;
@@ -64,6 +65,12 @@ impl Call {
         serde_json::from_slice(&self.body).map_err(|e| Answer::error(422, &e.to_string()))
     }
 
+    /// A field of a form; empty when it is not there.
+    pub fn field(&self, name: &str) -> String {
+        let mut fields = form_urlencoded::parse(&self.body);
+        fields.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    }
+
     /// The part of `items` on the page asked for; everything when `whole` and no page was asked for.
     pub fn slice<'a, T>(&self, items: &'a [T], whole: bool) -> &'a [T] {
         let page = match self.page() {
@@ -86,7 +93,7 @@ pub(super) struct Answer {
 enum Content {
     Empty,
     Json(Value),
-    Text { kind: &'static str, text: &'static str },
+    Text { kind: &'static str, text: Cow<'static, str> },
 }
 
 /// An endpoint's result; either side is sent.
@@ -134,12 +141,22 @@ impl Answer {
     /// What the router says of a path it does not know (seen on 1.25.4: plain text).
     pub fn unknown_path() -> Self {
         let text = "404 page not found\n";
-        Self::new(404, Content::Text { kind: "text/plain; charset=utf-8", text })
+        Self::new(404, Content::Text { kind: "text/plain; charset=utf-8", text: text.into() })
     }
 
     /// A page for people.
-    pub fn html(text: &'static str) -> Self {
-        Self::new(200, Content::Text { kind: "text/html; charset=utf-8", text })
+    pub fn html(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(200, Content::Text { kind: "text/html; charset=utf-8", text: text.into() })
+    }
+
+    /// Sends a browser on, to be asked for by GET.
+    pub fn see_other(place: &str) -> Self {
+        Self::empty(303).with_header("Location", place)
+    }
+
+    /// The same with another status.
+    pub fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
     }
 
     /// The same with one more header.
@@ -158,7 +175,7 @@ impl Answer {
         match &self.body {
             Content::Empty => Bytes::new(),
             Content::Json(value) => serde_json::to_vec(value).unwrap_or_default().into(),
-            Content::Text { text, .. } => Bytes::from_static(text.as_bytes()),
+            Content::Text { text, .. } => Bytes::copy_from_slice(text.as_bytes()),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::SubsecRound;
 use sha2::{Digest, Sha256};
 
+use super::oauth::Oauth;
 use super::outbox::Task;
 use super::record::{Access, At, Hook, Issue, Label, Repo, User, key};
 use super::view::{Fault, Request};
@@ -43,6 +44,7 @@ pub(super) struct State {
     pub requests: Vec<Request>,
     pub faults: Vec<Fault>,
     pub delays: HashMap<String, Duration>,
+    pub oauth: Oauth,
     last_id: HashMap<&'static str, i64>,
 }
 
@@ -68,6 +70,7 @@ impl State {
             requests: Vec::new(),
             faults: Vec::new(),
             delays: HashMap::new(),
+            oauth: Oauth::default(),
             last_id: HashMap::new(),
         };
         state.put_user(BOT, "triage-bot", false);

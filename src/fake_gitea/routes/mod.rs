@@ -13,12 +13,16 @@ mod scopes;
 use serde_json::json;
 
 use super::call::{Answer, Call, DEFAULT_LIMIT, MAX_LIMIT, Reply};
+use super::oauth;
 use super::record::{Access, At, Issue, Repo, Scope};
 use super::world::State;
 
 /// Answers one call.
 pub(super) fn answer(state: &mut State, call: &Call) -> Answer {
     let path: Vec<&str> = call.path.trim_matches('/').split('/').collect();
+    if let ["login", "oauth", rest @ ..] = path.as_slice() {
+        return oauth::answer(state, call, rest).unwrap_or_else(|refusal| refusal);
+    }
     let ["api", "v1", rest @ ..] = path.as_slice() else { return Answer::unknown_path() };
     let by = match caller(state, call) {
         Ok(by) => by,
