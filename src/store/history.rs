@@ -150,7 +150,7 @@ pub struct History {
     pub pending: Vec<DeliveryView>,
 }
 
-const DELIVERY: &str = "SELECT seq, delivery.id, origin, received_at, action, repo, number, delivery.state,
+pub(super) const DELIVERY: &str = "SELECT seq, delivery.id, origin, received_at, action, repo, number, delivery.state,
      coalesce(reason, CASE WHEN delivery.state IN ('pending', 'claimed') THEN last_error END), settled_at,
      repeats, coalesce(attempts, 0), evaluation FROM delivery LEFT JOIN lane ON lane.id = delivery.lane";
 
@@ -253,7 +253,7 @@ impl Store {
     }
 }
 
-fn views(
+pub(super) fn views(
     c: &Connection,
     rest: &str,
     values: &[&dyn rusqlite::ToSql],
@@ -263,7 +263,7 @@ fn views(
     rows.map(|row| row.map_err(Error::from).flatten()).collect()
 }
 
-fn view(row: &Row<'_>) -> Result<DeliveryView, Error> {
+pub(super) fn view(row: &Row<'_>) -> Result<DeliveryView, Error> {
     let repo: Option<String> = row.get(5)?;
     let number: Option<u64> = row.get(6)?;
     Ok(DeliveryView {

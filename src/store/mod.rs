@@ -19,6 +19,7 @@ mod ledger;
 mod notes;
 mod orders;
 mod packing;
+mod pages;
 mod people;
 mod proposals;
 mod repeats;
@@ -52,6 +53,10 @@ pub use lanes::{Claim, Claimed, Failure, Pace};
 pub use ledger::{Evaluation, Follow, Intent, Opening, Outcome, Past, PastComment};
 pub use notes::StoredNote;
 pub use orders::ManualOrder;
+pub use pages::{
+    Activity, AgentLoad, DeliveryPage, DeliveryQuery, DeliveryStory, DispatchRow, EvaluationStory,
+    Hour, IssuePage, IssueQuery, IssueRow, IssueStory, Lane, Overview, Pulse, Show, Standings,
+};
 pub use people::Wishes;
 pub use proposals::Proposal;
 pub use reports::Reported;

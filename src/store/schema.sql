@@ -29,6 +29,9 @@ CREATE INDEX delivery_evaluation ON delivery (evaluation) WHERE evaluation IS NO
 CREATE INDEX delivery_dead ON delivery (settled_at) WHERE state = 'dead';
 CREATE INDEX delivery_dead_lane ON delivery (lane, settled_at) WHERE state = 'dead';
 CREATE INDEX delivery_sweep ON delivery (received_at) WHERE origin = 'sweep';
+-- For pages that list what came to an end, by how it ended and by issue; they say `settled_at IS NOT NULL`.
+CREATE INDEX delivery_ended ON delivery (state, seq) WHERE settled_at IS NOT NULL;
+CREATE INDEX delivery_ended_lane ON delivery (lane, seq) WHERE settled_at IS NOT NULL;
 
 -- The signed bytes of a delivery, packed (packing.rs); gone once it is older than `store.keep`.
 CREATE TABLE body (
@@ -69,6 +72,7 @@ CREATE TABLE lane (
 CREATE INDEX lane_due ON lane (priority, due_at) WHERE state = 'due';
 CREATE INDEX lane_claimed ON lane (id) WHERE state = 'claimed';
 CREATE INDEX lane_waiting ON lane (waits_for) WHERE waits_for IS NOT NULL;
+CREATE INDEX lane_held ON lane (id) WHERE held IS NOT NULL;
 
 -- The ledger: what was concluded, what was written, who has what.
 CREATE TABLE evaluation (
@@ -82,6 +86,29 @@ CREATE TABLE evaluation (
     signals TEXT    NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE INDEX evaluation_lane ON evaluation (lane, id);
+CREATE INDEX evaluation_at ON evaluation (at, action);
+
+-- The newest evaluation of each issue, so that a page over many issues reads one narrow row of each. The trigger keeps
+-- it, whoever writes an evaluation. An issue that is gone has no verdict; it keeps the title it had.
+CREATE TABLE latest (
+    lane       INTEGER PRIMARY KEY REFERENCES lane (id),
+    evaluation INTEGER NOT NULL,
+    at         INTEGER NOT NULL,
+    action     TEXT    NOT NULL,
+    agent      TEXT,
+    reason     TEXT    NOT NULL,
+    title      TEXT    NOT NULL,
+    score      INTEGER
+) STRICT;
+CREATE UNIQUE INDEX latest_evaluation ON latest (evaluation);
+CREATE INDEX latest_action ON latest (action, evaluation);
+CREATE TRIGGER evaluation_latest AFTER INSERT ON evaluation BEGIN
+    INSERT INTO latest VALUES (NEW.lane, NEW.id, NEW.at, NEW.action, NEW.agent, NEW.reason,
+        coalesce(json_extract(NEW.verdict, '$.title'), ''), json_extract(NEW.verdict, '$.score'))
+    ON CONFLICT (lane) DO UPDATE SET evaluation = excluded.evaluation, at = excluded.at, action = excluded.action,
+        agent = excluded.agent, reason = excluded.reason, score = excluded.score,
+        title = CASE excluded.title WHEN '' THEN latest.title ELSE excluded.title END;
+END;
 
 CREATE TABLE effect (
     id          INTEGER PRIMARY KEY,
@@ -127,6 +154,7 @@ CREATE TABLE dispatch (
 CREATE UNIQUE INDEX dispatch_open ON dispatch (lane) WHERE ended_at IS NULL;
 CREATE INDEX dispatch_load ON dispatch (agent) WHERE ended_at IS NULL;
 CREATE INDEX dispatch_lane ON dispatch (lane, id);
+CREATE INDEX dispatch_escalated ON dispatch (lane) WHERE state = 'escalated';
 CREATE INDEX dispatch_due ON dispatch (due_at) WHERE due_at IS NOT NULL;
 
 -- Each change of a dispatch's state, with what it came from.

@@ -1,0 +1,158 @@
+//! One issue's whole history, the newest first.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::story::effects;
+use crate::clock::{Timestamp, from_millis};
+use crate::dispatch::Dispatch;
+use crate::issue::IssueRef;
+use crate::store::dispatches::{DISPATCH, dispatch_of, transitions};
+use crate::store::history::views;
+use crate::store::inbox::from_json;
+use crate::store::{DeliveryView, Error, EvaluationView, Store, Transition, lanes};
+
+/// How many deliveries and dispatches are shown.
+const MOST: u32 = 30;
+
+/// How an issue stands in the service's hands.
+#[derive(Clone, Debug, Default)]
+pub struct Lane {
+    /// `idle`, `due` or `claimed`.
+    pub state: String,
+    /// When its turn comes.
+    pub due_at: Option<Timestamp>,
+    /// Failed tries in a row.
+    pub attempts: u32,
+    /// How the last of them failed.
+    pub last_error: Option<String>,
+    /// The agent whose place it waits for.
+    pub waits_for: Option<String>,
+    /// Why people took it out of automatic hands.
+    pub held: Option<String>,
+    /// The agent that people chose for it.
+    pub chosen: Option<String>,
+    /// What people took off it, as kind and value.
+    pub removed: Vec<(String, String)>,
+    /// Its title, when it is known.
+    pub title: Option<String>,
+}
+
+/// One issue's history.
+#[derive(Clone, Debug)]
+pub struct IssueStory {
+    /// How it stands.
+    pub lane: Lane,
+    /// What was concluded, the newest first.
+    pub evaluations: Vec<EvaluationView>,
+    /// Where the older evaluations begin.
+    pub older: Option<i64>,
+    /// Who had it, the newest first, and how each came to where it is.
+    pub dispatches: Vec<(Dispatch, Vec<Transition>)>,
+    /// What waits to be looked at, the oldest first.
+    pub pending: Vec<DeliveryView>,
+    /// What came to an end, the newest first.
+    pub ended: Vec<DeliveryView>,
+}
+
+impl Store {
+    /// An issue's history, with `limit` evaluations before the evaluation `before`; `None` when it was never seen.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn issue_story(
+        &self,
+        at: IssueRef,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Option<IssueStory>, Error> {
+        self.read(move |c| {
+            let Some(lane) = lanes::find(c, &at)? else { return Ok(None) };
+            let mut evaluations = evaluations(c, lane, (before.unwrap_or(i64::MAX), limit + 1))?;
+            let older = (evaluations.len() > limit as usize).then(|| {
+                evaluations.truncate(limit as usize);
+                evaluations.last().map_or(0, |e| e.id)
+            });
+            let pending = "WHERE lane = ?1 AND delivery.state IN ('pending', 'claimed')
+                           ORDER BY seq LIMIT ?2";
+            let ended = "WHERE lane = ?1 AND settled_at IS NOT NULL ORDER BY seq DESC LIMIT ?2";
+            Ok(Some(IssueStory {
+                lane: lane_of(c, lane)?,
+                evaluations,
+                older,
+                dispatches: dispatches(c, lane)?,
+                pending: views(c, pending, params![lane, MOST])?,
+                ended: views(c, ended, params![lane, MOST])?,
+            }))
+        })
+        .await
+    }
+}
+
+fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
+    let mut row = c.prepare_cached(
+        "SELECT state, due_at, attempts, last_error, waits_for, held, chosen, title
+         FROM lane LEFT JOIN latest ON latest.lane = lane.id WHERE id = ?1",
+    )?;
+    let lane = row
+        .query_row([id], |r| {
+            Ok(Lane {
+                state: r.get(0)?,
+                due_at: r.get::<_, Option<i64>>(1)?.map(from_millis),
+                attempts: r.get(2)?,
+                last_error: r.get(3)?,
+                waits_for: r.get(4)?,
+                held: r.get(5)?,
+                chosen: r.get(6)?,
+                title: r.get::<_, Option<String>>(7)?.filter(|title| !title.is_empty()),
+                removed: Vec::new(),
+            })
+        })
+        .optional()?;
+    let mut removed =
+        c.prepare_cached("SELECT kind, value FROM removed WHERE lane = ?1 ORDER BY kind, value")?;
+    let removed = removed.query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let removed = removed.collect::<Result<_, _>>()?;
+    Ok(Lane { removed, ..lane.unwrap_or_default() })
+}
+
+fn evaluations(
+    c: &Connection,
+    lane: i64,
+    (before, limit): (i64, u32),
+) -> Result<Vec<EvaluationView>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT id, at, action, agent, reason, verdict, signals FROM evaluation
+         WHERE lane = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
+    )?;
+    let mut rows = rows.query(params![lane, before, limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = row.get(0)?;
+        let verdict: Option<String> = row.get(5)?;
+        found.push(EvaluationView {
+            id,
+            at: from_millis(row.get(1)?),
+            action: row.get(2)?,
+            agent: row.get(3)?,
+            reason: row.get(4)?,
+            verdict: verdict.and_then(|text| from_json(&text).ok()).unwrap_or_default(),
+            signals: from_json(&row.get::<_, String>(6)?).unwrap_or_default(),
+            deliveries: views(c, "WHERE evaluation = ?1 ORDER BY seq LIMIT 10", params![id])?,
+            effects: effects(c, lane, id)?,
+        });
+    }
+    Ok(found)
+}
+
+fn dispatches(c: &Connection, lane: i64) -> Result<Vec<(Dispatch, Vec<Transition>)>, Error> {
+    let sql = format!("{DISPATCH} WHERE dispatch.lane = ?1 ORDER BY dispatch.id DESC LIMIT ?2");
+    let mut rows = c.prepare_cached(&sql)?;
+    let mut rows = rows.query(params![lane, MOST])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let dispatch = dispatch_of(row)?;
+        let transitions = transitions(c, dispatch.id)?;
+        found.push((dispatch, transitions));
+    }
+    Ok(found)
+}

@@ -1,0 +1,194 @@
+//! What the front page and the page of the agents show: what needs somebody, who has what, and what is stuck.
+
+use rusqlite::{Connection, Row};
+
+use super::issues::{self, ISSUE, IssueRow, Show, Standings};
+use crate::clock::{Timestamp, from_millis};
+use crate::dispatch::DispatchState;
+use crate::store::history::views;
+use crate::store::inbox::unreadable;
+use crate::store::{DeliveryView, Error, Store};
+
+/// How many of each are shown.
+const FEW: usize = 8;
+/// How many dispatches are shown.
+const DISPATCHES: u32 = 50;
+
+/// The front page.
+#[derive(Clone, Debug, Default)]
+pub struct Overview {
+    /// How many issues stand how.
+    pub standings: Standings,
+    /// Flagged issues, the newest first.
+    pub flagged: Vec<IssueRow>,
+    /// Issues that were escalated and are still open.
+    pub escalated: Vec<IssueRow>,
+    /// Open dispatches, the nearest deadline first.
+    pub dispatches: Vec<DispatchRow>,
+    /// Issues that wait for an agent.
+    pub waiting: Vec<IssueRow>,
+    /// The newest dead letters.
+    pub dead: Vec<DeliveryView>,
+    /// The newest decisions.
+    pub recent: Vec<IssueRow>,
+}
+
+/// One open dispatch.
+#[derive(Clone, Debug)]
+pub struct DispatchRow {
+    /// `owner/name`.
+    pub repo: String,
+    /// The issue's index there.
+    pub number: u64,
+    /// The issue's title.
+    pub title: String,
+    /// Who has it.
+    pub agent: String,
+    /// How far it has come.
+    pub state: DispatchState,
+    /// When it was decided.
+    pub opened_at: Timestamp,
+    /// When it times out.
+    pub deadline_at: Timestamp,
+}
+
+/// What an agent has on its hands, and how its work ended so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentLoad {
+    /// Its name.
+    pub agent: String,
+    /// Open dispatches.
+    pub open: u64,
+    /// Issues that wait for it.
+    pub waiting: u64,
+    /// Dispatches by how they ended.
+    pub ended: Vec<(DispatchState, u64)>,
+}
+
+/// Changes whenever something that a page shows may have changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pulse([i64; 10]);
+
+impl Store {
+    /// What the front page shows.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        self.read(|c| {
+            Ok(Overview {
+                standings: issues::standings(c)?,
+                flagged: issues::few(c, Show::Flagged, FEW)?,
+                escalated: escalated(c)?,
+                dispatches: dispatches(c, None)?,
+                waiting: issues::few(c, Show::Waiting, FEW)?,
+                dead: dead(c)?,
+                recent: issues::few(c, Show::All, FEW)?,
+            })
+        })
+        .await
+    }
+
+    /// Every agent that ever had an issue or has one waiting, by name, and the open dispatches.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn agent_loads(&self) -> Result<(Vec<AgentLoad>, Vec<DispatchRow>), Error> {
+        self.read(|c| Ok((loads(c)?, dispatches(c, None)?))).await
+    }
+
+    /// A mark that is another one after every change worth showing.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn pulse(&self) -> Result<Pulse, Error> {
+        self.read(|c| {
+            let mut rows = c.prepare_cached(PULSE)?;
+            let mut pulse = Pulse::default();
+            rows.query_row([], |row| {
+                for (at, value) in pulse.0.iter_mut().enumerate() {
+                    *value = row.get::<_, Option<i64>>(at)?.unwrap_or_default();
+                }
+                Ok(())
+            })?;
+            Ok(pulse)
+        })
+        .await
+    }
+}
+
+/// The newest row of each table, and the small partial indices whose rows come and go.
+const PULSE: &str = "SELECT (SELECT max(seq) FROM delivery), (SELECT max(id) FROM evaluation),
+    (SELECT max(id) FROM effect), (SELECT max(id) FROM dispatch),
+    (SELECT count(*) FROM delivery WHERE state = 'received'),
+    (SELECT count(*) FROM delivery WHERE state IN ('pending', 'claimed')),
+    (SELECT count(*) FROM delivery WHERE state = 'dead'),
+    (SELECT count(*) FROM lane WHERE state = 'claimed'),
+    (SELECT count(*) FROM lane WHERE held IS NOT NULL),
+    (SELECT count(*) FROM dispatch WHERE ended_at IS NULL)";
+
+fn dead(c: &Connection) -> Result<Vec<DeliveryView>, Error> {
+    let newest = "WHERE delivery.state = 'dead' AND settled_at IS NOT NULL
+                  ORDER BY seq DESC LIMIT ?1";
+    views(c, newest, &[&FEW])
+}
+
+/// Issues whose last dispatch was escalated, for as long as nobody closed them.
+fn escalated(c: &Connection) -> Result<Vec<IssueRow>, Error> {
+    let sql = format!(
+        "{ISSUE} WHERE latest.lane IN (SELECT e.lane FROM dispatch e WHERE e.state = 'escalated'
+             AND e.id = (SELECT max(d.id) FROM dispatch d WHERE d.lane = e.lane))
+         AND action <> 'finish' ORDER BY latest.evaluation DESC LIMIT ?1"
+    );
+    let mut rows = c.prepare_cached(&sql)?;
+    let rows = rows.query_map([FEW], |row| Ok(issues::issue(row)))?;
+    rows.map(|row| row.map_err(Error::from).flatten()).collect()
+}
+
+fn dispatches(c: &Connection, agent: Option<&str>) -> Result<Vec<DispatchRow>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT repo, number, coalesce(title, ''), dispatch.agent, dispatch.state, opened_at,
+             deadline_at FROM dispatch JOIN lane ON lane.id = dispatch.lane
+             LEFT JOIN latest ON latest.lane = dispatch.lane
+         WHERE ended_at IS NULL AND (?1 IS NULL OR dispatch.agent = ?1)
+         ORDER BY deadline_at LIMIT ?2",
+    )?;
+    let rows = rows.query_map(rusqlite::params![agent, DISPATCHES], |row| Ok(dispatch(row)))?;
+    rows.map(|row| row.map_err(Error::from).flatten()).collect()
+}
+
+fn dispatch(row: &Row<'_>) -> Result<DispatchRow, Error> {
+    Ok(DispatchRow {
+        repo: row.get(0)?,
+        number: row.get(1)?,
+        title: row.get(2)?,
+        agent: row.get(3)?,
+        state: row.get::<_, String>(4)?.parse().map_err(|e: String| unreadable(&e))?,
+        opened_at: from_millis(row.get(5)?),
+        deadline_at: from_millis(row.get(6)?),
+    })
+}
+
+fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
+    let mut loads: std::collections::BTreeMap<String, AgentLoad> = Default::default();
+    let of = |agent: String| AgentLoad { agent, ..AgentLoad::default() };
+    let mut rows =
+        c.prepare_cached("SELECT agent, state, count(*) FROM dispatch GROUP BY agent, state")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let (agent, count): (String, u64) = (row.get(0)?, row.get(2)?);
+        let state: DispatchState =
+            row.get::<_, String>(1)?.parse().map_err(|e: String| unreadable(&e))?;
+        let load = loads.entry(agent.clone()).or_insert_with(|| of(agent));
+        if state.is_open() { load.open += count } else { load.ended.push((state, count)) }
+    }
+    let mut rows = c.prepare_cached(
+        "SELECT waits_for, count(*) FROM lane WHERE waits_for IS NOT NULL GROUP BY waits_for",
+    )?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let agent: String = row.get(0)?;
+        loads.entry(agent.clone()).or_insert_with(|| of(agent)).waiting = row.get(1)?;
+    }
+    Ok(loads.into_values().collect())
+}
