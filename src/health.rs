@@ -42,8 +42,10 @@ struct Checks {
 #[derive(Debug, Serialize)]
 pub struct Report {
     status: &'static str,
-    store: String,
-    gitea: String,
+    /// `ok`, or what is wrong with the store.
+    pub store: String,
+    /// `ok`, or what is wrong with the forge.
+    pub gitea: String,
 }
 
 impl Readiness {
@@ -53,8 +55,8 @@ impl Readiness {
         Self { checks, runtime: Handle::current(), latest: Mutex::default() }
     }
 
-    /// A report that is at most a second old.
-    async fn report(&self) -> Option<Arc<Report>> {
+    /// A report that is at most a second old; `None` while the service stops.
+    pub async fn report(&self) -> Option<Arc<Report>> {
         let mut latest = self.latest.lock().await;
         if let Some((at, report)) = &*latest
             && at.elapsed() < FRESH

@@ -22,6 +22,7 @@
 //! | [`hooks`] | our webhooks on the forge: made, mended, replaced, proven; only for `hook` and `check` | `gitea`, `store` |
 //! | [`check`] | looks at everything a set-up needs, and says what to do | `config`, `hooks`, `gitea`, `store` |
 //! | [`health`], [`metrics`] | say how the service is: `/healthz`, `/readyz`, `/metrics` | `gitea`, `store` |
+//! | [`dashboard`] | the pages for people: reads the store, puts orders and retries into the inbox | `gitea`, `store`, `health` |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
 //! | [`demo`] | a service, a Gitea in memory and the recorded deliveries, on loopback | `service`, `fake_gitea`, `config` |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
@@ -43,6 +44,7 @@
 //! - One issue is in one worker's hands at a time; a late hand is fenced off.
 //! - The model of the local agent sees no token, and text of others only inside a fence they cannot forge; what it
 //!   writes goes through `apply`, within the repository of the issue it works on.
+//! - The dashboard writes nothing but orders and retries into the inbox; nobody sees a page who did not sign in.
 //! - Nothing logs a payload, a token or a header value.
 
 #[macro_use]
@@ -54,6 +56,7 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dashboard;
 pub mod delivery;
 pub mod demo;
 pub mod dispatch;

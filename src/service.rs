@@ -2,6 +2,7 @@
 //! holds no rule of its own.
 
 pub mod local;
+mod pages;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::agents::local::LocalAgent;
 use crate::apply::{Desk, Hands, LabelRules, LocalRunner};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::dashboard::{self, Dashboard};
 use crate::dispatch::{AgentId, Interface};
 use crate::gitea as forge;
 use crate::health::{self, Readiness};
@@ -79,6 +81,7 @@ pub struct Parts {
     callbacks: web::Data<Callbacks>,
     metrics: web::Data<Metrics>,
     readiness: web::Data<Readiness>,
+    dashboard: web::Data<Dashboard>,
 }
 
 /// The rules in a configuration.
@@ -252,10 +255,7 @@ pub fn sweeper(
 
 /// The address of a delivery's page, without the id.
 fn page(config: &Config) -> String {
-    match &config.server.public_url {
-        Some(url) => format!("{url}/deliveries/"),
-        None => format!("http://{}/deliveries/", config.server.listen),
-    }
+    format!("{}/deliveries/", pages::public_url(config))
 }
 
 fn readiness(store: &Store, forge: &forge::Client, worker: &Worker) -> Readiness {
@@ -319,6 +319,17 @@ impl Parts {
             calls: forge.meters(),
         });
         let summaries = summaries(config, &store, &forge, &clock);
+        let readiness = web::Data::new(readiness(&store, &forge, &worker));
+        let dashboard = dashboard::Parts {
+            store: store.clone(),
+            forge: forge.clone(),
+            clock: clock.clone(),
+            readiness: readiness.clone(),
+            receiving: Arc::clone(&receiving),
+            working: worker.meters(),
+            wake: pages::wake(&worker, &arrived),
+        };
+        let dashboard = pages::dashboard(config, dashboard).await?;
         let receiver = web::Data::new(Receiver {
             store: store.clone(),
             verifier: RwLock::new(Arc::new(verifier(config))),
@@ -332,7 +343,6 @@ impl Parts {
             meters: receiving,
         });
         let callbacks = web::Data::new(callbacks(config, &store, &receiver.clock, &worker));
-        let readiness = web::Data::new(readiness(&store, &forge, &worker));
         let metrics = web::Data::new(metrics);
         Ok(Self {
             store,
@@ -346,6 +356,7 @@ impl Parts {
             callbacks,
             metrics,
             readiness,
+            dashboard,
         })
     }
 
@@ -354,10 +365,12 @@ impl Parts {
     /// # Errors
     /// When the new configuration cannot be used; the old one stays.
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
+        let dashboard = pages::settings(config)?;
         self.worker.set_rules(Arc::new(rules(config)?));
         self.worker.set_desk(desk(config, self.local_runner.as_ref()));
         self.sweeper.set_settings(sweep_settings(config));
         self.summaries.set_settings(summary_settings(config));
+        self.dashboard.set_settings(dashboard);
         let verifier = Arc::new(verifier(config));
         *self.receiver.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier;
         let secrets = Arc::new(config.agents.secrets.clone());
@@ -403,6 +416,7 @@ impl Service {
         tracing::info!("stopping: no more deliveries are taken, work in hand is finished");
         // The receivers may be gone when no worker was started.
         let _ = self.stop.send(true);
+        self.parts.dashboard.close();
         self.server.stop(true).await;
         let all = async { while self.workers.join_next().await.is_some() {} };
         if tokio::time::timeout(Duration::from_secs(DRAIN_S), all).await.is_err() {
@@ -439,6 +453,8 @@ fn listen(config: &Config, parts: &Parts) -> anyhow::Result<(actix_web::dev::Ser
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
             .route("/metrics", web::get().to(metrics::get))
+            // Last: the pages take every path that is left.
+            .configure(dashboard::routes(&data.dashboard))
     });
     let server = server
         .workers(config.server.workers)

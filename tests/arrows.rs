@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("health", &["gitea", "store"]),
     ("hooks", &["gitea", "store"]),
     ("check", &["config", "hooks", "gitea", "store"]),
+    ("dashboard", &["gitea", "store", "health"]),
     ("summary", &["gitea", "store", "plan", "triage"]),
     ("config", &["triage"]),
 ];

@@ -1,0 +1,174 @@
+//! Charts as SVG, drawn here: stacked columns over the hours of a day, and columns over steps of a scale. Colours come
+//! from the style sheet; the figures stand in a table beside each chart for whoever cannot see it.
+
+use std::fmt::{self, Display, Formatter};
+
+use askama::filters::HtmlSafe;
+
+use super::elements::escape;
+
+const WIDTH: usize = 420;
+const HEIGHT: usize = 170;
+/// Room for the scale on the left and the names below.
+const LEFT: usize = 40;
+const BELOW: usize = 22;
+const ABOVE: usize = 10;
+
+/// One column: what stands below it, and how high each of its parts is.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub name: String,
+    pub parts: Vec<u64>,
+}
+
+/// A chart.
+#[derive(Debug)]
+pub(super) struct Chart {
+    /// What it shows, in a few words.
+    pub title: String,
+    /// What each part of a column stands for; also the name of its colour.
+    pub series: Vec<&'static str>,
+    pub columns: Vec<Column>,
+    /// Every how many columns a name is written.
+    pub every: usize,
+}
+
+impl HtmlSafe for Chart {}
+
+impl Chart {
+    /// Whether there is anything to see.
+    pub fn is_empty(&self) -> bool {
+        self.highest() == 0
+    }
+
+    /// The whole of each series, for the legend.
+    pub fn totals(&self) -> Vec<(&'static str, u64)> {
+        let total = |at: usize| self.columns.iter().filter_map(|c| c.parts.get(at)).sum();
+        self.series.iter().enumerate().map(|(at, name)| (*name, total(at))).collect()
+    }
+
+    /// The columns in which something is, for the table.
+    pub fn filled(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| column.parts.iter().any(|part| *part > 0))
+    }
+
+    fn highest(&self) -> u64 {
+        self.columns.iter().map(|c| c.parts.iter().sum()).max().unwrap_or(0)
+    }
+
+    /// The top of the scale: a round number that nothing exceeds.
+    fn top(&self) -> u64 {
+        let highest = self.highest().max(4);
+        let step = 10_u64.saturating_pow(highest.ilog10());
+        let round = [1, 2, 4, 6, 8, 10].map(|times| step.saturating_mul(times));
+        round.into_iter().find(|round| *round >= highest).unwrap_or(highest)
+    }
+
+    fn scale(&self, f: &mut Formatter<'_>, top: u64) -> fmt::Result {
+        let plot = HEIGHT - BELOW - ABOVE;
+        for quarter in [0, 2, 4] {
+            let y = HEIGHT - BELOW - plot * quarter / 4;
+            let value = top.saturating_mul(quarter as u64) / 4;
+            let (x, right) = (LEFT - 6, WIDTH - 2);
+            write!(f, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y}\" y2=\"{y}\"/>")?;
+            write!(f, "<text class=\"scale\" x=\"{x}\" y=\"{}\">{}</text>", y + 4, short(value))?;
+        }
+        Ok(())
+    }
+
+    fn column(&self, f: &mut Formatter<'_>, at: usize, top: u64) -> fmt::Result {
+        let column = &self.columns[at];
+        let plot = (HEIGHT - BELOW - ABOVE) as f64;
+        let slot = (WIDTH - LEFT) as f64 / self.columns.len().max(1) as f64;
+        let x = LEFT as f64 + slot * at as f64;
+        let mut y = (HEIGHT - BELOW) as f64;
+        f.write_str("<g>")?;
+        for (part, name) in column.parts.iter().zip(&self.series) {
+            let height = *part as f64 * plot / top as f64;
+            if height > 0.0 {
+                // A thing that happened once must still be seen beside one that happened a thousand times.
+                let height = height.max(1.0);
+                y -= height;
+                let (left, width) = (x + slot * 0.14, slot * 0.72);
+                write!(
+                    f,
+                    "<rect class=\"series-{name}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>"
+                )?;
+            }
+        }
+        f.write_str("<title>")?;
+        escape(f, &column.name)?;
+        let told = column.parts.iter().zip(&self.series).filter(|(part, _)| **part > 0);
+        told.into_iter().try_for_each(|(part, name)| write!(f, ", {part} {name}"))?;
+        f.write_str("</title></g>")?;
+        if at.is_multiple_of(self.every) {
+            let (middle, y) = (x + slot / 2.0, HEIGHT - 6);
+            write!(f, "<text class=\"below\" x=\"{middle:.1}\" y=\"{y}\">")?;
+            escape(f, &column.name)?;
+            f.write_str("</text>")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Chart {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let top = self.top();
+        write!(
+            f,
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\""
+        )?;
+        escape(f, &self.title)?;
+        f.write_str("\">")?;
+        self.scale(f, top)?;
+        (0..self.columns.len()).try_for_each(|at| self.column(f, at, top))?;
+        f.write_str("</svg>")
+    }
+}
+
+/// A number in few characters.
+fn short(value: u64) -> String {
+    match value {
+        0..10_000 => value.to_string(),
+        10_000..10_000_000 => format!("{} k", value / 1_000),
+        _ => format!("{} M", value / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(parts: &[&[u64]]) -> Chart {
+        let column = |(at, parts): (usize, &&[u64])| Column {
+            name: format!("<{at}>"),
+            parts: parts.to_vec(),
+        };
+        Chart {
+            title: "a \"title\"".into(),
+            series: vec!["done", "dead"],
+            columns: parts.iter().enumerate().map(column).collect(),
+            every: 1,
+        }
+    }
+
+    #[test]
+    fn the_scale_ends_at_a_round_number_above_everything() {
+        for (highest, top) in [(0, 4), (3, 4), (7, 8), (11, 20), (650, 800), (999, 1_000)] {
+            assert_eq!(chart(&[&[highest, 0]]).top(), top, "{highest}");
+        }
+        assert!(chart(&[&[u64::MAX / 2, 0]]).to_string().contains("<svg"));
+    }
+
+    #[test]
+    fn parts_stand_on_each_other_and_names_are_escaped() {
+        let svg = chart(&[&[1, 1], &[0, 0]]).to_string();
+        assert_eq!(svg.matches("<rect").count(), 2);
+        assert!(
+            svg.contains("aria-label=\"a &quot;title&quot;\"") && !svg.contains("<0>"),
+            "{svg}"
+        );
+        assert!(svg.contains("y=\"113.5\"") && svg.contains("y=\"79.0\""), "{svg}");
+        assert!(!svg.contains("style="), "the policy forbids styles in the page");
+    }
+}

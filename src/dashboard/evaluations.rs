@@ -1,0 +1,97 @@
+//! One decision: the page that a comment on an issue links to. What was found in the text, what followed from it, and
+//! what was written.
+
+use actix_web::HttpResponse;
+use actix_web::web::Path;
+use askama::Template;
+
+use super::access::Reader;
+use super::elements::Marked;
+use super::frame::{Frame, Place, render};
+use super::refusal::Refusal;
+use crate::gitea as forge;
+use crate::store::EvaluationStory;
+
+/// How much of an issue's text is shown, in characters.
+const LONGEST_TEXT: usize = 20_000;
+
+#[derive(Template)]
+#[template(path = "decision.html")]
+struct Page {
+    frame: Frame,
+    story: EvaluationStory,
+    explained: Explained,
+    /// The issue on the forge.
+    issue_url: Option<String>,
+}
+
+/// A decision in the words that led to it.
+pub(super) struct Explained {
+    /// The issue's title, with those words marked.
+    pub title: Option<Marked>,
+    /// The issue's text as the delivery showed it, with those words marked.
+    pub text: Option<Marked>,
+    /// The parts of the score: name, points, and what gave them.
+    pub parts: Vec<Part>,
+}
+
+/// One part of the score.
+pub(super) struct Part {
+    pub name: &'static str,
+    pub points: u8,
+    /// Points, what for, and the words.
+    pub signals: Vec<(String, String, Vec<String>)>,
+}
+
+impl Explained {
+    /// Explains `story` with the issue's text, as far as it is known.
+    pub fn of(story: &EvaluationStory, sent: Option<(String, String)>) -> Self {
+        let words: Vec<String> = story.signals.iter().flat_map(|s| s.words.clone()).collect();
+        let marked = |text: String| Marked { text, words: words.clone() };
+        let decided = story.verdict.as_ref().map(|verdict| verdict.score.title.clone());
+        let (title, text) = match sent {
+            Some((title, text)) => (Some(title), Some(text).filter(|text| !text.is_empty())),
+            None => (decided, None),
+        };
+        let text = text.map(|text| text.chars().take(LONGEST_TEXT).collect());
+        Self { title: title.map(marked), text: text.map(marked), parts: parts(story) }
+    }
+}
+
+fn parts(story: &EvaluationStory) -> Vec<Part> {
+    let Some(verdict) = &story.verdict else { return Vec::new() };
+    let score = &verdict.score;
+    let signals = |name: &str| {
+        let of_part = story.signals.iter().filter(|signal| signal.part == name);
+        of_part.map(|s| (format!("{:+}", s.points), s.name.clone(), s.words.clone())).collect()
+    };
+    [("scope", score.scope), ("acceptance", score.acceptance), ("alignment", score.alignment)]
+        .map(|(name, points)| Part { name, points, signals: signals(name) })
+        .into()
+}
+
+/// The handler of `GET /decisions/{id}`.
+pub(super) async fn page(reader: Reader, id: Path<String>) -> Result<HttpResponse, Refusal> {
+    let unknown = || reader.not_found("there is no such decision");
+    let store = &reader.dashboard.parts.store;
+    let id: i64 = id.parse().map_err(|_| unknown())?;
+    let story = store.evaluation_story(id).await?.ok_or_else(unknown)?;
+    let mut sent = None;
+    for delivery in &story.deliveries {
+        let body = store.body(delivery.seq).await?;
+        sent = body.as_deref().and_then(forge::issue_text).or(sent);
+    }
+    let explained = Explained::of(&story, sent);
+    let issue_url = issue_url(&reader, &story.repo, story.number);
+    let frame = reader.frame(Place::Issues, format!("Decision {id}"));
+    Ok(render(&Page { frame, story, explained, issue_url }))
+}
+
+/// The issue's own page on the forge.
+pub(super) fn issue_url(reader: &Reader, repo: &str, number: u64) -> Option<String> {
+    let at = format!("{repo}#{number}").parse().ok()?;
+    Some(match &reader.settings.sign_in {
+        Some(sign_in) => sign_in.issue_url(&at),
+        None => reader.dashboard.parts.forge.issue_url(&at),
+    })
+}

@@ -1,0 +1,113 @@
+//! What holds for every request and every answer of the dashboard: nothing is shown while it is off, no form is taken
+//! from another site's page, and every answer tells the browser what it may do with it.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    CACHE_CONTROL, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
+};
+use actix_web::http::{Method, header};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpResponse, ResponseError as _};
+
+use super::settings::Settings;
+use super::{Dashboard, refusal};
+use crate::dashboard::refusal::Refusal;
+
+/// Own files only, and nothing written into the page itself is ever run. `form-action` is what keeps an injected
+/// form from sending a typed token elsewhere.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Headers of every answer. The referrer stays within the site: with `no-referrer` browsers would send `Origin: null`
+/// with our own forms.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// The middleware around all pages.
+pub(super) async fn guard<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(dashboard) = request.app_data::<Data<Dashboard>>().cloned() else {
+        return Ok(request.into_response(Refusal::broken().error_response()));
+    };
+    let settings = dashboard.settings();
+    let mut response = match refused(&request, &settings) {
+        Some(answer) => request.into_response(answer),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    Ok(response)
+}
+
+fn refused(request: &ServiceRequest, settings: &Settings) -> Option<HttpResponse> {
+    let path = request.path();
+    if !settings.is_on() && !path.starts_with("/assets/") {
+        return Some(refusal::switched_off(settings, path == "/"));
+    }
+    match *request.method() {
+        Method::GET | Method::HEAD => None,
+        Method::POST if is_own_form(request.headers(), settings) => None,
+        Method::POST => {
+            let why = "the form came from another site; open the dashboard by its own address";
+            Some(Refusal::forbidden(settings, why).error_response())
+        }
+        _ => {
+            let mut answer = HttpResponse::MethodNotAllowed();
+            Some(answer.insert_header((header::ALLOW, "GET, POST")).finish())
+        }
+    }
+}
+
+/// Whether the page that sent a form was ours: every browser says so with every POST. Our own address is the public
+/// one, and the one this very request was sent to, for whoever comes around the proxy.
+fn is_own_form(headers: &HeaderMap, settings: &Settings) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let Some(origin) = text(ORIGIN) else { return false };
+    let is_public = settings.origin().is_some_and(|ours| ours == origin);
+    let host = origin.split_once("://").map(|(_, host)| host);
+    is_public || (host.is_some() && host == text(HOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::settings::at;
+
+    #[track_caller]
+    fn is_own(origin: Option<&'static str>, host: &'static str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static(host));
+        if let Some(origin) = origin {
+            headers.insert(ORIGIN, HeaderValue::from_static(origin));
+        }
+        is_own_form(&headers, &at("https://triage.example.com/sub"))
+    }
+
+    #[test]
+    fn a_form_is_taken_from_our_own_pages_alone() {
+        assert!(is_own(Some("https://triage.example.com"), "127.0.0.1:8484"));
+        assert!(is_own(Some("http://127.0.0.1:8484"), "127.0.0.1:8484"));
+        for foreign in
+            ["https://evil.example", "null", "https://triage.example.com.evil.example", ""]
+        {
+            assert!(!is_own(Some(foreign), "triage.example.com"), "{foreign}");
+        }
+        assert!(!is_own(Some("http://triage.example.com:8080"), "triage.example.com"));
+        assert!(!is_own(None, "triage.example.com"), "a browser always says where a form is from");
+    }
+}

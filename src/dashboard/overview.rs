@@ -1,0 +1,108 @@
+//! The front page: what needs somebody, who has what until when, what is stuck, and how the service is.
+
+use std::sync::atomic::Ordering;
+
+use actix_web::HttpResponse;
+use askama::Template;
+
+use super::access::Reader;
+use super::chart::{Chart, Column};
+use super::frame::{Frame, Place, render};
+use super::latency::{self, Answers};
+use super::refusal::Refusal;
+use crate::store::{Activity, Gauges, Hour, Overview};
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct OverviewPage {
+    frame: Frame,
+    gauges: Gauges,
+    overview: Overview,
+    health: Vec<Health>,
+    charts: Vec<Chart>,
+    is_partial: bool,
+    answers: Answers,
+    /// Who is asked; the repository's owner when nobody was named.
+    owner: Option<String>,
+}
+
+/// One thing that is well or not.
+struct Health {
+    name: &'static str,
+    is_well: bool,
+    text: String,
+}
+
+impl OverviewPage {
+    /// Who an issue of this repository waits for.
+    fn asks(&self, repo: &str) -> String {
+        let owner = || repo.split('/').next().unwrap_or_default().to_owned();
+        self.owner.clone().unwrap_or_else(owner)
+    }
+
+    fn waiting(&self) -> u64 {
+        self.gauges.received + self.gauges.pending
+    }
+
+    fn needs_somebody(&self) -> u64 {
+        self.overview.standings.flagged + self.overview.escalated.len() as u64
+    }
+}
+
+/// The handler of `GET /`.
+pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
+    let parts = &reader.dashboard.parts;
+    let (gauges, overview, activity) = tokio::try_join!(
+        parts.store.gauges(),
+        parts.store.overview(),
+        parts.store.activity(reader.now)
+    )?;
+    let page = OverviewPage {
+        health: health(&reader).await,
+        frame: reader.frame(Place::Overview, "Overview"),
+        gauges,
+        overview,
+        charts: charts(&activity),
+        is_partial: activity.is_partial,
+        answers: latency::answers(&parts.receiving.accept),
+        owner: reader.settings.owner.clone(),
+    };
+    Ok(render(&page))
+}
+
+async fn health(reader: &Reader) -> Vec<Health> {
+    let parts = &reader.dashboard.parts;
+    let part = |name, text: String| Health { name, is_well: text == "ok", text };
+    let mut health = match parts.readiness.report().await {
+        Some(report) => {
+            vec![part("Store", report.store.clone()), part("Gitea", report.gitea.clone())]
+        }
+        None => vec![part("Service", "it stops".to_owned())],
+    };
+    if parts.working.is_out.load(Ordering::Relaxed) {
+        let text = "no issue is taken up until Gitea answers again".to_owned();
+        health.push(Health { name: "Work", is_well: false, text });
+    }
+    health
+}
+
+fn charts(activity: &Activity) -> Vec<Chart> {
+    let chart = |title: &str, series: &[&'static str], parts: fn(&Hour) -> Vec<u64>| Chart {
+        title: title.to_owned(),
+        series: series.to_vec(),
+        columns: activity
+            .hours
+            .iter()
+            .map(|(at, hour)| Column { name: at.format("%H:00").to_string(), parts: parts(hour) })
+            .collect(),
+        every: 4,
+    };
+    vec![
+        chart("Deliveries in each of the last 24 hours (UTC)", &Activity::DELIVERIES, |hour| {
+            hour.deliveries.to_vec()
+        }),
+        chart("Decisions in each of the last 24 hours (UTC)", &Activity::DECISIONS, |hour| {
+            hour.decisions.to_vec()
+        }),
+    ]
+}

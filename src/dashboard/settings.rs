@@ -1,0 +1,126 @@
+//! What the dashboard was told: where it is found, who may sign in and how, who may act.
+
+use actix_web::cookie::Key;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256, Sha512};
+use url::Url;
+
+use crate::dispatch::Agent;
+use crate::gitea as forge;
+use crate::issue::RepoPatterns;
+
+/// What the dashboard was told.
+#[derive(Debug)]
+pub struct Settings {
+    /// The address under which people reach it, without a slash at its end.
+    pub public_url: String,
+    /// Signs its holder in as an admin.
+    pub token: Option<SecretString>,
+    /// Signs people in by their account on the forge.
+    pub sign_in: Option<forge::SignIn>,
+    /// The logins that may act.
+    pub admins: Vec<String>,
+    /// The repositories that are looked after.
+    pub repos: RepoPatterns,
+    /// Who is flagged; the repository's owner when `None`.
+    pub owner: Option<String>,
+    /// Who works on issues.
+    pub agents: Vec<Agent>,
+    /// Whether nothing is written to the forge.
+    pub dry_run: bool,
+}
+
+impl Settings {
+    /// Whether anybody can sign in at all.
+    pub(super) fn is_on(&self) -> bool {
+        self.token.is_some() || self.sign_in.is_some()
+    }
+
+    /// The path under which the pages are found, without a slash at its end; empty at the root.
+    pub(super) fn base(&self) -> String {
+        let path = self.url().map(|url| url.path().trim_end_matches('/').to_owned());
+        path.unwrap_or_default()
+    }
+
+    /// Scheme, host and port, as a browser writes them into `Origin`.
+    pub(super) fn origin(&self) -> Option<String> {
+        self.url().map(|url| url.origin().ascii_serialization())
+    }
+
+    /// Whether browsers come by https.
+    pub(super) fn is_secure(&self) -> bool {
+        self.url().is_some_and(|url| url.scheme() == "https")
+    }
+
+    fn url(&self) -> Option<Url> {
+        Url::parse(&self.public_url).ok()
+    }
+
+    /// Whether `given` is the token; takes the same time wherever they differ.
+    pub(super) fn is_token(&self, given: &str) -> bool {
+        let digest = |text: &str| Sha256::digest(text);
+        self.token.as_ref().is_some_and(|token| digest(token.expose_secret()) == digest(given))
+    }
+
+    /// Whether the person with this login may act.
+    pub(super) fn is_admin(&self, login: &str) -> bool {
+        self.admins.iter().any(|admin| admin.eq_ignore_ascii_case(login))
+    }
+
+    /// What the cookies are sealed with. A new token or client secret ends every session; the salt, which nobody
+    /// outside knows, keeps a cookie from saying anything about the token.
+    pub(super) fn cookie_key(&self, salt: &str) -> Key {
+        let token = self.token.as_ref().map_or("", |token| token.expose_secret());
+        let mut digest = Sha512::new();
+        for part in [salt, token] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        if let Some(sign_in) = &self.sign_in {
+            digest.update(sign_in.fingerprint());
+        }
+        Key::from(&digest.finalize())
+    }
+}
+
+/// Settings for the tests of this room.
+#[cfg(test)]
+pub(super) fn at(public_url: &str) -> Settings {
+    Settings {
+        public_url: public_url.to_owned(),
+        token: Some("a-token-of-the-tests".into()),
+        sign_in: None,
+        admins: vec!["alice".to_owned()],
+        repos: RepoPatterns::new(["acme/*"]).unwrap(),
+        owner: None,
+        agents: Vec::new(),
+        dry_run: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_an_origin_and_a_path() {
+        let settings = at("https://git.example.com/triage");
+        assert_eq!(settings.base(), "/triage");
+        assert_eq!(settings.origin().unwrap(), "https://git.example.com");
+        assert!(settings.is_secure());
+        let settings = at("http://127.0.0.1:8484");
+        assert_eq!((settings.base().as_str(), settings.is_secure()), ("", false));
+        assert_eq!(settings.origin().unwrap(), "http://127.0.0.1:8484");
+    }
+
+    #[test]
+    fn another_token_or_salt_makes_other_cookies() {
+        let one = at("http://x.example");
+        let mut other = at("http://x.example");
+        assert_eq!(one.cookie_key("s").master(), other.cookie_key("s").master());
+        assert_ne!(one.cookie_key("s").master(), one.cookie_key("t").master());
+        other.token = Some("another-token-of-the-tests".into());
+        assert_ne!(one.cookie_key("s").master(), other.cookie_key("s").master());
+        assert!(one.is_token("a-token-of-the-tests") && !one.is_token("a-token-of-the-test"));
+    }
+}
