@@ -45,6 +45,11 @@ impl World {
 
     /// A world whose configuration has these lines at its end.
     pub async fn with(more: &str) -> Self {
+        Self::with_server("", more).await
+    }
+
+    /// The same, with these lines in the section of the server.
+    pub async fn with_server(server: &str, more: &str) -> Self {
         let clock = Clock::manual("2026-03-23T12:00:00Z".parse().unwrap());
         let gitea = FakeGitea::start_at(clock.clone()).await.unwrap();
         for name in ["acme/widgets", "acme/gadgets"] {
@@ -53,7 +58,7 @@ impl World {
         }
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
-            "[gitea]\nurl = '{}'\ntoken = '{}'\nrepos = ['acme/*']\n[server]\nlisten = '127.0.0.1:0'\n\
+            "[gitea]\nurl = '{}'\ntoken = '{}'\nrepos = ['acme/*']\n[server]\nlisten = '127.0.0.1:0'\n{server}\n\
              [webhook]\nsecrets = ['{SECRET}']\nmax_body = '64KiB'\n[store]\nurl = 'sqlite:{}'\n\
              [worker]\nconcurrency = 0\n{more}",
             gitea.url(),

@@ -1,0 +1,79 @@
+//! The dashboard in a real Chromium, with and without JavaScript: the way a person takes, and the ways that must lead
+//! nowhere.
+//!
+//! Where there is no chromium with its driver the tests report themselves as ignored; libtest cannot decide that at
+//! run time, hence a harness of our own. `GITEA_TRIAGE_TEST_PICTURES` names a folder into which every page is drawn.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test a panic is the failure message"
+)]
+
+mod driver;
+mod evil;
+mod looks;
+#[path = "../faults/program.rs"]
+mod program;
+mod stage;
+mod ways;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Completion, Trial};
+
+use driver::Scripts;
+use stage::Front;
+
+type Story = fn(&Front) -> std::pin::Pin<Box<dyn Future<Output = ()> + '_>>;
+
+macro_rules! stories {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        &[$((stringify!($name), |front| Box::pin($module::$name(front)))),*]
+    };
+}
+
+/// What a person does, with and without scripts.
+const BOTH: &[(&str, Story)] = stories![
+    ways::a_person_signs_in_sees_a_delivery_arrive_reads_why_retries_and_holds,
+    ways::who_may_not_act_sees_no_buttons_and_who_may_only_read_sees_nothing,
+    ways::a_person_finds_things_by_the_keyboard_alone,
+    evil::a_redirect_to_elsewhere_leads_home,
+    evil::a_script_in_a_title_is_only_text,
+];
+
+/// What needs scripts to be tried at all, or has nothing to do with them.
+const WITH_SCRIPTS: &[(&str, Story)] = stories![
+    evil::another_sites_page_can_send_no_form,
+    evil::a_form_without_its_token_does_nothing,
+    evil::a_path_leads_to_no_file,
+    looks::every_page_fits_a_phone_and_can_be_read_in_light_and_dark,
+];
+
+fn main() -> ExitCode {
+    let of = |scripts: Scripts, kind: &'static str| {
+        move |(name, story): &(&'static str, Story)| trial(scripts, name, *story).with_kind(kind)
+    };
+    let mut trials: Vec<_> = BOTH.iter().map(of(Scripts::On, "scripts")).collect();
+    trials.extend(BOTH.iter().map(of(Scripts::Off, "no-scripts")));
+    trials.extend(WITH_SCRIPTS.iter().map(of(Scripts::On, "scripts")));
+    let mut arguments = Arguments::from_args();
+    // Each starts a browser; more of them only take each other's time.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(scripts: Scripts, name: &str, story: Story) -> Trial {
+    Trial::ignorable_test(name, move || {
+        if !driver::is_installed() {
+            let how = "install chromium and its chromedriver to run this";
+            return Ok(Completion::ignored_with(how.to_owned()));
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let front = Front::start(scripts).await;
+            story(&front).await;
+            front.browser.close().await;
+        });
+        Ok(Completion::Completed)
+    })
+}

@@ -1,0 +1,155 @@
+//! What an admin does, and everybody who may not.
+
+use gitea_triage::fake_gitea::FaultKind;
+
+use crate::browsing::{Browser, world, world_of_accounts};
+use crate::service::World;
+
+const ORDERS: &str = "/issues/acme/widgets/1/orders";
+
+/// The id of the one dead letter of an issue that could not be read.
+async fn dead_letter(world: &World) -> String {
+    world.fail("/issues/1", FaultKind::Status(403));
+    world.open("acme/widgets");
+    world.settle(10).await;
+    world.gitea.clear_faults();
+    let dead = world.service.parts().store.deliveries(gitea_triage::store::Filter {
+        state: Some(gitea_triage::store::DeliveryState::Dead),
+        limit: 10,
+    });
+    let dead = dead.await.unwrap();
+    assert!(!dead.is_empty());
+    dead[0].id.clone()
+}
+
+fn comments(world: &World) -> usize {
+    world.gitea.issue(&"acme/widgets#1".parse().unwrap()).unwrap().comments.len()
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_tried_again() {
+    let world = world().await;
+    let id = dead_letter(&world).await;
+    let mut admin = Browser::of_admin(&world).await;
+    admin.get("/").await.has("Dead letters").has(&format!("/deliveries/{id}/retry"));
+    let page = admin.get(&format!("/deliveries/{id}")).await;
+    page.has("chip-dead").has("Try again");
+    let retry = format!("/deliveries/{id}/retry");
+    admin.post(&retry, &[]).await.goes_to(&format!("/deliveries/{id}"));
+    world.settle(10).await;
+    assert_eq!(comments(&world), 1);
+    let page = admin.get(&format!("/deliveries/{id}")).await;
+    page.has("The delivery is tried again").has("chip-done").has_not("Try again");
+    admin.post(&retry, &[]).await.goes_to(&format!("/deliveries/{id}"));
+    admin.get("/").await.has("nothing was done");
+}
+
+#[tokio::test]
+async fn an_issue_is_held_and_resumed() {
+    let world = world().await;
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let mut admin = Browser::of_admin(&world).await;
+    admin.get("/issues/acme/widgets/1").await.has("Hold").has_not(">Resume<");
+    let fields = [("order", "hold"), ("reason", "until\nthe /triage release")];
+    admin.post(ORDERS, &fields).await.goes_to("/issues/acme/widgets/1");
+    world.settle(10).await;
+    let page = admin.get("/issues/acme/widgets/1").await;
+    page.has("chip-held").has("until the /triage release").has(">Resume<");
+    admin.get("/issues?show=held").await.has("acme/widgets#1");
+    admin.post(ORDERS, &[("order", "resume")]).await.goes_to("/issues/acme/widgets/1");
+    world.settle(10).await;
+    admin.get("/issues/acme/widgets/1").await.has_not("chip-held");
+}
+
+#[tokio::test]
+async fn an_issue_is_given_to_an_agent() {
+    let world = world().await;
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let mut admin = Browser::of_admin(&world).await;
+    admin.get("/issues/acme/widgets/1").await.has("<option value=\"kimi\">");
+    let fields = [("order", "assign"), ("to", "kimi now")];
+    admin.post(ORDERS, &fields).await.goes_to("/issues/acme/widgets/1");
+    world.settle(10).await;
+    admin.get("/issues/acme/widgets/1").await.has("kimi-ready");
+    admin.get("/agents").await.has("kimi");
+}
+
+#[tokio::test]
+async fn an_order_that_makes_no_sense_is_refused_with_what_does() {
+    let world = world().await;
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let mut admin = Browser::of_admin(&world).await;
+    assert_eq!(admin.post(ORDERS, &[("order", "assign")]).await.status, 400);
+    let page = admin.post(ORDERS, &[("order", "rm -rf")]).await;
+    assert_eq!(page.status, 400);
+    page.has("take hold, resume");
+    for nowhere in
+        ["/issues/acme/widgets/99/orders", "/issues/other/place/1/orders", "/issues/../x/1/orders"]
+    {
+        assert_eq!(admin.post(nowhere, &[("order", "hold")]).await.status, 404, "{nowhere}");
+    }
+}
+
+#[tokio::test]
+async fn without_its_token_or_from_another_site_no_form_does_anything() {
+    let world = world().await;
+    let id = dead_letter(&world).await;
+    let retry = format!("/deliveries/{id}/retry");
+    let mut admin = Browser::of_admin(&world).await;
+    let before = world.backlog().await;
+    for fields in [&[][..], &[("csrf", "")], &[("csrf", "guessed")]] {
+        for path in [retry.as_str(), ORDERS, "/sign-out"] {
+            let page = admin.post_with(path, &[fields, &[("order", "hold")]].concat()).await;
+            assert_eq!(page.status, 403, "{path}");
+            page.has("does not belong to your session");
+        }
+    }
+    let own = admin.origin.clone();
+    for origin in [None, Some("null"), Some("https://evil.example"), Some("http://127.0.0.1:1")] {
+        admin.origin = origin.map(str::to_owned);
+        for path in [retry.as_str(), ORDERS, "/sign-out", "/sign-in/token"] {
+            let page = admin.post(path, &[("order", "hold")]).await;
+            assert_eq!(page.status, 403, "{path} from {origin:?}");
+            page.has("came from another site");
+        }
+    }
+    admin.origin = own;
+    // The token of another session is of no use either.
+    let mut other = Browser::of_admin(&world).await;
+    let foreign = other.get("/").await.csrf();
+    assert_eq!(admin.post_with(&retry, &[("csrf", &foreign)]).await.status, 403);
+    for path in [&retry, ORDERS] {
+        let page = admin.get(path).await;
+        assert!([404, 405].contains(&page.status), "a link does nothing: {}", page.status);
+    }
+    assert_eq!(world.backlog().await, before);
+    assert_eq!(world.dead().await.len(), 1);
+}
+
+#[tokio::test]
+async fn who_may_only_look_sees_no_forms_and_is_refused() {
+    let world = world_of_accounts().await;
+    let id = dead_letter(&world).await;
+    let (mut bob, _) = Browser::of(&world, "bob").await;
+    let page = bob.get(&format!("/deliveries/{id}")).await;
+    page.has("chip-dead").has_not("Try again");
+    bob.get("/issues/acme/widgets/1").await.has_not("orders");
+    for path in [format!("/deliveries/{id}/retry"), ORDERS.to_owned()] {
+        let page = bob.post(&path, &[("order", "hold")]).await;
+        assert_eq!(page.status, 403, "{path}");
+        page.has("you may look but not act");
+    }
+    let mut nobody = Browser::at(&world);
+    nobody.get("/sign-in").await;
+    let page = nobody.post(ORDERS, &[("order", "hold")]).await;
+    assert_eq!(page.status, 403, "it has no session whose token it could bring");
+    assert_eq!(world.dead().await.len(), 1);
+    let (mut alice, _) = Browser::of(&world, "alice").await;
+    alice.get("/").await;
+    let done = alice.post(&format!("/deliveries/{id}/retry"), &[]).await;
+    done.goes_to(&format!("/deliveries/{id}"));
+    assert_eq!(world.dead().await.len(), 0);
+}

@@ -1,0 +1,11 @@
+//! The dashboard as a browser sees it: who gets in, who may act, what the pages say, and that hostile text stays text.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod acting;
+mod browsing;
+mod hostile;
+mod pages;
+mod scale;
+#[path = "../service/mod.rs"]
+mod service;
+mod signing_in;
