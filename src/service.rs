@@ -100,7 +100,14 @@ pub fn rules(config: &Config) -> anyhow::Result<Rules> {
         dispatch_attempts: config.dispatch.max_attempts,
         review: config.review.require.iter().map(|check| review(*check)).collect(),
         public_url: config.server.public_url.clone(),
+        pages: pages(config),
     })
+}
+
+/// Where the dashboard is, when it shows anything.
+fn pages(config: &Config) -> Option<String> {
+    let is_on = config.dashboard.token.is_some() || config.dashboard.oauth.is_some();
+    config.server.public_url.clone().filter(|_| is_on)
 }
 
 fn review(check: config::ReviewCheck) -> worker::Check {

@@ -50,7 +50,12 @@ impl Demo {
     }
 
     async fn show(&self, demo: &demo::Demo) -> Result<(), Failure> {
-        self.say(&format!("the service is at {}, its Gitea at {}", demo.url(), demo.gitea_url()))?;
+        self.say(&format!(
+            "the service is at {}, its Gitea at {}; sign in with the token `{}`",
+            demo.url(),
+            demo.gitea_url(),
+            crate::demo::TOKEN
+        ))?;
         self.say("")?;
         self.say(&head())?;
         let pace = self.pace.unwrap_or(if self.exit { Duration::ZERO } else { PACE });

@@ -177,6 +177,7 @@ fn rules() -> anyhow::Result<Rules> {
         dispatch_attempts: 2,
         review: Vec::new(),
         public_url: None,
+        pages: None,
     })
 }
 

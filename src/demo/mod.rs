@@ -116,11 +116,14 @@ fn has_ended(state: DeliveryState) -> bool {
     matches!(state, DeliveryState::Done | DeliveryState::Ignored | DeliveryState::Dead)
 }
 
+/// What signs in to the demo's dashboard. It is no secret: the demo listens on this machine alone.
+pub const TOKEN: &str = "demo-demo-demo-demo";
+
 fn configuration(gitea: &FakeGitea, listen: &str, folder: &TempDir) -> String {
     format!(
         "[gitea]\nurl = '{}'\ntoken = '{}'\nrepos = ['{}']\n[server]\nlisten = '{listen}'\n\
          public_url = 'http://{listen}'\n[webhook]\nsecrets = ['{SECRET}']\n[store]\nurl = 'sqlite:{}'\n\
-         [triage]\nowner = 'alice'\n[sweep]\nat_start = false\n[summary]\nenabled = false\n",
+         [dashboard]\ntoken = '{TOKEN}'\n[triage]\nowner = 'alice'\n[sweep]\nat_start = false\n[summary]\nenabled = false\n",
         gitea.url(),
         gitea.token(),
         world::REPO,

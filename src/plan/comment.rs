@@ -132,6 +132,9 @@ pub(super) fn render(
     text.push_str(&points(scene));
     text.push_str(&criteria(issue));
     text.push_str(&override_hint(about));
+    if let Some(page) = &scene.page {
+        let _ = write!(text, " <sub>[The whole story]({page})</sub>");
+    }
     text
 }
 

@@ -247,6 +247,8 @@ pub struct Scene<'a> {
     pub reopens: bool,
     /// What an agent is told that is called directly.
     pub handoff: Option<Handoff>,
+    /// Where the issue's whole story can be seen.
+    pub page: Option<String>,
 }
 
 /// What is missing on `issue` for `verdict` to be true.

@@ -47,6 +47,7 @@ impl Worker {
                 handoff: handoff(at, look, (rules, agent), opens.as_ref()),
                 stage,
                 ended,
+                page: rules.pages.as_ref().map(|base| page(base, at)),
             };
             plan(&look.issue, &look.verdict, &scene).effects
         };
@@ -231,6 +232,11 @@ fn blockers(at: &IssueRef, look: &Look) -> Vec<IssueRef> {
     let mentioned = mentioned.map(|number| IssueRef { repo: at.repo.clone(), number });
     let open = mentioned.filter(|blocker| !look.standing.closed_blockers.contains(blocker));
     open.chain(look.standing.open_dependencies.iter().cloned()).collect()
+}
+
+/// The page of an issue's story. No path of the forge's: a link to an issue there would leave a reference on it.
+fn page(base: &str, at: &IssueRef) -> String {
+    format!("{base}/issues/{}/{}/{}", at.repo.owner(), at.repo.name(), at.number)
 }
 
 /// A comment that was found, as the ledger is to remember it.

@@ -78,6 +78,8 @@ pub struct Rules {
     pub review: Vec<Check>,
     /// Where agents may report to.
     pub public_url: Option<String>,
+    /// Where people see an issue's story; `None` where no page shows it.
+    pub pages: Option<String>,
 }
 
 /// What a worker is made of.

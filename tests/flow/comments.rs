@@ -148,3 +148,12 @@ async fn hostile_text_pings_nobody_and_breaks_out_of_nothing() {
     <!-- gitea-triage decision=dispatch:claude digest=405f06b9df57 -->
     "#);
 }
+
+#[tokio::test]
+async fn a_comment_leads_to_the_whole_story_where_a_page_shows_it() {
+    let world = World::with("[dashboard]\ntoken = \"sixteen-letters-or-more\"\n").await;
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    let link = "[The whole story](https://triage.example.com/issues/acme/widgets/1)";
+    assert!(world.comment(&issue).contains(link));
+}
