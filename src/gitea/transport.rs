@@ -8,6 +8,8 @@ use chrono::DateTime;
 use reqwest::header::{AsHeaderName, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Response, Url};
 use serde::de::DeserializeOwned;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::error::{Call, Error, Reached};
 use super::{Client, below};
@@ -126,6 +128,7 @@ impl Client {
         result
     }
 
+    #[tracing::instrument(level = "debug", name = "call_forge", skip_all, fields(otel.kind = "client", http.request.method = %call.method(), http.response.status_code = Empty, otel.status_code = Empty))]
     async fn exchange(
         &self,
         http: reqwest::RequestBuilder,
@@ -203,6 +206,11 @@ impl Client {
 fn log(call: &Call, path: &[String], result: Result<&Response, &reqwest::Error>, started: Instant) {
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = result.ok().map(|response| response.status().as_u16());
+    let span = Span::current();
+    span.record("http.response.status_code", status);
+    if status.is_none_or(|status| status >= 400) {
+        span.record("otel.status_code", "error");
+    }
     tracing::debug!(method = %call.method(), path = path.join("/"), status, ms, "asked Gitea");
 }
 

@@ -17,6 +17,8 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tracing::Span;
+use tracing::field::{Empty, display};
 
 use crate::clock::Clock;
 use crate::delivery::DeliveryId;
@@ -115,23 +117,31 @@ impl Refused {
 }
 
 /// The handler of `POST /webhook`.
+#[tracing::instrument(level = "debug", name = "take_delivery", skip_all, fields(otel.kind = "server", delivery = Empty, http.response.status_code = Empty))]
 pub async fn webhook(
     request: HttpRequest,
     payload: Payload,
     receiver: Data<Receiver>,
 ) -> HttpResponse {
+    let answer = take(&request, payload, &receiver).await;
+    Span::current().record("http.response.status_code", answer.status().as_u16());
+    answer
+}
+
+async fn take(request: &HttpRequest, payload: Payload, receiver: &Receiver) -> HttpResponse {
     let started = Instant::now();
     // The room is kept until the delivery is stored, for so long its body is in memory.
-    let (body, _room) = match read(&request, payload, &receiver).await {
+    let (body, _room) = match read(request, payload, receiver).await {
         Ok(read) => read,
-        Err(refused) => return receiver.refuse(&request, &refused),
+        Err(refused) => return receiver.refuse(request, &refused),
     };
     let verifier = Arc::clone(&receiver.verifier.read().unwrap_or_else(PoisonError::into_inner));
     let delivery = match verifier.verify(request.headers(), body, receiver.clock.now()) {
         Ok(delivery) => delivery,
-        Err(rejected) => return receiver.refuse(&request, &Refused::Rejected(rejected)),
+        Err(rejected) => return receiver.refuse(request, &Refused::Rejected(rejected)),
     };
     let id = delivery.id.clone();
+    Span::current().record("delivery", display(&id));
     let accepted = receiver.store.accept(delivery).await;
     receiver.meters.accept.add(started.elapsed());
     receiver.meters.answers.add(match &accepted {
@@ -147,7 +157,7 @@ pub async fn webhook(
         }
         Ok(Accepted::Duplicate) => receiver.answer(HttpResponse::Ok(), "duplicate", &id),
         Err(error) => {
-            receiver.refusals.log("delivery not stored", &error, receiver.sender(&request));
+            receiver.refusals.log("delivery not stored", &error, receiver.sender(request));
             let error = "the delivery was not stored; send it again in a moment";
             HttpResponse::ServiceUnavailable()
                 .insert_header((RETRY_AFTER, RETRY_AFTER_S))

@@ -4,6 +4,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::apply::Applied;
 use crate::clock::Timestamp;
@@ -44,6 +46,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the store does not take the claim back; it is kept until the store does.
+    #[tracing::instrument(level = "debug", name = "work_issue", skip_all, fields(otel.kind = "consumer", issue = %claim.at, deliveries = claim.deliveries.len(), action = Empty, otel.status_code = Empty))]
     pub(super) async fn process(&self, claim: Claim) -> Result<(), store::Error> {
         let mut progress = Progress::default();
         let walk = AssertUnwindSafe(self.walk(&claim, &mut progress)).catch_unwind().await;
@@ -167,6 +170,7 @@ impl Worker {
         error: &Error,
         progress: Progress,
     ) -> Result<(), store::Error> {
+        Span::current().record("otel.status_code", "error");
         let now = self.inner.clock.now();
         let failed = self.failed(error);
         let next =
@@ -232,6 +236,7 @@ pub(super) struct Unfinished {
 }
 
 fn log(claim: &Claim, intent: &Intent, outcome: &Outcome) {
+    Span::current().record("action", intent.decision.action());
     tracing::info!(
         issue = %claim.at,
         deliveries = claim.deliveries.len(),
