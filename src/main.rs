@@ -9,6 +9,6 @@ fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
     let arguments = cli::Arguments::parse();
-    cli::start_logging(&arguments);
+    let _logging = cli::start_logging(&arguments);
     cli::run(arguments)
 }

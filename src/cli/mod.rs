@@ -16,13 +16,17 @@ mod serve;
 mod store;
 mod summary;
 mod sweep;
+#[cfg(feature = "otel")]
+mod telemetry;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::agents::local::RegistrationError;
 use crate::config::{self as config_room, Config, ConfigError};
@@ -148,7 +152,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Logs to stderr: text on a terminal, JSON otherwise; `serve` what it does, other commands only warnings. `GITEA_TRIAGE_LOG` chooses what, as in `debug` or
 /// `gitea_triage=debug,warn`.
-pub fn start_logging(arguments: &Arguments) {
+pub fn start_logging(arguments: &Arguments) -> Logging {
     let usual = match arguments.command {
         Command::Serve(_) => "info,actix_server=warn",
         // Recorded deliveries that are refused are part of the show.
@@ -157,11 +161,29 @@ pub fn start_logging(arguments: &Arguments) {
     };
     let filter =
         EnvFilter::try_from_env("GITEA_TRIAGE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    #[cfg(feature = "otel")]
+    if matches!(arguments.command, Command::Serve(_)) && telemetry::are_wanted() {
+        // The log's filter must not hold for what is exported.
+        return Logging { _spans: telemetry::start(log().with_filter(filter)) };
+    }
+    tracing_subscriber::registry().with(log()).with(filter).init();
+    Logging::default()
+}
+
+/// What has to be kept while the program logs; on its drop, what waits to be sent is sent.
+#[derive(Default)]
+#[must_use]
+pub struct Logging {
+    #[cfg(feature = "otel")]
+    _spans: Option<telemetry::Spans>,
+}
+
+fn log() -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
-        log.with_target(false).init();
+        lines.with_target(false).boxed()
     } else {
-        log.json().flatten_event(true).init();
+        lines.json().flatten_event(true).boxed()
     }
 }
 
