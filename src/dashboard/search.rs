@@ -5,7 +5,7 @@ use actix_web::http::header::LOCATION;
 use askama::Template;
 
 use super::access::Reader;
-use super::deliveries::{Parameters, given};
+use super::deliveries::{Parameters, given, next};
 use super::frame::{Frame, Place, render};
 use super::refusal::Refusal;
 use crate::delivery::DeliveryId;
@@ -23,6 +23,9 @@ struct Page {
     frame: Frame,
     issues: IssuePage,
     deliveries: DeliveryPage,
+    /// The addresses at which each list goes on.
+    more_issues: Option<String>,
+    more_deliveries: Option<String>,
 }
 
 /// The handler of `GET /search`.
@@ -41,9 +44,14 @@ pub(super) async fn page(reader: Reader, parameters: Parameters) -> Result<HttpR
         (issues, deliveries) =
             tokio::try_join!(store.issue_page(issue), store.delivery_page(delivery))?;
     }
+    let more = |path: &str, from: Option<i64>| {
+        from.map(|before| next(&format!("{}{path}", reader.settings.base()), &parameters, before))
+    };
+    let (more_issues, more_deliveries) =
+        (more("/issues", issues.older), more("/deliveries", deliveries.older));
     let mut frame = reader.frame(Place::None, "Search");
     frame.query = text;
-    Ok(render(&Page { frame, issues, deliveries }))
+    Ok(render(&Page { frame, issues, deliveries, more_issues, more_deliveries }))
 }
 
 /// The page of what was named exactly.

@@ -153,6 +153,7 @@ CREATE TABLE dispatch (
 ) STRICT;
 CREATE UNIQUE INDEX dispatch_open ON dispatch (lane) WHERE ended_at IS NULL;
 CREATE INDEX dispatch_load ON dispatch (agent) WHERE ended_at IS NULL;
+CREATE INDEX dispatch_agent ON dispatch (agent, state);
 CREATE INDEX dispatch_lane ON dispatch (lane, id);
 CREATE INDEX dispatch_escalated ON dispatch (lane) WHERE state = 'escalated';
 CREATE INDEX dispatch_due ON dispatch (due_at) WHERE due_at IS NOT NULL;

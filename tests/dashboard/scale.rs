@@ -1,5 +1,5 @@
 //! Pages over a full inbox: at full scale (`GITEA_TRIAGE_TEST_SCALE=full`) a million deliveries and 50,000 issues, and
-//! every page within 200 ms; usually a fiftieth of that.
+//! every page within 200 ms; usually a fiftieth of both, and no limit, since the machine is shared with other tests.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,25 @@ fn size() -> (i64, i64) {
 const VERDICT: &str = r#"{"title":"Rounding of totals is wrong in case ","type":"bug","tags":["bug","area/billing"],"scope":2,"acceptance":1,"alignment":3,"score":6,"ready":true,"p0":false,"blocked":false,"research":false,"age_days":12,"task_type":"routine_coding","decision":{"action":"skip","reason":"assigned to `carol`"}}"#;
 const SIGNALS: &str = r#"[{"part":"scope","name":"names a file","points":2,"words":["src/totals.rs"]},{"part":"alignment","name":"is a bug","points":3,"words":["bug"]}]"#;
 
-/// Fills a month of a busy server: one rare state, one small repository, and everything else.
+/// Fills the tables without their indices and triggers, and makes those afterwards: by far the quicker way.
+fn without_indices(database: &Connection, fill: impl FnOnce(&Connection)) {
+    let made = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND type IN ('index', 'trigger')
+                AND tbl_name IN ('delivery', 'evaluation', 'latest', 'effect', 'dispatch')";
+    let mut rows = database.prepare(made).unwrap();
+    let made = rows.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)));
+    let made: Vec<(String, String, String)> = made.unwrap().map(Result::unwrap).collect();
+    database
+        .execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; PRAGMA foreign_keys = OFF; BEGIN;")
+        .unwrap();
+    made.iter().for_each(|(kind, name, _)| {
+        database.execute_batch(&format!("DROP {kind} {name}")).unwrap()
+    });
+    fill(database);
+    made.iter().for_each(|(_, _, sql)| database.execute_batch(sql).unwrap());
+    database.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE);").unwrap();
+}
+
+/// Fills a month of a busy server: one rare state, one small repository, one that fell silent, and everything else.
 fn fill(world: &World) {
     let database = Connection::open(world.folder.path().join("world.db")).unwrap();
     database.busy_timeout(Duration::from_secs(30)).unwrap();
@@ -32,8 +50,7 @@ fn fill(world: &World) {
     let title = VERDICT.find("case ").unwrap() + 5;
     let (before, after) = VERDICT.split_at(title);
     let sql = format!(
-        "PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; BEGIN;
-         CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {deliveries})
+        "CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {deliveries})
              SELECT i FROM n;
          INSERT INTO lane (id, repo, number, held, waits_for, evaluated_at)
              SELECT i, CASE WHEN i % 1000 = 7 THEN 'acme/small' ELSE 'acme/repo-' || (i % 40) END, i,
@@ -46,6 +63,8 @@ fn fill(world: &World) {
                  CASE i % 10 WHEN 0 THEN 'claude' WHEN 2 THEN 'claude' END, 'assigned to `carol`',
                  '{before}' || i || '{after}', '{SIGNALS}'
              FROM n WHERE i % 3 = 0;
+         INSERT INTO latest SELECT lane, max(id), at, action, agent, reason, json_extract(verdict, '$.title'),
+             json_extract(verdict, '$.score') FROM evaluation GROUP BY lane;
          INSERT INTO delivery (seq, id, origin, received_at, event, state, lane, action, evaluation, settled_at, reason)
              SELECT i, randomblob(16), 'webhook', {now} - ({deliveries} - i) * 2592000000 / {deliveries}, 'issues',
                  CASE WHEN i % 1000 = 1 THEN 'dead' WHEN i % 2000 = 2 THEN 'pending' WHEN i % 3 = 0 THEN 'done'
@@ -64,9 +83,11 @@ fn fill(world: &World) {
              SELECT 'open-' || id, id, 'claude', 'routine_coding', 'assigned', {now} - 60000, {now} + 60000 * (id % 120)
              FROM lane WHERE id % 250 = 0;
          UPDATE lane SET state = 'due', due_at = {now} WHERE id IN (SELECT lane FROM delivery WHERE state = 'pending');
-         COMMIT; PRAGMA wal_checkpoint(TRUNCATE);"
+         UPDATE lane SET state = 'claimed', claimed_at = {now}, due_at = NULL
+             WHERE id IN (SELECT lane FROM delivery WHERE state = 'pending' AND seq < 6000);
+         UPDATE delivery SET state = 'claimed' WHERE state = 'pending' AND lane IN (SELECT id FROM lane WHERE state = 'claimed');"
     );
-    database.execute_batch(&sql).unwrap();
+    without_indices(&database, |database| database.execute_batch(&sql).unwrap());
 }
 
 fn id_of(world: &World, state: &str) -> String {
@@ -75,66 +96,101 @@ fn id_of(world: &World, state: &str) -> String {
     database.query_row(&sql, [], |r| r.get(0)).unwrap()
 }
 
+/// Every kind of page, every list with every filter that walks another way, and what finds nothing.
+const PATHS: [&str; 40] = [
+    "/",
+    "/deliveries",
+    "/deliveries?state=done",
+    "/deliveries?state=ignored",
+    "/deliveries?state=dead",
+    "/deliveries?state=pending",
+    "/deliveries?state=claimed",
+    "/deliveries?state=received",
+    "/deliveries?repo=acme%2Frepo-3",
+    "/deliveries?repo=acme%2Fsmall",
+    "/deliveries?repo=acme%2Fnone",
+    "/deliveries?repo=acme%2Fsmall&q=nothing+like+this",
+    "/deliveries?repo=acme%2Frepo-3&q=nothing+like+this",
+    "/deliveries?state=done&repo=acme%2Fnone",
+    "/deliveries?state=dead&repo=acme%2Fsmall",
+    "/deliveries?state=pending&repo=acme%2Fsmall",
+    "/deliveries?state=ignored&q=nothing+like+this",
+    "/deliveries?state=pending&q=nothing+like+this",
+    "/deliveries?state=ignored&repo=acme%2Fsmall&q=own",
+    "/deliveries?q=nothing+like+this",
+    "/deliveries?state=dead&q=nothing+like+this",
+    "/issues",
+    "/issues?show=flagged",
+    "/issues?show=dispatched",
+    "/issues?show=waiting",
+    "/issues?show=held",
+    "/issues?show=finished",
+    "/issues?show=skipped",
+    "/issues?repo=acme%2Fsmall",
+    "/issues?repo=acme%2Frepo-3",
+    "/issues?repo=acme%2Fnone",
+    "/issues?show=flagged&repo=acme%2Fsmall",
+    "/issues?show=held&q=nothing+like+this",
+    "/issues?q=nothing+like+this",
+    "/issues/acme/repo-20/20",
+    "/agents",
+    "/search?q=ROUNDING",
+    "/search?q=nothing+like+this",
+    "/search?q=acme%2Frepo-20%2320",
+    "/decisions/3",
+];
+
+/// The pages whose address depends on what was filled in.
+fn addresses(world: &World) -> Vec<String> {
+    let half = size().0 / 2;
+    let mut paths: Vec<String> = PATHS.map(str::to_owned).into();
+    paths.push(format!("/deliveries?before={half}"));
+    paths.push(format!("/deliveries?repo=acme%2Frepo-3&before={half}"));
+    paths.push(format!("/deliveries?q=nothing+like+this&before={half}"));
+    paths.push(format!("/issues?before={half}"));
+    paths.extend(["done", "dead"].map(|state| format!("/deliveries/{}", id_of(world, state))));
+    paths
+}
+
+/// How long the page takes, of five times the middle one: the machine does other things too.
+async fn time(admin: &mut Browser, path: &str) -> Duration {
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let began = Instant::now();
+        let page = admin.get(path).await;
+        times.push(began.elapsed());
+        assert!(page.status == 200 || page.status == 303, "{path}: {}", page.status);
+    }
+    println!("{path}: {times:?}");
+    times.sort();
+    times[2]
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_page_over_a_full_inbox_comes_within_its_time() {
     let world = world().await;
+    let began = Instant::now();
     fill(&world);
+    println!("filled in {:?}", began.elapsed());
     let mut admin = Browser::of_admin(&world).await;
-    let (deliveries, lanes) = size();
-    let mut paths: Vec<String> = [
-        "/",
-        "/deliveries",
-        "/deliveries?state=done",
-        "/deliveries?state=ignored",
-        "/deliveries?state=dead",
-        "/deliveries?state=pending",
-        "/deliveries?state=claimed",
-        "/deliveries?state=received",
-        "/deliveries?repo=acme%2Frepo-3",
-        "/deliveries?repo=acme%2Fsmall",
-        "/deliveries?repo=acme%2Fnone",
-        "/deliveries?state=ignored&repo=acme%2Fsmall&q=own",
-        "/deliveries?q=nothing+like+this",
-        "/deliveries?state=dead&q=nothing+like+this",
-        "/issues",
-        "/issues?show=flagged",
-        "/issues?show=dispatched",
-        "/issues?show=waiting",
-        "/issues?show=held",
-        "/issues?show=finished",
-        "/issues?repo=acme%2Fsmall",
-        "/issues?q=nothing+like+this",
-        "/issues/acme/repo-20/20",
-        "/agents",
-        "/search?q=ROUNDING",
-        "/search?q=nothing+like+this",
-        "/search?q=acme%2Frepo-20%2320",
-        "/decisions/3",
-    ]
-    .map(str::to_owned)
-    .into();
-    paths.push(format!("/deliveries?before={}", deliveries / 2));
-    paths.push(format!("/deliveries/{}", id_of(&world, "done")));
-    paths.push(format!("/deliveries/{}", id_of(&world, "dead")));
-    paths.push(format!("/issues?before={}", deliveries / 2));
     let mut slow = Vec::new();
-    for path in &paths {
-        let mut times = Vec::new();
-        for _ in 0..3 {
-            let began = Instant::now();
-            let page = admin.get(path).await;
-            times.push(began.elapsed());
-            assert!(page.status == 200 || page.status == 303, "{path}: {}", page.status);
-        }
-        println!("{path}: {times:?}");
-        // The first fills the caches of an inbox that no other page has touched for long.
-        if times.iter().skip(1).max().is_some_and(|worst| *worst > LIMIT) {
-            slow.push((path, times));
+    for path in addresses(&world) {
+        let taken = time(&mut admin, &path).await;
+        if taken > LIMIT {
+            slow.push((path, taken));
         }
     }
     // A usual run shares its processors with others; what it shows is that the pages come.
+    let (deliveries, lanes) = size();
     assert!(
         !is_full() || slow.is_empty(),
         "over {deliveries} deliveries and {lanes} issues: {slow:#?}"
+    );
+    let small = admin.get("/deliveries?repo=acme%2Fsmall").await;
+    let shown = small.text.matches("data-th=\"Delivery\"").count();
+    assert_eq!(
+        shown,
+        if is_full() { 50 } else { 20 },
+        "a small repository is not lost among others"
     );
 }

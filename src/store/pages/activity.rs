@@ -3,13 +3,14 @@
 use rusqlite::Connection;
 
 use crate::clock::{Timestamp, from_millis};
+use crate::store::inbox::unreadable;
 use crate::store::{Error, Store};
 
 const HOUR_MS: i64 = 3_600_000;
 /// How many hours are shown.
 const HOURS: i64 = 24;
 /// More rows than these are not counted for one page; the newest of them are.
-const MOST_COUNTED: i64 = 100_000;
+const MOST_COUNTED: usize = 100_000;
 
 /// One hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,34 +50,45 @@ impl Store {
 fn activity(c: &Connection, now: Timestamp) -> Result<Activity, Error> {
     let first = now.timestamp_millis().div_euclid(HOUR_MS) - HOURS + 1;
     let mut hours = vec![Hour::default(); HOURS as usize];
-    let deliveries = "SELECT received_at / ?2, state, count(*) FROM
-            (SELECT received_at, state FROM delivery NOT INDEXED ORDER BY seq DESC LIMIT ?3)
-        WHERE received_at >= ?1 GROUP BY 1, 2";
-    let decisions = "SELECT at / ?2, action, count(*) FROM
-            (SELECT at, action FROM evaluation WHERE at >= ?1 ORDER BY at DESC LIMIT ?3)
-        GROUP BY 1, 2";
+    let deliveries = "SELECT received_at, state FROM delivery NOT INDEXED ORDER BY seq DESC";
+    let decisions = "SELECT at, action FROM evaluation INDEXED BY evaluation_at ORDER BY at DESC";
     let place = |names: &[&str], name: &str| names.iter().position(|known| *known == name);
-    let mut counted = [0, 0];
-    for (which, sql) in [deliveries, decisions].into_iter().enumerate() {
-        let mut rows = c.prepare_cached(sql)?;
-        let mut rows = rows.query([first * HOUR_MS, HOUR_MS, MOST_COUNTED])?;
-        while let Some(row) = rows.next()? {
-            let (hour, name, count): (i64, String, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            counted[which] += count;
-            let hour = usize::try_from(hour - first).ok().and_then(|at| hours.get_mut(at));
-            let Some(hour) = hour else { continue };
-            match which {
-                0 => hour.deliveries[place(&Activity::DELIVERIES, &name).unwrap_or(3)] += count,
-                _ => {
-                    let place = place(&Activity::DECISIONS, &name);
-                    place.into_iter().for_each(|at| hour.decisions[at] += count);
-                }
-            }
+    let mut is_partial = walk(c, deliveries, first, |at, state| {
+        let place = place(&Activity::DELIVERIES, state).unwrap_or(3);
+        hours[at].deliveries[place] += 1;
+    })?;
+    is_partial |= walk(c, decisions, first, |at, action| {
+        let place = place(&Activity::DECISIONS, action);
+        place.into_iter().for_each(|place| hours[at].decisions[place] += 1);
+    })?;
+    let began = |at: usize| from_millis((first + at as i64) * HOUR_MS);
+    let hours = hours.into_iter().enumerate().map(|(at, hour)| (began(at), hour)).collect();
+    Ok(Activity { hours, is_partial })
+}
+
+/// Tells `count` the hour and the name of each row from the hour `first` on; `true` when there were too many.
+fn walk(
+    c: &Connection,
+    sql: &str,
+    first: i64,
+    mut count: impl FnMut(usize, &str),
+) -> Result<bool, Error> {
+    let mut rows = c.prepare_cached(sql)?;
+    let mut rows = rows.query([])?;
+    let mut examined = 0;
+    while let Some(row) = rows.next()? {
+        let hour = row.get::<_, i64>(0)?.div_euclid(HOUR_MS) - first;
+        // An hour more, because the order of arrival is not quite that of a clock that is set right now and then.
+        if hour < -1 {
+            break;
+        }
+        if examined == MOST_COUNTED {
+            return Ok(true);
+        }
+        examined += 1;
+        if let Some(hour) = usize::try_from(hour).ok().filter(|hour| *hour < HOURS as usize) {
+            count(hour, row.get_ref(1)?.as_str().map_err(|e| unreadable(&e))?);
         }
     }
-    let began = |at: usize| from_millis((first + at as i64) * HOUR_MS);
-    Ok(Activity {
-        hours: hours.into_iter().enumerate().map(|(at, hour)| (began(at), hour)).collect(),
-        is_partial: counted.iter().any(|count| *count >= MOST_COUNTED as u64),
-    })
+    Ok(false)
 }

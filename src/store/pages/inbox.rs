@@ -1,17 +1,15 @@
 //! The list of deliveries, newest first, paged by their place in the inbox.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row};
 
-use super::holds;
+use super::{holds, of_repo};
 use crate::store::history::{DELIVERY, view};
 use crate::store::{DeliveryState, DeliveryView, Error, Store};
 
 /// How many deliveries one page looks through; what lies beyond is a click away.
 const MOST_EXAMINED: usize = 10_000;
-/// More open deliveries than these are not sorted for one page; the inbox is walked instead.
+/// More open deliveries than these are not sorted for one page; the inbox is walked instead, whose end they are.
 const MOST_SORTED: u32 = 20_000;
-/// A repository with more issues than these is found soon by walking the inbox.
-const FEW_LANES: u32 = 200;
 
 /// Which deliveries to show.
 #[derive(Clone, Debug, Default)]
@@ -50,39 +48,80 @@ impl Store {
 }
 
 fn page(c: &Connection, query: &DeliveryQuery) -> Result<DeliveryPage, Error> {
-    let before = query.before.unwrap_or(i64::MAX);
-    let wanted = query.text.as_deref().unwrap_or_default().to_lowercase();
-    let repo = query.repo.as_deref();
-    let mut rows = c.prepare_cached(&format!("{DELIVERY} {}", walk(c, query)?))?;
-    let mut rows = rows.query(params![before, repo.unwrap_or_default()])?;
-    let mut page = DeliveryPage::default();
-    let mut last = before;
-    let mut examined = 0;
+    let mut filling = Filling::new(query, MOST_EXAMINED);
+    // The rare states lead to what is wanted sooner than the issues of a repository do.
+    let is_common =
+        matches!(query.state, None | Some(DeliveryState::Done | DeliveryState::Ignored));
+    if let Some(repo) = query.repo.as_deref().filter(|_| is_common)
+        && let Some(walk) = of_repo::Walk::begin(c, repo, filling.last)?
+    {
+        return walk.fill(c, Filling::new(query, of_repo::MOST_EXAMINED));
+    }
+    let mut rows = c.prepare_cached(&format!("{DELIVERY} {}", walk(c, query.state)?))?;
+    let mut rows = rows.query([filling.last])?;
     while let Some(row) = rows.next()? {
-        if page.deliveries.len() == query.limit || examined == MOST_EXAMINED {
-            page.stopped = page.deliveries.len() < query.limit;
-            page.older = Some(last);
+        if !filling.take(row)? {
             break;
         }
-        examined += 1;
-        last = row.get(0)?;
-        let of_repo = match repo {
-            Some(repo) => row.get_ref(5)?.as_str_or_null().ok().flatten() == Some(repo),
-            None => true,
-        };
-        let of_state = match query.state {
-            Some(state) => row.get_ref(7)?.as_str().is_ok_and(|text| text == state.as_str()),
-            None => true,
-        };
-        if !of_repo || !of_state {
-            continue;
-        }
-        let delivery = view(row)?;
-        if matches(&delivery, &wanted) {
-            page.deliveries.push(delivery);
+    }
+    Ok(filling.page)
+}
+
+/// A page on its way: what matches of the rows that are shown to it.
+pub(super) struct Filling<'a> {
+    query: &'a DeliveryQuery,
+    /// The text that is looked for, in lower case.
+    wanted: String,
+    page: DeliveryPage,
+    last: i64,
+    examined: usize,
+    most: usize,
+}
+
+impl<'a> Filling<'a> {
+    fn new(query: &'a DeliveryQuery, most: usize) -> Self {
+        Self {
+            query,
+            wanted: query.text.as_deref().unwrap_or_default().to_lowercase(),
+            page: DeliveryPage::default(),
+            last: query.before.unwrap_or(i64::MAX),
+            examined: 0,
+            most,
         }
     }
-    Ok(page)
+
+    /// Looks at one more row; `false` when the page is full or enough was looked at.
+    pub(super) fn take(&mut self, row: &Row<'_>) -> Result<bool, Error> {
+        let is_full = self.page.deliveries.len() == self.query.limit;
+        if is_full || self.examined == self.most {
+            self.page.stopped = !is_full;
+            self.page.older = Some(self.last);
+            return Ok(false);
+        }
+        self.examined += 1;
+        self.last = row.get(0)?;
+        if self.is_of_place(row)? {
+            let delivery = view(row)?;
+            if matches(&delivery, &self.wanted) {
+                self.page.deliveries.push(delivery);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the row is of the repository and in the state that are asked for.
+    fn is_of_place(&self, row: &Row<'_>) -> Result<bool, Error> {
+        let is = |at, wanted: Option<&str>| -> Result<bool, Error> {
+            let Some(wanted) = wanted else { return Ok(true) };
+            Ok(row.get_ref(at)?.as_str_or_null().is_ok_and(|text| text == Some(wanted)))
+        };
+        Ok(is(5, self.query.repo.as_deref())?
+            && is(7, self.query.state.map(DeliveryState::as_str))?)
+    }
+
+    pub(super) fn into_page(self) -> DeliveryPage {
+        self.page
+    }
 }
 
 fn matches(delivery: &DeliveryView, wanted: &str) -> bool {
@@ -95,65 +134,65 @@ fn matches(delivery: &DeliveryView, wanted: &str) -> bool {
     wanted.is_empty() || parts.into_iter().flatten().any(|part| holds(part, wanted))
 }
 
+/// The open deliveries of every issue, or of the issues in somebody's hands, by their places alone: sorting those is
+/// cheap, and no more rows are read than the page shows.
+const PENDING: &str = "SELECT seq FROM delivery INDEXED BY delivery_open
+     WHERE state IN ('pending', 'claimed') AND seq < ?1";
+const CLAIMED: &str = "SELECT d.seq FROM lane CROSS JOIN delivery d INDEXED BY delivery_open
+     ON d.lane = lane.id AND d.state IN ('pending', 'claimed')
+     WHERE lane.state = 'claimed' AND d.seq < ?1";
+
 /// The end of the question: by the index that leads to what is wanted, or down the inbox itself.
-fn walk(c: &Connection, query: &DeliveryQuery) -> Result<String, Error> {
+fn walk(c: &Connection, state: Option<DeliveryState>) -> Result<String, Error> {
     use DeliveryState::{Claimed, Dead, Done, Ignored, Pending, Received};
-    let at_most = |sql: &str, most: u32| -> Result<bool, Error> {
-        let sql = format!("SELECT count(*) FROM ({sql} LIMIT {most} + 1)");
-        let repo = query.repo.as_deref().unwrap_or_default();
-        Ok(c.prepare_cached(&sql)?.query_row([repo], |r| r.get::<_, u32>(0))? <= most)
-    };
-    let of_repo = "SELECT 1 FROM lane WHERE repo = ?1";
-    let is_open = "SELECT 1 FROM delivery INDEXED BY delivery_open
-                   WHERE state IN ('pending', 'claimed') AND ?1 = ?1";
-    let end = "delivery.seq < ?1 AND ?2 = ?2 ORDER BY delivery.seq DESC";
-    Ok(match query.state {
+    let order = "ORDER BY delivery.seq DESC";
+    Ok(match state {
         Some(state @ (Done | Ignored | Dead)) => format!(
-            "WHERE delivery.state = '{}' AND settled_at IS NOT NULL AND {end}",
+            "WHERE delivery.state = '{}' AND settled_at IS NOT NULL AND delivery.seq < ?1 {order}",
             state.as_str()
         ),
-        Some(Received) => format!("WHERE delivery.state = 'received' AND {end}"),
-        Some(Pending | Claimed) if at_most(is_open, MOST_SORTED)? => {
-            "WHERE delivery.state IN ('pending', 'claimed') AND +delivery.seq < ?1 AND ?2 = ?2
-             ORDER BY delivery.seq DESC"
-                .to_owned()
+        Some(Received) => {
+            format!("WHERE delivery.state = 'received' AND delivery.seq < ?1 {order}")
         }
-        None if query.repo.is_some() && at_most(of_repo, FEW_LANES)? => {
-            "WHERE delivery.seq IN (SELECT d.seq FROM lane l JOIN delivery d ON d.lane = l.id
-                 WHERE l.repo = ?2 AND d.settled_at IS NOT NULL AND d.seq < ?1
-                 UNION ALL SELECT d.seq FROM delivery d
-                 WHERE d.state IN ('pending', 'claimed') AND d.seq < ?1)
-             ORDER BY delivery.seq DESC"
-                .to_owned()
+        Some(Claimed) => format!("WHERE delivery.seq IN ({CLAIMED}) {order}"),
+        Some(Pending) if open_up_to(c, MOST_SORTED + 1)? <= MOST_SORTED => {
+            format!("WHERE delivery.seq IN ({PENDING}) {order}")
         }
-        _ => format!("WHERE {end}"),
+        Some(Pending) | None => format!("WHERE delivery.seq < ?1 {order}"),
     })
+}
+
+/// How many deliveries are open, counted up to `most`.
+fn open_up_to(c: &Connection, most: u32) -> Result<u32, Error> {
+    let sql = format!("SELECT count(*) FROM ({PENDING} LIMIT ?2)");
+    Ok(c.prepare_cached(&sql)?.query_row([i64::MAX, most.into()], |r| r.get(0))?)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan;
     use super::*;
     use crate::store::Use;
 
-    /// The steps of the question for each state, as SQLite would take them.
-    async fn steps(query: DeliveryQuery) -> Vec<String> {
+    /// The steps of the question for a state, as SQLite would take them.
+    async fn steps(state: Option<DeliveryState>) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
-        let steps = store.read(move |c| {
-            let sql = format!("EXPLAIN QUERY PLAN {DELIVERY} {}", walk(c, &query)?);
-            let mut plan = c.prepare(&sql)?;
-            let steps = plan.query_map(params![1, ""], |r| r.get::<_, String>(3))?;
-            Ok(steps.collect::<Result<Vec<_>, _>>()?)
-        });
+        let steps = store.read(move |c| plan(c, &format!("{DELIVERY} {}", walk(c, state)?)));
         steps.await.unwrap()
     }
 
     #[tokio::test]
     async fn every_list_is_walked_by_an_index_in_its_order() {
-        use DeliveryState::{Dead, Done, Ignored, Received};
-        for state in [None, Some(Done), Some(Ignored), Some(Dead), Some(Received)] {
-            let steps = steps(DeliveryQuery { state, ..DeliveryQuery::default() }).await;
-            let is_bad = |step: &String| step.contains("TEMP B-TREE") || step.starts_with("SCAN");
+        use DeliveryState::{Claimed, Dead, Done, Ignored, Pending, Received};
+        let ended = [None, Some(Done), Some(Ignored), Some(Dead), Some(Received)];
+        for state in ended.into_iter().chain([Some(Pending), Some(Claimed)]) {
+            let steps = steps(state).await;
+            let is_bad = |step: &String| {
+                step.contains("TEMP B-TREE")
+                    || step.starts_with("SCAN")
+                        && !["delivery_open", "lane_claimed"].iter().any(|i| step.contains(i))
+            };
             assert!(!steps.iter().any(is_bad), "{state:?}: {steps:#?}");
         }
     }

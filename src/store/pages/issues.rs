@@ -9,7 +9,10 @@ use crate::store::inbox::unreadable;
 use crate::store::{Error, Store};
 
 /// How many issues one page looks through; what lies beyond is a click away.
-const MOST_EXAMINED: usize = 50_000;
+const MOST_EXAMINED: usize = 10_000;
+/// A repository with more issues than these is not sorted for one page; all issues are walked instead, of which it is a
+/// good part.
+const MOST_SORTED: u32 = 5_000;
 
 /// Which issues to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,8 +141,10 @@ impl Store {
 fn page(c: &Connection, query: &IssueQuery) -> Result<IssuePage, Error> {
     let before = query.before.unwrap_or(i64::MAX);
     let wanted = query.text.as_deref().unwrap_or_default().to_lowercase();
-    let mut rows = c.prepare_cached(&format!("{ISSUE} {}", walk(query.show)))?;
-    let mut rows = rows.query([before])?;
+    let repo = query.repo.as_deref();
+    let is_small = repo.map_or(Ok(false), |repo| is_small(c, repo))?;
+    let mut rows = c.prepare_cached(&format!("{ISSUE} {}", walk(query.show, is_small)))?;
+    let mut rows = rows.query(params![before, repo])?;
     let mut page = IssuePage::default();
     let (mut last, mut examined) = (before, 0);
     while let Some(row) = rows.next()? {
@@ -151,7 +156,7 @@ fn page(c: &Connection, query: &IssueQuery) -> Result<IssuePage, Error> {
         examined += 1;
         last = row.get(3)?;
         let repo = row.get_ref(0)?.as_str().map_err(|e| unreadable(&e))?;
-        if query.repo.as_deref().is_some_and(|wanted| wanted != repo) {
+        if query.repo.as_ref().is_some_and(|wanted| wanted != repo) {
             continue;
         }
         let issue = issue(row)?;
@@ -169,20 +174,40 @@ fn matches(issue: &IssueRow, wanted: &str) -> bool {
         || holds(&issue.reason, wanted)
 }
 
-fn walk(show: Show) -> String {
-    let by_action = |action: &str| format!("action = '{action}' AND");
+fn is_small(c: &Connection, repo: &str) -> Result<bool, Error> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM lane WHERE repo = ?1 LIMIT ?2)";
+    let counted: u32 =
+        c.prepare_cached(sql)?.query_row(params![repo, MOST_SORTED + 1], |r| r.get(0))?;
+    Ok(counted <= MOST_SORTED)
+}
+
+/// The newest decisions about a repository's issues, by their numbers alone: sorting those is cheap.
+const OF_REPO: &str = "SELECT l.evaluation FROM lane CROSS JOIN latest l ON l.lane = lane.id
+     WHERE lane.repo = ?2 AND l.evaluation < ?1";
+
+/// The end of the question, by the index that leads to what is wanted.
+fn walk(show: Show, by_repo: bool) -> String {
+    // The sign keeps SQLite from walking all issues that stand so, when those of the repository are few.
+    let sign = if by_repo { "+" } else { "" };
+    let by_action = |action: &str| format!("{sign}action = '{action}' AND");
     let condition = match show {
         Show::All => String::new(),
         Show::Flagged => by_action("flag"),
         Show::Waiting => by_action("wait"),
         Show::Skipped => by_action("skip"),
         Show::Finished => by_action("finish"),
-        Show::Held => "latest.lane IN (SELECT id FROM lane WHERE held IS NOT NULL) AND".to_owned(),
+        Show::Held => {
+            format!("{sign}latest.lane IN (SELECT id FROM lane WHERE held IS NOT NULL) AND")
+        }
         Show::Dispatched => {
-            "latest.lane IN (SELECT lane FROM dispatch WHERE ended_at IS NULL) AND".to_owned()
+            format!("{sign}latest.lane IN (SELECT lane FROM dispatch WHERE ended_at IS NULL) AND")
         }
     };
-    format!("WHERE {condition} latest.evaluation < ?1 ORDER BY latest.evaluation DESC")
+    let place =
+        if by_repo { format!("latest.evaluation IN ({OF_REPO}) AND") } else { String::new() };
+    format!(
+        "WHERE {condition} {place} ?2 IS ?2 AND latest.evaluation < ?1 ORDER BY latest.evaluation DESC"
+    )
 }
 
 pub(super) fn issue(row: &Row<'_>) -> Result<IssueRow, Error> {
@@ -208,13 +233,13 @@ pub(super) fn few(c: &Connection, show: Show, limit: usize) -> Result<Vec<IssueR
     Ok(page(c, &IssueQuery { show, limit, ..IssueQuery::default() })?.issues)
 }
 
+pub(super) const STANDINGS: &str = "SELECT (SELECT count(*) FROM latest WHERE action = 'flag'),
+     (SELECT count(*) FROM dispatch WHERE ended_at IS NULL),
+     (SELECT count(*) FROM latest WHERE action = 'wait'),
+     (SELECT count(*) FROM lane WHERE held IS NOT NULL)";
+
 pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT (SELECT count(*) FROM latest WHERE action = 'flag'),
-                (SELECT count(*) FROM dispatch WHERE ended_at IS NULL),
-                (SELECT count(*) FROM latest WHERE action = 'wait'),
-                (SELECT count(*) FROM lane WHERE held IS NOT NULL)",
-    )?;
+    let mut rows = c.prepare_cached(STANDINGS)?;
     let standings = rows.query_row(params![], |r| {
         Ok(Standings {
             flagged: r.get(0)?,
@@ -224,4 +249,31 @@ pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
         })
     })?;
     Ok(standings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan;
+    use super::*;
+    use crate::store::Use;
+
+    #[tokio::test]
+    async fn every_list_is_walked_by_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
+        for (show, name) in Show::ALL {
+            for by_repo in [false, true] {
+                let sql = format!("{ISSUE} {}", walk(show, by_repo));
+                let steps = store.read(move |c| plan(c, &sql)).await.unwrap();
+                let is_bad = |step: &String| {
+                    step.starts_with("SCAN")
+                        && !["lane_held", "dispatch_open"].iter().any(|index| step.contains(index))
+                };
+                assert!(!steps.iter().any(is_bad), "{name}: {steps:#?}");
+                let is_sorted = steps.iter().any(|step| step.contains("TEMP B-TREE"));
+                let may_sort = by_repo || matches!(show, Show::Held | Show::Dispatched);
+                assert!(!is_sorted || may_sort, "{name}: {steps:#?}");
+            }
+        }
+    }
 }

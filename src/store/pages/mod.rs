@@ -5,6 +5,7 @@ mod activity;
 mod inbox;
 mod issue;
 mod issues;
+mod of_repo;
 mod overview;
 mod story;
 
@@ -24,6 +25,15 @@ fn holds(text: &str, wanted: &str) -> bool {
             || text.windows(wanted.len()).any(|window| window.eq_ignore_ascii_case(wanted));
     }
     text.to_lowercase().contains(wanted)
+}
+
+/// The steps in which SQLite would answer.
+#[cfg(test)]
+fn plan(c: &rusqlite::Connection, sql: &str) -> Result<Vec<String>, crate::store::Error> {
+    let mut plan = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    // What the question asks for stays empty: only its shape matters here.
+    let steps = plan.raw_query().mapped(|r| r.get::<_, String>(3)).collect::<Result<_, _>>()?;
+    Ok(steps)
 }
 
 #[cfg(test)]
