@@ -10,7 +10,7 @@ use crate::store::Error;
 use crate::store::history::DELIVERY;
 
 /// How many deliveries one page looks through: fewer than along the inbox, since each is sought for itself.
-pub(super) const MOST_EXAMINED: usize = 4_000;
+pub(super) const MOST_EXAMINED: usize = 2_000;
 /// A repository with more issues than these is not merged; the inbox is walked instead, of which it is a good part.
 const MOST_LANES: usize = 5_000;
 
