@@ -62,6 +62,20 @@ pub enum Sorting {
     Dead(String),
 }
 
+/// What somebody said who is no webhook, about to become an entry of the inbox.
+pub(super) struct Said {
+    origin: Origin,
+    what: String,
+    body: Vec<u8>,
+}
+
+impl Said {
+    /// `what` in a word, and the whole of it.
+    pub(super) fn new<T: serde::Serialize>(origin: Origin, what: String, whole: &T) -> Self {
+        Self { origin, what, body: pack(to_json(whole).as_bytes()) }
+    }
+}
+
 /// One delivery, sorted.
 #[derive(Clone, Debug)]
 pub struct Sorted {
@@ -160,6 +174,32 @@ impl Store {
             lanes::make_due(c, lane, now)
         })
         .await
+    }
+
+    /// Puts an entry for an issue into the inbox that carries what somebody said.
+    pub(super) async fn enqueue_said(
+        &self,
+        at: IssueRef,
+        said: Said,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.write(move |c| {
+            let lane = lanes::lane(c, &at)?;
+            let seq = enqueue(c, lane, said.origin, &said.what, now)?;
+            let mut keep = c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?;
+            keep.execute(params![seq, said.body])?;
+            lanes::make_due(c, lane, now)
+        })
+        .await
+    }
+
+    /// What was said in an entry; `None` when its body is past its time, or it never had one.
+    pub(super) async fn said<T: serde::de::DeserializeOwned>(
+        &self,
+        seq: i64,
+    ) -> Result<Option<T>, Error> {
+        let body = self.body(seq).await?;
+        body.map(|bytes| from_json(&String::from_utf8_lossy(&bytes))).transpose()
     }
 
     /// The oldest deliveries nobody has read yet, at most `limit`.

@@ -1,12 +1,10 @@
 //! Orders given by hand, on the command line or the dashboard: entries of the inbox that carry their text. What they
 //! come to is decided where the commands of comments are.
 
-use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-use super::inbox::{from_json, to_json};
-use super::packing::pack;
-use super::{Error, Store, inbox, lanes};
+use super::inbox::Said;
+use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::delivery::Origin;
 use crate::dispatch::TaskType;
@@ -48,15 +46,8 @@ impl Store {
         order: ManualOrder,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let body = pack(to_json(&order).as_bytes());
         let verb = order.command.split_whitespace().next().unwrap_or("look").to_owned();
-        self.write(move |c| {
-            let lane = lanes::lane(c, &at)?;
-            let seq = inbox::enqueue(c, lane, Origin::Manual, &verb, now)?;
-            c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?.execute(params![seq, body])?;
-            lanes::make_due(c, lane, now)
-        })
-        .await
+        self.enqueue_said(at, Said::new(Origin::Manual, verb, &order), now).await
     }
 
     /// The order in an entry of the inbox; `None` when it holds none.
@@ -64,7 +55,6 @@ impl Store {
     /// # Errors
     /// When the store cannot be read, or the entry holds something else.
     pub async fn manual_order(&self, seq: i64) -> Result<Option<ManualOrder>, Error> {
-        let body = self.body(seq).await?;
-        body.map(|bytes| from_json(&String::from_utf8_lossy(&bytes))).transpose()
+        self.said(seq).await
     }
 }

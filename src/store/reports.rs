@@ -1,12 +1,11 @@
 //! What agents report about their dispatches: found by the dispatch's key, kept as entries of the inbox. What a report
 //! means is decided where every issue is looked at.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::OptionalExtension;
 
 use super::dispatches::{DISPATCH, dispatch_of};
-use super::inbox::{from_json, to_json};
-use super::packing::pack;
-use super::{Error, Store, inbox, lanes};
+use super::inbox::Said;
+use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::delivery::Origin;
 use crate::dispatch::{AgentId, Dispatch, Report};
@@ -67,14 +66,7 @@ impl Store {
     ) -> Result<(), Error> {
         let (at, action) = (dispatch.at.clone(), report.state.as_str());
         let reported = Reported { key: dispatch.key.clone(), report };
-        let body = pack(to_json(&reported).as_bytes());
-        self.write(move |c| {
-            let lane = lanes::lane(c, &at)?;
-            let seq = inbox::enqueue(c, lane, Origin::Agent, action, now)?;
-            c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?.execute(params![seq, body])?;
-            lanes::make_due(c, lane, now)
-        })
-        .await
+        self.enqueue_said(at, Said::new(Origin::Agent, action.to_owned(), &reported), now).await
     }
 
     /// The report in an entry of the inbox; `None` when its body is past its time.
@@ -82,7 +74,6 @@ impl Store {
     /// # Errors
     /// When the store cannot be read, or the entry holds something else.
     pub async fn reported(&self, seq: i64) -> Result<Option<Reported>, Error> {
-        let body = self.body(seq).await?;
-        body.map(|bytes| from_json(&String::from_utf8_lossy(&bytes))).transpose()
+        self.said(seq).await
     }
 }
