@@ -94,6 +94,8 @@ def fill(database, rows):
             INSERT INTO delivery (id, origin, received_at, event, state, lane, action, settled_at)
             SELECT randomblob(16), 'webhook', {now} - {rows} + i, 'issues', 'done', i % {LANES} + 1, 'issues/edited', {now} FROM n"""
         )
+        db.execute("INSERT INTO delivery_id SELECT id, seq FROM delivery ORDER BY id")
+        db.execute("INSERT INTO fact SELECT 'ids_upto', max(seq) FROM delivery")
         for _, sql in indexes:
             db.execute(sql)
         db.execute("COMMIT")

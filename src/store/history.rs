@@ -4,7 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::inbox::{self, id_of, key, unreadable};
+use super::ids::{self, id_of, key};
+use super::inbox::{self, unreadable};
 use super::lanes::{self, origin_of};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
@@ -178,7 +179,7 @@ impl Store {
     pub async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryView>, Error> {
         self.write_repeats().await?;
         let key = key(id);
-        self.read(move |c| Ok(views(c, "WHERE delivery.id = ?1", params![key])?.pop())).await
+        self.read(move |c| view_of(c, &key)).await
     }
 
     /// Gives a dead delivery another chance: it is read again from the start. `false` when none of that id is dead.
@@ -188,17 +189,16 @@ impl Store {
     pub async fn revive(&self, id: &DeliveryId, now: Timestamp) -> Result<bool, Error> {
         let key = key(id);
         self.write(move |c| {
+            let Some(seq) = ids::find(c, &key)? else { return Ok(false) };
             let dead = c
                 .query_row(
-                    "SELECT seq, lane, EXISTS (SELECT 1 FROM body WHERE body.seq = delivery.seq)
-                     FROM delivery WHERE id = ?1 AND state = 'dead'",
-                    [&key],
-                    |r| {
-                        Ok((r.get::<_, i64>(0)?, r.get::<_, Option<i64>>(1)?, r.get::<_, bool>(2)?))
-                    },
+                    "SELECT lane, EXISTS (SELECT 1 FROM body WHERE body.seq = delivery.seq)
+                     FROM delivery WHERE seq = ?1 AND state = 'dead'",
+                    [seq],
+                    |r| Ok((r.get::<_, Option<i64>>(0)?, r.get::<_, bool>(1)?)),
                 )
                 .optional()?;
-            let Some((seq, lane, has_body)) = dead else { return Ok(false) };
+            let Some((lane, has_body)) = dead else { return Ok(false) };
             let state = if lane.is_some() { "pending" } else { "received" };
             if lane.is_none() && !has_body {
                 return Ok(false);
@@ -251,6 +251,12 @@ impl Store {
         })
         .await
     }
+}
+
+/// The delivery with this id.
+pub(super) fn view_of(c: &Connection, key: &[u8]) -> Result<Option<DeliveryView>, Error> {
+    let Some(seq) = ids::find(c, key)? else { return Ok(None) };
+    Ok(views(c, "WHERE seq = ?1", params![seq])?.pop())
 }
 
 pub(super) fn views(

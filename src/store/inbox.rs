@@ -1,23 +1,21 @@
 //! The inbox's front: taking deliveries in, and giving each its lane or its early end.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::ids::{Key, key};
 use super::lanes::{self, Pace};
 use super::packing::{pack, unpack};
 use super::repeats::Repeats;
 use super::{ACCEPT_TIMEOUT, Error, Store};
 use crate::clock::{Timestamp, from_millis};
-use crate::delivery::{Delivery, DeliveryId, Origin};
+use crate::delivery::{Delivery, Origin};
 use crate::issue::IssueRef;
 
 /// How long repeats are counted in memory before they are written down.
 const REPEATS_WAIT: Duration = Duration::from_millis(200);
-
-/// A delivery's id as the store keeps it.
-pub(super) type Key = Vec<u8>;
 
 /// What became of a delivery that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,35 +97,47 @@ impl Store {
         if self.is_repeat(&key, delivery.received_at) {
             return Ok(Accepted::Duplicate);
         }
-        let remembered = key.clone();
         let body = pack(&delivery.body);
         let scope = delivery.scope.as_deref().map(to_json);
         let received_at = delivery.received_at.timestamp_millis();
         let event = delivery.event_header;
+        let ids = Arc::clone(&self.inner.ids);
         let stored = self.write(move |c| {
-            let mut insert = c.prepare_cached(
-                "INSERT INTO delivery (id, origin, received_at, event, scope)
-                 VALUES (?1, 'webhook', ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-            )?;
-            if insert.execute(params![key, received_at, event, scope])? == 0 {
-                repeated(c, &key, 1, received_at)?;
+            if let Some(seq) = ids.seen(c, &key)? {
+                repeated(c, seq, 1, received_at)?;
                 return Ok(Accepted::Duplicate);
             }
+            let mut insert = c.prepare_cached(
+                "INSERT INTO delivery (id, origin, received_at, event, scope)
+                 VALUES (?1, 'webhook', ?2, ?3, ?4)",
+            )?;
+            let seq = insert.insert(params![&key[..], received_at, event, scope])?;
+            ids.remember(key.clone(), seq);
             let mut keep = c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?;
-            keep.execute(params![c.last_insert_rowid(), body])?;
+            keep.execute(params![seq, body])?;
             boundary!("accept::inserted");
             Ok(Accepted::New)
         });
         let accepted = tokio::time::timeout(ACCEPT_TIMEOUT, stored).await;
         let accepted = accepted.unwrap_or(Err(Error::Overloaded))?;
-        self.repeats().remember(remembered);
+        if accepted == Accepted::New && self.inner.ids.count() {
+            let store = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = store.sort_ids_in().await {
+                    tracing::warn!(%error, "ids could not be sorted in; it is tried again later");
+                }
+            });
+        }
         Ok(accepted)
     }
 
     /// Whether the id is known to be on the disk; that it came again is then written down a moment later, so that a
     /// flood of repeats does not keep the writer from what is new.
     fn is_repeat(&self, key: &Key, now: Timestamp) -> bool {
-        let Some(is_first) = self.repeats().note(key, now) else { return false };
+        if !self.inner.ids.is_stored(key) {
+            return false;
+        }
+        let is_first = self.repeats().note(key, now);
         if is_first {
             let store = self.clone();
             tokio::spawn(async move {
@@ -146,9 +156,12 @@ impl Store {
         if repeats.is_empty() {
             return Ok(());
         }
+        let ids = Arc::clone(&self.inner.ids);
         self.write(move |c| {
-            let mut all = repeats.iter();
-            all.try_for_each(|r| repeated(c, &r.key, r.times, r.last.timestamp_millis()))
+            repeats.iter().try_for_each(|r| {
+                let Some(seq) = ids.seen(c, &r.key)? else { return Ok(()) };
+                repeated(c, seq, r.times, r.last.timestamp_millis())
+            })
         })
         .await
     }
@@ -323,28 +336,12 @@ pub(super) fn enqueue(
     Ok(c.last_insert_rowid())
 }
 
-fn repeated(c: &Connection, key: &[u8], times: u32, received_at: i64) -> Result<(), Error> {
+fn repeated(c: &Connection, seq: i64, times: u32, received_at: i64) -> Result<(), Error> {
     let mut note = c.prepare_cached(
-        "UPDATE delivery SET repeats = repeats + ?3, repeated_at = ?2 WHERE id = ?1",
+        "UPDATE delivery SET repeats = repeats + ?3, repeated_at = ?2 WHERE seq = ?1",
     )?;
-    note.execute(params![key, received_at, times])?;
+    note.execute(params![seq, received_at, times])?;
     Ok(())
-}
-
-/// Sixteen bytes for a UUID, which Gitea always sends; any other text behind a zero, so that the two never meet.
-pub(super) fn key(id: &DeliveryId) -> Key {
-    match uuid::Uuid::try_parse(id.as_str()) {
-        Ok(uuid) => uuid.as_bytes().to_vec(),
-        Err(_) => [&[0], id.as_str().as_bytes()].concat(),
-    }
-}
-
-/// The id a key was made from.
-pub(super) fn id_of(key: &[u8]) -> String {
-    match uuid::Uuid::from_slice(key) {
-        Ok(uuid) => uuid.to_string(),
-        Err(_) => String::from_utf8_lossy(key.strip_prefix(&[0]).unwrap_or(key)).into_owned(),
-    }
 }
 
 pub(super) fn unreadable(error: &dyn std::fmt::Display) -> Error {
@@ -357,17 +354,4 @@ pub(super) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> String {
 
 pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|e| unreadable(&e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_id_comes_back_from_its_key() {
-        for text in ["060a98c2-4462-416d-82bf-493fd115ad41", "not-a-uuid", "sixteen-bytes-ab"] {
-            let id = DeliveryId::parse(text).unwrap();
-            assert_eq!(id_of(&key(&id)), text);
-        }
-    }
 }

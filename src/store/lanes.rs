@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::inbox::{id_of, unreadable};
+use super::ids::id_of;
+use super::inbox::unreadable;
 use super::ledger::{self, Evaluation};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};

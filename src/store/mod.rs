@@ -13,6 +13,7 @@ mod dispatches;
 mod error;
 mod gauges;
 mod history;
+mod ids;
 mod inbox;
 mod lanes;
 mod ledger;
@@ -70,6 +71,8 @@ const BUSY_WRITER: Duration = Duration::from_millis(1_500);
 const BUSY_READER: Duration = Duration::from_secs(5);
 /// How long an accepted delivery may wait for its commit before the sender is told to come back.
 const ACCEPT_TIMEOUT: Duration = Duration::from_millis(1_700);
+/// Bytes of a page: most packed bodies fit into one, and the log has half as many to take.
+const PAGE_SIZE: i64 = 8_192;
 /// Pages in the log before it is folded back. Small, because the fold is what the slowest answers wait for.
 const WAL_AUTOCHECKPOINT: i64 = 250;
 /// Readers that stay open between uses.
@@ -88,6 +91,7 @@ struct Inner {
     /// Places in the queue of accepted deliveries.
     places: Semaphore,
     repeats: Mutex<repeats::Repeats>,
+    ids: Arc<ids::Ids>,
     /// Held as long as the store is, when it is held by a `serve`.
     lock: Mutex<Option<File>>,
 }
@@ -117,7 +121,10 @@ impl Store {
         if how == Use::Serve {
             lanes::recover(&connection)?;
         }
-        let (writer, _thread) = writer::Writer::start(connection)
+        let ids = Arc::new(ids::Ids::open(&connection)?);
+        let written = Arc::clone(&ids);
+        let ended = move |is_committed| written.settle(is_committed);
+        let (writer, _thread) = writer::Writer::start(connection, ended)
             .map_err(|e| Error::Open { path: path.to_owned(), reason: e.to_string() })?;
         let inner = Inner {
             path: path.to_owned(),
@@ -125,6 +132,7 @@ impl Store {
             readers: Mutex::default(),
             places: Semaphore::new(queue),
             repeats: Mutex::default(),
+            ids,
             lock: Mutex::new(lock),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -250,6 +258,8 @@ fn lock(path: &Path) -> Result<File, Error> {
 fn connect(path: &Path) -> Result<Connection, Error> {
     let connection = Connection::open(path).map_err(|e| open_error(path, e))?;
     connection.busy_timeout(BUSY_WRITER)?;
+    // For a new file; one that has its pages keeps them.
+    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(|e| open_error(path, e))?;
     // FULL, not NORMAL: a 2xx must survive power loss, and WAL with NORMAL does not flush at commit.
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -1,13 +1,10 @@
-//! Deliveries whose id was stored a moment ago. One that comes again is answered from memory, so that a flood of
-//! repeats costs the writer nothing; how often each came is written down a little later.
+//! Deliveries that came again, counted in memory and written down a little later, so that a flood of repeats costs the
+//! writer nothing.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 
-use super::inbox::Key;
+use super::ids::Key;
 use crate::clock::Timestamp;
-
-/// How many ids are remembered. What is older is still known to the store.
-const REMEMBERED: usize = 20_000;
 
 /// How often one id came again, and when last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,40 +14,21 @@ pub(super) struct Repeat {
     pub(super) last: Timestamp,
 }
 
-/// The ids stored last, and the repeats that are not written down yet.
+/// The repeats that are not written down yet.
 #[derive(Default)]
 pub(super) struct Repeats {
-    stored: HashSet<Key>,
-    order: VecDeque<Key>,
     unsaid: HashMap<Key, Repeat>,
 }
 
 impl Repeats {
-    /// Remembers an id that is on the disk.
-    pub(super) fn remember(&mut self, key: Key) {
-        if !self.stored.insert(key.clone()) {
-            return;
-        }
-        self.order.push_back(key);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.stored.remove(&oldest);
-        }
-    }
-
-    /// Notes that an id came again: `None` when it is not remembered, else whether it is the first repeat that waits
-    /// to be written down.
-    pub(super) fn note(&mut self, key: &Key, now: Timestamp) -> Option<bool> {
-        if !self.stored.contains(key) {
-            return None;
-        }
+    /// Notes that an id came again; whether it is the first repeat that waits to be written down.
+    pub(super) fn note(&mut self, key: &Key, now: Timestamp) -> bool {
         let is_first = self.unsaid.is_empty();
         let repeat = self.unsaid.entry(key.clone());
         let repeat = repeat.or_insert_with(|| Repeat { key: key.clone(), times: 0, last: now });
         repeat.times += 1;
         repeat.last = repeat.last.max(now);
-        Some(is_first)
+        is_first
     }
 
     /// The repeats to be written down now.
@@ -65,24 +43,12 @@ mod tests {
     use crate::clock::from_millis;
 
     #[test]
-    fn only_what_is_on_the_disk_is_taken_for_a_repeat() {
+    fn repeats_of_an_id_are_written_down_once_with_their_number() {
         let mut repeats = Repeats::default();
-        let key: Key = vec![1; 16];
-        assert_eq!(repeats.note(&key, from_millis(1)), None);
-        repeats.remember(key.clone());
-        assert_eq!(repeats.note(&key, from_millis(2)), Some(true));
-        assert_eq!(repeats.note(&key, from_millis(3)), Some(false));
+        let key = Key::from([1; 16]);
+        assert!(repeats.note(&key, from_millis(2)));
+        assert!(!repeats.note(&key, from_millis(3)));
         assert_eq!(repeats.take(), [Repeat { key, times: 2, last: from_millis(3) }]);
         assert!(repeats.take().is_empty());
-    }
-
-    #[test]
-    fn the_oldest_ids_are_forgotten() {
-        let mut repeats = Repeats::default();
-        for n in 0..=u32::try_from(REMEMBERED).unwrap() {
-            repeats.remember(n.to_be_bytes().to_vec());
-        }
-        assert_eq!(repeats.note(&0_u32.to_be_bytes().to_vec(), from_millis(1)), None);
-        assert!(repeats.note(&1_u32.to_be_bytes().to_vec(), from_millis(1)).is_some());
     }
 }

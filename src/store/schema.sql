@@ -20,7 +20,6 @@ CREATE TABLE delivery (
     CHECK (state NOT IN ('ignored', 'dead') OR reason IS NOT NULL),
     CHECK (state NOT IN ('pending', 'claimed', 'done') OR lane IS NOT NULL)
 ) STRICT;
-CREATE UNIQUE INDEX delivery_id ON delivery (id);
 CREATE INDEX delivery_received ON delivery (seq) WHERE state = 'received';
 -- SQLite takes a partial index only for a query that repeats its condition, so every query for one of the two states
 -- names both first.
@@ -32,6 +31,13 @@ CREATE INDEX delivery_sweep ON delivery (received_at) WHERE origin = 'sweep';
 -- For pages that list what came to an end, by how it ended and by issue; they say `settled_at IS NOT NULL`.
 CREATE INDEX delivery_ended ON delivery (state, seq) WHERE settled_at IS NOT NULL;
 CREATE INDEX delivery_ended_lane ON delivery (lane, seq) WHERE settled_at IS NOT NULL;
+
+-- Where the delivery with an id is, up to the place that the fact `ids_upto` names; the ids after it stand in
+-- `delivery` only (ids.rs).
+CREATE TABLE delivery_id (
+    id  BLOB    PRIMARY KEY,
+    seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- The signed bytes of a delivery, packed (packing.rs); gone once it is older than `store.keep`.
 CREATE TABLE body (

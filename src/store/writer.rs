@@ -68,12 +68,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; it ends when the last handle is gone and all that was queued is written.
-    pub(super) fn start(connection: Connection) -> std::io::Result<(Self, JoinHandle<()>)> {
+    /// Starts the thread; it ends when the last handle is gone and all that was queued is written. `ended` is told of
+    /// each transaction whether it was committed, before anybody else is: memory that follows the tables needs it.
+    pub(super) fn start(
+        connection: Connection,
+        ended: impl FnMut(bool) + Send + 'static,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, queue) = channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || write_all(connection, &queue))?;
+            .spawn(move || Thread { connection, ended }.write_all(&queue))?;
         Ok((Self { jobs }, thread))
     }
 
@@ -90,37 +94,54 @@ impl Writer {
     }
 }
 
-fn write_all(mut connection: Connection, queue: &Receiver<Box<dyn Job>>) {
-    let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
-    while let Ok(first) = queue.recv() {
-        group.push(first);
-        while group.len() < GROUP {
-            match queue.try_recv() {
-                Ok(job) => group.push(job),
-                Err(_) => break,
-            }
-        }
-        group.retain(|job| !job.is_abandoned());
-        write_group(&mut connection, &mut group);
-    }
-    // What is in the log belongs into the file when the service stops in good order.
-    if let Err(error) = connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
-        tracing::debug!(%error, "the log could not be folded into the database at the end");
-    }
+/// What the thread has.
+struct Thread<E> {
+    connection: Connection,
+    ended: E,
 }
 
-fn write_group(connection: &mut Connection, group: &mut Vec<Box<dyn Job>>) {
-    match commit(connection, group) {
-        // One of them failed; the others must not suffer for it.
-        Err(Error::Undone) if group.len() > 1 => {
-            for job in group.drain(..) {
-                let mut alone = vec![job];
-                let result = commit(connection, &mut alone);
-                answer(&mut alone, &result);
+impl<E: FnMut(bool)> Thread<E> {
+    fn write_all(mut self, queue: &Receiver<Box<dyn Job>>) {
+        let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
+        while let Ok(first) = queue.recv() {
+            group.push(first);
+            while group.len() < GROUP {
+                match queue.try_recv() {
+                    Ok(job) => group.push(job),
+                    Err(_) => break,
+                }
             }
+            group.retain(|job| !job.is_abandoned());
+            self.write_group(&mut group);
         }
-        // When the transaction itself could not begin or end, trying each alone would only make all wait longer.
-        result => answer(group, &result),
+        // What is in the log belongs into the file when the service stops in good order.
+        if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
+            tracing::debug!(%error, "the log could not be folded into the database at the end");
+        }
+    }
+
+    fn write_group(&mut self, group: &mut Vec<Box<dyn Job>>) {
+        match self.commit(group) {
+            // One of them failed; the others must not suffer for it.
+            Err(Error::Undone) if group.len() > 1 => {
+                for job in group.drain(..) {
+                    let mut alone = vec![job];
+                    let result = self.commit(&mut alone);
+                    answer(&mut alone, &result);
+                }
+            }
+            // When the transaction itself could not begin or end, trying each alone would only make all wait longer.
+            result => answer(group, &result),
+        }
+    }
+
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        let result = run(&mut self.connection, group);
+        (self.ended)(result.is_ok());
+        result
     }
 }
 
@@ -132,10 +153,7 @@ fn answer(group: &mut Vec<Box<dyn Job>>, result: &Result<(), Error>) {
 
 /// Runs all jobs in one transaction. `BEGIN IMMEDIATE` takes the write lock at once: a deferred transaction
 /// could fail halfway when another process writes.
-fn commit(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
-    if group.is_empty() {
-        return Ok(());
-    }
+fn run(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
     database!();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for job in group.iter_mut() {

@@ -73,6 +73,8 @@ fn fill(world: &World) {
                  CASE WHEN i % 2000 = 2 THEN NULL ELSE {now} END,
                  CASE WHEN i % 3 = 0 AND i % 1000 <> 1 OR i % 2000 = 2 THEN NULL ELSE 'our own change' END
              FROM n;
+         INSERT INTO delivery_id SELECT id, seq FROM delivery ORDER BY id;
+         INSERT INTO fact SELECT 'ids_upto', max(seq) FROM delivery;
          INSERT INTO effect (evaluation, lane, kind, value, state, intended_at, settled_at)
              SELECT id, lane, 'comment', 'dispatch:claude', 'done', at, at + 80 FROM evaluation WHERE id % 4 = 0;
          INSERT INTO dispatch (key, lane, evaluation, agent, task_type, state, opened_at, deadline_at, ended_at)

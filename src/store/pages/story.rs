@@ -4,8 +4,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::DeliveryId;
-use crate::store::history::views;
-use crate::store::inbox::{from_json, key};
+use crate::store::history::{view_of, views};
+use crate::store::ids::key;
+use crate::store::inbox::from_json;
 use crate::store::{DeliveryView, EffectView, Error, Store};
 use crate::triage::{Signal, Verdict};
 
@@ -69,10 +70,8 @@ impl Store {
         self.write_repeats().await?;
         let key = key(id);
         self.read(move |c| {
-            let Some(delivery) = views(c, "WHERE delivery.id = ?1", &[&key])?.pop() else {
-                return Ok(None);
-            };
-            delivery_story(c, delivery).map(Some)
+            let delivery = view_of(c, &key)?;
+            delivery.map(|delivery| delivery_story(c, delivery)).transpose()
         })
         .await
     }

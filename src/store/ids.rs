@@ -1,0 +1,384 @@
+//! Which delivery ids were seen before, so that none is taken in twice. It knows nothing else of a delivery.
+//!
+//! Ids are random, so that each one written into an index of all would cost a page of its own, more than the delivery
+//! itself. The last ones are therefore only in the delivery's row and in memory; by the thousand, and in their order,
+//! they are sorted into `delivery_id`. A start reads those that were not sorted in yet from the rows.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use smallvec::SmallVec;
+
+use super::{Error, Store};
+use crate::delivery::DeliveryId;
+
+/// How many ids are sorted in at a time: the more, the fewer pages each costs, and the longer a start takes.
+const BATCH: u32 = 12_000;
+/// How many of them one step sorts in, so that no delivery waits long behind it.
+const STEP: usize = 64;
+/// The fact that says up to which place in the inbox ids are sorted in.
+const UPTO: &str = "ids_upto";
+
+/// A delivery's id as the store keeps it.
+pub(super) type Key = SmallVec<[u8; 16]>;
+
+/// Sixteen bytes for a UUID, which Gitea always sends; any other text behind a zero, so that the two never meet.
+pub(super) fn key(id: &DeliveryId) -> Key {
+    match uuid::Uuid::try_parse(id.as_str()) {
+        Ok(uuid) => Key::from(uuid.into_bytes()),
+        Err(_) => std::iter::once(0).chain(id.as_str().bytes()).collect(),
+    }
+}
+
+/// The id a key was made from.
+pub(super) fn id_of(key: &[u8]) -> String {
+    match uuid::Uuid::from_slice(key) {
+        Ok(uuid) => uuid.to_string(),
+        Err(_) => String::from_utf8_lossy(key.strip_prefix(&[0]).unwrap_or(key)).into_owned(),
+    }
+}
+
+/// The ids in memory, and who sorts them in.
+#[derive(Default)]
+pub(super) struct Ids {
+    recent: Mutex<Recent>,
+    new: AtomicUsize,
+    sorting: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Recent {
+    /// The place of each delivery that is not sorted in, or was with the last batch.
+    places: HashMap<Key, i64>,
+    /// Those among them whose transaction is not over.
+    unsettled: Vec<Key>,
+}
+
+impl Ids {
+    /// Reads those that are not sorted in yet.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or was not sorted for so long that it has to be done now and cannot be written.
+    pub(super) fn open(writer: &Connection) -> Result<Self, Error> {
+        let waiting = "SELECT count(*) FROM delivery WHERE seq > ?1";
+        let waiting: u32 = writer.query_row(waiting, [upto(writer)?], |row| row.get(0))?;
+        if waiting > 2 * BATCH {
+            sort_all_in(writer)?;
+        }
+        let places: HashMap<_, _> = after(writer, u32::MAX)?.into_iter().collect();
+        let new = AtomicUsize::new(places.len());
+        let recent = Mutex::new(Recent { places, ..Recent::default() });
+        Ok(Self { recent, new, ..Self::default() })
+    }
+
+    /// The place of the delivery with this id, also when it is only about to be committed.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) fn seen(&self, writer: &Connection, key: &Key) -> Result<Option<i64>, Error> {
+        match self.recent().places.get(key) {
+            Some(seq) => Ok(Some(*seq)),
+            None => sorted_in(writer, key),
+        }
+    }
+
+    /// Remembers the id of a delivery that was just written and waits for its commit.
+    pub(super) fn remember(&self, key: Key, seq: i64) {
+        let mut recent = self.recent();
+        recent.unsettled.push(key.clone());
+        recent.places.insert(key, seq);
+    }
+
+    /// The writer's transaction is over; what was written in it is on the disk, or was undone.
+    pub(super) fn settle(&self, is_committed: bool) {
+        let Recent { places, unsettled } = &mut *self.recent();
+        for key in unsettled.drain(..) {
+            if !is_committed {
+                places.remove(&key);
+            }
+        }
+    }
+
+    /// Whether the id is known to be on the disk, without asking it; of older ones this says no.
+    pub(super) fn is_stored(&self, key: &Key) -> bool {
+        let recent = self.recent();
+        recent.places.contains_key(key) && !recent.unsettled.contains(key)
+    }
+
+    /// Counts a new id; whether it is time to sort ids in.
+    pub(super) fn count(&self) -> bool {
+        let new = self.new.fetch_add(1, Ordering::Relaxed) + 1;
+        new.is_multiple_of(BATCH as usize)
+    }
+
+    /// Forgets those that were sorted in before this place.
+    fn forget(&self, upto: i64) {
+        self.recent().places.retain(|_, seq| *seq > upto);
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of the delivery with this id, for readers too: the last ones are looked for row by row.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) fn find(c: &Connection, key: &[u8]) -> Result<Option<i64>, Error> {
+    if let Some(seq) = sorted_in(c, key)? {
+        return Ok(Some(seq));
+    }
+    let mut recent = c.prepare_cached("SELECT seq FROM delivery WHERE seq > ?1 AND id = ?2")?;
+    Ok(recent.query_row(params![upto(c)?, key], |row| row.get(0)).optional()?)
+}
+
+fn sorted_in(c: &Connection, key: &[u8]) -> Result<Option<i64>, Error> {
+    let mut place = c.prepare_cached("SELECT seq FROM delivery_id WHERE id = ?1")?;
+    Ok(place.query_row([key], |row| row.get(0)).optional()?)
+}
+
+fn upto(c: &Connection) -> Result<i64, Error> {
+    let mut upto = c.prepare_cached("SELECT CAST(value AS INTEGER) FROM fact WHERE name = ?1")?;
+    Ok(upto.query_row([UPTO], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+fn set_upto(writer: &Connection, seq: i64) -> Result<(), Error> {
+    let set = "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
+    writer.execute(set, (UPTO, seq.to_string()))?;
+    Ok(())
+}
+
+/// The oldest ids that are not sorted in, at most `limit`, with their places.
+fn after(c: &Connection, limit: u32) -> Result<Vec<(Key, i64)>, Error> {
+    let mut rows =
+        c.prepare_cached("SELECT id, seq FROM delivery WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+    let rows = rows.query_map([upto(c)?, limit.into()], |row| {
+        Ok((Key::from_slice(row.get_ref(0)?.as_blob()?), row.get(1)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn sort_in(writer: &Connection, ids: &[(Key, i64)]) -> Result<(), Error> {
+    let mut insert = writer.prepare_cached("INSERT OR IGNORE INTO delivery_id VALUES (?1, ?2)")?;
+    ids.iter().try_for_each(|(key, seq)| insert.execute(params![&key[..], seq]).map(drop))?;
+    Ok(())
+}
+
+/// For a store in which they could not be sorted in for long: at its start nobody waits for it.
+fn sort_all_in(writer: &Connection) -> Result<(), Error> {
+    let transaction = writer.unchecked_transaction()?;
+    let last: i64 = transaction.query_row("SELECT max(seq) FROM delivery", [], |row| row.get(0))?;
+    transaction.execute(
+        "INSERT OR IGNORE INTO delivery_id SELECT id, seq FROM delivery WHERE seq > ?1 ORDER BY id",
+        [upto(&transaction)?],
+    )?;
+    set_upto(&transaction, last)?;
+    Ok(transaction.commit()?)
+}
+
+impl Store {
+    /// Sorts the ids of whole batches in, step by step between what others write. Returns at once when somebody is at
+    /// it already.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the same ids are sorted in again the next time.
+    pub(super) async fn sort_ids_in(&self) -> Result<(), Error> {
+        let Ok(_alone) = self.inner.ids.sorting.try_lock() else { return Ok(()) };
+        loop {
+            let (before, mut batch) = self.read(|c| Ok((upto(c)?, after(c, BATCH)?))).await?;
+            let Some((_, last)) = batch.last().cloned().filter(|_| batch.len() == BATCH as usize)
+            else {
+                return Ok(());
+            };
+            self.inner.ids.forget(before);
+            batch.sort_unstable();
+            for step in batch.chunks(STEP) {
+                let step = step.to_vec();
+                self.write(move |c| sort_in(c, &step)).await?;
+            }
+            self.write(move |c| set_upto(c, last)).await?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::{Delivery, DeliveryId};
+    use crate::store::{Accepted, Use};
+
+    const MANY: i64 = BATCH as i64 + 1_000;
+
+    /// The id of a row that [`filled`] made.
+    fn id(seq: i64) -> DeliveryId {
+        // Scattered, as random ids are.
+        let number =
+            u128::from(seq.unsigned_abs()).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_0c82_0d2b_4a87);
+        DeliveryId::parse(&uuid::Uuid::from_u128(number).to_string()).unwrap()
+    }
+
+    /// A store in which that many deliveries came to their end, none of them sorted in.
+    fn filled(folder: &std::path::Path, rows: i64) -> Store {
+        let path = folder.join("ids.db");
+        drop(Store::open(&path, 16, Use::Beside).unwrap());
+        let mut c = Connection::open(&path).unwrap();
+        let transaction = c.transaction().unwrap();
+        for seq in 1..=rows {
+            let key = key(&id(seq));
+            let insert = "INSERT INTO delivery (seq, id, origin, received_at, event, state, settled_at, reason)
+                          VALUES (?1, ?2, 'webhook', 0, '', 'ignored', 0, 'a test')";
+            transaction.prepare_cached(insert).unwrap().execute(params![seq, &key[..]]).unwrap();
+        }
+        transaction.commit().unwrap();
+        drop(c);
+        Store::open(&path, 16, Use::Serve).unwrap()
+    }
+
+    async fn accept(store: &Store, id: DeliveryId) -> Accepted {
+        let delivery = Delivery {
+            id,
+            received_at: crate::clock::from_millis(1),
+            body: bytes::Bytes::from_static(b"{}"),
+            event_header: String::new(),
+            scope: None,
+        };
+        store.accept(delivery).await.unwrap()
+    }
+
+    async fn rows(store: &Store, table: &'static str) -> i64 {
+        let count = format!("SELECT count(*) FROM {table}");
+        store.read(move |c| Ok(c.query_row(&count, [], |row| row.get(0))?)).await.unwrap()
+    }
+
+    fn in_memory(store: &Store) -> i64 {
+        store.inner.ids.recent().places.len().try_into().unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_id_is_known_before_it_is_sorted_in_and_after_and_after_a_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = filled(folder.path(), MANY);
+        let text = DeliveryId::parse("no-uuid").unwrap();
+        assert_eq!(accept(&store, text.clone()).await, Accepted::New);
+        let batch = i64::from(BATCH);
+        for (sorted_in, remembered) in [(0, MANY + 1), (batch, MANY + 1), (batch, MANY + 1 - batch)]
+        {
+            assert_eq!(rows(&store, "delivery_id").await, sorted_in);
+            assert_eq!(in_memory(&store), remembered);
+            for known in [id(1), id(batch), id(MANY), text.clone()] {
+                let before = store.delivery(&known).await.unwrap();
+                let before = before.unwrap_or_else(|| panic!("{known} ({sorted_in} sorted in)"));
+                assert_eq!(accept(&store, known.clone()).await, Accepted::Duplicate);
+                let after = store.delivery(&known).await.unwrap().unwrap();
+                assert_eq!((after.seq, after.repeats), (before.seq, before.repeats + 1));
+            }
+            assert!(store.delivery(&id(MANY + 1)).await.unwrap().is_none());
+            if sorted_in == 0 {
+                store.sort_ids_in().await.unwrap();
+            } else {
+                store.close().await.unwrap();
+                store = Store::open(&folder.path().join("ids.db"), 16, Use::Serve).unwrap();
+            }
+        }
+        assert_eq!(rows(&store, "delivery").await, MANY + 1);
+    }
+
+    #[tokio::test]
+    async fn what_one_batch_sorted_in_is_forgotten_with_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path(), 2 * i64::from(BATCH));
+        assert_eq!(in_memory(&store), 2 * i64::from(BATCH));
+        store.sort_ids_in().await.unwrap();
+        assert_eq!(in_memory(&store), i64::from(BATCH));
+        assert_eq!(rows(&store, "delivery_id").await, 2 * i64::from(BATCH));
+        assert_eq!(accept(&store, id(1)).await, Accepted::Duplicate);
+    }
+
+    #[tokio::test]
+    async fn a_sorting_in_that_was_cut_off_is_done_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path(), MANY);
+        let some = store.read(|c| after(c, 500)).await.unwrap();
+        store.write(move |c| sort_in(c, &some)).await.unwrap();
+        store.close().await.unwrap();
+        let store = Store::open(&folder.path().join("ids.db"), 16, Use::Serve).unwrap();
+        assert_eq!((rows(&store, "delivery_id").await, in_memory(&store)), (500, MANY));
+        store.sort_ids_in().await.unwrap();
+        assert_eq!(rows(&store, "delivery_id").await, i64::from(BATCH));
+        assert_eq!(accept(&store, id(7)).await, Accepted::Duplicate);
+    }
+
+    #[tokio::test]
+    async fn a_start_after_very_many_sorts_all_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path(), 2 * i64::from(BATCH) + 1);
+        assert_eq!(in_memory(&store), 0);
+        assert_eq!(rows(&store, "delivery_id").await, 2 * i64::from(BATCH) + 1);
+        assert_eq!(accept(&store, id(40)).await, Accepted::Duplicate);
+        assert_eq!(accept(&store, id(i64::MAX)).await, Accepted::New);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_fills_up_is_sorted_in_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path(), i64::from(BATCH) - 1);
+        assert_eq!(accept(&store, id(i64::MAX)).await, Accepted::New);
+        let patience = std::time::Duration::from_secs(20);
+        let sorted_in = async {
+            while rows(&store, "delivery_id").await < i64::from(BATCH) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(patience, sorted_in).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_same_id_twice_in_one_commit_is_taken_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path(), 1);
+        let (one, other) = tokio::join!(accept(&store, id(9)), accept(&store, id(9)));
+        assert_ne!(one, other);
+        assert_eq!(rows(&store, "delivery").await, 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_undone_with_a_neighbour_is_no_repeat() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path(), 1);
+        let fails = || store.write(|_| Err::<(), _>(Error::Closed));
+        let (_, one, _, other, _) =
+            tokio::join!(fails(), accept(&store, id(8)), fails(), accept(&store, id(9)), fails());
+        assert_eq!((one, other), (Accepted::New, Accepted::New));
+        for again in [id(8), id(9)] {
+            assert_eq!(accept(&store, again).await, Accepted::Duplicate);
+        }
+        assert_eq!(rows(&store, "delivery").await, 3);
+    }
+
+    #[test]
+    fn what_is_not_committed_is_not_taken_for_stored() {
+        let ids = Ids::default();
+        let (one, other) = (key(&id(1)), key(&id(2)));
+        ids.remember(one.clone(), 1);
+        assert!(!ids.is_stored(&one));
+        ids.settle(true);
+        ids.remember(other.clone(), 2);
+        assert!(ids.is_stored(&one));
+        ids.settle(false);
+        assert!(ids.is_stored(&one) && !ids.is_stored(&other));
+        ids.remember(other.clone(), 2);
+        ids.settle(true);
+        assert!(ids.is_stored(&other));
+    }
+
+    #[test]
+    fn every_id_comes_back_from_its_key() {
+        for text in ["060a98c2-4462-416d-82bf-493fd115ad41", "not-a-uuid", "sixteen-bytes-ab"] {
+            let id = DeliveryId::parse(text).unwrap();
+            assert_eq!(id_of(&key(&id)), text);
+        }
+    }
+}
