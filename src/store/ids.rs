@@ -18,6 +18,9 @@ use crate::delivery::DeliveryId;
 const BATCH: u32 = 12_000;
 /// How many of them one step sorts in, so that no delivery waits long behind it.
 const STEP: usize = 64;
+/// Of the ids that are more than two batches, the next step takes one in so many: when deliveries come faster than small
+/// steps go, waiting is better than memory that grows.
+const BEHIND: usize = 32;
 /// The fact that says up to which place in the inbox ids are sorted in.
 const UPTO: &str = "ids_upto";
 
@@ -113,6 +116,11 @@ impl Ids {
         new.is_multiple_of(BATCH as usize)
     }
 
+    /// How many the next step sorts in.
+    fn step(&self) -> usize {
+        STEP + self.recent().places.len().saturating_sub(2 * BATCH as usize) / BEHIND
+    }
+
     /// Forgets those that were sorted in before this place.
     fn forget(&self, upto: i64) {
         self.recent().places.retain(|_, seq| *seq > upto);
@@ -195,8 +203,9 @@ impl Store {
             };
             self.inner.ids.forget(before);
             batch.sort_unstable();
-            for step in batch.chunks(STEP) {
-                let step = step.to_vec();
+            while !batch.is_empty() {
+                let rest = batch.len().saturating_sub(self.inner.ids.step());
+                let step = batch.split_off(rest);
                 self.write(move |c| sort_in(c, &step)).await?;
             }
             self.write(move |c| set_upto(c, last)).await?;
@@ -372,6 +381,17 @@ mod tests {
         ids.remember(other.clone(), 2);
         ids.settle(true);
         assert!(ids.is_stored(&other));
+    }
+
+    #[test]
+    fn steps_grow_when_ids_come_faster_than_they_are_sorted_in() {
+        let ids = Ids::default();
+        let some =
+            |count: usize| (0..count).map(|n| (key(&id(i64::try_from(n).unwrap())), 0)).collect();
+        ids.recent().places = some(2 * BATCH as usize);
+        assert_eq!(ids.step(), STEP);
+        ids.recent().places = some(2 * BATCH as usize + 100 * BEHIND);
+        assert_eq!(ids.step(), STEP + 100);
     }
 
     #[test]
