@@ -1,5 +1,5 @@
-//! The receiver behind a real nginx and a real Caddy, with the sites of `deploy/`: what Gitea signed arrives byte for
-//! byte, what is too large is refused, and the log tells who sent it.
+//! The service behind a real nginx and a real Caddy, with the sites of `deploy/`: what Gitea signed arrives byte for
+//! byte, what is too large is refused, the log tells who sent it, and people get to the pages, also under a path.
 //!
 //! Tests of a proxy that is not installed report themselves as ignored; libtest cannot decide that at run time, hence
 //! a harness of our own.
@@ -24,6 +24,8 @@ use program::{PATIENCE, Program, Stage, delivery, push_payload, sign, until};
 /// Where the sender stands: not where the proxy does.
 const SENDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 77);
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
+/// What the dashboard asks people for.
+const TOKEN: &str = "token-of-the-proxy-tests";
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
 
 /// A site of `deploy/`, and the proxy that serves it.
@@ -37,10 +39,11 @@ struct Site {
     path: &'static str,
 }
 
-const SITES: [Site; 3] = [
+const SITES: [Site; 4] = [
     Site { proxy: "nginx", name: "nginx", command: nginx, path: "" },
     Site { proxy: "nginx", name: "nginx_under_a_path", command: nginx_sub_path, path: "/triage" },
     Site { proxy: "caddy", name: "caddy", command: caddy, path: "" },
+    Site { proxy: "caddy", name: "caddy_under_a_path", command: caddy_sub_path, path: "/triage" },
 ];
 
 fn main() -> ExitCode {
@@ -57,6 +60,9 @@ fn main() -> ExitCode {
         }));
         trials.push(trial(site, "hides_what_is_not_for_strangers", |front| {
             Box::pin(hidden_pages(front))
+        }));
+        trials.push(trial(site, "lets_people_sign_in_and_keeps_their_pages_up_to_date", |front| {
+            Box::pin(dashboard(front))
         }));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -94,7 +100,11 @@ struct Front {
 impl Front {
     async fn start(site: Site) -> Self {
         let stage = Stage::with("[worker]\nconcurrency = 0\n").await;
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}{}", site.path);
         let service = stage.start_with(|command| {
+            command.env("GITEA_TRIAGE__SERVER__PUBLIC_URL", &url);
+            command.env("GITEA_TRIAGE__DASHBOARD__TOKEN", TOKEN);
             command.env("GITEA_TRIAGE__SERVER__TRUSTED_PROXIES", "127.0.0.1");
             command.env(
                 "GITEA_TRIAGE__WEBHOOK__SECRETS",
@@ -102,12 +112,10 @@ impl Front {
             );
             command.env("GITEA_TRIAGE__WEBHOOK__MAX_BODY", "10MiB");
         });
-        let port = free_port();
         let mut command = (site.command)(stage.folder.path(), port, service.address());
         let proxy = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let http = reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(SENDER));
         let http = http.redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let url = format!("http://127.0.0.1:{port}{}", site.path);
         let front = Self { stage, service, proxy, url, http };
         until("an answer through the proxy", PATIENCE, async || {
             front.status("/healthz").await == Some(200)
@@ -182,11 +190,19 @@ fn nginx_sub_path(folder: &Path, port: u16, service: &str) -> Command {
 }
 
 fn caddy(folder: &Path, port: u16, service: &str) -> Command {
-    let address = format!("http://127.0.0.1:{port}");
-    let changes =
-        [("triage.example.com {", format!("{address} {{")), ("127.0.0.1:8484", service.to_owned())];
-    let changes = changes.each_ref().map(|(from, to)| (*from, to.as_str()));
-    let site = adapted("caddy/Caddyfile", &changes);
+    let head = format!("http://127.0.0.1:{port} {{");
+    let changes = [("triage.example.com {", head.as_str()), ("127.0.0.1:8484", service)];
+    start_caddy(folder, &adapted("caddy/Caddyfile", &changes))
+}
+
+/// As its first lines say: what is in the site, in a `handle_path`.
+fn caddy_sub_path(folder: &Path, port: u16, service: &str) -> Command {
+    let head = format!("http://127.0.0.1:{port} {{\n\thandle_path /triage/* {{");
+    let changes = [("triage.example.com {", head.as_str()), ("127.0.0.1:8484", service)];
+    start_caddy(folder, &format!("{}}}\n", adapted("caddy/Caddyfile", &changes)))
+}
+
+fn start_caddy(folder: &Path, site: &str) -> Command {
     std::fs::write(folder.join("Caddyfile"), format!("{{\n\tadmin off\n}}\n{site}")).unwrap();
     let mut command = Command::new("caddy");
     command.args(["run", "--adapter", "caddyfile", "--config"]).arg(folder.join("Caddyfile"));
@@ -285,4 +301,70 @@ async fn hidden_pages(front: &Front) {
     let mut command = front.stage.command();
     let output = command.env("GITEA_TRIAGE__SERVER__LISTEN", listen).arg("healthcheck").output();
     assert_eq!(output.unwrap().stdout, b"ok\n");
+}
+
+/// The address a page answers with, which the browser is to go to.
+fn goes_to(answer: &reqwest::Response, front: &Front) -> String {
+    assert_eq!(answer.status(), 303, "{}", answer.url());
+    let to = answer.headers()["location"].to_str().unwrap();
+    let to = answer.url().join(to).unwrap().to_string();
+    assert!(to.starts_with(&format!("{}/", front.url)), "{to}");
+    to
+}
+
+/// The cookie of an answer, as it is sent back.
+fn cookie(answer: &reqwest::Response) -> String {
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+/// What stands in this attribute, wherever a page has it.
+fn attributes(page: &str, name: &str) -> Vec<String> {
+    let start = format!(" {name}=\"");
+    let values = page.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap());
+    values.map(|value| value.replace("&amp;", "&").replace("&#38;", "&")).collect()
+}
+
+async fn dashboard(front: &Front) {
+    let get = async |url: &str, cookie: &str| {
+        front.http.get(url).header("Cookie", cookie).send().await.unwrap()
+    };
+    let sign_in = goes_to(&get(&format!("{}/", front.url), "").await, front);
+    let page = get(&sign_in, "").await;
+    let mut session = cookie(&page);
+    let page = page.text().await.unwrap();
+    let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let action = attributes(&page, "action").into_iter().find(|a| a.ends_with("/token")).unwrap();
+    let origin = url::Url::parse(&front.url).unwrap().origin().ascii_serialization();
+    let form = [("csrf", csrf), ("next", "/deliveries"), ("token", TOKEN)];
+    let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let post = front.http.post(format!("{origin}{action}")).header("Origin", &origin);
+    let post = post.header("Content-Type", "application/x-www-form-urlencoded");
+    let answer = post.header("Cookie", &session).body(form).send().await.unwrap();
+    assert_eq!(goes_to(&answer, front), format!("{}/deliveries", front.url));
+    session = cookie(&answer);
+
+    let page = get(&format!("{}/deliveries", front.url), &session).await;
+    assert_eq!(page.status(), 200);
+    let page = page.text().await.unwrap();
+    let links = ["href", "src", "action"].map(|name| attributes(&page, name)).concat();
+    let links: Vec<_> = links.iter().filter(|link| !link.starts_with('#')).collect();
+    assert!(links.len() > 8, "{links:?}");
+    for link in links.iter().filter(|link| !link.ends_with("/sign-out")) {
+        let url = format!("{origin}{link}");
+        assert!(url.starts_with(&format!("{}/", front.url)), "{link}");
+        assert_eq!(get(&url, &session).await.status(), 200, "{link}");
+    }
+
+    let events = attributes(&page, "data-events").pop().unwrap();
+    let mut events = get(&format!("{origin}{events}"), &session).await;
+    assert_eq!(events.headers()["content-type"], "text/event-stream");
+    assert_eq!(front.post(push_payload(1, 300)).await.0, 202);
+    let mut seen = String::new();
+    let told = async {
+        while !seen.contains("data:") {
+            seen.push_str(&String::from_utf8_lossy(&events.chunk().await.unwrap().unwrap()));
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("a line that something has changed");
 }
