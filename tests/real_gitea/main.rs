@@ -17,6 +17,7 @@ mod process;
 mod real;
 mod relay;
 mod setups;
+mod sign_in;
 mod story;
 mod transcript;
 mod triage;
@@ -72,6 +73,9 @@ fn main() -> ExitCode {
     let name = "a_dispatch_comes_to_its_end_and_people_stay_in_charge";
     trials.push(Trial::test(name, move || course(Which::Fake)).with_kind("fake"));
     trials.push(on_the_real_one(name, move || course(Which::Real)));
+    let name = "people_sign_in_to_the_dashboard_with_their_accounts";
+    let test = || alone(sign_in::play).map_err(Failed::from);
+    trials.push(on_the_real_one(name, test));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -16,7 +16,8 @@ use crate::person::{Person, client, good};
 use crate::process::{Process, free_port};
 use crate::wait::until;
 
-const PASSWORD: &str = "correct horse battery staple";
+/// The password of everybody on the stage.
+pub const PASSWORD: &str = "correct horse battery staple";
 /// How long it may take to listen; the first start makes all tables.
 const START: Duration = Duration::from_secs(60);
 /// How long a line may take from an answer to the log.

@@ -53,8 +53,12 @@ impl Triage {
     /// Starts it for `forge`; `more` is added to the configuration. Takes deliveries, and knows its own account,
     /// when this returns.
     pub async fn start(forge: &Forge, more: &str) -> Self {
+        Self::start_on(free_port(), forge, more).await
+    }
+
+    /// The same on a port that was chosen before.
+    pub async fn start_on(port: u16, forge: &Forge, more: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("triage-").tempdir().unwrap();
-        let port = free_port();
         std::fs::write(folder.path().join("token"), forge.token(BOT)).unwrap();
         let config = configuration(&forge.url(), port, more);
         std::fs::write(folder.path().join("gitea-triage.toml"), config).unwrap();
