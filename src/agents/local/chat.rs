@@ -132,11 +132,7 @@ impl Model {
             limit: MAX_ANSWER,
         };
         let answer = self.caller.post(post).await.map_err(|broken| self.error(broken))?;
-        let reply = match self.api {
-            ModelApi::Ollama => ollama::reply(answer),
-            ModelApi::OpenAi => openai::reply(answer),
-        };
-        reply.map_err(|reason| self.error(Broken::Protocol(reason)))
+        reply(self.api, answer).map_err(|reason| self.error(Broken::Protocol(reason)))
     }
 
     fn error(&self, broken: Broken) -> ChatError {
@@ -150,6 +146,14 @@ impl Model {
             Broken::Slow(after) => ChatError::Slow { api, after },
             Broken::Protocol(reason) => ChatError::Protocol { api, reason },
         }
+    }
+}
+
+/// The answer in a body, or what is wrong with it.
+pub(super) fn reply(api: ModelApi, body: Value) -> Result<Reply, String> {
+    match api {
+        ModelApi::Ollama => ollama::reply(body),
+        ModelApi::OpenAi => openai::reply(body),
     }
 }
 

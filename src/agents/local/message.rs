@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+use super::chat::{Reply, reply};
+use super::settings::ModelApi;
+
 /// A call the model asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolCall {
@@ -39,6 +42,16 @@ pub enum Message {
 }
 
 impl Message {
+    /// What a model answered, in the body of its API's answer.
+    ///
+    /// # Errors
+    /// What is wrong with the body.
+    pub fn answer(api: ModelApi, body: &[u8]) -> Result<Self, String> {
+        let body =
+            serde_json::from_slice(body).map_err(|e| format!("the answer is no JSON: {e}"))?;
+        reply(api, body).map(Self::from)
+    }
+
     /// Who speaks, as every API calls it.
     pub fn role(&self) -> &'static str {
         match self {
@@ -63,5 +76,11 @@ impl Message {
             Self::Assistant { calls, .. } => calls,
             _ => &[],
         }
+    }
+}
+
+impl From<Reply> for Message {
+    fn from(Reply { content, calls, raw, .. }: Reply) -> Self {
+        Self::Assistant { content, calls, raw }
     }
 }

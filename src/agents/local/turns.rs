@@ -78,13 +78,12 @@ impl<'a> Talk<'a> {
         self.open().await?;
         let tools = self.agent.inner.registry.specs();
         for _ in 0..self.agent.inner.max_rounds {
-            let Reply { content, calls, raw, .. } = self.ask(&tools).await?;
-            if calls.is_empty() {
-                self.say(Message::Assistant { content: content.clone(), calls, raw });
-                return answer(&content);
+            let message = Message::from(self.ask(&tools).await?);
+            self.say(message.clone());
+            if message.calls().is_empty() {
+                return answer(message.content());
             }
-            self.say(Message::Assistant { content, calls: calls.clone(), raw });
-            self.carry_out(&calls).await?;
+            self.carry_out(message.calls()).await?;
         }
         Err(Stop::Exceeded(self.agent.inner.max_rounds))
     }
