@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OptionalExtension, params};
 use smallvec::SmallVec;
 
-use super::{Error, Store};
+use super::{Error, Store, Use};
 use crate::delivery::DeliveryId;
 
 /// How many ids are sorted in at a time: the more, the fewer pages each costs, and the longer a start takes.
@@ -60,14 +60,15 @@ struct Recent {
 }
 
 impl Ids {
-    /// Reads those that are not sorted in yet.
+    /// Reads those that are not sorted in yet. A service that finds very many sorts them in first; a command beside it
+    /// leaves that to the service.
     ///
     /// # Errors
-    /// When the store cannot be read, or was not sorted for so long that it has to be done now and cannot be written.
-    pub(super) fn open(writer: &Connection) -> Result<Self, Error> {
+    /// When the store cannot be read, or written where that is needed.
+    pub(super) fn open(writer: &Connection, how: Use) -> Result<Self, Error> {
         let waiting = "SELECT count(*) FROM delivery WHERE seq > ?1";
         let waiting: u32 = writer.query_row(waiting, [upto(writer)?], |row| row.get(0))?;
-        if waiting > 2 * BATCH {
+        if how == Use::Serve && waiting > 2 * BATCH {
             sort_all_in(writer)?;
         }
         let places: HashMap<_, _> = after(writer, u32::MAX)?.into_iter().collect();
@@ -217,7 +218,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::delivery::{Delivery, DeliveryId};
-    use crate::store::{Accepted, Use};
+    use crate::store::Accepted;
 
     const MANY: i64 = BATCH as i64 + 1_000;
 

@@ -121,7 +121,7 @@ impl Store {
         if how == Use::Serve {
             lanes::recover(&connection)?;
         }
-        let ids = Arc::new(ids::Ids::open(&connection)?);
+        let ids = Arc::new(ids::Ids::open(&connection, how)?);
         let written = Arc::clone(&ids);
         let ended = move |is_committed| written.settle(is_committed);
         let (writer, _thread) = writer::Writer::start(connection, ended)
