@@ -23,7 +23,7 @@ run() {
     shift
     group "$name"
     mkdir -p "mutants/$name"
-    nice cargo mutants --jobs 1 --output "mutants/$name" "${files[@]/#/--file=}" "$@" -- --locked "${tests[@]}" || true
+    nice cargo mutants --output "mutants/$name" "${files[@]/#/--file=}" "$@" -- --locked "${tests[@]}" || true
 }
 
 # Caught or timed out of all that could be built, over every group there are results of.
