@@ -61,19 +61,14 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Use;
+    use super::super::{Use, plan};
     use super::*;
 
     #[tokio::test]
     async fn every_part_of_the_question_is_answered_from_an_index() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
-        let steps = store.read(|c| {
-            let mut plan = c.prepare(&format!("EXPLAIN QUERY PLAN {GAUGES}"))?;
-            let steps = plan.query_map([], |r| r.get::<_, String>(3))?;
-            Ok(steps.collect::<Result<Vec<_>, _>>()?)
-        });
-        for step in steps.await.unwrap() {
+        for step in store.read(|c| plan(c, GAUGES)).await.unwrap() {
             assert!(
                 !step.starts_with("SCAN") || step.contains("INDEX") || step == "SCAN CONSTANT ROW",
                 "{step}"

@@ -150,14 +150,11 @@ fn sorted_in(c: &Connection, key: &[u8]) -> Result<Option<i64>, Error> {
 }
 
 fn upto(c: &Connection) -> Result<i64, Error> {
-    let mut upto = c.prepare_cached("SELECT CAST(value AS INTEGER) FROM fact WHERE name = ?1")?;
-    Ok(upto.query_row([UPTO], |row| row.get(0)).optional()?.unwrap_or(0))
+    Ok(super::fact(c, UPTO)?.and_then(|seq| seq.parse().ok()).unwrap_or(0))
 }
 
 fn set_upto(writer: &Connection, seq: i64) -> Result<(), Error> {
-    let set = "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
-    writer.execute(set, (UPTO, seq.to_string()))?;
-    Ok(())
+    super::set_fact(writer, UPTO, &seq.to_string())
 }
 
 /// The oldest ids that are not sorted in, at most `limit`, with their places.

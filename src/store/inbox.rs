@@ -113,8 +113,7 @@ impl Store {
             )?;
             let seq = insert.insert(params![&key[..], received_at, event, scope])?;
             ids.remember(key.clone(), seq);
-            let mut keep = c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?;
-            keep.execute(params![seq, body])?;
+            keep(c, seq, &body)?;
             boundary!("accept::inserted");
             Ok(Accepted::New)
         });
@@ -199,8 +198,7 @@ impl Store {
         self.write(move |c| {
             let lane = lanes::lane(c, &at)?;
             let seq = enqueue(c, lane, said.origin, &said.what, now)?;
-            let mut keep = c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?;
-            keep.execute(params![seq, said.body])?;
+            keep(c, seq, &said.body)?;
             lanes::make_due(c, lane, now)
         })
         .await
@@ -334,6 +332,12 @@ pub(super) fn enqueue(
         format!("{origin}/{reason}")
     ])?;
     Ok(c.last_insert_rowid())
+}
+
+/// Keeps the packed body of an entry.
+fn keep(c: &Connection, seq: i64, body: &[u8]) -> Result<(), Error> {
+    c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?.execute(params![seq, body])?;
+    Ok(())
 }
 
 fn repeated(c: &Connection, seq: i64, times: u32, received_at: i64) -> Result<(), Error> {

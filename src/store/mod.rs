@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use tokio::sync::Semaphore;
 
 pub use backup::Copied;
@@ -174,12 +174,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn fact(&self, name: &'static str) -> Result<Option<String>, Error> {
-        self.read(move |c| {
-            let mut rows = c.prepare_cached("SELECT value FROM fact WHERE name = ?1")?;
-            let mut rows = rows.query([name])?;
-            Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
-        })
-        .await
+        self.read(move |c| fact(c, name)).await
     }
 
     /// Remembers a fact.
@@ -187,14 +182,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn remember(&self, name: &'static str, value: String) -> Result<(), Error> {
-        self.write(move |c| {
-            c.execute(
-                "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
-                (name, &value),
-            )?;
-            Ok(())
-        })
-        .await
+        self.write(move |c| set_fact(c, name, &value)).await
     }
 
     async fn write<T, F>(&self, f: F) -> Result<T, Error>
@@ -229,12 +217,32 @@ impl Store {
     }
 }
 
+fn fact(c: &Connection, name: &str) -> Result<Option<String>, Error> {
+    let mut value = c.prepare_cached("SELECT value FROM fact WHERE name = ?1")?;
+    Ok(value.query_row([name], |row| row.get(0)).optional()?)
+}
+
+fn set_fact(c: &Connection, name: &str, value: &str) -> Result<(), Error> {
+    let set = "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
+    c.execute(set, (name, value))?;
+    Ok(())
+}
+
 fn try_read<T>(
     f: impl FnOnce(&Connection) -> Result<T, Error>,
     connection: &Connection,
 ) -> Result<T, Error> {
     database!();
     f(connection)
+}
+
+/// The steps in which SQLite would answer.
+#[cfg(test)]
+fn plan(c: &Connection, sql: &str) -> Result<Vec<String>, Error> {
+    let mut plan = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    // What the question asks for stays empty: only its shape matters here.
+    let steps = plan.raw_query().mapped(|r| r.get::<_, String>(3)).collect::<Result<_, _>>()?;
+    Ok(steps)
 }
 
 fn open_error(path: &Path, reason: impl std::fmt::Display) -> Error {

@@ -170,9 +170,8 @@ fn open_up_to(c: &Connection, most: u32) -> Result<u32, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan;
     use super::*;
-    use crate::store::Use;
+    use crate::store::{Use, plan};
 
     /// The steps of the question for a state, as SQLite would take them.
     async fn steps(state: Option<DeliveryState>) -> Vec<String> {

@@ -253,9 +253,8 @@ pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan;
     use super::*;
-    use crate::store::Use;
+    use crate::store::{Use, plan};
 
     #[tokio::test]
     async fn every_list_is_walked_by_an_index() {

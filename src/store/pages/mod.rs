@@ -27,15 +27,6 @@ fn holds(text: &str, wanted: &str) -> bool {
     text.to_lowercase().contains(wanted)
 }
 
-/// The steps in which SQLite would answer.
-#[cfg(test)]
-fn plan(c: &rusqlite::Connection, sql: &str) -> Result<Vec<String>, crate::store::Error> {
-    let mut plan = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-    // What the question asks for stays empty: only its shape matters here.
-    let steps = plan.raw_query().mapped(|r| r.get::<_, String>(3)).collect::<Result<_, _>>()?;
-    Ok(steps)
-}
-
 #[cfg(test)]
 mod tests {
     use super::holds;

@@ -63,9 +63,8 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan;
     use super::*;
-    use crate::store::{Store, Use};
+    use crate::store::{Store, Use, plan};
 
     #[tokio::test]
     async fn the_newest_delivery_of_an_issue_is_read_from_an_index() {

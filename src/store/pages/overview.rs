@@ -198,9 +198,8 @@ fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan;
     use super::*;
-    use crate::store::Use;
+    use crate::store::{Use, plan};
 
     #[tokio::test]
     async fn counts_are_taken_from_indices_in_their_order() {
