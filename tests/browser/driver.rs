@@ -108,9 +108,18 @@ impl Browser {
         Ok(found[ELEMENT].as_str().unwrap().to_owned())
     }
 
-    /// Clicks what the selector (CSS, or XPath from `//` on) finds.
-    pub async fn click(&self, selector: &str) {
+    /// Clicks what the selector (CSS, or XPath from `//` on) finds, and waits until the page is there that it leads to.
+    ///
+    /// A click is answered as soon as it is done. A form is sent only after that, so that whoever asked for the address at
+    /// once could be told the old one, and whoever went elsewhere at once would have taken the form back.
+    pub async fn follow(&self, selector: &str) {
+        let page = self.find("html").await.unwrap();
         self.at(selector, "click", json!({})).await;
+        until(selector, PATIENCE, async || {
+            // An element of another page is not known any more.
+            self.ask(&format!("element/{page}/name")).await.is_err()
+        })
+        .await;
     }
 
     pub async fn write(&self, selector: &str, text: &str) {

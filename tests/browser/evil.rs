@@ -34,13 +34,13 @@ pub async fn another_sites_page_can_send_no_form(front: &Front) {
         "<form method=post action={form}><input name=csrf value={csrf}><button>Win a prize</button></form>"
     ));
     browser.goto(&evil).await;
-    browser.click("button").await;
+    browser.follow("button").await;
     browser.sees("came from another site").await;
     let data = format!(
         "data:text/html,<form method=post action={form}><input name=csrf value={csrf}><button>x</button></form>"
     );
     browser.goto(&data).await;
-    browser.click("button").await;
+    browser.follow("button").await;
     browser.sees("came from another site").await;
     assert_eq!(front.stage.count("SELECT count(*) FROM delivery WHERE state = 'dead'"), 1);
     // Nor can it show our page inside of its own.
@@ -92,7 +92,7 @@ pub async fn a_redirect_to_elsewhere_leads_home(front: &Front) {
         let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
         front.goto(&format!("/sign-in?next={next}")).await;
         browser.write("#token", TOKEN).await;
-        browser.click("//button[text()='Sign in with the token']").await;
+        browser.follow("//button[text()='Sign in with the token']").await;
         assert!(
             browser.url().await.starts_with(&format!("{}/", front.root)),
             "{}",
@@ -100,13 +100,13 @@ pub async fn a_redirect_to_elsewhere_leads_home(front: &Front) {
         );
         assert!(!browser.text().await.contains("Elsewhere"));
         front.goto("/").await;
-        browser.click("//button[text()='Sign out']").await;
+        browser.follow("//button[text()='Sign out']").await;
         browser.sees("You are signed out").await;
     }
     // The same on the way over the forge.
     let next: String = url::form_urlencoded::byte_serialize(evil.as_bytes()).collect();
     front.goto(&format!("/sign-in/gitea?next={next}")).await;
-    browser.click("//button[text()='alice']").await;
+    browser.follow("//button[text()='alice']").await;
     assert_eq!(browser.url().await, format!("{}/", front.root));
 }
 

@@ -47,15 +47,15 @@ impl Front {
     /// As a person does it: by the buttons.
     pub async fn sign_in_as(&self, login: &str) {
         self.goto("/").await;
-        self.browser.click("//a[text()='Sign in with Gitea']").await;
+        self.browser.follow("//a[text()='Sign in with Gitea']").await;
         self.browser.sees("Who are you?").await;
-        self.browser.click(&format!("//button[text()='{login}']")).await;
+        self.browser.follow(&format!("//button[text()='{login}']")).await;
     }
 
     pub async fn sign_in_with_token(&self, next: &str) {
         self.goto(next).await;
         self.browser.write("#token", TOKEN).await;
-        self.browser.click("//button[text()='Sign in with the token']").await;
+        self.browser.follow("//button[text()='Sign in with the token']").await;
     }
 
     /// Waits until the page shows it: by itself where scripts run, by loading it again where they do not.

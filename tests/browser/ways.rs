@@ -10,7 +10,7 @@ pub async fn a_person_signs_in_sees_a_delivery_arrive_reads_why_retries_and_hold
     let browser = &front.browser;
     front.sign_in_as("alice").await;
     browser.sees("Nothing was decided yet").await;
-    browser.click("//nav//a[text()='Deliveries']").await;
+    browser.follow("//nav//a[text()='Deliveries']").await;
     browser.sees("Nothing has come yet").await;
     if front.scripts == Scripts::On {
         browser.sees("Up to date").await;
@@ -21,20 +21,20 @@ pub async fn a_person_signs_in_sees_a_delivery_arrive_reads_why_retries_and_hold
     front.stage.worked_off().await;
     front.sees_in_time("done").await;
     // Why?
-    browser.click("//tr[contains(., 'issues/opened')]//a[contains(@href, '/deliveries/')]").await;
+    browser.follow("//tr[contains(., 'issues/opened')]//a[contains(@href, '/deliveries/')]").await;
     browser.sees("What was decided").await;
     browser.sees("names a file").await;
     browser.sees("src/auth/login.py").await;
     browser.sees("claude-ready").await;
     browser.sees("\"action\": \"opened\"").await;
-    browser.click("//a[starts-with(text(), 'Decision ')]").await;
+    browser.follow("//a[starts-with(text(), 'Decision ')]").await;
     browser.sees("What gave the points").await;
     assert!(browser.has_element("//mark[text()='src/auth/login.py']").await);
     // A dead letter is tried again.
     let second = front.dead_letter(2).await;
     front.goto("/").await;
     browser.sees("dead letters").await;
-    browser.click("//section[@id='dead']//button[text()='Try again']").await;
+    browser.follow("//section[@id='dead']//button[text()='Try again']").await;
     browser.sees("The delivery is tried again").await;
     front.stage.worked_off().await;
     let has_comment = || front.stage.gitea.issue(&second).unwrap().comments.len() == 1;
@@ -43,14 +43,14 @@ pub async fn a_person_signs_in_sees_a_delivery_arrive_reads_why_retries_and_hold
     // An issue is held.
     front.goto("/issues/acme/widgets/1").await;
     browser.write("input[name=reason]", "until the release").await;
-    browser.click("//button[text()='Hold']").await;
+    browser.follow("//button[text()='Hold']").await;
     browser.sees("The order is in the inbox").await;
     front.sees_in_time("held").await;
     browser.sees("until the release").await;
     assert!(browser.has_element("//button[text()='Resume']").await);
     assert!(front.stage.gitea.issue(&first).unwrap().assignees.len() <= 1);
     assert_eq!(browser.complaints(&front.root).await, Vec::<String>::new());
-    browser.click("//button[text()='Sign out']").await;
+    browser.follow("//button[text()='Sign out']").await;
     browser.sees("You are signed out").await;
 }
 
@@ -64,7 +64,7 @@ pub async fn who_may_not_act_sees_no_buttons_and_who_may_only_read_sees_nothing(
     front.goto("/issues/acme/widgets/1").await;
     browser.sees("Decisions, the newest first").await;
     assert!(!browser.has_element("main form[method=post]").await);
-    browser.click("//button[text()='Sign out']").await;
+    browser.follow("//button[text()='Sign out']").await;
     front.sign_in_as("eve").await;
     browser.sees("may not see this").await;
     front.goto("/deliveries").await;
@@ -79,7 +79,11 @@ pub async fn a_person_finds_things_by_the_keyboard_alone(front: &Front) {
     browser.sees("With agents").await;
     browser.press(TAB).await;
     browser.press(ENTER).await;
-    assert!(browser.url().await.ends_with("/#main"), "the first stop leads past the navigation");
+    front
+        .until("the first stop to lead past the navigation", async || {
+            browser.url().await.ends_with("/#main")
+        })
+        .await;
     browser.write("#find", "acme/widgets#1").await;
     browser.press(ENTER).await;
     browser.sees("Decisions, the newest first").await;
