@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Store, connect_reader, lock, open_error, schema};
+use super::{Error, Store, lock, open_error, readers, schema};
 
 /// What a copy holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn settle(part: &Path, path: &Path) -> Result<(), Error> {
 /// Tries a copy: every page of it is read.
 fn copied(path: &Path) -> Result<Copied, Error> {
     let bytes = std::fs::metadata(path).map_err(|e| open_error(path, e))?.len();
-    let c = connect_reader(path)?;
+    let c = readers::connect(path)?;
     let sound: String = c
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .map_err(|e| open_error(path, format!("it is no store: {e}")))?;

@@ -23,6 +23,7 @@ mod packing;
 mod pages;
 mod people;
 mod proposals;
+mod readers;
 mod repeats;
 mod reports;
 mod retention;
@@ -39,7 +40,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::Semaphore;
 
 pub use backup::Copied;
@@ -67,16 +68,12 @@ pub use sweeps::{Find, Known, Mark, OwnWrite, Which, Why};
 
 /// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
 const BUSY_WRITER: Duration = Duration::from_millis(1_500);
-/// How long a reader waits; in WAL mode it only has to while the schema changes.
-const BUSY_READER: Duration = Duration::from_secs(5);
 /// How long an accepted delivery may wait for its commit before the sender is told to come back.
 const ACCEPT_TIMEOUT: Duration = Duration::from_millis(1_700);
 /// Bytes of a page: most packed bodies fit into one, and the log has half as many to take.
 const PAGE_SIZE: i64 = 8_192;
 /// Pages in the log before it is folded back. Small, because the fold is what the slowest answers wait for.
 const WAL_AUTOCHECKPOINT: i64 = 250;
-/// Readers that stay open between uses.
-const IDLE_READERS: usize = 4;
 
 /// The store. Cheap to clone; all clones share one writer.
 #[derive(Clone)]
@@ -87,7 +84,7 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     writer: writer::Writer,
-    readers: Mutex<Vec<Connection>>,
+    readers: Arc<readers::Readers>,
     /// Places in the queue of accepted deliveries.
     places: Semaphore,
     repeats: Mutex<repeats::Repeats>,
@@ -129,7 +126,7 @@ impl Store {
         let inner = Inner {
             path: path.to_owned(),
             writer,
-            readers: Mutex::default(),
+            readers: Arc::new(readers::Readers::new(path)),
             places: Semaphore::new(queue),
             repeats: Mutex::default(),
             ids,
@@ -193,27 +190,12 @@ impl Store {
         self.inner.writer.write(f).await
     }
 
-    /// Runs `f` on a reader of its own, off the async threads.
     async fn read<T, F>(&self, f: F) -> Result<T, Error>
     where
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        let inner = Arc::clone(&self.inner);
-        let task = tokio::task::spawn_blocking(move || {
-            let idle = inner.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = match idle {
-                Some(connection) => connection,
-                None => connect_reader(&inner.path)?,
-            };
-            let result = try_read(f, &connection);
-            let mut idle = inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < IDLE_READERS {
-                idle.push(connection);
-            }
-            result
-        });
-        task.await.map_err(|_| Error::Closed)?
+        self.inner.readers.read(f).await
     }
 }
 
@@ -226,14 +208,6 @@ fn set_fact(c: &Connection, name: &str, value: &str) -> Result<(), Error> {
     let set = "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
     c.execute(set, (name, value))?;
     Ok(())
-}
-
-fn try_read<T>(
-    f: impl FnOnce(&Connection) -> Result<T, Error>,
-    connection: &Connection,
-) -> Result<T, Error> {
-    database!();
-    f(connection)
 }
 
 /// The steps in which SQLite would answer.
@@ -274,12 +248,5 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
-}
-
-fn connect_reader(path: &Path) -> Result<Connection, Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|e| open_error(path, e))?;
-    connection.busy_timeout(BUSY_READER)?;
     Ok(connection)
 }
