@@ -9,10 +9,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # A group: its files, and the tests that are meant for them.
 group() {
     case $1 in
-        signature) files=(src/gitea/signature.rs) tests=(--test signature) ;;
-        inbox) files=(src/store/inbox.rs src/store/ids.rs src/store/packing.rs) tests=(--lib --test store) ;;
-        plan) files=('src/plan/**/*.rs') tests=(--lib --test flow) ;;
-        decide) files=(src/triage/decide.rs) tests=(--lib --test parity) ;;
+        signature) files=(src/gitea/signature.rs) tests=(--test=signature) ;;
+        inbox) files=(src/store/inbox.rs src/store/ids.rs src/store/packing.rs) tests=(--lib --test=store) ;;
+        plan) files=('src/plan/**/*.rs') tests=(--lib --test=flow) ;;
+        decide) files=(src/triage/decide.rs) tests=(--lib --test=parity) ;;
         *) echo "there is no group \`$1\`; take signature, inbox, plan or decide" >&2; exit 2 ;;
     esac
 }
@@ -23,7 +23,9 @@ run() {
     shift
     group "$name"
     mkdir -p "mutants/$name"
-    nice cargo mutants --output "mutants/$name" "${files[@]/#/--file=}" "$@" -- --locked "${tests[@]}" || true
+    # To cargo itself, not to the tests: else every change would build the tests of all groups.
+    nice cargo mutants --output "mutants/$name" "${files[@]/#/--file=}" --cargo-arg=--locked \
+        "${tests[@]/#/--cargo-arg=}" "$@" || true
 }
 
 # Caught or timed out of all that could be built, over every group there are results of.
