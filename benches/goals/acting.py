@@ -1,5 +1,6 @@
 """G16–G18: what acting on an issue costs beside the forge's own time."""
 
+import real_acting
 from bench import cargo_bench, say
 from row import Row
 
@@ -9,7 +10,11 @@ GOALS = ["G16", "G17", "G18"]
 def measure(bench, goals):
     say("acting on issues")
     measured = cargo_bench("acting", 20 if bench.quick else 200)
-    return [row for goal in goals for row in ROWS[goal](measured)]
+    rows = [row for goal in goals for row in ROWS[goal](measured)]
+    if "G17" in goals:
+        say("acting on issues of a real Gitea")
+        rows.append(real_acting.measure(bench))
+    return rows
 
 
 def g16(m):

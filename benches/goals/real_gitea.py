@@ -102,7 +102,7 @@ class RealGitea:
         connection.close()
         if answer.status >= 300:
             raise http.client.HTTPException(f"{method} {path}: {answer.status} {text[:200]}")
-        return json.loads(text)
+        return json.loads(text) if text else None
 
     def fill(self, issues):
         """Opens that many issues, with bodies of some 4 KB."""
@@ -117,6 +117,20 @@ class RealGitea:
         # A day old, so that nothing counts as changed just now.
         with contextlib.closing(sqlite3.connect(self.folder / "gitea.db", timeout=30)) as db, db:
             db.execute("UPDATE issue SET created_unix = created_unix - 86400, updated_unix = updated_unix - 86400")
+
+    def until_visible(self, issue, act):
+        """Seconds from the beginning of `act` until the issue has a comment and a label, as Gitea's database says."""
+        stand = "SELECT EXISTS (SELECT 1 FROM comment WHERE issue_id = ?1 AND type = 0) AND EXISTS (SELECT 1 FROM issue_label WHERE issue_id = ?1)"
+        with contextlib.closing(sqlite3.connect(self.folder / "gitea.db", timeout=30)) as db, ThreadPoolExecutor(1) as actor:
+            began = time.monotonic()
+            done = actor.submit(act)
+            while not db.execute(stand, [issue]).fetchone()[0]:
+                if time.monotonic() - began > STARTS_WITHIN_S:
+                    sys.exit(f"issue {issue} has no comment and label")
+                time.sleep(0.0005)
+            took = time.monotonic() - began
+            done.result()
+        return took
 
     def page(self, number):
         return len(self.call("GET", f"{REPO}/issues?state=open&type=issues&limit={PAGE}&page={number}"))
