@@ -1,16 +1,16 @@
 //! A real Gitea in a folder of its own: started, given its accounts, and looked into. Everything goes with it.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use reqwest::{Client, Method, Response};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::browser::Browser;
 use crate::forge::{ADMIN, Asked, BOT, Hook, PEOPLE, REPO, Sent};
 use crate::person::{Person, client, good};
 use crate::process::{Process, free_port};
@@ -140,20 +140,10 @@ impl RealGitea {
 
     /// Presses the button on the page of a delivery: signs in, then sends the form with its token.
     pub async fn redeliver(&self, hook: &Hook, uuid: &str) {
-        let (browser, url) = (client(), self.url());
-        let form = [("user_name", ADMIN), ("password", PASSWORD)];
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let mut cookies = BTreeMap::new();
-        let signed_in = browser
-            .post(format!("{url}/user/login"))
-            .header("Content-Type", "application/x-www-form-urlencoded")
-            .body(body);
-        keep(&mut cookies, &signed_in.send().await.unwrap());
-        let page = format!("{url}/acme/widgets/settings/hooks/{}", hook.id);
-        let shown = visit(&browser, Method::GET, &page, &cookies).await;
-        keep(&mut cookies, &shown);
-        let button = format!("{page}/replay/{uuid}");
-        let answer = visit(&browser, Method::POST, &button, &cookies).await;
+        let mut browser = Browser::signed_in(ADMIN, &self.url()).await;
+        let page = format!("{}/acme/widgets/settings/hooks/{}", self.url(), hook.id);
+        browser.page(&page).await;
+        let answer = browser.post(&format!("{page}/replay/{uuid}"), [("", ""); 0]).await;
         assert_eq!(answer.status().as_u16(), 303, "`{uuid}` could not be sent again");
     }
 }
@@ -276,24 +266,4 @@ fn asked(line: &str, login: &str) -> Option<Asked> {
     let path = uri.split('?').next()?.strip_prefix("/api/v1").filter(|_| by == login)?;
     let status = words.next()?.parse().ok()?;
     Some(Asked { method: method.to_owned(), path: path.to_owned(), status })
-}
-
-fn keep(cookies: &mut BTreeMap<String, String>, answer: &Response) {
-    for cookie in answer.headers().get_all("set-cookie") {
-        let pair = cookie.to_str().unwrap().split(';').next().unwrap();
-        let (name, value) = pair.split_once('=').unwrap();
-        cookies.insert(name.to_owned(), value.to_owned());
-    }
-}
-
-async fn visit(
-    browser: &Client,
-    method: Method,
-    url: &str,
-    cookies: &BTreeMap<String, String>,
-) -> Response {
-    let jar: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let token = cookies.get("_csrf").map(String::as_str).unwrap_or_default();
-    let request = browser.request(method, url).header("Cookie", jar.join("; "));
-    request.header("X-Csrf-Token", token).send().await.unwrap()
 }
