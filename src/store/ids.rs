@@ -27,11 +27,15 @@ const UPTO: &str = "ids_upto";
 /// A delivery's id as the store keeps it.
 pub(super) type Key = SmallVec<[u8; 16]>;
 
-/// Sixteen bytes for a UUID, which Gitea always sends; any other text behind a zero, so that the two never meet.
+/// Sixteen bytes for a UUID, which Gitea always sends; any other text behind a zero, and behind two where one would make
+/// it as long as a UUID: the two never meet. No id holds a zero itself.
 pub(super) fn key(id: &DeliveryId) -> Key {
     match uuid::Uuid::try_parse(id.as_str()) {
         Ok(uuid) => Key::from(uuid.into_bytes()),
-        Err(_) => std::iter::once(0).chain(id.as_str().bytes()).collect(),
+        Err(_) => {
+            let zeros = if id.as_str().len() == 15 { 2 } else { 1 };
+            std::iter::repeat_n(0, zeros).chain(id.as_str().bytes()).collect()
+        }
     }
 }
 
@@ -39,7 +43,7 @@ pub(super) fn key(id: &DeliveryId) -> Key {
 pub(super) fn id_of(key: &[u8]) -> String {
     match uuid::Uuid::from_slice(key) {
         Ok(uuid) => uuid.to_string(),
-        Err(_) => String::from_utf8_lossy(key.strip_prefix(&[0]).unwrap_or(key)).into_owned(),
+        Err(_) => String::from_utf8_lossy(key).trim_start_matches('\0').to_owned(),
     }
 }
 
@@ -394,9 +398,15 @@ mod tests {
 
     #[test]
     fn every_id_comes_back_from_its_key() {
-        for text in ["060a98c2-4462-416d-82bf-493fd115ad41", "not-a-uuid", "sixteen-bytes-ab"] {
-            let id = DeliveryId::parse(text).unwrap();
-            assert_eq!(id_of(&key(&id)), text);
+        for text in ["060a98c2-4462-416d-82bf-493fd115ad41", "00982b00-0000-4000-8000-000000000000"]
+        {
+            assert_eq!(id_of(&key(&DeliveryId::parse(text).unwrap())), text);
+        }
+        for length in 1..=40 {
+            let text = "x".repeat(length);
+            let key = key(&DeliveryId::parse(&text).unwrap());
+            assert_eq!(id_of(&key), text);
+            assert_ne!(key.len(), 16, "`{text}` could be taken for a UUID");
         }
     }
 }
