@@ -1,6 +1,6 @@
 //! `serve`: runs the service until SIGTERM or SIGINT; SIGHUP reads the configuration again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, block_on, load};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::service::Service;
 
 /// Take deliveries and work them off until told to stop
@@ -34,7 +34,7 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<ExitCode, Failur
         tokio::select! {
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
-            () = next(&mut hangup) => reload(&service, path.clone()),
+            () = next(&mut hangup) => reload(&service, path.as_deref()),
         }
     }
     service.stop().await;
@@ -48,9 +48,10 @@ async fn next(signal: &mut Signal) {
 }
 
 /// A bad file keeps the last good configuration, and says so.
-fn reload(service: &Service, path: Option<PathBuf>) {
-    let loaded = Config::load(path.as_deref(), std::env::vars()).map_err(anyhow::Error::from);
-    match loaded.and_then(|config| service.parts().reload(&config)) {
+fn reload(service: &Service, path: Option<&Path>) {
+    let file = config::find(path);
+    let loaded = file.and_then(|file| Config::load(file.as_deref(), config::environment()));
+    match loaded.map_err(anyhow::Error::from).and_then(|config| service.parts().reload(&config)) {
         Ok(()) => tracing::info!("the configuration was read again"),
         Err(error) => {
             tracing::error!(

@@ -7,6 +7,7 @@ mod burst;
 mod disk;
 mod growth;
 mod program;
+mod reload;
 mod secrets;
 mod slow;
 mod soak;
