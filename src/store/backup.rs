@@ -1,6 +1,7 @@
 //! Copies of the whole store: taken while it is in use, tried before they count, and put back when it is not.
 
 use std::fs::File;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use super::{Error, Store, lock, open_error, readers, schema};
@@ -43,6 +44,9 @@ impl Store {
         let _lock = lock(path)?;
         let part = beside(path, ".part");
         std::fs::copy(from, &part).map_err(|e| open_error(&part, e))?;
+        for ours in [&part, &beside(path, ".lock")] {
+            hand_over(ours, path)?;
+        }
         // With its log, which would be read as the new one's.
         let kept = beside(path, ".before-restore");
         for end in ["", "-wal", "-shm"] {
@@ -62,13 +66,30 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Gives a file to whom the one at `path` belongs, with the same mode: it is restored as root, and a service without
+/// rights has to write it. Where there is none yet, to whom the folder belongs, as far as we may.
+fn hand_over(part: &Path, path: &Path) -> Result<(), Error> {
+    if let Ok(old) = path.metadata() {
+        let given = std::fs::set_permissions(part, old.permissions())
+            .and_then(|()| chown(part, Some(old.uid()), Some(old.gid())));
+        return given.map_err(|e| open_error(path, format!("its owner cannot be kept: {e}")));
+    }
+    if let Ok(folder) = folder(path).metadata() {
+        let _ = chown(part, Some(folder.uid()), Some(folder.gid()));
+    }
+    Ok(())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Gives a finished file its name, on the disk before and after.
 fn settle(part: &Path, path: &Path) -> Result<(), Error> {
     let settle = || {
         File::open(part)?.sync_all()?;
         std::fs::rename(part, path)?;
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        File::open(folder(path))?.sync_all()
     };
     settle().map_err(|e: std::io::Error| open_error(path, e))
 }

@@ -1,5 +1,8 @@
 //! `store`: a copy taken from under a running service is whole, and put back it goes on where the copy was made.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+
 use gitea_triage::store::{Filter, Store, Use};
 
 use crate::stage::{Stage, repo};
@@ -18,8 +21,16 @@ async fn a_copy_of_a_running_store_is_whole_and_can_be_put_back() {
     let running = stage.run(&["store", "restore", "copy.db"]).ended(1);
     assert!(running.err.contains("in use by another `gitea-triage serve`"), "{running:?}");
     stage.halt().await;
-    stage.run(&["store", "restore", "copy.db"]).ended(0);
     let path = stage.folder.path().join("triage.db");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    // Who may not give files away restores only what is theirs already.
+    let is_given = chown(&path, Some(10_484), Some(10_484)).is_ok();
+    stage.run(&["store", "restore", "copy.db"]).ended(0);
+    for name in ["triage.db", "triage.db.lock"] {
+        let restored = stage.folder.path().join(name).metadata().unwrap();
+        assert_eq!(restored.mode() & 0o777, 0o640, "{name}");
+        assert!(!is_given || restored.uid() == 10_484, "{name} belongs to {}", restored.uid());
+    }
     let count = async |name: &str| {
         let store = Store::open(&stage.folder.path().join(name), 1, Use::Beside).unwrap();
         store.deliveries(Filter { state: None, limit: 100 }).await.unwrap().len()
