@@ -203,6 +203,7 @@ async fn the_fuse_holds_writes_back_and_lets_them_go_an_hour_later() {
     assert!(last.reason.starts_with("the fuse of 20 writes to one issue"), "{}", last.reason);
     assert_eq!(last.effects[0].detail.as_deref(), Some("held back by the fuse"));
     assert_eq!(world.dead().await, [""; 0]);
+    assert!(world.backlog().await > 0, "what is held back is not done");
 
     // Another issue has a fuse of its own.
     let other = world.gitea.open_issue(&repo("acme/gadgets"), bug());
@@ -214,6 +215,30 @@ async fn the_fuse_holds_writes_back_and_lets_them_go_an_hour_later() {
     let comments = world.gitea.issue(&at).unwrap().comments;
     assert!(comments[0].body.contains("criterion 29"), "nothing is lost: {}", comments[0].body);
     let last = store.history(at).await.unwrap().unwrap().evaluations.pop().unwrap();
-    assert_eq!(last.deliveries[0].action, "wake/the fuse's hour is over");
+    assert_eq!(last.deliveries[0].action, "issues/edited");
+    assert_eq!(world.backlog().await, 0);
+}
+
+#[tokio::test]
+async fn what_was_ordered_while_the_fuse_held_writes_back_is_obeyed_and_answered() {
+    let world = World::with("[triage]\nowner = 'alice'\n").await;
+    world.gitea.add_collaborator(&repo("acme/widgets"), "alice", "write");
+    let at = world.open("acme/widgets");
+    world.settle(10).await;
+    for round in 0..20 {
+        rewrite(&world, &at, round).await;
+    }
+    world.gitea.comment(&at, "alice", "/triage assign kimi");
+    world.settle(10).await;
+    let held_back = world.gitea.issue(&at).unwrap();
+    assert!(!held_back.labels.contains(&"kimi-ready".to_owned()), "{:?}", held_back.labels);
+
+    world.advance(3_600);
+    world.settle(10).await;
+    let issue = world.gitea.issue(&at).unwrap();
+    assert_eq!((&issue.labels[..], issue.assignees.len()), (&["kimi-ready".to_owned()][..], 0));
+    let told: Vec<_> =
+        issue.comments.iter().filter(|c| c.body.contains("dispatched to `kimi`")).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
     assert_eq!(world.backlog().await, 0);
 }

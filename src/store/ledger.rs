@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::dispatches::{Moment, Move};
-use super::inbox::{self, to_json, unreadable};
+use super::inbox::{to_json, unreadable};
 use super::lanes::{self, Claim, Failure, Pace};
 use super::people::{self, Wishes};
 use super::sweeps;
 use super::{Error, Store, blockers, dispatches};
 use crate::clock::Timestamp;
-use crate::delivery::Origin;
 use crate::dispatch::{Agent, AgentId, Dispatch, Try};
 use crate::issue::{IssueRef, Seen};
 use crate::plan::{Effect, EffectKind, EffectOutcome};
@@ -145,8 +144,6 @@ pub struct Outcome {
     pub follow: Follow,
     /// The issue as it was read, with what was written since; `None` when it is gone.
     pub seen: Option<Seen>,
-    /// When the issue has to be looked at again, though nothing may come, and why.
-    pub again: Option<(Timestamp, &'static str)>,
 }
 
 /// What is kept about a dispatch that stays open.
@@ -236,12 +233,7 @@ impl Store {
             }
             sweeps::note_seen(c, claim.lane, outcome.seen.as_ref())?;
             boundary!("settle::noted");
-            lanes::release(c, claim.lane, None, pace, intent.at)?;
-            if let Some((due_at, reason)) = outcome.again {
-                inbox::enqueue(c, claim.lane, Origin::Wake, reason, intent.at)?;
-                lanes::make_due(c, claim.lane, due_at)?;
-            }
-            Ok(())
+            lanes::release(c, claim.lane, None, pace, intent.at)
         })
         .await
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::issue::IssueRef;
 use crate::plan::{EffectOutcome, EffectState};
-use crate::store::{self, Claim, Intent, Outcome};
+use crate::store::{self, Claim, Failure, Intent};
 use crate::triage::Decision;
 
-use super::{PACE, Worker};
+use super::Worker;
 
 /// The time in which writes are counted.
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -52,7 +52,7 @@ impl Worker {
         Ok(until(&done, intent.effects.len(), fuse))
     }
 
-    /// Ends a claim with nothing written, and has the issue looked at again when its fuse lets it.
+    /// Puts a claim back with nothing written, to be worked on when the issue's fuse lets it.
     pub(super) async fn hold_back(
         &self,
         claim: &Claim,
@@ -73,18 +73,23 @@ impl Worker {
             forge_id: None,
             detail: Some("held back by the fuse".to_owned()),
         };
-        let outcome = Outcome {
-            effects: vec![held; intent.effects.len()],
-            again: Some((until, "the fuse's hour is over")),
-            ..Outcome::default()
-        };
         for effect in &intent.effects {
             self.inner.meters.effects.add([effect.kind().as_str(), "held_back"]);
         }
-        // No agent is given the issue, since it could not be told.
-        let intent = Intent { decision: Decision::Skip { reason }, opens: None, ..intent };
-        self.came_through(&intent);
-        self.inner.store.settle(claim.clone(), intent, outcome, PACE).await
+        // Only what is held back is written down. What was ordered, reported or ended is concluded anew from the same
+        // deliveries: concluded now, it would be over, and its answers and notices with it.
+        let shown = Intent {
+            verdict: intent.verdict,
+            signals: intent.signals,
+            effects: intent.effects,
+            found: intent.found,
+            ..Intent::of(intent.at, Decision::Skip { reason: reason.clone() })
+        };
+        self.came_through(&shown);
+        let effects = vec![held; shown.effects.len()];
+        let evaluation = Some(self.inner.store.intend(claim, shown).await?);
+        let failure = Failure { at: intent.at, reason, spends_attempt: false, evaluation, effects };
+        self.inner.store.retry(claim.clone(), failure, until).await
     }
 }
 

@@ -113,7 +113,6 @@ impl Worker {
             seen: Some(sight::left(&look.issue, &intent.effects, &progress.effects)),
             evaluation: progress.evaluation.clone(),
             effects: progress.effects.clone(),
-            again: None,
         };
         self.came_through(&intent);
         log(claim, &intent, &outcome);
