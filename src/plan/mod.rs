@@ -243,6 +243,8 @@ pub struct Scene<'a> {
     pub ended: Option<Stage<'a>>,
     /// What people are to be told once.
     pub notices: &'a [Notice],
+    /// A notice belongs to this verdict, told now or already: it calls the owner, so that no other comment has to.
+    pub has_notice: bool,
     /// The issue is closed and is to be open.
     pub reopens: bool,
     /// What an agent is told that is called directly.
@@ -257,8 +259,7 @@ pub fn plan(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Plan {
         (Decision::Dispatch { .. }, Some(stage)) => {
             comment(About::Dispatch(stage), issue, verdict, scene)
         }
-        // A notice calls the owner already.
-        (decision @ Decision::Flag { .. }, _) if scene.notices.is_empty() => {
+        (decision @ Decision::Flag { .. }, _) if !scene.has_notice => {
             comment(About::Decision(decision), issue, verdict, scene)
         }
         _ => scene.stage.as_ref().and_then(|stage| sticky(stage, issue, verdict, scene)),

@@ -27,7 +27,7 @@ impl Worker {
         let agent = agent.and_then(|id| rules.agents.iter().find(|a| a.id == *id));
         let signals = rules.triage.signals(&look.issue);
         let opens = self.opening(look, agent);
-        let comments = self.our_comments(at, look).await?;
+        let comments = self.our_comments(at, look, opened(look, rules, now)).await?;
         let (stage, ended) = stages(look, rules, now);
         let mut effects = {
             let nothing = BTreeSet::new();
@@ -43,6 +43,7 @@ impl Worker {
                 flag_label: rules.flag_label.as_deref(),
                 signals: &signals,
                 notices: &notices(look, comments.as_deref()),
+                has_notice: !look.course.notices.is_empty(),
                 reopens: look.course.reopens && look.is_closed,
                 handoff: handoff(at, look, (rules, agent), opens.as_ref()),
                 stage,
@@ -86,19 +87,26 @@ impl Worker {
     }
 
     /// Our own comments on the issue, newest first, where the ledger cannot say: it knows none although there are
-    /// comments, or it does not know whether one was written. Only comments by our own account count; anybody can
-    /// write a marker.
+    /// comments, or it does not know whether one was written. Before somebody is told something new the issue is
+    /// looked at too: a ledger that was restored from a copy does not know what was told since. Only comments by our
+    /// own account count; anybody can write a marker.
     async fn our_comments(
         &self,
         at: &IssueRef,
         look: &Look,
+        opened: Option<Stage<'_>>,
     ) -> Result<Option<Vec<OurComment>>, Error> {
         let writes =
             matches!(look.verdict.decision, Decision::Dispatch { .. } | Decision::Flag { .. });
         let past = &look.past;
         let is_unsure = past.comment_unknown || !past.answers_unknown.is_empty();
         let is_new = writes && past.comment.is_none() && look.issue.comments > 0;
-        if !is_unsure && !is_new {
+        let is_opened_anew = || {
+            let told = past.comment.as_ref().map(|comment| comment.decision.as_str());
+            told.zip(opened).is_some_and(|(told, opened)| opened.decision() != told)
+        };
+        let tells = !look.course.notices.is_empty();
+        if !(is_unsure || is_new || tells || is_opened_anew()) {
             return Ok(None);
         }
         let us = self.us().await?;

@@ -100,7 +100,10 @@ impl Worker {
         wishes.chosen_task = standing.chosen_task.filter(|_| wishes.chosen.is_some());
         let ordered = obeyed.ends.clone().map(|(state, cause)| Move::to(state, cause));
         course.ends = ordered.or(course.ends).or(taken_over).or(taken_off);
-        if course.ends.as_ref().is_some_and(|end| end.counts) {
+        // What was another agent's is taken off when the issue is handed on, by us or by an order: two that find their
+        // label on it would both work on it.
+        let is_handed_on = obeyed.ends.is_some() && standing.chosen.is_some();
+        if is_handed_on || course.ends.as_ref().is_some_and(|end| end.counts) {
             past.leftovers.append(&mut past.applied.clone());
         }
         let is_closed = read.issue.state == IssueState::Closed;

@@ -83,3 +83,19 @@ async fn a_wish_to_wait_is_kept_when_the_clock_is_set_back() {
     world.settle_within(Duration::from_secs(800)).await;
     world.assert_with_claude(&issue);
 }
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_is_heeded_once_however_often_the_service_starts() {
+    let mut world = World::start().await;
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    let deadline = async |world: &World| world.history(&issue).await.dispatches[0].deadline_at;
+    let before = deadline(&world).await;
+    world.clock.advance(TimeDelta::hours(-1));
+    for _ in 0..3 {
+        world.restart().await;
+        world.settle().await;
+    }
+    assert_eq!(deadline(&world).await, before - TimeDelta::hours(1));
+    world.assert_with_claude(&issue);
+}

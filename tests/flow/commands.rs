@@ -53,7 +53,8 @@ async fn a_reader_is_refused_with_the_reason_and_a_writer_is_obeyed() {
     assert_eq!(world.labels(&issue), ["claude-ready"]);
     world.gitea.comment(&issue, "alice", "/triage assign kimi");
     world.settle().await;
-    assert!(world.labels(&issue).contains(&"kimi-ready".to_owned()));
+    assert_eq!(world.labels(&issue), ["kimi-ready"], "the first agent is not left believing");
+    assert!(world.assignees(&issue).is_empty(), "{:?}", world.assignees(&issue));
     let comments = world.comments(&issue);
     assert!(comments[2].contains("dispatched to `kimi`"), "{}", comments[2]);
 }

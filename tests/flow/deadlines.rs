@@ -242,3 +242,21 @@ async fn a_restart_at_every_transition_ends_the_same() {
     .await;
     assert_eq!(restarted, whole);
 }
+
+#[tokio::test]
+async fn a_store_put_back_from_a_copy_tells_nobody_twice() {
+    let mut world = World::with(OWNER).await;
+    let issue = dispatched(&world).await;
+    let copy = world.store_path().with_file_name("copy.db");
+    world.service().parts().store.backup(copy.clone()).await.unwrap();
+    world.clock.advance(TimeDelta::hours(2));
+    world.settle().await;
+    let told = world.comments(&issue);
+    assert_eq!(told.len(), 2, "the dispatch and its time-out: {told:#?}");
+
+    world.go_back(&copy).await;
+    world.settle().await;
+    let now = world.comments(&issue);
+    assert_eq!(now.len(), told.len(), "nothing is told again: {now:#?}");
+    assert_eq!(states(&world, &issue).await, ["pending", "assigned", "timed_out"]);
+}

@@ -11,7 +11,7 @@ use gitea_triage::delivery::DeliveryId;
 use gitea_triage::fake_gitea::{FakeGitea, IssueView, NewIssue};
 use gitea_triage::issue::{IssueRef, RepoName};
 use gitea_triage::service::Service;
-use gitea_triage::store::{DeliveryState, DeliveryView, Filter, History};
+use gitea_triage::store::{DeliveryState, DeliveryView, Filter, History, Store};
 use tempfile::TempDir;
 
 pub const SECRET: &str = "story-secret";
@@ -136,6 +136,14 @@ impl World {
     /// Stops the service and starts it again over the same store.
     pub async fn restart(&mut self) {
         self.service.take().unwrap().stop().await;
+        self.start_service().await;
+    }
+
+    #[allow(dead_code, reason = "only some stories go back")]
+    /// Stops the service and starts it again over a copy of its store.
+    pub async fn go_back(&mut self, copy: &std::path::Path) {
+        self.service.take().unwrap().stop().await;
+        Store::restore(copy, &self.store_path()).unwrap();
         self.start_service().await;
     }
 
