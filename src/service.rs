@@ -3,6 +3,7 @@
 
 pub mod local;
 mod pages;
+mod rules;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,11 +18,12 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use self::local::{LocalRuns, Runner};
+pub use self::rules::{as_section, policy, rules, triage};
 use crate::agents::HttpAgents;
 use crate::agents::local::LocalAgent;
 use crate::apply::{Desk, Hands, LabelRules, LocalRunner};
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::dashboard::{self, Dashboard};
 use crate::dispatch::{AgentId, Interface};
 use crate::gitea as forge;
@@ -33,12 +35,13 @@ use crate::receive::{self, Callbacks, LargeBodies, Proxies, Receiver, Refusals};
 use crate::store::{Store, Use};
 use crate::summary::{self, Summaries};
 use crate::sweep::{self, Sweeper};
-use crate::triage::{Policy, Route, Triage};
-use crate::worker::{self, Rules, Worker};
+use crate::worker::{self, Worker};
 
 /// Longer than the 75 s for which proxies and Gitea's own client keep an idle connection: the side that closes it
 /// first can lose a delivery that is on its way (gitea-facts 1.1).
 const KEEP_ALIVE: Duration = Duration::from_secs(90);
+/// Connections at once, over all workers; more wait to be taken. Each may hold a small body that no other bound counts.
+const MAX_CONNECTIONS: usize = 2_048;
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long work in flight gets to end, in seconds.
@@ -84,40 +87,6 @@ pub struct Parts {
     dashboard: web::Data<Dashboard>,
 }
 
-/// The rules in a configuration.
-///
-/// # Errors
-/// When the policy cannot be compiled; names the key.
-pub fn rules(config: &Config) -> anyhow::Result<Rules> {
-    Ok(Rules {
-        triage: Triage::new(policy(config)?).context("the policy cannot be used")?,
-        agents: config.agents.list.clone(),
-        repos: config.gitea.repos.clone(),
-        owner: config.triage.owner.clone(),
-        flag_label: config.triage.flag_label.clone(),
-        max_attempts: config.worker.max_attempts,
-        fuse: config.worker.fuse,
-        dispatch_attempts: config.dispatch.max_attempts,
-        review: config.review.require.iter().map(|check| review(*check)).collect(),
-        public_url: config.server.public_url.clone(),
-        pages: pages(config),
-    })
-}
-
-/// Where the dashboard is, when it shows anything.
-fn pages(config: &Config) -> Option<String> {
-    let is_on = config.dashboard.token.is_some() || config.dashboard.oauth.is_some();
-    config.server.public_url.clone().filter(|_| is_on)
-}
-
-fn review(check: config::ReviewCheck) -> worker::Check {
-    match check {
-        config::ReviewCheck::Tasks => worker::Check::Tasks,
-        config::ReviewCheck::PullRequest => worker::Check::PullRequest,
-        config::ReviewCheck::Status => worker::Check::Status,
-    }
-}
-
 /// How agents are called that are called directly.
 fn desk(config: &Config, local: Option<&Runner>) -> Desk {
     let local = local.map(|runner| Arc::new(runner.clone()) as Arc<dyn LocalRunner>);
@@ -126,26 +95,6 @@ fn desk(config: &Config, local: Option<&Runner>) -> Desk {
         secrets: config.agents.secrets.clone(),
         local,
     }
-}
-
-/// The policy in a configuration: the `[policy]` section, and the keys of `[triage]` and `[dispatch]` over it.
-///
-/// # Errors
-/// When a key of `[policy]` is unknown or of the wrong kind.
-pub fn policy(config: &Config) -> anyhow::Result<Policy> {
-    let policy: Policy = toml::Value::Table(config.policy.clone())
-        .try_into()
-        .context("the section `[policy]` cannot be used")?;
-    Ok(Policy {
-        ready_at: config.triage.ready_at,
-        ignore_labels: config.triage.ignore_labels.clone(),
-        ignore_authors: config.triage.ignore_authors.clone(),
-        route: match config.dispatch.route {
-            config::Route::Triage => Route::Triage,
-            config::Route::TaskType => Route::TaskType,
-        },
-        ..policy
-    })
 }
 
 /// The database file that `store.url` names.
@@ -465,6 +414,7 @@ fn listen(config: &Config, parts: &Parts) -> anyhow::Result<(actix_web::dev::Ser
     });
     let server = server
         .workers(config.server.workers)
+        .max_connections(MAX_CONNECTIONS.div_ceil(config.server.workers))
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(5)

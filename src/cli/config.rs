@@ -9,11 +9,12 @@ use serde_json::json;
 use super::{Failure, load, print, print_json};
 use crate::config::{self, Config, ConfigError};
 use crate::service;
+use crate::triage::Policy;
 
 /// Check, show or describe the configuration
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage config check\n  gitea-triage config show --json\n  gitea-triage config schema > gitea-triage.schema.json"
+    after_help = "Examples:\n  gitea-triage config check\n  gitea-triage config show --json\n  gitea-triage config policy\n  gitea-triage config schema > gitea-triage.schema.json"
 )]
 pub(super) struct ConfigCommand {
     #[command(subcommand)]
@@ -30,6 +31,12 @@ enum ConfigVerb {
     },
     /// Every value in force and where it comes from; secrets are not shown
     Show {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// The policy in force as TOML, as the section `[policy]` takes it; the built-in one where there is no configuration
+    Policy {
         /// As one JSON object
         #[arg(long)]
         json: bool,
@@ -54,6 +61,7 @@ impl ConfigCommand {
             ConfigVerb::Show { json: false } => {
                 print(load(path)?.show().trim_end()).map(|()| ExitCode::SUCCESS)
             }
+            ConfigVerb::Policy { json } => policy(path, json),
             ConfigVerb::Reference => {
                 print(config::reference().trim_end()).map(|()| ExitCode::SUCCESS)
             }
@@ -62,6 +70,20 @@ impl ConfigCommand {
             }
         }
     }
+}
+
+fn policy(path: Option<PathBuf>, json: bool) -> Result<ExitCode, Failure> {
+    let policy = match config::find(path.as_deref())? {
+        Some(file) => service::policy(&load(Some(file))?)?,
+        None => Policy::default(),
+    };
+    let section = service::as_section(&policy)?;
+    if json {
+        print_json(&section)?
+    } else {
+        print(toml::to_string(&section)?.trim_end())?
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check(path: Option<PathBuf>, json: bool) -> Result<ExitCode, Failure> {

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{Failure, block_on, load};
 use crate::clock::{Clock, Timestamp};
+use crate::config;
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef};
 use crate::service;
@@ -114,18 +115,20 @@ impl Score {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The policy of `--policy`, else of the configuration when one was named, else the built-in one.
-    fn triage(&self, config: Option<PathBuf>) -> Result<Triage, Failure> {
-        let policy = match (&self.policy, config) {
-            (Some(path), _) => {
+    /// The policy of `--policy`, else of the configuration where there is one, else the built-in one.
+    fn triage(&self, named: Option<PathBuf>) -> Result<Triage, Failure> {
+        let policy = match &self.policy {
+            Some(path) => {
                 let usage = |e: &dyn std::fmt::Display| {
                     Failure::Usage(format!("policy `{}`: {e}", path.display()))
                 };
                 let text = std::fs::read_to_string(path).map_err(|e| usage(&e))?;
                 toml::from_str(&text).map_err(|e| usage(&e))?
             }
-            (None, Some(path)) => service::policy(&load(Some(path))?)?,
-            (None, None) => Policy::default(),
+            None => match config::find(named.as_deref())? {
+                Some(file) => return Ok(service::triage(&load(Some(file))?)?),
+                None => Policy::default(),
+            },
         };
         Triage::new(policy).map_err(|e| Failure::Usage(e.to_string()))
     }

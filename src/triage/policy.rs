@@ -198,6 +198,18 @@ pub enum PolicyError {
     TooLarge(String),
 }
 
+impl PolicyError {
+    /// The key it is about, as a policy file calls it; `None` when it is about all of them.
+    pub fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Term { key, .. } | Self::Cap { key, .. } => Some(key),
+            Self::EmptyWord { .. } => Some("task_types"),
+            Self::NeverReady { .. } => Some("ready_at"),
+            Self::TooLarge(_) => None,
+        }
+    }
+}
+
 /// The highest cap of a part: three of them still fit a score.
 const MOST_PER_PART: u8 = 80;
 
