@@ -17,6 +17,12 @@ use crate::issue::IssueRef;
 /// How long repeats are counted in memory before they are written down.
 const REPEATS_WAIT: Duration = Duration::from_millis(200);
 
+fn signed(row: &rusqlite::Row<'_>) -> Result<Signed, Error> {
+    let scope = row.get::<_, Option<String>>(2)?.map(|text| from_json(&text)).transpose()?;
+    let body = unpack(row.get_ref(3)?.as_blob().map_err(|e| unreadable(&e))?)?;
+    Ok(Signed { body, scope })
+}
+
 /// What became of a delivery that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
@@ -33,6 +39,13 @@ pub struct Unsorted {
     pub seq: i64,
     /// When it was received.
     pub received_at: Timestamp,
+    /// What is to be read, or why it cannot be.
+    pub signed: Result<Signed, String>,
+}
+
+/// What a delivery says, and for whom it may speak.
+#[derive(Clone, Debug)]
+pub struct Signed {
     /// The signed bytes.
     pub body: Vec<u8>,
     /// The repositories its secret covers; `None` covers all.
@@ -92,7 +105,8 @@ impl Store {
     /// [`Error::Overloaded`] when the queue is full or the disk too slow to answer in time, others when the store
     /// cannot be written. Nothing is half-stored.
     pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, Error> {
-        let _place = self.inner.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        let place = Arc::clone(&self.inner.places).try_acquire_owned();
+        let place = place.map_err(|_| Error::Overloaded)?;
         let key = key(&delivery.id);
         if self.is_repeat(&key, delivery.received_at) {
             return Ok(Accepted::Duplicate);
@@ -103,6 +117,8 @@ impl Store {
         let event = delivery.event_header;
         let ids = Arc::clone(&self.inner.ids);
         let stored = self.write(move |c| {
+            // Kept until the writer is through with it, also when nobody waits for that any more.
+            let _place = &place;
             if let Some(seq) = ids.seen(c, &key)? {
                 repeated(c, seq, 1, received_at)?;
                 return Ok(Accepted::Duplicate);
@@ -226,11 +242,11 @@ impl Store {
             let mut rows = rows.query([limit])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
+                // One that cannot be read must not keep the others from being sorted.
                 found.push(Unsorted {
                     seq: row.get(0)?,
                     received_at: from_millis(row.get(1)?),
-                    scope: row.get::<_, Option<String>>(2)?.map(|s| from_json(&s)).transpose()?,
-                    body: unpack(row.get_ref(3)?.as_blob().map_err(|e| unreadable(&e))?)?,
+                    signed: signed(row).map_err(|error| error.to_string()),
                 });
             }
             Ok(found)
@@ -358,4 +374,38 @@ pub(super) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> String {
 
 pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|e| unreadable(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::DeliveryId;
+    use crate::store::{Use, sample};
+
+    #[tokio::test]
+    async fn a_body_that_cannot_be_read_ends_its_delivery_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t.db"), 8, Use::Beside).unwrap();
+        for id in ["broken", "sound"] {
+            store.accept(sample(DeliveryId::parse(id).unwrap())).await.unwrap();
+        }
+        let broken = "UPDATE body SET bytes = x'ff00' WHERE seq = 1";
+        store.write(move |c| Ok(c.execute(broken, [])?)).await.unwrap();
+        let unsorted = store.unsorted(8).await.unwrap();
+        let found: Vec<_> = unsorted.iter().map(|one| (one.seq, one.signed.is_ok())).collect();
+        assert_eq!(found, [(1, false), (2, true)]);
+    }
+
+    #[tokio::test]
+    async fn an_issue_has_one_lane_however_its_repository_is_spelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t.db"), 8, Use::Beside).unwrap();
+        for spelled in ["acme/widgets#1", "Acme/Widgets#1"] {
+            let at = spelled.parse().unwrap();
+            store.enqueue(at, Origin::Manual, "a test", from_millis(1)).await.unwrap();
+        }
+        let lanes = "SELECT count(*), min(repo) FROM lane";
+        let lanes = store.read(|c| Ok(c.query_row(lanes, [], |r| Ok((r.get(0)?, r.get(1)?)))?));
+        assert_eq!(lanes.await.unwrap(), (1, "acme/widgets".to_owned()));
+    }
 }

@@ -15,6 +15,9 @@ use crate::delivery::Origin;
 use crate::issue::IssueRef;
 use crate::plan::EffectOutcome;
 
+/// The fact that says after which delivery the clock was set back.
+const SET_BACK: &str = "set_back_after";
+
 /// How long a lane rests before it is looked at, so that a burst of edits is looked at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -93,15 +96,20 @@ impl Store {
         .await
     }
 
-    /// When the latest delivery arrived.
+    /// When the latest delivery arrived, unless the clock was set back since and what waits has gone with it.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn latest_arrival(&self) -> Result<Option<Timestamp>, Error> {
         self.read(|c| {
-            let mut rows =
-                c.prepare_cached("SELECT received_at FROM delivery ORDER BY seq DESC LIMIT 1")?;
-            Ok(rows.query_row([], |r| r.get(0)).optional()?.map(from_millis))
+            let mut rows = c.prepare_cached(
+                "SELECT seq, received_at FROM delivery ORDER BY seq DESC LIMIT 1",
+            )?;
+            let latest = rows.query_row([], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+            let told = super::fact(c, SET_BACK)?.and_then(|seq| seq.parse().ok());
+            Ok(latest
+                .filter(|(seq, _): &(i64, _)| Some(*seq) != told)
+                .map(|(_, at)| from_millis(at)))
         })
         .await
     }
@@ -120,7 +128,9 @@ impl Store {
                 "UPDATE dispatch SET due_at = due_at - ?1, deadline_at = deadline_at - ?1 WHERE ended_at IS NULL",
                 [by.num_milliseconds()],
             )?;
-            Ok(())
+            let latest = c.query_row("SELECT max(seq) FROM delivery", [], |row| row.get(0))?;
+            let latest: Option<i64> = latest;
+            super::set_fact(c, SET_BACK, &latest.unwrap_or_default().to_string())
         })
         .await
     }

@@ -50,7 +50,7 @@ pub use dispatches::{Move, Transition};
 pub use error::Error;
 pub use gauges::Gauges;
 pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filter, History};
-pub use inbox::{Accepted, Sorted, Sorting, Unsorted};
+pub use inbox::{Accepted, Signed, Sorted, Sorting, Unsorted};
 pub use lanes::{Claim, Claimed, Failure, Pace};
 pub use ledger::{Evaluation, Follow, Intent, Opening, Outcome, Past, PastComment};
 pub use notes::StoredNote;
@@ -86,7 +86,7 @@ struct Inner {
     writer: writer::Writer,
     readers: Arc<readers::Readers>,
     /// Places in the queue of accepted deliveries.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     repeats: Mutex<repeats::Repeats>,
     ids: Arc<ids::Ids>,
     /// Held as long as the store is, when it is held by a `serve`.
@@ -127,7 +127,7 @@ impl Store {
             path: path.to_owned(),
             writer,
             readers: Arc::new(readers::Readers::new(path)),
-            places: Semaphore::new(queue),
+            places: Arc::new(Semaphore::new(queue)),
             repeats: Mutex::default(),
             ids,
             lock: Mutex::new(lock),
@@ -208,6 +208,18 @@ fn set_fact(c: &Connection, name: &str, value: &str) -> Result<(), Error> {
     let set = "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
     c.execute(set, (name, value))?;
     Ok(())
+}
+
+/// A delivery that says nothing.
+#[cfg(test)]
+fn sample(id: crate::delivery::DeliveryId) -> crate::delivery::Delivery {
+    crate::delivery::Delivery {
+        id,
+        received_at: crate::clock::from_millis(1),
+        body: bytes::Bytes::from_static(b"{}"),
+        event_header: String::new(),
+        scope: None,
+    }
 }
 
 /// The steps in which SQLite would answer.

@@ -76,7 +76,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|e| open_error(path, e))?;
     connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "cache_size", CACHE)?;
+    // The first that looks into the file.
+    connection.pragma_update(None, "cache_size", CACHE).map_err(|e| open_error(path, e))?;
     Ok(connection)
 }
 

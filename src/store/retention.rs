@@ -26,12 +26,20 @@ impl Store {
             return Ok(0);
         }
         self.write(move |c| {
-            let mut delete = c.prepare_cached("DELETE FROM body WHERE seq = ?1")?;
-            old.iter().try_for_each(|seq| delete.execute([seq]).map(drop))?;
+            remove(c, &old, before)?;
             Ok(old.len())
         })
         .await
     }
+}
+
+/// Removes the bodies that are still past their time: a dead delivery may have been given another chance since.
+fn remove(c: &Connection, old: &[i64], before: i64) -> Result<(), Error> {
+    let mut delete = c.prepare_cached(
+        "DELETE FROM body WHERE seq = ?1
+         AND EXISTS (SELECT 1 FROM delivery WHERE delivery.seq = ?1 AND settled_at < ?2)",
+    )?;
+    Ok(old.iter().try_for_each(|seq| delete.execute([*seq, before]).map(drop))?)
 }
 
 fn old_bodies(c: &Connection, before: i64) -> Result<Vec<i64>, Error> {
@@ -40,4 +48,37 @@ fn old_bodies(c: &Connection, before: i64) -> Result<Vec<i64>, Error> {
     )?;
     let rows = rows.query_map([before, i64::from(STEP)], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+    use crate::delivery::DeliveryId;
+    use crate::store::{Pace, Sorted, Sorting, Use, sample};
+
+    const PACE: Pace = Pace {
+        siblings: Duration::ZERO,
+        quiet: Duration::ZERO,
+        moment: Duration::ZERO,
+        longest: Duration::ZERO,
+    };
+
+    #[tokio::test]
+    async fn a_dead_delivery_that_gets_another_chance_keeps_its_body() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t.db"), 8, Use::Beside).unwrap();
+        let ids = ["one", "other"].map(|id| DeliveryId::parse(id).unwrap());
+        for id in &ids {
+            store.accept(sample(id.clone())).await.unwrap();
+        }
+        let dead = |seq| Sorted { seq, action: String::new(), to: Sorting::Dead("a test".into()) };
+        store.sort(vec![dead(1), dead(2)], PACE, from_millis(1)).await.unwrap();
+        let old = store.read(|c| old_bodies(c, 2)).await.unwrap();
+        assert_eq!(old, [1, 2]);
+        assert!(store.revive(&ids[0], from_millis(2)).await.unwrap());
+        store.write(move |c| remove(c, &old, 2)).await.unwrap();
+        assert!(store.body(1).await.unwrap().is_some());
+        assert!(store.body(2).await.unwrap().is_none());
+    }
 }

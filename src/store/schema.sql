@@ -50,7 +50,7 @@ CREATE TABLE body (
 -- a hand that comes back late. Dispatches up to `fresh_from` no longer count as tries: a person said to begin anew.
 CREATE TABLE lane (
     id           INTEGER PRIMARY KEY,
-    repo         TEXT    NOT NULL,
+    repo         TEXT    NOT NULL COLLATE NOCASE,
     number       INTEGER NOT NULL CHECK (number > 0),
     state        TEXT    NOT NULL DEFAULT 'idle' CHECK (state IN ('idle', 'due', 'claimed')),
     due_at       INTEGER,
@@ -178,7 +178,7 @@ CREATE INDEX transition_dispatch ON transition (dispatch, id);
 -- The issues that an issue waits for, so that it is looked at again when one of them closes.
 CREATE TABLE blocker (
     lane   INTEGER NOT NULL REFERENCES lane (id),
-    repo   TEXT    NOT NULL,
+    repo   TEXT    NOT NULL COLLATE NOCASE,
     number INTEGER NOT NULL,
     PRIMARY KEY (lane, repo, number)
 ) STRICT, WITHOUT ROWID;

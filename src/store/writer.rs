@@ -18,6 +18,8 @@ trait Job: Send {
     fn is_abandoned(&self) -> bool;
     /// Runs inside the group's transaction; false when it failed and the group has to be undone.
     fn run(&mut self, connection: &Connection) -> bool;
+    /// Whether its last run failed.
+    fn has_failed(&self) -> bool;
     /// Answers, after the commit.
     fn answer(self: Box<Self>, committed: Result<(), Error>);
 }
@@ -46,6 +48,10 @@ where
         let fine = result.is_ok();
         self.result = Some(result);
         fine
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(self.result, Some(Err(_)))
     }
 
     fn answer(self: Box<Self>, committed: Result<(), Error>) {
@@ -81,8 +87,8 @@ impl Writer {
         Ok((Self { jobs }, thread))
     }
 
-    /// Queues `f`, waits until it is committed and flushed, and gives its result. `f` may run twice: when a
-    /// neighbour fails, the group is undone and everyone is run alone.
+    /// Queues `f`, waits until it is committed and flushed, and gives its result. `f` may run several times: when a
+    /// neighbour fails, the group is undone, the others are run again, and the one that failed is run alone.
     pub(super) async fn write<T, F>(&self, f: F) -> Result<T, Error>
     where
         F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,
@@ -122,16 +128,22 @@ impl<E: FnMut(bool)> Thread<E> {
 
     fn write_group(&mut self, group: &mut Vec<Box<dyn Job>>) {
         match self.commit(group) {
-            // One of them failed; the others must not suffer for it.
+            // One of them failed; the others must not suffer for it, and not be flushed one by one.
             Err(Error::Undone) if group.len() > 1 => {
-                for job in group.drain(..) {
-                    let mut alone = vec![job];
-                    let result = self.commit(&mut alone);
-                    answer(&mut alone, &result);
-                }
+                let (failed, mut rest) = group.drain(..).partition(|job| job.has_failed());
+                self.write_group(&mut rest);
+                self.write_alone(failed);
             }
             // When the transaction itself could not begin or end, trying each alone would only make all wait longer.
             result => answer(group, &result),
+        }
+    }
+
+    fn write_alone(&mut self, jobs: Vec<Box<dyn Job>>) {
+        for job in jobs {
+            let mut alone = vec![job];
+            let result = self.commit(&mut alone);
+            answer(&mut alone, &result);
         }
     }
 

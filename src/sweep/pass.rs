@@ -182,7 +182,7 @@ impl Pass<'_> {
     /// The issues of which a delivery has arrived that nobody has sorted yet.
     async fn told(&self, repo: &RepoName) -> Result<BTreeSet<IssueNumber>, Error> {
         let unsorted = self.sweeper.inner.store.unsorted(UNSORTED).await?;
-        let number = |one: &store::Unsorted| match forge::parse(&one.body) {
+        let number = |one: &store::Unsorted| match forge::parse(&one.signed.as_ref().ok()?.body) {
             Ok(Event::Issue(event)) if event.at.repo == *repo => Some(event.at.number),
             _ => None,
         };

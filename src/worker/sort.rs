@@ -4,7 +4,7 @@
 use crate::delivery::{Event, IssueEvent};
 use crate::gitea as forge;
 use crate::issue::{Account, RepoName, RepoPatterns};
-use crate::store::{self, Sorted, Sorting, Unsorted};
+use crate::store::{self, Signed, Sorted, Sorting, Unsorted};
 
 use super::{PACE, Rules, Worker};
 
@@ -33,8 +33,15 @@ impl Worker {
 }
 
 fn sort(unsorted: &Unsorted, rules: &Rules, account: Option<&Account>) -> Sorted {
+    let Signed { body, scope } = match &unsorted.signed {
+        Ok(signed) => signed,
+        Err(reason) => {
+            let to = Sorting::Dead(reason.clone());
+            return Sorted { seq: unsorted.seq, action: String::new(), to };
+        }
+    };
     // A parser that panics must not keep the deliveries behind this one from being sorted.
-    let (action, to) = match std::panic::catch_unwind(|| forge::parse(&unsorted.body)) {
+    let (action, to) = match std::panic::catch_unwind(|| forge::parse(body)) {
         Err(_) => {
             let reason = "it could not be read because of an internal error; please report it";
             (String::new(), Sorting::Dead(reason.to_owned()))
@@ -44,7 +51,7 @@ fn sort(unsorted: &Unsorted, rules: &Rules, account: Option<&Account>) -> Sorted
             (action, Sorting::Ignored { at: None, reason })
         }
         Ok(Ok(Event::Issue(event))) => {
-            let to = place(&event, unsorted.scope.as_deref(), rules, account);
+            let to = place(&event, scope.as_deref(), rules, account);
             (event.action, to)
         }
     };
