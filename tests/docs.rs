@@ -147,3 +147,19 @@ fn every_metric_in_the_book_exists() {
         assert!(source.contains(&format!("\"{name}\"")), "there is no metric `{name}`");
     }
 }
+
+/// The image is built from folders that are copied one by one.
+#[test]
+fn the_image_is_built_with_every_folder_that_the_manifest_names() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let image = read("deploy/docker/Dockerfile");
+    for (kind, folder) in [("test", "tests"), ("bench", "benches")] {
+        let is_named =
+            manifest.get(kind).is_some_and(|targets| !targets.as_array().unwrap().is_empty());
+        assert!(!is_named || image.contains(&format!("COPY {folder} {folder}\n")), "{folder}");
+    }
+    for folder in ["src", "templates", "fixtures"] {
+        assert!(image.contains(&format!("COPY {folder} {folder}\n")), "{folder}");
+    }
+}

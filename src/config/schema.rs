@@ -9,6 +9,27 @@ use super::keys::{self, Key, Presence, SECTIONS, Section};
 use super::kind::{Kind, task_types};
 use super::tree::{Node, Spot};
 
+/// The section that the triage room reads; its tests hold this against what it knows.
+const POLICY: &str = "\
+### `[policy]`
+
+What the owner tunes in scoring and deciding. `gitea-triage config policy` prints every key with the value in force, word
+lists included; what is left out keeps its built-in value. The threshold is `triage.ready_at`.
+
+| section | keys |
+|---|---|
+| `[policy]` | `default_agent`, `research_agent`, `research_label`, `blocked_terms` |
+| `[policy.tags]` | `bug`, `feature`, `refactor`, `meta`, `p0`, `research`, `from_loop` |
+| `[policy.scope]` | `file_terms`, `file_points`, `function_terms`, `function_points`, `title_limit`, `title_points`, `meta_penalty`, `cap` |
+| `[policy.acceptance]` | `terms`, `some_points`, `many`, `many_points`, `test_terms`, `test_points`, `section_terms`, `section_points`, `meta_penalty`, `cap` |
+| `[policy.alignment]` | `bug_points`, `refactor_points`, `feature_points`, `from_loop_points`, `cap` |
+| `[[policy.task_types]]` | `task`, `words` |
+
+A term is plain text, found anywhere and in any case. In it `{word}` stands for letters, digits and `_`, `{space}` for
+one white space, `{spaces}` for any number of them, `{any}` for one character of the line, `{edge}` for the beginning or
+end of a word, and `{{` for a brace.
+";
+
 /// A JSON Schema (draft 2020-12) of the file. Keys that may come from the environment instead are not
 /// required by it.
 pub fn schema() -> Json {
@@ -118,7 +139,7 @@ pub fn reference() -> String {
         }
         out.push('\n');
     }
-    out.push_str("### `[policy]`\n\nWhat the owner tunes in scoring and deciding.\n");
+    out.push_str(POLICY);
     out
 }
 

@@ -149,3 +149,29 @@ fn review(check: config::ReviewCheck) -> worker::Check {
         config::ReviewCheck::Status => worker::Check::Status,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_names_every_key_of_the_policy_and_no_other() {
+        let reference = config::reference();
+        let (_, told) = reference.split_once("### `[policy]`").unwrap();
+        let rows = told.lines().filter(|line| line.starts_with("| `[")).map(|line| {
+            let (section, keys) = line.trim_matches([' ', '|']).split_once(" | ").unwrap();
+            let section = section.trim_matches(['`', '[', ']']);
+            (section, keys.split(", ").map(|key| key.trim_matches('`')).collect::<Vec<_>>())
+        });
+        let mut told: Vec<_> =
+            rows.flat_map(|(s, keys)| keys.into_iter().map(move |k| format!("{s}.{k}"))).collect();
+        told.sort();
+        let section = as_section(&Policy::default()).unwrap();
+        let mut known: Vec<_> = leaves(&section, "").into_iter().map(|(path, _)| path).collect();
+        known.retain(|path| path != ".policy.task_types");
+        known.extend(["task", "words"].map(|key| format!(".policy.task_types.{key}")));
+        let mut known: Vec<_> = known.iter().map(|path| path[1..].to_owned()).collect();
+        known.sort();
+        assert_eq!(told, known);
+    }
+}
