@@ -289,6 +289,25 @@ mod tests {
     }
 
     #[test]
+    fn a_persons_choice_stands_above_the_score_and_waits_for_a_free_place() {
+        let mut standing = claude_and_kimi();
+        standing.chosen = Some(AgentId::new("kimi"));
+        let poor = issue("It is slow", "");
+        decides(&poor, &standing, "dispatch: chosen for `kimi` by a person");
+        let limit = standing.agents[1].max_concurrent;
+        standing.load.insert(AgentId::new("kimi"), limit);
+        let expected = format!("wait: chosen for `kimi` by a person, busy with {limit} of {limit}");
+        decides(&poor, &standing, &expected);
+        // Who has it already needs no further place.
+        let dispatch = dispatched_to("kimi", DispatchState::Assigned).dispatch;
+        let own = Standing { dispatch, ..standing.clone() };
+        decides(&poor, &own, "dispatch: chosen for `kimi` by a person");
+        standing.chosen = Some(AgentId::new("gone"));
+        let verdict = triage().verdict(&poor, &standing, now());
+        assert_eq!(verdict.decision.action(), "skip", "an agent that is not there takes nothing");
+    }
+
+    #[test]
     fn a_held_issue_is_skipped_with_the_reason_of_the_hold() {
         let held = Standing { held: Some("held by `alice`".into()), ..free() };
         decides(&bug(), &held, "skip: held by `alice`");
