@@ -13,6 +13,8 @@ use crate::program::{Program, Stage, bug, until};
 const SECONDS: &str = "GITEA_TRIAGE_SOAK_S";
 /// Between two changes on the forge, and between two faults.
 const CHANGE_EVERY: Duration = Duration::from_millis(400);
+/// How many times as often, when told so.
+const TIMES: &str = "GITEA_TRIAGE_SOAK_TIMES";
 const CHANGES_TO_A_FAULT: usize = 8;
 const CHANGES_TO_A_SAMPLE: usize = 25;
 /// Issues that are open at one time; the oldest is closed for a new one.
@@ -88,7 +90,8 @@ fn change(stage: &Stage, open: &mut Vec<IssueRef>, turn: usize) {
 
 async fn go_on(stage: &Stage, program: &Program, length: Duration) -> Vec<Sample> {
     let (began, mut open, mut samples) = (Instant::now(), Vec::new(), Vec::new());
-    let mut beat = tokio::time::interval(CHANGE_EVERY);
+    let times = std::env::var(TIMES).ok().map_or(1, |t| t.parse().expect("a number of times"));
+    let mut beat = tokio::time::interval(CHANGE_EVERY / times);
     for turn in 0.. {
         beat.tick().await;
         if began.elapsed() > length {
