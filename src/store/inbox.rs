@@ -397,6 +397,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_secret_covers_and_what_was_ordered_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t.db"), 8, Use::Beside).unwrap();
+        let scope = Some(vec!["acme/*".to_owned(), "other/one".to_owned()]);
+        let one = sample(DeliveryId::parse("one").unwrap());
+        store.accept(Delivery { scope: scope.clone(), ..one }).await.unwrap();
+        let unsorted = store.unsorted(8).await.unwrap().remove(0);
+        assert_eq!(unsorted.signed.unwrap().scope, scope);
+        let at: IssueRef = "acme/widgets#1".parse().unwrap();
+        store.order(at, "ops".into(), "hold".into(), from_millis(1)).await.unwrap();
+        let order = store.manual_order(2).await.unwrap().expect("the order");
+        assert_eq!((&order.by[..], &order.command[..]), ("ops", "hold"));
+    }
+
+    #[tokio::test]
     async fn an_issue_has_one_lane_however_its_repository_is_spelled() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("t.db"), 8, Use::Beside).unwrap();
