@@ -21,13 +21,18 @@ static MARKS: LazyLock<Regex> = LazyLock::new(|| {
 /// `text` without invisible characters, HTML comments and the marks of chat templates.
 pub fn clean(text: &str) -> String {
     let visible: String = text.chars().filter_map(seen).collect();
-    let bare = without_comments(&visible);
-    let broken = MARKS.replace_all(&bare, |found: &regex::Captures<'_>| {
-        let mark = &found[0];
-        let first = mark.chars().next().map_or(0, char::len_utf8);
-        format!("{} {}", &mark[..first], &mark[first..])
-    });
-    broken.into_owned()
+    let mut broken = without_comments(&visible);
+    // Again, because marks can share a character: of `<|>` only the first is found. A space makes no new one.
+    while MARKS.is_match(&broken) {
+        broken = MARKS.replace_all(&broken, broken_up).into_owned();
+    }
+    broken
+}
+
+fn broken_up(found: &regex::Captures<'_>) -> String {
+    let mark = &found[0];
+    let first = mark.chars().next().map_or(0, char::len_utf8);
+    format!("{} {}", &mark[..first], &mark[first..])
 }
 
 /// The character as it is kept; line separators become line breaks, what nobody sees goes.
@@ -96,6 +101,7 @@ mod tests {
             assert!(!text.contains(mark), "{mark} in {text}");
         }
         assert!(text.contains("im_start"), "{text}");
+        assert_eq!(clean("<|> <｜> <<s><|"), "< | > < ｜ > << s>< |");
     }
 
     #[test]
