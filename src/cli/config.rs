@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, load, print, print_json};
+use super::{Failure, load, print, print_json, read_config};
 use crate::config::{self, Config, ConfigError};
 use crate::service;
 use crate::triage::Policy;
@@ -111,8 +111,7 @@ fn check(path: Option<PathBuf>, json: bool) -> Result<ExitCode, Failure> {
 
 /// The configuration with what only other rooms can check: the policy and the database's place.
 fn load_all(path: Option<PathBuf>) -> anyhow::Result<Config> {
-    let file = config::find(path.as_deref())?;
-    let config = Config::load(file.as_deref(), config::environment())?;
+    let config = read_config(path.as_deref())?;
     service::rules(&config)?;
     service::database(&config)?;
     Ok(config)

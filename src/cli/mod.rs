@@ -20,7 +20,7 @@ mod sweep;
 mod telemetry;
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -187,10 +187,14 @@ fn log() -> Box<dyn Layer<Registry> + Send + Sync> {
     }
 }
 
-/// The configuration from the file and the environment.
+/// The configuration from the file, named or found, and the environment.
+fn read_config(named: Option<&Path>) -> Result<Config, ConfigError> {
+    let file = config_room::find(named)?;
+    Config::load(file.as_deref(), config_room::environment())
+}
+
 fn load(path: Option<PathBuf>) -> Result<Config, Failure> {
-    let file = config_room::find(path.as_deref())?;
-    Ok(Config::load(file.as_deref(), config_room::environment())?)
+    Ok(read_config(path.as_deref())?)
 }
 
 /// The store of the configuration, beside a service that may be running.

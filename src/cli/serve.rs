@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failure, block_on, load};
+use super::{Failure, block_on, load, read_config};
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::service::Service;
 
 /// Take deliveries and work them off until told to stop
@@ -49,9 +49,10 @@ async fn next(signal: &mut Signal) {
 
 /// A bad file keeps the last good configuration, and says so.
 fn reload(service: &Service, path: Option<&Path>) {
-    let file = config::find(path);
-    let loaded = file.and_then(|file| Config::load(file.as_deref(), config::environment()));
-    match loaded.map_err(anyhow::Error::from).and_then(|config| service.parts().reload(&config)) {
+    match read_config(path)
+        .map_err(anyhow::Error::from)
+        .and_then(|config| service.parts().reload(&config))
+    {
         Ok(()) => tracing::info!("the configuration was read again"),
         Err(error) => {
             tracing::error!(

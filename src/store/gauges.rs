@@ -61,13 +61,12 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Use, plan};
+    use super::super::{plan, scratch};
     use super::*;
 
     #[tokio::test]
     async fn every_part_of_the_question_is_answered_from_an_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
+        let (_folder, store) = scratch();
         for step in store.read(|c| plan(c, GAUGES)).await.unwrap() {
             assert!(
                 !step.starts_with("SCAN") || step.contains("INDEX") || step == "SCAN CONSTANT ROW",
@@ -79,8 +78,7 @@ mod tests {
 
     #[tokio::test]
     async fn missed_events_are_read_from_their_fact() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
+        let (_folder, store) = scratch();
         store.remember("missed_events", "7".to_owned()).await.unwrap();
         assert_eq!(store.gauges().await.unwrap().missed_events, 7);
     }

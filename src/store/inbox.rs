@@ -17,12 +17,6 @@ use crate::issue::IssueRef;
 /// How long repeats are counted in memory before they are written down.
 const REPEATS_WAIT: Duration = Duration::from_millis(200);
 
-fn signed(row: &rusqlite::Row<'_>) -> Result<Signed, Error> {
-    let scope = row.get::<_, Option<String>>(2)?.map(|text| from_json(&text)).transpose()?;
-    let body = unpack(row.get_ref(3)?.as_blob().map_err(|e| unreadable(&e))?)?;
-    Ok(Signed { body, scope })
-}
-
 /// What became of a delivery that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
@@ -350,6 +344,13 @@ pub(super) fn enqueue(
     Ok(c.last_insert_rowid())
 }
 
+/// Reads scope and body of a row of [`Store::unsorted`].
+fn signed(row: &rusqlite::Row<'_>) -> Result<Signed, Error> {
+    let scope = row.get::<_, Option<String>>(2)?.map(|text| from_json(&text)).transpose()?;
+    let body = unpack(row.get_ref(3)?.as_blob().map_err(|e| unreadable(&e))?)?;
+    Ok(Signed { body, scope })
+}
+
 /// Keeps the packed body of an entry.
 fn keep(c: &Connection, seq: i64, body: &[u8]) -> Result<(), Error> {
     c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?.execute(params![seq, body])?;
@@ -380,12 +381,11 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T,
 mod tests {
     use super::*;
     use crate::delivery::DeliveryId;
-    use crate::store::{Use, sample};
+    use crate::store::{sample, scratch};
 
     #[tokio::test]
     async fn a_body_that_cannot_be_read_ends_its_delivery_and_no_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), 8, Use::Beside).unwrap();
+        let (_folder, store) = scratch();
         for id in ["broken", "sound"] {
             store.accept(sample(DeliveryId::parse(id).unwrap())).await.unwrap();
         }
@@ -398,8 +398,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_secret_covers_and_what_was_ordered_is_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), 8, Use::Beside).unwrap();
+        let (_folder, store) = scratch();
         let scope = Some(vec!["acme/*".to_owned(), "other/one".to_owned()]);
         let one = sample(DeliveryId::parse("one").unwrap());
         store.accept(Delivery { scope: scope.clone(), ..one }).await.unwrap();
@@ -413,8 +412,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_issue_has_one_lane_however_its_repository_is_spelled() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), 8, Use::Beside).unwrap();
+        let (_folder, store) = scratch();
         for spelled in ["acme/widgets#1", "Acme/Widgets#1"] {
             let at = spelled.parse().unwrap();
             store.enqueue(at, Origin::Manual, "a test", from_millis(1)).await.unwrap();

@@ -210,6 +210,14 @@ fn set_fact(c: &Connection, name: &str, value: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// An empty store, gone with its folder.
+#[cfg(test)]
+fn scratch() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("t.db"), 8, Use::Beside).unwrap();
+    (folder, store)
+}
+
 /// A delivery that says nothing.
 #[cfg(test)]
 fn sample(id: crate::delivery::DeliveryId) -> crate::delivery::Delivery {

@@ -62,14 +62,13 @@ impl Store {
 mod tests {
     use chrono::TimeDelta;
 
-    use super::super::Use;
+    use super::super::scratch;
     use super::*;
     use crate::clock::Clock;
 
     #[tokio::test]
     async fn a_topic_has_one_note_and_the_oldest_notes_go() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
+        let (_folder, store) = scratch();
         let repo: RepoName = "acme/widgets".parse().unwrap();
         let now = Clock::System.now();
         for n in 0..=i64::from(MOST) {

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::clock::from_millis;
     use crate::delivery::DeliveryId;
-    use crate::store::{Pace, Sorted, Sorting, Use, sample};
+    use crate::store::{Pace, Sorted, Sorting, sample, scratch};
 
     const PACE: Pace = Pace {
         siblings: Duration::ZERO,
@@ -66,8 +66,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_dead_delivery_that_gets_another_chance_keeps_its_body() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), 8, Use::Beside).unwrap();
+        let (_folder, store) = scratch();
         let ids = ["one", "other"].map(|id| DeliveryId::parse(id).unwrap());
         for id in &ids {
             store.accept(sample(id.clone())).await.unwrap();

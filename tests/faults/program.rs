@@ -268,9 +268,19 @@ pub fn push_payload(number: usize, size: usize) -> Vec<u8> {
 
 /// A delivery as Gitea would post it.
 pub fn delivery(http: &reqwest::Client, url: &str, body: Vec<u8>) -> reqwest::RequestBuilder {
+    delivery_with(http, url, SECRET, body)
+}
+
+/// The same, signed with another secret.
+pub fn delivery_with(
+    http: &reqwest::Client,
+    url: &str,
+    secret: &str,
+    body: Vec<u8>,
+) -> reqwest::RequestBuilder {
     http.post(url)
         .header("Content-Type", "application/json")
         .header("X-Gitea-Delivery", uuid::Uuid::new_v4().to_string())
-        .header("X-Gitea-Signature", sign(SECRET, &body))
+        .header("X-Gitea-Signature", sign(secret, &body))
         .body(body)
 }

@@ -3,17 +3,12 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
-use crate::program::{PATIENCE, Program, SECRET, Stage, sign, until};
+use crate::program::{PATIENCE, Program, SECRET, Stage, delivery_with, until};
 
 /// Whether a delivery with this secret is taken.
 async fn is_taken(program: &Program, secret: &str) -> bool {
-    let body = "{}";
-    let answer = reqwest::Client::new()
-        .post(program.url("/webhook"))
-        .header("Content-Type", "application/json")
-        .header("X-Gitea-Delivery", uuid::Uuid::new_v4().to_string())
-        .header("X-Gitea-Signature", sign(secret, body.as_bytes()))
-        .body(body);
+    let http = reqwest::Client::new();
+    let answer = delivery_with(&http, &program.url("/webhook"), secret, b"{}".to_vec());
     answer.send().await.unwrap().status() == 202
 }
 

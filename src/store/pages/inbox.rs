@@ -171,12 +171,11 @@ fn open_up_to(c: &Connection, most: u32) -> Result<u32, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Use, plan};
+    use crate::store::{plan, scratch};
 
     /// The steps of the question for a state, as SQLite would take them.
     async fn steps(state: Option<DeliveryState>) -> Vec<String> {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
+        let (_folder, store) = scratch();
         let steps = store.read(move |c| plan(c, &format!("{DELIVERY} {}", walk(c, state)?)));
         steps.await.unwrap()
     }

@@ -254,12 +254,11 @@ pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Use, plan};
+    use crate::store::{plan, scratch};
 
     #[tokio::test]
     async fn every_list_is_walked_by_an_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
+        let (_folder, store) = scratch();
         for (show, name) in Show::ALL {
             for by_repo in [false, true] {
                 let sql = format!("{ISSUE} {}", walk(show, by_repo));

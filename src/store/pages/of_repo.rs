@@ -64,12 +64,11 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Store, Use, plan};
+    use crate::store::{plan, scratch};
 
     #[tokio::test]
     async fn the_newest_delivery_of_an_issue_is_read_from_an_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
+        let (_folder, store) = scratch();
         for condition in ["l.repo = ?1", "l.id = ?1"] {
             let sql = format!("SELECT {NEWEST}, l.id FROM lane l WHERE {condition}");
             let steps = store.read(move |c| plan(c, &sql)).await.unwrap();

@@ -199,12 +199,11 @@ fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Use, plan};
+    use crate::store::{plan, scratch};
 
     #[tokio::test]
     async fn counts_are_taken_from_indices_in_their_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), 1, Use::Beside).unwrap();
+        let (_folder, store) = scratch();
         for sql in [LOADS, WAITING, PULSE, issues::STANDINGS] {
             for step in store.read(move |c| plan(c, sql)).await.unwrap() {
                 let is_by_index = !step.starts_with("SCAN") || step.contains("INDEX");
