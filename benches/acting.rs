@@ -4,7 +4,6 @@
 //! A real Gitea has done a write when it answers it; the one in memory does it at once and answers later. So a write
 //! counts as visible one delay after it came in.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,7 +1,6 @@
 //! Scores a file of issues and walks a bare automaton of the same words over the same text, which is the least that any
 //! one-pass scoring costs. Prints one JSON object: µs an issue for both. `benches/goals` gives the file.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot start has nothing to measure")]
 
 use std::hint::black_box;

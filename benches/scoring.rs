@@ -1,6 +1,5 @@
 //! How long a verdict takes: on the recorded issues, on bodies of usual sizes, and the way to the first one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot start has nothing to measure")]
 
 use std::hint::black_box;
