@@ -83,8 +83,19 @@ pub struct IssueEvent {
     pub more_coming: bool,
     /// True when the delivery says the issue is gone.
     pub deleted: bool,
+    /// Title and labels as the delivery shows them; they may be stale, and say only who comes first.
+    pub shown: Shown,
     /// The comment it is about, if it is about one.
     pub comment: Option<CommentEvent>,
+}
+
+/// What a delivery shows of an issue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Its title.
+    pub title: String,
+    /// Names of its labels.
+    pub labels: Vec<String>,
 }
 
 /// A comment as its delivery shows it: the one thing that is read from a payload, because commands act once per comment.

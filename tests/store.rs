@@ -57,10 +57,14 @@ impl Kept {
 
     /// Puts everything that is unsorted into the lane of an issue.
     async fn sort_to(&self, number: u64, now: Timestamp) {
+        self.sort_as(number, false, now).await;
+    }
+
+    async fn sort_as(&self, number: u64, is_urgent: bool, now: Timestamp) {
         let to = |seq| Sorted {
             seq,
             action: "issues/edited".into(),
-            to: Sorting::Lane { at: issue(number), more_coming: false },
+            to: Sorting::Lane { at: issue(number), more_coming: false, is_urgent },
         };
         let unsorted = self.store.unsorted(1_000).await.unwrap();
         let sorted = unsorted.into_iter().map(|u| to(u.seq)).collect();
@@ -94,6 +98,19 @@ fn intent(now: Timestamp, opens: Option<Agent>) -> Intent {
     let key = now.to_rfc3339();
     let opens = opens.map(|agent| Opening { agent, by_person: false, key });
     Intent { opens, ..Intent::of(now, Decision::Skip { reason: "a test".into() }) }
+}
+
+#[tokio::test]
+async fn an_urgent_issue_is_claimed_before_those_that_wait() {
+    let kept = Kept::new(10);
+    for number in 1..=3 {
+        kept.accept(&number.to_string(), at(0)).await;
+        kept.sort_as(number, number == 3, at(0)).await;
+    }
+    for number in [3, 1, 2] {
+        let claim = kept.store.claim(at(5)).await.unwrap().unwrap();
+        assert_eq!(claim.at, issue(number));
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde::de::{
 };
 
 use super::wire::time;
-use crate::delivery::CommentEvent;
+use crate::delivery::{CommentEvent, Shown};
 use crate::issue::Account;
 
 /// A text borrowed from the body where it holds no escapes.
@@ -102,8 +102,11 @@ impl Payload<'_> {
 pub(super) struct Issue<'a> {
     number: Option<i64>,
     #[serde(borrow)]
+    title: Option<Text<'a>>,
+    #[serde(borrow)]
     created_at: Option<Text<'a>>,
-    labels: Option<Vec<IgnoredAny>>,
+    #[serde(borrow)]
+    labels: Option<Vec<Object<Label<'a>>>>,
     assignees: Option<Vec<IgnoredAny>>,
     milestone: Option<IgnoredAny>,
     pull_request: Option<IgnoredAny>,
@@ -111,9 +114,25 @@ pub(super) struct Issue<'a> {
 
 impl Issue<'_> {
     fn has_company(&self) -> bool {
-        let some = |list: &Option<Vec<IgnoredAny>>| list.as_ref().is_some_and(|l| !l.is_empty());
-        some(&self.labels) || some(&self.assignees) || self.milestone.is_some()
+        self.labels.as_ref().is_some_and(|labels| !labels.is_empty())
+            || self.assignees.as_ref().is_some_and(|logins| !logins.is_empty())
+            || self.milestone.is_some()
     }
+
+    /// Title and labels, which may be stale.
+    pub fn shown(&self) -> Shown {
+        let labels = self.labels.iter().flatten().filter_map(|label| match label {
+            Object::Map(label) => Some(text(label.name.as_ref()).to_owned()),
+            Object::Other => None,
+        });
+        Shown { title: text(self.title.as_ref()).to_owned(), labels: labels.collect() }
+    }
+}
+
+#[derive(Deserialize)]
+struct Label<'a> {
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,8 @@
 //! What a delivery's body says: which issue to look at, or why none. The headers are not signed and are not asked.
-//! Of a payload only identity is believed; labels, state and text are read from Gitea afresh.
+//! Of a payload only identity is believed; labels, state and text are read from Gitea afresh. The title and labels it
+//! shows say who is looked at first, and nothing else.
 
-use super::payload::{Object, Payload, User};
+use super::payload::{Issue, Object, Payload, User};
 use crate::delivery::{Event, IssueEvent};
 use crate::issue::{IssueRef, RepoName};
 
@@ -156,6 +157,7 @@ fn issue_event(payload: Payload<'_>, kind: Kind) -> Result<IssueEvent, ParseErro
         echoes: about_comment || echoes(action),
         more_coming: !about_comment && payload.more_coming(),
         deleted: !about_comment && action == "deleted",
+        shown: payload.issue.as_ref().map(Issue::shown).unwrap_or_default(),
         comment: payload.comment.as_ref().and_then(|c| c.event(action == "created")),
         sender: payload.sender.as_ref().and_then(User::account),
     })

@@ -55,6 +55,8 @@ pub enum Sorting {
         at: IssueRef,
         /// More deliveries for the same change are known to follow at once.
         more_coming: bool,
+        /// It is to be looked at before others.
+        is_urgent: bool,
     },
     /// Nowhere, with the reason; the issue is kept for people, when it is one to look after.
     Ignored {
@@ -300,8 +302,11 @@ fn sort_one(c: &Connection, sorted: &Sorted, pace: Pace, now: Timestamp) -> Resu
             end("ignored", reason, lane)
         }
         Sorting::Dead(reason) => end("dead", reason, None),
-        Sorting::Lane { at, more_coming } => {
+        Sorting::Lane { at, more_coming, is_urgent } => {
             let lane = lanes::lane(c, at)?;
+            if *is_urgent {
+                lanes::hurry(c, lane)?;
+            }
             let mut join = c.prepare_cached(
                 "UPDATE delivery SET state = 'pending', lane = ?2, action = ?3
                  WHERE seq = ?1 AND state = 'received'",

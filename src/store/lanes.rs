@@ -265,6 +265,13 @@ pub(super) fn find(c: &Connection, at: &IssueRef) -> Result<Option<i64>, Error> 
 }
 
 /// Makes an idle lane due now; a lane that is due or claimed comes to its turn anyway.
+/// Puts a lane before others until its issue has been looked at.
+pub(super) fn hurry(c: &Connection, lane: i64) -> Result<(), Error> {
+    c.prepare_cached("UPDATE lane SET priority = 0 WHERE id = ?1 AND priority > 0")?
+        .execute([lane])?;
+    Ok(())
+}
+
 pub(super) fn make_due(c: &Connection, lane: i64, now: Timestamp) -> Result<(), Error> {
     c.prepare_cached(
         "UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1 AND state = 'idle'",

@@ -274,6 +274,11 @@ impl Triage {
         explain::signals(self, issue, &points)
     }
 
+    /// Whether an issue with this title and these labels is looked at before others.
+    pub fn is_urgent(&self, title: &str, labels: &[String]) -> bool {
+        Classes::new(&self.policy, &tags::among(title, labels)).is_urgent()
+    }
+
     /// The kind of work the issue asks for.
     pub fn task_type(&self, issue: &Issue) -> TaskType {
         task_type::of(&self.policy, &signals::facts(&self.lexicon, issue))

@@ -1,10 +1,10 @@
 //! From facts to points, and from points to a score. The same points make the score and its explanation.
 
+use super::Score;
 use super::lexicon::Kind;
 use super::policy::Policy;
 use super::signals::Facts;
 use super::tags::{self, Classes};
-use super::{IssueType, Score};
 use crate::clock::Timestamp;
 use crate::issue::Issue;
 
@@ -50,17 +50,16 @@ pub(super) fn score(policy: &Policy, issue: &Issue, facts: &Facts, now: Timestam
     let [scope, acceptance, alignment] =
         [Part::Scope, Part::Acceptance, Part::Alignment].map(|part| sum(&points, part));
     let total = scope + acceptance + alignment;
-    let issue_type = classes.issue_type();
     Score {
         title,
-        issue_type,
+        issue_type: classes.issue_type(),
         tags,
         scope,
         acceptance,
         alignment,
         total,
         ready: total >= policy.ready_at,
-        p0: classes.p0 || issue_type == IssueType::Bug,
+        p0: classes.is_urgent(),
         blocked: facts.shows(Kind::Blocked),
         research: classes.research || issue.has_label(&policy.research_label),
         age_days: issue.created_at.map_or(0, |created| whole_days(created, now)),

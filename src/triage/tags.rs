@@ -23,12 +23,21 @@ pub(super) fn without_brackets(title: &str) -> String {
 
 /// All tags of an issue, lower-cased.
 pub(super) fn of(issue: &Issue) -> BTreeSet<String> {
-    as_typed(issue).map(text::normal).collect()
+    among(&issue.title, &issue.labels)
+}
+
+/// All tags in a title and among labels, lower-cased.
+pub(super) fn among(title: &str, labels: &[String]) -> BTreeSet<String> {
+    typed(title, labels).map(text::normal).collect()
 }
 
 /// All tags of an issue as they stand there, brackets first.
 pub(super) fn as_typed(issue: &Issue) -> impl Iterator<Item = &str> {
-    bracketed(&issue.title).chain(issue.labels.iter().map(String::as_str))
+    typed(&issue.title, &issue.labels)
+}
+
+fn typed<'a>(title: &'a str, labels: &'a [String]) -> impl Iterator<Item = &'a str> {
+    bracketed(title).chain(labels.iter().map(String::as_str))
 }
 
 /// Walks over `[…]`, giving the text before each and what is inside.
@@ -79,6 +88,11 @@ impl Classes {
             research: any(&sets.research),
             from_loop: any(&sets.from_loop),
         }
+    }
+
+    /// Whether such an issue goes before others.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.p0 || self.bug
     }
 
     pub(super) fn issue_type(&self) -> IssueType {

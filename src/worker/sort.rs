@@ -1,5 +1,5 @@
 //! Reads what has been accepted and gives each delivery its lane or its early end. What is read here is only which
-//! issue to look at, and whether the change was our own.
+//! issue to look at, how soon, and whether the change was our own.
 
 use crate::delivery::{Event, IssueEvent};
 use crate::gitea as forge;
@@ -77,7 +77,8 @@ fn place(
         let reason = "our own change".to_owned();
         return Sorting::Ignored { at: Some(event.at.clone()), reason };
     }
-    Sorting::Lane { at: event.at.clone(), more_coming: event.more_coming }
+    let is_urgent = rules.triage.is_urgent(&event.shown.title, &event.shown.labels);
+    Sorting::Lane { at: event.at.clone(), more_coming: event.more_coming, is_urgent }
 }
 
 /// A secret that was given for some repositories does not speak for others.
