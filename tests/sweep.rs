@@ -19,7 +19,7 @@ use gitea_triage::fake_gitea::{FakeGitea, Fault, FaultKind, NewIssue};
 use gitea_triage::gitea::{Client, IssueQuery, Settings};
 use gitea_triage::issue::{IssueRef, RepoName};
 use gitea_triage::service::{Parts, Service};
-use gitea_triage::store::{Filter, OwnWrite, Store, Use, Why};
+use gitea_triage::store::{Filter, OwnWrite, Period, Store, Use, Why};
 use gitea_triage::sweep::{How, Kind, Report};
 use serde_json::{Value, json};
 
@@ -412,6 +412,9 @@ async fn a_find_is_put_in_once_until_it_is_worked_off() {
     assert_eq!(world.finds(FULL).await.0, []);
     let all = world.parts().store.deliveries(Filter { state: None, limit: 9 }).await.unwrap();
     assert_eq!(all.iter().map(|d| d.action.as_str()).collect::<Vec<_>>(), ["sweep/new"]);
+    let now = world.clock.now();
+    let today = Period { from: now - TimeDelta::days(1), until: now + TimeDelta::seconds(1) };
+    assert_eq!(world.parts().store.digest(&repo(), today).await.unwrap().missed, 1);
 }
 
 #[actix_web::test]

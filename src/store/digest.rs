@@ -230,12 +230,12 @@ fn done(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
     Ok(rows.query_row(params![q.repo, q.from, q.until, OWN_SUMMARY], |r| r.get(0))?)
 }
 
-/// The sweep calls its finds `new`, `changed` or `gone` when a webhook should have told them.
+/// The inbox calls finds of the sweep so when a webhook should have told them.
 fn missed(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
     let mut rows = c.prepare_cached(
         "SELECT count(*) FROM delivery JOIN lane ON lane.id = delivery.lane
          WHERE origin = 'sweep' AND received_at >= ?2 AND received_at < ?3 AND repo = ?1
-           AND action IN ('new', 'changed', 'gone')",
+           AND action IN ('sweep/new', 'sweep/changed', 'sweep/gone')",
     )?;
     Ok(rows.query_row(params![q.repo, q.from, q.until], |r| r.get(0))?)
 }
