@@ -59,7 +59,7 @@ pub enum HandoffError {
         reason: &'static str,
     },
     /// The answer is none of a hand-over taken.
-    #[error("API agent `{agent}` returned {status}{}{}", advice(*.status, *.wrong), quoted(.answer))]
+    #[error("API agent `{agent}` returned {status}{}", advice(*.status, *.wrong))]
     Answer {
         /// The agent.
         agent: AgentId,
@@ -85,11 +85,15 @@ fn advice(status: u16, wrong: Wrong) -> &'static str {
     }
 }
 
-fn quoted(answer: &str) -> String {
-    if answer.is_empty() { String::new() } else { format!(": {answer}") }
-}
-
 impl HandoffError {
+    /// How the agent's answer begins, in its own words; empty when there was none.
+    pub fn answer(&self) -> &str {
+        match self {
+            Self::Answer { answer, .. } => answer,
+            _ => "",
+        }
+    }
+
     /// Whether the same hand-over may well succeed later, with nobody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -132,7 +136,7 @@ mod tests {
         );
         assert_eq!(
             answer(403, Wrong::Status).to_string(),
-            "API agent `api` returned 403; see that both sides have the same secret: no"
+            "API agent `api` returned 403; see that both sides have the same secret"
         );
     }
 }

@@ -36,8 +36,18 @@ pub struct Desk {
 pub struct HandOffFailed {
     /// Why, for people.
     pub reason: String,
+    /// How the agent's answer begins, in its own words; empty when there was none. To be quoted as code.
+    pub answer: String,
     /// Whether the same hand-off may well succeed later.
     pub is_transient: bool,
+}
+
+impl HandOffFailed {
+    /// Why, with the agent's own words.
+    pub(super) fn in_full(&self) -> String {
+        let Self { reason, answer, .. } = self;
+        if answer.is_empty() { reason.clone() } else { format!("{reason}: {answer}") }
+    }
 }
 
 impl Hands {
@@ -61,7 +71,7 @@ impl Hands {
         }
         if handoff.title.trim().is_empty() {
             let reason = "`title` is required; give the issue one".to_owned();
-            return Err(HandOffFailed { reason, is_transient: false });
+            return Err(HandOffFailed { reason, answer: String::new(), is_transient: false });
         }
         let desk = Arc::clone(&self.desk.read().unwrap_or_else(PoisonError::into_inner));
         match agent.interface {
@@ -76,6 +86,7 @@ impl Desk {
     async fn post(&self, agent: &Agent, handoff: &Handoff) -> Result<EffectOutcome, HandOffFailed> {
         let refused = |error: &HandoffError| HandOffFailed {
             reason: error.to_string(),
+            answer: error.answer().to_owned(),
             is_transient: error.is_transient(),
         };
         let http = match &self.http {
@@ -89,7 +100,8 @@ impl Desk {
     }
 
     fn start(&self, handoff: &Handoff) -> Result<EffectOutcome, HandOffFailed> {
-        let fixed = |reason: String| HandOffFailed { reason, is_transient: false };
+        let fixed =
+            |reason: String| HandOffFailed { reason, answer: String::new(), is_transient: false };
         let Some(local) = &self.local else {
             let reason = "no model is configured for the local agent; add `[local_agent]` with its `url` and `model`";
             return Err(fixed(reason.to_owned()));

@@ -63,7 +63,7 @@ impl Hands {
                 Effect::HandOff { agent, handoff } => match self.hand_off(agent, handoff).await {
                     Ok(outcome) => Ok(outcome),
                     Err(why) => {
-                        let outcome = failed(why.reason.clone());
+                        let outcome = failed(why.in_full());
                         applied.hand_off = Some(why);
                         Ok(outcome)
                     }

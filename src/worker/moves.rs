@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::dispatch::DispatchState;
 use crate::plan::{EffectKind, EffectOutcome, EffectState};
 use crate::store::{Follow, Intent, Move};
-use crate::triage::{Decision, remind_at};
+use crate::triage::{Decision, code, remind_at};
 
 /// The pause after the first hand-off that failed; four times as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -54,7 +54,10 @@ impl Moves<'_> {
             // What a person has to mend is not tried again.
             let failures = if why.is_transient { before + 1 } else { self.max_attempts };
             let number = before + 1;
-            (failures, format!("hand-off {number} of {} failed: {}", self.max_attempts, why.reason))
+            let said = Some(why.answer).filter(|answer| !answer.is_empty());
+            let said = said.map(|answer| format!(": {}", code(&answer))).unwrap_or_default();
+            let reason = why.reason;
+            (failures, format!("hand-off {number} of {} failed: {reason}{said}", self.max_attempts))
         });
         let due_at = match &failed {
             Some((failures, _)) if *failures >= self.max_attempts => Some(self.intent.at),

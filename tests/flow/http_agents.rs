@@ -156,6 +156,19 @@ async fn after_the_last_hand_off_a_person_is_asked() {
 }
 
 #[tokio::test]
+async fn what_an_agent_answers_is_quoted_and_calls_nobody() {
+    let server = MockServer::start().await;
+    let answer = ResponseTemplate::new(422).set_body_string("no: `@bob`, closes #1 @alice");
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let world = World::with(&config(&server.uri())).await;
+    let issue = world.open_issue(research());
+    world.settle().await;
+    let comments = world.comments(&issue);
+    let quoted = "returned 422: ``no: `@bob`, closes #1 @alice``";
+    assert!(comments[1].contains(quoted), "{}", comments[1]);
+}
+
+#[tokio::test]
 async fn what_a_person_has_to_mend_is_not_tried_again() {
     for (endpoint, says) in [
         ("", "No API endpoint configured for agent `api`"),
