@@ -229,6 +229,8 @@ pub struct Standing {
     pub closed_blockers: Vec<IssueRef>,
     /// How many dispatches each agent has open, this issue's own not counted.
     pub load: BTreeMap<AgentId, u32>,
+    /// Logins that somebody named and that the forge would not take as assignees.
+    pub unassignable: Vec<String>,
     /// The agents there are, in the order they are tried.
     pub agents: Vec<Agent>,
 }

@@ -118,8 +118,15 @@ fn check<'a>(
         Command::Assign(Assignee::Agent(id)) if find(known, id).is_none() => {
             Err(Refusal::NoSuchAgent { agents: known })
         }
+        Command::Assign(Assignee::Login(login)) if is_among(&standing.unassignable, login) => {
+            Err(Refusal::NotAssignable { login })
+        }
         _ => Ok(()),
     }
+}
+
+fn is_among(logins: &[String], login: &str) -> bool {
+    logins.iter().any(|one| one.eq_ignore_ascii_case(login))
 }
 
 fn find<'a>(known: &'a [AgentId], id: &AgentId) -> Option<&'a AgentId> {
@@ -230,6 +237,15 @@ mod tests {
         assert_eq!(standing.chosen, Some(AgentId::new("kimi")));
         let obeyed = obey(&[assign("gemini")], &mut standing, &bug());
         assert!(obeyed.answers[0].texts[0].contains("`claude`, `kimi`"), "{obeyed:?}");
+    }
+
+    #[test]
+    fn a_person_whom_the_forge_does_not_take_is_refused_and_changes_nothing() {
+        let mut standing = Standing { unassignable: vec!["Typo".into()], ..standing() };
+        let assign = Command::Assign(Assignee::Login("typo".into()));
+        let obeyed = obey(&[order(assign, Permission::Writer)], &mut standing, &bug());
+        assert!(!obeyed.answers[0].is_obeyed && obeyed.assigns.is_none() && obeyed.ends.is_none());
+        assert_eq!(standing.held, None);
     }
 
     #[test]

@@ -9,9 +9,10 @@ use crate::dispatch::{Agent, Dispatch, DispatchState, Interface};
 use crate::issue::{Account, Issue, IssueRef, IssueState};
 use crate::plan::EffectKind;
 use crate::store::{Move, Past, Reported, Wishes};
+use crate::triage::commands::{Assignee, Command};
 use crate::triage::{
-    Decision, Obeyed, Order, Signs, Standing, Verdict, code, is_summary_title, mentioned_blockers,
-    obey,
+    Decision, Obeyed, Order, Permission, Signs, Standing, Verdict, code, is_summary_title,
+    mentioned_blockers, obey,
 };
 
 /// How many issues named as blockers are looked up.
@@ -73,8 +74,8 @@ impl Worker {
             standing.held = Some(taken.reason.clone());
             Move::to(DispatchState::Failed, taken.reason)
         });
-        let mut obeyed = obey(read.orders, &mut standing, read.issue);
-        self.check_assignee(at, &mut obeyed).await?;
+        standing.unassignable = self.unassignable(at, read.orders).await?;
+        let obeyed = obey(read.orders, &mut standing, read.issue);
         if obeyed.forgives {
             wishes.removed.clear();
             past.tries.clear();
@@ -140,21 +141,16 @@ impl Worker {
         }
     }
 
-    /// A person is only assigned when the forge will take them: for an impossible one it answers 500.
-    async fn check_assignee(&self, at: &IssueRef, obeyed: &mut Obeyed) -> Result<(), Error> {
-        let Some(login) = &obeyed.assigns else { return Ok(()) };
-        if !self.inner.hands.is_assignable(&at.repo, login).await? {
-            let text = format!(
-                "{} was not assigned: the account does not exist or may not work here.",
-                code(login)
-            );
-            if let Some(answer) = obeyed.answers.last_mut() {
-                answer.is_obeyed = false;
-                answer.texts.push(text);
+    /// Whom of those a writer wants to assign the forge will not take: for an impossible one it answers 500.
+    async fn unassignable(&self, at: &IssueRef, orders: &[Order]) -> Result<Vec<String>, Error> {
+        let mut impossible = Vec::new();
+        for order in orders.iter().filter(|order| order.permission == Permission::Writer) {
+            let Command::Assign(Assignee::Login(login)) = &order.command else { continue };
+            if !self.inner.hands.is_assignable(&at.repo, login).await? {
+                impossible.push(login.clone());
             }
-            obeyed.assigns = None;
         }
-        Ok(())
+        Ok(impossible)
     }
 
     /// Asks the forge about blockers, but only where the answer can change the decision. True when it may have.

@@ -131,8 +131,21 @@ async fn an_issue_can_be_given_to_a_person_but_not_to_nobody() {
     world.gitea.comment(&issue, "alice", "/triage frobnicate");
     world.settle().await;
     let answers = world.comments(&issue);
-    assert!(answers.iter().any(|a| a.contains("`nobody` was not assigned")), "{answers:#?}");
+    let refused = "the account `nobody` does not exist or may not work here";
+    assert!(answers.iter().any(|a| a.contains(refused)), "{answers:#?}");
     assert!(answers.iter().any(|a| a.contains("`/triage frobnicate`")), "{answers:#?}");
+}
+
+#[tokio::test]
+async fn giving_an_issue_to_nobody_takes_it_from_nobody() {
+    let world = World::start().await;
+    let issue = dispatched(&world).await;
+    world.gitea.comment(&issue, "alice", "/triage assign @nobody");
+    world.settle().await;
+    assert!(world.comments(&issue)[1].contains("the account `nobody` does not exist"));
+    let history = world.history(&issue).await;
+    assert_eq!(history.dispatches[0].state, DispatchState::Assigned);
+    assert_eq!(world.assignees(&issue), ["claude"]);
 }
 
 #[tokio::test]
