@@ -7,11 +7,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::inbox::{self, unreadable};
+use super::lanes::{self, Failure};
 use super::ledger::{Intent, Opening};
-use super::{Error, lanes};
+use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
-use crate::dispatch::{AgentId, Dispatch, DispatchState, TaskType, Try};
+use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, TaskType, Try};
 use crate::issue::{IssueRef, RepoName};
 
 /// The columns [`dispatch_of`] reads.
@@ -56,7 +57,7 @@ pub struct Transition {
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
     pub(super) at: Timestamp,
-    pub(super) evaluation: i64,
+    pub(super) evaluation: Option<i64>,
 }
 
 /// Opens a dispatch, taking one of the agent's places; the check and the taking are one transaction.
@@ -97,7 +98,7 @@ pub(super) fn open(
         intent.decision.reason(),
     ])?;
     let id = c.last_insert_rowid();
-    let moment = Moment { at: intent.at, evaluation };
+    let moment = Moment { at: intent.at, evaluation: Some(evaluation) };
     note(c, id, state.as_str(), intent.decision.reason(), moment)?;
     Ok(id)
 }
@@ -115,7 +116,59 @@ pub(super) fn advance(c: &Connection, id: i64, to: &Move, moment: Moment) -> Res
     let agent: Option<String> = update.query_row(values, |r| r.get(0)).optional()?;
     let Some(agent) = agent else { return Ok(()) };
     note(c, id, to.state.as_str(), &to.cause, moment)?;
-    if ended.is_some() { wake_waiting(c, &agent, moment.at) } else { Ok(()) }
+    if ended.is_some() { wake_waiting(c, &agent, 1, moment.at) } else { Ok(()) }
+}
+
+/// Ends what a look that came to no end would keep open for good: a dispatch that was never told, or is past its
+/// deadline. Whoever waits for an agent is not kept waiting by a dead letter either.
+pub(super) fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
+    if let Some(open) = open_dispatch(c, lane)? {
+        let state = match open.state {
+            _ if open.deadline_at <= failure.at => DispatchState::TimedOut,
+            DispatchState::Pending => DispatchState::Failed,
+            _ => return Ok(()),
+        };
+        let moment =
+            Moment { at: failure.at, evaluation: failure.evaluation.as_ref().map(|e| e.id) };
+        advance(c, open.id, &Move::to(state, &failure.reason), moment)?;
+    }
+    let before = waits_for(c, lane)?;
+    c.prepare_cached("UPDATE lane SET waits_for = NULL WHERE id = ?1")?.execute([lane])?;
+    before.map_or(Ok(()), |agent| pass_on(c, lane, &agent, failure.at))
+}
+
+/// The agent a lane waits for.
+pub(super) fn waits_for(c: &Connection, lane: i64) -> Result<Option<String>, Error> {
+    let mut rows = c.prepare_cached("SELECT waits_for FROM lane WHERE id = ?1")?;
+    Ok(rows.query_row([lane], |r| r.get(0))?)
+}
+
+/// Wakes the next one in line for an agent that a lane no longer waits for, unless the lane has got it: the place it
+/// was woken for may still be free.
+pub(super) fn pass_on(c: &Connection, lane: i64, agent: &str, at: Timestamp) -> Result<(), Error> {
+    let mut got = c.prepare_cached(
+        "SELECT 1 FROM dispatch WHERE lane = ?1 AND agent = ?2 AND ended_at IS NULL",
+    )?;
+    if got.exists(params![lane, agent])? { Ok(()) } else { wake_waiting(c, agent, 1, at) }
+}
+
+impl Store {
+    /// Wakes as many of the issues that wait for an agent as it has free places: there may be more of them than when
+    /// the last dispatch ended.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn wake_for_places(&self, agents: Vec<Agent>, now: Timestamp) -> Result<(), Error> {
+        self.write(move |c| {
+            let load = load(c, 0)?;
+            agents.iter().try_for_each(|agent| {
+                let taken = load.get(&agent.id).copied().unwrap_or(0);
+                let free = agent.max_concurrent.saturating_sub(taken);
+                wake_waiting(c, agent.id.as_str(), free, now)
+            })
+        })
+        .await
+    }
 }
 
 /// Writes down that a hand-off failed; the dispatch stays where it is until the next one.
@@ -154,14 +207,17 @@ fn note(c: &Connection, id: i64, state: &str, cause: &str, moment: Moment) -> Re
 }
 
 /// P0 first, then the higher score, then the older issue.
-fn wake_waiting(c: &Connection, agent: &str, at: Timestamp) -> Result<(), Error> {
+fn wake_waiting(c: &Connection, agent: &str, places: u32, at: Timestamp) -> Result<(), Error> {
     let mut best = c.prepare_cached(
         "SELECT id FROM lane WHERE waits_for = ?1
-         ORDER BY wait_p0 DESC, wait_score DESC, wait_since, id LIMIT 1",
+         ORDER BY wait_p0 DESC, wait_score DESC, wait_since, id LIMIT ?2",
     )?;
-    let Some(lane) = best.query_row([agent], |r| r.get(0)).optional()? else { return Ok(()) };
-    inbox::enqueue(c, lane, Origin::Wake, "a place is free", at)?;
-    lanes::make_due(c, lane, at)
+    let best = best.query_map(params![agent, places], |r| r.get(0))?;
+    for lane in best.collect::<Result<Vec<i64>, _>>()? {
+        inbox::enqueue(c, lane, Origin::Wake, "a place is free", at)?;
+        lanes::make_due(c, lane, at)?;
+    }
+    Ok(())
 }
 
 pub(super) fn load(c: &Connection, but: i64) -> Result<BTreeMap<AgentId, u32>, Error> {

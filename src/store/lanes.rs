@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::ids::id_of;
 use super::inbox::unreadable;
 use super::ledger::{self, Evaluation};
-use super::{Error, Store};
+use super::{Error, Store, dispatches};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
 use crate::issue::IssueRef;
@@ -171,6 +171,7 @@ impl Store {
         self.write(move |c| {
             fence(c, &claim)?;
             ledger::record(c, &failure)?;
+            dispatches::give_up(c, claim.lane, &failure)?;
             c.prepare_cached(
                 "UPDATE delivery SET state = 'dead', reason = ?2, settled_at = ?3
                  WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'",
@@ -264,7 +265,6 @@ pub(super) fn find(c: &Connection, at: &IssueRef) -> Result<Option<i64>, Error> 
     Ok(rows.query_row(params![at.repo.to_string(), at.number], |r| r.get(0)).optional()?)
 }
 
-/// Makes an idle lane due now; a lane that is due or claimed comes to its turn anyway.
 /// Puts a lane before others until its issue has been looked at.
 pub(super) fn hurry(c: &Connection, lane: i64) -> Result<(), Error> {
     c.prepare_cached("UPDATE lane SET priority = 0 WHERE id = ?1 AND priority > 0")?
@@ -272,6 +272,7 @@ pub(super) fn hurry(c: &Connection, lane: i64) -> Result<(), Error> {
     Ok(())
 }
 
+/// Makes an idle lane due now; a lane that is due or claimed comes to its turn anyway.
 pub(super) fn make_due(c: &Connection, lane: i64, now: Timestamp) -> Result<(), Error> {
     c.prepare_cached(
         "UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1 AND state = 'idle'",

@@ -30,7 +30,7 @@ pub struct Past {
     pub comment_unknown: bool,
     /// What has been put on the issue for the open dispatch, as kind and value.
     pub applied: BTreeSet<(EffectKind, String)>,
-    /// What was put on it for dispatches that failed, as kind and value.
+    /// What was put on it for dispatches of ours that came to nothing, as kind and value.
     pub leftovers: BTreeSet<(EffectKind, String)>,
     /// The tries that failed since a person last said to begin anew.
     pub tries: Vec<Try>,
@@ -256,7 +256,7 @@ fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, 
     let id = c.last_insert_rowid();
     settle_forgotten(c, claim.lane, intent)?;
     if let (Some(end), Some(open)) = (&intent.ends, dispatches::open_dispatch(c, claim.lane)?) {
-        dispatches::advance(c, open.id, end, Moment { at: intent.at, evaluation: id })?;
+        dispatches::advance(c, open.id, end, Moment { at: intent.at, evaluation: Some(id) })?;
     }
     if intent.begins_anew {
         dispatches::begin_anew(c, claim.lane)?;
@@ -362,6 +362,7 @@ fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Err
     let p0 = score.is_some_and(|s| s.p0);
     let since = intent.opened_at.unwrap_or(intent.at).timestamp_millis();
     c.prepare_cached(
+    let before = dispatches::waits_for(c, lane)?;
         "UPDATE lane SET priority = ?2, evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
          wait_since = ?7 WHERE id = ?1",
     )?
@@ -375,6 +376,9 @@ fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Err
         since
     ])?;
     blockers::keep(c, lane, &intent.blockers)
+    if let Some(agent) = before.filter(|agent| Some(agent.as_str()) != waits_for) {
+        dispatches::pass_on(c, lane, &agent, intent.at)?;
+    }
 }
 
 /// Moves the dispatch on, and keeps what is known of one that stays open.
@@ -385,7 +389,7 @@ fn follow(
     at: Timestamp,
 ) -> Result<(), Error> {
     let Some(dispatch) = evaluation.dispatch else { return Ok(()) };
-    let moment = Moment { at, evaluation: evaluation.id };
+    let moment = Moment { at, evaluation: Some(evaluation.id) };
     if let Some(to) = &outcome.dispatch {
         dispatches::advance(c, dispatch, to, moment)?;
     }
@@ -444,12 +448,12 @@ fn pairs(
     Ok(found)
 }
 
-/// What is still the issue's from dispatches of ours that failed.
+/// What is still the issue's from dispatches of ours that came to nothing.
 fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<(EffectKind, String)>, Error> {
     let mut rows = c.prepare_cached(
         "SELECT DISTINCT kind, value FROM effect JOIN dispatch ON dispatch.id = effect.dispatch
-         WHERE dispatch.lane = ?1 AND counts AND ended_at IS NOT NULL AND effect.state = 'done'
-             AND kind IN ('label', 'assignee')",
+         WHERE dispatch.lane = ?1 AND NOT by_person AND effect.state = 'done' AND kind IN ('label', 'assignee')
+             AND dispatch.state IN ('failed', 'timed_out', 'escalated')",
     )?;
     pairs(rows.query_map([lane], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?)
 }

@@ -93,8 +93,10 @@ pub fn follow(
         Some(report) if report.state == Progress::Failed => return fail(gave_up(report)),
         _ => {}
     }
-    // A report shows that the hand-off arrived, whatever became of its answer.
-    if dispatch.state == DispatchState::Pending && signs.report.is_none() {
+    // A report shows that the hand-off arrived, whatever became of its answer. One that was never told ends at its
+    // deadline like any other, or its agent's place would be taken for good.
+    let is_untold = dispatch.state == DispatchState::Pending && signs.report.is_none();
+    if is_untold && now < dispatch.deadline_at {
         return handed_over(dispatch, limits);
     }
     on_time(dispatch, signs, now)

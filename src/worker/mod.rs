@@ -15,7 +15,7 @@ mod review;
 mod sight;
 mod sort;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -110,6 +110,8 @@ struct Inner {
     hands: Hands,
     clock: Clock,
     rules: RwLock<Arc<Rules>>,
+    /// Agents may have more places than when issues were last woken for them.
+    has_new_places: AtomicBool,
     account: RwLock<Option<Account>>,
     /// The latest time that was seen, in milliseconds since 1970.
     latest: AtomicI64,
@@ -137,6 +139,7 @@ impl Worker {
             hands,
             clock,
             rules: RwLock::new(rules),
+            has_new_places: AtomicBool::new(true),
             account: RwLock::default(),
             latest: AtomicI64::new(i64::MIN),
             rung: AtomicI64::new(i64::MIN / 2),
@@ -154,6 +157,8 @@ impl Worker {
     /// Swaps the rules; work in flight ends under the old ones.
     pub fn set_rules(&self, rules: Arc<Rules>) {
         *self.inner.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        self.inner.has_new_places.store(true, Ordering::SeqCst);
+        self.inner.due.notify_waiters();
     }
 
     /// Says which account is ours, so that its changes are known as our own.
@@ -249,6 +254,7 @@ impl Worker {
             return Ok(is_back);
         }
         self.ring(now).await?;
+        self.fill_places(now).await?;
         match self.inner.store.claim(now).await? {
             Some(claim) => {
                 boundary!("claim::taken");
@@ -266,6 +272,18 @@ impl Worker {
         }
         self.inner.rung.store(now.timestamp_millis(), Ordering::Relaxed);
         self.inner.store.ring(now).await.map(drop)
+    }
+
+    /// Wakes issues for the places that a start or new rules may have made.
+    async fn fill_places(&self, now: Timestamp) -> Result<(), store::Error> {
+        if !self.inner.has_new_places.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let woken = self.inner.store.wake_for_places(self.rules().agents.clone(), now).await;
+        if woken.is_err() {
+            self.inner.has_new_places.store(true, Ordering::SeqCst);
+        }
+        woken
     }
 
     /// Lanes are due at a time of day, so a clock that is set back would make them wait for as long again. After a

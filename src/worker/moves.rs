@@ -12,6 +12,8 @@ use crate::triage::{Decision, code, remind_at};
 
 /// The pause after the first hand-off that failed; four times as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The shortest pause between two looks at a dispatch whose time has come.
+const AGAIN: Duration = Duration::from_secs(60);
 /// The longest pause between two hand-offs.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
@@ -74,8 +76,12 @@ impl Moves<'_> {
         }
         let dispatch = self.look.dispatch()?;
         let is_reminded = dispatch.is_reminded || self.look.course.is_reminded;
+        // Nobody is reminded of what they were never told.
+        let is_told = dispatch.state != DispatchState::Pending;
         let remind_at = remind_at(dispatch.opened_at, dispatch.deadline_at);
-        Some(if is_reminded { dispatch.deadline_at } else { remind_at })
+        let due_at = if is_told && !is_reminded { remind_at } else { dispatch.deadline_at };
+        // What is due already was just looked at: never at once again.
+        Some(due_at.max(self.intent.at + AGAIN))
     }
 }
 
