@@ -68,7 +68,7 @@ impl Worker {
         let Some(agent) = rules.agents.iter().find(|a| a.id == dispatch.agent) else {
             return Ok(Work::default());
         };
-        let missing = missing(issue, past, agent);
+        let missing = missing(issue, (past, dispatch), agent);
         if missing.is_empty() && dispatch.state != DispatchState::Assigned {
             return Ok(Work::default());
         }
@@ -198,14 +198,25 @@ impl Case<'_> {
     }
 }
 
-/// What we put on the issue for the open dispatch and is not there any more.
-fn missing(issue: &Issue, past: &Past, agent: &Agent) -> BTreeSet<(EffectKind, String)> {
+/// What called the agent and is not there any more: each thing that we put on the issue, or, of a person's dispatch,
+/// all of it.
+fn missing(
+    issue: &Issue,
+    (past, dispatch): (&Past, &Dispatch),
+    agent: &Agent,
+) -> BTreeSet<(EffectKind, String)> {
     let is_missing = |(kind, value): &&(EffectKind, String)| match kind {
         EffectKind::Label => agent.label.as_ref() == Some(value) && !issue.has_label(value),
         EffectKind::Assignee => agent.login.as_ref() == Some(value) && !issue.is_assigned_to(value),
         _ => false,
     };
-    past.applied.iter().filter(is_missing).cloned().collect()
+    if !dispatch.by_person {
+        return past.applied.iter().filter(is_missing).cloned().collect();
+    }
+    let label = agent.label.iter().map(|label| (EffectKind::Label, label.clone()));
+    let login = agent.login.iter().map(|login| (EffectKind::Assignee, login.clone()));
+    let calls: BTreeSet<_> = label.chain(login).collect();
+    if calls.iter().all(|call| is_missing(&call)) { calls } else { BTreeSet::new() }
 }
 
 /// Whether it was the agent's own account; one without a login is taken for the account of its name.

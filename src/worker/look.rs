@@ -5,7 +5,7 @@ use super::follow::{Course, View, as_reopened, latest_report};
 use super::process::Error;
 use super::{Rules, Worker};
 use crate::clock::Timestamp;
-use crate::dispatch::{Agent, Dispatch, DispatchState, Interface};
+use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, Interface};
 use crate::issue::{Account, Issue, IssueRef, IssueState};
 use crate::plan::EffectKind;
 use crate::store::{Move, Past, Reported, Wishes};
@@ -89,7 +89,8 @@ impl Worker {
         let issue = as_reopened(read.issue.clone(), &course);
         let mut verdict = self.verdict(at, &issue, &mut standing, (rules, now)).await?;
         let given = given_by_person(&issue, &standing, &past, rules).cloned();
-        settle_verdict(&mut verdict, given.as_ref(), &course);
+        let by_person = standing.dispatch.as_ref().filter(|dispatch| dispatch.by_person);
+        settle_verdict(&mut verdict, given.as_ref(), by_person.map(|d| &d.agent), &course);
         let taken_over = taken_over(&issue, &verdict, &standing).map(|reason| {
             standing.dispatch = None;
             standing.held = Some(reason.clone());
@@ -211,13 +212,14 @@ fn settle_verdict(verdict: &mut Verdict, given: Option<&Agent>, course: &Course)
     if let (Some(agent), Decision::Dispatch { .. } | Decision::Wait { .. }) =
         (given, &verdict.decision)
     {
-        let reason = format!("given to {} by a person", code(agent.id.as_str()));
+        let reason = format!("given to {} by a person", code(agent.as_str()));
         verdict.decision = Decision::Skip { reason };
     }
 }
 
-/// The agent a person has given the issue to, by its label or its account, while no dispatch is open. What a failed
-/// try of ours left there is no person's doing.
+    let given = given.map(|agent| &agent.id).or(by_person);
+/// The agent a person has given the issue to, by its label or its account, while no dispatch is open. What a dispatch
+/// of ours that came to nothing left there is no person's doing.
 fn given_by_person<'a>(
     issue: &Issue,
     standing: &Standing,
