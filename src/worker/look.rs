@@ -98,7 +98,9 @@ impl Worker {
         });
         wishes.held = standing.held.clone();
         let is_dispatched = matches!(verdict.decision, Decision::Dispatch { .. });
-        wishes.chosen = standing.chosen.clone().filter(|_| !is_dispatched);
+        // Once somebody said to go on with it, waiting for a place must not make their word be forgotten.
+        let waits_for = verdict.decision.agent().filter(|_| obeyed.forgives);
+        wishes.chosen = standing.chosen.clone().or(waits_for.cloned()).filter(|_| !is_dispatched);
         wishes.chosen_task = standing.chosen_task.filter(|_| wishes.chosen.is_some());
         let ordered = obeyed.ends.clone().map(|(state, cause)| Move::to(state, cause));
         course.ends = ordered.or(course.ends).or(taken_over).or(taken_off);
@@ -200,8 +202,14 @@ fn standing(past: &Past, rules: &Rules) -> Standing {
     }
 }
 
-/// What stands above the rules: a person's own dispatch, and a dispatch that needs a person.
-fn settle_verdict(verdict: &mut Verdict, given: Option<&Agent>, course: &Course) {
+/// What stands above the rules: a person's own dispatch, about to be opened or open, and a dispatch that needs a
+/// person.
+fn settle_verdict(
+    verdict: &mut Verdict,
+    given: Option<&Agent>,
+    by_person: Option<&AgentId>,
+    course: &Course,
+) {
     if matches!(verdict.decision, Decision::Finish { .. }) {
         return;
     }
@@ -209,6 +217,7 @@ fn settle_verdict(verdict: &mut Verdict, given: Option<&Agent>, course: &Course)
         verdict.decision = Decision::Flag { reason: reason.clone() };
         return;
     }
+    let given = given.map(|agent| &agent.id).or(by_person);
     if let (Some(agent), Decision::Dispatch { .. } | Decision::Wait { .. }) =
         (given, &verdict.decision)
     {
@@ -217,7 +226,6 @@ fn settle_verdict(verdict: &mut Verdict, given: Option<&Agent>, course: &Course)
     }
 }
 
-    let given = given.map(|agent| &agent.id).or(by_person);
 /// The agent a person has given the issue to, by its label or its account, while no dispatch is open. What a dispatch
 /// of ours that came to nothing left there is no person's doing.
 fn given_by_person<'a>(
@@ -234,9 +242,9 @@ fn given_by_person<'a>(
         return None;
     }
     let is_left_over = |kind, value: &String| {
-        !standing.tried.is_empty()
-            && (past.leftovers.contains(&(kind, value.clone()))
-                || past.applied.contains(&(kind, value.clone())))
+        let what = (kind, value.clone());
+        past.leftovers.contains(&what)
+            || (!standing.tried.is_empty() && past.applied.contains(&what))
     };
     let is_called = |agent: &&Agent| {
         let by_label = agent

@@ -20,6 +20,7 @@ mod orders;
 mod payloads;
 mod people;
 mod permissions;
+mod places;
 mod receiver;
 mod redelivery;
 mod restart;

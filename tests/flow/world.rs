@@ -133,6 +133,11 @@ impl World {
         self.service = Some(service);
     }
 
+    /// Changes the configuration for the next start.
+    pub fn configure(&mut self, change: impl FnOnce(&str) -> String) {
+        self.config = change(&self.config);
+    }
+
     /// Stops the service and starts it again over the same store.
     pub async fn restart(&mut self) {
         self.service.take().unwrap().stop().await;
