@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
+
 use super::process::Error;
 use super::{Rules, Worker};
 use crate::clock::Timestamp;
@@ -12,6 +14,9 @@ use crate::issue::{Issue, IssueState};
 use crate::plan::{EffectKind, Notice};
 use crate::store::{Move, Past, Reported};
 use crate::triage::{Limits, Signs, Standing, Step, code, follow};
+
+/// How far the forge's clock may be behind ours.
+const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(5);
 
 /// What became of the open dispatch, beside what is decided about the issue.
 #[derive(Debug, Default)]
@@ -72,11 +77,12 @@ impl Worker {
         if missing.is_empty() && dispatch.state != DispatchState::Assigned {
             return Ok(Work::default());
         }
-        let since = Some(dispatch.opened_at);
+        // The forge's clock may be behind ours.
+        let since = Some(dispatch.opened_at - CLOCK_SLACK);
         let timeline = self.inner.forge.timeline(&dispatch.at, since).await?;
         Ok(Work {
             taken_off: taken_off(&missing, agent, &timeline),
-            begun: begun(&missing, agent, &timeline),
+            begun: begun(&missing, (agent, dispatch), &timeline),
         })
     }
 
@@ -253,14 +259,17 @@ fn taken_off(
 /// What shows that the agent has begun: it took its label off, it commented, or a pull request speaks of the issue.
 fn begun(
     missing: &BTreeSet<(EffectKind, String)>,
-    agent: &Agent,
+    (agent, dispatch): (&Agent, &Dispatch),
     timeline: &[Happening],
 ) -> Option<String> {
     let name = code(agent.id.as_str());
     if let Some((_, value)) = missing.iter().find(|what| took_it_itself(what, agent, timeline)) {
         return Some(format!("{name} took {} off", code(value)));
     }
-    timeline.iter().find_map(|one| match &one.what {
+    // The forge tells whole seconds.
+    let opened = dispatch.opened_at.timestamp();
+    let mut since = timeline.iter().filter(|one| one.at.is_none_or(|at| at.timestamp() >= opened));
+    since.find_map(|one| match &one.what {
         What::Commented if is_by(one, agent) => Some(format!("{name} commented")),
         What::Linked { pull, .. } => Some(format!("{} is about it", code(&pull.to_string()))),
         _ => None,
