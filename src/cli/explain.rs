@@ -79,7 +79,7 @@ fn as_text(at: &IssueRef, history: &History) -> String {
     for delivery in &history.pending {
         let _ = writeln!(text, "\nstill to be looked at: {} ({})", delivery.action, delivery.id);
         if let Some(reason) = &delivery.reason {
-            let _ = writeln!(text, "  last failure: {reason}");
+            let _ = writeln!(text, "  {reason}");
         }
     }
     text.trim_end().to_owned()

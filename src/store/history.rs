@@ -75,7 +75,7 @@ pub struct DeliveryView {
     pub issue: Option<String>,
     /// How far it has come.
     pub state: DeliveryState,
-    /// Why it ended so, for `ignored` and `dead`; the last failure of one that is tried again.
+    /// Why it ended so, for `ignored` and `dead`; the last failure of one that is tried again; which had the same bytes.
     pub reason: Option<String>,
     /// When it ended.
     pub settled_at: Option<Timestamp>,
@@ -152,7 +152,7 @@ pub struct History {
 }
 
 pub(super) const DELIVERY: &str = "SELECT seq, delivery.id, origin, received_at, action, repo, number, delivery.state,
-     coalesce(reason, CASE WHEN delivery.state IN ('pending', 'claimed') THEN last_error END), settled_at,
+     coalesce(CASE WHEN delivery.state IN ('pending', 'claimed') THEN last_error END, reason), settled_at,
      repeats, coalesce(attempts, 0), evaluation FROM delivery LEFT JOIN lane ON lane.id = delivery.lane";
 
 impl Store {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::ids::{Key, key};
+use super::ids::{Key, id_of, key};
 use super::lanes::{self, Pace};
 use super::packing::{pack, unpack};
 use super::repeats::Repeats;
@@ -312,11 +312,40 @@ fn sort_one(c: &Connection, sorted: &Sorted, pace: Pace, now: Timestamp) -> Resu
                  WHERE seq = ?1 AND state = 'received'",
             )?;
             if join.execute(params![sorted.seq, lane, sorted.action])? == 1 {
+                note_same(c, lane, sorted.seq)?;
                 lanes::wake(c, lane, *more_coming, pace, now)?;
             }
             Ok(())
         }
     }
+}
+
+/// How many of an issue's deliveries before one are looked through for the same bytes, of those that are finished and
+/// of those that are not.
+const EARLIER: u32 = 8;
+
+const SAME: &str = "SELECT delivery.id FROM body AS this JOIN body AS earlier
+         ON length(earlier.bytes) = length(this.bytes) AND earlier.bytes = this.bytes
+     JOIN delivery ON delivery.seq = earlier.seq
+     WHERE this.seq = ?2 AND earlier.seq IN (
+         SELECT * FROM (SELECT seq FROM delivery WHERE lane = ?1 AND settled_at IS NOT NULL AND seq < ?2
+                        ORDER BY seq DESC LIMIT ?3)
+         UNION ALL
+         SELECT * FROM (SELECT seq FROM delivery WHERE lane = ?1 AND state IN ('pending', 'claimed') AND seq < ?2
+                        ORDER BY seq DESC LIMIT ?3))
+     ORDER BY earlier.seq LIMIT 1";
+
+/// Says of a delivery that an earlier one had the same bytes: Gitea gives another id to one that is sent again by hand,
+/// and to each hook it tells. Packing is the same for the same bytes.
+fn note_same(c: &Connection, lane: i64, seq: i64) -> Result<(), Error> {
+    let mut same = c.prepare_cached(SAME)?;
+    let earlier =
+        same.query_row(params![lane, seq, EARLIER], |row| Ok(id_of(row.get_ref(0)?.as_blob()?)));
+    if let Some(earlier) = earlier.optional()? {
+        c.prepare_cached("UPDATE delivery SET reason = ?2 WHERE seq = ?1")?
+            .execute(params![seq, format!("the same bytes as `{earlier}`")])?;
+    }
+    Ok(())
 }
 
 /// Inserts an entry that came from no webhook, and gives its place; it needs no body, because its lane is known.

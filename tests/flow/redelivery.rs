@@ -68,7 +68,9 @@ async fn by_each_of_five_ways_the_same_message_leaves_one_comment() {
     world.settle().await;
     assert_eq!(world.delivery(&sent.uuid).await.repeats, 2);
     for id in [&again, &second, &by_hand] {
-        assert_eq!(world.delivery(id).await.state.as_str(), "done");
+        let shown = world.delivery(id).await;
+        assert_eq!(shown.state.as_str(), "done");
+        assert_eq!(shown.reason, Some(format!("the same bytes as `{}`", sent.uuid)));
     }
     assert!(world.gitea.writes().is_empty(), "{:?}", world.gitea.writes());
     assert_eq!(world.history(&issue).await.dispatches.len(), 1);
