@@ -8,26 +8,25 @@ use crate::issue::IssueRef;
 use crate::plan::{Effect, EffectOutcome};
 
 impl Store {
-    /// Keeps a write of the local agent with the latest evaluation of its issue; one that nobody has looked at yet gets
-    /// an evaluation that says so.
+    /// Writes down what the local agent is about to write, with the latest evaluation of its issue; one that nobody has
+    /// looked at yet gets an evaluation that says so. Gives what [`Store::settle_deed`] needs.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn note_deed(
+    pub async fn intend_deed(
         &self,
         at: &IssueRef,
         effect: &Effect,
-        outcome: &EffectOutcome,
         now: Timestamp,
-    ) -> Result<(), Error> {
-        let (at, effect, outcome) = (at.clone(), effect.clone(), outcome.clone());
+    ) -> Result<i64, Error> {
+        let (at, effect) = (at.clone(), effect.clone());
         self.write(move |c| {
             let lane = lanes::lane(c, &at)?;
             let evaluation = latest(c, lane, now)?;
-            // Of no dispatch: what is put on for one is taken off with it.
+            // Of no dispatch: what is put on for one is taken off with it. Without its text: the agent says again
+            // what was lost, not the worker.
             c.prepare_cached(
-                "INSERT INTO effect (evaluation, lane, kind, value, digest, state, intended_at, settled_at, forge_id, detail)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)",
+                "INSERT INTO effect (evaluation, lane, kind, value, digest, intended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
                 evaluation,
@@ -35,6 +34,30 @@ impl Store {
                 effect.kind().as_str(),
                 effect.value(),
                 effect.digest(),
+                now.timestamp_millis(),
+            ])?;
+            Ok(c.last_insert_rowid())
+        })
+        .await
+    }
+
+    /// Writes down what came of it.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn settle_deed(
+        &self,
+        deed: i64,
+        outcome: &EffectOutcome,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let outcome = outcome.clone();
+        self.write(move |c| {
+            c.prepare_cached(
+                "UPDATE effect SET state = ?2, settled_at = ?3, forge_id = ?4, detail = ?5 WHERE id = ?1",
+            )?
+            .execute(params![
+                deed,
                 outcome.state.as_str(),
                 now.timestamp_millis(),
                 outcome.forge_id,

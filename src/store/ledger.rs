@@ -315,13 +315,14 @@ fn settle_forgotten(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Er
     let open: Vec<(i64, String, String)> = open.collect::<Result<_, _>>()?;
     for (id, kind, value) in open {
         let again = intent.effects.iter().any(|e| e.kind().as_str() == kind && e.value() == value);
-        let (state, detail) = if again {
+        // Of two that tell the same the newer one stands first.
+        let found = intent.found.iter().find(|found| kind == "comment" && found.decision == value);
+        let is_missing = kind == "comment" && found.is_none();
+        let (state, detail) = if again || is_missing {
             ("failed", "interrupted before it was written")
         } else {
             ("done", "found on the issue after an interruption")
         };
-        // Of two that tell the same the newer one stands first.
-        let found = intent.found.iter().find(|found| kind == "comment" && found.decision == value);
         c.prepare_cached(
             "UPDATE effect SET state = ?2, detail = ?3, settled_at = ?4, forge_id = coalesce(?5, forge_id),
                  digest = coalesce(?6, digest) WHERE id = ?1",
@@ -361,8 +362,8 @@ fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Err
     };
     let p0 = score.is_some_and(|s| s.p0);
     let since = intent.opened_at.unwrap_or(intent.at).timestamp_millis();
-    c.prepare_cached(
     let before = dispatches::waits_for(c, lane)?;
+    c.prepare_cached(
         "UPDATE lane SET priority = ?2, evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
          wait_since = ?7 WHERE id = ?1",
     )?
@@ -375,10 +376,10 @@ fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Err
         score.map_or(0, |s| i64::from(s.total)),
         since
     ])?;
-    blockers::keep(c, lane, &intent.blockers)
     if let Some(agent) = before.filter(|agent| Some(agent.as_str()) != waits_for) {
         dispatches::pass_on(c, lane, &agent, intent.at)?;
     }
+    blockers::keep(c, lane, &intent.blockers)
 }
 
 /// Moves the dispatch on, and keeps what is known of one that stays open.

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::outside::{HELD_BACK, World, lost, unmet};
 use crate::agents::local::{Unmet, clean};
 use crate::issue::{Issue, IssueRef};
-use crate::plan::{Effect, EffectState, Marker, fence};
+use crate::plan::{Effect, EffectOutcome, EffectState, Marker, fence};
 use crate::store::OwnWrite;
 
 /// The marker of a text of the local agent. It counts as an answer, so that no evaluation takes it for its own comment.
@@ -95,15 +95,26 @@ impl World {
         effect: Effect,
         kind: OwnWrite,
     ) -> Result<String, Unmet> {
+        let (store, now) = (&self.inner.store, self.inner.clock.now());
+        let deed = store.intend_deed(at, &effect, now).await.map_err(|e| lost(&e))?;
+        boundary!("deed::intended");
         let applied = self.inner.hands.apply(at, issue, std::slice::from_ref(&effect)).await;
+        boundary!("deed::applied");
         if let Some(error) = applied.error {
+            // Of what may have been written nobody knows; the next look at the issue finds out.
+            if !error.is_transient() {
+                let refused = EffectOutcome {
+                    state: EffectState::Failed,
+                    forge_id: None,
+                    detail: Some(error.to_string()),
+                };
+                store.settle_deed(deed, &refused, now).await.map_err(|e| lost(&e))?;
+            }
             return Err(unmet(&error));
         }
         let outcome = applied.effects.into_iter().next();
         if let Some(outcome) = &outcome {
-            let now = self.inner.clock.now();
-            let noted = self.inner.store.note_deed(at, &effect, outcome, now).await;
-            noted.map_err(|e| lost(&e))?;
+            store.settle_deed(deed, outcome, now).await.map_err(|e| lost(&e))?;
         }
         match outcome.map(|o| (o.state, o.detail)) {
             Some((EffectState::Done, _)) => {
