@@ -12,6 +12,9 @@ const ASSIGNABLE_FOR: Duration = Duration::from_secs(300);
 /// How long an account that may not be assigned is believed to stay so: shorter, since somebody may be mending it.
 const UNASSIGNABLE_FOR: Duration = Duration::from_secs(30);
 
+/// How long the assignees of an issue are taken to be as they were read: a request more would cost as much as they.
+pub(super) const FRESH_FOR: Duration = Duration::from_secs(1);
+
 /// How long somebody who may write to a repository is believed to be so.
 const WRITERS_FOR: Duration = Duration::from_secs(60);
 
@@ -30,6 +33,18 @@ impl Hands {
             return Ok(done(None));
         }
         Ok(failed(format!("the forge did not assign `{login}`; check its access to `{}`", at.repo)))
+    }
+
+    /// The same for an issue that was read some time ago.
+    pub(super) async fn assign_anew(
+        &self,
+        at: &IssueRef,
+        login: &str,
+    ) -> Result<EffectOutcome, forge::Error> {
+        match self.forge.issue(at).await? {
+            Some(issue) if !issue.is_assigned_to(login) => self.assign(at, &issue, login).await,
+            _ => Ok(done(None)),
+        }
     }
 
     /// Takes one assignee off and leaves the others.

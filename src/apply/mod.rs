@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use tokio::sync::Mutex;
 
+use self::accounts::FRESH_FOR;
 use self::labels::LabelBook;
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, IssueState, RepoName};
@@ -57,6 +58,7 @@ impl Hands {
     pub async fn apply(&self, at: &IssueRef, issue: &Issue, plan: &[Effect]) -> Applied {
         let mut applied = Applied { effects: Vec::new(), error: None, hand_off: None };
         let mut issue = issue.clone();
+        let began = Instant::now();
         for effect in plan {
             boundary!("apply::before");
             let written = match effect {
@@ -68,9 +70,12 @@ impl Hands {
                         Ok(outcome)
                     }
                 },
+                // The next assignment sends the whole set, and people may have changed it since it was read.
+                Effect::Assignee(login) if began.elapsed() > FRESH_FOR => {
+                    self.assign_anew(at, login).await
+                }
                 other => self.write(at, &issue, other).await,
             };
-            // The next assignment sends the whole set.
             if let (Effect::Unassign(login), Ok(_)) = (effect, &written) {
                 issue.assignees.retain(|one| !one.eq_ignore_ascii_case(login));
             }

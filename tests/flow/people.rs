@@ -1,5 +1,7 @@
 //! What a person changes stays as they left it.
 
+use std::time::Duration;
+
 use crate::world::{World, bug};
 
 #[tokio::test]
@@ -58,4 +60,20 @@ async fn a_comment_that_a_person_removed_is_not_written_again() {
     );
     world.settle().await;
     assert!(world.comments(&issue).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_assigned_while_a_slow_forge_writes_stays_assigned() {
+    let world = World::start().await;
+    world.gitea.set_delay("POST", Duration::from_millis(600));
+    let issue = world.open_issue(bug());
+    let assigning = async {
+        while world.labels(&issue).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        world.gitea.assign(&issue, "alice", "alice");
+    };
+    tokio::join!(world.settle(), assigning);
+    assert!(world.assignees(&issue).contains(&"alice".to_owned()), "{:?}", world.assignees(&issue));
+    world.comment(&issue);
 }
