@@ -140,6 +140,54 @@ async fn a_crash_while_an_issue_is_given_on_leaves_it_with_the_next_agent_once()
     }
 }
 
+/// The boundaries of the walk that answers a command: a reaction and a comment.
+const ANSWERED: &[(&str, u32)] = &[
+    ("walk::concluded", 0),
+    ("intend::inserted", 0),
+    ("walk::intended", 0),
+    ("apply::before", 0),
+    ("apply::after", 0),
+    ("apply::before", 1),
+    ("apply::after", 1),
+    ("walk::applied", 0),
+    ("settle::noted", 0),
+    ("walk::settled", 0),
+];
+
+async fn is_answered_once_after_a_crash_at(boundary: &str, passed: u32) {
+    let stage = Stage::new().await;
+    let program = stage.start();
+    let issue = stage.open(1);
+    stage.gitea.add_collaborator(&issue.repo, "alice", "write");
+    stage.worked_off().await;
+    drop(program);
+    let place = format!("{boundary}={passed}*off->return");
+    let mut program = stage.start_with(|c| {
+        c.env("FAILPOINTS", &place);
+    });
+    let asked = stage.gitea.comment(&issue, "alice", "/triage explain");
+    until(&format!("the crash at {place}"), PATIENCE, async || program.ended().is_some()).await;
+    drop(program);
+    let _program = stage.start();
+    stage.gitea.delivered().await;
+    stage.worked_off().await;
+    let comments = stage.gitea.issue(&issue).unwrap().comments;
+    let ours = comments.iter().filter(|c| c.author == stage.gitea.bot().login);
+    assert_eq!(ours.count(), 2, "{place}: {comments:#?}");
+    let asked = comments.iter().find(|c| c.id == asked).unwrap();
+    assert_eq!(asked.reactions.len(), 1, "{place}");
+    assert_eq!(stage.count("SELECT count(*) FROM effect WHERE state = 'intended'"), 0, "{place}");
+    stage.check_database();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_while_a_command_is_answered_leaves_one_answer() {
+    for (boundary, passed) in ANSWERED {
+        println!("{boundary} after {passed}");
+        is_answered_once_after_a_crash_at(boundary, *passed).await;
+    }
+}
+
 /// A service in this process whose work is led by hand, so that each operation of the database is counted.
 struct Led {
     stage: Stage,
