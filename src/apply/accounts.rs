@@ -66,15 +66,16 @@ impl Hands {
     /// # Errors
     /// When the forge cannot be asked.
     pub async fn may_write(&self, repo: &RepoName, login: &str) -> Result<bool, forge::Error> {
-        let is_among = |all: &[String]| all.iter().any(|w| w.eq_ignore_ascii_case(login));
-        if let Some((until, known)) = self.writers.lock().await.get(repo)
+        let key = (repo.clone(), login.to_lowercase());
+        if let Some((until, answer)) = self.writers.lock().await.get(&key)
             && Instant::now() < *until
         {
-            return Ok(is_among(known));
+            return Ok(*answer);
         }
-        let writers = self.forge.writers(repo).await?;
-        let answer = is_among(&writers);
-        self.writers.lock().await.insert(repo.clone(), (Instant::now() + WRITERS_FOR, writers));
+        let answer = self.forge.is_writer(repo, login).await?;
+        let mut writers = self.writers.lock().await;
+        writers.retain(|_, (until, _)| Instant::now() < *until);
+        writers.insert(key, (Instant::now() + WRITERS_FOR, answer));
         Ok(answer)
     }
 

@@ -38,7 +38,7 @@ pub struct Hands {
     desk: std::sync::RwLock<Arc<Desk>>,
     books: Mutex<HashMap<RepoName, Arc<Mutex<LabelBook>>>>,
     assignable: Mutex<HashMap<(RepoName, String), (Instant, bool)>>,
-    writers: Mutex<HashMap<RepoName, (Instant, Vec<String>)>>,
+    writers: Mutex<HashMap<(RepoName, String), (Instant, bool)>>,
 }
 
 impl Hands {

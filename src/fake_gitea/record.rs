@@ -99,6 +99,8 @@ pub(super) struct Repo {
     pub dependencies: bool,
     pub created: Timestamp,
     pub collaborators: BTreeMap<i64, Access>,
+    /// Who may read pull requests through a team, and may be no more than a reader otherwise.
+    pub pull_readers: BTreeSet<i64>,
     pub labels: Vec<Label>,
     pub issues: BTreeMap<u64, Issue>,
     /// Which issue a comment belongs to.

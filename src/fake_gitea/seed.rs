@@ -66,6 +66,17 @@ impl FakeGitea {
         });
     }
 
+    /// Lets an account read pull requests through a team, which has it listed among those who can be assigned.
+    pub fn add_pull_reader(&self, repo: &RepoName, login: &str) {
+        self.change(|state| {
+            let key = state.ensure_repo(repo);
+            let user = state.ensure_user(login, false);
+            if let Some(repo) = state.repos.get_mut(&key) {
+                repo.pull_readers.insert(user);
+            }
+        });
+    }
+
     /// Takes a collaborator's access away; of a public repository the reading remains.
     pub fn remove_collaborator(&self, repo: &RepoName, login: &str) {
         self.change(|state| {

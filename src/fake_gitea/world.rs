@@ -1,6 +1,6 @@
 //! The state of the fake: one map of accounts, one of repositories, and how to find things in them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use chrono::SubsecRound;
@@ -158,6 +158,7 @@ impl State {
                 dependencies: true,
                 created: self.now(),
                 collaborators: BTreeMap::from([(BOT, Access::Write)]),
+                pull_readers: BTreeSet::new(),
                 labels: Vec::new(),
                 issues: BTreeMap::new(),
                 comments: BTreeMap::new(),

@@ -69,6 +69,21 @@ impl Client {
         Ok(listed.into_iter().map(|User { id, login }| Account { id, login }).collect())
     }
 
+    /// Whether `login` may write to the repository. The list has also those who may only read pull requests, through a
+    /// team (models/repo/user_repo.go, `GetRepoAssignees`); where our account administers the repository, Gitea tells
+    /// them apart.
+    pub async fn is_writer(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
+        let listed = self.writers(repo).await?;
+        if !listed.iter().any(|writer| writer.eq_ignore_ascii_case(login)) {
+            return Ok(false);
+        }
+        match self.permission(repo, login).await {
+            Ok(permission) => Ok(matches!(permission.as_str(), "write" | "admin" | "owner")),
+            Err(Error::Status { status: 403 | 404, .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether `login` can be made an assignee. Gitea answers an impossible one with 500, after it has taken the
     /// old assignees off, so this is asked before.
     pub async fn assignable(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {

@@ -132,3 +132,13 @@ async fn somebody_whose_permission_cannot_be_found_out_is_refused() {
     world.gitea.fail(hidden(FaultKind::Status(502)));
     is_obeyed(&world, &issue, "alice").await;
 }
+
+#[tokio::test]
+async fn a_team_that_may_only_read_pull_requests_is_refused_where_the_forge_tells() {
+    let world = World::start().await;
+    let issue = dispatched(&world).await;
+    world.gitea.add_pull_reader(&world.repo, "carol");
+    world.gitea.add_collaborator(&world.repo, &world.gitea.bot().login, "admin");
+    is_refused(&world, &issue, "carol", "`carol` may not write to this repository").await;
+    is_obeyed(&world, &issue, "alice").await;
+}

@@ -51,12 +51,14 @@ impl Desk<'_> {
         Ok(Answer::ok(show::repo(self.state, self.home()?, self.by)))
     }
 
-    /// `GET …/assignees`: everyone who may write, never paged. An organisation is nobody.
+    /// `GET …/assignees`: everyone who may write, or read pull requests through a team (models/repo/user_repo.go),
+    /// never paged. An organisation is nobody.
     pub(super) fn assignees(&self) -> Reply {
         let repo = self.home()?;
         let writes = |id: &&i64| {
             let person = self.state.users.get(id).is_some_and(|u| !u.is_org);
-            person && self.state.access(repo, **id) >= Access::Write
+            let may_write = self.state.access(repo, **id) >= Access::Write;
+            person && (may_write || repo.pull_readers.contains(id))
         };
         let people: Vec<Value> = self
             .state
