@@ -156,7 +156,12 @@ async fn an_open_breaker_asks_no_earlier_than_it_was_told() {
 
 #[tokio::test]
 async fn a_refusal_is_a_dead_letter_that_says_what_to_do() {
-    for (status, advice) in [(401, "gitea.token_file"), (403, "permissions"), (423, "archived")] {
+    for (status, advice) in [
+        (401, "gitea.token_file"),
+        (403, "permissions"),
+        (404, "give the account access"),
+        (423, "archived"),
+    ] {
         let world = World::start().await;
         world.fail("acme/widgets", FaultKind::Status(status));
         world.open("acme/widgets");
@@ -170,6 +175,86 @@ async fn a_refusal_is_a_dead_letter_that_says_what_to_do() {
         assert_eq!(world.gitea.issue(&other).unwrap().labels, ["claude-ready"], "{status}");
         assert_eq!(world.figure(OPENINGS).await, 0.0);
     }
+}
+
+/// What was asked of a repository, in order, and how it was answered.
+fn calls(world: &World, repository: &str) -> Vec<(String, u16)> {
+    let root = format!("/api/v1/repos/{repository}");
+    let call = |r: gitea_triage::fake_gitea::Request| {
+        Some((format!("{} {}", r.method, r.path.strip_prefix(&root)?), r.status))
+    };
+    world.gitea.requests().into_iter().filter_map(call).collect()
+}
+
+#[tokio::test]
+async fn an_issue_of_a_removed_repository_is_looked_for_once() {
+    let world = World::start().await;
+    world.open("acme/widgets");
+    let other = world.open("acme/gadgets");
+    world.gitea.delivered().await;
+    world.gitea.delete_repo(&repo("acme/widgets"));
+    world.settle(600).await;
+    world.advance(3_600);
+    world.settle(600).await;
+    // The second tells a removed issue, which is an end, from a repository that is not there.
+    let expected = [("GET /issues/1".to_owned(), 404), ("GET ".to_owned(), 404)];
+    assert_eq!(calls(&world, "acme/widgets"), expected);
+    let [reason] = &world.dead().await[..] else { panic!("not one dead letter") };
+    assert!(reason.contains("acme/widgets") && reason.contains("does not exist"), "{reason}");
+    assert!(reason.contains("give the account access to it"), "{reason}");
+    assert_eq!(world.gitea.issue(&other).unwrap().labels, ["claude-ready"]);
+    assert_eq!((world.backlog().await, world.figure(OPENINGS).await), (0, 0.0));
+}
+
+/// An issue that waits for us when its repository is archived, and one in another repository.
+async fn archived_meanwhile(world: &World) -> (IssueRef, IssueRef) {
+    let issues = (world.open("acme/widgets"), world.open("acme/gadgets"));
+    world.gitea.delivered().await;
+    world.gitea.set_archived(&repo("acme/widgets"), true);
+    world.settle(600).await;
+    issues
+}
+
+#[tokio::test]
+async fn an_archived_repository_is_written_to_once() {
+    let world = World::with("[[agent]]\nid = 'claude'\nmax_concurrent = 2\n").await;
+    let (at, other) = archived_meanwhile(&world).await;
+    let asked = calls(&world, "acme/widgets");
+    assert!(asked.len() <= 4, "{asked:#?}");
+    let writes: Vec<_> = asked.iter().filter(|(call, _)| !call.starts_with("GET")).collect();
+    assert_eq!(writes, [&("POST /issues/1/comments".to_owned(), 423)]);
+    let [reason] = &world.dead().await[..] else { panic!("not one dead letter") };
+    let advice = "the repository is archived: take it out of `gitea.repos` or unarchive it";
+    assert!(reason.contains("acme/widgets#1") && reason.contains(advice), "{reason}");
+    assert_eq!(world.gitea.issue(&other).unwrap().labels, ["claude-ready"]);
+    assert_eq!((world.backlog().await, world.figure(OPENINGS).await), (0, 0.0));
+    world.advance(3_600);
+    world.settle(600).await;
+    assert_eq!(calls(&world, "acme/widgets"), asked, "it is not tried again");
+    let left = world.gitea.issue(&at).unwrap();
+    assert_eq!((left.comments.len(), left.labels.len(), left.assignees.len()), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_refused_write_does_not_keep_its_agent_from_other_repositories() {
+    // An agent has one place when nothing else is said.
+    let world = World::start().await;
+    let (_, other) = archived_meanwhile(&world).await;
+    assert_eq!(world.dead().await.len(), 1);
+    assert_eq!(world.gitea.issue(&other).unwrap().labels, ["claude-ready"]);
+}
+
+#[tokio::test]
+async fn a_refused_write_is_not_sent_again_by_itself() {
+    let world = World::with("[[agent]]\nid = 'claude'\nmax_concurrent = 2\ntimeout = '2h'\n").await;
+    archived_meanwhile(&world).await;
+    for _ in 0..12 {
+        world.advance(3_600);
+        world.settle(600).await;
+    }
+    let asked = calls(&world, "acme/widgets");
+    let writes = asked.iter().filter(|(call, _)| !call.starts_with("GET")).count();
+    assert_eq!((writes, world.dead().await.len()), (1, 1), "{asked:#?}");
 }
 
 /// Rewrites the issue so that our comment on it has to be brought up to date.

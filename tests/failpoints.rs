@@ -4,6 +4,8 @@
 //! Needs the feature `failpoints`: `cargo test --features failpoints --test failpoints`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "flow/panics.rs"]
+mod panics;
 #[path = "faults/program.rs"]
 mod program;
 
@@ -14,6 +16,7 @@ use gitea_triage::clock::Clock;
 use gitea_triage::config::Config;
 use gitea_triage::issue::IssueRef;
 use gitea_triage::service::Service;
+use panics::Panics;
 use program::{PATIENCE, SECRET, Stage, delivery, is_full_scale, push_payload, until};
 
 /// Every boundary, and how often it has to be passed before the program ends there.
@@ -269,6 +272,7 @@ async fn ends_once_although(number: u32, kind: &str) -> u32 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_operation_of_the_database_fails_the_work_comes_to_the_same_end() {
+    let panics = Panics::watch();
     let _scenario = fail::FailScenario::setup();
     let kinds = ["busy", "ioerr", "full"];
     let mut number = 0;
@@ -285,10 +289,12 @@ async fn whichever_operation_of_the_database_fails_the_work_comes_to_the_same_en
     }
     println!("each of {number} operations failed once");
     assert!(number > 20, "only {number} operations were counted");
+    panics.assert_none();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_is_red_while_the_database_fails_and_green_by_itself_after() {
+    let panics = Panics::watch();
     let _scenario = fail::FailScenario::setup();
     let led = Led::start().await;
     assert_eq!(led.ready().await, 200);
@@ -305,4 +311,5 @@ async fn readiness_is_red_while_the_database_fails_and_green_by_itself_after() {
         until(&format!("green after {kind}"), PATIENCE, async || led.ready().await == 200).await;
     }
     assert_eq!(led.stage.count("SELECT count(*) FROM delivery"), 0);
+    panics.assert_none();
 }

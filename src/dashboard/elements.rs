@@ -7,6 +7,7 @@ use askama::filters::HtmlSafe;
 use chrono::{SecondsFormat, TimeDelta};
 
 use crate::clock::Timestamp;
+use crate::issue::is_invisible;
 
 /// Words from outside: escaped, on their own in a line of mixed directions, and without characters that turn the
 /// direction around, hide, or move the cursor.
@@ -40,11 +41,9 @@ pub(super) fn escape(f: &mut impl fmt::Write, text: &str) -> fmt::Result {
     Ok(())
 }
 
-/// Control characters, marks of direction and characters without any width.
+/// Control characters and those that nobody sees, but for the variation selectors, which many an emoji has.
 pub(super) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{061c}' | '\u{feff}' | '\u{00ad}' | '\u{fff9}'..='\u{fffb}')
+    c.is_control() || (is_invisible(c) && !matches!(c, '\u{fe00}'..='\u{fe0f}'))
 }
 
 /// One part of a path or one value of a query.

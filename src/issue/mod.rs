@@ -1,5 +1,6 @@
 //! The nouns of an issue: which one, and what it says. No I/O, no rules.
 
+mod invisible;
 mod patterns;
 mod seen;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
+pub use invisible::is_invisible;
 pub use patterns::RepoPatterns;
 pub use seen::Seen;
 

@@ -1,13 +1,15 @@
 //! Words of somebody else inside a text of ours: always as code, where the forge neither mentions nor references
 //! anybody, and where nothing in them can end the quotation.
 
+use crate::issue::is_invisible;
+
 /// `text` as inline code on one line, its invisible characters removed. The forge neither mentions nor references
 /// inside code (modules/markup/mdstripper), and the run of backticks around it is longer than any within.
 pub fn code(text: &str) -> String {
     let text: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .filter(|c| !is_invisible(*c))
+        .filter(|c| !is_hidden(*c))
         .collect();
     let ticks = "`".repeat(longest_run(&text) + 1);
     if text.trim().is_empty() {
@@ -19,7 +21,7 @@ pub fn code(text: &str) -> String {
 
 /// `text` as a code block that nothing in it can end, its invisible characters removed.
 pub fn fence(text: &str) -> String {
-    let text: String = text.chars().filter(|c| *c == '\n' || !is_invisible(*c)).collect();
+    let text: String = text.chars().filter(|c| *c == '\n' || !is_hidden(*c)).collect();
     let ticks = "`".repeat((longest_run(&text) + 1).max(3));
     format!("{ticks}text\n{}\n{ticks}", text.trim_end())
 }
@@ -28,10 +30,8 @@ fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 
-/// Control characters, and those that hide or reorder text: zero-width, direction marks, the byte-order mark.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+fn is_hidden(c: char) -> bool {
+    c.is_control() || is_invisible(c)
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
     fn inline_code_survives_backticks_and_line_breaks() {
         assert_eq!(code("`run()`"), "`` `run()` ``");
         assert_eq!(code("a\nb"), "`a b`");
-        assert_eq!(code("a\u{202e}b\u{200b}"), "`ab`");
+        assert_eq!(code("a\u{202e}b\u{200b}\u{e0041}\u{61c}"), "`ab`");
         assert_eq!(code(""), "` `");
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use gitea_triage::gitea;
 use gitea_triage::store::DeliveryState;
 
+use crate::panics::Panics;
 use crate::world::{World, bug};
 
 /// How long reading one body may take in a release build.
@@ -118,6 +119,7 @@ fn no_body_takes_long_to_read() {
 
 #[tokio::test]
 async fn a_hostile_body_comes_to_a_visible_end_and_stops_nothing() {
+    let panics = Panics::watch();
     let world = World::start().await;
     let mut ids = Vec::new();
     for body in hostile() {
@@ -142,4 +144,5 @@ async fn a_hostile_body_comes_to_a_visible_end_and_stops_nothing() {
     let dead = world.dead().await;
     assert!(dead.len() > 10, "{}", dead.len());
     world.assert_with_claude(&issue);
+    panics.assert_none();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gitea_triage::fake_gitea::{Fault, FaultKind};
+use gitea_triage::fake_gitea::{Fault, FaultKind, NewIssue};
 
 use crate::world::{World, bug};
 
@@ -17,6 +17,30 @@ async fn an_answer_that_was_lost_after_the_comment_leaves_one_comment() {
     let issue = world.open_issue(bug());
     world.settle().await;
     world.assert_with_claude(&issue);
+}
+
+#[tokio::test]
+async fn a_comment_whose_answer_is_lost_is_adopted_however_often_that_happens() {
+    let full = std::env::var("GITEA_TRIAGE_TEST_SCALE").is_ok_and(|scale| scale == "full");
+    let times = if full { 200 } else { 20 };
+    let world =
+        World::with("[[agent]]\nid = \"claude\"\ntimeout = \"30d\"\nmax_concurrent = 1000\n").await;
+    world.gitea.fail(fault("POST", "/comments", times, FaultKind::AnswerLost));
+    let title = |number: u32| format!("[bug] Login crashes on an empty password ({number})");
+    let open = |number| world.open_issue(NewIssue { title: title(number), ..bug() });
+    let issues: Vec<_> = (0..times).map(open).collect();
+    world.settle().await;
+    for issue in &issues {
+        world.assert_with_claude(issue);
+        let [comment] = &world.issue(issue).comments[..] else { panic!("not one on {issue}") };
+        let effects = world.history(issue).await.evaluations.into_iter().flat_map(|e| e.effects);
+        let told: Vec<_> = effects.filter(|e| e.kind == "comment").collect();
+        let [told] = &told[..] else { panic!("meant more than once: {told:#?}") };
+        assert_eq!((told.state.as_str(), told.forge_id), ("done", Some(comment.id)), "{told:#?}");
+    }
+    let writes = world.gitea.writes();
+    let told = writes.iter().filter(|w| w.path.contains("/comments")).map(|w| w.status);
+    assert_eq!(told.collect::<Vec<_>>(), vec![0; issues.len()], "each was sent once, in vain");
 }
 
 #[tokio::test]

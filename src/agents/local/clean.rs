@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::issue::is_invisible;
+
 /// More nested comments than anybody writes; what is left after that many passes is broken up instead.
 const PASSES: usize = 8;
 
@@ -43,17 +45,6 @@ fn seen(c: char) -> Option<char> {
         c if c.is_control() || is_invisible(c) => None,
         c => Some(c),
     }
-}
-
-/// Zero-width characters, direction marks, fillers, variation selectors and the tag characters in which whole
-/// sentences can be hidden (Unicode's `Default_Ignorable_Code_Point`, and the interlinear marks).
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Takes comments out until none is left: one that is cut out may leave two halves of another.
