@@ -1,54 +1,352 @@
 //! A unique word in every secret of the configuration: it turns up nowhere, whatever is logged, stored or shown.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Output;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use gitea_triage::config::Config;
 use gitea_triage::fake_gitea::{Fault, FaultKind};
-use reqwest::Client;
+use gitea_triage::issue::IssueRef;
+use reqwest::{Client, Response};
+use serde_json::json;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use crate::program::{SECRET, Stage, delivery, push_payload, sign};
+use crate::program::{PATIENCE, Program, SECRET, Stage, delivery, push_payload, sign, until};
 
-const AGENT: &str = "canary-of-the-agent-4f1d";
-const SECOND: &str = "canary-of-the-second-hook-91bc";
-const ONCE: &str = "canary-of-the-old-hook-77aa";
+/// Where the application on the forge sends people back to: the program listens there as far as it knows.
+const CALLBACK: &str = "http://127.0.0.1:0/sign-in/callback";
+/// The beginning of an invoice, as Lightning services write it.
+const INVOICE: &str =
+    "lnbc1u1p3xnhl2pp5jptserfk3zk4qy42tlucycrfwxhydvlemu9pqr93tuzlv9cc7g3sdqqcqzpg";
 
-fn stage_config() -> String {
+/// How the secrets are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Inline,
+    InFiles,
+}
+
+impl Way {
+    /// What the program's own reference says that such a key wants.
+    fn wants(self) -> &'static str {
+        match self {
+            Self::Inline => "a text that is not empty",
+            Self::InFiles => "the path of a file",
+        }
+    }
+
+    /// Whether a key of this name would hold a secret, whatever it says that it wants.
+    fn is_named_so(self, name: &str) -> bool {
+        let base = match self {
+            Self::Inline => Some(name),
+            Self::InFiles => name.strip_suffix("_file"),
+        };
+        let ends = ["token", "secret", "key", "password", "macaroon"];
+        base.is_some_and(|base| ends.iter().any(|end| base.ends_with(end)))
+    }
+}
+
+/// The secrets of one configuration.
+struct Secrets {
+    way: Way,
+    folder: PathBuf,
+    all: Vec<Secret>,
+}
+
+struct Secret {
+    /// Where it stands, as `config reference` names the key.
+    key: String,
+    word: String,
+    line: String,
+}
+
+impl Secrets {
+    fn new(way: Way, stage: &Stage) -> Self {
+        let folder = stage.path("secrets");
+        std::fs::create_dir(&folder).unwrap();
+        Self { way, folder, all: Vec::new() }
+    }
+
+    /// A word of its own for this key; hexadecimal, as some want it, and never seen before.
+    fn new_in(&mut self, key: &str) -> String {
+        let word = format!("{:04x}{}", self.all.len(), uuid::Uuid::new_v4().simple());
+        self.put(key, &word)
+    }
+
+    /// The line that gives this key this word.
+    fn put(&mut self, key: &str, word: &str) -> String {
+        let (section, name) = key.rsplit_once('.').unwrap();
+        let line = match self.way {
+            Way::Inline => format!("{name} = \"{word}\""),
+            Way::InFiles => {
+                let path = self.folder.join(self.all.len().to_string());
+                std::fs::write(&path, format!("{word}\n")).unwrap();
+                format!("{name}_file = \"{}\"", path.display())
+            }
+        };
+        let key = format!("{section}.{}", line.split_once(' ').unwrap().0);
+        self.all.push(Secret { key, word: word.to_owned(), line: line.clone() });
+        line
+    }
+
+    fn keys(&self) -> BTreeSet<String> {
+        self.all.iter().map(|secret| secret.key.clone()).collect()
+    }
+
+    fn words(&self) -> Vec<String> {
+        self.all.iter().map(|secret| secret.word.clone()).collect()
+    }
+
+    /// The word in this key, the last one where there are several.
+    fn last_of(&self, key: &str) -> String {
+        self.all.iter().rfind(|secret| secret.key.starts_with(key)).unwrap().word.clone()
+    }
+}
+
+/// The keys that hold a secret or name its file, as the program itself lists them.
+fn published(stage: &Stage, way: Way) -> BTreeSet<String> {
+    let reference = String::from_utf8(stage.run(&["config", "reference"]).stdout).unwrap();
+    let mut section = "";
+    let mut keys = BTreeSet::new();
+    for line in reference.lines() {
+        if let Some(heading) = line.strip_prefix("### `") {
+            section = heading.trim_start_matches('[').split([']', ' ']).next().unwrap();
+        }
+        let Some((name, rest)) = line.strip_prefix("| `").and_then(|l| l.split_once("` | ")) else {
+            continue;
+        };
+        if rest.starts_with(&format!("{} |", way.wants())) || way.is_named_so(name) {
+            keys.insert(format!("{section}.{name}"));
+        }
+    }
+    keys
+}
+
+/// A configuration with a secret wherever one can stand, and a token in an address.
+fn config(stage: &Stage, outside: &str, address_token: &str, secrets: &mut Secrets) -> String {
+    let (client_id, client_secret) = stage.gitea.add_oauth_application(CALLBACK);
+    let hook = "webhook.secrets.secret";
+    let first = match (secrets.put(hook, SECRET), secrets.way) {
+        (_, Way::Inline) => format!("\"{SECRET}\""),
+        (line, Way::InFiles) => format!("{{ {line} }}"),
+    };
+    let (second, once) = (secrets.new_in(hook), secrets.new_in(hook));
+    let (kimi, api) = (secrets.new_in("agent.secret"), secrets.new_in("agent.secret"));
+    let mut consult = |name: &str, invoice: &str| {
+        let key = secrets.new_in("local_agent.consult.api_key");
+        let invoice_key = secrets.new_in("local_agent.consult.invoice_key");
+        format!(
+            "[[local_agent.consult]]\nname = \"{name}\"\nurl = \"{outside}/paid\"\nmodel = \"m\"\n{key}\n\
+             invoice = \"{invoice}\"\ninvoice_url = \"{outside}/{invoice}\"\n{invoice_key}\n"
+        )
+    };
+    let consults = consult("big", "lnbits") + &consult("small", "lnd");
     format!(
-        "[worker]\nfuse = 1000\n[[agent]]\nid = \"claude\"\nmax_concurrent = 10000\n\
-         [[agent]]\nid = \"api\"\nendpoint = \"https://agents.example.com/work\"\nsecret = \"{AGENT}\"\n"
+        "[gitea]\nurl = \"{gitea}\"\n{token}\nrepos = [\"acme/widgets\"]\n[server]\nlisten = \"127.0.0.1:0\"\n\
+         [webhook]\nsecrets = [{first}, {{ {second} }}, {{ {once}, expires = \"2020-01-01T00:00:00Z\" }}]\n\
+         [store]\nurl = \"sqlite:{database}\"\n[sweep]\nat_start = false\n[summary]\nenabled = false\n\
+         [triage]\nowner = \"alice\"\n[dispatch]\nmax_attempts = 1\n[worker]\nfuse = 1000\n\
+         [agents]\nallow_private = [\"127.0.0.1\"]\n[[agent]]\nid = \"claude\"\nmax_concurrent = 10000\n\
+         [[agent]]\nid = \"kimi\"\n{kimi}\n[[agent]]\nid = \"api\"\n{api}\n\
+         endpoint = \"{outside}/work?key={address_token}\"\n\
+         [local_agent]\napi = \"openai\"\nurl = \"{outside}/model\"\nmodel = \"m\"\n{model_key}\n{consults}\
+         [dashboard]\n{dashboard}\nclient_id = \"{client_id}\"\n{client_secret}\n",
+        gitea = stage.gitea.url(),
+        token = secrets.put("gitea.token", stage.gitea.token()),
+        database = stage.path("fault.db").display(),
+        model_key = secrets.new_in("local_agent.api_key"),
+        dashboard = secrets.new_in("dashboard.token"),
+        client_secret = secrets.put("dashboard.client_secret", &client_secret),
     )
 }
 
-/// Every file below a folder, with what it holds.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
-    let read =
-        |path: std::path::PathBuf| (path.display().to_string(), std::fs::read(&path).unwrap());
-    entries.filter(|p| p.is_file() && p.extension().is_none_or(|e| e != "toml")).map(read).collect()
-}
-
-struct Canaries(Vec<String>);
+/// Words that must not turn up, as they are, in hexadecimal, or anywhere in something encoded as base64.
+struct Canaries(regex::bytes::Regex);
 
 impl Canaries {
+    /// `derived` are looked for as they are.
+    fn of(words: &[String], derived: impl Iterator<Item = String>) -> Self {
+        let forms: BTreeSet<String> =
+            words.iter().flat_map(|word| forms(word)).chain(derived).collect();
+        let forms: Vec<String> = forms.iter().map(|form| regex::escape(form)).collect();
+        let forms = regex::bytes::RegexBuilder::new(&forms.join("|")).size_limit(1 << 26).build();
+        Self(forms.unwrap())
+    }
+
+    fn find<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        self.0.find(bytes).map(|hit| hit.as_bytes())
+    }
+
     #[track_caller]
     fn are_not_in(&self, place: &str, bytes: &[u8]) {
-        for canary in &self.0 {
-            let found = bytes.windows(canary.len()).any(|w| w == canary.as_bytes());
-            assert!(!found, "a secret is in {place}");
+        if let Some(found) = self.find(bytes) {
+            panic!("a secret is in {place}: {}", String::from_utf8_lossy(found));
         }
     }
 }
 
+fn forms(word: &str) -> Vec<String> {
+    let mut forms = vec![word.to_owned(), hex::encode(word), hex::encode_upper(word)];
+    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+        // Three letters become four; the word may begin at any of them, and its neighbours show in its ends.
+        for (before, shared) in [(0, 0), (1, 2), (2, 3)] {
+            let text = engine.encode(format!("{}{word}", "x".repeat(before)));
+            forms.push(text[shared..text.len() - 1].to_owned());
+        }
+    }
+    forms
+}
+
+#[test]
+fn a_word_is_found_however_it_is_written() {
+    let canaries = Canaries::of(&["0123456789abcdef".into()], std::iter::empty());
+    for user in ["", "a", "ab", "abc"] {
+        let login = format!("{user}0123456789abcdef:x");
+        for text in [login.clone(), hex::encode(&login), STANDARD_NO_PAD.encode(&login)] {
+            assert!(canaries.find(format!("a {text} b").as_bytes()).is_some(), "{text}");
+        }
+    }
+    assert_eq!(canaries.find(b"0123456789abcde-MDEyMzQ1Njc4"), None);
+}
+
+/// Everything outside: a model that asks both outside models and then refuses, services that repeat in their errors
+/// what they were sent, and an agent that even repeats its secret.
+struct Outside {
+    agent_secret: String,
+}
+
+impl Respond for Outside {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let path = request.url.path();
+        let is_first = !String::from_utf8_lossy(&request.body).contains("\"tool\"");
+        if path.starts_with("/model/") && is_first {
+            let arguments = "{\"question\": \"Why?\"}";
+            let call = |name: &str| json!({"id": name, "type": "function", "function": {"name": name, "arguments": arguments}});
+            let calls = [call("consult_big"), call("consult_small")];
+            let message = json!({"role": "assistant", "content": null, "tool_calls": calls});
+            return ResponseTemplate::new(200)
+                .set_body_json(json!({"choices": [{"message": message}]}));
+        }
+        if path.starts_with("/lnbits/") {
+            return ResponseTemplate::new(201).set_body_json(json!({"payment_request": INVOICE}));
+        }
+        let keys = ["authorization", "x-api-key", "grpc-metadata-macaroon"];
+        let keys = keys.iter().filter_map(|name| request.headers.get(*name)?.to_str().ok());
+        let keys = keys.collect::<Vec<_>>().join(" ");
+        let said = format!("{} {} {keys}", self.agent_secret, request.url);
+        ResponseTemplate::new(400).set_body_string(said)
+    }
+}
+
+/// Everything that was seen, and where.
+#[derive(Default)]
+struct Seen(Vec<(String, Vec<u8>)>);
+
+impl Seen {
+    fn add(&mut self, place: impl Into<String>, bytes: impl Into<Vec<u8>>) {
+        self.0.push((place.into(), bytes.into()));
+    }
+
+    fn ran(&mut self, place: &str, output: Output) {
+        self.add(format!("stdout of {place}"), output.stdout);
+        self.add(format!("stderr of {place}"), output.stderr);
+    }
+
+    /// Keeps an answer with its headers; its status and text.
+    async fn answer(&mut self, place: &str, answer: Response) -> (u16, String) {
+        let (status, headers) = (answer.status().as_u16(), format!("{:?}", answer.headers()));
+        let text = answer.text().await.unwrap();
+        self.add(format!("the answer of {place}"), format!("{headers}\n{text}"));
+        (status, text)
+    }
+
+    /// Every file below a folder but the configuration; its folder of secrets is not looked into.
+    fn files(&mut self, folder: &Path) {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_file() && path.extension().is_none_or(|end| end != "toml") {
+                self.add(path.display().to_string(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+}
+
+/// A browser that keeps its cookie and follows nothing by itself.
+struct Browser<'a> {
+    http: Client,
+    root: String,
+    cookie: String,
+    seen: &'a mut Seen,
+}
+
+impl<'a> Browser<'a> {
+    fn new(program: &Program, seen: &'a mut Seen) -> Self {
+        let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { http, root: program.url(""), cookie: String::new(), seen }
+    }
+
+    async fn send(&mut self, request: reqwest::RequestBuilder, path: &str) -> (u16, String) {
+        let request = request.header("Cookie", &self.cookie).header("Origin", &self.root);
+        let answer = request.send().await.unwrap();
+        if let Some(cookie) = answer.headers().get("set-cookie") {
+            self.cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+        }
+        let place = answer.headers().get("location").map(|v| v.to_str().unwrap().to_owned());
+        let (status, text) = self.seen.answer(path, answer).await;
+        (status, place.unwrap_or(text))
+    }
+
+    async fn get(&mut self, path: &str) -> (u16, String) {
+        self.send(self.http.get(format!("{}{path}", self.root)), path).await
+    }
+
+    /// Signs in with the token, after a wrong one; every page it leads to.
+    async fn by_token(&mut self, token: &str) {
+        for (token, place) in [(format!("{token}x"), "/sign-in?next="), (token.to_owned(), "/")] {
+            let (_, form) = self.get("/sign-in").await;
+            let (_, csrf) = form.split_once("name=\"csrf\" value=\"").unwrap();
+            let fields = [("token", token.as_str()), ("csrf", csrf.split('"').next().unwrap())];
+            let body =
+                url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            let request = self.http.post(format!("{}/sign-in/token", self.root)).body(body);
+            let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+            assert_eq!(self.send(request, "/sign-in/token").await, (303, place.to_owned()));
+        }
+    }
+
+    /// Signs in through the forge; where it ends up.
+    async fn by_forge(&mut self, login: &str) -> String {
+        let (_, authorize) = self.get("/sign-in/gitea").await;
+        let authorize = url::Url::parse(&authorize).unwrap();
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(authorize.query_pairs()).append_pair("login", login);
+        let grant = authorize.join("/login/oauth/grant").unwrap();
+        let grant = self.http.post(grant).body(form.finish());
+        let back = grant.header("Content-Type", "application/x-www-form-urlencoded").send().await;
+        let back = url::Url::parse(back.unwrap().headers()["location"].to_str().unwrap()).unwrap();
+        self.get(&format!("{}?{}", back.path(), back.query().unwrap())).await.1
+    }
+}
+
 /// Takes the program through refusals, failures and work.
-async fn live(stage: &Stage, url: &str) {
+async fn live(stage: &Stage, program: &Program, seen: &mut Seen) {
     let http = Client::new();
+    let url = &program.url("/webhook");
     let body = push_payload(1, 300);
     let forged =
         delivery(&http, url, body.clone()).header("X-Gogs-Signature", sign("wrong", &body));
-    assert_eq!(forged.send().await.unwrap().status(), 401);
-    let unsigned = http.post(url).body("{}").send().await.unwrap();
-    assert_eq!(unsigned.status(), 401);
-    let broken = delivery(&http, url, b"<html>".to_vec()).send().await.unwrap();
-    assert_eq!(broken.status(), 202);
+    let report = http.post(program.url("/dispatches/none")).body("{}");
+    for (request, status) in [
+        (forged, 401),
+        (http.post(url).body("{}"), 401),
+        (delivery(&http, url, b"<html>".to_vec()), 202),
+        (report.header("X-Gitea-Triage-Signature", "sha256=00"), 404),
+    ] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(seen.answer("a delivery", answer).await.0, status);
+    }
     for (times, kind) in [
         (1, FaultKind::Status(401)),
         (2, FaultKind::Status(500)),
@@ -62,85 +360,182 @@ async fn live(stage: &Stage, url: &str) {
     stage.worked_off().await;
 }
 
-/// What people are shown, and what they are told about mistakes.
-fn shown(stage: &Stage) -> Vec<(String, std::process::Output)> {
-    let mut outputs = Vec::new();
-    let mut show = |arguments: &[&str]| {
-        outputs.push((arguments.join(" "), stage.run(arguments)));
-    };
-    show(&["config", "show"]);
-    show(&["config", "show", "--json"]);
-    show(&["config", "check", "--json"]);
-    show(&["inbox", "list", "--json"]);
-    show(&["explain", "acme/widgets#1"]);
-    let mut ids = stage.database();
-    let ids = ids.transaction().unwrap();
-    let mut ids = ids.prepare("SELECT lower(hex(id)) FROM delivery").unwrap();
-    for id in ids.query_map([], |r| r.get::<_, String>(0)).unwrap() {
-        show(&["inbox", "show", &id.unwrap(), "--json"]);
-    }
-    outputs
+/// Our comments on the issue, one after the other.
+fn comments(stage: &Stage, at: &IssueRef) -> String {
+    let comments = stage.gitea.issue(at).unwrap().comments;
+    comments.into_iter().map(|comment| comment.body).collect()
 }
 
-/// Mistakes in and around the secrets themselves.
-fn told(stage: &Stage) -> Vec<(String, std::process::Output)> {
-    let good = std::fs::read_to_string(stage.path("config.toml")).unwrap();
-    let mistakes = [
-        good.replace("token = ", "tokne = "),
-        good.replace(&format!("secret = \"{AGENT}\""), &format!("secret = [\"{AGENT}\"]")),
-        good.replace(&format!("secret = \"{AGENT}\""), &format!("secret = \"{AGENT}")),
-        good.replace(&format!("secret = \"{SECOND}\""), &format!("secrte = \"{SECOND}\"")),
-        good.replace(&format!("\"{SECRET}\","), &format!("\"{SECRET}\" \"{ONCE}\",")),
-    ];
-    let mut outputs = Vec::new();
-    for (number, text) in mistakes.iter().enumerate() {
-        assert_ne!(text, &good, "mistake {number} is none");
-        std::fs::write(stage.path("config.toml"), text).unwrap();
-        let output = stage.run(&["config", "check"]);
-        assert!(!output.status.success(), "mistake {number} was not noticed");
-        outputs.push((format!("mistake {number}"), output));
-        outputs.push((format!("mistake {number}"), stage.run(&["config", "check", "--json"])));
-        outputs.push((format!("mistake {number}"), stage.run(&["serve"])));
+/// Gives issues to the agent that is called and to the model; both fail with what they were sent in their mouths.
+async fn fail_agents(stage: &Stage, outside: &MockServer) {
+    for (agent, said) in [("api", "returned 400"), ("local", "OpenAI API HTTP error: 400")] {
+        let issue = stage.open(2);
+        stage.worked_off().await;
+        stage.gitea.comment(&issue, "alice", &format!("/triage assign {agent}"));
+        until(&format!("the failure of `{agent}`"), PATIENCE, async || {
+            let told = comments(stage, &issue);
+            told.contains("**Triage: escalated**") && told.contains(said)
+        })
+        .await;
     }
-    outputs
+    stage.worked_off().await;
+    let asked = outside.received_requests().await.unwrap();
+    for path in ["/work", "/model/", "/paid/", "/lnbits/", "/lnd/"] {
+        assert!(asked.iter().any(|r| r.url.path().starts_with(path)), "{path} was not asked");
+    }
+}
+
+/// The pages, for everybody and for those who are signed in.
+async fn browse(stage: &Stage, program: &Program, token: &str, seen: &mut Seen) {
+    let mut browser = Browser::new(program, seen);
+    for path in ["/metrics", "/readyz", "/healthz"] {
+        assert_eq!(browser.get(path).await.0, 200, "{path}");
+    }
+    let fault = |kind| Fault { method: None, path_contains: "access_token".into(), times: 1, kind };
+    for kind in [FaultKind::Status(400), FaultKind::Html] {
+        stage.gitea.fail(fault(kind));
+        assert_eq!(browser.by_forge("alice").await, "/sign-in");
+        browser.get("/sign-in").await;
+    }
+    assert_eq!(browser.by_forge("alice").await, "/");
+    browser.get("/").await;
+    browser.cookie.clear();
+    browser.by_token(token).await;
+    let issue = |at: IssueRef| format!("/issues/{}/{}", at.repo, at.number);
+    let issues = stage.gitea.issues(&stage.repo).into_iter().map(|(at, _)| issue(at));
+    let deliveries =
+        stage.gitea.deliveries().into_iter().map(|d| format!("/deliveries/{}", d.uuid));
+    let lists = ["/", "/deliveries", "/issues", "/agents", "/decisions/1", "/search?q=login"];
+    for path in lists.map(str::to_owned).into_iter().chain(issues).chain(deliveries.take(5)) {
+        assert_eq!(browser.get(&path).await.0, 200, "{path}");
+    }
+}
+
+/// What people are shown by commands, all of them logging whatever they can.
+fn shown(stage: &Stage, program: &Program, seen: &mut Seen) {
+    let mut show = |words: &str| {
+        let mut command = stage.command();
+        command.env("GITEA_TRIAGE_LOG", "trace");
+        command.env("GITEA_TRIAGE__SERVER__PUBLIC_URL", program.url(""));
+        command.env("GITEA_TRIAGE__SERVER__LISTEN", program.address());
+        let output = command.args(words.split(' ')).output().unwrap();
+        assert_ne!(output.status.code(), Some(2), "`{words}` is used wrongly: {output:?}");
+        seen.ran(words, output);
+    };
+    for words in [
+        "healthcheck --ready",
+        "config show",
+        "config show --json",
+        "config check --json",
+        "config policy",
+        "inbox list --json",
+        "score acme/widgets#1 --explain",
+        "summary --print",
+        "hook install",
+        "hook list --json",
+        "hook test",
+        "check",
+        "check --json",
+        "agent run acme/widgets#1 --dry-run",
+        "agent run acme/widgets#1 --json",
+        "sweep",
+    ] {
+        show(words);
+    }
+    for (at, _) in stage.gitea.issues(&stage.repo) {
+        show(&format!("explain {at}"));
+        show(&format!("explain {at} --json"));
+    }
+    let database = stage.database();
+    let mut ids = database.prepare("SELECT lower(hex(id)) FROM delivery").unwrap();
+    for id in ids.query_map([], |row| row.get::<_, String>(0)).unwrap() {
+        show(&format!("inbox show {} --json", id.unwrap()));
+    }
+}
+
+/// What people are told about mistakes in and around the secrets themselves.
+fn told(stage: &Stage, secrets: &Secrets, good: &str, seen: &mut Seen) {
+    let mut mistakes = Vec::new();
+    if secrets.way == Way::Inline {
+        mistakes.push(good.replace(&format!("\"{SECRET}\","), &format!("\"{SECRET}\" \"x\",")));
+    }
+    for Secret { word, line, .. } in secrets.all.iter().filter(|s| good.contains(&s.line)) {
+        let (name, value) = line.split_once(" = ").unwrap();
+        let end = if good.contains(&format!("{{ {line}")) { ", " } else { "\n" };
+        let bare = name.trim_end_matches("_file");
+        mistakes.extend(
+            [
+                format!("x{line}"),
+                format!("{name} = [{value}]"),
+                format!("{name} = {}", &value[..value.len() - 1]),
+                format!("{name} = {word}"),
+                format!("{bare} = \"{word}\"{end}{bare}_file = \"/nowhere\""),
+            ]
+            .map(|wrong| good.replace(line, &wrong)),
+        );
+    }
+    for (number, text) in mistakes.iter().enumerate() {
+        std::fs::write(stage.path("config.toml"), text).unwrap();
+        for words in [["config", "check", "--json"].as_slice(), &["serve"]] {
+            let output = stage.run(words);
+            assert!(!output.status.success(), "mistake {number} was not noticed:\n{text}");
+            seen.ran(&format!("{words:?} with mistake {number}"), output);
+        }
+    }
+}
+
+/// Everything the program says and keeps when its secrets are given in this way.
+async fn is_silent(way: Way) {
+    let stage = Stage::new().await;
+    stage.gitea.add_collaborator(&stage.repo, "alice", "write");
+    stage.gitea.add_collaborator(&stage.repo, &stage.gitea.bot().login, "admin");
+    let outside = MockServer::start().await;
+    let mut secrets = Secrets::new(way, &stage);
+    let address_token = uuid::Uuid::new_v4().simple().to_string();
+    let text = config(&stage, &outside.uri(), &address_token, &mut secrets);
+    std::fs::write(stage.path("config.toml"), &text).unwrap();
+    assert_eq!(
+        secrets.keys(),
+        published(&stage, way),
+        "every secret there is has to be tried here"
+    );
+    let agent_secret = secrets.last_of("agent.secret");
+    Mock::given(any()).respond_with(Outside { agent_secret }).mount(&outside).await;
+
+    let mut seen = Seen::default();
+    let program = stage.start_with(|command| {
+        command.env("GITEA_TRIAGE_LOG", "trace").env("RUST_BACKTRACE", "full");
+    });
+    live(&stage, &program, &mut seen).await;
+    fail_agents(&stage, &outside).await;
+    browse(&stage, &program, &secrets.last_of("dashboard.token"), &mut seen).await;
+    shown(&stage, &program, &mut seen);
+    stage.worked_off().await;
+    let log = program.log().join("\n");
+    assert!(log.contains("\"TRACE\""), "nothing was traced");
+    seen.add("the log", log);
+    seen.files(stage.folder.path());
+    for (at, issue) in stage.gitea.issues(&stage.repo) {
+        seen.add(format!("the text of {at}"), format!("{}\n{}", issue.title, issue.body));
+        seen.add(format!("a comment on {at}"), comments(&stage, &at));
+    }
+    told(&stage, &secrets, &text, &mut seen);
+    // What a panic could print.
+    let config = Config::from_toml("config.toml", &text, std::iter::empty()).unwrap();
+    let words = secrets.words();
+    let printed = Canaries::of(&words, std::iter::empty());
+    printed.are_not_in("the configuration", format!("{config:?}").as_bytes());
+    // What is derived from a secret is as good as the secret for one body.
+    let bodies = stage.gitea.deliveries().into_iter().map(|d| sign(SECRET, &d.body));
+    let canaries = Canaries::of(&[words, vec![address_token]].concat(), bodies);
+    for (place, bytes) in &seen.0 {
+        canaries.are_not_in(place, bytes);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_logged_stored_written_or_shown() {
-    let stage = Stage::with(&stage_config()).await;
-    stage.command();
-    let path = stage.path("config.toml");
-    let config = std::fs::read_to_string(&path).unwrap().replace(
-        &format!("secrets = [\"{SECRET}\"]"),
-        &format!(
-            "secrets = [\"{SECRET}\", {{ secret = \"{SECOND}\" }}, {{ secret = \"{ONCE}\", expires = \"2020-01-01T00:00:00Z\" }}]"
-        ),
-    );
-    std::fs::write(&path, config).unwrap();
-    let program = stage.start_with(|c| {
-        c.env("GITEA_TRIAGE_LOG", "trace");
-    });
-    live(&stage, &program.url("/webhook")).await;
-    let mut canaries: Vec<String> = [SECRET, SECOND, ONCE, AGENT].map(str::to_owned).into();
-    canaries.push(stage.gitea.token().to_owned());
-    // What is derived from a secret is as good as the secret for one body.
-    let bodies = stage.gitea.deliveries();
-    canaries.extend(bodies.iter().map(|d| sign(SECRET, &d.body)));
-    let canaries = Canaries(canaries);
-    let log = program.log().join("\n");
-    assert!(log.contains("\"TRACE\""), "nothing was traced");
-    canaries.are_not_in("the log", log.as_bytes());
-    for (name, bytes) in files(stage.folder.path()) {
-        canaries.are_not_in(&name, &bytes);
-    }
-    for (_, issue) in stage.gitea.issues(&stage.repo) {
-        for comment in issue.comments {
-            canaries.are_not_in("a comment", comment.body.as_bytes());
-        }
-    }
-    let outputs = shown(&stage).into_iter().chain(told(&stage));
-    for (name, output) in outputs {
-        canaries.are_not_in(&name, &output.stdout);
-        canaries.are_not_in(&name, &output.stderr);
+    for way in [Way::Inline, Way::InFiles] {
+        is_silent(way).await;
     }
 }
