@@ -14,8 +14,8 @@ use crate::program::{is_full_scale, scale, within};
 
 /// Rows of a young store.
 const FEW: usize = 10_000;
-/// Issues that wait for their turn.
-const DUE: usize = 2_000;
+/// Deliveries that each issue waits for its turn with.
+const PENDING: usize = 2;
 const KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
 
 struct Grown {
@@ -24,7 +24,8 @@ struct Grown {
 }
 
 impl Grown {
-    /// A store with that many finished deliveries of that many issues; the bodies of `old` of them are past their time.
+    /// A store with that many deliveries of that many issues. Every issue is due with its newest ones, all others are
+    /// finished; the bodies of the `old` oldest are past their time.
     fn with(rows: usize, issues: usize, old: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("grown.db");
@@ -43,6 +44,15 @@ impl Grown {
             took.push(began.elapsed());
         }
         took.sort();
+        took
+    }
+
+    /// How long a worker waited for the next issue, which it gets with all that is pending for it.
+    async fn claim(&self) -> Duration {
+        let began = Instant::now();
+        let claim = self.store.claim(Utc::now()).await.unwrap().unwrap();
+        let took = began.elapsed();
+        assert_eq!(claim.deliveries.len(), PENDING);
         took
     }
 }
@@ -81,17 +91,18 @@ fn fill(path: &Path, rows: usize, issues: usize, old: usize) {
     db.execute(
         &format!(
             "{counted} INSERT INTO lane (repo, number, state, due_at)
-             SELECT 'acme/widgets', i, iif(i <= ?2, 'due', 'idle'), iif(i <= ?2, i, NULL) FROM n"
+             SELECT 'acme/widgets', i, 'due', i FROM n"
         ),
-        params![issues, DUE.min(issues)],
+        [issues],
     )
     .unwrap();
     db.execute(
         &format!(
             "{counted} INSERT INTO delivery (id, origin, received_at, event, state, lane, action, settled_at)
-             SELECT randomblob(16), 'webhook', ?3, 'issues', 'done', i % ?2 + 1, 'issues/edited', ?3 FROM n"
+             SELECT randomblob(16), 'webhook', ?3, 'issues', iif(i <= ?4, 'done', 'pending'), i % ?2 + 1,
+                 'issues/edited', iif(i <= ?4, ?3, NULL) FROM n"
         ),
-        params![rows, issues, now - 2 * KEEP.as_millis() as i64],
+        params![rows, issues, now - 2 * KEEP.as_millis() as i64, rows - PENDING * issues],
     )
     .unwrap();
     db.execute(&format!("{counted} INSERT INTO body SELECT i, randomblob(1500) FROM n"), [old])
@@ -132,18 +143,31 @@ async fn a_million_deliveries_later_one_more_is_taken_as_fast() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_issue_is_claimed_within_5_ms_among_50_000() {
-    let grown = Grown::with(scale(50_000, 1_000_000), scale(5_000, 50_000), 0);
-    let mut took = Vec::new();
-    for _ in 0..scale(200, DUE) {
-        let began = Instant::now();
-        assert!(grown.store.claim(Utc::now()).await.unwrap().is_some());
-        took.push(began.elapsed());
+    let (times, many) = (scale(200, 2_000), scale(5_000, 50_000));
+    let (young, grown) =
+        (Grown::with(FEW, times, 0), Grown::with(scale(50_000, 1_000_000), many, 0));
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for _ in 0..times {
+        before.push(young.claim().await);
+        after.push(grown.claim().await);
     }
-    took.sort();
-    // The usual claim is held to the limit: the slowest ones tell what else the disk had to flush.
-    let (half, most) = (part(&took, 50), part(&took, 99));
-    println!("claim: p50 {half:?}, p99 {most:?}");
-    assert!(half < within(Duration::from_millis(5)), "{half:?}");
+    before.sort();
+    after.sort();
+    let (half, most, slowest) = (part(&after, 50), part(&after, 99), part(&after, 100));
+    let alike = part(&before, 99);
+    println!(
+        "claim among {many}: p50 {half:?}, p99 {most:?}, the slowest {slowest:?}; \
+         among {times}: p50 {:?}, p99 {alike:?}, the slowest {:?}",
+        part(&before, 50),
+        part(&before, 100)
+    );
+    let limit = within(Duration::from_millis(5));
+    assert!(half < limit, "{half:?}");
+    // About one claim in thirty waits until the log is folded back, which takes as long as the disk does: in a young
+    // store too. Of a usual run's few claims the slowest two or three tell only what else the disk had to flush.
+    if is_full_scale() {
+        assert!(most < limit + alike, "{most:?}, {alike:?} in a young store");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,9 +192,10 @@ async fn forgetting_old_bodies_never_keeps_a_delivery_waiting() {
     // What else the machine does keeps deliveries waiting too: as many again, with nothing to forget.
     let alone = *grown.accept(took.len()).await.last().unwrap();
     took.sort();
-    let (half, slowest) = (part(&took, 50), part(&took, 100));
+    let (half, most, slowest) = (part(&took, 50), part(&took, 99), part(&took, 100));
     println!(
-        "{} taken while {old} were forgotten: p50 {half:?}, the slowest {slowest:?}, {alone:?} with nothing to forget",
+        "{} taken while {old} were forgotten: p50 {half:?}, p99 {most:?}, the slowest {slowest:?}; \
+         with nothing to forget the slowest {alone:?}",
         took.len()
     );
     assert!(slowest <= within(Duration::from_millis(50)) + alone, "{slowest:?}, {alone:?} alone");

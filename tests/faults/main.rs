@@ -6,6 +6,7 @@ mod bodies;
 mod burst;
 mod disk;
 mod growth;
+mod killed;
 mod program;
 mod reload;
 mod secrets;
