@@ -5,6 +5,7 @@ mod comment;
 mod notice;
 mod stage;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
@@ -115,7 +116,7 @@ pub enum Effect {
         /// The forge's id of the comment.
         comment: i64,
         /// What it shows, such as `eyes`.
-        content: &'static str,
+        content: Cow<'static, str>,
     },
 }
 
@@ -149,10 +150,14 @@ impl Effect {
         }
     }
 
-    /// The text of a comment that is written once: an answer, a notice.
-    pub fn kept_text(&self) -> Option<&str> {
+    /// What is needed to do it again where nobody else would conclude it: the text of a comment that is written once,
+    /// an answer or a notice, and which comment a reaction is for.
+    pub fn kept_text(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Comment { marker, body, edit: None } if !marker.is_audit() => Some(body),
+            Self::Comment { marker, body, edit: None } if !marker.is_audit() => {
+                Some(Cow::Borrowed(body))
+            }
+            Self::Reaction { comment, .. } => Some(Cow::Owned(comment.to_string())),
             _ => None,
         }
     }
@@ -362,7 +367,7 @@ pub fn answer(answer: &Answer, explanation: &str) -> Vec<Effect> {
     if answer.explains {
         texts.push(fence(explanation));
     }
-    let mut effects = vec![Effect::Reaction { comment, content }];
+    let mut effects = vec![Effect::Reaction { comment, content: Cow::Borrowed(content) }];
     if !texts.is_empty() {
         let marker = Marker::answer(comment);
         let body = format!("{}\n\n{marker}", texts.join("\n\n"));

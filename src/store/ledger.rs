@@ -44,6 +44,8 @@ pub struct Past {
     pub wishes: Wishes,
     /// Answers and notices that were meant and may not have been written, as decision and text.
     pub answers_unknown: Vec<(String, String)>,
+    /// Reactions that were meant and may not have been given, as comment and content.
+    pub reactions_unknown: Vec<(i64, String)>,
 }
 
 /// A comment of ours, as the ledger remembers it.
@@ -176,6 +178,7 @@ impl Store {
                 comment: latest_comment(c, lane)?,
                 comment_unknown: is_intended(c, lane, EffectKind::Comment)?,
                 answers_unknown: answers_unknown(c, lane)?,
+                reactions_unknown: reactions_unknown(c, lane)?,
                 last_agent: dispatches::last_agent(c, lane)?,
                 latest: dispatches::latest(c, lane)?,
                 leftovers: leftovers(c, lane)?,
@@ -464,6 +467,15 @@ fn is_intended(c: &Connection, lane: i64, kind: EffectKind) -> Result<bool, Erro
         "SELECT 1 FROM effect WHERE lane = ?1 AND state = 'intended' AND kind = ?2",
     )?;
     Ok(rows.exists(params![lane, kind.as_str()])?)
+}
+
+fn reactions_unknown(c: &Connection, lane: i64) -> Result<Vec<(i64, String)>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT CAST(detail AS INTEGER), value FROM effect
+         WHERE lane = ?1 AND state = 'intended' AND kind = 'reaction' AND detail IS NOT NULL",
+    )?;
+    let rows = rows.query_map([lane], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn answers_unknown(c: &Connection, lane: i64) -> Result<Vec<(String, String)>, Error> {

@@ -277,6 +277,11 @@ fn answers(look: &Look, signals: &[Signal], found: Option<&[OurComment]>) -> Vec
         let marker = Marker::find(body)?;
         Some(Effect::Comment { edit: None, marker, body: body.clone() })
     });
+    // Giving a reaction twice gives it once.
+    let reactions = look.past.reactions_unknown.iter().map(|(comment, content)| Effect::Reaction {
+        comment: *comment,
+        content: content.clone().into(),
+    });
     let assigns = look.obeyed.assigns.iter().filter(|login| !look.issue.is_assigned_to(login));
-    assigns.cloned().map(Effect::Assignee).chain(new).chain(lost).collect()
+    assigns.cloned().map(Effect::Assignee).chain(new).chain(reactions).chain(lost).collect()
 }
