@@ -1,11 +1,11 @@
 //! A unique word in every secret of the configuration: it turns up nowhere, whatever is logged, stored or shown.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+mod canaries;
+mod settings;
+
+use std::path::Path;
 use std::process::Output;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use gitea_triage::config::Config;
 use gitea_triage::fake_gitea::{Fault, FaultKind};
 use gitea_triage::issue::IssueRef;
@@ -14,203 +14,13 @@ use serde_json::json;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
+use self::canaries::Canaries;
+use self::settings::{Secret, Secrets, Way, config, published};
 use crate::program::{PATIENCE, Program, SECRET, Stage, delivery, push_payload, sign, until};
 
-/// Where the application on the forge sends people back to: the program listens there as far as it knows.
-const CALLBACK: &str = "http://127.0.0.1:0/sign-in/callback";
 /// The beginning of an invoice, as Lightning services write it.
 const INVOICE: &str =
     "lnbc1u1p3xnhl2pp5jptserfk3zk4qy42tlucycrfwxhydvlemu9pqr93tuzlv9cc7g3sdqqcqzpg";
-
-/// How the secrets are given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Inline,
-    InFiles,
-}
-
-impl Way {
-    /// What the program's own reference says that such a key wants.
-    fn wants(self) -> &'static str {
-        match self {
-            Self::Inline => "a text that is not empty",
-            Self::InFiles => "the path of a file",
-        }
-    }
-
-    /// Whether a key of this name would hold a secret, whatever it says that it wants.
-    fn is_named_so(self, name: &str) -> bool {
-        let base = match self {
-            Self::Inline => Some(name),
-            Self::InFiles => name.strip_suffix("_file"),
-        };
-        let ends = ["token", "secret", "key", "password", "macaroon"];
-        base.is_some_and(|base| ends.iter().any(|end| base.ends_with(end)))
-    }
-}
-
-/// The secrets of one configuration.
-struct Secrets {
-    way: Way,
-    folder: PathBuf,
-    all: Vec<Secret>,
-}
-
-struct Secret {
-    /// Where it stands, as `config reference` names the key.
-    key: String,
-    word: String,
-    line: String,
-}
-
-impl Secrets {
-    fn new(way: Way, stage: &Stage) -> Self {
-        let folder = stage.path("secrets");
-        std::fs::create_dir(&folder).unwrap();
-        Self { way, folder, all: Vec::new() }
-    }
-
-    /// A word of its own for this key; hexadecimal, as some want it, and never seen before.
-    fn new_in(&mut self, key: &str) -> String {
-        let word = format!("{:04x}{}", self.all.len(), uuid::Uuid::new_v4().simple());
-        self.put(key, &word)
-    }
-
-    /// The line that gives this key this word.
-    fn put(&mut self, key: &str, word: &str) -> String {
-        let (section, name) = key.rsplit_once('.').unwrap();
-        let line = match self.way {
-            Way::Inline => format!("{name} = \"{word}\""),
-            Way::InFiles => {
-                let path = self.folder.join(self.all.len().to_string());
-                std::fs::write(&path, format!("{word}\n")).unwrap();
-                format!("{name}_file = \"{}\"", path.display())
-            }
-        };
-        let key = format!("{section}.{}", line.split_once(' ').unwrap().0);
-        self.all.push(Secret { key, word: word.to_owned(), line: line.clone() });
-        line
-    }
-
-    fn keys(&self) -> BTreeSet<String> {
-        self.all.iter().map(|secret| secret.key.clone()).collect()
-    }
-
-    fn words(&self) -> Vec<String> {
-        self.all.iter().map(|secret| secret.word.clone()).collect()
-    }
-
-    /// The word in this key, the last one where there are several.
-    fn last_of(&self, key: &str) -> String {
-        self.all.iter().rfind(|secret| secret.key.starts_with(key)).unwrap().word.clone()
-    }
-}
-
-/// The keys that hold a secret or name its file, as the program itself lists them.
-fn published(stage: &Stage, way: Way) -> BTreeSet<String> {
-    let reference = String::from_utf8(stage.run(&["config", "reference"]).stdout).unwrap();
-    let mut section = "";
-    let mut keys = BTreeSet::new();
-    for line in reference.lines() {
-        if let Some(heading) = line.strip_prefix("### `") {
-            section = heading.trim_start_matches('[').split([']', ' ']).next().unwrap();
-        }
-        let Some((name, rest)) = line.strip_prefix("| `").and_then(|l| l.split_once("` | ")) else {
-            continue;
-        };
-        if rest.starts_with(&format!("{} |", way.wants())) || way.is_named_so(name) {
-            keys.insert(format!("{section}.{name}"));
-        }
-    }
-    keys
-}
-
-/// A configuration with a secret wherever one can stand, and a token in an address.
-fn config(stage: &Stage, outside: &str, address_token: &str, secrets: &mut Secrets) -> String {
-    let (client_id, client_secret) = stage.gitea.add_oauth_application(CALLBACK);
-    let hook = "webhook.secrets.secret";
-    let first = match (secrets.put(hook, SECRET), secrets.way) {
-        (_, Way::Inline) => format!("\"{SECRET}\""),
-        (line, Way::InFiles) => format!("{{ {line} }}"),
-    };
-    let (second, once) = (secrets.new_in(hook), secrets.new_in(hook));
-    let (kimi, api) = (secrets.new_in("agent.secret"), secrets.new_in("agent.secret"));
-    let mut consult = |name: &str, invoice: &str| {
-        let key = secrets.new_in("local_agent.consult.api_key");
-        let invoice_key = secrets.new_in("local_agent.consult.invoice_key");
-        format!(
-            "[[local_agent.consult]]\nname = \"{name}\"\nurl = \"{outside}/paid\"\nmodel = \"m\"\n{key}\n\
-             invoice = \"{invoice}\"\ninvoice_url = \"{outside}/{invoice}\"\n{invoice_key}\n"
-        )
-    };
-    let consults = consult("big", "lnbits") + &consult("small", "lnd");
-    format!(
-        "[gitea]\nurl = \"{gitea}\"\n{token}\nrepos = [\"acme/widgets\"]\n[server]\nlisten = \"127.0.0.1:0\"\n\
-         [webhook]\nsecrets = [{first}, {{ {second} }}, {{ {once}, expires = \"2020-01-01T00:00:00Z\" }}]\n\
-         [store]\nurl = \"sqlite:{database}\"\n[sweep]\nat_start = false\n[summary]\nenabled = false\n\
-         [triage]\nowner = \"alice\"\n[dispatch]\nmax_attempts = 1\n[worker]\nfuse = 1000\n\
-         [agents]\nallow_private = [\"127.0.0.1\"]\n[[agent]]\nid = \"claude\"\nmax_concurrent = 10000\n\
-         [[agent]]\nid = \"kimi\"\n{kimi}\n[[agent]]\nid = \"api\"\n{api}\n\
-         endpoint = \"{outside}/work?key={address_token}\"\n\
-         [local_agent]\napi = \"openai\"\nurl = \"{outside}/model\"\nmodel = \"m\"\n{model_key}\n{consults}\
-         [dashboard]\n{dashboard}\nclient_id = \"{client_id}\"\n{client_secret}\n",
-        gitea = stage.gitea.url(),
-        token = secrets.put("gitea.token", stage.gitea.token()),
-        database = stage.path("fault.db").display(),
-        model_key = secrets.new_in("local_agent.api_key"),
-        dashboard = secrets.new_in("dashboard.token"),
-        client_secret = secrets.put("dashboard.client_secret", &client_secret),
-    )
-}
-
-/// Words that must not turn up, as they are, in hexadecimal, or anywhere in something encoded as base64.
-struct Canaries(regex::bytes::Regex);
-
-impl Canaries {
-    /// `derived` are looked for as they are.
-    fn of(words: &[String], derived: impl Iterator<Item = String>) -> Self {
-        let forms: BTreeSet<String> =
-            words.iter().flat_map(|word| forms(word)).chain(derived).collect();
-        let forms: Vec<String> = forms.iter().map(|form| regex::escape(form)).collect();
-        let forms = regex::bytes::RegexBuilder::new(&forms.join("|")).size_limit(1 << 26).build();
-        Self(forms.unwrap())
-    }
-
-    fn find<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        self.0.find(bytes).map(|hit| hit.as_bytes())
-    }
-
-    #[track_caller]
-    fn are_not_in(&self, place: &str, bytes: &[u8]) {
-        if let Some(found) = self.find(bytes) {
-            panic!("a secret is in {place}: {}", String::from_utf8_lossy(found));
-        }
-    }
-}
-
-fn forms(word: &str) -> Vec<String> {
-    let mut forms = vec![word.to_owned(), hex::encode(word), hex::encode_upper(word)];
-    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-        // Three letters become four; the word may begin at any of them, and its neighbours show in its ends.
-        for (before, shared) in [(0, 0), (1, 2), (2, 3)] {
-            let text = engine.encode(format!("{}{word}", "x".repeat(before)));
-            forms.push(text[shared..text.len() - 1].to_owned());
-        }
-    }
-    forms
-}
-
-#[test]
-fn a_word_is_found_however_it_is_written() {
-    let canaries = Canaries::of(&["0123456789abcdef".into()], std::iter::empty());
-    for user in ["", "a", "ab", "abc"] {
-        let login = format!("{user}0123456789abcdef:x");
-        for text in [login.clone(), hex::encode(&login), STANDARD_NO_PAD.encode(&login)] {
-            assert!(canaries.find(format!("a {text} b").as_bytes()).is_some(), "{text}");
-        }
-    }
-    assert_eq!(canaries.find(b"0123456789abcde-MDEyMzQ1Njc4"), None);
-}
 
 /// Everything outside: a model that asks both outside models and then refuses, services that repeat in their errors
 /// what they were sent, and an agent that even repeats its secret.
