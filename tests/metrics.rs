@@ -70,6 +70,16 @@ fn check(text: &str) {
 }
 
 #[tokio::test]
+async fn what_can_be_counted_is_there_from_the_start() {
+    let world = World::start().await;
+    let text = world.metrics().await;
+    for kind in ["comment", "label", "assignee", "unlabel", "reaction", "hand_off"] {
+        let series = format!("gitea_triage_effects_total{{kind=\"{kind}\",result=\"done\"}} 0");
+        assert!(text.contains(&series), "{series}");
+    }
+}
+
+#[tokio::test]
 async fn the_page_is_what_prometheus_expects() {
     let world = World::start().await;
     world.open("acme/widgets");
