@@ -130,6 +130,7 @@ fn not_now() -> Failure {
         at: Utc::now(),
         reason: "measured".to_owned(),
         spends_attempt: false,
+        is_about_us: false,
         evaluation: None,
         effects: Vec::new(),
     }

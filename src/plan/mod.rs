@@ -228,7 +228,7 @@ pub struct Scene<'a> {
     pub comment: Option<OurComment>,
     /// What was put on the issue for the open dispatch before, as kind and value; it is not put on twice.
     pub applied: &'a BTreeSet<(EffectKind, String)>,
-    /// What was put on it for dispatches that failed; it goes when somebody else gets the issue.
+    /// What was put on it for dispatches that have ended; it goes when somebody else gets the issue.
     pub leftovers: &'a BTreeSet<(EffectKind, String)>,
     /// What a person took off it.
     pub removed: &'a BTreeSet<(EffectKind, String)>,

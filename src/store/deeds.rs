@@ -5,7 +5,15 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Error, Store, lanes};
 use crate::clock::Timestamp;
 use crate::issue::IssueRef;
-use crate::plan::{Effect, EffectOutcome};
+use crate::plan::{Effect, EffectKind, EffectOutcome};
+
+/// The detail of a write of the local agent.
+pub(super) const MARK: &str = "by the local agent";
+
+/// Whether a comment of this decision is the local agent's.
+pub(super) fn is_said(decision: &str) -> bool {
+    decision.starts_with("answer:local-")
+}
 
 impl Store {
     /// Writes down what the local agent is about to write, with the latest evaluation of its issue; one that nobody has
@@ -25,8 +33,10 @@ impl Store {
             let evaluation = latest(c, lane, now)?;
             // Of no dispatch: what is put on for one is taken off with it. Without its text: the agent says again
             // what was lost, not the worker.
+            let mark = Some(MARK).filter(|_| effect.kind() != EffectKind::Comment);
             c.prepare_cached(
-                "INSERT INTO effect (evaluation, lane, kind, value, digest, intended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO effect (evaluation, lane, kind, value, digest, intended_at, detail)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
                 evaluation,
@@ -35,6 +45,7 @@ impl Store {
                 effect.value(),
                 effect.digest(),
                 now.timestamp_millis(),
+                mark,
             ])?;
             Ok(c.last_insert_rowid())
         })
@@ -61,7 +72,7 @@ impl Store {
                 outcome.state.as_str(),
                 now.timestamp_millis(),
                 outcome.forge_id,
-                outcome.detail.as_deref().unwrap_or("by the local agent"),
+                outcome.detail.as_deref().unwrap_or(MARK),
             ])?;
             Ok(())
         })

@@ -119,37 +119,45 @@ pub(super) fn advance(c: &Connection, id: i64, to: &Move, moment: Moment) -> Res
     if ended.is_some() { wake_waiting(c, &agent, 1, moment.at) } else { Ok(()) }
 }
 
-/// Ends what a look that came to no end would keep open for good: a dispatch that was never told, or is past its
-/// deadline. Whoever waits for an agent is not kept waiting by a dead letter either.
+/// Ends what a look that came to no end would keep open for good: a dispatch of which nobody was told anything, or one
+/// past its deadline, which is held as one that timed out is. Whoever waits for an agent is not kept waiting by a dead
+/// letter either, unless all of them would end so.
 pub(super) fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
-    if let Some(open) = open_dispatch(c, lane)? {
-        let state = match open.state {
-            _ if open.deadline_at <= failure.at => DispatchState::TimedOut,
-            DispatchState::Pending => DispatchState::Failed,
-            _ => return Ok(()),
-        };
-        let moment =
-            Moment { at: failure.at, evaluation: failure.evaluation.as_ref().map(|e| e.id) };
-        advance(c, open.id, &Move::to(state, &failure.reason), moment)?;
+    let before = waits_for(c, lane)?.filter(|_| !failure.is_about_us);
+    if before.is_some() {
+        c.prepare_cached("UPDATE lane SET waits_for = NULL WHERE id = ?1")?.execute([lane])?;
     }
-    let before = waits_for(c, lane)?;
-    c.prepare_cached("UPDATE lane SET waits_for = NULL WHERE id = ?1")?.execute([lane])?;
-    before.map_or(Ok(()), |agent| pass_on(c, lane, &agent, failure.at))
+    if let Some(open) = open_dispatch(c, lane)? {
+        let evaluation = failure.evaluation.as_ref().map(|evaluation| evaluation.id);
+        let moment = Moment { at: failure.at, evaluation };
+        if open.deadline_at <= failure.at {
+            let held = "timed out, and could not be looked at; `/triage retry` hands it over again";
+            c.prepare_cached("UPDATE lane SET held = ?2 WHERE id = ?1")?
+                .execute(params![lane, held])?;
+            advance(c, open.id, &Move::to(DispatchState::TimedOut, &failure.reason), moment)?;
+        } else if !is_told(c, &open)? {
+            advance(c, open.id, &Move::to(DispatchState::Failed, &failure.reason), moment)?;
+        }
+    }
+    before.map_or(Ok(()), |agent| wake_waiting(c, &agent, 1, failure.at))
+}
+
+/// Whether anything that calls the agent was done, or may have been.
+fn is_told(c: &Connection, dispatch: &Dispatch) -> Result<bool, Error> {
+    if dispatch.state != DispatchState::Pending || dispatch.failures > 0 {
+        return Ok(true);
+    }
+    let mut told = c.prepare_cached(
+        "SELECT 1 FROM effect WHERE dispatch = ?1 AND (kind IN ('label', 'assignee') AND state = 'done'
+             OR kind = 'hand_off' AND state IN ('intended', 'done'))",
+    )?;
+    Ok(told.exists([dispatch.id])?)
 }
 
 /// The agent a lane waits for.
 pub(super) fn waits_for(c: &Connection, lane: i64) -> Result<Option<String>, Error> {
     let mut rows = c.prepare_cached("SELECT waits_for FROM lane WHERE id = ?1")?;
     Ok(rows.query_row([lane], |r| r.get(0))?)
-}
-
-/// Wakes the next one in line for an agent that a lane no longer waits for, unless the lane has got it: the place it
-/// was woken for may still be free.
-pub(super) fn pass_on(c: &Connection, lane: i64, agent: &str, at: Timestamp) -> Result<(), Error> {
-    let mut got = c.prepare_cached(
-        "SELECT 1 FROM dispatch WHERE lane = ?1 AND agent = ?2 AND ended_at IS NULL",
-    )?;
-    if got.exists(params![lane, agent])? { Ok(()) } else { wake_waiting(c, agent, 1, at) }
 }
 
 impl Store {
@@ -206,8 +214,13 @@ fn note(c: &Connection, id: i64, state: &str, cause: &str, moment: Moment) -> Re
     Ok(())
 }
 
-/// P0 first, then the higher score, then the older issue.
-fn wake_waiting(c: &Connection, agent: &str, places: u32, at: Timestamp) -> Result<(), Error> {
+/// Wakes those with the best claim on an agent's places: P0 first, then the higher score, then the older issue.
+pub(super) fn wake_waiting(
+    c: &Connection,
+    agent: &str,
+    places: u32,
+    at: Timestamp,
+) -> Result<(), Error> {
     let mut best = c.prepare_cached(
         "SELECT id FROM lane WHERE waits_for = ?1
          ORDER BY wait_p0 DESC, wait_score DESC, wait_since, id LIMIT ?2",

@@ -196,6 +196,8 @@ pub struct Failure {
     pub reason: String,
     /// Whether this try counts; an outage of the forge does not.
     pub spends_attempt: bool,
+    /// Whether our account was refused, so that every other issue would end the same.
+    pub is_about_us: bool,
     /// The evaluation that was on its way, if one had been recorded.
     pub evaluation: Option<Evaluation>,
     /// What is known of its effects, in their order; those not tried yet are missing.

@@ -10,7 +10,7 @@ use super::inbox::{to_json, unreadable};
 use super::lanes::{self, Claim, Failure, Pace};
 use super::people::{self, Wishes};
 use super::sweeps;
-use super::{Error, Store, blockers, dispatches};
+use super::{Error, Store, blockers, deeds, dispatches};
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Dispatch, Try};
 use crate::issue::{IssueRef, Seen};
@@ -30,7 +30,7 @@ pub struct Past {
     pub comment_unknown: bool,
     /// What has been put on the issue for the open dispatch, as kind and value.
     pub applied: BTreeSet<(EffectKind, String)>,
-    /// What was put on it for dispatches of ours that came to nothing, as kind and value.
+    /// What was put on it for dispatches of ours that have ended, as kind and value.
     pub leftovers: BTreeSet<(EffectKind, String)>,
     /// The tries that failed since a person last said to begin anew.
     pub tries: Vec<Try>,
@@ -88,6 +88,8 @@ pub struct Intent {
     pub wishes: Option<Wishes>,
     /// The comments and entries whose commands are answered by this.
     pub answered: Vec<Source>,
+    /// What earlier dispatches left on the issue and is not there any more: should it come back, it is a person's.
+    pub absent: Vec<(EffectKind, String)>,
 }
 
 impl Intent {
@@ -107,6 +109,7 @@ impl Intent {
             begins_anew: false,
             wishes: None,
             answered: Vec::new(),
+            absent: Vec::new(),
         }
     }
 }
@@ -261,6 +264,7 @@ fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, 
     if let (Some(end), Some(open)) = (&intent.ends, dispatches::open_dispatch(c, claim.lane)?) {
         dispatches::advance(c, open.id, end, Moment { at: intent.at, evaluation: Some(id) })?;
     }
+    forget(c, claim.lane, &intent.absent)?;
     if intent.begins_anew {
         dispatches::begin_anew(c, claim.lane)?;
     }
@@ -312,17 +316,24 @@ fn insert_effects(
 /// meant again was found on it.
 fn settle_forgotten(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Error> {
     let mut open = c.prepare_cached(
-        "SELECT id, kind, value FROM effect WHERE lane = ?1 AND state = 'intended'",
+        "SELECT id, kind, value, coalesce(digest, ''), detail IS ?2 FROM effect WHERE lane = ?1 AND state = 'intended'",
     )?;
-    let open = open.query_map([lane], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
-    let open: Vec<(i64, String, String)> = open.collect::<Result<_, _>>()?;
-    for (id, kind, value) in open {
+    let open = open.query_map(params![lane, deeds::MARK], |r| {
+        Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+    })?;
+    let open: Vec<(i64, String, String, String, bool)> = open.collect::<Result<_, _>>()?;
+    for (id, kind, value, digest, is_deed) in open {
         let again = intent.effects.iter().any(|e| e.kind().as_str() == kind && e.value() == value);
-        // Of two that tell the same the newer one stands first.
-        let found = intent.found.iter().find(|found| kind == "comment" && found.decision == value);
+        // Of two that tell the same the newer one stands first; what the local agent says differs only by its digest.
+        let is_it = |found: &&PastComment| {
+            found.decision == value && (!deeds::is_said(&value) || found.digest == digest)
+        };
+        let found = intent.found.iter().find(is_it).filter(|_| kind == "comment");
         let is_missing = kind == "comment" && found.is_none();
         let (state, detail) = if again || is_missing {
             ("failed", "interrupted before it was written")
+        } else if is_deed {
+            ("failed", "interrupted; not known whether it was written")
         } else {
             ("done", "found on the issue after an interruption")
         };
@@ -379,8 +390,9 @@ fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Err
         score.map_or(0, |s| i64::from(s.total)),
         since
     ])?;
+    // Whoever leaves the line wakes the next: the place may still be free, or be one of several.
     if let Some(agent) = before.filter(|agent| Some(agent.as_str()) != waits_for) {
-        dispatches::pass_on(c, lane, &agent, intent.at)?;
+        dispatches::wake_waiting(c, &agent, 1, intent.at)?;
     }
     blockers::keep(c, lane, &intent.blockers)
 }
@@ -452,14 +464,26 @@ fn pairs(
     Ok(found)
 }
 
-/// What is still the issue's from dispatches of ours that came to nothing.
+/// What was put on the issue for dispatches of ours that have ended, and was there whenever it was looked at since.
 fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<(EffectKind, String)>, Error> {
     let mut rows = c.prepare_cached(
         "SELECT DISTINCT kind, value FROM effect JOIN dispatch ON dispatch.id = effect.dispatch
          WHERE dispatch.lane = ?1 AND NOT by_person AND effect.state = 'done' AND kind IN ('label', 'assignee')
-             AND dispatch.state IN ('failed', 'timed_out', 'escalated')",
+             AND ended_at IS NOT NULL",
     )?;
     pairs(rows.query_map([lane], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?)
+}
+
+/// Parts what is no longer on the issue from the ended dispatches it was put there for.
+fn forget(c: &Connection, lane: i64, absent: &[(EffectKind, String)]) -> Result<(), Error> {
+    let mut part = c.prepare_cached(
+        "UPDATE effect SET dispatch = NULL WHERE lane = ?1 AND kind = ?2 AND value = ?3
+             AND dispatch IN (SELECT id FROM dispatch WHERE lane = ?1 AND ended_at IS NOT NULL)",
+    )?;
+    for (kind, value) in absent {
+        part.execute(params![lane, kind.as_str(), value])?;
+    }
+    Ok(())
 }
 
 fn is_intended(c: &Connection, lane: i64, kind: EffectKind) -> Result<bool, Error> {

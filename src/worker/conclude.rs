@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Dispatch, DispatchState, Handoff, Interface};
 use crate::gitea as forge;
 use crate::issue::IssueRef;
-use crate::plan::{self, Effect, Marker, Notice, OurComment, Scene, Stage, plan};
+use crate::plan::{self, Effect, EffectKind, Marker, Notice, OurComment, Scene, Stage, plan};
 use crate::store::{Intent, Opening, PastComment};
 use crate::triage::{Decision, Signal, explain, mentioned_blockers};
 
@@ -62,6 +62,7 @@ impl Worker {
             ends: look.course.ends.clone(),
             wishes,
             blockers: blockers(at, look),
+            absent: absent(look),
             opened_at: look.issue.created_at,
             found: comments.unwrap_or_default().into_iter().map(past_comment).collect(),
             begins_anew: look.obeyed.forgives,
@@ -229,6 +230,16 @@ fn handoff(
     let key = open.or(opens.map(|opening| opening.key.as_str())).unwrap_or_default();
     let (task_type, callback) = (look.verdict.task_type, rules.public_url.as_deref());
     Some(plan::handoff(&look.issue, plan::HandoffTo { agent, key, at, task_type, callback }))
+}
+
+/// What earlier dispatches left on the issue and is not there any more.
+fn absent(look: &Look) -> Vec<(EffectKind, String)> {
+    let is_absent = |(kind, value): &&(EffectKind, String)| match kind {
+        EffectKind::Label => !look.issue.has_label(value),
+        EffectKind::Assignee => !look.issue.is_assigned_to(value),
+        _ => false,
+    };
+    look.past.leftovers.iter().filter(is_absent).cloned().collect()
 }
 
 /// What a flagged issue waits for.

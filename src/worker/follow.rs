@@ -81,7 +81,7 @@ impl Worker {
         let since = Some(dispatch.opened_at - CLOCK_SLACK);
         let timeline = self.inner.forge.timeline(&dispatch.at, since).await?;
         Ok(Work {
-            taken_off: taken_off(&missing, agent, &timeline),
+            taken_off: taken_off(&missing, (agent, dispatch), &timeline),
             begun: begun(&missing, (agent, dispatch), &timeline),
         })
     }
@@ -144,7 +144,11 @@ impl Case<'_> {
 
     fn time_out(self) -> Course {
         let Dispatch { id, agent, opened_at, by_person, .. } = self.dispatch;
-        let cause = format!("{} did not finish it in time", code(agent.as_str()));
+        let name = code(agent.as_str());
+        let cause = match self.dispatch.state {
+            DispatchState::Pending => format!("{name} could not be told of it in time"),
+            _ => format!("{name} did not finish it in time"),
+        };
         self.standing.dispatch = None;
         self.standing.held =
             Some(format!("timed out: {cause}; `/triage retry` hands it over again"));
@@ -217,7 +221,8 @@ fn missing(
         _ => false,
     };
     if !dispatch.by_person {
-        return past.applied.iter().filter(is_missing).cloned().collect();
+        // What an earlier dispatch left on the issue calls the agent as well.
+        return past.applied.iter().chain(&past.leftovers).filter(is_missing).cloned().collect();
     }
     let label = agent.label.iter().map(|label| (EffectKind::Label, label.clone()));
     let login = agent.login.iter().map(|login| (EffectKind::Assignee, login.clone()));
@@ -231,25 +236,39 @@ fn is_by(happening: &Happening, agent: &Agent) -> bool {
     happening.by.as_ref().is_some_and(|by| by.login.eq_ignore_ascii_case(login))
 }
 
-/// Whether the agent itself took this off, as some do when they begin. Where nobody knows, it was a person.
-fn took_it_itself(what: &(EffectKind, String), agent: &Agent, timeline: &[Happening]) -> bool {
-    let (kind, value) = what;
-    let took = timeline.iter().rev().find(|one| match &one.what {
+/// How this was last taken off, where the timeline tells.
+fn taking<'a>(
+    (kind, value): &(EffectKind, String),
+    timeline: &'a [Happening],
+) -> Option<&'a Happening> {
+    timeline.iter().rev().find(|one| match &one.what {
         What::Labelled { name, on: false } => *kind == EffectKind::Label && name == value,
         What::Assigned { login, on: false } => {
             *kind == EffectKind::Assignee && login.eq_ignore_ascii_case(value)
         }
         _ => false,
-    });
-    took.is_some_and(|one| is_by(one, agent))
+    })
 }
 
+/// Whether the agent itself took this off, as some do when they begin. Where nobody knows, it was a person.
+fn took_it_itself(what: &(EffectKind, String), agent: &Agent, timeline: &[Happening]) -> bool {
+    taking(what, timeline).is_some_and(|one| is_by(one, agent))
+}
+
+/// What was taken off by somebody else than the agent. Of a person's dispatch not all that could call the agent was
+/// ever there, so that only what the timeline tells counts, and nothing once the agent has begun.
 fn taken_off(
     missing: &BTreeSet<(EffectKind, String)>,
-    agent: &Agent,
+    (agent, dispatch): (&Agent, &Dispatch),
     timeline: &[Happening],
 ) -> Option<TakenOff> {
-    let by_others = missing.iter().filter(|what| !took_it_itself(what, agent, timeline));
+    let is_by_agent = |what: &&(EffectKind, String)| took_it_itself(what, agent, timeline);
+    if dispatch.by_person && missing.iter().any(|what| is_by_agent(&what)) {
+        return None;
+    }
+    let was_there =
+        |what: &&(EffectKind, String)| !dispatch.by_person || taking(what, timeline).is_some();
+    let by_others = missing.iter().filter(|what| !is_by_agent(what) && was_there(what));
     let what: BTreeSet<_> = by_others.cloned().collect();
     let names: Vec<_> = what.iter().map(|(_, value)| code(value)).collect();
     let reason = format!("somebody took {} off; `/triage resume` goes on", names.join(" and "));

@@ -88,7 +88,14 @@ impl Worker {
         self.came_through(&shown);
         let effects = vec![held; shown.effects.len()];
         let evaluation = Some(self.inner.store.intend(claim, shown).await?);
-        let failure = Failure { at: intent.at, reason, spends_attempt: false, evaluation, effects };
+        let failure = Failure {
+            at: intent.at,
+            reason,
+            spends_attempt: false,
+            is_about_us: false,
+            evaluation,
+            effects,
+        };
         self.inner.store.retry(claim.clone(), failure, until).await
     }
 }

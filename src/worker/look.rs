@@ -98,9 +98,7 @@ impl Worker {
         });
         wishes.held = standing.held.clone();
         let is_dispatched = matches!(verdict.decision, Decision::Dispatch { .. });
-        // Once somebody said to go on with it, waiting for a place must not make their word be forgotten.
-        let waits_for = verdict.decision.agent().filter(|_| obeyed.forgives);
-        wishes.chosen = standing.chosen.clone().or(waits_for.cloned()).filter(|_| !is_dispatched);
+        wishes.chosen = standing.chosen.clone().filter(|_| !is_dispatched);
         wishes.chosen_task = standing.chosen_task.filter(|_| wishes.chosen.is_some());
         let ordered = obeyed.ends.clone().map(|(state, cause)| Move::to(state, cause));
         course.ends = ordered.or(course.ends).or(taken_over).or(taken_off);
@@ -227,7 +225,7 @@ fn settle_verdict(
 }
 
 /// The agent a person has given the issue to, by its label or its account, while no dispatch is open. What a dispatch
-/// of ours that came to nothing left there is no person's doing.
+/// of ours left there is no person's doing.
 fn given_by_person<'a>(
     issue: &Issue,
     standing: &Standing,

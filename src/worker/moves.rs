@@ -80,8 +80,8 @@ impl Moves<'_> {
         let is_told = dispatch.state != DispatchState::Pending;
         let remind_at = remind_at(dispatch.opened_at, dispatch.deadline_at);
         let due_at = if is_told && !is_reminded { remind_at } else { dispatch.deadline_at };
-        // What is due already was just looked at: never at once again.
-        Some(due_at.max(self.intent.at + AGAIN))
+        // What is due already was just looked at: not at once again.
+        Some(if due_at > self.intent.at { due_at } else { self.intent.at + AGAIN })
     }
 }
 

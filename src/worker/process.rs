@@ -178,6 +178,7 @@ impl Worker {
             at: now,
             reason: error.to_string(),
             spends_attempt: true,
+            is_about_us: matches!(error, Error::Forge(refused) if refused.status() == Some(401)),
             evaluation: progress.evaluation,
             effects: progress.effects,
         };

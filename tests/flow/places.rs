@@ -109,7 +109,9 @@ async fn a_place_is_not_held_for_good_by_an_issue_that_is_not_to_be_told_any_mor
     world.settle().await;
     assert_eq!(state(&world, &first).await, DispatchState::TimedOut);
     assert!(world.evaluations(&first).await <= looks + 2, "it is not looked at without end");
-    assert!(world.comments(&first).iter().any(|text| text.contains("did not finish it in time")));
+    assert!(
+        world.comments(&first).iter().any(|text| text.contains("could not be told of it in time"))
+    );
 }
 
 #[tokio::test]
@@ -154,4 +156,48 @@ async fn a_label_that_a_person_put_on_and_took_off_is_not_put_back() {
     assert!(world.labels(&issue).is_empty() && world.assignees(&issue).is_empty());
     assert_eq!(state(&world, &issue).await, DispatchState::Failed);
     assert!(world.comments(&issue).is_empty());
+}
+
+#[tokio::test]
+async fn an_agent_that_takes_off_the_label_a_person_gave_it_has_begun() {
+    let world = World::start().await;
+    world.gitea.pause_deliveries();
+    let issue = world.open_issue(bug());
+    world.gitea.add_label(&issue, "alice", "claude-ready");
+    world.gitea.resume();
+    world.settle().await;
+    world.gitea.remove_label(&issue, "claude", "claude-ready");
+    world.settle().await;
+    assert_eq!(state(&world, &issue).await, DispatchState::InProgress);
+    assert!(world.comments(&issue).is_empty());
+}
+
+#[tokio::test]
+async fn two_places_that_come_free_at_once_go_to_two() {
+    let world = World::with("[[agent]]\nid = \"claude\"\nmax_concurrent = 2\n").await;
+    let issues = [1, 2, 3, 4].map(|_| world.open_issue(bug()));
+    world.settle().await;
+    world.gitea.close(&issues[0], "alice");
+    world.gitea.close(&issues[1], "alice");
+    world.settle().await;
+    issues.iter().for_each(|issue| world.assert_with_claude(issue));
+}
+
+#[tokio::test]
+async fn a_label_that_a_person_puts_on_again_is_theirs() {
+    let world = World::start().await;
+    let [issue, second, _] = one_at_work(&world).await;
+    world.gitea.remove_label(&issue, "alice", "claude-ready");
+    world.gitea.unassign(&issue, "alice", "claude");
+    world.gitea.edit_issue(&issue, "bob", Some("It is slow"), Some("somehow"));
+    world.settle().await;
+    world.gitea.comment(&issue, "alice", "/triage resume");
+    world.settle().await;
+    assert_eq!(world.history(&issue).await.dispatches.len(), 1, "it is not ready any more");
+    world.gitea.add_label(&issue, "alice", "claude-ready");
+    world.settle().await;
+    let last = world.history(&issue).await.dispatches.pop().unwrap();
+    assert!(last.by_person && last.state.is_open());
+    world.comments(&issue);
+    world.assert_with_claude(&second);
 }

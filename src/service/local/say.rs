@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::outside::{HELD_BACK, World, lost, unmet};
 use crate::agents::local::{Unmet, clean};
 use crate::issue::{Issue, IssueRef};
-use crate::plan::{Effect, EffectOutcome, EffectState, Marker, fence};
+use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState, Marker, fence};
 use crate::store::OwnWrite;
 
 /// The marker of a text of the local agent. It counts as an answer, so that no evaluation takes it for its own comment.
@@ -101,8 +101,8 @@ impl World {
         let applied = self.inner.hands.apply(at, issue, std::slice::from_ref(&effect)).await;
         boundary!("deed::applied");
         if let Some(error) = applied.error {
-            // Of what may have been written nobody knows; the next look at the issue finds out.
-            if !error.is_transient() {
+            // Whether a comment was written the next look at the issue finds out.
+            if !error.is_transient() || effect.kind() != EffectKind::Comment {
                 let refused = EffectOutcome {
                     state: EffectState::Failed,
                     forge_id: None,
