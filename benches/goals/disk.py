@@ -35,7 +35,7 @@ def durability(bench):
         per_answer[name] = [flushes_each(bench, server, disk, *load) for load in (("c1", 200 if bench.quick else 1000), ("c32", 5000))]
         server.stop()
     (alone, grouped), (its_alone, its_grouped) = per_answer["ours"], per_answer["reference"]
-    measured = f"{alone:.2f}; {grouped:.2f} (reference {its_alone:.2f}; {its_grouped:.2f}); kills: `cargo test --test campaign`"
+    measured = f"{alone:.2f}; {grouped:.2f} (reference {its_alone:.2f}; {its_grouped:.2f}); kills: `cargo test --test faults killed`"
     # Other programs flush the same disk: what they do is taken off by estimate, and the kernel makes one of two flushes
     # that come together. So a little below one is one, and on a busy disk the reference says what one is.
     return Row("G8", what, must, stretch, measured, alone >= 0.95 * min(1, its_alone) and alone > 0.5, grouped <= 0.25)

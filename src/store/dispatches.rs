@@ -142,14 +142,14 @@ pub(super) fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<()
     before.map_or(Ok(()), |agent| wake_waiting(c, &agent, 1, failure.at))
 }
 
-/// Whether anything that calls the agent was done, or may have been.
+/// Whether anything that calls the agent was done.
 fn is_told(c: &Connection, dispatch: &Dispatch) -> Result<bool, Error> {
     if dispatch.state != DispatchState::Pending || dispatch.failures > 0 {
         return Ok(true);
     }
     let mut told = c.prepare_cached(
-        "SELECT 1 FROM effect WHERE dispatch = ?1 AND (kind IN ('label', 'assignee') AND state = 'done'
-             OR kind = 'hand_off' AND state IN ('intended', 'done'))",
+        "SELECT 1 FROM effect
+         WHERE dispatch = ?1 AND kind IN ('label', 'assignee', 'hand_off') AND state = 'done'",
     )?;
     Ok(told.exists([dispatch.id])?)
 }

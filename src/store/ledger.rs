@@ -88,7 +88,8 @@ pub struct Intent {
     pub wishes: Option<Wishes>,
     /// The comments and entries whose commands are answered by this.
     pub answered: Vec<Source>,
-    /// What earlier dispatches left on the issue and is not there any more: should it come back, it is a person's.
+    /// What was put on the issue for dispatches and is not there any more: should it come back once they have ended,
+    /// it is a person's.
     pub absent: Vec<(EffectKind, String)>,
 }
 
@@ -232,6 +233,7 @@ impl Store {
             };
             record_effects(c, &evaluation, &outcome.effects, intent.at)?;
             follow(c, &evaluation, &outcome, intent.at)?;
+            forget(c, claim.lane, &intent.absent)?;
             finish_deliveries(c, &claim, &evaluation, intent.at)?;
             note_conclusion(c, claim.lane, &intent)?;
             if matches!(intent.decision, Decision::Finish { .. }) {
@@ -273,11 +275,31 @@ fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, 
     }
     people::answered(c, claim.lane, &intent.answered, intent.at)?;
     let dispatch = match &intent.opens {
-        Some(opening) => Some(dispatches::open(c, claim.lane, id, opening, intent)?),
+        Some(opening) => Some(open(c, claim, id, (opening, intent))?),
         None => dispatches::open_dispatch(c, claim.lane)?.map(|d| d.id),
     };
     let effects = insert_effects(c, claim.lane, id, dispatch, intent)?;
     Ok(Evaluation { id, dispatch, effects })
+}
+
+/// Opens a dispatch. What earlier ones left on the issue for the same agent is this one's from now on: it is not put on
+/// again, and whoever takes it off ends this one.
+fn open(
+    c: &Connection,
+    claim: &Claim,
+    evaluation: i64,
+    (opening, intent): (&Opening, &Intent),
+) -> Result<i64, Error> {
+    let id = dispatches::open(c, claim.lane, evaluation, opening, intent)?;
+    if !opening.by_person {
+        let sql = format!(
+            "UPDATE effect SET dispatch = ?2 WHERE id IN (
+                 SELECT effect.id {LEFT_OVER} AND (kind = 'label' AND value = ?3 OR kind = 'assignee' AND value = ?4))"
+        );
+        let agent = &opening.agent;
+        c.prepare_cached(&sql)?.execute(params![claim.lane, id, agent.label, agent.login])?;
+    }
+    Ok(id)
 }
 
 fn insert_effects(
@@ -464,13 +486,17 @@ fn pairs(
     Ok(found)
 }
 
-/// What was put on the issue for dispatches of ours that have ended, and was there whenever it was looked at since.
+/// The effects that put something on the issue for dispatches of ours that have ended, where it was there whenever it was
+/// looked at since, and was not taken off by us.
+const LEFT_OVER: &str = "FROM effect JOIN dispatch ON dispatch.id = effect.dispatch
+     WHERE dispatch.lane = ?1 AND NOT by_person AND ended_at IS NOT NULL
+         AND effect.state = 'done' AND kind IN ('label', 'assignee') AND NOT EXISTS (
+             SELECT 1 FROM effect AS off WHERE off.lane = ?1 AND off.id > effect.id AND off.state = 'done'
+                 AND off.value = effect.value AND off.kind = iif(effect.kind = 'label', 'unlabel', 'unassign'))";
+
+/// What is still the issue's from dispatches of ours that have ended.
 fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<(EffectKind, String)>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT DISTINCT kind, value FROM effect JOIN dispatch ON dispatch.id = effect.dispatch
-         WHERE dispatch.lane = ?1 AND NOT by_person AND effect.state = 'done' AND kind IN ('label', 'assignee')
-             AND ended_at IS NOT NULL",
-    )?;
+    let mut rows = c.prepare_cached(&format!("SELECT DISTINCT kind, value {LEFT_OVER}"))?;
     pairs(rows.query_map([lane], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?)
 }
 

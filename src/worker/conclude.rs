@@ -232,14 +232,14 @@ fn handoff(
     Some(plan::handoff(&look.issue, plan::HandoffTo { agent, key, at, task_type, callback }))
 }
 
-/// What earlier dispatches left on the issue and is not there any more.
+/// What was put on the issue for a dispatch and is not there any more.
 fn absent(look: &Look) -> Vec<(EffectKind, String)> {
     let is_absent = |(kind, value): &&(EffectKind, String)| match kind {
         EffectKind::Label => !look.issue.has_label(value),
         EffectKind::Assignee => !look.issue.is_assigned_to(value),
         _ => false,
     };
-    look.past.leftovers.iter().filter(is_absent).cloned().collect()
+    look.past.leftovers.union(&look.past.applied).filter(is_absent).cloned().collect()
 }
 
 /// What a flagged issue waits for.

@@ -221,8 +221,7 @@ fn missing(
         _ => false,
     };
     if !dispatch.by_person {
-        // What an earlier dispatch left on the issue calls the agent as well.
-        return past.applied.iter().chain(&past.leftovers).filter(is_missing).cloned().collect();
+        return past.applied.iter().filter(is_missing).cloned().collect();
     }
     let label = agent.label.iter().map(|label| (EffectKind::Label, label.clone()));
     let login = agent.login.iter().map(|login| (EffectKind::Assignee, login.clone()));
@@ -256,19 +255,16 @@ fn took_it_itself(what: &(EffectKind, String), agent: &Agent, timeline: &[Happen
 }
 
 /// What was taken off by somebody else than the agent. Of a person's dispatch not all that could call the agent was
-/// ever there, so that only what the timeline tells counts, and nothing once the agent has begun.
+/// ever there, so that only what the timeline tells counts.
 fn taken_off(
     missing: &BTreeSet<(EffectKind, String)>,
     (agent, dispatch): (&Agent, &Dispatch),
     timeline: &[Happening],
 ) -> Option<TakenOff> {
-    let is_by_agent = |what: &&(EffectKind, String)| took_it_itself(what, agent, timeline);
-    if dispatch.by_person && missing.iter().any(|what| is_by_agent(&what)) {
-        return None;
-    }
     let was_there =
         |what: &&(EffectKind, String)| !dispatch.by_person || taking(what, timeline).is_some();
-    let by_others = missing.iter().filter(|what| !is_by_agent(what) && was_there(what));
+    let by_others =
+        missing.iter().filter(|what| !took_it_itself(what, agent, timeline) && was_there(what));
     let what: BTreeSet<_> = by_others.cloned().collect();
     let names: Vec<_> = what.iter().map(|(_, value)| code(value)).collect();
     let reason = format!("somebody took {} off; `/triage resume` goes on", names.join(" and "));

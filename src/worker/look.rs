@@ -104,7 +104,7 @@ impl Worker {
         course.ends = ordered.or(course.ends).or(taken_over).or(taken_off);
         // What was another agent's is taken off when the issue is handed on, by us or by an order: two that find their
         // label on it would both work on it.
-        let is_handed_on = obeyed.ends.is_some() && standing.chosen.is_some();
+        let is_handed_on = obeyed.ends.is_some() && (is_dispatched || standing.chosen.is_some());
         if is_handed_on || course.ends.as_ref().is_some_and(|end| end.counts) {
             past.leftovers.append(&mut past.applied.clone());
         }

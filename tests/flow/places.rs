@@ -201,3 +201,51 @@ async fn a_label_that_a_person_puts_on_again_is_theirs() {
     world.comments(&issue);
     world.assert_with_claude(&second);
 }
+
+#[tokio::test]
+async fn a_label_that_we_took_off_and_a_person_puts_on_is_theirs() {
+    let world = World::with("[review]\nrequire = [\"tasks\"]\n").await;
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    world.gitea.close(&issue, "claude");
+    world.settle().await;
+    assert_eq!(world.labels(&issue), ["kimi-ready"], "what claude did was not enough");
+    world.gitea.add_label(&issue, "alice", "claude-ready");
+    world.settle().await;
+    assert!(world.labels(&issue).contains(&"claude-ready".to_owned()));
+    world.comments(&issue);
+}
+
+#[tokio::test]
+async fn an_agent_that_has_an_issue_again_is_not_called_again_when_it_begins() {
+    let world = World::start().await;
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    world.gitea.close(&issue, "claude");
+    world.settle().await;
+    world.gitea.reopen(&issue, "alice");
+    world.settle().await;
+    assert_eq!(state(&world, &issue).await, DispatchState::Assigned);
+    world.gitea.remove_label(&issue, "claude", "claude-ready");
+    world.settle().await;
+    assert_eq!(state(&world, &issue).await, DispatchState::InProgress);
+    assert!(world.labels(&issue).is_empty());
+    world.comment(&issue);
+}
+
+#[tokio::test]
+async fn a_person_who_takes_back_what_they_gave_ends_it_although_the_agent_has_begun() {
+    let world = World::start().await;
+    world.gitea.pause_deliveries();
+    let issue = world.open_issue(bug());
+    world.gitea.add_label(&issue, "alice", "claude-ready");
+    world.gitea.assign(&issue, "alice", "claude");
+    world.gitea.resume();
+    world.settle().await;
+    world.gitea.remove_label(&issue, "claude", "claude-ready");
+    world.settle().await;
+    world.gitea.unassign(&issue, "alice", "claude");
+    world.settle().await;
+    assert_eq!(state(&world, &issue).await, DispatchState::Failed);
+    assert!(world.comments(&issue).is_empty());
+}
