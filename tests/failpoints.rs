@@ -17,7 +17,7 @@ use gitea_triage::config::Config;
 use gitea_triage::issue::IssueRef;
 use gitea_triage::service::Service;
 use panics::Panics;
-use program::{PATIENCE, SECRET, Stage, delivery, is_full_scale, push_payload, until};
+use program::{PATIENCE, Program, SECRET, Stage, delivery, is_full_scale, push_payload, until};
 
 /// Every boundary, and how often it has to be passed before the program ends there.
 const BOUNDARIES: &[(&str, u32)] = &[
@@ -82,6 +82,20 @@ async fn a_crash_at_any_boundary_leaves_one_comment_one_label_and_one_assignee()
     }
 }
 
+/// Lets the program end at a place of the walk that `act` leads to, and a whole one work off what it left.
+async fn crashes_at(stage: &Stage, place: &str, act: impl FnOnce()) -> Program {
+    let mut program = stage.start_with(|c| {
+        c.env("FAILPOINTS", place);
+    });
+    act();
+    until(&format!("the crash at {place}"), PATIENCE, async || program.ended().is_some()).await;
+    drop(program);
+    let program = stage.start();
+    stage.gitea.delivered().await;
+    stage.worked_off().await;
+    program
+}
+
 /// The boundaries of the walk that opens a closed issue again and gives it to the next agent: the ended comment, the
 /// new one, opening, label and assignee off, label on.
 const AGAIN: &[(&str, u32)] = &[
@@ -109,15 +123,7 @@ async fn is_given_on_once_after_a_crash_at(boundary: &str, passed: u32) {
     stage.worked_off().await;
     drop(program);
     let place = format!("{boundary}={passed}*off->return");
-    let mut program = stage.start_with(|c| {
-        c.env("FAILPOINTS", &place);
-    });
-    stage.gitea.close(&issue, "claude");
-    until(&format!("the crash at {place}"), PATIENCE, async || program.ended().is_some()).await;
-    drop(program);
-    let _program = stage.start();
-    stage.gitea.delivered().await;
-    stage.worked_off().await;
+    let _program = crashes_at(&stage, &place, || stage.gitea.close(&issue, "claude")).await;
     let shown = stage.gitea.issue(&issue).unwrap();
     let ours = shown.comments.iter().filter(|c| c.author == stage.gitea.bot().login);
     let ours: Vec<_> = ours.map(|c| c.body.as_str()).collect();
@@ -165,15 +171,9 @@ async fn is_answered_once_after_a_crash_at(boundary: &str, passed: u32) {
     stage.worked_off().await;
     drop(program);
     let place = format!("{boundary}={passed}*off->return");
-    let mut program = stage.start_with(|c| {
-        c.env("FAILPOINTS", &place);
-    });
-    let asked = stage.gitea.comment(&issue, "alice", "/triage explain");
-    until(&format!("the crash at {place}"), PATIENCE, async || program.ended().is_some()).await;
-    drop(program);
-    let _program = stage.start();
-    stage.gitea.delivered().await;
-    stage.worked_off().await;
+    let mut asked = 0;
+    let asks = || asked = stage.gitea.comment(&issue, "alice", "/triage explain");
+    let _program = crashes_at(&stage, &place, asks).await;
     let comments = stage.gitea.issue(&issue).unwrap().comments;
     let ours = comments.iter().filter(|c| c.author == stage.gitea.bot().login);
     assert_eq!(ours.count(), 2, "{place}: {comments:#?}");

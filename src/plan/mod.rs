@@ -405,3 +405,17 @@ fn sticky(
     scene.comment.as_ref().filter(|ours| ours.marker.decision == stage.decision())?;
     comment(About::Dispatch(stage), issue, verdict, scene)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_listed_and_found_by_its_name() {
+        let kinds: Vec<_> = EffectKind::all().collect();
+        assert_eq!(kinds.len(), 9);
+        for kind in kinds {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+    }
+}

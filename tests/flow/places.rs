@@ -20,6 +20,17 @@ async fn one_at_work(world: &World) -> [IssueRef; 3] {
     issues
 }
 
+/// A bug that Alice has given to `claude` by its label before anybody looked at it, and by more.
+async fn given_by_alice(world: &World, more: impl FnOnce(&IssueRef)) -> IssueRef {
+    world.gitea.pause_deliveries();
+    let issue = world.open_issue(bug());
+    world.gitea.add_label(&issue, "alice", "claude-ready");
+    more(&issue);
+    world.gitea.resume();
+    world.settle().await;
+    issue
+}
+
 #[tokio::test]
 async fn a_dispatch_that_could_not_be_told_frees_its_place() {
     let world = World::start().await;
@@ -141,11 +152,7 @@ async fn an_order_to_go_on_is_kept_while_the_agent_is_busy() {
 #[tokio::test]
 async fn a_label_that_a_person_put_on_and_took_off_is_not_put_back() {
     let world = World::start().await;
-    world.gitea.pause_deliveries();
-    let issue = world.open_issue(bug());
-    world.gitea.add_label(&issue, "alice", "claude-ready");
-    world.gitea.resume();
-    world.settle().await;
+    let issue = given_by_alice(&world, |_| {}).await;
     world.gitea.comment(&issue, "bob", "any news?");
     world.settle().await;
     assert!(world.assignees(&issue).is_empty(), "nobody asked for more than the label");
@@ -161,11 +168,7 @@ async fn a_label_that_a_person_put_on_and_took_off_is_not_put_back() {
 #[tokio::test]
 async fn an_agent_that_takes_off_the_label_a_person_gave_it_has_begun() {
     let world = World::start().await;
-    world.gitea.pause_deliveries();
-    let issue = world.open_issue(bug());
-    world.gitea.add_label(&issue, "alice", "claude-ready");
-    world.gitea.resume();
-    world.settle().await;
+    let issue = given_by_alice(&world, |_| {}).await;
     world.gitea.remove_label(&issue, "claude", "claude-ready");
     world.settle().await;
     assert_eq!(state(&world, &issue).await, DispatchState::InProgress);
@@ -236,12 +239,8 @@ async fn an_agent_that_has_an_issue_again_is_not_called_again_when_it_begins() {
 #[tokio::test]
 async fn a_person_who_takes_back_what_they_gave_ends_it_although_the_agent_has_begun() {
     let world = World::start().await;
-    world.gitea.pause_deliveries();
-    let issue = world.open_issue(bug());
-    world.gitea.add_label(&issue, "alice", "claude-ready");
-    world.gitea.assign(&issue, "alice", "claude");
-    world.gitea.resume();
-    world.settle().await;
+    let assign = |issue: &IssueRef| world.gitea.assign(issue, "alice", "claude");
+    let issue = given_by_alice(&world, assign).await;
     world.gitea.remove_label(&issue, "claude", "claude-ready");
     world.settle().await;
     world.gitea.unassign(&issue, "alice", "claude");
