@@ -4,6 +4,8 @@
 //! 50 kills in a usual run; `GITEA_TRIAGE_TEST_SCALE=full` makes it 500. `GITEA_TRIAGE_TEST_SEED` repeats a run.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod dice;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -11,8 +13,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use dice::Dice;
 use gitea_triage::fake_gitea::{FakeGitea, NewIssue};
 use gitea_triage::issue::RepoName;
 
@@ -21,18 +24,6 @@ const SECRET: &str = "campaign-secret";
 const CHANGE_EVERY: Duration = Duration::from_millis(20);
 /// How long the last program may take to work all off.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// xorshift64*: enough for choosing moments, and the same everywhere for one seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % limit
-    }
-}
 
 struct Campaign {
     gitea: FakeGitea,
@@ -113,10 +104,9 @@ async fn change(gitea: FakeGitea, repo: RepoName, seed: u64, stop: Arc<AtomicBoo
     let mut beat = tokio::time::interval(CHANGE_EVERY);
     while !stop.load(Ordering::SeqCst) {
         beat.tick().await;
-        let known = issues.len() as u64;
+        let known = issues.len();
         // One change in three opens an issue.
         let pick = if dice.below(3) == 0 { known } else { dice.below(known + 1) };
-        let pick = usize::try_from(pick).unwrap();
         match issues.get(pick) {
             None => issues.push(gitea.open_issue(
                 &repo,
@@ -143,12 +133,7 @@ async fn pause(duration: Duration) {
 async fn killed_at_random_moments_nothing_is_lost_and_nothing_done_twice() {
     let full = std::env::var("GITEA_TRIAGE_TEST_SCALE").is_ok_and(|scale| scale == "full");
     let kills = if full { 500 } else { 50 };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed = std::env::var("GITEA_TRIAGE_TEST_SEED")
-        .ok()
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(now | 1);
-    println!("seed {seed}");
+    let seed = dice::seed();
     let mut dice = Dice(seed);
     let campaign = Campaign::new().await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -160,7 +145,7 @@ async fn killed_at_random_moments_nothing_is_lost_and_nothing_done_twice() {
     ));
     for _ in 0..kills {
         let mut program = campaign.start();
-        pause(Duration::from_millis(5 + dice.below(250))).await;
+        pause(Duration::from_millis(5 + dice.below(250) as u64)).await;
         program.kill().unwrap();
         program.wait().unwrap();
         let verdict: String =

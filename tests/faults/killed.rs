@@ -8,23 +8,12 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use uuid::Uuid;
 
+use crate::dice::{self, Dice};
 use crate::program::{PATIENCE, Program, SECRET, Stage, push_payload, scale, sign};
 
 const SENDERS: usize = 32;
 /// How many of the accepted ones are sent again after each kill: half of them the last before it, half from all over.
 const AGAIN: usize = 64;
-
-/// xorshift64*: enough for choosing moments.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % limit
-    }
-}
 
 /// The ids of what was sent.
 #[derive(Default)]
@@ -121,10 +110,7 @@ fn count(database: &Connection, sql: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_under_load_it_has_all_that_it_accepted_and_each_once() {
-    let seed = std::env::var("GITEA_TRIAGE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| Uuid::new_v4().as_u64_pair().0 | 1);
-    println!("seed {seed}");
-    let (mut dice, mut sent, kills) = (Dice(seed), Sent::default(), scale(4, 20));
+    let (mut dice, mut sent, kills) = (Dice(dice::seed()), Sent::default(), scale(4, 20));
     let stage = Stage::with("[worker]\nconcurrency = 0\n").await;
     for _ in 0..kills {
         let program = stage.start();

@@ -4,6 +4,8 @@
 
 mod bodies;
 mod burst;
+#[path = "../dice/mod.rs"]
+mod dice;
 mod disk;
 mod growth;
 mod killed;

@@ -10,6 +10,8 @@ mod commands;
 mod comments;
 mod deadlines;
 mod decisions;
+#[path = "../dice/mod.rs"]
+mod dice;
 mod dry_run;
 mod echo;
 mod hostile;

@@ -3,7 +3,7 @@
 //!
 //! 40 mixes in a usual run; `GITEA_TRIAGE_TEST_SCALE=full` makes it 1,000. `GITEA_TRIAGE_TEST_SEED` repeats a run.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use gitea_triage::config::Config;
@@ -12,6 +12,7 @@ use gitea_triage::service::Service;
 use gitea_triage::store::{DeliveryState, Filter};
 use tokio::task::JoinSet;
 
+use crate::dice::{self, Dice};
 use crate::panics::Panics;
 use crate::world::{SECRET, World, bug};
 
@@ -46,18 +47,7 @@ const PLACES: [(&str, &str); 14] = [
     ("PATCH", "/issues/"),
 ];
 
-/// splitmix64: the same draws everywhere for one seed, and quite others for the next one.
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut drawn = self.0;
-        drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((drawn ^ (drawn >> 31)) % limit as u64).unwrap()
-    }
-
     fn kind(&mut self) -> FaultKind {
         let wish = 1 + self.below(300) as u64;
         let kinds = [
@@ -257,13 +247,10 @@ async fn whatever_mix_of_faults_it_meets_the_end_is_one_of_each() {
     let panics = Panics::watch();
     let full = std::env::var("GITEA_TRIAGE_TEST_SCALE").is_ok_and(|scale| scale == "full");
     let mixes = if full { 1_000 } else { 40 };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let seed = std::env::var("GITEA_TRIAGE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or(now);
-    println!("seed {seed}");
+    let seed = dice::seed();
     let mut faults_met = 0;
     let mut at_work = JoinSet::new();
-    for seed in (seed..).take(mixes / MIXES_OF_A_STAGE) {
+    for seed in (0..mixes / MIXES_OF_A_STAGE).map(|stage| seed.wrapping_add(stage as u64)) {
         if at_work.len() == STAGES_AT_ONCE {
             faults_met += at_work.join_next().await.unwrap().unwrap();
         }
