@@ -1,6 +1,9 @@
 //! Accounts: who may write, who can be assigned, and who is.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
 
 use super::{Hands, done, failed};
 use crate::gitea as forge;
@@ -12,7 +15,7 @@ const ASSIGNABLE_FOR: Duration = Duration::from_secs(300);
 /// How long an account that may not be assigned is believed to stay so: shorter, since somebody may be mending it.
 const UNASSIGNABLE_FOR: Duration = Duration::from_secs(30);
 
-/// How long the assignees of an issue are taken to be as they were read: a request more would cost as much as they.
+/// How long the assignees of an issue are taken to be as they were read; then they are read again.
 pub(super) const FRESH_FOR: Duration = Duration::from_secs(1);
 
 /// How long somebody who may write to a repository is believed to be so.
@@ -66,16 +69,11 @@ impl Hands {
     /// # Errors
     /// When the forge cannot be asked.
     pub async fn may_write(&self, repo: &RepoName, login: &str) -> Result<bool, forge::Error> {
-        let key = (repo.clone(), login.to_lowercase());
-        if let Some((until, answer)) = self.writers.lock().await.get(&key)
-            && Instant::now() < *until
-        {
-            return Ok(*answer);
+        if let Some(answer) = self.writers.told(repo, login).await {
+            return Ok(answer);
         }
         let answer = self.forge.is_writer(repo, login).await?;
-        let mut writers = self.writers.lock().await;
-        writers.retain(|_, (until, _)| Instant::now() < *until);
-        writers.insert(key, (Instant::now() + WRITERS_FOR, answer));
+        self.writers.keep(repo, login, answer, WRITERS_FOR).await;
         Ok(answer)
     }
 
@@ -85,15 +83,37 @@ impl Hands {
     /// # Errors
     /// When the forge cannot be asked.
     pub async fn is_assignable(&self, repo: &RepoName, login: &str) -> Result<bool, forge::Error> {
-        let key = (repo.clone(), login.to_lowercase());
-        if let Some((until, answer)) = self.assignable.lock().await.get(&key)
-            && Instant::now() < *until
-        {
-            return Ok(*answer);
+        if let Some(answer) = self.assignable.told(repo, login).await {
+            return Ok(answer);
         }
         let answer = self.forge.assignable(repo, login).await?;
-        let until = Instant::now() + if answer { ASSIGNABLE_FOR } else { UNASSIGNABLE_FOR };
-        self.assignable.lock().await.insert(key, (until, answer));
+        let long = if answer { ASSIGNABLE_FOR } else { UNASSIGNABLE_FOR };
+        self.assignable.keep(repo, login, answer, long).await;
         Ok(answer)
     }
+}
+
+/// What the forge said of accounts in repositories, as long as it is believed.
+#[derive(Default)]
+pub(super) struct Answers {
+    known: Mutex<HashMap<(RepoName, String), (Instant, bool)>>,
+}
+
+impl Answers {
+    async fn told(&self, repo: &RepoName, login: &str) -> Option<bool> {
+        let known = self.known.lock().await;
+        let (until, answer) = known.get(&key(repo, login))?;
+        (Instant::now() < *until).then_some(*answer)
+    }
+
+    async fn keep(&self, repo: &RepoName, login: &str, answer: bool, long: Duration) {
+        let now = Instant::now();
+        let mut known = self.known.lock().await;
+        known.retain(|_, (until, _)| now < *until);
+        known.insert(key(repo, login), (now + long, answer));
+    }
+}
+
+fn key(repo: &RepoName, login: &str) -> (RepoName, String) {
+    (repo.clone(), login.to_lowercase())
 }

@@ -43,6 +43,11 @@ pub struct HandOffFailed {
 }
 
 impl HandOffFailed {
+    /// What a person has to mend before the agent is even called.
+    fn for_good(reason: String) -> Self {
+        Self { reason, answer: String::new(), is_transient: false }
+    }
+
     /// Why, with the agent's own words.
     pub(super) fn in_full(&self) -> String {
         let Self { reason, answer, .. } = self;
@@ -71,7 +76,7 @@ impl Hands {
         }
         if handoff.title.trim().is_empty() {
             let reason = "`title` is required; give the issue one".to_owned();
-            return Err(HandOffFailed { reason, answer: String::new(), is_transient: false });
+            return Err(HandOffFailed::for_good(reason));
         }
         let desk = Arc::clone(&self.desk.read().unwrap_or_else(PoisonError::into_inner));
         match agent.interface {
@@ -100,12 +105,10 @@ impl Desk {
     }
 
     fn start(&self, handoff: &Handoff) -> Result<EffectOutcome, HandOffFailed> {
-        let fixed =
-            |reason: String| HandOffFailed { reason, answer: String::new(), is_transient: false };
         let Some(local) = &self.local else {
             let reason = "no model is configured for the local agent; add `[local_agent]` with its `url` and `model`";
-            return Err(fixed(reason.to_owned()));
+            return Err(HandOffFailed::for_good(reason.to_owned()));
         };
-        local.take(handoff).map(|()| done(None)).map_err(fixed)
+        local.take(handoff).map(|()| done(None)).map_err(HandOffFailed::for_good)
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tokio::sync::Mutex;
 
-use self::accounts::FRESH_FOR;
+use self::accounts::{Answers, FRESH_FOR};
 use self::labels::LabelBook;
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, IssueState, RepoName};
@@ -37,8 +37,8 @@ pub struct Hands {
     labels: LabelRules,
     desk: std::sync::RwLock<Arc<Desk>>,
     books: Mutex<HashMap<RepoName, Arc<Mutex<LabelBook>>>>,
-    assignable: Mutex<HashMap<(RepoName, String), (Instant, bool)>>,
-    writers: Mutex<HashMap<(RepoName, String), (Instant, bool)>>,
+    assignable: Answers,
+    writers: Answers,
 }
 
 impl Hands {
@@ -49,8 +49,8 @@ impl Hands {
             labels,
             desk: std::sync::RwLock::default(),
             books: Mutex::default(),
-            assignable: Mutex::default(),
-            writers: Mutex::default(),
+            assignable: Answers::default(),
+            writers: Answers::default(),
         }
     }
 

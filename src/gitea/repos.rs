@@ -73,8 +73,7 @@ impl Client {
     /// team (models/repo/user_repo.go, `GetRepoAssignees`); where our account administers the repository, Gitea tells
     /// them apart.
     pub async fn is_writer(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
-        let listed = self.writers(repo).await?;
-        if !listed.iter().any(|writer| writer.eq_ignore_ascii_case(login)) {
+        if !self.is_listed(repo, login).await? {
             return Ok(false);
         }
         match self.permission(repo, login).await {
@@ -87,8 +86,7 @@ impl Client {
     /// Whether `login` can be made an assignee. Gitea answers an impossible one with 500, after it has taken the
     /// old assignees off, so this is asked before.
     pub async fn assignable(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
-        let listed = self.writers(repo).await?;
-        if listed.iter().any(|writer| writer.eq_ignore_ascii_case(login)) {
+        if self.is_listed(repo, login).await? {
             return Ok(true);
         }
         // The list names who may write; the rule is looser: whoever can read, so any person on a public repository
@@ -96,6 +94,11 @@ impl Client {
         Ok(!self.repository(repo).await?.private
             && self.exists("users", login).await?
             && !self.exists("orgs", login).await?)
+    }
+
+    async fn is_listed(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
+        let listed = self.writers(repo).await?;
+        Ok(listed.iter().any(|writer| writer.eq_ignore_ascii_case(login)))
     }
 
     /// Whether there is an account, of a person or an organisation, with this login.

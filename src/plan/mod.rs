@@ -61,6 +61,15 @@ impl EffectKind {
         Self::NAMES.iter().map(|(kind, _)| *kind)
     }
 
+    /// Whether a label or an assignee is on the issue; of other kinds nothing stays there to be seen.
+    pub fn is_on(self, issue: &Issue, value: &str) -> Option<bool> {
+        match self {
+            Self::Label => Some(issue.has_label(value)),
+            Self::Assignee => Some(issue.is_assigned_to(value)),
+            _ => None,
+        }
+    }
+
     /// The kind's name in answers and in the store.
     pub fn as_str(self) -> &'static str {
         Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)

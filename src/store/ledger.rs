@@ -233,6 +233,7 @@ impl Store {
             };
             record_effects(c, &evaluation, &outcome.effects, intent.at)?;
             follow(c, &evaluation, &outcome, intent.at)?;
+            // Again, for a dispatch that only this ends.
             forget(c, claim.lane, &intent.absent)?;
             finish_deliveries(c, &claim, &evaluation, intent.at)?;
             note_conclusion(c, claim.lane, &intent)?;

@@ -234,11 +234,8 @@ fn handoff(
 
 /// What was put on the issue for a dispatch and is not there any more.
 fn absent(look: &Look) -> Vec<(EffectKind, String)> {
-    let is_absent = |(kind, value): &&(EffectKind, String)| match kind {
-        EffectKind::Label => !look.issue.has_label(value),
-        EffectKind::Assignee => !look.issue.is_assigned_to(value),
-        _ => false,
-    };
+    let is_absent =
+        |(kind, value): &&(EffectKind, String)| kind.is_on(&look.issue, value) == Some(false);
     look.past.leftovers.union(&look.past.applied).filter(is_absent).cloned().collect()
 }
 

@@ -215,17 +215,14 @@ fn missing(
     (past, dispatch): (&Past, &Dispatch),
     agent: &Agent,
 ) -> BTreeSet<(EffectKind, String)> {
-    let is_missing = |(kind, value): &&(EffectKind, String)| match kind {
-        EffectKind::Label => agent.label.as_ref() == Some(value) && !issue.has_label(value),
-        EffectKind::Assignee => agent.login.as_ref() == Some(value) && !issue.is_assigned_to(value),
-        _ => false,
-    };
-    if !dispatch.by_person {
-        return past.applied.iter().filter(is_missing).cloned().collect();
-    }
     let label = agent.label.iter().map(|label| (EffectKind::Label, label.clone()));
     let login = agent.login.iter().map(|login| (EffectKind::Assignee, login.clone()));
     let calls: BTreeSet<_> = label.chain(login).collect();
+    let is_missing =
+        |(kind, value): &&(EffectKind, String)| kind.is_on(issue, value) == Some(false);
+    if !dispatch.by_person {
+        return past.applied.intersection(&calls).filter(is_missing).cloned().collect();
+    }
     if calls.iter().all(|call| is_missing(&call)) { calls } else { BTreeSet::new() }
 }
 

@@ -90,7 +90,8 @@ impl Worker {
         let mut verdict = self.verdict(at, &issue, &mut standing, (rules, now)).await?;
         let given = given_by_person(&issue, &standing, &past, rules).cloned();
         let by_person = standing.dispatch.as_ref().filter(|dispatch| dispatch.by_person);
-        settle_verdict(&mut verdict, given.as_ref(), by_person.map(|d| &d.agent), &course);
+        let persons = given.as_ref().map(|agent| &agent.id).or(by_person.map(|d| &d.agent));
+        settle_verdict(&mut verdict, persons, &course);
         let taken_over = taken_over(&issue, &verdict, &standing).map(|reason| {
             standing.dispatch = None;
             standing.held = Some(reason.clone());
@@ -202,12 +203,7 @@ fn standing(past: &Past, rules: &Rules) -> Standing {
 
 /// What stands above the rules: a person's own dispatch, about to be opened or open, and a dispatch that needs a
 /// person.
-fn settle_verdict(
-    verdict: &mut Verdict,
-    given: Option<&Agent>,
-    by_person: Option<&AgentId>,
-    course: &Course,
-) {
+fn settle_verdict(verdict: &mut Verdict, given: Option<&AgentId>, course: &Course) {
     if matches!(verdict.decision, Decision::Finish { .. }) {
         return;
     }
@@ -215,7 +211,6 @@ fn settle_verdict(
         verdict.decision = Decision::Flag { reason: reason.clone() };
         return;
     }
-    let given = given.map(|agent| &agent.id).or(by_person);
     if let (Some(agent), Decision::Dispatch { .. } | Decision::Wait { .. }) =
         (given, &verdict.decision)
     {
