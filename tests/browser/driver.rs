@@ -126,16 +126,19 @@ impl Browser {
         self.at(selector, "value", json!({ "text": text })).await;
     }
 
-    /// Does something to an element. A page that is kept up to date can exchange it between its being found and that.
+    /// Does something to an element. A page that is kept up to date can exchange it at any moment between its being
+    /// found and that, even while the browser is about to write into it.
     async fn at(&self, selector: &str, what: &str, how: Value) {
-        for _ in 0..5 {
+        const EXCHANGED: [&str; 2] = ["stale element reference", "element not interactable"];
+        until(&format!("{what} `{selector}`"), PATIENCE, async || {
             let element = self.find(selector).await.unwrap_or_else(|e| panic!("`{selector}`: {e}"));
             match self.post(&format!("element/{element}/{what}"), how.clone()).await {
-                Err(error) if error["error"] == "stale element reference" => {}
-                done => return drop(done.unwrap_or_else(|e| panic!("`{selector}`: {e}"))),
+                Ok(_) => true,
+                Err(e) if EXCHANGED.iter().any(|kind| e["error"] == *kind) => false,
+                Err(e) => panic!("`{selector}`: {e}"),
             }
-        }
-        panic!("`{selector}` does not stand still");
+        })
+        .await;
     }
 
     pub async fn press(&self, key: &str) {

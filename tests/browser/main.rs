@@ -43,6 +43,7 @@ const BOTH: &[(&str, Story)] = stories![
 
 /// What needs scripts to be tried at all, or has nothing to do with them.
 const WITH_SCRIPTS: &[(&str, Story)] = stories![
+    ways::what_is_written_while_the_page_is_brought_up_to_date_stays,
     evil::another_sites_page_can_send_no_form,
     evil::a_form_without_its_token_does_nothing,
     evil::a_path_leads_to_no_file,

@@ -1,5 +1,7 @@
 //! What a person does on the pages.
 
+use serde_json::json;
+
 use crate::driver::Scripts;
 use crate::stage::Front;
 
@@ -88,4 +90,38 @@ pub async fn a_person_finds_things_by_the_keyboard_alone(front: &Front) {
     browser.press(ENTER).await;
     browser.sees("Decisions, the newest first").await;
     assert!(browser.url().await.ends_with("/issues/acme/widgets/1"));
+}
+
+/// The first page that is fetched to bring this one up to date is held back at its last step, until `letGo()`.
+const HOLD_BACK: &str = "
+    const real = window.fetch;
+    window.fetch = async (...what) => {
+        window.fetch = real;
+        const answer = await real(...what);
+        const page = await answer.text();
+        const text = () => new Promise((go) => (window.letGo = () => go(page)));
+        return { ok: answer.ok, type: answer.type, text };
+    };";
+
+pub async fn what_is_written_while_the_page_is_brought_up_to_date_stays(front: &Front) {
+    let browser = &front.browser;
+    front.stage.open(1);
+    front.stage.worked_off().await;
+    front.sign_in_with_token("/").await;
+    let script = json!({ "source": HOLD_BACK });
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", script).await;
+    front.goto("/issues/acme/widgets/1").await;
+    front.until("the fetch", async || browser.run("return 'letGo' in window").await == true).await;
+    let mark = "const old = document.createElement('p'); old.id = 'old'; document.querySelector('main').append(old)";
+    browser.run(mark).await;
+    browser.write("input[name=reason]", "until the release").await;
+    // What follows an answer is through before a timer is.
+    browser.run("letGo(); return new Promise((go) => setTimeout(go))").await;
+    let written = browser.run("return document.querySelector('input[name=reason]').value").await;
+    assert_eq!(written, "until the release");
+    assert!(browser.has_element("#old").await);
+    // The page comes when nobody writes any more.
+    let leave = "const it = document.activeElement; it.value = it.defaultValue; it.blur()";
+    browser.run(leave).await;
+    front.until("the new page", async || !browser.has_element("#old").await).await;
 }

@@ -11,8 +11,10 @@
     if (live.textContent !== text) live.textContent = text;
   };
 
-  // Whoever writes, chooses or marks something is not disturbed; the page is fetched when they are done.
+  // Whoever writes, chooses, marks or presses something is not disturbed; the page is fetched when they are done.
   const isBusy = () => {
+    // A button that is exchanged between being pressed and being let go is not clicked.
+    if (document.querySelector("main :active")) return true;
     const active = document.activeElement;
     const isField = active && active.closest("main") && active.matches("input, select, textarea");
     const hasWritten = [...document.querySelectorAll("main input:not([type=hidden])")].some(
@@ -48,8 +50,12 @@
     try {
       const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual" });
       if (answer.type === "opaqueredirect") return location.reload();
-      if (answer.ok && !isBusy()) {
-        swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const page = await answer.text();
+      // Asked only now: whoever began to write while the page came would lose what they wrote.
+      if (answer.ok && isBusy()) {
+        isWanted = true;
+      } else if (answer.ok) {
+        swap(new DOMParser().parseFromString(page, "text/html"));
         say("Up to date");
       }
     } catch {
