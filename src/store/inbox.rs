@@ -250,12 +250,12 @@ impl Store {
         .await
     }
 
-    /// Gives deliveries their lanes or their early ends.
+    /// Gives deliveries their lanes or their early ends. What a loss of power takes back is sorted again.
     ///
     /// # Errors
     /// When the store cannot be written; then all of them stay unsorted.
     pub async fn sort(&self, sorted: Vec<Sorted>, pace: Pace, now: Timestamp) -> Result<(), Error> {
-        self.write(move |c| {
+        self.write_ahead_of_flush(move |c| {
             for one in &sorted {
                 sort_one(c, one, pace, now)?;
             }

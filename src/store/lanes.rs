@@ -62,12 +62,13 @@ pub struct Claimed {
 }
 
 impl Store {
-    /// Takes the next lane that is due, P0 first, into the caller's hands.
+    /// Takes the next lane that is due, P0 first, into the caller's hands. A loss of power takes it back out of them,
+    /// as a start would: no request that writes leaves before its intent is flushed, and this with it.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn claim(&self, now: Timestamp) -> Result<Option<Claim>, Error> {
-        self.write(move |c| {
+        self.write_ahead_of_flush(move |c| {
             let mut take = c.prepare_cached(
                 "UPDATE lane SET state = 'claimed', claimed_at = ?1, due_at = NULL, epoch = epoch + 1
                  WHERE id = (SELECT id FROM lane WHERE state = 'due' AND due_at <= ?1

@@ -2,7 +2,8 @@
 //! ledger (what was concluded and written). It decides nothing and talks to nobody but SQLite.
 //!
 //! One thread writes, and groups what is queued into one commit; readers are apart and never wait for it. What a
-//! call returned `Ok` for is flushed to the disk.
+//! call returned `Ok` for is flushed to the disk, but for sorting and claiming: they are flushed with what comes next,
+//! and done again when power is lost before.
 
 mod backup;
 mod blockers;
@@ -42,6 +43,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::Semaphore;
+
+use self::writer::Flush;
 
 pub use backup::Copied;
 pub use cursors::SweepCursor;
@@ -187,7 +190,17 @@ impl Store {
         F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        self.inner.writer.write(f).await
+        self.inner.writer.write(Flush::First, f).await
+    }
+
+    /// Writes what is not answered for to anybody and comes to the same when it is done again: it need not be flushed
+    /// before anything else is.
+    async fn write_ahead_of_flush<T, F>(&self, f: F) -> Result<T, Error>
+    where
+        F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.inner.writer.write(Flush::Later, f).await
     }
 
     async fn read<T, F>(&self, f: F) -> Result<T, Error>
@@ -263,7 +276,8 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     // For a new file; one that has its pages keeps them.
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(|e| open_error(path, e))?;
-    // FULL, not NORMAL: a 2xx must survive power loss, and WAL with NORMAL does not flush at commit.
+    // FULL, not NORMAL: a 2xx must survive power loss, and WAL with NORMAL does not flush at commit. The writer sets
+    // NORMAL for what may wait.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT)?;
     connection.pragma_update(None, "foreign_keys", true)?;

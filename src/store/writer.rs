@@ -1,5 +1,5 @@
 //! The one thread that writes: it takes what is queued, runs it in one transaction and answers after the commit,
-//! so that a hundred neighbours pay for one flush. It knows no tables.
+//! so that a hundred neighbours pay for one flush. It knows no tables, and not what may wait for a flush of others.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -12,8 +12,21 @@ use super::Error;
 /// The most jobs one transaction takes; what comes later waits for the next flush.
 const GROUP: usize = 256;
 
+/// When what was written has to be on the device, which only a loss of power tells apart: what is committed survives
+/// the end of the process either way. SQLite's names for the two, with a write-ahead log, are `FULL` and `NORMAL`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Flush {
+    /// With whatever is flushed next. The log is flushed from its start to its end, so nothing later can be on the
+    /// device without it; whoever writes so must come to the same again when it is lost with all that followed it.
+    Later,
+    /// Before it is answered.
+    #[default]
+    First,
+}
+
 /// A piece of writing, waiting for its turn.
 trait Job: Send {
+    fn flush(&self) -> Flush;
     /// Nobody waits for the answer any more, so it must not be started.
     fn is_abandoned(&self) -> bool;
     /// Runs inside the group's transaction; false when it failed and the group has to be undone.
@@ -26,6 +39,7 @@ trait Job: Send {
 
 struct Work<F, T> {
     f: F,
+    flush: Flush,
     result: Option<Result<T, Error>>,
     reply: oneshot::Sender<Result<T, Error>>,
 }
@@ -35,6 +49,10 @@ where
     F: FnMut(&Connection) -> Result<T, Error> + Send,
     T: Send,
 {
+    fn flush(&self) -> Flush {
+        self.flush
+    }
+
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
@@ -83,27 +101,33 @@ impl Writer {
         let (jobs, queue) = channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || Thread { connection, ended }.write_all(&queue))?;
+            .spawn(move || Thread { connection, ended, flush: Flush::First }.write_all(&queue))?;
         Ok((Self { jobs }, thread))
     }
 
-    /// Queues `f`, waits until it is committed and flushed, and gives its result. `f` may run several times: when a
-    /// neighbour fails, the group is undone, the others are run again, and the one that failed is run alone.
-    pub(super) async fn write<T, F>(&self, f: F) -> Result<T, Error>
+    /// Queues `f`, waits until it is committed and, if it has to be, flushed, and gives its result. `f` may run several
+    /// times: when a neighbour fails, the group is undone, the others are run again, and the one that failed is run
+    /// alone.
+    pub(super) async fn write<T, F>(&self, flush: Flush, f: F) -> Result<T, Error>
     where
         F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Box::new(Work { f, result: None, reply })).map_err(|_| Error::Closed)?;
+        self.jobs
+            .send(Box::new(Work { f, flush, result: None, reply }))
+            .map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
     }
 }
 
 /// What the thread has.
 struct Thread<E> {
+    /// As [`super::connect`] leaves it: flushing each commit.
     connection: Connection,
     ended: E,
+    /// What the connection is set to.
+    flush: Flush,
 }
 
 impl<E: FnMut(bool)> Thread<E> {
@@ -151,9 +175,23 @@ impl<E: FnMut(bool)> Thread<E> {
         if group.is_empty() {
             return Ok(());
         }
-        let result = run(&mut self.connection, group);
+        let flush = group.iter().map(|job| job.flush()).max().unwrap_or_default();
+        let result = self.set_flush(flush).and_then(|()| run(&mut self.connection, group));
         (self.ended)(result.is_ok());
         result
+    }
+
+    /// Sets what the next transaction's commit does; SQLite ignores it within one.
+    fn set_flush(&mut self, flush: Flush) -> Result<(), Error> {
+        if flush != self.flush {
+            let mode = match flush {
+                Flush::First => "FULL",
+                Flush::Later => "NORMAL",
+            };
+            self.connection.pragma_update(None, "synchronous", mode)?;
+            self.flush = flush;
+        }
+        Ok(())
     }
 }
 
@@ -175,4 +213,43 @@ fn run(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<(), Er
         database!();
     }
     Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `PRAGMA synchronous` says.
+    const NORMAL: i64 = 1;
+    const FULL: i64 = 2;
+
+    /// A job that says how the transaction it runs in is going to be committed.
+    async fn ask(writer: Writer, flush: Flush) -> i64 {
+        let mode =
+            |c: &Connection| Ok(c.pragma_query_value(None, "synchronous", |row| row.get(0))?);
+        writer.write(flush, mode).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_group_is_flushed_when_one_of_it_has_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = super::super::connect(&folder.path().join("flush.db")).unwrap();
+        let (writer, _thread) = Writer::start(connection, drop).unwrap();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        assert_eq!(ask(writer.clone(), Flush::Later).await, NORMAL);
+        assert_eq!(ask(writer.clone(), Flush::First).await, FULL);
+        // What is queued behind this one becomes a group.
+        let first = writer.write(Flush::First, move |_| {
+            wait.recv().unwrap();
+            Ok(())
+        });
+        let later = ask(writer.clone(), Flush::Later);
+        let others = async { tokio::join!(later, ask(writer.clone(), Flush::First)) };
+        let release = async { go.send(()).unwrap() };
+        let (first, others, ()) = tokio::join!(first, others, release);
+        first.unwrap();
+        assert_eq!(others, (FULL, FULL));
+        let alone = tokio::join!(ask(writer.clone(), Flush::Later), ask(writer, Flush::Later));
+        assert_eq!(alone, (NORMAL, NORMAL));
+    }
 }
