@@ -61,6 +61,13 @@ pub struct Claimed {
     pub received_at: Timestamp,
 }
 
+impl Claim {
+    /// Whether the forge told of an issue that was never in anybody's hands before: most often a new one.
+    pub fn is_of_new_issue(&self) -> bool {
+        self.epoch == 1 && self.deliveries.iter().any(|one| one.origin == Origin::Webhook)
+    }
+}
+
 impl Store {
     /// Takes the next lane that is due, P0 first, into the caller's hands. A loss of power takes it back out of them,
     /// as a start would: no request that writes leaves before its intent is flushed, and this with it.

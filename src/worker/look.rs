@@ -18,6 +18,9 @@ use crate::triage::{
 /// How many issues named as blockers are looked up.
 pub(super) const MAX_BLOCKERS: usize = 5;
 
+/// An issue that another one waits for.
+pub(super) type Dependency = (IssueRef, IssueState);
+
 /// All that a conclusion and a plan need.
 pub(super) struct Look {
     /// As it was read, but open when it is to be opened again.
@@ -36,6 +39,8 @@ pub(super) struct Look {
 #[derive(Clone, Copy)]
 pub(super) struct Read<'a> {
     pub(super) issue: &'a Issue,
+    /// What the issue waits for, where that was asked along with it.
+    pub(super) dependencies: Option<&'a [Dependency]>,
     pub(super) orders: &'a [Order],
     pub(super) reports: &'a [Reported],
 }
@@ -87,7 +92,8 @@ impl Worker {
         let mut course = self.follow(view, &mut standing, signs).await?;
         course.reopens |= past.reopen_unknown;
         let issue = as_reopened(read.issue.clone(), &course);
-        let mut verdict = self.verdict(at, &issue, &mut standing, (rules, now)).await?;
+        let as_reopened = Read { issue: &issue, ..read };
+        let mut verdict = self.verdict(at, as_reopened, &mut standing, (rules, now)).await?;
         let given = given_by_person(&issue, &standing, &past, rules).cloned();
         let by_person = standing.dispatch.as_ref().filter(|dispatch| dispatch.by_person);
         let persons = given.as_ref().map(|agent| &agent.id).or(by_person.map(|d| &d.agent));
@@ -117,13 +123,13 @@ impl Worker {
     async fn verdict(
         &self,
         at: &IssueRef,
-        issue: &Issue,
+        read: Read<'_>,
         standing: &mut Standing,
         (rules, now): (&Rules, Timestamp),
     ) -> Result<Verdict, Error> {
-        let verdict = rules.triage.verdict(issue, standing, now);
-        if self.learn_blockers(at, issue, &verdict, standing).await? {
-            return Ok(rules.triage.verdict(issue, standing, now));
+        let verdict = rules.triage.verdict(read.issue, standing, now);
+        if self.learn_blockers(at, read, &verdict, standing).await? {
+            return Ok(rules.triage.verdict(read.issue, standing, now));
         }
         Ok(verdict)
     }
@@ -159,19 +165,22 @@ impl Worker {
     async fn learn_blockers(
         &self,
         at: &IssueRef,
-        issue: &Issue,
+        read: Read<'_>,
         verdict: &Verdict,
         standing: &mut Standing,
     ) -> Result<bool, Error> {
         match &verdict.decision {
             Decision::Dispatch { .. } | Decision::Wait { .. } if standing.dispatch.is_none() => {
-                let all = self.inner.forge.dependencies(at).await?;
+                let all = match read.dependencies {
+                    Some(known) => known.to_vec(),
+                    None => self.inner.forge.dependencies(at).await?,
+                };
                 let open = all.into_iter().filter(|(_, state)| *state == IssueState::Open);
                 standing.open_dependencies = open.map(|(at, _)| at).collect();
                 Ok(!standing.open_dependencies.is_empty())
             }
             Decision::Flag { .. } => {
-                for number in mentioned_blockers(issue).into_iter().take(MAX_BLOCKERS) {
+                for number in mentioned_blockers(read.issue).into_iter().take(MAX_BLOCKERS) {
                     let blocker = IssueRef { repo: at.repo.clone(), number };
                     let found = self.inner.forge.issue(&blocker).await?;
                     if found.is_some_and(|issue| issue.state == IssueState::Closed) {

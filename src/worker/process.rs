@@ -11,10 +11,11 @@ use crate::apply::Applied;
 use crate::clock::Timestamp;
 use crate::dispatch::DispatchState;
 use crate::gitea as forge;
+use crate::issue::Issue;
 use crate::plan::EffectOutcome;
 use crate::store::{self, Claim, Evaluation, Failure, Intent, Move, Outcome};
 
-use super::look::{Look, Read};
+use super::look::{Dependency, Look, Read};
 use super::moves::Moves;
 use super::retry::{self, Failed, Next};
 use super::{PACE, Rules, Worker, sight};
@@ -62,12 +63,14 @@ impl Worker {
     async fn walk(&self, claim: &Claim, progress: &mut Progress) -> Result<(), Error> {
         let now = self.inner.clock.now();
         let rules = self.rules();
-        let Some(issue) = self.inner.forge.issue(&claim.at).await? else {
+        let (issue, dependencies) = self.read(claim).await?;
+        let Some(issue) = issue else {
             return self.finish_gone(claim, &rules, now).await;
         };
         let orders = self.orders(claim).await?;
         let reports = self.reports(claim).await?;
-        let read = Read { issue: &issue, orders: &orders, reports: &reports };
+        let dependencies = dependencies.as_deref();
+        let read = Read { issue: &issue, dependencies, orders: &orders, reports: &reports };
         let mut races = 0;
         loop {
             let look = self.look(&claim.at, read, &rules, now).await?;
@@ -77,6 +80,29 @@ impl Worker {
                 Err(Error::Store(store::Error::AgentBusy(_))) if races < RACES => races += 1,
                 result => return result,
             }
+        }
+    }
+
+    /// Reads the issue as it is now. Of a new one it is asked at the same time what it waits for: most that are dispatched
+    /// are new, and people wait for that. Of others it is asked when the decision needs it, and so it is when we may not
+    /// know it.
+    async fn read(
+        &self,
+        claim: &Claim,
+    ) -> Result<(Option<Issue>, Option<Vec<Dependency>>), forge::Error> {
+        let forge = &self.inner.forge;
+        if !claim.is_of_new_issue() {
+            return Ok((forge.issue(&claim.at).await?, None));
+        }
+        let (issue, dependencies) =
+            tokio::join!(forge.issue(&claim.at), forge.dependencies(&claim.at));
+        match (issue, dependencies) {
+            // Whichever of the two was told to wait longer.
+            (Err(one), Err(other)) if other.retry_after() > one.retry_after() => Err(other),
+            (Err(error), _) => Err(error),
+            // The forge is to be left alone, whatever was asked of it.
+            (Ok(_), Err(error)) if error.is_transient() => Err(error),
+            (Ok(issue), dependencies) => Ok((issue, dependencies.ok())),
         }
     }
 

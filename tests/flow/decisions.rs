@@ -1,7 +1,7 @@
 //! What a delivery leads to: dispatch, flag, skip, wait, finish.
 
 use gitea_triage::dispatch::DispatchState;
-use gitea_triage::fake_gitea::NewIssue;
+use gitea_triage::fake_gitea::{Fault, FaultKind, NewIssue};
 use gitea_triage::issue::IssueRef;
 
 use crate::world::{World, bug};
@@ -170,4 +170,34 @@ async fn a_dry_run_writes_nothing_and_keeps_what_it_would_have_written() {
 
 async fn last_action(world: &World, at: &IssueRef) -> String {
     world.history(at).await.evaluations.last().unwrap().action.clone()
+}
+
+/// The calls that read an issue and what it waits for, without the host's path.
+fn reads(world: &World) -> Vec<String> {
+    let reads = world.gitea.requests().into_iter().filter(|r| r.method == "GET");
+    let paths = reads.filter_map(|r| Some(r.path.split_once("/widgets/")?.1.to_owned()));
+    paths.filter(|path| path.starts_with("issues/")).collect()
+}
+
+#[tokio::test]
+async fn of_a_new_issue_it_is_asked_at_once_what_it_waits_for() {
+    let world = World::start().await;
+    let vague = world.open_issue(NewIssue { title: "It is slow".into(), ..NewIssue::default() });
+    world.settle().await;
+    assert_eq!(reads(&world).len(), 2, "both, although the first alone decides it");
+    assert!(reads(&world).contains(&"issues/1/dependencies".to_owned()));
+    world.gitea.edit_issue(&vague, "alice", Some("It is still slow"), None);
+    world.settle().await;
+    assert_eq!(reads(&world).split_off(2), ["issues/1"], "and later only what is needed");
+}
+
+#[tokio::test]
+async fn what_a_new_issue_waits_for_may_be_secret_where_it_does_not_matter() {
+    let world = World::start().await;
+    let (method, path_contains) = (None, "/dependencies".to_owned());
+    let fault = Fault { method, path_contains, times: u32::MAX, kind: FaultKind::Status(403) };
+    world.gitea.fail(fault);
+    let issue = world.open_issue(NewIssue { title: "It is slow".into(), ..NewIssue::default() });
+    world.settle().await;
+    assert_eq!(world.history(&issue).await.evaluations[0].action, "skip");
 }

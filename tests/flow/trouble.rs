@@ -101,3 +101,19 @@ async fn a_wish_to_wait_is_kept() {
     let waited = world.clock.now() - began;
     assert!(waited.to_std().unwrap() >= Duration::from_secs(120), "{waited}");
 }
+
+#[tokio::test]
+async fn of_two_wishes_to_wait_the_longer_is_kept() {
+    for (issue, dependencies) in [(5, 300), (300, 5)] {
+        let world = World::start().await;
+        let wish = |seconds| FaultKind::StatusRetryAfter(429, seconds);
+        world.gitea.fail(fault("GET", "/dependencies", 1, wish(dependencies)));
+        world.gitea.fail(fault("GET", "/issues/1", 1, wish(issue)));
+        let began = world.clock.now();
+        let issue = world.open_issue(bug());
+        world.settle().await;
+        world.assert_with_claude(&issue);
+        let waited = world.clock.now() - began;
+        assert!(waited.to_std().unwrap() >= Duration::from_secs(300), "{waited}");
+    }
+}
