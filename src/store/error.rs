@@ -65,6 +65,15 @@ impl Error {
         })
     }
 
+    /// Whether the device did not take what was committed.
+    pub(super) fn is_failed_flush(&self) -> bool {
+        let code = match self {
+            Self::Sqlite(error) => error.sqlite_error().map(|error| error.extended_code),
+            _ => None,
+        };
+        code == Some(rusqlite::ffi::SQLITE_IOERR_FSYNC)
+    }
+
     /// The error a test asks the database for: `busy`, `full`, or the disk's.
     #[cfg(feature = "failpoints")]
     pub(super) fn injected(how: Option<String>) -> Self {

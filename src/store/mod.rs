@@ -193,8 +193,7 @@ impl Store {
         self.inner.writer.write(Flush::First, f).await
     }
 
-    /// Writes what is not answered for to anybody and comes to the same when it is done again: it need not be flushed
-    /// before anything else is.
+    /// Writes what is answered for to nobody and can be done again: it need not be flushed before anything else is.
     async fn write_ahead_of_flush<T, F>(&self, f: F) -> Result<T, Error>
     where
         F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,

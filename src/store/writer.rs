@@ -13,11 +13,12 @@ use super::Error;
 const GROUP: usize = 256;
 
 /// When what was written has to be on the device, which only a loss of power tells apart: what is committed survives
-/// the end of the process either way. SQLite's names for the two, with a write-ahead log, are `FULL` and `NORMAL`.
+/// the end of the process either way. SQLite's names for the two, with a write-ahead log, are `FULL` and `NORMAL`
+/// (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Flush {
     /// With whatever is flushed next. The log is flushed from its start to its end, so nothing later can be on the
-    /// device without it; whoever writes so must come to the same again when it is lost with all that followed it.
+    /// device without it. Only for what can be done again when it is lost with all that followed it.
     Later,
     /// Before it is answered.
     #[default]
@@ -101,7 +102,7 @@ impl Writer {
         let (jobs, queue) = channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || Thread { connection, ended, flush: Flush::First }.write_all(&queue))?;
+            .spawn(move || Thread::new(connection, ended).write_all(&queue))?;
         Ok((Self { jobs }, thread))
     }
 
@@ -128,9 +129,16 @@ struct Thread<E> {
     ended: E,
     /// What the connection is set to.
     flush: Flush,
+    /// A flush has failed. What was committed before without one may be lost although the next one succeeds: Linux
+    /// tells of a page that could not be written once, and takes it for written from then on (fsync(2)).
+    is_doubtful: bool,
 }
 
 impl<E: FnMut(bool)> Thread<E> {
+    fn new(connection: Connection, ended: E) -> Self {
+        Self { connection, ended, flush: Flush::First, is_doubtful: false }
+    }
+
     fn write_all(mut self, queue: &Receiver<Box<dyn Job>>) {
         let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
         while let Ok(first) = queue.recv() {
@@ -176,22 +184,40 @@ impl<E: FnMut(bool)> Thread<E> {
             return Ok(());
         }
         let flush = group.iter().map(|job| job.flush()).max().unwrap_or_default();
-        let result = self.set_flush(flush).and_then(|()| run(&mut self.connection, group));
+        let result = self.prepare(flush).and_then(|()| run(&mut self.connection, group));
+        self.is_doubtful |= result.as_ref().is_err_and(Error::is_failed_flush);
         (self.ended)(result.is_ok());
         result
     }
 
-    /// Sets what the next transaction's commit does; SQLite ignores it within one.
-    fn set_flush(&mut self, flush: Flush) -> Result<(), Error> {
+    /// Sets what the next commit does, which SQLite refuses within a transaction, and sees to it that a flush means
+    /// something.
+    fn prepare(&mut self, flush: Flush) -> Result<(), Error> {
         if flush != self.flush {
-            let mode = match flush {
-                Flush::First => "FULL",
-                Flush::Later => "NORMAL",
+            let (mode, autocheckpoint) = match flush {
+                Flush::First => ("FULL", super::WAL_AUTOCHECKPOINT),
+                // SQLite tells nobody of a fold that failed, and the flush it begins with would be the first of this.
+                Flush::Later => ("NORMAL", 0),
             };
             self.connection.pragma_update(None, "synchronous", mode)?;
+            self.connection.pragma_update(None, "wal_autocheckpoint", autocheckpoint)?;
             self.flush = flush;
         }
+        if self.is_doubtful && flush == Flush::First {
+            self.start_log_anew()?;
+            self.is_doubtful = false;
+        }
         Ok(())
+    }
+
+    /// Writes all that is in the log into the database, and begins it again.
+    fn start_log_anew(&self) -> Result<(), Error> {
+        let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let is_busy: bool = self.connection.query_row(fold, [], |row| row.get(0))?;
+        match is_busy {
+            true => Err(Error::Write("its log cannot be renewed while it is read".to_owned())),
+            false => Ok(()),
+        }
     }
 }
 
@@ -251,5 +277,49 @@ mod tests {
         assert_eq!(others, (FULL, FULL));
         let alone = tokio::join!(ask(writer.clone(), Flush::Later), ask(writer, Flush::Later));
         assert_eq!(alone, (NORMAL, NORMAL));
+    }
+
+    fn insert(reply: oneshot::Sender<Result<usize, Error>>, flush: Flush) -> Box<dyn Job> {
+        let f = |c: &Connection| Ok(c.execute("INSERT INTO t VALUES (1)", [])?);
+        Box::new(Work { f, flush, result: None, reply })
+    }
+
+    #[test]
+    fn after_a_failed_flush_nothing_is_answered_for_before_the_log_is_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("doubt.db");
+        let connection = super::super::connect(&path).unwrap();
+        connection.busy_timeout(std::time::Duration::ZERO).unwrap();
+        connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (0)").unwrap();
+        let mut thread = Thread { is_doubtful: true, ..Thread::new(connection, drop) };
+        let mut commit = |flush| {
+            let (reply, _answer) = oneshot::channel();
+            thread.commit(&mut [insert(reply, flush)]).map_err(|e| e.to_string())
+        };
+        let log = || std::fs::metadata(folder.path().join("doubt.db-wal")).unwrap().len();
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+        assert_eq!(commit(Flush::Later), Ok(()));
+        let refused = commit(Flush::First).unwrap_err();
+        assert!(refused.contains("while it is read"), "{refused}");
+        let before = log();
+        drop(reader);
+        assert_eq!(commit(Flush::First), Ok(()));
+        assert!(log() < before, "{} is not less than {before}", log());
+        // From then on it goes on as ever.
+        let new = log();
+        assert_eq!(commit(Flush::First), Ok(()));
+        assert!(log() > new);
+    }
+
+    #[test]
+    fn only_a_flush_that_failed_makes_the_log_doubtful() {
+        let error = |code| {
+            let code = rusqlite::ffi::Error::new(code);
+            Error::Sqlite(rusqlite::Error::SqliteFailure(code, None))
+        };
+        assert!(error(rusqlite::ffi::SQLITE_IOERR_FSYNC).is_failed_flush());
+        assert!(!error(rusqlite::ffi::SQLITE_FULL).is_failed_flush());
+        assert!(!Error::Undone.is_failed_flush());
     }
 }
