@@ -161,7 +161,7 @@ impl Worker {
         Ok(impossible)
     }
 
-    /// Asks the forge about blockers, but only where the answer can change the decision. True when it may have.
+    /// Learns of blockers where that can change the decision, asking for what was not read. True when it may have.
     async fn learn_blockers(
         &self,
         at: &IssueRef,

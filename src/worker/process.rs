@@ -96,13 +96,16 @@ impl Worker {
         }
         let (issue, dependencies) =
             tokio::join!(forge.issue(&claim.at), forge.dependencies(&claim.at));
+        // A wish to wait is kept, whichever of the two it answered, and the longer of two.
+        let wish = dependencies.as_ref().err().filter(|e| e.is_transient());
+        let wish = wish.and_then(forge::Error::retry_after);
         match (issue, dependencies) {
-            // Whichever of the two was told to wait longer.
-            (Err(one), Err(other)) if other.retry_after() > one.retry_after() => Err(other),
-            (Err(error), _) => Err(error),
-            // The forge is to be left alone, whatever was asked of it.
-            (Ok(_), Err(error)) if error.is_transient() => Err(error),
-            (Ok(issue), dependencies) => Ok((issue, dependencies.ok())),
+            (Err(error), Err(longer)) if wish > error.retry_after() => {
+                self.inner.outage.begins_with(&error);
+                Err(longer)
+            }
+            (Ok(_), Err(error)) if wish.is_some() => Err(error),
+            (issue, dependencies) => Ok((issue?, dependencies.ok())),
         }
     }
 

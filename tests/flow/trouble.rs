@@ -117,3 +117,13 @@ async fn of_two_wishes_to_wait_the_longer_is_kept() {
         assert!(waited.to_std().unwrap() >= Duration::from_secs(300), "{waited}");
     }
 }
+
+#[tokio::test]
+async fn a_refusal_of_what_it_waits_for_does_not_bury_a_new_issue_that_could_not_be_read() {
+    let world = World::start().await;
+    world.gitea.fail(fault("GET", "/dependencies", 1, FaultKind::StatusRetryAfter(403, 60)));
+    world.gitea.fail(fault("GET", "/issues/1", 1, FaultKind::Status(503)));
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    world.assert_with_claude(&issue);
+}
