@@ -44,6 +44,8 @@ const BOTH: &[(&str, Story)] = stories![
 /// What needs scripts to be tried at all, or has nothing to do with them.
 const WITH_SCRIPTS: &[(&str, Story)] = stories![
     ways::what_is_written_while_the_page_is_brought_up_to_date_stays,
+    ways::a_page_asks_for_news_again_after_it_was_refused_them,
+    ways::what_is_chosen_while_the_page_is_brought_up_to_date_stays,
     evil::another_sites_page_can_send_no_form,
     evil::a_form_without_its_token_does_nothing,
     evil::a_path_leads_to_no_file,

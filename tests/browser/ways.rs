@@ -103,20 +103,28 @@ const HOLD_BACK: &str = "
         return { ok: answer.ok, type: answer.type, text };
     };";
 
-pub async fn what_is_written_while_the_page_is_brought_up_to_date_stays(front: &Front) {
+/// Goes to a page that has fetched itself again but was not shown the answer, with a mark on it that a swap takes away.
+async fn go_to_held_back(front: &Front, path: &str) {
     let browser = &front.browser;
     front.stage.open(1);
     front.stage.worked_off().await;
     front.sign_in_with_token("/").await;
     let script = json!({ "source": HOLD_BACK });
     browser.devtools("Page.addScriptToEvaluateOnNewDocument", script).await;
-    front.goto("/issues/acme/widgets/1").await;
+    front.goto(path).await;
     front.until("the fetch", async || browser.run("return 'letGo' in window").await == true).await;
     let mark = "const old = document.createElement('p'); old.id = 'old'; document.querySelector('main').append(old)";
     browser.run(mark).await;
+}
+
+/// What follows an answer is through before a timer is.
+const LET_GO: &str = "letGo(); return new Promise((go) => setTimeout(go))";
+
+pub async fn what_is_written_while_the_page_is_brought_up_to_date_stays(front: &Front) {
+    let browser = &front.browser;
+    go_to_held_back(front, "/issues/acme/widgets/1").await;
     browser.write("input[name=reason]", "until the release").await;
-    // What follows an answer is through before a timer is.
-    browser.run("letGo(); return new Promise((go) => setTimeout(go))").await;
+    browser.run(LET_GO).await;
     let written = browser.run("return document.querySelector('input[name=reason]').value").await;
     assert_eq!(written, "until the release");
     assert!(browser.has_element("#old").await);
@@ -124,4 +132,40 @@ pub async fn what_is_written_while_the_page_is_brought_up_to_date_stays(front: &
     let leave = "const it = document.activeElement; it.value = it.defaultValue; it.blur()";
     browser.run(leave).await;
     front.until("the new page", async || !browser.has_element("#old").await).await;
+}
+
+pub async fn what_is_chosen_while_the_page_is_brought_up_to_date_stays(front: &Front) {
+    let browser = &front.browser;
+    go_to_held_back(front, "/issues").await;
+    // Without the focus, as after going on to the button.
+    browser.run("document.querySelector('select[name=show]').selectedIndex = 1").await;
+    browser.run(LET_GO).await;
+    let chosen = browser.run("return document.querySelector('select[name=show]').selectedIndex");
+    assert_eq!(chosen.await, 1);
+    assert!(browser.has_element("#old").await);
+    browser.run("document.querySelector('select[name=show]').selectedIndex = 0").await;
+    front.until("the new page", async || !browser.has_element("#old").await).await;
+}
+
+/// The first connection for news meets an answer after which a browser does not come back by itself, as of a proxy
+/// while the service starts.
+const NO_NEWS: &str = "
+    const Real = window.EventSource;
+    window.connections = 0;
+    window.EventSource = function (address) {
+        window.connections += 1;
+        return new Real(window.connections === 1 ? '/not-here' : address);
+    };
+    window.EventSource.CLOSED = Real.CLOSED;";
+
+pub async fn a_page_asks_for_news_again_after_it_was_refused_them(front: &Front) {
+    let browser = &front.browser;
+    front.sign_in_with_token("/issues").await;
+    let script = json!({ "source": NO_NEWS });
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", script).await;
+    browser.reload().await;
+    let again = async || browser.run("return connections").await == 2;
+    front.until("the second connection", again).await;
+    front.stage.open(1);
+    browser.sees("Login crashes, case 1").await;
 }

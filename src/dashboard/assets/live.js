@@ -6,21 +6,30 @@
   const live = document.getElementById("live");
   if (!address || !live || !window.EventSource) return;
 
+  // How long the service may take, and how long to wait until it is asked again, in milliseconds.
+  const PATIENCE = 30000;
+  const AGAIN = 2000;
+  const RECONNECT = 10000;
+
   const say = (text) => {
     live.hidden = false;
     if (live.textContent !== text) live.textContent = text;
   };
 
+  const isChanged = (field) => {
+    if (!field.matches("select")) return field.value !== field.defaultValue;
+    const first = [...field.options].find((option) => option.defaultSelected) || field.options[0];
+    return field.selectedOptions[0] !== first;
+  };
+
   // Whoever writes, chooses, marks or presses something is not disturbed; the page is fetched when they are done.
   const isBusy = () => {
     // A button that is exchanged between being pressed and being let go is not clicked.
-    if (document.querySelector("main :active")) return true;
+    if (document.querySelector("main button:active")) return true;
     const active = document.activeElement;
     const isField = active && active.closest("main") && active.matches("input, select, textarea");
-    const hasWritten = [...document.querySelectorAll("main input:not([type=hidden])")].some(
-      (field) => field.value !== field.defaultValue,
-    );
-    return isField || hasWritten || String(document.getSelection()) !== "";
+    const fields = [...document.querySelectorAll("main :is(input, select, textarea):not([type=hidden])")];
+    return isField || fields.some(isChanged) || String(document.getSelection()) !== "";
   };
 
   // What says where a link or button is, so that it keeps the focus although it is another one afterwards.
@@ -42,37 +51,59 @@
   let isFetching = false;
   let isWanted = false;
 
+  // Fetches the page and shows it; false when it is still wanted.
+  const show = async () => {
+    const signal = AbortSignal.timeout(PATIENCE);
+    const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual", signal });
+    const page = await answer.text();
+    // Asked only now: whoever began to write while the page came would lose what they wrote.
+    if (isBusy()) return false;
+    if (answer.type === "opaqueredirect") {
+      location.reload();
+    } else if (answer.status < 500) {
+      swap(new DOMParser().parseFromString(page, "text/html"));
+      say("Up to date");
+    } else {
+      say("The service does not answer");
+      return false;
+    }
+    return true;
+  };
+
   const refresh = async () => {
     isWanted = true;
     if (isFetching || document.hidden || isBusy()) return;
     isFetching = true;
     isWanted = false;
     try {
-      const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual" });
-      if (answer.type === "opaqueredirect") return location.reload();
-      const page = await answer.text();
-      // Asked only now: whoever began to write while the page came would lose what they wrote.
-      if (answer.ok && isBusy()) {
-        isWanted = true;
-      } else if (answer.ok) {
-        swap(new DOMParser().parseFromString(page, "text/html"));
-        say("Up to date");
-      }
+      isWanted = !(await show()) || isWanted;
     } catch {
+      isWanted = true;
       say("The service does not answer");
     } finally {
       isFetching = false;
     }
   };
 
-  const source = new EventSource(address);
-  // Something may have changed between the page and this connection.
-  source.addEventListener("open", () => {
-    say("Up to date");
-    refresh();
-  });
-  source.addEventListener("change", refresh);
-  source.addEventListener("error", () => say("The service does not answer"));
-  setInterval(() => isWanted && refresh(), 2000);
+  const connect = () => {
+    const source = new EventSource(address);
+    // Something may have changed between the page and this connection.
+    source.addEventListener("open", () => {
+      say("Up to date");
+      refresh();
+    });
+    source.addEventListener("change", refresh);
+    source.addEventListener("error", () => {
+      say("The service does not answer");
+      // A browser comes back by itself from a connection that broke, but not from an answer it did not expect: from a
+      // proxy while the service starts, or after the session is over, which the page then leads to.
+      if (source.readyState !== EventSource.CLOSED) return;
+      setTimeout(connect, RECONNECT);
+      refresh();
+    });
+  };
+
+  connect();
+  setInterval(() => isWanted && refresh(), AGAIN);
   document.addEventListener("visibilitychange", () => isWanted && refresh());
 })();
