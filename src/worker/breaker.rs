@@ -122,6 +122,12 @@ impl Breaker {
         rest.or(state.open.map(|_| now))
     }
 
+    /// Whether the last that was heard of the forge spoke of no outage.
+    pub fn is_steady(&self) -> bool {
+        let state = self.lock();
+        state.failures == 0 && state.open.is_none() && state.unproven.is_none()
+    }
+
     /// The forge answered an issue's call; it is there.
     pub fn answered(&self) {
         let mut state = self.lock();

@@ -85,13 +85,13 @@ impl Worker {
 
     /// Reads the issue as it is now. Of a new one it is asked at the same time what it waits for: most that are dispatched
     /// are new, and people wait for that. Of others it is asked when the decision needs it, and so it is when we may not
-    /// know it.
+    /// know it, and while the forge does not work as it should.
     async fn read(
         &self,
         claim: &Claim,
     ) -> Result<(Option<Issue>, Option<Vec<Dependency>>), forge::Error> {
         let forge = &self.inner.forge;
-        if !claim.is_of_new_issue() {
+        if !claim.is_of_new_issue() || !self.inner.breaker.is_steady() {
             return Ok((forge.issue(&claim.at).await?, None));
         }
         let (issue, dependencies) =
