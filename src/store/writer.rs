@@ -15,13 +15,12 @@ const GROUP: usize = 256;
 /// When what was written has to be on the device, which only a loss of power tells apart: what is committed survives
 /// the end of the process either way. SQLite's names for the two, with a write-ahead log, are `FULL` and `NORMAL`
 /// (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Flush {
     /// With whatever is flushed next. The log is flushed from its start to its end, so nothing later can be on the
     /// device without it. Only for what can be done again when it is lost with all that followed it.
     Later,
     /// Before it is answered.
-    #[default]
     First,
 }
 
@@ -180,10 +179,7 @@ impl<E: FnMut(bool)> Thread<E> {
     }
 
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
-        if group.is_empty() {
-            return Ok(());
-        }
-        let flush = group.iter().map(|job| job.flush()).max().unwrap_or_default();
+        let Some(flush) = group.iter().map(|job| job.flush()).max() else { return Ok(()) };
         let result = self.prepare(flush).and_then(|()| run(&mut self.connection, group));
         self.is_doubtful |= result.as_ref().is_err_and(Error::is_failed_flush);
         (self.ended)(result.is_ok());

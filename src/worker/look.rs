@@ -92,8 +92,8 @@ impl Worker {
         let mut course = self.follow(view, &mut standing, signs).await?;
         course.reopens |= past.reopen_unknown;
         let issue = as_reopened(read.issue.clone(), &course);
-        let as_reopened = Read { issue: &issue, ..read };
-        let mut verdict = self.verdict(at, as_reopened, &mut standing, (rules, now)).await?;
+        let shown = Read { issue: &issue, ..read };
+        let mut verdict = self.verdict(at, shown, &mut standing, (rules, now)).await?;
         let given = given_by_person(&issue, &standing, &past, rules).cloned();
         let by_person = standing.dispatch.as_ref().filter(|dispatch| dispatch.by_person);
         let persons = given.as_ref().map(|agent| &agent.id).or(by_person.map(|d| &d.agent));

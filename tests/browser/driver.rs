@@ -190,6 +190,12 @@ impl Browser {
         self.post("execute/sync", json!({ "script": script, "args": [] })).await.unwrap()
     }
 
+    /// Runs a script on every page from now on, before the page's own.
+    pub async fn run_before_each_page(&self, script: &str) {
+        let script = json!({ "source": script });
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", script).await;
+    }
+
     /// What the browser complained about on pages of `root` since the last time, such as something that the policy
     /// forbade.
     pub async fn complaints(&self, root: &str) -> Vec<String> {

@@ -1,7 +1,5 @@
 //! What a person does on the pages.
 
-use serde_json::json;
-
 use crate::driver::Scripts;
 use crate::stage::Front;
 
@@ -100,7 +98,7 @@ const HOLD_BACK: &str = "
         const answer = await real(...what);
         const page = await answer.text();
         const text = () => new Promise((go) => (window.letGo = () => go(page)));
-        return { ok: answer.ok, type: answer.type, text };
+        return { status: answer.status, type: answer.type, text };
     };";
 
 /// Goes to a page that has fetched itself again but was not shown the answer, with a mark on it that a swap takes away.
@@ -109,8 +107,7 @@ async fn go_to_held_back(front: &Front, path: &str) {
     front.stage.open(1);
     front.stage.worked_off().await;
     front.sign_in_with_token("/").await;
-    let script = json!({ "source": HOLD_BACK });
-    browser.devtools("Page.addScriptToEvaluateOnNewDocument", script).await;
+    browser.run_before_each_page(HOLD_BACK).await;
     front.goto(path).await;
     front.until("the fetch", async || browser.run("return 'letGo' in window").await == true).await;
     let mark = "const old = document.createElement('p'); old.id = 'old'; document.querySelector('main').append(old)";
@@ -161,8 +158,7 @@ const NO_NEWS: &str = "
 pub async fn a_page_asks_for_news_again_after_it_was_refused_them(front: &Front) {
     let browser = &front.browser;
     front.sign_in_with_token("/issues").await;
-    let script = json!({ "source": NO_NEWS });
-    browser.devtools("Page.addScriptToEvaluateOnNewDocument", script).await;
+    browser.run_before_each_page(NO_NEWS).await;
     browser.reload().await;
     let again = async || browser.run("return connections").await == 2;
     front.until("the second connection", again).await;

@@ -90,16 +90,21 @@ async fn a_refusal_for_good_is_a_dead_letter_that_says_what_to_do() {
     world.assert_with_claude(&issue);
 }
 
-#[tokio::test]
-async fn a_wish_to_wait_is_kept() {
-    let world = World::start().await;
-    world.gitea.fail(fault("GET", "/issues/1", 1, FaultKind::StatusRetryAfter(429, 120)));
+/// A new issue comes to its end, no earlier than after so many seconds.
+async fn assert_waits(world: &World, seconds: u64) {
     let began = world.clock.now();
     let issue = world.open_issue(bug());
     world.settle().await;
     world.assert_with_claude(&issue);
     let waited = world.clock.now() - began;
-    assert!(waited.to_std().unwrap() >= Duration::from_secs(120), "{waited}");
+    assert!(waited.to_std().unwrap() >= Duration::from_secs(seconds), "{waited}");
+}
+
+#[tokio::test]
+async fn a_wish_to_wait_is_kept() {
+    let world = World::start().await;
+    world.gitea.fail(fault("GET", "/issues/1", 1, FaultKind::StatusRetryAfter(429, 120)));
+    assert_waits(&world, 120).await;
 }
 
 #[tokio::test]
@@ -109,12 +114,7 @@ async fn of_two_wishes_to_wait_the_longer_is_kept() {
         let wish = |seconds| FaultKind::StatusRetryAfter(429, seconds);
         world.gitea.fail(fault("GET", "/dependencies", 1, wish(dependencies)));
         world.gitea.fail(fault("GET", "/issues/1", 1, wish(issue)));
-        let began = world.clock.now();
-        let issue = world.open_issue(bug());
-        world.settle().await;
-        world.assert_with_claude(&issue);
-        let waited = world.clock.now() - began;
-        assert!(waited.to_std().unwrap() >= Duration::from_secs(300), "{waited}");
+        assert_waits(&world, 300).await;
     }
 }
 

@@ -51,7 +51,7 @@
   let isFetching = false;
   let isWanted = false;
 
-  // Fetches the page and shows it; false when it is still wanted.
+  // Fetches the page and shows it; false when somebody is not to be disturbed.
   const show = async () => {
     const signal = AbortSignal.timeout(PATIENCE);
     const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual", signal });
@@ -60,12 +60,11 @@
     if (isBusy()) return false;
     if (answer.type === "opaqueredirect") {
       location.reload();
-    } else if (answer.status < 500) {
+    } else if (answer.status >= 500) {
+      throw new Error(`answered ${answer.status}`);
+    } else {
       swap(new DOMParser().parseFromString(page, "text/html"));
       say("Up to date");
-    } else {
-      say("The service does not answer");
-      return false;
     }
     return true;
   };
