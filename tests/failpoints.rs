@@ -66,7 +66,7 @@ async fn ends_once_after_a_crash_at(boundary: &str, passed: u32) {
         let again = delivery(&http, &program.url("/webhook"), lost.body.to_vec());
         assert_eq!(again.send().await.unwrap().status(), 202);
     }
-    stage.worked_off().await;
+    stage.processed().await;
     stage.assert_with_claude(&issue);
     assert_eq!(stage.count("SELECT count(*) FROM dispatch"), 1, "dispatches after {place}");
     assert_eq!(stage.count("SELECT count(*) FROM effect WHERE state = 'intended'"), 0, "{place}");
@@ -92,7 +92,7 @@ async fn crashes_at(stage: &Stage, place: &str, act: impl FnOnce()) -> Program {
     drop(program);
     let program = stage.start();
     stage.gitea.delivered().await;
-    stage.worked_off().await;
+    stage.processed().await;
     program
 }
 
@@ -120,7 +120,7 @@ async fn is_given_on_once_after_a_crash_at(boundary: &str, passed: u32) {
     let stage = Stage::with("[worker]\nfuse = 1000\n[review]\nrequire = [\"tasks\"]\n").await;
     let program = stage.start();
     let issue = stage.open(1);
-    stage.worked_off().await;
+    stage.processed().await;
     drop(program);
     let place = format!("{boundary}={passed}*off->return");
     let _program = crashes_at(&stage, &place, || stage.gitea.close(&issue, "claude")).await;
@@ -168,7 +168,7 @@ async fn is_answered_once_after_a_crash_at(boundary: &str, passed: u32) {
     let program = stage.start();
     let issue = stage.open(1);
     stage.gitea.add_collaborator(&issue.repo, "alice", "write");
-    stage.worked_off().await;
+    stage.processed().await;
     drop(program);
     let place = format!("{boundary}={passed}*off->return");
     let mut asked = 0;

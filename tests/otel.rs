@@ -63,7 +63,7 @@ async fn a_delivery_its_issue_and_the_calls_for_it_are_exported_by_the_end_and_n
     let collector = collector().await;
     let program = start(&stage, &collector.uri());
     let issue = stage.open(1);
-    stage.worked_off().await;
+    stage.processed().await;
     stage.assert_with_claude(&issue);
     stop(program).await;
     let sent = received(&collector).await;
@@ -88,7 +88,7 @@ async fn a_collector_that_never_answers_holds_up_neither_the_work_nor_the_stop()
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
     let program = start(&stage, &format!("http://{}", deaf.local_addr().unwrap()));
     let issue = stage.open(1);
-    stage.worked_off().await;
+    stage.processed().await;
     stage.assert_with_claude(&issue);
     println!("stopped after {:?}", stop(program).await);
 }

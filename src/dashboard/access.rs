@@ -1,5 +1,5 @@
-//! Who asks for a page, and whether they may: checked once, where a request is taken apart, so that no page and no
-//! action can forget it.
+//! Authentication and authorisation as extractors: a handler gets a [`Reader`], a [`Form`] or an [`AdminForm`], so that
+//! none can forget the check.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,13 +11,15 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
 use super::Dashboard;
-use super::frame::{Frame, Place};
+use super::elements::{DeliveryLink, IssueLink};
+use super::frame::{Frame, NavItem};
 use super::refusal::Refusal;
-use super::session::{Kept as _, Visitor, Who};
+use super::session::{SessionExt as _, Visitor, Who};
 use super::settings::Settings;
 use crate::clock::Timestamp;
+use crate::issue::IssueRef;
 
-/// Somebody who may see the pages.
+/// A signed-in visitor who may see the pages.
 pub(super) struct Reader {
     pub dashboard: Data<Dashboard>,
     pub settings: Arc<Settings>,
@@ -26,23 +28,23 @@ pub(super) struct Reader {
     pub now: Timestamp,
 }
 
-/// A form that came from one of our own pages, whoever sent it.
+/// A form from a page of this dashboard; the sender need not be signed in.
 pub(super) struct Form {
     pub dashboard: Data<Dashboard>,
     pub session: Session,
     fields: BTreeMap<String, String>,
 }
 
-/// A form of somebody who may act.
-pub(super) struct Acting {
+/// A form of an admin.
+pub(super) struct AdminForm {
     pub reader: Reader,
     form: Form,
 }
 
 impl Reader {
     /// The frame of a page.
-    pub fn frame(&self, place: Place, title: impl Into<String>) -> Frame {
-        let mut frame = Frame::new(&self.settings, self.now, place, title.into());
+    pub fn frame(&self, item: NavItem, title: impl Into<String>) -> Frame {
+        let mut frame = Frame::new(&self.settings, self.now, item, title.into());
         frame.visitor = Some(self.visitor.name().to_owned());
         frame.is_admin = self.visitor.is_admin(&self.settings);
         frame.csrf = self.session.csrf();
@@ -51,7 +53,23 @@ impl Reader {
         frame
     }
 
-    /// The answer to a page that is not there.
+    /// The address of a page of the dashboard.
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.settings.base())
+    }
+
+    /// The address of a delivery's page.
+    pub fn delivery_path(&self, id: &str) -> String {
+        DeliveryLink { base: self.settings.base(), id: id.to_owned() }.path()
+    }
+
+    /// The address of an issue's page.
+    pub fn issue_path(&self, at: &IssueRef) -> String {
+        IssueLink { base: self.settings.base(), repo: at.repo.to_string(), number: at.number }
+            .path()
+    }
+
+    /// The answer where nothing is found.
     pub fn not_found(&self, what: &str) -> Refusal {
         Refusal::not_found(&self.settings, what)
     }
@@ -60,10 +78,11 @@ impl Reader {
         let (dashboard, session) = parts(&request).await?;
         let settings = dashboard.settings();
         let now = dashboard.parts.clock.now();
-        let asks = || Refusal::sign_in(&settings, &request);
-        let visitor = session.visitor().filter(|visitor| !visitor.is_over(now)).ok_or_else(asks)?;
+        let sign_in = || Refusal::sign_in(&settings, &request);
+        let visitor =
+            session.visitor().filter(|visitor| !visitor.is_over(now)).ok_or_else(sign_in)?;
         let visitor = match visitor.who() {
-            // The token was taken out of the configuration since.
+            // The token was removed from the configuration.
             Who::Token if settings.token.is_none() => None,
             Who::Account(_) if settings.sign_in.is_none() => None,
             Who::Account(_) if visitor.is_stale(now) => {
@@ -73,14 +92,14 @@ impl Reader {
         };
         let Some(visitor) = visitor else {
             session.purge();
-            return Err(asks());
+            return Err(sign_in());
         };
         Ok(Self { dashboard, settings, session, visitor, now })
     }
 }
 
-/// The same visitor, if they still may write somewhere. While the forge does not say, they stay: the pages are needed
-/// most when it is out.
+/// The same visitor, if they still may write somewhere. While the forge is unreachable they keep access: the pages are
+/// needed most then.
 async fn still_allowed(
     dashboard: &Dashboard,
     settings: &Settings,
@@ -105,7 +124,7 @@ async fn parts(request: &HttpRequest) -> Result<(Data<Dashboard>, Session), Refu
 }
 
 impl Form {
-    /// A field of the form, without the space around it; empty when it is not there.
+    /// A field of the form, trimmed; empty when missing.
     pub fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", |value| value.trim())
     }
@@ -119,15 +138,14 @@ impl Form {
         })?;
         let form = Self { dashboard, session, fields: fields.into_inner() };
         if !form.session.is_csrf(form.field("csrf")) {
-            let why =
-                "the form does not belong to your session; load its page again and send it anew";
+            let why = "the form does not belong to your session; reload the page and send it again";
             return Err(Refusal::forbidden(&settings, why));
         }
         Ok(form)
     }
 }
 
-impl Acting {
+impl AdminForm {
     /// A field of the form, as [`Form::field`].
     pub fn field(&self, name: &str) -> &str {
         self.form.field(name)
@@ -138,14 +156,14 @@ impl Acting {
         let reader = Reader::of(request).await?;
         if !reader.visitor.is_admin(&reader.settings) {
             let why =
-                "you may look but not act; ask an admin, or to be named in `dashboard.admins`";
+                "you have read-only access; ask an admin, or ask to be added to `dashboard.admins`";
             return Err(Refusal::forbidden(&reader.settings, why));
         }
         Ok(Self { reader, form })
     }
 }
 
-macro_rules! taken_from_the_request {
+macro_rules! from_request {
     ($name:ident, |$request:ident, $payload:ident| $of:expr) => {
         impl FromRequest for $name {
             type Error = Refusal;
@@ -159,6 +177,6 @@ macro_rules! taken_from_the_request {
     };
 }
 
-taken_from_the_request!(Reader, |request, _payload| Self::of(request));
-taken_from_the_request!(Form, |request, payload| Self::of(request, payload));
-taken_from_the_request!(Acting, |request, payload| Self::of(request, payload));
+from_request!(Reader, |request, _payload| Self::of(request));
+from_request!(Form, |request, payload| Self::of(request, payload));
+from_request!(AdminForm, |request, payload| Self::of(request, payload));

@@ -1,10 +1,10 @@
-//! The agents: what each has on its hands, what waits for it, and how its work ended.
+//! The agents: open dispatches, waiting issues, and how earlier dispatches ended.
 
 use actix_web::HttpResponse;
 use askama::Template;
 
 use super::access::Reader;
-use super::frame::{Frame, Place, render};
+use super::frame::{Frame, NavItem, render};
 use super::refusal::Refusal;
 use crate::dispatch::{Agent, Interface};
 use crate::store::{AgentLoad, DispatchRow};
@@ -20,16 +20,16 @@ struct Page {
 /// One agent.
 struct Row {
     load: AgentLoad,
-    /// How it is configured; `None` for one that no longer is.
+    /// `None` for an agent that is no longer configured.
     agent: Option<Agent>,
 }
 
 impl Row {
-    fn places(&self) -> u32 {
+    fn slots(&self) -> u32 {
         self.agent.as_ref().map_or(0, |agent| agent.max_concurrent)
     }
 
-    fn told_by(&self) -> &'static str {
+    fn interface(&self) -> &'static str {
         match self.agent.as_ref().map(|agent| agent.interface) {
             Some(Interface::Forge) => "label and assignment",
             Some(Interface::Http) => "HTTP",
@@ -48,20 +48,12 @@ impl Row {
 /// The handler of `GET /agents`.
 pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
     let (loads, dispatches) = reader.dashboard.parts.store.agent_loads().await?;
-    let mut agents: Vec<Row> = reader
-        .settings
-        .agents
-        .iter()
-        .map(|agent| Row { load: load(&loads, agent), agent: Some(agent.clone()) })
-        .collect();
-    let is_known = |load: &AgentLoad| agents.iter().any(|row| row.load.agent == load.agent);
-    let gone: Vec<Row> = loads
-        .iter()
-        .filter(|load| !is_known(load))
-        .map(|load| Row { load: load.clone(), agent: None })
-        .collect();
-    agents.extend(gone);
-    Ok(render(&Page { frame: reader.frame(Place::Agents, "Agents"), agents, dispatches }))
+    let configured = &reader.settings.agents;
+    let row = |agent: &Agent| Row { load: load(&loads, agent), agent: Some(agent.clone()) };
+    let is_gone = |load: &&AgentLoad| !configured.iter().any(|a| load.agent == a.id.as_str());
+    let gone = loads.iter().filter(is_gone).map(|load| Row { load: load.clone(), agent: None });
+    let agents = configured.iter().map(row).chain(gone).collect();
+    Ok(render(&Page { frame: reader.frame(NavItem::Agents, "Agents"), agents, dispatches }))
 }
 
 fn load(loads: &[AgentLoad], agent: &Agent) -> AgentLoad {

@@ -1,5 +1,5 @@
-//! How often a wrong token was tried lately. A token cannot be guessed in reasonable time anyway; this keeps people
-//! from trying, and the log from filling.
+//! The rate limit for wrong tokens. A token cannot be guessed in reasonable time anyway; the limit keeps the log from
+//! filling.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,23 +7,23 @@ use chrono::TimeDelta;
 
 use crate::clock::Timestamp;
 
-/// Wrong tokens a minute, from anywhere, before none is looked at.
+/// Wrong tokens a minute, from any address, before all tokens are refused.
 const MOST: u32 = 30;
 const WINDOW: TimeDelta = TimeDelta::minutes(1);
 
-/// The wrong tries of the current minute.
+/// The wrong tokens of the current minute.
 #[derive(Debug, Default)]
 pub(super) struct Attempts(Mutex<Option<(Timestamp, u32)>>);
 
 impl Attempts {
-    /// Whether another token may be looked at.
+    /// Whether another token may be checked.
     pub fn allow(&self, now: Timestamp) -> bool {
         let tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tries.is_none_or(|(since, count)| now - since >= WINDOW || count < MOST)
     }
 
-    /// Notes a wrong one.
-    pub fn note(&self, now: Timestamp) {
+    /// Records a wrong token.
+    pub fn record_wrong(&self, now: Timestamp) {
         let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *tries = match *tries {
             Some((since, count)) if now - since < WINDOW => Some((since, count + 1)),
@@ -43,7 +43,7 @@ mod tests {
         let now = from_millis(0);
         for _ in 0..MOST {
             assert!(attempts.allow(now));
-            attempts.note(now);
+            attempts.record_wrong(now);
         }
         assert!(!attempts.allow(now + TimeDelta::seconds(59)));
         assert!(attempts.allow(now + WINDOW));

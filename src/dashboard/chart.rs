@@ -98,8 +98,8 @@ impl Chart {
         }
         f.write_str("<title>")?;
         escape(f, &column.name)?;
-        let told = column.parts.iter().zip(&self.series).filter(|(part, _)| **part > 0);
-        told.into_iter().try_for_each(|(part, name)| write!(f, ", {part} {name}"))?;
+        let shown = column.parts.iter().zip(&self.series).filter(|(part, _)| **part > 0);
+        shown.into_iter().try_for_each(|(part, name)| write!(f, ", {part} {name}"))?;
         f.write_str("</title></g>")?;
         if at.is_multiple_of(self.every) {
             let (middle, y) = (x + slot / 2.0, HEIGHT - 6);
@@ -126,7 +126,7 @@ impl Display for Chart {
     }
 }
 
-/// A number in few characters.
+/// A number in few characters, such as `12 k`.
 fn short(value: u64) -> String {
     match value {
         0..10_000 => value.to_string(),

@@ -1,5 +1,5 @@
-//! The small parts of pages. Each writes HTML that is whole and harmless whatever it was given: what comes from
-//! outside is escaped here or nowhere.
+//! The small parts of pages: text, times, links, chips. Each writes complete and safe HTML for any input; text from
+//! outside is escaped here and nowhere else.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -9,8 +9,8 @@ use chrono::{SecondsFormat, TimeDelta};
 use crate::clock::Timestamp;
 use crate::issue::is_invisible;
 
-/// Words from outside: escaped, on their own in a line of mixed directions, and without characters that turn the
-/// direction around, hide, or move the cursor.
+/// Text from outside: escaped, isolated from the direction of the text around it, and without invisible or
+/// direction-changing characters.
 #[derive(Debug)]
 pub(super) struct Text(pub String);
 
@@ -24,7 +24,7 @@ impl Display for Text {
     }
 }
 
-/// Writes `text` as HTML; what cannot be seen is shown as the sign for something that is missing.
+/// Writes `text` as HTML; an invisible character becomes U+FFFD.
 pub(super) fn escape(f: &mut impl fmt::Write, text: &str) -> fmt::Result {
     for c in text.chars() {
         match c {
@@ -41,7 +41,7 @@ pub(super) fn escape(f: &mut impl fmt::Write, text: &str) -> fmt::Result {
     Ok(())
 }
 
-/// Control characters and those that nobody sees, but for the variation selectors, which many an emoji has.
+/// Control and invisible characters, except the variation selectors, which many emoji have.
 pub(super) fn is_hidden(c: char) -> bool {
     c.is_control() || (is_invisible(c) && !matches!(c, '\u{fe00}'..='\u{fe0f}'))
 }
@@ -51,9 +51,8 @@ pub(super) fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// A point in time, however often it is borrowed: templates lend what they loop over.
+/// A point in time behind any number of references: templates borrow what they loop over.
 pub(super) trait Moment {
-    /// The point in time.
     fn moment(&self) -> Timestamp;
 }
 
@@ -69,7 +68,7 @@ impl<T: Moment> Moment for &T {
     }
 }
 
-/// A moment, told from now on; the exact one is in its title.
+/// A time relative to now; the exact time is in its title.
 #[derive(Debug)]
 pub(super) struct Time {
     pub at: Timestamp,
@@ -105,7 +104,7 @@ pub(super) fn span(span: TimeDelta) -> String {
     }
 }
 
-/// A word of the program's own, such as a state, in the colour it has everywhere.
+/// A state or action in its colour.
 #[derive(Debug)]
 pub(super) struct Chip(pub String);
 
@@ -130,7 +129,6 @@ pub(super) struct IssueLink {
 }
 
 impl IssueLink {
-    /// The path of the page.
     pub fn path(&self) -> String {
         let (owner, name) = self.repo.split_once('/').unwrap_or((&self.repo, ""));
         format!("{}/issues/{}/{}/{}", self.base, encoded(owner), encoded(name), self.number)
@@ -156,12 +154,18 @@ pub(super) struct DeliveryLink {
     pub id: String,
 }
 
+impl DeliveryLink {
+    pub fn path(&self) -> String {
+        format!("{}/deliveries/{}", self.base, encoded(&self.id))
+    }
+}
+
 impl HtmlSafe for DeliveryLink {}
 
 impl Display for DeliveryLink {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("<a class=\"ref\" href=\"")?;
-        escape(f, &format!("{}/deliveries/{}", self.base, encoded(&self.id)))?;
+        escape(f, &self.path())?;
         f.write_str("\"><code>")?;
         let short: String = self.id.chars().take(8).collect();
         escape(f, &short)?;
@@ -172,7 +176,7 @@ impl Display for DeliveryLink {
     }
 }
 
-/// A text with some of its words marked, wherever they stand.
+/// A text in which some words are marked.
 #[derive(Debug)]
 pub(super) struct Marked {
     pub text: String,
@@ -198,7 +202,7 @@ impl Display for Marked {
 }
 
 impl Marked {
-    /// The first of the words in `text`, the longest one where several begin.
+    /// The first of the words in `text`; the longest where several begin at one place.
     fn first<'w>(&'w self, text: &str) -> Option<(usize, &'w str)> {
         let places = self.words.iter().filter(|word| !word.is_empty());
         let places = places.filter_map(|word| Some((text.find(word.as_str())?, word.as_str())));
@@ -246,12 +250,12 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_from_now_on() {
+    fn times_are_relative_to_now() {
         let now = from_millis(1_774_267_200_000);
-        let told = |seconds| Time { at: now + TimeDelta::seconds(seconds), now }.to_string();
-        assert!(told(-5).ends_with(">5 s ago</time>"), "{}", told(-5));
-        assert!(told(4_800).ends_with(">in 1 h 20 min</time>"), "{}", told(4_800));
-        assert!(told(-200_000).ends_with(">2 d ago</time>"), "{}", told(-200_000));
-        assert!(told(0).contains("title=\"2026-03-23 12:00:00 UTC\""), "{}", told(0));
+        let shown = |seconds| Time { at: now + TimeDelta::seconds(seconds), now }.to_string();
+        assert!(shown(-5).ends_with(">5 s ago</time>"), "{}", shown(-5));
+        assert!(shown(4_800).ends_with(">in 1 h 20 min</time>"), "{}", shown(4_800));
+        assert!(shown(-200_000).ends_with(">2 d ago</time>"), "{}", shown(-200_000));
+        assert!(shown(0).contains("title=\"2026-03-23 12:00:00 UTC\""), "{}", shown(0));
     }
 }

@@ -1,5 +1,5 @@
-//! One decision: the page that a comment on an issue links to. What was found in the text, what followed from it, and
-//! what was written.
+//! The page of one decision, which the comment on the issue links to: the words that gave points, the result, and the
+//! changes.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -7,7 +7,7 @@ use askama::Template;
 
 use super::access::Reader;
 use super::elements::Marked;
-use super::frame::{Frame, Place, render};
+use super::frame::{Frame, NavItem, render};
 use super::refusal::Refusal;
 use crate::gitea as forge;
 use crate::store::EvaluationStory;
@@ -25,13 +25,13 @@ struct Page {
     issue_url: Option<String>,
 }
 
-/// A decision in the words that led to it.
+/// A decision with the words that led to it.
 pub(super) struct Explained {
-    /// The issue's title, with those words marked.
+    /// The issue's title, with the words that gave points marked.
     pub title: Option<Marked>,
-    /// The issue's text as the delivery showed it, with those words marked.
+    /// The issue's text from the delivery, with the same words marked.
     pub text: Option<Marked>,
-    /// The parts of the score: name, points, and what gave them.
+    /// The parts of the score.
     pub parts: Vec<Part>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Explained {
 pub(super) struct Part {
     pub name: &'static str,
     pub points: u8,
-    /// Points, what for, and the words.
+    /// Points, signal, and the words.
     pub signals: Vec<(String, String, Vec<String>)>,
 }
 
@@ -83,11 +83,11 @@ pub(super) async fn page(reader: Reader, id: Path<String>) -> Result<HttpRespons
     }
     let explained = Explained::of(&story, sent);
     let issue_url = issue_url(&reader, &story.repo, story.number);
-    let frame = reader.frame(Place::Issues, format!("Decision {id}"));
+    let frame = reader.frame(NavItem::Issues, format!("Decision {id}"));
     Ok(render(&Page { frame, story, explained, issue_url }))
 }
 
-/// The issue's own page on the forge.
+/// The address of the issue on the forge.
 pub(super) fn issue_url(reader: &Reader, repo: &str, number: u64) -> Option<String> {
     let at = format!("{repo}#{number}").parse().ok()?;
     Some(match &reader.settings.sign_in {

@@ -1,17 +1,18 @@
-//! What stands around every page: navigation, who is signed in, and the words and links that pages share.
+//! The frame of every page: navigation, who is signed in, and the constructors for the elements that templates use.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
 use askama::Template;
 
 use super::assets;
-use super::elements::{Chip, DeliveryLink, IssueLink, Moment, Text, Time, encoded};
+use super::elements::{Chip, DeliveryLink, IssueLink, Moment, Text, Time};
 use super::settings::Settings;
 use crate::clock::Timestamp;
 
-/// Which part of the navigation a page belongs to.
+/// The entry of the navigation that a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum NavItem {
     Overview,
     Deliveries,
     Issues,
@@ -19,41 +20,41 @@ pub(super) enum Place {
     None,
 }
 
-/// What stands around a page.
+/// The frame of one page.
 #[derive(Debug)]
 pub(super) struct Frame {
     /// The path the dashboard is mounted under, without a slash at its end.
     pub base: String,
     pub title: String,
-    pub place: Place,
+    pub item: NavItem,
     pub now: Timestamp,
     /// The name of who is signed in.
     pub visitor: Option<String>,
     pub is_admin: bool,
-    /// What every form has to bring.
+    /// The CSRF token for the forms of the page.
     pub csrf: String,
-    /// Said once, above the page.
+    /// A message shown once above the page.
     pub notice: Option<String>,
-    /// Whether the page is fetched again when something changes.
+    /// Whether the page updates itself when something changes.
     pub is_live: bool,
     pub is_dry_run: bool,
-    /// Words of the search that is shown.
+    /// The text of the search that is shown.
     pub query: String,
 }
 
 impl Frame {
-    /// The frame of a page for somebody who is not known.
-    pub fn new(settings: &Settings, now: Timestamp, place: Place, title: String) -> Self {
-        let frame = Self::bare(settings.base(), now, place, title);
+    /// The frame of a page for a visitor who is not signed in.
+    pub fn new(settings: &Settings, now: Timestamp, item: NavItem, title: String) -> Self {
+        let frame = Self::bare(settings.base(), now, item, title);
         Self { is_dry_run: settings.dry_run, ..frame }
     }
 
-    /// The least frame there is.
-    pub fn bare(base: String, now: Timestamp, place: Place, title: String) -> Self {
+    /// The frame where the settings do not matter.
+    pub fn bare(base: String, now: Timestamp, item: NavItem, title: String) -> Self {
         Self {
             base,
             title,
-            place,
+            item,
             now,
             visitor: None,
             is_admin: false,
@@ -65,22 +66,22 @@ impl Frame {
         }
     }
 
-    /// The navigation: path, name, and whether it is where we are.
+    /// The navigation: path, name, and whether it is the current one.
     pub fn navigation(&self) -> [(&'static str, &'static str, bool); 4] {
         [
-            ("/", "Overview", Place::Overview),
-            ("/deliveries", "Deliveries", Place::Deliveries),
-            ("/issues", "Issues", Place::Issues),
-            ("/agents", "Agents", Place::Agents),
+            ("/", "Overview", NavItem::Overview),
+            ("/deliveries", "Deliveries", NavItem::Deliveries),
+            ("/issues", "Issues", NavItem::Issues),
+            ("/agents", "Agents", NavItem::Agents),
         ]
-        .map(|(path, name, place)| (path, name, place == self.place))
+        .map(|(path, name, item)| (path, name, item == self.item))
     }
 
     pub fn time(&self, at: impl Moment) -> Time {
         Time { at: at.moment(), now: self.now }
     }
 
-    /// Words from outside, made harmless.
+    /// Text from outside, escaped.
     pub fn text(&self, text: impl AsRef<str>) -> Text {
         Text(text.as_ref().to_owned())
     }
@@ -106,7 +107,7 @@ impl Frame {
 
     /// The path of a delivery's page.
     pub fn delivery_path(&self, id: impl AsRef<str>) -> String {
-        format!("{}/deliveries/{}", self.base, encoded(id.as_ref()))
+        self.delivery(id).path()
     }
 
     /// The path of an issue's page.
@@ -118,7 +119,7 @@ impl Frame {
         self.issue(repo, number).path()
     }
 
-    /// Changes with every change of the style sheet and the script, which browsers keep for a year.
+    /// A version for the addresses of the assets, which browsers keep for a year.
     pub fn edition(&self) -> &'static str {
         &assets::EDITION
     }
@@ -138,8 +139,13 @@ pub(super) fn render_as(status: StatusCode, page: &impl Template) -> HttpRespons
     match page.render() {
         Ok(text) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(text),
         Err(error) => {
-            tracing::error!(%error, "a page could not be made");
+            tracing::error!(%error, "a page could not be rendered");
             HttpResponse::InternalServerError().finish()
         }
     }
+}
+
+/// A redirect to a page after a form.
+pub(super) fn see_other(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
 }

@@ -1,5 +1,5 @@
-//! What holds for every request and every answer of the dashboard: nothing is shown while it is off, no form is taken
-//! from another site's page, and every answer tells the browser what it may do with it.
+//! What holds for every request and every answer of the dashboard: no page while it is off, no form from another site,
+//! and security headers on every answer.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,11 +11,11 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpResponse, ResponseError as _};
 
+use super::Dashboard;
+use super::refusal::{self, Refusal};
 use super::settings::Settings;
-use super::{Dashboard, refusal};
-use crate::dashboard::refusal::Refusal;
 
-/// Own files only, and nothing written into the page itself is ever run. `form-action` is what keeps an injected
+/// Own files only, and no inline script or style. `form-action` is what keeps an injected
 /// form from sending a typed token elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -63,7 +63,7 @@ fn refused(request: &ServiceRequest, settings: &Settings) -> Option<HttpResponse
         Method::GET | Method::HEAD => None,
         Method::POST if is_own_form(request.headers(), settings) => None,
         Method::POST => {
-            let why = "the form came from another site; open the dashboard by its own address";
+            let why = "the form came from another site; open the dashboard at its own address";
             Some(Refusal::forbidden(settings, why).error_response())
         }
         _ => {
@@ -73,12 +73,12 @@ fn refused(request: &ServiceRequest, settings: &Settings) -> Option<HttpResponse
     }
 }
 
-/// Whether the page that sent a form was ours: every browser says so with every POST. Our own address is the public
-/// one, and the one this very request was sent to, for whoever comes around the proxy.
+/// Whether the form came from a page of this dashboard; every browser sends `Origin` with every POST. The own address is
+/// the public one, or the one that this request was sent to, for whoever bypasses the proxy.
 fn is_own_form(headers: &HeaderMap, settings: &Settings) -> bool {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let Some(origin) = text(ORIGIN) else { return false };
-    let is_public = settings.origin().is_some_and(|ours| ours == origin);
+    let is_public = settings.origin().is_some_and(|own| own == origin);
     let host = origin.split_once("://").map(|(_, host)| host);
     is_public || (host.is_some() && host == text(HOST))
 }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_taken_from_our_own_pages_alone() {
+    fn a_form_is_accepted_from_own_pages_only() {
         assert!(is_own(Some("https://triage.example.com"), "127.0.0.1:8484"));
         assert!(is_own(Some("http://127.0.0.1:8484"), "127.0.0.1:8484"));
         for foreign in

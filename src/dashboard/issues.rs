@@ -1,32 +1,29 @@
-//! The list of issues, and one issue's whole history with what an admin may do about it.
+//! The list of issues, and the page of one issue: its history, and what an admin may do.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use askama::Template;
 
 use super::access::Reader;
-use super::deliveries::{Parameters, given, next, repos};
 use super::evaluations::issue_url;
-use super::frame::{Frame, Place, render};
+use super::frame::{Frame, NavItem, render};
+use super::listing::{Listing, Parameters, given, next};
 use super::refusal::Refusal;
 use crate::issue::IssueRef;
 use crate::store::{IssuePage, IssueQuery, IssueStory, Show};
 
-/// How many issues stand on a page.
+/// Issues on one page of the list.
 const PAGE: usize = 50;
-/// How many decisions stand on an issue's page.
+/// Decisions on an issue's page.
 const DECISIONS: u32 = 15;
 
 #[derive(Template)]
 #[template(path = "issues.html")]
 struct List {
     frame: Frame,
+    list: Listing,
     page: IssuePage,
     shows: [(&'static str, bool); 7],
-    repos: Vec<(String, bool)>,
-    text: String,
-    older: Option<String>,
-    is_filtered: bool,
 }
 
 #[derive(Template)]
@@ -50,18 +47,11 @@ pub(super) async fn list(reader: Reader, parameters: Parameters) -> Result<HttpR
         before: given(&parameters, "before").and_then(|id| id.parse().ok()),
         limit: PAGE,
     };
-    let page = reader.dashboard.parts.store.issue_page(query.clone()).await?;
-    let path = format!("{}/issues", reader.settings.base());
-    let list = List {
-        repos: repos(&reader, query.repo.as_deref()).await?,
-        frame: reader.frame(Place::Issues, "Issues"),
-        older: page.older.map(|before| next(&path, &parameters, before)),
-        page,
-        shows: Show::ALL.map(|(show, name)| (name, show == query.show)),
-        is_filtered: query.show != Show::All || query.repo.is_some() || query.text.is_some(),
-        text: query.text.unwrap_or_default(),
-    };
-    Ok(render(&list))
+    let shows = Show::ALL.map(|(show, name)| (name, show == query.show));
+    let page = reader.dashboard.parts.store.issue_page(query).await?;
+    let list = Listing::of(&reader, &parameters, "/issues", page.older).await?;
+    let frame = reader.frame(NavItem::Issues, "Issues");
+    Ok(render(&List { frame, list, page, shows }))
 }
 
 /// The handler of `GET /issues/{owner}/{name}/{number}`.
@@ -70,14 +60,14 @@ pub(super) async fn page(
     place: Path<(String, String, String)>,
     parameters: Parameters,
 ) -> Result<HttpResponse, Refusal> {
-    let unknown = || reader.not_found("no delivery ever led to such an issue");
+    let unknown = || reader.not_found("no delivery has named this issue");
     let (owner, name, number) = place.into_inner();
     let at: IssueRef = format!("{owner}/{name}#{number}").parse().map_err(|_| unknown())?;
     let before = given(&parameters, "before").and_then(|id| id.parse().ok());
     let store = &reader.dashboard.parts.store;
     let story = store.issue_story(at.clone(), before, DECISIONS).await?.ok_or_else(unknown)?;
     let repo = at.repo.to_string();
-    let frame = reader.frame(Place::Issues, at.to_string());
+    let frame = reader.frame(NavItem::Issues, at.to_string());
     let path = frame.issue_path(&repo, at.number);
     let page = Page {
         older: story.older.map(|before| next(&path, &parameters, before)),

@@ -1,30 +1,29 @@
-//! How quickly deliveries were answered, from what the receiver counted.
+//! The response times of the receiver, for people.
 
 use super::chart::{Chart, Column};
 use crate::meters::{BOUNDS_S, Latency};
 
-/// The figures of a latency for people.
+/// Response times as a chart and figures.
 #[derive(Debug)]
 pub(super) struct Answers {
     pub chart: Chart,
-    /// How many there were.
     pub count: u64,
-    /// Half of them came within this, and 99 of a hundred.
+    /// The bounds of the buckets that hold the median and the 99th percentile.
     pub median: String,
     pub p99: String,
 }
 
-/// What was counted, as a chart.
+/// The figures of `latency`.
 pub(super) fn answers(latency: &Latency) -> Answers {
     let buckets = latency.buckets();
     let name = |at: usize| match BOUNDS_S.get(at) {
         Some(bound) => seconds(*bound),
-        None => "more".to_owned(),
+        None => format!("over {}", seconds(BOUNDS_S[BOUNDS_S.len() - 1])),
     };
     let columns = buckets.iter().enumerate();
     Answers {
         chart: Chart {
-            title: "Deliveries by how long their answer took at most".into(),
+            title: "Deliveries by response time, at most".into(),
             series: vec!["answers"],
             columns: columns.map(|(at, n)| Column { name: name(at), parts: vec![*n] }).collect(),
             every: 3,
@@ -35,7 +34,7 @@ pub(super) fn answers(latency: &Latency) -> Answers {
     }
 }
 
-/// The bucket within which this part of all lies.
+/// The first bucket at which this part of all is reached.
 fn reached(buckets: &[u64], part: f64) -> usize {
     let wanted = (buckets.iter().sum::<u64>() as f64 * part).ceil() as u64;
     let mut sum = 0;
@@ -57,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_part_that_was_asked_for_lies_within_its_bound() {
+    fn a_percentile_is_the_bound_of_its_bucket() {
         let latency = Latency::default();
         (0..99).for_each(|_| latency.add(Duration::from_micros(800)));
         latency.add(Duration::from_secs(60));
@@ -65,6 +64,6 @@ mod tests {
         assert_eq!((answers.count, answers.median.as_str()), (100, "1 ms"));
         assert_eq!(answers.p99, "1 ms");
         latency.add(Duration::from_secs(60));
-        assert_eq!(super::answers(&latency).p99, "more");
+        assert_eq!(super::answers(&latency).p99, "over 5 s");
     }
 }

@@ -1,5 +1,5 @@
-//! Tells open pages that something has changed, by server-sent events. What has changed is not in them: a page is
-//! fetched again as any page is, with all that is checked there.
+//! Server-sent events: open pages learn that something has changed. An event has no content: the page is requested
+//! again, with all its checks.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,32 +18,32 @@ use super::access::Reader;
 use super::refusal::Refusal;
 use crate::store::{Pulse, Store};
 
-/// How often it is looked whether something has changed, while anybody listens.
+/// How often the store is checked for changes while a page listens.
 const EVERY: Duration = Duration::from_secs(1);
-/// Proxies end a connection on which nothing comes for long.
+/// Proxies close idle connections.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// After this a page has to come anew, and whether it still may is asked again.
+/// After this time a page has to connect again, and is authorised again.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
-/// More pages than these are not told.
+/// Pages beyond this number get no events.
 const MOST: usize = 200;
 
-/// Knows when something has changed.
+/// Watches the store and notifies the pages.
 pub(super) struct Hub {
     changes: watch::Receiver<u64>,
     task: AbortHandle,
     /// One permit for each page that listens.
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Hub {
-    /// Looks after `store`, on `runtime`.
+    /// Starts to watch `store` on `runtime`.
     pub fn start(store: Store, runtime: &Handle) -> Self {
         let (sender, changes) = watch::channel(0);
         let task = runtime.spawn(watch_store(store, sender)).abort_handle();
-        Self { changes, task, places: Arc::new(Semaphore::new(MOST)) }
+        Self { changes, task, permits: Arc::new(Semaphore::new(MOST)) }
     }
 
-    /// Ends it, and every connection with it.
+    /// Stops, and closes every connection.
     pub fn close(&self) {
         self.task.abort();
     }
@@ -69,7 +69,7 @@ async fn watch_store(store: Store, changes: watch::Sender<u64>) {
                 changes.send_modify(|count| *count += 1);
             }
             Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "whether something changed is not known"),
+            Err(error) => tracing::debug!(%error, "the store could not be checked for changes"),
         }
     }
 }
@@ -77,14 +77,14 @@ async fn watch_store(store: Store, changes: watch::Sender<u64>) {
 /// The handler of `GET /events`.
 pub(super) async fn events(reader: Reader) -> Result<HttpResponse, Refusal> {
     let hub = &reader.dashboard.hub;
-    let place = Arc::clone(&hub.places).try_acquire_owned().map_err(|_| {
-        let why = "too many pages are open; this one is not kept up to date";
+    let permit = Arc::clone(&hub.permits).try_acquire_owned().map_err(|_| {
+        let why = "too many pages are open; this one is not updated automatically";
         Refusal::unavailable(&reader.settings, why)
     })?;
-    let listener = (hub.changes.clone(), place);
+    let listener = (hub.changes.clone(), permit);
     let until = Instant::now() + LONGEST;
     let first = stream::iter([Ok(Bytes::from_static(b"retry: 5000\n\n"))]);
-    let rest = stream::unfold(listener, move |(mut changes, place)| async move {
+    let rest = stream::unfold(listener, move |(mut changes, permit)| async move {
         if Instant::now() >= until {
             return None;
         }
@@ -94,11 +94,11 @@ pub(super) async fn events(reader: Reader) -> Result<HttpResponse, Refusal> {
             Ok(Err(_)) => return None,
             Err(_) => ":\n\n".to_owned(),
         };
-        Some((Ok::<_, Infallible>(Bytes::from(text)), (changes, place)))
+        Some((Ok::<_, Infallible>(Bytes::from(text)), (changes, permit)))
     });
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
-        // nginx would otherwise wait until it has enough to pass on.
+        // nginx would otherwise buffer the events.
         .insert_header(("x-accel-buffering", "no"))
         .streaming(futures_util::StreamExt::chain(first, rest)))
 }

@@ -1,10 +1,10 @@
-//! Places of the dashboard itself, the only ones a person is ever sent on to.
+//! Paths of the dashboard itself; redirects never lead anywhere else.
 
 use url::Url;
 
-/// The longest place that is remembered over a sign-in; longer ones would not fit into a cookie.
+/// The longest path that is kept during a sign-in; a longer one would not fit into a cookie.
 const LONGEST: usize = 512;
-/// Stands for our own address while a place is read; no real host can be called so.
+/// The base against which a path is parsed; `.invalid` is never a real host.
 const HERE: &str = "http://here.invalid";
 
 /// A path of the dashboard with its query, without the path it is mounted under.
@@ -17,8 +17,8 @@ impl LocalPath {
         Self("/".to_owned())
     }
 
-    /// The place in `text`; the front page when it leads elsewhere. Read as browsers read it, who take `\` for `/`
-    /// and leave out tabs and line ends.
+    /// The path in `text`; the front page when it leads elsewhere. Parsed as browsers do: `\` counts as `/`, and tabs
+    /// and line ends are removed.
     pub fn parse(text: &str) -> Self {
         let fits = text.starts_with('/') && text.len() <= LONGEST;
         let read = || Url::parse(HERE).ok()?.join(text).ok();
@@ -43,16 +43,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_of_ours_stays_what_it_is() {
-        for place in ["/", "/deliveries?state=dead&q=a%20b", "/issues/acme/widgets/7"] {
-            assert_eq!(LocalPath::parse(place).as_str(), place);
+    fn a_path_of_the_dashboard_is_kept() {
+        for path in ["/", "/deliveries?state=dead&q=a%20b", "/issues/acme/widgets/7"] {
+            assert_eq!(LocalPath::parse(path).as_str(), path);
         }
     }
 
     #[test]
     fn what_leads_elsewhere_leads_home() {
         let long = format!("/{}", "x".repeat(LONGEST));
-        for place in [
+        for path in [
             "https://evil.example/",
             "//evil.example/",
             "/\\evil.example/",
@@ -67,14 +67,14 @@ mod tests {
             "",
             &long,
         ] {
-            assert_eq!(LocalPath::parse(place), LocalPath::home(), "{place:?}");
+            assert_eq!(LocalPath::parse(path), LocalPath::home(), "{path:?}");
         }
     }
 
     #[test]
     fn a_path_cannot_climb_or_break_a_header() {
         assert_eq!(LocalPath::parse("/../../etc/passwd").as_str(), "/etc/passwd");
-        let place = LocalPath::parse("/a\r\nSet-Cookie: x=1");
-        assert!(!place.as_str().contains(['\r', '\n', ' ']), "{place:?}");
+        let path = LocalPath::parse("/a\r\nSet-Cookie: x=1");
+        assert!(!path.as_str().contains(['\r', '\n', ' ']), "{path:?}");
     }
 }

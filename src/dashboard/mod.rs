@@ -1,7 +1,7 @@
-//! The pages for people: what came, what was decided and why, what needs somebody. It reads the store, and writes
-//! nothing but orders and retries into the inbox; only who signed in sees anything, only an admin acts.
+//! The dashboard: deliveries, decisions and their reasons, what needs attention. It reads the store, and writes nothing
+//! but commands and retries into the inbox. Only signed-in visitors see it, only admins act.
 //!
-//! Every page works without JavaScript; the one script only fetches a page again when something has changed.
+//! Every page works without JavaScript; the one script only reloads a page when something has changed.
 
 mod access;
 mod actions;
@@ -16,6 +16,7 @@ mod frame;
 mod guard;
 mod issues;
 mod latency;
+mod listing;
 mod live;
 mod local;
 mod overview;
@@ -45,21 +46,21 @@ use self::live::Hub;
 use self::people::People;
 pub use self::settings::Settings;
 
-/// What the pages are made from.
+/// The parts of the service that the pages use.
 pub struct Parts {
-    /// Where everything is read.
+    /// Where the pages read.
     pub store: Store,
     /// Asked who may write to a repository.
     pub forge: forge::Client,
     /// The time.
     pub clock: Clock,
-    /// How the service is.
+    /// The health of the service.
     pub readiness: Data<Readiness>,
-    /// What the receiver counted.
+    /// The counters of the receiver.
     pub receiving: Arc<Receiving>,
-    /// What the worker counted.
+    /// The counters of the worker.
     pub working: Arc<Working>,
-    /// Tells the worker that there is something to do.
+    /// Wakes the worker.
     pub wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -74,8 +75,8 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
-    /// A dashboard over these parts; to be made on the runtime that the workers run on. `salt` makes its cookies
-    /// differ from those of any other.
+    /// A dashboard over these parts; to be called on the workers' runtime. `salt` makes its cookies differ from those of
+    /// any other.
     pub fn new(parts: Parts, settings: Settings, salt: &str) -> Self {
         let runtime = Handle::current();
         Self {
@@ -88,12 +89,12 @@ impl Dashboard {
         }
     }
 
-    /// Takes over what may change while the service runs.
+    /// Replaces the settings while the service runs.
     pub fn set_settings(&self, settings: Settings) {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
-    /// Ends the pages' live connections, which would otherwise outlast everything else.
+    /// Closes the event streams, which would otherwise delay the shutdown.
     pub fn close(&self) {
         self.hub.close();
     }
@@ -103,7 +104,7 @@ impl Dashboard {
     }
 }
 
-/// The routes of the dashboard. They take every path that nobody else took, so they come last.
+/// The routes of the dashboard. They take every remaining path, so they are registered last.
 pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let dashboard = dashboard.clone();
     move |config| {
@@ -127,7 +128,7 @@ pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + 
             .route("/sign-out", web::post().to(sign_in::out))
             .route("/assets/{name}", web::get().to(assets::get))
             .default_service(web::to(refusal::nothing_here))
-            // The first is the innermost: what the guard refuses never comes to a session.
+            // The first is the innermost: the guard refuses before a session is read.
             .wrap(session::middleware(&dashboard))
             .wrap(from_fn(guard::guard));
         config.app_data(dashboard).service(pages);

@@ -1,4 +1,4 @@
-//! The front page: what needs somebody, who has what until when, what is stuck, and how the service is.
+//! The overview: what needs attention, open dispatches, failed deliveries, and the health of the service.
 
 use std::sync::atomic::Ordering;
 
@@ -7,7 +7,7 @@ use askama::Template;
 
 use super::access::Reader;
 use super::chart::{Chart, Column};
-use super::frame::{Frame, Place, render};
+use super::frame::{Frame, NavItem, render};
 use super::latency::{self, Answers};
 use super::refusal::Refusal;
 use crate::store::{Activity, Gauges, Hour, Overview};
@@ -22,19 +22,19 @@ struct OverviewPage {
     charts: Vec<Chart>,
     is_partial: bool,
     answers: Answers,
-    /// Who is asked; the repository's owner when nobody was named.
+    /// `triage.owner`; the repository's owner when unset.
     owner: Option<String>,
 }
 
-/// One thing that is well or not.
+/// The state of one part of the service.
 struct Health {
     name: &'static str,
-    is_well: bool,
+    is_ok: bool,
     text: String,
 }
 
 impl OverviewPage {
-    /// Who an issue of this repository waits for.
+    /// The person whose attention an issue of this repository needs.
     fn asks(&self, repo: &str) -> String {
         let owner = || repo.split('/').next().unwrap_or_default().to_owned();
         self.owner.clone().unwrap_or_else(owner)
@@ -44,7 +44,7 @@ impl OverviewPage {
         self.gauges.received + self.gauges.pending
     }
 
-    fn needs_somebody(&self) -> u64 {
+    fn needs_attention(&self) -> u64 {
         self.overview.standings.flagged + self.overview.escalated.len() as u64
     }
 }
@@ -59,7 +59,7 @@ pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
     )?;
     let page = OverviewPage {
         health: health(&reader).await,
-        frame: reader.frame(Place::Overview, "Overview"),
+        frame: reader.frame(NavItem::Overview, "Overview"),
         gauges,
         overview,
         charts: charts(&activity),
@@ -72,16 +72,16 @@ pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
 
 async fn health(reader: &Reader) -> Vec<Health> {
     let parts = &reader.dashboard.parts;
-    let part = |name, text: String| Health { name, is_well: text == "ok", text };
+    let part = |name, text: String| Health { name, is_ok: text == "ok", text };
     let mut health = match parts.readiness.report().await {
         Some(report) => {
             vec![part("Store", report.store.clone()), part("Gitea", report.gitea.clone())]
         }
-        None => vec![part("Service", "it stops".to_owned())],
+        None => vec![part("Service", "shutting down".to_owned())],
     };
     if parts.working.is_out.load(Ordering::Relaxed) {
-        let text = "no issue is taken up until Gitea answers again".to_owned();
-        health.push(Health { name: "Work", is_well: false, text });
+        let text = "paused until Gitea answers again".to_owned();
+        health.push(Health { name: "Processing", is_ok: false, text });
     }
     health
 }
@@ -98,10 +98,10 @@ fn charts(activity: &Activity) -> Vec<Chart> {
         every: 4,
     };
     vec![
-        chart("Deliveries in each of the last 24 hours (UTC)", &Activity::DELIVERIES, |hour| {
+        chart("Deliveries per hour, last 24 hours (UTC)", &Activity::DELIVERIES, |hour| {
             hour.deliveries.to_vec()
         }),
-        chart("Decisions in each of the last 24 hours (UTC)", &Activity::DECISIONS, |hour| {
+        chart("Decisions per hour, last 24 hours (UTC)", &Activity::DECISIONS, |hour| {
             hour.decisions.to_vec()
         }),
     ]

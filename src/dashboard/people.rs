@@ -1,5 +1,5 @@
-//! Who may write to a repository that is looked after: the people who may see the dashboard. Asked as a service that
-//! administers nothing can ask, and remembered for a minute, so that no flood of sign-ins becomes one of requests.
+//! The accounts with write access to a configured repository: the people who may see the dashboard. The answer is
+//! cached for a minute, so that many sign-ins do not become many requests. Needs no administrator rights.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use crate::gitea as forge;
 use crate::issue::{RepoName, RepoPatterns};
 use crate::store::Store;
 
-/// How long an answer is good.
+/// How long an answer is cached.
 const FRESH: TimeDelta = TimeDelta::minutes(1);
-/// More repositories than these are not asked; whoever writes only to later ones needs to write to one of these.
+/// Repositories beyond this number are not asked about.
 const MOST_REPOS: usize = 200;
 
 /// The login of each account, by the account's number, which stays when a login changes.
 pub(super) type Writers = BTreeMap<i64, String>;
 
-/// Asks and remembers who may write.
+/// Asks who may write, and caches the answer.
 pub(super) struct People {
     store: Store,
     forge: forge::Client,
-    /// Not on the server's threads: connections to the forge are shared with the workers, and would break under them
-    /// when those threads stop.
+    /// The workers' runtime, not the server's: connections to the forge are shared with the workers, and would break
+    /// when the server's threads stop.
     runtime: Handle,
-    /// Held while they are asked, so that one at a time asks.
+    /// Locked during a request, so that only one runs at a time.
     known: Mutex<Option<(Timestamp, Arc<Writers>)>>,
 }
 
@@ -38,7 +38,7 @@ impl People {
         Self { store, forge, runtime, known: Mutex::default() }
     }
 
-    /// Everybody who may write to one of `repos`; `None` when the forge does not say.
+    /// Everybody who may write to one of `repos`; `None` when the forge is unreachable.
     pub async fn writers(&self, repos: &RepoPatterns, now: Timestamp) -> Option<Arc<Writers>> {
         let mut known = self.known.lock().await;
         if let Some((at, writers)) = &*known
@@ -52,7 +52,7 @@ impl People {
         Some(writers)
     }
 
-    /// The repositories of which a delivery came.
+    /// The repositories that sent a delivery.
     async fn seen(&self) -> Vec<RepoName> {
         self.store.lane_repos().await.unwrap_or_default()
     }
@@ -62,27 +62,27 @@ impl People {
 async fn ask(forge: forge::Client, patterns: RepoPatterns, seen: Vec<RepoName>) -> Option<Writers> {
     let mut repos: BTreeSet<RepoName> = patterns.names().cloned().chain(seen).collect();
     for (owner, _) in patterns.wildcards().filter(|(owner, _)| !owner.contains('*')) {
-        repos.extend(known(forge.repositories(owner).await)?);
+        repos.extend(answered(forge.repositories(owner).await)?);
     }
     let mut writers = Writers::new();
     for repo in repos.iter().filter(|repo| patterns.allows(repo)).take(MOST_REPOS) {
-        let accounts = known(forge.writing_accounts(repo).await)?;
+        let accounts = answered(forge.writing_accounts(repo).await)?;
         writers.extend(accounts.into_iter().map(|account| (account.id, account.login)));
     }
     Some(writers)
 }
 
-/// What the forge said. A repository that is gone or closed to us gives nobody a right, and the others still do; only
-/// an outage leaves everything open.
-fn known<T>(said: Result<Vec<T>, forge::Error>) -> Option<Vec<T>> {
-    match said {
+/// The items of an answer. A repository that is gone or not accessible gives nobody access, and the others still do;
+/// only an outage gives no answer at all.
+fn answered<T>(answer: Result<Vec<T>, forge::Error>) -> Option<Vec<T>> {
+    match answer {
         Ok(items) => Some(items),
         Err(error) if error.is_transient() => {
-            tracing::warn!(%error, "who may see the dashboard could not be asked");
+            tracing::warn!(%error, "dashboard permissions could not be checked");
             None
         }
         Err(error) => {
-            tracing::debug!(%error, "a repository does not say who writes to it");
+            tracing::debug!(%error, "the accounts that may write to a repository could not be listed");
             Some(Vec::new())
         }
     }

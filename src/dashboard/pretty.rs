@@ -1,5 +1,5 @@
-//! A delivery's body made readable: JSON broken into lines as it stands, with its own order, numbers and doubled keys,
-//! since it is not read but only laid out. What is no JSON comes out as it is.
+//! A delivery's body made readable: JSON is indented without being parsed, so that order, numbers and duplicate keys
+//! stay as they are. Other text stays unchanged.
 
 use std::fmt::Write as _;
 
@@ -7,19 +7,18 @@ use super::elements::is_hidden;
 
 /// How much of a body is shown, in bytes; the whole one can be downloaded.
 const MOST: usize = 64 * 1024;
-/// Deeper levels are not indented further: a body of nothing but brackets must not become megabytes of spaces.
+/// The deepest indentation: a body of brackets must not become megabytes of spaces.
 const DEEPEST: usize = 24;
 
-/// A body for people.
+/// A readable body.
 #[derive(Debug)]
 pub(super) struct Pretty {
-    /// Its text.
     pub text: String,
-    /// Whether there is more of it than is shown.
+    /// Whether the rest was cut off.
     pub is_cut: bool,
 }
 
-/// Lays a body out.
+/// Indents a body.
 pub(super) fn pretty(body: &[u8]) -> Pretty {
     let text = String::from_utf8_lossy(body);
     let mut layout = Layout::default();
@@ -38,7 +37,7 @@ struct Layout {
     depth: usize,
     in_text: bool,
     escaped: bool,
-    /// Something was opened and nothing stands in it yet.
+    /// The last character was an opening bracket.
     is_empty: bool,
 }
 
@@ -82,7 +81,7 @@ impl Layout {
         self.shown(c);
     }
 
-    /// The first thing inside of what was just opened.
+    /// Begins a line after an opening bracket.
     fn fill(&mut self) {
         if std::mem::take(&mut self.is_empty) {
             self.line();
@@ -94,7 +93,7 @@ impl Layout {
         self.out.extend(std::iter::repeat_n("  ", self.depth.min(DEEPEST)));
     }
 
-    /// What cannot be seen is written as JSON would escape it.
+    /// An invisible character is written as a JSON escape.
     fn shown(&mut self, c: char) {
         if is_hidden(c) {
             let _ = write!(self.out, "\\u{:04x}", u32::from(c));
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_laid_out_as_it_stands() {
+    fn json_is_indented_and_not_changed() {
         becomes(
             r#"{"b":[1,2.50],"a":{},"b":"x, {\"y\"}: \\","c":[ ]}"#,
             "{\n  \"b\": [\n    1,\n    2.50\n  ],\n  \"a\": {},\n  \"b\": \"x, {\\\"y\\\"}: \\\\\",\n  \"c\": []\n}",
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_written_out() {
+    fn invisible_characters_are_escaped() {
         becomes("\"a\u{202e}b\u{200b}\"", "\"a\\u202eb\\u200b\"");
         assert!(pretty(b"\"\xff\"").text.contains('\u{fffd}'));
     }

@@ -1,24 +1,23 @@
-//! Why a page is not shown, as a page of its own.
+//! Error pages and redirects: the answers that are not the page that was asked for.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
 use super::Dashboard;
-use super::frame::{Frame, Place, render_as};
+use super::frame::{Frame, NavItem, render_as, see_other};
 use super::local::LocalPath;
 use super::settings::Settings;
 use crate::clock::from_millis;
 use crate::store;
 
-/// An answer that is no page of what was asked for.
+/// An answer instead of the page.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// Go there instead.
-    Elsewhere(String),
-    /// No.
+    /// A redirect to this address.
+    Redirect(String),
+    /// An error page.
     Page { status: StatusCode, title: &'static str, text: String, base: String },
 }
 
@@ -34,21 +33,21 @@ impl Refusal {
         Self::Page { status, title, text: text.to_owned(), base: settings.base() }
     }
 
-    /// Asks who it is, and remembers where they wanted to go.
+    /// Redirects to the sign-in page, which leads back to this one.
     pub fn sign_in(settings: &Settings, request: &HttpRequest) -> Self {
-        let wanted = request.uri().path_and_query().map_or("/", |place| place.as_str());
+        let wanted = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let next = match request.method().as_str() {
             "GET" => LocalPath::parse(wanted),
             _ => LocalPath::home(),
         };
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("next", next.as_str());
-        Self::Elsewhere(format!("{}/sign-in?{}", settings.base(), query.finish()))
+        Self::Redirect(format!("{}/sign-in?{}", settings.base(), query.finish()))
     }
 
-    /// Sends the browser on to a place of ours.
-    pub fn to(settings: &Settings, place: &LocalPath) -> Self {
-        Self::Elsewhere(format!("{}{}", settings.base(), place.as_str()))
+    /// Redirects to a page of the dashboard.
+    pub fn to(settings: &Settings, path: &LocalPath) -> Self {
+        Self::Redirect(format!("{}{}", settings.base(), path.as_str()))
     }
 
     pub fn not_found(settings: &Settings, what: &str) -> Self {
@@ -60,23 +59,23 @@ impl Refusal {
     }
 
     pub fn bad_request(settings: &Settings, why: &str) -> Self {
-        Self::page(settings, StatusCode::BAD_REQUEST, "Not understood", why)
+        Self::page(settings, StatusCode::BAD_REQUEST, "Bad request", why)
     }
 
     pub fn too_many(settings: &Settings, why: &str) -> Self {
-        Self::page(settings, StatusCode::TOO_MANY_REQUESTS, "Too many tries", why)
+        Self::page(settings, StatusCode::TOO_MANY_REQUESTS, "Too many attempts", why)
     }
 
     pub fn unavailable(settings: &Settings, why: &str) -> Self {
-        Self::page(settings, StatusCode::SERVICE_UNAVAILABLE, "Not now", why)
+        Self::page(settings, StatusCode::SERVICE_UNAVAILABLE, "Unavailable", why)
     }
 
-    /// Something that cannot happen while the service is put together as it is.
+    /// A fault in the wiring of the service.
     pub fn broken() -> Self {
         Self::Page {
             status: StatusCode::INTERNAL_SERVER_ERROR,
-            title: "Broken",
-            text: "the page could not be made; see the service's log".to_owned(),
+            title: "Internal error",
+            text: "the page could not be rendered; see the service log".to_owned(),
             base: String::new(),
         }
     }
@@ -85,7 +84,7 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Elsewhere(_) => f.write_str("sent on"),
+            Self::Redirect(_) => f.write_str("redirected"),
             Self::Page { text, .. } => f.write_str(text),
         }
     }
@@ -96,9 +95,8 @@ impl From<store::Error> for Refusal {
         tracing::warn!(%error, "a page could not be read from the store");
         Self::Page {
             status: StatusCode::SERVICE_UNAVAILABLE,
-            title: "Not now",
-            text: "the store could not be read; see the service's log, and load the page again"
-                .to_owned(),
+            title: "Unavailable",
+            text: "the store could not be read; see the service log and reload the page".to_owned(),
             base: String::new(),
         }
     }
@@ -107,25 +105,24 @@ impl From<store::Error> for Refusal {
 impl ResponseError for Refusal {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Elsewhere(_) => StatusCode::SEE_OTHER,
+            Self::Redirect(_) => StatusCode::SEE_OTHER,
             Self::Page { status, .. } => *status,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         match self {
-            Self::Elsewhere(place) => {
-                HttpResponse::SeeOther().insert_header((LOCATION, place.as_str())).finish()
-            }
+            Self::Redirect(path) => see_other(path),
             Self::Page { status, title, text, base } => {
-                let frame = Frame::bare(base.clone(), from_millis(0), Place::None, (*title).into());
+                let frame =
+                    Frame::bare(base.clone(), from_millis(0), NavItem::None, (*title).into());
                 render_as(*status, &Message { frame, text: text.clone() })
             }
         }
     }
 }
 
-/// The page while nobody can sign in: it says how to change that, and nothing else.
+/// The page while no sign-in method is configured.
 pub(super) fn switched_off(settings: &Settings, is_front: bool) -> HttpResponse {
     #[derive(Template)]
     #[template(path = "off.html")]
@@ -134,20 +131,12 @@ pub(super) fn switched_off(settings: &Settings, is_front: bool) -> HttpResponse 
         public_url: String,
     }
     let frame =
-        Frame::bare(settings.base(), from_millis(0), Place::None, "The dashboard is off".into());
+        Frame::bare(settings.base(), from_millis(0), NavItem::None, "The dashboard is off".into());
     let status = if is_front { StatusCode::OK } else { StatusCode::NOT_FOUND };
     render_as(status, &Off { frame, public_url: settings.public_url.clone() })
 }
 
-/// Every path that nobody knows.
-pub(super) async fn nothing_here(dashboard: Data<Dashboard>) -> Refusal {
-    Refusal::not_found(&dashboard.settings(), "there is no such page")
-}
-
-impl actix_web::Responder for Refusal {
-    type Body = actix_web::body::BoxBody;
-
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        self.error_response()
-    }
+/// The handler of every unknown path.
+pub(super) async fn nothing_here(dashboard: Data<Dashboard>) -> Result<HttpResponse, Refusal> {
+    Err(Refusal::not_found(&dashboard.settings(), "there is no such page"))
 }

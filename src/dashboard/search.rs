@@ -1,12 +1,11 @@
-//! One field that finds everything: an issue by its name, a delivery by its id, both by their words.
+//! The search: an issue by its name, a delivery by its id, both by words.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::LOCATION;
 use askama::Template;
 
 use super::access::Reader;
-use super::deliveries::{Parameters, given, next};
-use super::frame::{Frame, Place, render};
+use super::frame::{Frame, NavItem, render, see_other};
+use super::listing::{Parameters, given, next};
 use super::refusal::Refusal;
 use crate::delivery::DeliveryId;
 use crate::issue::IssueRef;
@@ -33,7 +32,7 @@ pub(super) async fn page(reader: Reader, parameters: Parameters) -> Result<HttpR
     let text = given(&parameters, "q").unwrap_or_default();
     let text: String = text.chars().take(LONGEST).collect();
     if let Some(place) = exact(&reader, &text).await? {
-        return Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish());
+        return Ok(see_other(&place));
     }
     let (mut issues, mut deliveries) = Default::default();
     if !text.is_empty() {
@@ -45,28 +44,27 @@ pub(super) async fn page(reader: Reader, parameters: Parameters) -> Result<HttpR
             tokio::try_join!(store.issue_page(issue), store.delivery_page(delivery))?;
     }
     let more = |path: &str, from: Option<i64>| {
-        from.map(|before| next(&format!("{}{path}", reader.settings.base()), &parameters, before))
+        from.map(|before| next(&reader.path(path), &parameters, before))
     };
     let (more_issues, more_deliveries) =
         (more("/issues", issues.older), more("/deliveries", deliveries.older));
-    let mut frame = reader.frame(Place::None, "Search");
+    let mut frame = reader.frame(NavItem::None, "Search");
     frame.query = text;
     Ok(render(&Page { frame, issues, deliveries, more_issues, more_deliveries }))
 }
 
-/// The page of what was named exactly.
+/// The page of an issue or delivery that the text names exactly.
 async fn exact(reader: &Reader, text: &str) -> Result<Option<String>, Refusal> {
     let store = &reader.dashboard.parts.store;
-    let frame = reader.frame(Place::None, "");
     if let Ok(at) = text.parse::<IssueRef>()
         && store.issue_story(at.clone(), None, 1).await?.is_some()
     {
-        return Ok(Some(frame.issue_path(at.repo.to_string(), at.number)));
+        return Ok(Some(reader.issue_path(&at)));
     }
     let id = DeliveryId::parse(text).filter(|id| id.as_str().len() > 8);
     match id {
         Some(id) if store.delivery(&id).await?.is_some() => {
-            Ok(Some(frame.delivery_path(id.as_str())))
+            Ok(Some(reader.delivery_path(id.as_str())))
         }
         _ => Ok(None),
     }

@@ -1,5 +1,5 @@
-//! Sessions: a sealed cookie that holds who signed in, the token that every form has to bring, and what a sign-in on
-//! its way needs. Nothing of it is kept on the server.
+//! Sessions: an encrypted cookie with the visitor, the CSRF token, and the state of a sign-in in progress. Nothing is
+//! stored on the server.
 
 use actix_session::config::CookieContentSecurity;
 use actix_session::storage::CookieSessionStore;
@@ -18,15 +18,15 @@ use crate::issue::Account;
 
 /// How long somebody stays signed in, in seconds.
 const LIFETIME_S: i64 = 12 * 3_600;
-/// How long it is believed that they still may, in seconds.
-const BELIEVED_S: i64 = 5 * 60;
+/// How long permissions are trusted before they are checked again, in seconds.
+const RECHECK_S: i64 = 5 * 60;
 
 const VISITOR: &str = "visitor";
 const CSRF: &str = "csrf";
-const JOURNEY: &str = "journey";
+const SIGN_IN: &str = "sign_in";
 const NOTICE: &str = "notice";
 
-/// Seals and opens the cookies of this dashboard.
+/// Encrypts and decrypts the cookies of this dashboard.
 pub(super) fn middleware(dashboard: &Data<Dashboard>) -> SessionMiddleware<CookieSessionStore> {
     let settings = dashboard.settings();
     SessionMiddleware::builder(CookieSessionStore::default(), dashboard.key.clone())
@@ -34,7 +34,7 @@ pub(super) fn middleware(dashboard: &Data<Dashboard>) -> SessionMiddleware<Cooki
         .cookie_path(format!("{}/", settings.base()))
         .cookie_secure(settings.is_secure())
         .cookie_http_only(true)
-        // Lax, not Strict: the way back from the forge and the links in comments come from elsewhere.
+        // Lax, not Strict: the redirect from the forge and links in comments come from another site.
         .cookie_same_site(SameSite::Lax)
         .cookie_content_security(CookieContentSecurity::Private)
         .build()
@@ -68,7 +68,7 @@ impl Visitor {
         &self.who
     }
 
-    /// Their name for people, and in what they order.
+    /// Their name, as shown and as the author of commands.
     pub fn name(&self) -> &str {
         match &self.who {
             Who::Token => "the dashboard's token",
@@ -76,7 +76,7 @@ impl Visitor {
         }
     }
 
-    /// Whether they may act.
+    /// Whether they are an admin.
     pub fn is_admin(&self, settings: &Settings) -> bool {
         match &self.who {
             Who::Token => settings.token.is_some(),
@@ -84,17 +84,17 @@ impl Visitor {
         }
     }
 
-    /// Whether their time is over.
+    /// Whether the session has expired.
     pub fn is_over(&self, now: Timestamp) -> bool {
         now - from_millis(self.since * 1_000) > chrono::TimeDelta::seconds(LIFETIME_S)
     }
 
-    /// Whether it has to be asked again if they still may.
+    /// Whether their permissions have to be checked again.
     pub fn is_stale(&self, now: Timestamp) -> bool {
-        now - from_millis(self.checked * 1_000) > chrono::TimeDelta::seconds(BELIEVED_S)
+        now - from_millis(self.checked * 1_000) > chrono::TimeDelta::seconds(RECHECK_S)
     }
 
-    /// The same person, found to be still allowed, under the login they have now.
+    /// The same person after a check, under their current login.
     pub fn checked(self, login: &str, now: Timestamp) -> Self {
         let who = match self.who {
             Who::Account(Account { id, .. }) => {
@@ -106,32 +106,27 @@ impl Visitor {
     }
 }
 
-/// A way to the forge and back.
+/// A sign-in through the forge that is in progress.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Journey {
-    /// What ties both ends together.
+pub(super) struct PendingSignIn {
+    /// The OAuth2 state.
     pub flow: Flow,
-    /// Where the person wanted to go.
+    /// The page to show after the sign-in.
     pub next: String,
 }
 
-/// What a session may hold; anything that cannot be read counts as absent.
-pub(super) trait Kept {
-    /// Who signed in.
+/// The contents of a session; a value that cannot be read counts as absent.
+pub(super) trait SessionExt {
     fn visitor(&self) -> Option<Visitor>;
-    /// Remembers who signed in.
     fn keep_visitor(&self, visitor: &Visitor);
-    /// What every form has to bring; made when there is none yet.
+    /// The CSRF token; created when there is none yet.
     fn csrf(&self) -> String;
-    /// Whether a form brought it.
     fn is_csrf(&self, given: &str) -> bool;
-    /// Begins a way to the forge.
-    fn keep_journey(&self, journey: &Journey);
-    /// Ends it: it is good for one time.
-    fn take_journey(&self) -> Option<Journey>;
-    /// Says something on the next page.
+    fn keep_sign_in(&self, pending: &PendingSignIn);
+    /// Removes it: it is valid once.
+    fn take_sign_in(&self) -> Option<PendingSignIn>;
+    /// Shows a message on the next page.
     fn notify(&self, text: &str);
-    /// What is to be said on this page, once.
     fn take_notice(&self) -> Option<String>;
 }
 
@@ -141,11 +136,11 @@ fn get<T: DeserializeOwned>(session: &Session, name: &str) -> Option<T> {
 
 fn put<T: Serialize>(session: &Session, name: &str, value: &T) {
     if let Err(error) = session.insert(name, value) {
-        tracing::warn!(%error, "a session could not be kept");
+        tracing::warn!(%error, "a session could not be stored");
     }
 }
 
-impl Kept for Session {
+impl SessionExt for Session {
     fn visitor(&self) -> Option<Visitor> {
         get(self, VISITOR)
     }
@@ -168,14 +163,14 @@ impl Kept for Session {
         kept.is_some_and(|kept| Sha256::digest(kept) == Sha256::digest(given))
     }
 
-    fn keep_journey(&self, journey: &Journey) {
-        put(self, JOURNEY, journey);
+    fn keep_sign_in(&self, pending: &PendingSignIn) {
+        put(self, SIGN_IN, pending);
     }
 
-    fn take_journey(&self) -> Option<Journey> {
-        let journey = get(self, JOURNEY);
-        self.remove(JOURNEY);
-        journey
+    fn take_sign_in(&self) -> Option<PendingSignIn> {
+        let pending = get(self, SIGN_IN);
+        self.remove(SIGN_IN);
+        pending
     }
 
     fn notify(&self, text: &str) {
@@ -197,20 +192,20 @@ mod tests {
     use crate::dashboard::settings;
 
     #[test]
-    fn nobody_stays_signed_in_for_ever_or_is_believed_for_long() {
+    fn a_session_expires_and_permissions_are_checked_again() {
         let start = from_millis(1_774_267_200_000);
         let account = Account { id: 5, login: "bob".into() };
         let visitor = Visitor::new(Who::Account(account), start);
         let later = |seconds| start + chrono::TimeDelta::seconds(seconds);
         assert!(!visitor.is_over(later(LIFETIME_S)) && visitor.is_over(later(LIFETIME_S + 1)));
-        assert!(!visitor.is_stale(later(BELIEVED_S)) && visitor.is_stale(later(BELIEVED_S + 1)));
+        assert!(!visitor.is_stale(later(RECHECK_S)) && visitor.is_stale(later(RECHECK_S + 1)));
         let renamed = visitor.checked("robert", later(400));
         assert_eq!(renamed.name(), "robert");
         assert!(!renamed.is_stale(later(500)) && renamed.is_over(later(LIFETIME_S + 1)));
     }
 
     #[test]
-    fn the_token_acts_and_of_the_people_only_admins_do() {
+    fn the_token_is_an_admin_and_of_the_people_only_those_listed() {
         let now = from_millis(0);
         let person =
             |login: &str| Visitor::new(Who::Account(Account { id: 5, login: login.into() }), now);
@@ -218,6 +213,6 @@ mod tests {
         assert!(Visitor::new(Who::Token, now).is_admin(&settings));
         assert!(person("Alice").is_admin(&settings) && !person("bob").is_admin(&settings));
         settings.token = None;
-        assert!(!Visitor::new(Who::Token, now).is_admin(&settings), "a token that is gone");
+        assert!(!Visitor::new(Who::Token, now).is_admin(&settings), "a token that was removed");
     }
 }

@@ -1,4 +1,4 @@
-//! What the dashboard was told: where it is found, who may sign in and how, who may act.
+//! The settings of the dashboard: its address, who may sign in and how, who may act.
 
 use actix_web::cookie::Key;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -9,34 +9,34 @@ use crate::dispatch::Agent;
 use crate::gitea as forge;
 use crate::issue::RepoPatterns;
 
-/// What the dashboard was told.
+/// The settings of the dashboard.
 #[derive(Debug)]
 pub struct Settings {
-    /// The address under which people reach it, without a slash at its end.
+    /// The public address, without a trailing slash.
     pub public_url: String,
-    /// Signs its holder in as an admin.
+    /// The token that signs in as an admin.
     pub token: Option<SecretString>,
-    /// Signs people in by their account on the forge.
+    /// Sign-in with an account on the forge.
     pub sign_in: Option<forge::SignIn>,
     /// The logins that may act.
     pub admins: Vec<String>,
-    /// The repositories that are looked after.
+    /// The configured repositories.
     pub repos: RepoPatterns,
-    /// Who is flagged; the repository's owner when `None`.
+    /// `triage.owner`; the repository's owner when `None`.
     pub owner: Option<String>,
-    /// Who works on issues.
+    /// The configured agents.
     pub agents: Vec<Agent>,
     /// Whether nothing is written to the forge.
     pub dry_run: bool,
 }
 
 impl Settings {
-    /// Whether anybody can sign in at all.
+    /// Whether a sign-in method is configured.
     pub(super) fn is_on(&self) -> bool {
         self.token.is_some() || self.sign_in.is_some()
     }
 
-    /// The path under which the pages are found, without a slash at its end; empty at the root.
+    /// The path of the pages, without a trailing slash; empty at the root.
     pub(super) fn base(&self) -> String {
         let path = self.url().map(|url| url.path().trim_end_matches('/').to_owned());
         path.unwrap_or_default()
@@ -47,7 +47,7 @@ impl Settings {
         self.url().map(|url| url.origin().ascii_serialization())
     }
 
-    /// Whether browsers come by https.
+    /// Whether browsers use https.
     pub(super) fn is_secure(&self) -> bool {
         self.url().is_some_and(|url| url.scheme() == "https")
     }
@@ -56,7 +56,7 @@ impl Settings {
         Url::parse(&self.public_url).ok()
     }
 
-    /// Whether `given` is the token; takes the same time wherever they differ.
+    /// Whether `given` is the token, compared in constant time.
     pub(super) fn is_token(&self, given: &str) -> bool {
         let digest = |text: &str| Sha256::digest(text);
         self.token.as_ref().is_some_and(|token| digest(token.expose_secret()) == digest(given))
@@ -67,8 +67,8 @@ impl Settings {
         self.admins.iter().any(|admin| admin.eq_ignore_ascii_case(login))
     }
 
-    /// What the cookies are sealed with. A new token or client secret ends every session; the salt, which nobody
-    /// outside knows, keeps a cookie from saying anything about the token.
+    /// The key that encrypts the cookies. A new token or client secret ends every session; the secret salt keeps a
+    /// cookie from revealing anything about the token.
     pub(super) fn cookie_key(&self, salt: &str) -> Key {
         let token = self.token.as_ref().map_or("", |token| token.expose_secret());
         let mut digest = Sha512::new();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn another_token_or_salt_makes_other_cookies() {
+    fn another_token_or_salt_is_another_cookie_key() {
         let one = at("http://x.example");
         let mut other = at("http://x.example");
         assert_eq!(one.cookie_key("s").master(), other.cookie_key("s").master());

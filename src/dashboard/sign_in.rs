@@ -1,19 +1,17 @@
 //! Signing in and out: with the dashboard's token, or through the forge.
 
-use std::collections::BTreeMap;
-
 use actix_session::Session;
 use actix_web::HttpResponse;
-use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use askama::Template;
 
 use super::Dashboard;
 use super::access::{Form, Reader};
-use super::frame::{Frame, Place, render};
+use super::frame::{Frame, NavItem, render, see_other};
+use super::listing::{Parameters, given};
 use super::local::LocalPath;
 use super::refusal::Refusal;
-use super::session::{Journey, Kept as _, Visitor, Who};
+use super::session::{PendingSignIn, SessionExt as _, Visitor, Who};
 use super::settings::Settings;
 use crate::gitea::{Flow, SignInError};
 
@@ -23,14 +21,8 @@ struct SignInPage {
     frame: Frame,
     next: String,
     by_token: bool,
-    /// Where the way to the forge begins.
+    /// The link that starts a sign-in through the forge.
     by_forge: Option<String>,
-}
-
-type Parameters = Query<BTreeMap<String, String>>;
-
-fn parameter<'p>(parameters: &'p Parameters, name: &str) -> &'p str {
-    parameters.get(name).map_or("", String::as_str)
 }
 
 /// The handler of `GET /sign-in`.
@@ -40,9 +32,9 @@ pub(super) async fn page(
     parameters: Parameters,
 ) -> HttpResponse {
     let settings = dashboard.settings();
-    let next = LocalPath::parse(parameter(&parameters, "next"));
+    let next = LocalPath::parse(&given(&parameters, "next").unwrap_or_default());
     let now = dashboard.parts.clock.now();
-    let mut frame = Frame::new(&settings, now, Place::None, "Sign in".into());
+    let mut frame = Frame::new(&settings, now, NavItem::None, "Sign in".into());
     frame.csrf = session.csrf();
     frame.notice = session.take_notice();
     let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -62,31 +54,35 @@ pub(super) async fn by_token(form: Form) -> Result<HttpResponse, Refusal> {
     let settings = dashboard.settings();
     let now = dashboard.parts.clock.now();
     if !dashboard.attempts.allow(now) {
-        let why = "too many wrong tokens were tried; wait a minute";
+        let why = "too many wrong tokens; try again in a minute";
         return Err(Refusal::too_many(&settings, why));
     }
     if !settings.is_token(form.field("token")) {
-        dashboard.attempts.note(now);
-        tracing::warn!("a wrong dashboard token was tried");
-        form.session.notify("That is not the token; it is `dashboard.token` of the configuration.");
+        dashboard.attempts.record_wrong(now);
+        tracing::warn!("a wrong dashboard token was entered");
+        form.session.notify("Wrong token. The token is `dashboard.token` in the configuration.");
         let again = format!("/sign-in?next={}", super::elements::encoded(form.field("next")));
         return Err(Refusal::to(&settings, &LocalPath::parse(&again)));
     }
     let visitor = Visitor::new(Who::Token, now);
-    Ok(enter(&settings, &form.session, &visitor, form.field("next")))
+    Ok(start_session(&settings, &form.session, &visitor, form.field("next")))
 }
 
-/// Nothing of the session before is kept, so that nobody can have prepared it.
-fn enter(settings: &Settings, session: &Session, visitor: &Visitor, next: &str) -> HttpResponse {
+/// Starts a new session; the old one is discarded, so that nobody can have prepared it.
+fn start_session(
+    settings: &Settings,
+    session: &Session,
+    visitor: &Visitor,
+    next: &str,
+) -> HttpResponse {
     session.clear();
     session.renew();
     session.keep_visitor(visitor);
     tracing::info!(visitor = visitor.name(), admin = visitor.is_admin(settings), "signed in");
-    let place = format!("{}{}", settings.base(), LocalPath::parse(next).as_str());
-    HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
+    see_other(&format!("{}{}", settings.base(), LocalPath::parse(next).as_str()))
 }
 
-/// The handler of `GET /sign-in/gitea`: sends the browser to the forge.
+/// The handler of `GET /sign-in/gitea`: redirects the browser to the forge.
 pub(super) async fn by_forge(
     dashboard: Data<Dashboard>,
     session: Session,
@@ -94,16 +90,17 @@ pub(super) async fn by_forge(
 ) -> Result<HttpResponse, Refusal> {
     let settings = dashboard.settings();
     let Some(sign_in) = &settings.sign_in else {
-        return Err(Refusal::not_found(&settings, "nobody signs in that way here"));
+        return Err(Refusal::not_found(&settings, "sign-in with an account is not configured"));
     };
     let flow = Flow::start();
-    let place = sign_in.authorize_url(&flow);
-    let next = LocalPath::parse(parameter(&parameters, "next")).as_str().to_owned();
-    session.keep_journey(&Journey { flow, next });
-    Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish())
+    let url = sign_in.authorize_url(&flow);
+    let next =
+        LocalPath::parse(&given(&parameters, "next").unwrap_or_default()).as_str().to_owned();
+    session.keep_sign_in(&PendingSignIn { flow, next });
+    Ok(see_other(&url))
 }
 
-/// The handler of `GET /sign-in/callback`: the browser comes back.
+/// The handler of `GET /sign-in/callback`: the browser returns from the forge.
 pub(super) async fn callback(
     dashboard: Data<Dashboard>,
     session: Session,
@@ -114,20 +111,19 @@ pub(super) async fn callback(
         session.notify(why);
         Refusal::to(&settings, &LocalPath::parse("/sign-in"))
     };
-    let state = parameter(&parameters, "state");
-    let journey = session.take_journey().filter(|journey| journey.flow.has_state(state));
-    let journey = journey
-        .ok_or_else(|| refuse("That sign-in was not begun here, or is over; start again."))?;
-    let code = parameter(&parameters, "code");
-    if code.is_empty() {
-        return Err(refuse("Gitea did not let you in; start again if you changed your mind."));
-    }
-    let visitor = identify(&dashboard, &settings, &journey.flow, code).await;
+    let state = given(&parameters, "state").unwrap_or_default();
+    let pending = session.take_sign_in().filter(|pending| pending.flow.has_state(&state));
+    let pending = pending.ok_or_else(|| {
+        refuse("This sign-in was not started in this browser, or it has expired. Start again.")
+    })?;
+    let code = given(&parameters, "code")
+        .ok_or_else(|| refuse("Gitea did not grant access. Start again to retry."))?;
+    let visitor = identify(&dashboard, &settings, &pending.flow, &code).await;
     let visitor = visitor.map_err(|why| refuse(&why))?;
-    Ok(enter(&settings, &session, &visitor, &journey.next))
+    Ok(start_session(&settings, &session, &visitor, &pending.next))
 }
 
-/// Who came back, if they may see anything.
+/// The visitor who returned, if they have access.
 async fn identify(
     dashboard: &Data<Dashboard>,
     settings: &std::sync::Arc<Settings>,
@@ -135,19 +131,21 @@ async fn identify(
     code: &str,
 ) -> Result<Visitor, String> {
     let now = dashboard.parts.clock.now();
-    let Some(sign_in) = &settings.sign_in else { return Err("Nobody signs in that way.".into()) };
+    let Some(sign_in) = &settings.sign_in else {
+        return Err("Sign-in with an account is not configured.".into());
+    };
     let account = sign_in.identify(code, flow, now).await.map_err(|error: SignInError| {
         tracing::warn!(%error, "a sign-in failed");
         sentence(&error.to_string())
     })?;
     let writers = dashboard.people.writers(&settings.repos, now).await.ok_or(
-        "Whether you may see this could not be asked; Gitea did not answer. Try again in a moment.",
+        "Your permissions could not be checked because Gitea did not answer. Try again in a moment.",
     )?;
-    // By number: a login can be given up and taken by somebody else.
+    // By id: a login can be given up and taken by somebody else.
     if !writers.contains_key(&account.id) {
-        tracing::info!(login = account.login, "somebody without a right to see it signed in");
+        tracing::info!(login = account.login, "an account without access tried to sign in");
         return Err(format!(
-            "`{}` may not see this: it is for people who may write to a repository that is looked after.",
+            "`{}` has no access. The dashboard is for accounts with write access to a configured repository.",
             account.login
         ));
     }
@@ -161,9 +159,9 @@ fn sentence(text: &str) -> String {
 }
 
 /// The handler of `POST /sign-out`.
-pub(super) async fn out(form: Form, reader: Reader) -> Refusal {
+pub(super) async fn out(form: Form, reader: Reader) -> HttpResponse {
     form.session.clear();
     form.session.notify("You are signed out.");
     tracing::info!(visitor = reader.visitor.name(), "signed out");
-    Refusal::to(&reader.settings, &LocalPath::parse("/sign-in"))
+    see_other(&reader.path("/sign-in"))
 }

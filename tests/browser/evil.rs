@@ -25,7 +25,7 @@ fn other_site(page: String) -> String {
 
 pub async fn another_sites_page_can_send_no_form(front: &Front) {
     let browser = &front.browser;
-    front.dead_letter(1).await;
+    front.failed_delivery(1).await;
     front.sign_in_with_token("/").await;
     let form = browser.run("return document.querySelector('#dead form').action").await;
     let csrf = browser.run("return document.querySelector('#dead [name=csrf]').value").await;
@@ -52,9 +52,9 @@ pub async fn another_sites_page_can_send_no_form(front: &Front) {
 
 pub async fn a_form_without_its_token_does_nothing(front: &Front) {
     let browser = &front.browser;
-    front.dead_letter(1).await;
+    front.failed_delivery(1).await;
     front.sign_in_with_token("/").await;
-    browser.sees("Dead letters").await;
+    browser.sees("Failed deliveries").await;
     // In one breath: a page that keeps itself up to date would bring the token back.
     browser
         .run("const form = document.querySelector('#dead form'); form.querySelector('[name=csrf]').remove(); form.querySelector('button').click()")
@@ -103,7 +103,7 @@ pub async fn a_redirect_to_elsewhere_leads_home(front: &Front) {
         browser.follow("//button[text()='Sign out']").await;
         browser.sees("You are signed out").await;
     }
-    // The same on the way over the forge.
+    // The same when signing in through the forge.
     let next: String = url::form_urlencoded::byte_serialize(evil.as_bytes()).collect();
     front.goto(&format!("/sign-in/gitea?next={next}")).await;
     browser.follow("//button[text()='alice']").await;
@@ -123,7 +123,7 @@ pub async fn a_script_in_a_title_is_only_text(front: &Front) {
         ..NewIssue::default()
     };
     front.stage.gitea.open_issue(&front.stage.repo, issue);
-    front.stage.worked_off().await;
+    front.stage.processed().await;
     let id = front.stage.gitea.deliveries()[0].uuid.clone();
     front.sign_in_with_token("/").await;
     for path in

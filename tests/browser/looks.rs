@@ -56,7 +56,7 @@ pub async fn every_page_fits_a_phone_and_can_be_read_in_light_and_dark(front: &F
         ("overview", "/".to_owned()),
         ("deliveries", "/deliveries".to_owned()),
         ("delivery", format!("/deliveries/{first}")),
-        ("dead-letter", format!("/deliveries/{dead}")),
+        ("failed-delivery", format!("/deliveries/{dead}")),
         ("issues", "/issues".to_owned()),
         ("issue", "/issues/acme/widgets/1".to_owned()),
         ("held-issue", "/issues/acme/widgets/6".to_owned()),

@@ -35,7 +35,7 @@ macro_rules! stories {
 /// What a person does, with and without scripts.
 const BOTH: &[(&str, Story)] = stories![
     ways::a_person_signs_in_sees_a_delivery_arrive_reads_why_retries_and_holds,
-    ways::who_may_not_act_sees_no_buttons_and_who_may_only_read_sees_nothing,
+    ways::a_read_only_visitor_sees_no_buttons_and_one_without_access_sees_nothing,
     ways::a_person_finds_things_by_the_keyboard_alone,
     evil::a_redirect_to_elsewhere_leads_home,
     evil::a_script_in_a_title_is_only_text,

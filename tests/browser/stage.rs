@@ -67,12 +67,12 @@ impl Front {
     }
 
     /// Opens an issue that cannot be read, and waits until its delivery is dead.
-    pub async fn dead_letter(&self, number: usize) -> IssueRef {
+    pub async fn failed_delivery(&self, number: usize) -> IssueRef {
         let kind = FaultKind::Status(403);
         let path_contains = format!("/issues/{number}");
         self.stage.gitea.fail(Fault { method: None, path_contains, times: u32::MAX, kind });
         let at = self.stage.gitea.open_issue(&self.stage.repo, bug(number));
-        self.stage.worked_off().await;
+        self.stage.processed().await;
         self.stage.gitea.clear_faults();
         assert!(self.stage.count("SELECT count(*) FROM delivery WHERE state = 'dead'") > 0);
         at
@@ -88,7 +88,7 @@ impl Front {
             gitea.open_issue(&self.stage.repo, issue)
         };
         open("[bug] Login crashes on an empty password", "");
-        self.stage.worked_off().await;
+        self.stage.processed().await;
         open("[bug] P0: data is lost when two people save at once", "");
         open("[feature] Export the report as CSV", "\nIt must hold every column.");
         open("[bug] Rounding of totals is wrong", "\nBlocked until the schema is settled.");
@@ -96,12 +96,12 @@ impl Front {
             &self.stage.repo,
             NewIssue { title: "It is slow".into(), ..NewIssue::default() },
         );
-        self.stage.worked_off().await;
+        self.stage.processed().await;
         let held = open("[bug] The build fails on Fridays", "");
-        self.stage.worked_off().await;
+        self.stage.processed().await;
         gitea.comment(&held, "alice", "/triage hold until the new runner is there");
-        self.stage.worked_off().await;
-        self.dead_letter(7).await;
+        self.stage.processed().await;
+        self.failed_delivery(7).await;
     }
 
     /// Waits until the forge shows something.

@@ -9,34 +9,34 @@ const ENTER: &str = "\u{e007}";
 pub async fn a_person_signs_in_sees_a_delivery_arrive_reads_why_retries_and_holds(front: &Front) {
     let browser = &front.browser;
     front.sign_in_as("alice").await;
-    browser.sees("Nothing was decided yet").await;
+    browser.sees("No decisions yet").await;
     browser.follow("//nav//a[text()='Deliveries']").await;
-    browser.sees("Nothing has come yet").await;
+    browser.sees("No deliveries yet").await;
     if front.scripts == Scripts::On {
         browser.sees("Up to date").await;
     }
     // A delivery arrives while the page is open.
     let first = front.stage.open(1);
     front.sees_in_time("issues/opened").await;
-    front.stage.worked_off().await;
+    front.stage.processed().await;
     front.sees_in_time("done").await;
     // Why?
     browser.follow("//tr[contains(., 'issues/opened')]//a[contains(@href, '/deliveries/')]").await;
-    browser.sees("What was decided").await;
+    browser.sees("Decision").await;
     browser.sees("names a file").await;
     browser.sees("src/auth/login.py").await;
     browser.sees("claude-ready").await;
     browser.sees("\"action\": \"opened\"").await;
     browser.follow("//a[starts-with(text(), 'Decision ')]").await;
-    browser.sees("What gave the points").await;
+    browser.sees("How the score was computed").await;
     assert!(browser.has_element("//mark[text()='src/auth/login.py']").await);
-    // A dead letter is tried again.
-    let second = front.dead_letter(2).await;
+    // A failed delivery is retried.
+    let second = front.failed_delivery(2).await;
     front.goto("/").await;
-    browser.sees("dead letters").await;
-    browser.follow("//section[@id='dead']//button[text()='Try again']").await;
-    browser.sees("The delivery is tried again").await;
-    front.stage.worked_off().await;
+    browser.sees("failed deliveries").await;
+    browser.follow("//section[@id='dead']//button[text()='Retry']").await;
+    browser.sees("The delivery will be retried").await;
+    front.stage.processed().await;
     let has_comment = || front.stage.gitea.issue(&second).unwrap().comments.len() == 1;
     front.until("the comment", async || has_comment()).await;
     front.sees_in_time("done").await;
@@ -44,7 +44,7 @@ pub async fn a_person_signs_in_sees_a_delivery_arrive_reads_why_retries_and_hold
     front.goto("/issues/acme/widgets/1").await;
     browser.write("input[name=reason]", "until the release").await;
     browser.follow("//button[text()='Hold']").await;
-    browser.sees("The order is in the inbox").await;
+    browser.sees("The command is queued").await;
     front.sees_in_time("held").await;
     browser.sees("until the release").await;
     assert!(browser.has_element("//button[text()='Resume']").await);
@@ -54,19 +54,21 @@ pub async fn a_person_signs_in_sees_a_delivery_arrive_reads_why_retries_and_hold
     browser.sees("You are signed out").await;
 }
 
-pub async fn who_may_not_act_sees_no_buttons_and_who_may_only_read_sees_nothing(front: &Front) {
+pub async fn a_read_only_visitor_sees_no_buttons_and_one_without_access_sees_nothing(
+    front: &Front,
+) {
     let browser = &front.browser;
     front.stage.open(1);
-    front.dead_letter(2).await;
+    front.failed_delivery(2).await;
     front.sign_in_as("bob").await;
-    browser.sees("Dead letters").await;
+    browser.sees("Failed deliveries").await;
     assert!(!browser.has_element("main form[method=post]").await);
     front.goto("/issues/acme/widgets/1").await;
-    browser.sees("Decisions, the newest first").await;
+    browser.sees("Decisions, newest first").await;
     assert!(!browser.has_element("main form[method=post]").await);
     browser.follow("//button[text()='Sign out']").await;
     front.sign_in_as("eve").await;
-    browser.sees("may not see this").await;
+    browser.sees("has no access").await;
     front.goto("/deliveries").await;
     assert!(browser.url().await.contains("/sign-in?next=%2Fdeliveries"));
 }
@@ -74,7 +76,7 @@ pub async fn who_may_not_act_sees_no_buttons_and_who_may_only_read_sees_nothing(
 pub async fn a_person_finds_things_by_the_keyboard_alone(front: &Front) {
     let browser = &front.browser;
     front.stage.open(1);
-    front.stage.worked_off().await;
+    front.stage.processed().await;
     front.sign_in_with_token("/").await;
     browser.sees("With agents").await;
     browser.press(TAB).await;
@@ -86,7 +88,7 @@ pub async fn a_person_finds_things_by_the_keyboard_alone(front: &Front) {
         .await;
     browser.write("#find", "acme/widgets#1").await;
     browser.press(ENTER).await;
-    browser.sees("Decisions, the newest first").await;
+    browser.sees("Decisions, newest first").await;
     assert!(browser.url().await.ends_with("/issues/acme/widgets/1"));
 }
 
@@ -105,7 +107,7 @@ const HOLD_BACK: &str = "
 async fn go_to_held_back(front: &Front, path: &str) {
     let browser = &front.browser;
     front.stage.open(1);
-    front.stage.worked_off().await;
+    front.stage.processed().await;
     front.sign_in_with_token("/").await;
     browser.run_before_each_page(HOLD_BACK).await;
     front.goto(path).await;

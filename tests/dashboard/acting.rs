@@ -1,4 +1,4 @@
-//! What an admin does, and everybody who may not.
+//! What an admin may do, and who may not.
 
 use gitea_triage::fake_gitea::FaultKind;
 
@@ -7,8 +7,8 @@ use crate::service::World;
 
 const ORDERS: &str = "/issues/acme/widgets/1/orders";
 
-/// The id of the one dead letter of an issue that could not be read.
-async fn dead_letter(world: &World) -> String {
+/// The id of the failed delivery of an issue that could not be read.
+async fn failed_delivery(world: &World) -> String {
     world.fail("/issues/1", FaultKind::Status(403));
     world.open("acme/widgets");
     world.settle(10).await;
@@ -27,21 +27,21 @@ fn comments(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn a_dead_letter_is_tried_again() {
+async fn a_failed_delivery_is_retried() {
     let world = world().await;
-    let id = dead_letter(&world).await;
+    let id = failed_delivery(&world).await;
     let mut admin = Browser::of_admin(&world).await;
-    admin.get("/").await.has("Dead letters").has(&format!("/deliveries/{id}/retry"));
+    admin.get("/").await.has("Failed deliveries").has(&format!("/deliveries/{id}/retry"));
     let page = admin.get(&format!("/deliveries/{id}")).await;
-    page.has("chip-dead").has("Try again");
+    page.has("chip-dead").has("Retry");
     let retry = format!("/deliveries/{id}/retry");
     admin.post(&retry, &[]).await.goes_to(&format!("/deliveries/{id}"));
     world.settle(10).await;
     assert_eq!(comments(&world), 1);
     let page = admin.get(&format!("/deliveries/{id}")).await;
-    page.has("The delivery is tried again").has("chip-done").has_not("Try again");
+    page.has("The delivery will be retried").has("chip-done").has_not("Retry");
     admin.post(&retry, &[]).await.goes_to(&format!("/deliveries/{id}"));
-    admin.get("/").await.has("nothing was done");
+    admin.get("/").await.has("Nothing was done");
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn an_issue_is_given_to_an_agent() {
 }
 
 #[tokio::test]
-async fn an_order_that_makes_no_sense_is_refused_with_what_does() {
+async fn an_unknown_command_is_refused_with_the_known_ones() {
     let world = world().await;
     world.open("acme/widgets");
     world.settle(10).await;
@@ -85,7 +85,7 @@ async fn an_order_that_makes_no_sense_is_refused_with_what_does() {
     assert_eq!(admin.post(ORDERS, &[("order", "assign")]).await.status, 400);
     let page = admin.post(ORDERS, &[("order", "rm -rf")]).await;
     assert_eq!(page.status, 400);
-    page.has("take hold, resume");
+    page.has("use hold, resume");
     for nowhere in
         ["/issues/acme/widgets/99/orders", "/issues/other/place/1/orders", "/issues/../x/1/orders"]
     {
@@ -96,7 +96,7 @@ async fn an_order_that_makes_no_sense_is_refused_with_what_does() {
 #[tokio::test]
 async fn without_its_token_or_from_another_site_no_form_does_anything() {
     let world = world().await;
-    let id = dead_letter(&world).await;
+    let id = failed_delivery(&world).await;
     let retry = format!("/deliveries/{id}/retry");
     let mut admin = Browser::of_admin(&world).await;
     let before = world.backlog().await;
@@ -130,17 +130,17 @@ async fn without_its_token_or_from_another_site_no_form_does_anything() {
 }
 
 #[tokio::test]
-async fn who_may_only_look_sees_no_forms_and_is_refused() {
+async fn a_read_only_visitor_sees_no_forms_and_is_refused() {
     let world = world_of_accounts().await;
-    let id = dead_letter(&world).await;
+    let id = failed_delivery(&world).await;
     let (mut bob, _) = Browser::of(&world, "bob").await;
     let page = bob.get(&format!("/deliveries/{id}")).await;
-    page.has("chip-dead").has_not("Try again");
+    page.has("chip-dead").has_not("Retry");
     bob.get("/issues/acme/widgets/1").await.has_not("orders");
     for path in [format!("/deliveries/{id}/retry"), ORDERS.to_owned()] {
         let page = bob.post(&path, &[("order", "hold")]).await;
         assert_eq!(page.status, 403, "{path}");
-        page.has("you may look but not act");
+        page.has("you have read-only access");
     }
     let mut nobody = Browser::at(&world);
     nobody.get("/sign-in").await;

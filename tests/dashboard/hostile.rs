@@ -83,7 +83,7 @@ async fn hostile_text_stays_text_on_every_page() {
 }
 
 #[tokio::test]
-async fn every_answer_forbids_what_our_pages_do_not_need() {
+async fn every_answer_forbids_what_the_pages_do_not_need() {
     let world = world().await;
     let mut browser = Browser::of_admin(&world).await;
     for path in ["/", "/sign-in", "/nothing", "/assets/style.css", "/assets/live.js", "/deliveries"]

@@ -4,15 +4,15 @@ use crate::browsing::{Browser, world};
 use crate::service::World;
 
 #[tokio::test]
-async fn a_deliverys_page_tells_its_whole_story() {
+async fn a_deliverys_page_shows_its_decision_changes_and_body() {
     let world = world().await;
     world.open("acme/widgets");
     world.settle(10).await;
     let id = world.gitea.deliveries()[0].uuid.clone();
     let mut admin = Browser::of_admin(&world).await;
     let page = admin.get(&format!("/deliveries/{id}")).await;
-    page.has(&id).has("chip-done").has("a signed webhook").has("issues/opened");
-    page.has("acme/widgets#1").has("What was decided").has("chip-dispatch");
+    page.has(&id).has("chip-done").has("signed webhook").has("issues/opened");
+    page.has("acme/widgets#1").has("Decision").has("chip-dispatch");
     page.has("<mark><bdi>src/auth/login.py</bdi></mark>").has("names a file");
     page.has("claude-ready").has("comment").has("assignee");
     page.has("&#34;action&#34;: &#34;opened&#34;");
@@ -34,10 +34,10 @@ async fn a_decision_has_a_page_with_the_words_that_led_to_it() {
     let mut admin = Browser::of_admin(&world).await;
     let page = admin.get("/decisions/1").await;
     page.has("Decision 1").has("chip-dispatch").has("claude").has("acme/widgets#1");
-    page.has("<mark>src/auth/login.py</mark>").has("The text, as the delivery showed it");
-    page.has("The one after").has_not("The one before");
+    page.has("<mark>src/auth/login.py</mark>").has("Issue text from the delivery");
+    page.has("Next decision").has_not("Previous decision");
     page.has(&format!("{}/acme/widgets/issues/1", world.gitea.url()));
-    admin.get("/decisions/2").await.has("The one before");
+    admin.get("/decisions/2").await.has("Previous decision");
     for nowhere in
         ["/decisions/99", "/decisions/x", "/decisions/-1", "/decisions/9999999999999999999"]
     {
@@ -46,7 +46,7 @@ async fn a_decision_has_a_page_with_the_words_that_led_to_it() {
 }
 
 #[tokio::test]
-async fn the_overview_says_what_needs_whom_and_who_has_what() {
+async fn the_overview_says_what_needs_attention_and_who_works_on_what() {
     let world = World::with(&format!(
         "[triage]\nowner = 'alice'\n[dashboard]\ntoken = '{}'\n",
         crate::browsing::TOKEN
@@ -62,14 +62,14 @@ async fn the_overview_says_what_needs_whom_and_who_has_what() {
     world.settle(10).await;
     let mut admin = Browser::of_admin(&world).await;
     let page = admin.get("/").await;
-    page.has("<b>1</b> need somebody").has("Cannot go on").has("to <bdi>alice</bdi>");
-    page.has("<b>1</b> with agents").has("in 2 h").has("<b>1</b> wait for an agent");
-    page.has("<svg").has("Deliveries in each of the last 24 hours").has("series-dispatch");
-    page.has("chip-well").has_not("chip-not_well");
+    page.has("<b>1</b> need attention").has("Cannot go on").has("for <bdi>alice</bdi>");
+    page.has("<b>1</b> with agents").has("in 2 h").has("<b>1</b> waiting for an agent");
+    page.has("<svg").has("Deliveries per hour, last 24 hours").has("series-dispatch");
+    page.has("chip-ok").has_not("chip-failing");
     world.fail("/version", gitea_triage::fake_gitea::FaultKind::Status(500));
     let mut later = admin.get("/").await;
     // A report is good for a second of the machine's own time.
-    while !later.text.contains("chip-not_well") {
+    while !later.text.contains("chip-failing") {
         later = admin.get("/").await;
     }
     later.has("Gitea answered 500");
@@ -111,7 +111,7 @@ async fn lists_are_filtered_and_paged_and_search_finds_by_name_id_and_word() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found_and_no_path_leads_to_a_file() {
+async fn what_does_not_exist_is_not_found_and_no_path_leads_to_a_file() {
     let world = world().await;
     let mut admin = Browser::of_admin(&world).await;
     for nowhere in [
@@ -136,7 +136,7 @@ async fn what_is_not_there_is_not_found_and_no_path_leads_to_a_file() {
 }
 
 #[tokio::test]
-async fn an_open_page_is_told_when_something_changes() {
+async fn an_open_page_learns_that_something_changed() {
     use futures_util::StreamExt as _;
     let world = world().await;
     let admin = Browser::of_admin(&world).await;

@@ -16,7 +16,7 @@ const PAGES: [&str; 9] = [
 ];
 
 #[tokio::test]
-async fn without_a_way_to_sign_in_the_dashboard_says_how_to_turn_it_on_and_shows_nothing() {
+async fn without_a_sign_in_method_the_dashboard_says_how_to_turn_it_on_and_shows_nothing() {
     let world = World::start().await;
     world.open("acme/widgets");
     world.settle(10).await;
@@ -57,7 +57,7 @@ async fn the_token_opens_the_dashboard_and_a_wrong_one_does_not() {
         .has("value=\"/agents\"")
         .has_not("Sign in with Gitea");
     browser.post("/sign-in/token", &[("token", "wrong")]).await.goes_to("/sign-in?next=");
-    browser.get("/sign-in").await.has("That is not the token");
+    browser.get("/sign-in").await.has("Wrong token");
     browser.get("/").await.goes_to("/sign-in?next=%2F");
     browser.get("/sign-in").await;
     let fields = [("token", TOKEN), ("next", "/agents")];
@@ -70,7 +70,7 @@ async fn the_token_opens_the_dashboard_and_a_wrong_one_does_not() {
 }
 
 #[tokio::test]
-async fn wrong_tokens_are_not_looked_at_for_ever() {
+async fn wrong_tokens_are_limited() {
     let world = world().await;
     let mut browser = Browser::at(&world);
     browser.get("/sign-in").await;
@@ -120,9 +120,9 @@ async fn people_who_may_write_sign_in_with_their_accounts() {
     page.goes_to("/issues");
     let page = bob.get("/issues").await;
     assert_eq!(page.status, 200);
-    page.has("<bdi>bob</bdi>").has("title=\"may look\"");
+    page.has("<bdi>bob</bdi>").has("title=\"read-only\"");
     let (mut alice, _) = Browser::of(&world, "alice").await;
-    alice.get("/").await.has("title=\"may act\"");
+    alice.get("/").await.has("title=\"admin\"");
     let tokens = world.gitea.requests();
     let asked = tokens.iter().filter(|r| r.path.ends_with("/userinfo")).count();
     assert_eq!(asked, 2, "the access token is used once");
@@ -133,7 +133,7 @@ async fn people_who_may_only_read_are_turned_away_by_name() {
     let world = world_of_accounts().await;
     let (mut eve, page) = Browser::of(&world, "eve").await;
     page.goes_to("/sign-in");
-    eve.get("/sign-in").await.has("`eve` may not see this");
+    eve.get("/sign-in").await.has("`eve` has no access");
     eve.get("/").await.goes_to("/sign-in?next=%2F");
 }
 
@@ -143,7 +143,11 @@ async fn who_may_no_longer_write_is_signed_out_within_minutes_and_an_outage_sign
     let (mut bob, _) = Browser::of(&world, "bob").await;
     world.fail("/assignees", gitea_triage::fake_gitea::FaultKind::Status(502));
     world.advance(6 * 60);
-    assert_eq!(bob.get("/").await.status, 200, "the pages are needed most when Gitea is out");
+    assert_eq!(
+        bob.get("/").await.status,
+        200,
+        "the pages are needed most when Gitea is unreachable"
+    );
     world.gitea.clear_faults();
     world.gitea.add_collaborator(&repo("acme/widgets"), "bob", "read");
     world.advance(6 * 60);
@@ -159,7 +163,7 @@ async fn a_code_is_worth_nothing_without_the_browser_that_asked_for_it() {
     // Another browser, another state, no state at all.
     let mut other = Browser::at(&world);
     other.get(&back).await.goes_to("/sign-in");
-    other.get("/sign-in").await.has("was not begun here");
+    other.get("/sign-in").await.has("was not started in this browser");
     other.get("/sign-in/gitea").await;
     other.get(&back).await.goes_to("/sign-in");
     other.get("/").await.goes_to("/sign-in?next=%2F");
@@ -170,7 +174,7 @@ async fn a_code_is_worth_nothing_without_the_browser_that_asked_for_it() {
 }
 
 #[tokio::test]
-async fn nobody_is_sent_elsewhere_after_signing_in() {
+async fn nobody_is_redirected_elsewhere_after_signing_in() {
     let world = world().await;
     for evil in ["//evil.example/", "https://evil.example/", "/\\evil.example", "/%2f/evil.example"]
     {

@@ -187,7 +187,7 @@ async fn a_packed_body_is_never_unpacked() {
         let statuses = many(program, length, &bomb, &more).await;
         // One is new, the others are the same again or crowded out.
         assert!(statuses.iter().all(|s| matches!(s, 200 | 202 | 503)), "{statuses:?}");
-        stage.worked_off().await;
+        stage.processed().await;
         let dead = "SELECT count(*) FROM delivery WHERE state = 'dead'";
         assert_eq!(stage.count(dead), 1);
     })

@@ -72,7 +72,7 @@ async fn a_burst_over_256_connections_is_answered_in_time_and_kept() {
     let stage = Stage::new().await;
     let program = stage.start();
     let (statuses, slowest) = burst(program.url("/webhook"), scale(1_000, 5_000)).await;
-    stage.worked_off().await;
+    stage.processed().await;
     let (accepted, refused) = check(&stage, &statuses);
     println!("{accepted} accepted, {refused} refused, the slowest after {slowest:?}");
     assert!(slowest < within(GITEA_WAITS), "{slowest:?}");
@@ -88,7 +88,7 @@ async fn what_does_not_fit_into_the_queue_is_refused_before_it_is_stored() {
     std::fs::write(&path, config.replace("[webhook]\n", "[webhook]\nqueue = 1\n")).unwrap();
     let program = stage.start();
     let (statuses, slowest) = burst(program.url("/webhook"), scale(600, 5_000)).await;
-    stage.worked_off().await;
+    stage.processed().await;
     let (accepted, refused) = check(&stage, &statuses);
     println!("{accepted} accepted, {refused} refused, the slowest after {slowest:?}");
     assert!(slowest < within(GITEA_WAITS), "{slowest:?}");

@@ -66,7 +66,7 @@ async fn while_another_process_holds_the_database_senders_are_told_to_come_back(
     is_well_again(&http, &program).await;
     println!("held for {held:?}: {refused} refused, the slowest after {slowest:?}");
     assert!(slowest <= within(TOLD_WITHIN), "told after {slowest:?}");
-    stage.worked_off().await;
+    stage.processed().await;
     stage.assert_with_claude(&issue);
 }
 
@@ -107,7 +107,7 @@ async fn a_full_disk_is_a_503_and_no_crash_and_all_goes_on_when_there_is_room() 
     is_well_again(&http, &program).await;
     assert!(program.ended().is_none());
     let issue = stage.open(1);
-    stage.worked_off().await;
+    stage.processed().await;
     stage.assert_with_claude(&issue);
     let pushes = stage.count("SELECT count(*) FROM delivery WHERE action = 'push'");
     assert!(pushes > accepted, "{pushes} of {accepted}");

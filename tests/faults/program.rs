@@ -150,7 +150,7 @@ impl Stage {
     }
 
     /// Waits until nothing is on its way and nothing waits in the inbox.
-    pub async fn worked_off(&self) {
+    pub async fn processed(&self) {
         let open =
             "SELECT count(*) FROM delivery WHERE state IN ('received', 'pending', 'claimed')";
         let mut quiet = 0;

@@ -167,7 +167,7 @@ async fn live(stage: &Stage, program: &Program, seen: &mut Seen) {
         stage.gitea.fail(Fault { method: None, path_contains: String::new(), times, kind });
         stage.open(1);
     }
-    stage.worked_off().await;
+    stage.processed().await;
 }
 
 /// Our comments on the issue, one after the other.
@@ -180,7 +180,7 @@ fn comments(stage: &Stage, at: &IssueRef) -> String {
 async fn fail_agents(stage: &Stage, outside: &MockServer) {
     for (agent, said) in [("api", "returned 400"), ("local", "OpenAI API HTTP error: 400")] {
         let issue = stage.open(2);
-        stage.worked_off().await;
+        stage.processed().await;
         stage.gitea.comment(&issue, "alice", &format!("/triage assign {agent}"));
         until(&format!("the failure of `{agent}`"), PATIENCE, async || {
             let told = comments(stage, &issue);
@@ -188,7 +188,7 @@ async fn fail_agents(stage: &Stage, outside: &MockServer) {
         })
         .await;
     }
-    stage.worked_off().await;
+    stage.processed().await;
     let asked = outside.received_requests().await.unwrap();
     for path in ["/work", "/model/", "/paid/", "/lnbits/", "/lnd/"] {
         assert!(asked.iter().any(|r| r.url.path().starts_with(path)), "{path} was not asked");
@@ -320,7 +320,7 @@ async fn is_silent(way: Way) {
     fail_agents(&stage, &outside).await;
     browse(&stage, &program, &secrets.last_of("dashboard.token"), &mut seen).await;
     shown(&stage, &program, &mut seen);
-    stage.worked_off().await;
+    stage.processed().await;
     let log = program.log().join("\n");
     assert!(log.contains("\"TRACE\""), "nothing was traced");
     seen.add("the log", log);

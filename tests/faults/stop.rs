@@ -35,7 +35,7 @@ async fn a_stop_with_work_waiting_and_in_flight_loses_nothing_and_repeats_nothin
         let again = crate::program::delivery(&http, &program.url("/webhook"), one.body.to_vec());
         assert_eq!(again.send().await.unwrap().status(), 202);
     }
-    stage.worked_off().await;
+    stage.processed().await;
     for issue in &issues {
         stage.assert_with_claude(issue);
     }
