@@ -17,7 +17,7 @@ use futures_util::future::join_all;
 use gitea_triage::delivery::{Delivery, DeliveryId, Origin};
 use gitea_triage::gitea::{Recording, Secret, Verifier};
 use gitea_triage::issue::IssueRef;
-use gitea_triage::store::{Accepted, Failure, Store, Use};
+use gitea_triage::store::{Accepted, Failure, OpenMode, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -110,7 +110,7 @@ fn world() -> (Runtime, TempDir, Store) {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("bench.db"), QUEUE, Use::Serve).unwrap();
+    let store = Store::open(&folder.path().join("bench.db"), QUEUE, OpenMode::Exclusive).unwrap();
     (runtime, folder, store)
 }
 

@@ -32,7 +32,7 @@ use crate::hooks::Wanted;
 use crate::issue::Account;
 use crate::metrics::{self, Metrics};
 use crate::receive::{self, Callbacks, LargeBodies, Proxies, Receiver, Refusals};
-use crate::store::{Store, Use};
+use crate::store::{OpenMode, Store};
 use crate::summary::{self, Summaries};
 use crate::sweep::{self, Sweeper};
 use crate::worker::{self, Worker};
@@ -238,7 +238,7 @@ impl Parts {
     /// # Errors
     /// When the store cannot be opened or the configuration cannot be used.
     pub async fn build(config: &Config, clock: Clock) -> anyhow::Result<Self> {
-        let store = Store::open(&database(config)?, config.webhook.queue, Use::Serve)?;
+        let store = Store::open(&database(config)?, config.webhook.queue, OpenMode::Exclusive)?;
         let forge = forge(config)?;
         let local = local::start(config).await?;
         let labels =

@@ -7,7 +7,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use gitea_triage::clock::Clock;
 use gitea_triage::gitea::{Recording, Secret, Verifier};
-use gitea_triage::store::{Store, Use};
+use gitea_triage::store::{OpenMode, Store};
 use serde_json::{Value, json};
 
 fn program() -> Command {
@@ -269,7 +269,7 @@ async fn exported_deliveries_can_be_replayed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("c.toml");
     std::fs::write(&file, config(folder.path())).unwrap();
-    let store = Store::open(&folder.path().join("x.db"), 16, Use::Serve).unwrap();
+    let store = Store::open(&folder.path().join("x.db"), 16, OpenMode::Exclusive).unwrap();
     accept(&store, "fixtures/02-issues-opened-bug.http").await;
     let target = folder.path().join("out");
     let export = || {

@@ -11,8 +11,8 @@ use gitea_triage::delivery::{Delivery, DeliveryId};
 use gitea_triage::dispatch::{Agent, AgentId, DispatchState, Interface};
 use gitea_triage::issue::IssueRef;
 use gitea_triage::store::{
-    Accepted, Claim, DeliveryState, Error, Filter, Intent, Move, Opening, Outcome, Pace, Sorted,
-    Sorting, Store, Use,
+    Accepted, Claim, DeliveryState, Error, Filter, Intent, Move, OpenMode, Opening, Outcome, Pace,
+    Sorted, Sorting, Store,
 };
 use gitea_triage::triage::Decision;
 use proptest::prelude::*;
@@ -40,7 +40,8 @@ fn issue(number: u64) -> IssueRef {
 impl Kept {
     fn new(queue: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("kept.db"), queue, Use::Serve).unwrap();
+        let store =
+            Store::open(&folder.path().join("kept.db"), queue, OpenMode::Exclusive).unwrap();
         Self { store, folder }
     }
 
@@ -152,7 +153,7 @@ async fn a_hand_that_comes_back_after_a_restart_is_fenced_off() {
     let Kept { store, folder } = kept;
     store.close().await.unwrap();
     let path = folder.path().join("kept.db");
-    let kept = Kept { store: Store::open(&path, 10, Use::Serve).unwrap(), folder };
+    let kept = Kept { store: Store::open(&path, 10, OpenMode::Exclusive).unwrap(), folder };
     assert!(matches!(kept.skip(late, at(1)).await, Err(Error::Stale)));
     let claim = kept.store.claim(at(1)).await.unwrap().unwrap();
     assert_eq!(claim.attempts, 0, "a crash costs no try");
@@ -163,9 +164,9 @@ async fn a_hand_that_comes_back_after_a_restart_is_fenced_off() {
 async fn a_second_service_on_the_same_store_is_refused_and_a_command_beside_it_is_not() {
     let kept = Kept::new(10);
     let path = kept.folder.path().join("kept.db");
-    let second = Store::open(&path, 10, Use::Serve).err().unwrap().to_string();
+    let second = Store::open(&path, 10, OpenMode::Exclusive).err().unwrap().to_string();
     assert!(second.contains("in use by another"), "{second}");
-    Store::open(&path, 10, Use::Beside).unwrap();
+    Store::open(&path, 10, OpenMode::Shared).unwrap();
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use gitea_triage::fake_gitea::{FakeGitea, Fault, FaultKind, NewIssue};
 use gitea_triage::gitea::{Client, IssueQuery, Settings};
 use gitea_triage::issue::{IssueRef, RepoName};
 use gitea_triage::service::{Parts, Service};
-use gitea_triage::store::{Filter, OwnWrite, Period, Store, Use, Why};
+use gitea_triage::store::{Filter, OpenMode, OwnWrite, Period, Store, Why};
 use gitea_triage::sweep::{How, Kind, Report};
 use serde_json::{Value, json};
 
@@ -149,7 +149,7 @@ impl World {
 async fn stop(service: Service, folder: &Path) {
     service.stop().await;
     let free = async {
-        while Store::open(&folder.join("triage.db"), 1, Use::Serve).is_err() {
+        while Store::open(&folder.join("triage.db"), 1, OpenMode::Exclusive).is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

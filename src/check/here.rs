@@ -8,7 +8,7 @@ use super::Tell;
 use super::line::Line;
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::store::{self, Store, Use};
+use crate::store::{self, OpenMode, Store};
 
 /// How long before the last secret ends it is time to think of the next.
 const SOON: TimeDelta = TimeDelta::days(14);
@@ -78,7 +78,7 @@ pub(super) async fn store(path: &Path, queue: usize, tell: Tell<'_>) -> Option<S
 }
 
 async fn probed(path: &Path, queue: usize) -> Result<Store, store::Error> {
-    let store = Store::open(path, queue, Use::Beside)?;
+    let store = Store::open(path, queue, OpenMode::Shared)?;
     store.probe().await?;
     Ok(store)
 }

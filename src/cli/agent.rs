@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::issue::IssueRef;
 use crate::service;
 use crate::service::local::LocalRuns;
-use crate::store::{Store, Use};
+use crate::store::{OpenMode, Store};
 
 /// Use the local agent by hand
 #[derive(Debug, Args)]
@@ -91,10 +91,10 @@ impl RunCommand {
         let queue = config.webhook.queue;
         if self.dry_run && !path.exists() {
             let folder = tempfile::tempdir()?;
-            let store = Store::open(&folder.path().join("agent.db"), queue, Use::Beside)?;
+            let store = Store::open(&folder.path().join("agent.db"), queue, OpenMode::Shared)?;
             return Ok((store, Some(folder)));
         }
-        Ok((Store::open(&path, queue, Use::Beside)?, None))
+        Ok((Store::open(&path, queue, OpenMode::Shared)?, None))
     }
 
     fn show(&self, message: &Message) {

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::dispatch::{AgentId, TaskType};
 use crate::issue::{Issue, IssueRef, IssueState};
 use crate::service::{self, Parts};
-use crate::store::{History, ManualOrder, Store, Use};
+use crate::store::{History, ManualOrder, OpenMode, Store};
 
 /// How long what failed may rest before it is left to `serve`.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -71,7 +71,7 @@ impl Dispatch {
             }
             Err(error) if is_in_use(&error) => {
                 let path = service::database(config)?;
-                let store = Store::open(&path, config.webhook.queue, Use::Beside)?;
+                let store = Store::open(&path, config.webhook.queue, OpenMode::Shared)?;
                 self.place(&store, order).await?;
                 self.tell(&agent, None)
             }

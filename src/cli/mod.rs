@@ -31,7 +31,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 use crate::agents::local::RegistrationError;
 use crate::config::{self as config_room, Config, ConfigError};
 use crate::service;
-use crate::store::{Store, Use};
+use crate::store::{OpenMode, Store};
 
 /// Issue triage and dispatch for Gitea and Forgejo, driven by webhooks.
 #[derive(Debug, Parser)]
@@ -207,7 +207,7 @@ fn open_store(config: &Config) -> Result<Store, Failure> {
         )
         .into());
     }
-    Ok(Store::open(&path, config.webhook.queue, Use::Beside)?)
+    Ok(Store::open(&path, config.webhook.queue, OpenMode::Shared)?)
 }
 
 /// Runs a future to its end on this thread.

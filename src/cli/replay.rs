@@ -23,7 +23,7 @@ use crate::delivery::Delivery;
 use crate::fake_gitea::FakeGitea;
 use crate::gitea::{self as forge, Recording, Verifier};
 use crate::issue::{IssueRef, RepoPatterns};
-use crate::store::{DeliveryView, Store, Use};
+use crate::store::{DeliveryView, OpenMode, Store};
 use crate::triage::{Policy, Triage, Verdict};
 use crate::worker::{self, Rules, Worker};
 
@@ -191,7 +191,7 @@ async fn replay(file: &Path, verifier: &Verifier, rules: &Arc<Rules>) -> Result<
         }
     };
     let folder = tempfile::tempdir()?;
-    let store = Store::open(&folder.path().join("replay.db"), 16, Use::Beside)?;
+    let store = Store::open(&folder.path().join("replay.db"), 16, OpenMode::Shared)?;
     let world = world(&delivery, rules).await?;
     let forge = forge::Client::new(forge::Settings::new(world.url(), world.token()))?;
     let labels = LabelRules { create: true, color: "#006b75".to_owned() };

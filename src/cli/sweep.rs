@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::RepoName;
 use crate::service::{self, Parts};
-use crate::store::{self, Find, Store, Use};
+use crate::store::{self, Find, OpenMode, Store};
 use crate::sweep::{How, Report, Sweeper};
 use crate::worker::Worker;
 
@@ -152,7 +152,7 @@ pub(super) fn is_in_use(error: &anyhow::Error) -> bool {
 
 /// A sweep over a store that somebody else works off, or nobody.
 fn beside(config: &Config, path: &std::path::Path, is_served: bool) -> Result<Place, Failure> {
-    let store = Store::open(path, config.webhook.queue, Use::Beside)?;
+    let store = Store::open(path, config.webhook.queue, OpenMode::Shared)?;
     let forge = service::forge(config)?;
     let sweeper = service::sweeper(config, &store, &forge, &Clock::System, None);
     Ok(Place { store, sweeper, worker: None, is_served, _folder: None })

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OptionalExtension, params};
 use smallvec::SmallVec;
 
-use super::{Error, Store, Use};
+use super::{Error, OpenMode, Store};
 use crate::delivery::DeliveryId;
 
 /// How many ids are sorted in at a time: the more, the fewer pages each costs, and the longer a start takes.
@@ -69,10 +69,10 @@ impl Ids {
     ///
     /// # Errors
     /// When the store cannot be read, or written where that is needed.
-    pub(super) fn open(writer: &Connection, how: Use) -> Result<Self, Error> {
+    pub(super) fn open(writer: &Connection, how: OpenMode) -> Result<Self, Error> {
         let waiting = "SELECT count(*) FROM delivery WHERE seq > ?1";
         let waiting: u32 = writer.query_row(waiting, [upto(writer)?], |row| row.get(0))?;
-        if how == Use::Serve && waiting > 2 * BATCH {
+        if how == OpenMode::Exclusive && waiting > 2 * BATCH {
             sort_all_in(writer)?;
         }
         let places: HashMap<_, _> = after(writer, u32::MAX)?.into_iter().collect();
@@ -233,7 +233,7 @@ mod tests {
     /// A store in which that many deliveries came to their end, none of them sorted in.
     fn filled(folder: &std::path::Path, rows: i64) -> Store {
         let path = folder.join("ids.db");
-        drop(Store::open(&path, 16, Use::Beside).unwrap());
+        drop(Store::open(&path, 16, OpenMode::Shared).unwrap());
         let mut c = Connection::open(&path).unwrap();
         let transaction = c.transaction().unwrap();
         for seq in 1..=rows {
@@ -244,7 +244,7 @@ mod tests {
         }
         transaction.commit().unwrap();
         drop(c);
-        Store::open(&path, 16, Use::Serve).unwrap()
+        Store::open(&path, 16, OpenMode::Exclusive).unwrap()
     }
 
     async fn accept(store: &Store, id: DeliveryId) -> Accepted {
@@ -283,7 +283,8 @@ mod tests {
                 store.sort_ids_in().await.unwrap();
             } else {
                 store.close().await.unwrap();
-                store = Store::open(&folder.path().join("ids.db"), 16, Use::Serve).unwrap();
+                store =
+                    Store::open(&folder.path().join("ids.db"), 16, OpenMode::Exclusive).unwrap();
             }
         }
         assert_eq!(rows(&store, "delivery").await, MANY + 1);
@@ -307,7 +308,7 @@ mod tests {
         let some = store.read(|c| after(c, 500)).await.unwrap();
         store.write(move |c| sort_in(c, &some)).await.unwrap();
         store.close().await.unwrap();
-        let store = Store::open(&folder.path().join("ids.db"), 16, Use::Serve).unwrap();
+        let store = Store::open(&folder.path().join("ids.db"), 16, OpenMode::Exclusive).unwrap();
         assert_eq!((rows(&store, "delivery_id").await, in_memory(&store)), (500, MANY));
         store.sort_ids_in().await.unwrap();
         assert_eq!(rows(&store, "delivery_id").await, i64::from(BATCH));

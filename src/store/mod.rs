@@ -92,17 +92,17 @@ struct Inner {
     places: Arc<Semaphore>,
     repeats: Mutex<repeats::Repeats>,
     ids: Arc<ids::Ids>,
-    /// Held as long as the store is, when it is held by a `serve`.
+    /// Held as long as the store is, by a `serve`.
     lock: Mutex<Option<File>>,
 }
 
-/// Who opens the store.
+/// How the store is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// The one service that works it off; a second one is refused.
-    Serve,
-    /// A command beside it, or a store nobody else has.
-    Beside,
+pub enum OpenMode {
+    /// By the one service that processes it; a second one is refused.
+    Exclusive,
+    /// By a command, beside a service that may be running.
+    Shared,
 }
 
 impl Store {
@@ -111,14 +111,14 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be opened, is newer than this program, or is in use by another service.
-    pub fn open(path: &Path, queue: usize, how: Use) -> Result<Self, Error> {
+    pub fn open(path: &Path, queue: usize, how: OpenMode) -> Result<Self, Error> {
         let lock = match how {
-            Use::Serve => Some(lock(path)?),
-            Use::Beside => None,
+            OpenMode::Exclusive => Some(lock(path)?),
+            OpenMode::Shared => None,
         };
         let mut connection = connect(path)?;
         schema::migrate(&mut connection, path)?;
-        if how == Use::Serve {
+        if how == OpenMode::Exclusive {
             lanes::recover(&connection)?;
         }
         let ids = Arc::new(ids::Ids::open(&connection, how)?);
@@ -226,7 +226,7 @@ fn set_fact(c: &Connection, name: &str, value: &str) -> Result<(), Error> {
 #[cfg(test)]
 fn scratch() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("t.db"), 8, Use::Beside).unwrap();
+    let store = Store::open(&folder.path().join("t.db"), 8, OpenMode::Shared).unwrap();
     (folder, store)
 }
 

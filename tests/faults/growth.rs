@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chrono::Utc;
 use gitea_triage::delivery::{Delivery, DeliveryId};
-use gitea_triage::store::{Store, Use};
+use gitea_triage::store::{OpenMode, Store};
 use rusqlite::{Connection, params};
 
 use crate::program::{is_full_scale, scale, within};
@@ -30,9 +30,9 @@ impl Grown {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("grown.db");
         // The first opening makes the schema.
-        drop(Store::open(&path, 1_000, Use::Beside).unwrap());
+        drop(Store::open(&path, 1_000, OpenMode::Shared).unwrap());
         fill(&path, rows, issues, old);
-        Self { store: Store::open(&path, 1_000, Use::Serve).unwrap(), _folder: folder }
+        Self { store: Store::open(&path, 1_000, OpenMode::Exclusive).unwrap(), _folder: folder }
     }
 
     /// How long each of `times` deliveries waited for its answer, the shortest first.

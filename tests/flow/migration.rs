@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gitea_triage::fake_gitea::{Fault, FaultKind, NewIssue};
-use gitea_triage::store::{Store, Use};
+use gitea_triage::store::{OpenMode, Store};
 use rusqlite::Connection;
 
 use crate::world::{World, bug};
@@ -212,8 +212,8 @@ fn every_released_schema_is_brought_to_today_with_all_its_rows() {
         fill(&kept, &schema);
         fill(&old, &schema);
         // Beside a service, it is brought to today's schema and nothing else happens.
-        drop(Store::open(&old, 16, Use::Beside).unwrap());
-        drop(Store::open(&new, 16, Use::Beside).unwrap());
+        drop(Store::open(&old, 16, OpenMode::Shared).unwrap());
+        drop(Store::open(&new, 16, OpenMode::Shared).unwrap());
         let open = |path| Connection::open(path).unwrap();
         let shared = shared(&open(&kept), &open(&old));
         for table in &shared {
@@ -226,14 +226,14 @@ fn every_released_schema_is_brought_to_today_with_all_its_rows() {
         assert_eq!(shape(&old), shape(&new), "{} was not kept up with", schema.display());
         // A service takes back what was in a worker's hands, and leaves all else alone.
         let ended = ends(&old);
-        drop(Store::open(&old, 16, Use::Serve).unwrap());
+        drop(Store::open(&old, 16, OpenMode::Exclusive).unwrap());
         let served = all_rows(&old, &shared);
         let taken_back = changed(&told, &served);
         assert_eq!(taken_back.len(), 2, "{taken_back:#?}");
         assert!(taken_back.iter().all(|row| row.contains("'claimed'")), "{taken_back:#?}");
         assert_eq!(ends(&old), ended);
         // Opened again, there is nothing left to do.
-        drop(Store::open(&old, 16, Use::Serve).unwrap());
+        drop(Store::open(&old, 16, OpenMode::Exclusive).unwrap());
         assert_eq!(changed(&served, &all_rows(&old, &shared)), Vec::<&str>::new());
         assert_eq!(texts(&open(&old), "PRAGMA integrity_check"), ["ok"]);
         assert!(texts(&open(&old), "SELECT \"table\" FROM pragma_foreign_key_check").is_empty());

@@ -9,7 +9,7 @@ use gitea_triage::fake_gitea::{FakeGitea, NewIssue};
 use gitea_triage::issue::IssueRef;
 use gitea_triage::service;
 use gitea_triage::service::local::LocalRuns;
-use gitea_triage::store::{Store, Use};
+use gitea_triage::store::{OpenMode, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wiremock::ResponseTemplate;
@@ -59,7 +59,7 @@ impl Place {
     }
 
     fn store(&self) -> Store {
-        Store::open(&self.folder.path().join("a.db"), 16, Use::Beside).unwrap()
+        Store::open(&self.folder.path().join("a.db"), 16, OpenMode::Shared).unwrap()
     }
 
     async fn run(&self, lines: Vec<ResponseTemplate>, tools: &[&str], more: &str) -> Run {

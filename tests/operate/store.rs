@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
-use gitea_triage::store::{Filter, Store, Use};
+use gitea_triage::store::{Filter, OpenMode, Store};
 
 use crate::stage::{Stage, repo};
 
@@ -32,7 +32,7 @@ async fn a_copy_of_a_running_store_is_whole_and_can_be_put_back() {
         assert!(!is_given || restored.uid() == 10_484, "{name} belongs to {}", restored.uid());
     }
     let count = async |name: &str| {
-        let store = Store::open(&stage.folder.path().join(name), 1, Use::Beside).unwrap();
+        let store = Store::open(&stage.folder.path().join(name), 1, OpenMode::Shared).unwrap();
         store.deliveries(Filter { state: None, limit: 100 }).await.unwrap().len()
     };
     assert_eq!(count("triage.db").await, 1);
