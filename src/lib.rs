@@ -16,7 +16,7 @@
 //! | [`apply`] | 6: carries effects out, in order | `plan`, `gitea`, `agents` |
 //! | [`summary`] | opens one issue a day that tells a repository's backlog | `gitea`, `store`, quoting of `plan` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
-//! | [`agents`] | tells an agent through its own interface, and reads what it reports back | `gitea` |
+//! | [`agents`] | tells an agent through its own interface, and reads what it reports back | nouns |
 //! | [`agents::local`] | the built-in agent: a model near the server, its rounds of tool calls, and the tools | nouns |
 //! | [`sweep`] | fills the inbox with what no webhook told; decides nothing | `gitea`, `store` |
 //! | [`hooks`] | our webhooks on the forge: made, mended, replaced, proven; only for `hook` and `check` | `gitea`, `store` |
