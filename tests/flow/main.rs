@@ -32,4 +32,5 @@ mod restart;
 mod review;
 mod seed_dispatching;
 mod trouble;
+mod upgrade;
 mod world;

@@ -87,7 +87,7 @@ fn ends(path: &Path) -> Vec<(String, String, Option<String>)> {
 }
 
 /// A database as SQL text, so that a change of it can be read.
-fn dump(database: &Connection) -> String {
+pub fn dump(database: &Connection) -> String {
     let version: i64 = database.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
     let mut text = String::from("PRAGMA foreign_keys = OFF;\n");
     let made = |which: &str| {
