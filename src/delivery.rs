@@ -35,20 +35,38 @@ impl fmt::Display for DeliveryId {
     }
 }
 
-/// Who put a delivery into the inbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// The forge, with a valid signature.
-    Webhook,
-    /// The reconciliation sweep.
-    Sweep,
-    /// A person, through the command line or the dashboard.
-    Manual,
-    /// The service itself: an issue whose turn has come.
-    Wake,
-    /// An agent, with a report about its dispatch.
-    Agent,
+named_enum! {
+    /// Who put a delivery into the inbox.
+    Origin {
+        /// The forge, with a valid signature.
+        Webhook = "webhook",
+        /// The reconciliation sweep.
+        Sweep = "sweep",
+        /// A person, through the command line or the dashboard.
+        Manual = "manual",
+        /// The service itself: an issue whose turn has come.
+        Wake = "wake",
+        /// An agent, with a report about its dispatch.
+        Agent = "agent",
+    }
+}
+
+named_enum! {
+    /// How far a delivery has come.
+    DeliveryState {
+        /// On disk, not read yet.
+        Received = "received",
+        /// In its issue's lane, waiting for its turn.
+        Pending = "pending",
+        /// In a worker's hands.
+        Claimed = "claimed",
+        /// Processed.
+        Done = "done",
+        /// Led to nothing, for the reason given.
+        Ignored = "ignored",
+        /// Could not be processed, for the reason given; a person may retry it.
+        Dead = "dead",
+    }
 }
 
 /// One message that says which issue to look at. Its signature has been checked, its content has not been read.

@@ -49,6 +49,8 @@
 
 #[macro_use]
 mod failpoint;
+#[macro_use]
+mod named;
 
 pub mod agents;
 pub mod apply;

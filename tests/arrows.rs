@@ -15,6 +15,7 @@ const NOUNS: [&str; 5] = ["clock", "delivery", "dispatch", "issue", "meters"];
 /// Room → the rooms it may use beyond the nouns, and does.
 const ARROWS: &[(&str, &[&str])] = &[
     ("failpoint", &[]),
+    ("named", &[]),
     ("triage", &[]),
     ("plan", &["triage"]),
     ("gitea", &[]),

@@ -163,7 +163,7 @@ fn score_issue_computes_the_age() {
 fn decided(issue: &Issue, action: &str, agent: &str, reason: &str) {
     let decision = verdict(issue).decision;
     let named = decision.agent().map_or("", |agent| agent.as_str());
-    assert_eq!((decision.action(), named), (action, agent));
+    assert_eq!((decision.action().as_str(), named), (action, agent));
     let said = decision.reason();
     assert!(said.len() > 10 && said.contains(reason), "`{said}` does not say `{reason}`");
 }

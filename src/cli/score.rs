@@ -16,7 +16,7 @@ use crate::config;
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef};
 use crate::service;
-use crate::triage::{IssueType, Policy, Standing, Triage, Verdict, explain};
+use crate::triage::{Action, IssueType, Policy, Standing, Triage, Verdict, explain};
 
 /// Score issues and say what would be decided
 #[derive(Debug, Args)]
@@ -62,7 +62,7 @@ pub(super) struct Line<'a> {
 
 #[derive(Debug, Serialize)]
 struct DecisionLine<'a> {
-    action: &'static str,
+    action: Action,
     agent: &'a str,
     reason: &'a str,
 }

@@ -76,7 +76,7 @@ pub(super) fn marker(
             hash.update(stage.digest());
             stage.decision()
         }
-        About::Decision(decision) => decision.action().to_owned(),
+        About::Decision(decision) => decision.action().to_string(),
     };
     if !matches!(about, About::Dispatch(stage) if !stage.state.is_open()) {
         update_with_score(&mut hash, issue, verdict, scene);
@@ -160,7 +160,7 @@ fn headline(about: About<'_>, scene: &Scene<'_>) -> String {
             format!("dispatched to {}{}", code(stage.agent.id.as_str()), how(stage, scene))
         }
         About::Decision(Decision::Flag { .. }) => format!("@{}, this needs you", scene.owner),
-        About::Decision(other) => other.action().to_owned(),
+        About::Decision(other) => other.action().to_string(),
     }
 }
 

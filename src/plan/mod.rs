@@ -7,8 +7,6 @@ mod stage;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use crate::dispatch::{Agent, Handoff, Interface, TaskType};
 use crate::issue::{Issue, IssueRef};
@@ -20,47 +18,31 @@ pub use comment::Marker;
 pub use notice::Notice;
 pub use stage::Stage;
 
-/// The kinds of write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EffectKind {
-    /// A new comment.
-    Comment,
-    /// A comment of ours, brought up to date.
-    Edit,
-    /// A label.
-    Label,
-    /// An assignee.
-    Assignee,
-    /// Telling an agent through its own interface.
-    HandOff,
-    /// A reaction on a comment.
-    Reaction,
-    /// A label of ours taken off again.
-    Unlabel,
-    /// An assignee of ours taken off again.
-    Unassign,
-    /// A closed issue opened again.
-    Reopen,
+named_enum! {
+    /// The kinds of write.
+    EffectKind {
+        /// A new comment.
+        Comment = "comment",
+        /// A comment of ours, brought up to date.
+        Edit = "edit",
+        /// A label.
+        Label = "label",
+        /// An assignee.
+        Assignee = "assignee",
+        /// Telling an agent through its own interface.
+        HandOff = "hand_off",
+        /// A reaction on a comment.
+        Reaction = "reaction",
+        /// A label of ours taken off again.
+        Unlabel = "unlabel",
+        /// An assignee of ours taken off again.
+        Unassign = "unassign",
+        /// A closed issue opened again.
+        Reopen = "reopen",
+    }
 }
 
 impl EffectKind {
-    const NAMES: [(Self, &'static str); 9] = [
-        (Self::Comment, "comment"),
-        (Self::Edit, "edit"),
-        (Self::Label, "label"),
-        (Self::Assignee, "assignee"),
-        (Self::HandOff, "hand_off"),
-        (Self::Reaction, "reaction"),
-        (Self::Unlabel, "unlabel"),
-        (Self::Unassign, "unassign"),
-        (Self::Reopen, "reopen"),
-    ];
-
-    /// Every kind there is.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Self::NAMES.iter().map(|(kind, _)| *kind)
-    }
-
     /// Whether a label or an assignee is on the issue; of other kinds nothing stays there to be seen.
     pub fn is_on(self, issue: &Issue, value: &str) -> Option<bool> {
         match self {
@@ -68,26 +50,6 @@ impl EffectKind {
             Self::Assignee => Some(issue.is_assigned_to(value)),
             _ => None,
         }
-    }
-
-    /// The kind's name in answers and in the store.
-    pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
-    }
-}
-
-impl FromStr for EffectKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::NAMES.iter().find(|(_, name)| *name == text);
-        found.map(|(kind, _)| *kind).ok_or_else(|| format!("`{text}` is no kind of effect"))
-    }
-}
-
-impl fmt::Display for EffectKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -180,25 +142,17 @@ impl Effect {
     }
 }
 
-/// How one effect ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EffectState {
-    /// It is on the forge.
-    Done,
-    /// It is not, and will not be tried again by itself.
-    Failed,
-    /// Dry run: it was not sent.
-    Withheld,
-}
-
-impl EffectState {
-    /// The state's name in answers and in the store.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Withheld => "withheld",
-        }
+named_enum! {
+    /// How far one effect has come.
+    EffectState {
+        /// It is about to be sent; nobody knows yet how it ends.
+        Intended = "intended",
+        /// It is on the forge.
+        Done = "done",
+        /// It is not, and will not be tried again by itself.
+        Failed = "failed",
+        /// Dry run: it was not sent.
+        Withheld = "withheld",
     }
 }
 
@@ -413,18 +367,4 @@ fn sticky(
 ) -> Option<Effect> {
     scene.comment.as_ref().filter(|ours| ours.marker.decision == stage.decision())?;
     comment(About::Dispatch(stage), issue, verdict, scene)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_is_listed_and_found_by_its_name() {
-        let kinds: Vec<_> = EffectKind::all().collect();
-        assert_eq!(kinds.len(), 9);
-        for kind in kinds {
-            assert_eq!(kind.as_str().parse(), Ok(kind));
-        }
-    }
 }

@@ -9,54 +9,10 @@ use super::inbox::{self, unreadable};
 use super::lanes::{self, origin_of};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
-use crate::delivery::{DeliveryId, Origin};
+use crate::delivery::{DeliveryId, DeliveryState, Origin};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
 use crate::store::dispatches::{self, DISPATCH, Transition, dispatch_of};
-
-/// How far a delivery has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeliveryState {
-    /// On disk, not read yet.
-    Received,
-    /// In its issue's lane, waiting for its turn.
-    Pending,
-    /// In a worker's hands.
-    Claimed,
-    /// Worked off.
-    Done,
-    /// Led to nothing, for the reason given.
-    Ignored,
-    /// Could not be worked off, for the reason given; a person may retry it.
-    Dead,
-}
-
-impl DeliveryState {
-    const NAMES: [(Self, &'static str); 6] = [
-        (Self::Received, "received"),
-        (Self::Pending, "pending"),
-        (Self::Claimed, "claimed"),
-        (Self::Done, "done"),
-        (Self::Ignored, "ignored"),
-        (Self::Dead, "dead"),
-    ];
-
-    /// The state's name.
-    pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
-    }
-}
-
-impl std::str::FromStr for DeliveryState {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::NAMES.iter().find(|(_, name)| *name == text).map(|(state, _)| *state).ok_or_else(|| {
-            format!("`{text}` is no state of a delivery; take received, pending, claimed, done, ignored or dead")
-        })
-    }
-}
 
 /// A delivery as people see it.
 #[derive(Clone, Debug, Serialize)]

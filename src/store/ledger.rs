@@ -256,7 +256,7 @@ fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, 
     evaluation.execute(params![
         claim.lane,
         intent.at.timestamp_millis(),
-        intent.decision.action(),
+        intent.decision.action().as_str(),
         intent.decision.agent().map(AgentId::as_str),
         intent.decision.reason(),
         intent.verdict.as_ref().map(to_json),

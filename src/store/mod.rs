@@ -46,13 +46,14 @@ use tokio::sync::Semaphore;
 
 use self::writer::Flush;
 
+pub use crate::delivery::DeliveryState;
 pub use backup::Copied;
 pub use cursors::SweepCursor;
 pub use digest::{Action, DeadLetters, Digest, OpenIssue, Period};
 pub use dispatches::{Move, Transition};
 pub use error::Error;
 pub use gauges::Gauges;
-pub use history::{DeliveryState, DeliveryView, EffectView, EvaluationView, Filter, History};
+pub use history::{DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use inbox::{Accepted, Signed, Sorted, Sorting, Unsorted};
 pub use lanes::{Claim, Claimed, Failure, Pace};
 pub use ledger::{Evaluation, Follow, Intent, Opening, Outcome, Past, PastComment};

@@ -207,7 +207,7 @@ mod tests {
     use crate::dispatch::{Agent, DispatchState};
     use crate::issue::Account;
     use crate::triage::samples::{agent, bug, issue, now, triage};
-    use crate::triage::{Policy, Route};
+    use crate::triage::{Action, Policy, Route};
 
     #[track_caller]
     fn decides_with(policy: Policy, issue: &Issue, standing: &Standing, expected: &str) {
@@ -266,7 +266,7 @@ mod tests {
     fn a_closed_issue_is_finished_whatever_else_holds() {
         let closed = Issue { state: IssueState::Closed, is_pull_request: true, ..bug() };
         decides(&closed, &free(), "finish: the issue is closed");
-        assert_eq!(triage().gone().action(), "finish");
+        assert_eq!(triage().gone().action(), Action::Finish);
     }
 
     #[test]
@@ -304,7 +304,11 @@ mod tests {
         decides(&poor, &own, "dispatch: chosen for `kimi` by a person");
         standing.chosen = Some(AgentId::new("gone"));
         let verdict = triage().verdict(&poor, &standing, now());
-        assert_eq!(verdict.decision.action(), "skip", "an agent that is not there takes nothing");
+        assert_eq!(
+            verdict.decision.action(),
+            Action::Skip,
+            "an agent that is not there takes nothing"
+        );
     }
 
     #[test]
@@ -361,7 +365,7 @@ mod tests {
             ["acme/widgets#12", "acme/widgets#13"].map(|at| at.parse().expect("an issue")).into();
         let verdict = triage().verdict(&blocked, &Standing { closed_blockers, ..free() }, now());
         assert!(verdict.score.blocked, "{text}");
-        assert_eq!(verdict.decision.action(), action, "{text}");
+        assert_eq!(verdict.decision.action().as_str(), action, "{text}");
     }
 
     #[test]

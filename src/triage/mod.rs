@@ -47,35 +47,21 @@ pub use self::term::TermProblem;
 use self::lexicon::Lexicon;
 use self::tags::Classes;
 
-/// What kind of issue it is, from its tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IssueType {
-    /// Something is broken.
-    Bug,
-    /// Something is to be found out.
-    Research,
-    /// Something new is wanted.
-    Feature,
-    /// Something is to be restructured.
-    Refactor,
-    /// Something is to be talked about.
-    Philosophy,
-    /// No tag says.
-    Unknown,
-}
-
-impl IssueType {
-    /// The name used in answers and comments.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Bug => "bug",
-            Self::Research => "research",
-            Self::Feature => "feature",
-            Self::Refactor => "refactor",
-            Self::Philosophy => "philosophy",
-            Self::Unknown => "unknown",
-        }
+named_enum! {
+    /// What kind of issue it is, from its tags.
+    IssueType {
+        /// Something is broken.
+        Bug = "bug",
+        /// Something is to be found out.
+        Research = "research",
+        /// Something new is wanted.
+        Feature = "feature",
+        /// Something is to be restructured.
+        Refactor = "refactor",
+        /// Something is to be talked about.
+        Philosophy = "philosophy",
+        /// No tag says.
+        Unknown = "unknown",
     }
 }
 
@@ -123,6 +109,22 @@ pub struct Score {
     pub age_days: i64,
 }
 
+named_enum! {
+    /// The names of the decisions.
+    Action {
+        /// Give it to an agent.
+        Dispatch = "dispatch",
+        /// Ask the owner.
+        Flag = "flag",
+        /// Every suitable agent is busy.
+        Wait = "wait",
+        /// Nothing to do.
+        Skip = "skip",
+        /// It is closed or gone.
+        Finish = "finish",
+    }
+}
+
 /// What is to happen with an issue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
@@ -159,14 +161,14 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// `dispatch`, `flag`, `wait`, `skip` or `finish`.
-    pub fn action(&self) -> &'static str {
+    /// Its name.
+    pub fn action(&self) -> Action {
         match self {
-            Self::Dispatch { .. } => "dispatch",
-            Self::Flag { .. } => "flag",
-            Self::Wait { .. } => "wait",
-            Self::Skip { .. } => "skip",
-            Self::Finish { .. } => "finish",
+            Self::Dispatch { .. } => Action::Dispatch,
+            Self::Flag { .. } => Action::Flag,
+            Self::Wait { .. } => Action::Wait,
+            Self::Skip { .. } => Action::Skip,
+            Self::Finish { .. } => Action::Finish,
         }
     }
 

@@ -194,7 +194,7 @@ impl Worker {
 
     /// Counts a walk that came to its end: it shows that the forge is there.
     pub(super) fn came_through(&self, intent: &Intent) {
-        self.inner.meters.decisions.add([intent.decision.action()]);
+        self.inner.meters.decisions.add([intent.decision.action().as_str()]);
         self.inner.breaker.answered();
     }
 

@@ -30,7 +30,7 @@ use crate::issue::{Account, RepoPatterns};
 use crate::meters::{Table, Working};
 use crate::plan::EffectKind;
 use crate::store::{self, Pace, Store};
-use crate::triage::Triage;
+use crate::triage::{Action, Triage};
 
 use self::breaker::Breaker;
 use self::fuse::Fuses;
@@ -359,9 +359,10 @@ impl Worker {
 /// The worker's meters, with a zero for all that can be counted.
 fn meters() -> Working {
     let results = ["done", "failed", "withheld", "held_back", "error"];
-    let effects = EffectKind::all().flat_map(|kind| results.map(|result| [kind.as_str(), result]));
+    let effects =
+        EffectKind::ALL.iter().flat_map(|kind| results.map(|result| [kind.as_str(), result]));
     Working {
-        decisions: Table::with(["dispatch", "flag", "wait", "skip", "finish"].map(|d| [d])),
+        decisions: Table::with(Action::ALL.iter().map(|action| [action.as_str()])),
         effects: Table::with(effects),
         ..Working::default()
     }

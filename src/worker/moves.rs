@@ -43,7 +43,7 @@ impl Moves<'_> {
     fn is_told(&self, effects: &[EffectOutcome]) -> bool {
         let outcomes = self.intent.effects.iter().zip(effects);
         outcomes.into_iter().all(|(effect, outcome)| match outcome.state {
-            EffectState::Withheld => false,
+            EffectState::Intended | EffectState::Withheld => false,
             EffectState::Failed => effect.kind() != EffectKind::HandOff,
             EffectState::Done => true,
         })

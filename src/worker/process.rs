@@ -265,11 +265,11 @@ pub(super) struct Unfinished {
 }
 
 fn log(claim: &Claim, intent: &Intent, outcome: &Outcome) {
-    Span::current().record("action", intent.decision.action());
+    Span::current().record("action", intent.decision.action().as_str());
     tracing::info!(
         issue = %claim.at,
         deliveries = claim.deliveries.len(),
-        action = intent.decision.action(),
+        action = intent.decision.action().as_str(),
         agent = intent.decision.agent().map(tracing::field::display),
         score = intent.verdict.as_ref().map(|v| v.score.total),
         effects = outcome.effects.len(),
