@@ -33,7 +33,7 @@ impl fmt::Display for AgentId {
 }
 
 /// How an agent is told about its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interface {
     /// By a label and an assignment on the forge itself; written `gitea` in the configuration.

@@ -10,13 +10,13 @@
 //! | [`issue`], [`delivery`], [`dispatch`], [`clock`], [`meters`] | the nouns | nothing |
 //! | [`receive`] | 1: `POST /webhook`: verify, store, answer; and what agents report | `gitea`, `store`, `agents` |
 //! | [`store`] | 2: inbox, lanes, ledger; the only SQL | types of `plan` and `triage` |
-//! | [`worker`] | 3: sorts into lanes, takes one issue at a time through the flow | `store`, `gitea`, `triage`, `plan`, `apply` |
+//! | [`worker`] | 3: sorts into lanes, takes one issue at a time through the flow | `store`, `gitea`, `triage`, `plan`, `apply`, `agents` |
 //! | [`triage`] | 4: issue + standing + policy + time → verdict; pure | nouns |
 //! | [`plan`] | 5: verdict + issue → effects still missing; pure | `triage` |
 //! | [`apply`] | 6: carries effects out, in order | `plan`, `gitea`, `agents` |
 //! | [`summary`] | opens one issue a day that tells a repository's backlog | `gitea`, `store`, quoting of `plan` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
-//! | [`agents`] | tells an agent through its own interface, and reads what it reports back | nouns |
+//! | [`agents`] | tells an agent through its own interface, one client each, and reads what it reports back | nouns |
 //! | [`agents::local`] | the built-in agent: a model near the server, its rounds of tool calls, and the tools | nouns |
 //! | [`sweep`] | fills the inbox with what no webhook told; decides nothing | `gitea`, `store` |
 //! | [`hooks`] | our webhooks on the forge: made, mended, replaced, proven; only for `hook` and `check` | `gitea`, `store` |
@@ -32,7 +32,7 @@
 //! [`receive::webhook`] → [`gitea::Verifier::verify`] → [`store::Store::accept`] (answered after the flush) →
 //! `worker::sort` ([`gitea::parse`]: which issue?) → [`store::Store::claim`] (all that is pending for one issue) →
 //! [`gitea::Client::issue`] and [`store::Store::past`] → [`triage::Triage::verdict`] → [`plan::plan`] →
-//! [`store::Store::intend`] (the intent is on disk before any request leaves) → [`apply::Hands::apply`] →
+//! [`store::Store::intend`] (the intent is on disk before any request leaves) → [`apply::Executor::apply`] →
 //! [`store::Store::settle`].
 //!
 //! # Invariants

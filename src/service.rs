@@ -19,9 +19,9 @@ use tokio::task::JoinSet;
 
 use self::local::{LocalRuns, Runner};
 pub use self::rules::{as_section, policy, rules, triage};
-use crate::agents::HttpAgents;
 use crate::agents::local::LocalAgent;
-use crate::apply::{Desk, Hands, LabelRules, LocalRunner};
+use crate::agents::{AgentClients, HttpAgents};
+use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dashboard::{self, Dashboard};
@@ -87,13 +87,17 @@ pub struct Parts {
     dashboard: web::Data<Dashboard>,
 }
 
-/// How agents are called that are called directly.
-fn desk(config: &Config, local: Option<&Runner>) -> Desk {
-    let local = local.map(|runner| Arc::new(runner.clone()) as Arc<dyn LocalRunner>);
-    Desk {
-        http: Some(HttpAgents::new(config.agents.allow_private.clone())),
-        secrets: config.agents.secrets.clone(),
-        local,
+/// How agents are told, by their interface.
+fn clients(config: &Config, local: Option<&Runner>) -> AgentClients {
+    let agents = &config.agents;
+    let clients = AgentClients::default();
+    let clients = match HttpAgents::new(agents.allow_private.clone(), agents.secrets.clone()) {
+        Ok(http) => clients.with(Interface::Http, http),
+        Err(why) => clients.with(Interface::Http, why),
+    };
+    match local {
+        Some(local) => clients.with(Interface::Local, local.clone()),
+        None => clients,
     }
 }
 
@@ -243,13 +247,13 @@ impl Parts {
         let local = local::start(config).await?;
         let labels =
             LabelRules { create: config.labels.create, color: config.labels.color.clone() };
-        let hands = Hands::new(forge.clone(), labels);
+        let executor = Executor::new(forge.clone(), labels);
         let arrived = Arc::new(Notify::new());
         let rules = Arc::new(rules(config)?);
         let worker = Worker::new(worker::Parts {
             store: store.clone(),
             forge: forge.clone(),
-            hands,
+            executor,
             clock: clock.clone(),
             rules,
             arrived: Arc::clone(&arrived),
@@ -259,7 +263,7 @@ impl Parts {
             let woken = worker.clone();
             Runner::new(runs, store.clone(), clock.clone(), move || woken.wake())
         });
-        worker.set_desk(desk(config, local_runner.as_ref()));
+        worker.set_clients(clients(config, local_runner.as_ref()));
         if let Some(known) = store.fact(ACCOUNT).await?
             && let Ok(account) = serde_json::from_str(&known)
         {
@@ -323,7 +327,7 @@ impl Parts {
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         let dashboard = pages::settings(config)?;
         self.worker.set_rules(Arc::new(rules(config)?));
-        self.worker.set_desk(desk(config, self.local_runner.as_ref()));
+        self.worker.set_clients(clients(config, self.local_runner.as_ref()));
         self.sweeper.set_settings(sweep_settings(config));
         self.summaries.set_settings(summary_settings(config));
         self.dashboard.set_settings(dashboard);

@@ -3,10 +3,11 @@
 // A panic in a helper is the failure message, as it is in the test itself.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gitea_triage::agents::{
-    HandoffError, HttpAgents, SIGNATURE_HEADER, Told, Wrong, verify_callback,
+    AgentClient, HandedOver, HandoffError, HttpAgents, SIGNATURE_HEADER, Wrong, verify_callback,
 };
 use gitea_triage::dispatch::{Agent, AgentId, Handoff, Interface, TaskType};
 use rstest::rstest;
@@ -19,9 +20,14 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 const SECRET: &str = "canary-5d1c9b7e-secret";
 const TOKEN: &str = "canary-77aa01f2-token";
 
-fn agents() -> HttpAgents {
-    let agents = HttpAgents::new(vec!["127.0.0.1".into()]).unwrap();
+fn agents(secret: Option<&str>) -> HttpAgents {
+    let secrets = secret.map(|secret| (AgentId::new("api"), SecretString::from(secret)));
+    let agents = HttpAgents::new(vec!["127.0.0.1".into()], secrets.into_iter().collect()).unwrap();
     agents.with_timeout(Duration::from_millis(500))
+}
+
+fn reaching(listed: &str) -> Result<HttpAgents, HandoffError> {
+    HttpAgents::new(vec![listed.into()], BTreeMap::new())
 }
 
 fn agent(endpoint: Option<&str>) -> Agent {
@@ -50,9 +56,8 @@ fn handoff() -> Handoff {
     }
 }
 
-async fn hand_off(endpoint: &str) -> Result<Told, HandoffError> {
-    let secret = SecretString::from(SECRET);
-    agents().hand_off(&agent(Some(endpoint)), Some(&secret), &handoff()).await
+async fn hand_off(endpoint: &str) -> HandedOver {
+    agents(Some(SECRET)).hand_off(&agent(Some(endpoint)), &handoff()).await
 }
 
 async fn answering(answer: ResponseTemplate) -> MockServer {
@@ -61,7 +66,7 @@ async fn answering(answer: ResponseTemplate) -> MockServer {
     server
 }
 
-async fn told_by(answer: ResponseTemplate) -> Result<Told, HandoffError> {
+async fn told_by(answer: ResponseTemplate) -> HandedOver {
     let server = answering(answer).await;
     hand_off(&format!("{}/run/{TOKEN}?key={TOKEN}", server.uri())).await
 }
@@ -79,7 +84,7 @@ fn keeps_secrets(error: &HandoffError) {
 }
 
 #[track_caller]
-fn is_wrong(result: Result<Told, HandoffError>, status: u16, wrong: Wrong) -> String {
+fn is_wrong(result: HandedOver, status: u16, wrong: Wrong) -> String {
     let error = result.unwrap_err();
     keeps_secrets(&error);
     match error {
@@ -101,7 +106,7 @@ async fn an_agent_is_told_all_of_it_word_for_word() {
         .mount(&server)
         .await;
     let told = hand_off(&format!("{}/run?key=1", server.uri())).await.unwrap();
-    assert_eq!(told, Told { status: 202, answer: "{\"ok\":true}".into() });
+    assert_eq!(told.as_deref(), Some("answered 202"));
     let sent = requests(&server).await;
     assert_eq!(sent[0].url.query(), Some("key=1"));
     let body: Value = serde_json::from_slice(&sent[0].body).unwrap();
@@ -127,7 +132,7 @@ async fn an_agent_is_told_all_of_it_word_for_word() {
 #[tokio::test]
 async fn three_statuses_say_taken(#[case] status: u16, #[case] body: &str) {
     let told = told_by(ResponseTemplate::new(status).set_body_string(body)).await.unwrap();
-    assert_eq!(told, Told { status, answer: body.into() });
+    assert_eq!(told, Some(format!("answered {status}")));
 }
 
 #[tokio::test]
@@ -215,8 +220,8 @@ async fn the_bytes_that_are_sent_are_the_bytes_that_are_signed() {
 async fn without_a_secret_nothing_is_signed() {
     let server = answering(ResponseTemplate::new(200)).await;
     let agent = agent(Some(&server.uri()));
-    for secret in [None, Some(SecretString::from(""))] {
-        agents().hand_off(&agent, secret.as_ref(), &handoff()).await.unwrap();
+    for secret in [None, Some("")] {
+        agents(secret).hand_off(&agent, &handoff()).await.unwrap();
     }
     let sent = requests(&server).await;
     assert!(sent.iter().all(|request| !request.headers.contains_key(SIGNATURE_HEADER)));
@@ -236,7 +241,7 @@ async fn a_repetition_is_the_same_request() {
 #[tokio::test]
 async fn an_agent_without_an_endpoint_cannot_be_told() {
     for endpoint in [None, Some(" ")] {
-        let error = agents().hand_off(&agent(endpoint), None, &handoff()).await.unwrap_err();
+        let error = agents(None).hand_off(&agent(endpoint), &handoff()).await.unwrap_err();
         assert!(error.to_string().starts_with("No API endpoint configured for agent `api`"));
         assert!(!error.is_transient());
     }
@@ -279,8 +284,8 @@ async fn an_endpoint_that_is_no_plain_http_address_is_refused() {
 async fn a_private_address_is_refused_however_it_is_written(#[case] host: &str) {
     let server = answering(ResponseTemplate::new(200)).await;
     let endpoint = format!("{host}:{}/{TOKEN}", server.address().port());
-    let agents = HttpAgents::new(vec!["192.168.7.0/24".into()]).unwrap();
-    let error = agents.hand_off(&agent(Some(&endpoint)), None, &handoff()).await.unwrap_err();
+    let agents = reaching("192.168.7.0/24").unwrap();
+    let error = agents.hand_off(&agent(Some(&endpoint)), &handoff()).await.unwrap_err();
     assert!(matches!(error, HandoffError::Private { .. }), "{error:?}");
     assert!(!error.is_transient());
     keeps_secrets(&error);
@@ -295,14 +300,14 @@ async fn a_private_address_is_refused_however_it_is_written(#[case] host: &str) 
 async fn what_the_owner_lists_is_reached(#[case] listed: &str, #[case] host: &str) {
     let server = answering(ResponseTemplate::new(200)).await;
     let endpoint = format!("{host}:{}", server.address().port());
-    let agents = HttpAgents::new(vec![listed.into()]).unwrap();
-    agents.hand_off(&agent(Some(&endpoint)), None, &handoff()).await.unwrap();
+    let agents = reaching(listed).unwrap();
+    agents.hand_off(&agent(Some(&endpoint)), &handoff()).await.unwrap();
     assert_eq!(requests(&server).await.len(), 1);
 }
 
 #[test]
 fn a_list_that_cannot_be_read_names_the_entry() {
-    let error = HttpAgents::new(vec!["10.0.0.0/99".into()]).unwrap_err();
+    let error = reaching("10.0.0.0/99").unwrap_err();
     assert!(error.to_string().starts_with("`agents.allow_private`: `10.0.0.0/99` is not "));
 }
 
@@ -317,5 +322,5 @@ async fn an_answer_that_repeats_what_it_was_sent_gives_nothing_away() {
     assert_eq!(said, "Cannot POST /run/…?…; signed with …");
     let told = told_by(ResponseTemplate::new(200).set_body_string(&echo)).await.unwrap();
     assert!(!format!("{told:?}").contains("canary"), "{told:?}");
-    assert!(!format!("{:?}", agents()).contains("canary"));
+    assert!(!format!("{:?}", agents(Some(SECRET))).contains("canary"));
 }

@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fake_gitea", &[]),
     ("apply", &["plan", "gitea", "agents"]),
     ("store", &["plan", "triage"]),
-    ("worker", &["store", "gitea", "triage", "plan", "apply"]),
+    ("worker", &["store", "gitea", "triage", "plan", "apply", "agents"]),
     ("receive", &["gitea", "store", "agents"]),
     ("sweep", &["gitea", "store"]),
     ("metrics", &["store"]),

@@ -70,6 +70,14 @@ pub enum HandoffError {
         /// How the answer begins, at most 200 characters in the agent's own words: quote them as code.
         answer: String,
     },
+    /// The issue has no title.
+    #[error("`title` is required; give the issue one")]
+    NoTitle,
+    /// There is no local agent to start.
+    #[error(
+        "no model is configured for the local agent; add `[local_agent]` with its `url` and `model`"
+    )]
+    NoModel,
     /// The client could not be built from its settings.
     #[error("{0}")]
     Settings(String),
@@ -86,7 +94,7 @@ fn advice(status: u16, wrong: Wrong) -> &'static str {
 }
 
 impl HandoffError {
-    /// How the agent's answer begins, in its own words; empty when there was none.
+    /// How the agent's answer begins, in its own words, to be quoted as code; empty when there was none.
     pub fn answer(&self) -> &str {
         match self {
             Self::Answer { answer, .. } => answer,
@@ -102,6 +110,8 @@ impl HandoffError {
             Self::NoEndpoint { .. }
             | Self::BadEndpoint { .. }
             | Self::Private { .. }
+            | Self::NoTitle
+            | Self::NoModel
             | Self::Settings(_) => false,
         }
     }

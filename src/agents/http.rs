@@ -1,14 +1,17 @@
 //! Agents that are told by a POST to an endpoint of theirs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, Url};
 use secrecy::SecretString;
 use serde_json::json;
 
+use super::client::{AgentClient, HandedOver};
 use super::error::{HandoffError, Wrong};
 use super::excerpt::excerpt;
 use super::reach::{Allowed, Guard, Refused};
@@ -21,20 +24,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// An agent took the work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// 200, 201 or 202.
-    pub status: u16,
-    /// How the answer begins, at most 200 characters in the agent's own words: quote them as code.
-    pub answer: String,
-}
-
 /// Tells agents over HTTP.
 #[derive(Clone)]
 pub struct HttpAgents {
     http: reqwest::Client,
     allowed: Arc<Allowed>,
+    secrets: BTreeMap<AgentId, SecretString>,
     timeout: Duration,
     has_certificates: bool,
 }
@@ -55,15 +50,19 @@ struct Call<'a> {
 }
 
 impl HttpAgents {
-    /// A client that reaches public addresses and what `allow_private` lists; nothing is sent yet.
-    pub fn new(allow_private: Vec<String>) -> Result<Self, HandoffError> {
+    /// A client that reaches public addresses and what `allow_private` lists, and signs what it sends to an agent that
+    /// has a secret; nothing is sent yet.
+    pub fn new(
+        allow_private: Vec<String>,
+        secrets: BTreeMap<AgentId, SecretString>,
+    ) -> Result<Self, HandoffError> {
         let allowed = Allowed::new(allow_private).map_err(|text| {
             let wanted = "an address, a network such as `10.1.0.0/16` or a host name";
             HandoffError::Settings(format!("`agents.allow_private`: `{text}` is not {wanted}"))
         })?;
         let allowed = Arc::new(allowed);
         let (http, has_certificates) = http_client(&allowed)?;
-        Ok(Self { http, allowed, timeout: TIMEOUT, has_certificates })
+        Ok(Self { http, allowed, secrets, timeout: TIMEOUT, has_certificates })
     }
 
     /// The same, with another limit on how long a hand-over may take.
@@ -72,13 +71,8 @@ impl HttpAgents {
         Self { timeout, ..self }
     }
 
-    /// Hands an issue over. Safe to repeat: the agent sees the same `dispatch_id`.
-    pub async fn hand_off(
-        &self,
-        agent: &Agent,
-        secret: Option<&SecretString>,
-        handoff: &Handoff,
-    ) -> Result<Told, HandoffError> {
+    async fn post(&self, agent: &Agent, handoff: &Handoff) -> HandedOver {
+        let secret = self.secrets.get(&agent.id);
         let call = Call { agent: &agent.id, url: self.endpoint(agent)?, secret };
         let started = Instant::now();
         let answer = self.send(&call, payload(handoff)).await;
@@ -119,6 +113,12 @@ impl HttpAgents {
             return Err(HandoffError::Settings(message.to_owned()));
         }
         Ok(url)
+    }
+}
+
+impl AgentClient for HttpAgents {
+    fn hand_off<'a>(&'a self, agent: &'a Agent, handoff: &'a Handoff) -> BoxFuture<'a, HandedOver> {
+        Box::pin(self.post(agent, handoff))
     }
 }
 
@@ -184,7 +184,7 @@ impl Call<'_> {
     }
 
     /// Whether the agent took the work.
-    async fn judge(&self, response: Response) -> Result<Told, HandoffError> {
+    async fn judge(&self, response: Response) -> HandedOver {
         let status = response.status().as_u16();
         let is_taken = matches!(status, 200..=202);
         let says_html = says_html(response.headers());
@@ -195,7 +195,7 @@ impl Call<'_> {
             End::Broken(error) => return Err(self.unreachable(&error)),
             End::TooLarge => Wrong::TooLarge,
             End::Whole if says_html || body.trim_ascii_start().starts_with(b"<") => Wrong::Html,
-            End::Whole => return Ok(Told { status, answer }),
+            End::Whole => return Ok(Some(format!("answered {status}"))),
         };
         Err(HandoffError::Answer { agent: self.agent.clone(), status, wrong, answer })
     }

@@ -5,14 +5,18 @@
 //! is checked before it is connected to, no answer is read past a limit.
 
 mod callback;
+mod client;
 mod error;
 mod excerpt;
+mod gitea;
 mod http;
 pub mod local;
 mod reach;
 mod signature;
 
 pub use callback::{Callback, CallbackError};
+pub use client::{AgentClient, AgentClients, HandedOver};
 pub use error::{HandoffError, Wrong};
-pub use http::{HttpAgents, Told};
+pub use gitea::GiteaAgents;
+pub use http::HttpAgents;
 pub use signature::{SIGNATURE_HEADER, verify_callback};

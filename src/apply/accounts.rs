@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use super::{Hands, done, failed};
+use super::{Executor, done, failed};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, RepoName};
 use crate::plan::EffectOutcome;
@@ -21,7 +21,7 @@ pub(super) const FRESH_FOR: Duration = Duration::from_secs(1);
 /// How long somebody who may write to a repository is believed to be so.
 const WRITERS_FOR: Duration = Duration::from_secs(60);
 
-impl Hands {
+impl Executor {
     /// Adds an assignee beside those the issue has; the API replaces the whole set.
     pub(super) async fn assign(
         &self,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::{Hands, done, failed};
+use super::{Executor, done, failed};
 use crate::gitea as forge;
 use crate::issue::{IssueRef, RepoName};
 use crate::plan::EffectOutcome;
@@ -25,7 +25,7 @@ pub(super) struct LabelBook {
     ids: HashMap<String, i64>,
 }
 
-impl Hands {
+impl Executor {
     /// Adds a label by id. Gitea drops what it does not know and answers 200, so the answer is compared; a label
     /// that was known and is gone is looked up once more.
     pub(super) async fn label(

@@ -2,22 +2,22 @@
 //! decide what to write, and it keeps nothing but a short memory of labels and accounts.
 
 mod accounts;
-mod desk;
 mod labels;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use tokio::sync::Mutex;
 
 use self::accounts::{Answers, FRESH_FOR};
 use self::labels::LabelBook;
+use crate::agents::{AgentClients, HandoffError};
+use crate::dispatch::{Agent, Handoff};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, IssueState, RepoName};
 use crate::plan::{Effect, EffectOutcome, EffectState};
 
-pub use self::desk::{Desk, HandOffFailed, LocalRunner};
 pub use self::labels::LabelRules;
 
 /// How far a plan was carried out.
@@ -28,26 +28,26 @@ pub struct Applied {
     /// What stopped it before the end.
     pub error: Option<forge::Error>,
     /// Why an agent could not be told.
-    pub hand_off: Option<HandOffFailed>,
+    pub hand_off: Option<HandoffError>,
 }
 
-/// The hands that write.
-pub struct Hands {
+/// Writes effects to the forge and tells agents.
+pub struct Executor {
     forge: forge::Client,
     labels: LabelRules,
-    desk: std::sync::RwLock<Arc<Desk>>,
+    clients: RwLock<AgentClients>,
     books: Mutex<HashMap<RepoName, Arc<Mutex<LabelBook>>>>,
     assignable: Answers,
     writers: Answers,
 }
 
-impl Hands {
-    /// Hands that write through `forge`.
+impl Executor {
+    /// Executor that write through `forge`.
     pub fn new(forge: forge::Client, labels: LabelRules) -> Self {
         Self {
             forge,
             labels,
-            desk: std::sync::RwLock::default(),
+            clients: RwLock::default(),
             books: Mutex::default(),
             assignable: Answers::default(),
             writers: Answers::default(),
@@ -62,14 +62,14 @@ impl Hands {
         for effect in plan {
             boundary!("apply::before");
             let written = match effect {
-                Effect::HandOff { agent, handoff } => match self.hand_off(agent, handoff).await {
-                    Ok(outcome) => Ok(outcome),
-                    Err(why) => {
-                        let outcome = failed(why.in_full());
+                Effect::HandOff { agent, handoff } => {
+                    let handed_off = self.hand_off(agent, handoff).await;
+                    Ok(handed_off.unwrap_or_else(|why| {
+                        let outcome = failed(in_full(&why));
                         applied.hand_off = Some(why);
-                        Ok(outcome)
-                    }
-                },
+                        outcome
+                    }))
+                }
                 // The next assignment sends the whole set, and people may have changed it since it was read.
                 Effect::Assignee(login) if began.elapsed() > FRESH_FOR => {
                     self.assign_anew(at, login).await
@@ -90,6 +90,29 @@ impl Hands {
             boundary!("apply::after");
         }
         applied
+    }
+
+    /// Says how agents are told from now on.
+    pub fn set_clients(&self, clients: AgentClients) {
+        *self.clients.write().unwrap_or_else(PoisonError::into_inner) = clients;
+    }
+
+    /// Tells an agent that is called directly.
+    async fn hand_off(
+        &self,
+        agent: &Agent,
+        handoff: &Handoff,
+    ) -> Result<EffectOutcome, HandoffError> {
+        if self.forge.is_dry_run() {
+            return Ok(EffectOutcome {
+                state: EffectState::Withheld,
+                forge_id: None,
+                detail: None,
+            });
+        }
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let detail = clients.hand_off(agent, handoff).await?;
+        Ok(EffectOutcome { state: EffectState::Done, forge_id: None, detail })
     }
 
     async fn write(
@@ -130,6 +153,14 @@ impl Hands {
                 }
             }
         }
+    }
+}
+
+/// Why, with the agent's own words.
+fn in_full(why: &HandoffError) -> String {
+    match why.answer() {
+        "" => why.to_string(),
+        answer => format!("{why}: {answer}"),
     }
 }
 

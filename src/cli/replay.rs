@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::score::Line;
 use super::{Failure, block_on, print, print_json};
-use crate::apply::{Hands, LabelRules};
+use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::config;
 use crate::delivery::Delivery;
@@ -195,11 +195,11 @@ async fn replay(file: &Path, verifier: &Verifier, rules: &Arc<Rules>) -> Result<
     let world = world(&delivery, rules).await?;
     let forge = forge::Client::new(forge::Settings::new(world.url(), world.token()))?;
     let labels = LabelRules { create: true, color: "#006b75".to_owned() };
-    let hands = Hands::new(forge.clone(), labels);
+    let executor = Executor::new(forge.clone(), labels);
     let worker = Worker::new(worker::Parts {
         store: store.clone(),
         forge,
-        hands,
+        executor,
         clock,
         rules: Arc::clone(rules),
         arrived: Arc::new(Notify::new()),

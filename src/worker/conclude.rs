@@ -131,7 +131,7 @@ impl Worker {
         let login = agent.and_then(|a| a.login.as_deref());
         match (login, &look.verdict.decision) {
             (Some(login), Decision::Dispatch { .. }) if !look.issue.is_assigned_to(login) => {
-                Ok(self.inner.hands.is_assignable(&at.repo, login).await?)
+                Ok(self.inner.executor.is_assignable(&at.repo, login).await?)
             }
             (login, _) => Ok(login.is_some()),
         }

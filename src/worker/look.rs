@@ -154,7 +154,7 @@ impl Worker {
         let mut impossible = Vec::new();
         for order in orders.iter().filter(|order| order.permission == Permission::Writer) {
             let Command::Assign(Assignee::Login(login)) = &order.command else { continue };
-            if !self.inner.hands.is_assignable(&at.repo, login).await? {
+            if !self.inner.executor.is_assignable(&at.repo, login).await? {
                 impossible.push(login.clone());
             }
         }

@@ -22,7 +22,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::sync::Notify;
 
-use crate::apply::{Desk, Hands};
+use crate::agents::AgentClients;
+use crate::apply::Executor;
 use crate::clock::{Clock, Timestamp, from_millis};
 use crate::dispatch::Agent;
 use crate::gitea as forge;
@@ -89,7 +90,7 @@ pub struct Parts {
     /// Where issues are read.
     pub forge: forge::Client,
     /// Where effects are written.
-    pub hands: Hands,
+    pub executor: Executor,
     /// The time.
     pub clock: Clock,
     /// What the owner tunes.
@@ -107,7 +108,7 @@ pub struct Worker {
 struct Inner {
     store: Store,
     forge: forge::Client,
-    hands: Hands,
+    executor: Executor,
     clock: Clock,
     rules: RwLock<Arc<Rules>>,
     /// Agents may have more places than when issues were last woken for them.
@@ -132,11 +133,11 @@ struct Inner {
 impl Worker {
     /// A worker over these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, forge, hands, clock, rules, arrived } = parts;
+        let Parts { store, forge, executor, clock, rules, arrived } = parts;
         let inner = Inner {
             store,
             forge,
-            hands,
+            executor,
             clock,
             rules: RwLock::new(rules),
             has_new_places: AtomicBool::new(true),
@@ -166,9 +167,9 @@ impl Worker {
         *self.inner.account.write().unwrap_or_else(PoisonError::into_inner) = Some(account);
     }
 
-    /// Says how agents are called that are called directly; work in flight ends as before.
-    pub fn set_desk(&self, desk: Desk) {
-        self.inner.hands.set_desk(desk);
+    /// Says how agents are told from now on; work in flight ends as before.
+    pub fn set_clients(&self, clients: AgentClients) {
+        self.inner.executor.set_clients(clients);
     }
 
     /// Says that lanes have become due by another hand than the sorting.

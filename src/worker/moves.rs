@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::look::Look;
-use crate::apply::HandOffFailed;
+use crate::agents::HandoffError;
 use crate::clock::Timestamp;
 use crate::dispatch::DispatchState;
 use crate::plan::{EffectKind, EffectOutcome, EffectState};
@@ -50,16 +50,15 @@ impl Moves<'_> {
     }
 
     /// What is kept about the dispatch that stays open.
-    pub(super) fn follow(&self, hand_off: Option<HandOffFailed>) -> Follow {
+    pub(super) fn follow(&self, hand_off: Option<HandoffError>) -> Follow {
         let before = self.look.dispatch().map_or(0, |dispatch| dispatch.failures);
         let failed = hand_off.map(|why| {
             // What a person has to mend is not tried again.
-            let failures = if why.is_transient { before + 1 } else { self.max_attempts };
+            let failures = if why.is_transient() { before + 1 } else { self.max_attempts };
             let number = before + 1;
-            let said = Some(why.answer).filter(|answer| !answer.is_empty());
-            let said = said.map(|answer| format!(": {}", code(&answer))).unwrap_or_default();
-            let reason = why.reason;
-            (failures, format!("hand-off {number} of {} failed: {reason}{said}", self.max_attempts))
+            let said = Some(why.answer()).filter(|answer| !answer.is_empty());
+            let said = said.map(|answer| format!(": {}", code(answer))).unwrap_or_default();
+            (failures, format!("hand-off {number} of {} failed: {why}{said}", self.max_attempts))
         });
         let due_at = match &failed {
             Some((failures, _)) if *failures >= self.max_attempts => Some(self.intent.at),

@@ -92,7 +92,7 @@ impl Worker {
         if matches!(given.source, Source::Entry(_)) {
             return Ok(Permission::Writer);
         }
-        match self.inner.hands.may_write(&claim.at.repo, &given.by).await {
+        match self.inner.executor.may_write(&claim.at.repo, &given.by).await {
             Ok(true) => Ok(Permission::Writer),
             Ok(false) => Ok(Permission::Reader),
             Err(error) if error.is_transient() => Err(error.into()),

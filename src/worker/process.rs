@@ -126,7 +126,7 @@ impl Worker {
         if intent.opens.is_some() || !intent.effects.is_empty() {
             progress.evaluation = Some(store.intend(claim, intent.clone()).await?);
             boundary!("walk::intended");
-            let applied = self.inner.hands.apply(&claim.at, &look.issue, &intent.effects).await;
+            let applied = self.inner.executor.apply(&claim.at, &look.issue, &intent.effects).await;
             self.count(&intent, &applied);
             progress.effects = applied.effects;
             if let Some(error) = applied.error {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::agents::local::{Answer, Deed, Note, Outside, Remark, Unmet, Worker};
-use crate::apply::{Hands, LabelRules};
+use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::{Agent, AgentId, Interface};
@@ -23,7 +23,7 @@ pub(super) struct World {
 
 pub(super) struct Inner {
     pub forge: forge::Client,
-    pub hands: Hands,
+    pub executor: Executor,
     pub store: Store,
     pub clock: Clock,
     pub agents: Vec<Agent>,
@@ -42,7 +42,7 @@ impl World {
         let asks_first = config.local_agent.as_ref().is_none_or(|l| l.ask_before_sub_issues);
         let inner = Inner {
             forge: forge.clone(),
-            hands: Hands::new(forge.clone(), labels),
+            executor: Executor::new(forge.clone(), labels),
             store: store.clone(),
             clock: clock.clone(),
             agents: config.agents.list.clone(),

@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
 use super::LocalRuns;
 use crate::agents::local::{Run, Task};
-use crate::apply::LocalRunner;
+use crate::agents::{AgentClient, HandedOver};
 use crate::clock::Clock;
-use crate::dispatch::{Dispatch, Handoff, Progress, Report};
+use crate::dispatch::{Agent, Dispatch, Handoff, Progress, Report};
 use crate::issue::IssueRef;
 use crate::store::{self, Store};
 
@@ -31,10 +32,10 @@ struct Inner {
     idle: Notify,
 }
 
-impl LocalRunner for Runner {
-    fn take(&self, handoff: &Handoff) -> Result<(), String> {
+impl AgentClient for Runner {
+    fn hand_off<'a>(&'a self, _: &'a Agent, handoff: &'a Handoff) -> BoxFuture<'a, HandedOver> {
         self.begin(handoff.dispatch_id.clone(), handoff.at.clone());
-        Ok(())
+        Box::pin(std::future::ready(Ok(None)))
     }
 }
 

@@ -98,7 +98,7 @@ impl World {
         let (store, now) = (&self.inner.store, self.inner.clock.now());
         let deed = store.intend_deed(at, &effect, now).await.map_err(|e| lost(&e))?;
         boundary!("deed::intended");
-        let applied = self.inner.hands.apply(at, issue, std::slice::from_ref(&effect)).await;
+        let applied = self.inner.executor.apply(at, issue, std::slice::from_ref(&effect)).await;
         boundary!("deed::applied");
         if let Some(error) = applied.error {
             // Whether a comment was written the next look at the issue finds out.

@@ -76,7 +76,7 @@ impl World {
         let Some(question) = comments.iter().rposition(is_question) else { return Ok(false) };
         for answer in comments[question + 1..].iter().filter(|c| agrees(&c.body) && !is_ours(c)) {
             let Some(by) = &answer.author else { continue };
-            let may = self.inner.hands.may_write(&at.repo, &by.login).await;
+            let may = self.inner.executor.may_write(&at.repo, &by.login).await;
             if may.map_err(|e| unmet(&e))? {
                 return Ok(true);
             }

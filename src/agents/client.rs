@@ -1,0 +1,59 @@
+//! The one way in which an agent is told about its work: a client for each interface. A new interface is a client
+//! here and a line where the clients are put together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::{GiteaAgents, HandoffError};
+use crate::dispatch::{Agent, Handoff, Interface};
+
+/// What there is to say about a hand-over that an agent accepted, such as `answered 202`.
+pub type HandedOver = Result<Option<String>, HandoffError>;
+
+/// Tells the agents of one interface.
+pub trait AgentClient: Send + Sync {
+    /// Hands an issue over. Safe to repeat: the agent sees the same `dispatch_id` each time.
+    fn hand_off<'a>(&'a self, agent: &'a Agent, handoff: &'a Handoff) -> BoxFuture<'a, HandedOver>;
+}
+
+/// An interface that cannot be used answers why.
+impl AgentClient for HandoffError {
+    fn hand_off<'a>(&'a self, _: &'a Agent, _: &'a Handoff) -> BoxFuture<'a, HandedOver> {
+        Box::pin(std::future::ready(Err(self.clone())))
+    }
+}
+
+/// The client of each interface. Cheap to clone.
+#[derive(Clone)]
+pub struct AgentClients(BTreeMap<Interface, Arc<dyn AgentClient>>);
+
+impl Default for AgentClients {
+    /// What needs no configuration.
+    fn default() -> Self {
+        Self(BTreeMap::new())
+            .with(Interface::Forge, GiteaAgents)
+            .with(Interface::Local, HandoffError::NoModel)
+    }
+}
+
+impl AgentClients {
+    /// The same, with this client for the agents of `interface`.
+    #[must_use]
+    pub fn with(mut self, interface: Interface, client: impl AgentClient + 'static) -> Self {
+        self.0.insert(interface, Arc::new(client));
+        self
+    }
+
+    /// Hands an issue over to the agent by its interface.
+    pub async fn hand_off(&self, agent: &Agent, handoff: &Handoff) -> HandedOver {
+        if handoff.title.trim().is_empty() {
+            return Err(HandoffError::NoTitle);
+        }
+        match self.0.get(&agent.interface) {
+            Some(client) => client.hand_off(agent, handoff).await,
+            None => Err(HandoffError::NoEndpoint { agent: agent.id.clone() }),
+        }
+    }
+}
