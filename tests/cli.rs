@@ -21,7 +21,7 @@ fn json_lines(output: &[u8]) -> Vec<Value> {
 }
 
 #[test]
-fn the_recorded_deliveries_replay_without_any_set_up() {
+fn the_recorded_deliveries_replay_without_any_setup() {
     let output = program().args(["replay", "--json", "fixtures"]).assert().success();
     let lines = json_lines(&output.get_output().stdout);
     assert_eq!(lines.len(), 62);
@@ -121,13 +121,13 @@ fn refused(arguments: &[&str], stdin: &str, code: i32, words: &[&str]) {
 
 #[test]
 fn mistakes_are_named_with_what_to_do() {
-    refused(&["score", "-"], "[{\"number\": 1}, 5]", 1, &["no issue"]);
-    refused(&["score", "-"], "{\"number\": ", 1, &["not JSON", "value number 1"]);
-    refused(&["score", "-"], "", 1, &["holds no issue"]);
+    refused(&["score", "-"], "[{\"number\": 1}, 5]", 1, &["is not an issue"]);
+    refused(&["score", "-"], "{\"number\": ", 1, &["not valid JSON", "value number 1"]);
+    refused(&["score", "-"], "", 1, &["contains no issue"]);
     refused(&["score", "nowhere.json"], "", 2, &["`nowhere.json`", "cannot be read"]);
     refused(&["replay", "nowhere"], "", 2, &["there is no `nowhere`"]);
     refused(&["replay", "src"], "", 2, &["no `.http` file"]);
-    refused(&["replay", "README.md"], "", 1, &["`README.md` is no recorded delivery", "line 1"]);
+    refused(&["replay", "README.md"], "", 1, &["`README.md` is not a recorded delivery", "line 1"]);
     refused(&["explain", "acme/widgets"], "", 2, &["acme/widgets", "owner/name#12"]);
     refused(&["frobnicate"], "", 2, &["unrecognized subcommand"]);
 }
@@ -241,7 +241,7 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
-fn a_store_that_is_not_there_is_said_to_be_made_by_serve() {
+fn a_missing_store_is_reported_with_what_creates_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("c.toml");
     std::fs::write(&file, config(folder.path())).unwrap();
@@ -284,7 +284,7 @@ async fn exported_deliveries_can_be_replayed() {
     let lines = json_lines(&replayed.get_output().stdout);
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["verdict"]["decision"]["agent"], "claude");
-    // What is there already is not written over.
+    // Existing files are not overwritten.
     let again = export().assert().code(1);
     let text = String::from_utf8_lossy(&again.get_output().stderr).into_owned();
     assert!(text.contains("cannot be written"), "{text}");
@@ -302,7 +302,7 @@ fn a_service_that_does_not_run_is_not_healthy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_issue_is_given_to_an_agent_by_hand() {
+async fn an_issue_is_dispatched_by_hand() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let gitea = gitea_triage::fake_gitea::FakeGitea::start().await.unwrap();
     let repo = "acme/widgets".parse().unwrap();
@@ -328,16 +328,16 @@ async fn an_issue_is_given_to_an_agent_by_hand() {
         run(&[&issue, "--agent", "Kimi", "--task-type", "planning"])
     });
     assert!(given.status.success(), "{}", String::from_utf8_lossy(&given.stderr));
-    let told = &json_lines(&given.stdout)[0];
-    assert_eq!(told["agent"], "kimi");
-    assert_eq!(told["state"], "assigned");
-    assert_eq!(told["task_type"], "planning");
-    let untold = tokio::task::block_in_place(|| run(&[&issue, "--agent", "api"]));
-    assert_eq!(untold.status.code(), Some(1), "the agent cannot be told, so a person is asked");
-    let reason = json_lines(&untold.stdout)[0]["reason"].to_string();
+    let dispatched = &json_lines(&given.stdout)[0];
+    assert_eq!(dispatched["agent"], "kimi");
+    assert_eq!(dispatched["state"], "assigned");
+    assert_eq!(dispatched["task_type"], "planning");
+    let refused = tokio::task::block_in_place(|| run(&[&issue, "--agent", "api"]));
+    assert_eq!(refused.status.code(), Some(1), "the agent cannot be reached, so a person is asked");
+    let reason = json_lines(&refused.stdout)[0]["reason"].to_string();
     assert!(reason.contains("No API endpoint configured for agent `api`"), "{reason}");
     let at = issue.parse().unwrap();
-    assert_eq!(gitea.issue(&at).unwrap().labels, [""; 0], "it is not the first agent's any more");
+    assert_eq!(gitea.issue(&at).unwrap().labels, [""; 0], "the first agent no longer has it");
     for (arguments, code, says) in [
         (
             vec![issue.as_str(), "--agent", "gemini"],

@@ -622,7 +622,7 @@ async fn command(folder: &Path, arguments: &'static [&'static str]) -> (Vec<Valu
 }
 
 #[actix_web::test]
-async fn the_command_shows_fills_or_works_off() {
+async fn the_command_shows_fills_or_processes() {
     let world = World::start_at(Clock::System, "\"acme/widgets\"").await;
     world.unheard(|gitea| gitea.open_issue(&repo(), bug())).await;
     let (lines, text, code) = command(world.folder.path(), &["--dry-run", "--json"]).await;
@@ -632,20 +632,20 @@ async fn the_command_shows_fills_or_works_off() {
     assert_eq!((&lines[1]["finds"], &lines[1]["requests"]), (&json!(1), &json!(2)));
 
     let (_, text, _) = command(world.folder.path(), &["--once"]).await;
-    assert!(text.contains("the running `gitea-triage serve` works them off"), "{text}");
+    assert!(text.contains("the running `gitea-triage serve` processes them"), "{text}");
     assert_eq!(world.parts().store.backlog().await.unwrap(), 1);
     world.settle().await;
 
     let later = world.unheard(|gitea| gitea.open_issue(&repo(), issue("x"))).await;
     let (_, text, _) = command(world.folder.path(), &["--enqueue"]).await;
-    assert!(text.contains("no webhook told") && text.contains("1 of them missed"), "{text}");
+    assert!(text.contains("no webhook\n") && text.contains("for 1 of them no webhook"), "{text}");
     assert_eq!(world.parts().store.backlog().await.unwrap(), 1);
     let World { gitea, clock, folder, service, repos } = world;
     stop(service, folder.path()).await;
     gitea.edit_issue(&later, "bob", Some("y"), None);
     let last = gitea.open_issue(&repo(), issue("z"));
     let (_, text, code) = command(folder.path(), &["--once"]).await;
-    assert!(text.contains("everything in the inbox is worked off"), "{text}");
+    assert!(text.contains("everything in the inbox is processed"), "{text}");
     assert_eq!(code, 0);
     let service = serve(&gitea, &clock, folder.path(), &repos).await;
     let history = service.parts().store.history(last).await.unwrap().unwrap();
@@ -658,7 +658,7 @@ async fn the_command_names_what_it_could_not_read() {
     let (lines, text, code) = command(world.folder.path(), &["--once", "--json"]).await;
     assert_eq!(code, 1, "{text}");
     assert_eq!(lines.last().unwrap()["failed"], json!(["acme/nowhere"]));
-    assert!(text.contains("`acme/nowhere` could not be swept: "), "{text}");
+    assert!(text.contains("`acme/nowhere` could not be read: "), "{text}");
 }
 
 /// Prints what a full pass costs beside a bare listing of the same pages, four at once, in turns. The time is only

@@ -1,12 +1,12 @@
 //! `agent run`: the local agent on one issue, now.
 
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
-use super::{Failure, block_on, load, print, print_json};
+use super::{Failure, block_on, fail_unless, load, print, print_json};
 use crate::agents::local::{Message, Run, Task};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -15,7 +15,7 @@ use crate::service;
 use crate::service::local::LocalRuns;
 use crate::store::{OpenMode, Store};
 
-/// Use the local agent by hand
+/// Run the local agent by hand
 #[derive(Debug, Args)]
 pub(super) struct Agent {
     #[command(subcommand)]
@@ -24,36 +24,35 @@ pub(super) struct Agent {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Let the local agent work on one issue and print what it came to
     Run(RunCommand),
 }
 
-/// Let the local agent work on one issue and print what it came to
+/// Run the local agent on one issue and print its result
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage agent run acme/widgets#12 --dry-run\n  gitea-triage agent run acme/widgets#12 --prompt \"Propose acceptance criteria.\" --json\n\nThe model is asked in a dry run too, and every message is shown; nothing is written, and tools of other programs that may change something are not called. Exit code 1 when the run has an error."
+    after_help = "Examples:\n  gitea-triage agent run acme/widgets#12 --dry-run\n  gitea-triage agent run acme/widgets#12 --prompt \"Propose acceptance criteria.\" --json\n\nA dry run asks the model too and shows every message, but writes nothing and calls no external tool that may change something. Exit code 1 when the run fails."
 )]
 struct RunCommand {
     /// The issue, as `owner/repo#N`
     issue: IssueRef,
-    /// What to ask for, instead of the usual request
+    /// The request to the model, instead of the default one
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     /// Show every message, write nothing
     #[arg(long)]
     dry_run: bool,
-    /// The run as one JSON object; messages go to stderr
+    /// Print the run as one JSON object; messages go to stderr
     #[arg(long)]
     json: bool,
 }
 
 impl Agent {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
         let Command::Run(command) = self.command;
         let mut config = load(path)?;
         command.check(&config)?;
         config.triage.dry_run |= command.dry_run;
-        block_on(command.work(&config))?
+        block_on(command.work(&config))
     }
 }
 
@@ -66,13 +65,13 @@ impl RunCommand {
         }
         let repo = &self.issue.repo;
         if !config.gitea.repos.allows(repo) {
-            let text = format!("`{repo}` is not looked after; add it to `gitea.repos`");
+            let text = format!("`{repo}` is not among `gitea.repos`; add it there");
             return Err(Failure::Usage(text));
         }
         Ok(())
     }
 
-    async fn work(&self, config: &Config) -> Result<ExitCode, Failure> {
+    async fn work(&self, config: &Config) -> Result<(), Failure> {
         let agent = service::local::start(config).await?;
         let agent = agent.ok_or_else(|| anyhow!("there is no local agent"))?;
         let (store, _folder) = self.store(config)?;
@@ -82,10 +81,10 @@ impl RunCommand {
         let run = runs.run(task, &|message| self.show(message)).await;
         agent.stop().await;
         store.close().await?;
-        self.tell(&run?)
+        self.report(&run?)
     }
 
-    /// The store of the configuration; a dry run leaves no new one behind.
+    /// The configured store; a dry run creates none.
     fn store(&self, config: &Config) -> Result<(Store, Option<tempfile::TempDir>), Failure> {
         let path = service::database(config)?;
         let queue = config.webhook.queue;
@@ -102,18 +101,17 @@ impl RunCommand {
             return;
         }
         let text = as_text(message);
-        // Where it is shown may be closed, which ends no run.
-        let _ = if self.json {
-            std::io::Write::write_all(&mut std::io::stderr().lock(), text.as_bytes())
-        } else {
-            std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes())
+        // A closed output ends no run.
+        let _ = match self.json {
+            true => std::io::stderr().write_all(text.as_bytes()),
+            false => std::io::stdout().write_all(text.as_bytes()),
         };
     }
 
-    fn tell(&self, run: &Run) -> Result<ExitCode, Failure> {
+    fn report(&self, run: &Run) -> Result<(), Failure> {
         if self.json {
             print_json(run)?;
-            return Ok(if run.is_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+            return fail_unless(!run.is_failed());
         }
         if run.is_failed() {
             return Err(anyhow!("{}", run.error).into());
@@ -126,7 +124,7 @@ impl RunCommand {
             "{} rounds, {calls} tool calls, {} ms, {}",
             run.rounds, run.latency_ms, run.model
         );
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }
 

@@ -1,40 +1,39 @@
-//! `check`: whether the set-up works. What is looked at is the `check` room's; here it is printed.
+//! `check`: whether the setup works. The checks are in the `check` room; here they are printed.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::hook::hook_token;
-use super::{Failure, block_on, load, print, print_json};
+use super::{Failure, block_on, fail_unless, load, print, print_json};
 use crate::check::{Checkup, Level, Line};
 use crate::clock::Clock;
 use crate::service;
 
-/// Look at everything a set-up needs, and say what to do where it is not right
+/// Check everything the setup needs, and say what to fix
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage check\n  gitea-triage check --json | jq -r 'select(.level == \"red\") | .cure'\n  gitea-triage check --no-delivery\n\nChanges nothing. To see a delivery arrive it adds no label to an issue, which makes one without changing the issue. Exit code 1 when a line is red."
+    after_help = "Examples:\n  gitea-triage check\n  gitea-triage check --json | jq -r 'select(.level == \"red\") | .cure'\n  gitea-triage check --no-delivery\n\nChanges nothing. To see a delivery arrive it sends an empty list of labels to an issue, for which Gitea sends a delivery without changing the issue. Exit code 1 when a line is red."
 )]
 pub(super) struct Check {
-    /// Do not try whether a delivery arrives
+    /// Do not test whether a delivery arrives
     #[arg(long)]
     no_delivery: bool,
-    /// How long a delivery may take
+    /// How long to wait for the delivery
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     patience: Duration,
-    /// A file with the token of somebody who may look at webhooks, when the service's own account may not
+    /// A file with a token that may read webhooks, when the service's own account may not
     #[arg(long, value_name = "FILE", env = "GITEA_TRIAGE_HOOK_TOKEN_FILE")]
     hook_token_file: Option<PathBuf>,
-    /// One line of JSON for each thing that was looked at
+    /// Print one line of JSON for each check
     #[arg(long)]
     json: bool,
 }
 
 impl Check {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
         let config = load(path)?;
         service::rules(&config)?;
         let token = hook_token(&config, self.hook_token_file.as_ref())?;
@@ -48,14 +47,17 @@ impl Check {
             patience: (!self.no_delivery).then_some(self.patience),
         };
         let (mut worst, mut printed) = (Level::Green, Ok(()));
-        block_on(checkup.run(&mut |line| {
-            worst = worst.max(line.level);
-            if printed.is_ok() {
-                printed = self.show(&line);
-            }
-        }))?;
-        printed?;
-        Ok(if worst == Level::Red { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        block_on(async {
+            let mut print = |line: Line| {
+                worst = worst.max(line.level);
+                if printed.is_ok() {
+                    printed = self.show(&line);
+                }
+            };
+            checkup.run(&mut print).await;
+            printed
+        })?;
+        fail_unless(worst != Level::Red)
     }
 
     fn show(&self, line: &Line) -> Result<(), Failure> {
@@ -71,7 +73,7 @@ impl Check {
     }
 }
 
-/// The level in six places, with its colour on a terminal.
+/// The level in six columns, coloured on a terminal.
 fn mark(level: Level) -> String {
     let word = format!("{:<6}", level.as_str());
     let is_plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());

@@ -1,7 +1,6 @@
-//! `dispatch`: gives one issue to an agent by hand, whatever its score.
+//! `dispatch`: dispatches one issue to an agent by hand.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -9,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::sweep::is_in_use;
-use super::{Failure, block_on, load, print, print_json};
+use super::{Failure, block_on, fail_unless, load, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::{AgentId, TaskType};
@@ -17,13 +16,13 @@ use crate::issue::{Issue, IssueRef, IssueState};
 use crate::service::{self, Parts};
 use crate::store::{History, ManualOrder, OpenMode, Store};
 
-/// How long what failed may rest before it is left to `serve`.
+/// How long to wait for a retry before the rest is left to `serve`.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Give an issue to an agent by hand, whatever its score
+/// Dispatch an issue to an agent by hand, whatever its score
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage dispatch acme/widgets#12\n  gitea-triage dispatch acme/widgets#12 --agent kimi\n  gitea-triage dispatch acme/widgets#12 --task-type refactoring --json\n\nWithout `--agent` the policy chooses it: by `--task-type` where that is given, as for any issue otherwise. The order goes into the inbox like a `/triage assign` in a comment and is carried out here, or by `serve` where it is running."
+    after_help = "Examples:\n  gitea-triage dispatch acme/widgets#12\n  gitea-triage dispatch acme/widgets#12 --agent kimi\n  gitea-triage dispatch acme/widgets#12 --task-type refactoring --json\n\nWithout `--agent` the policy chooses the agent: by `--task-type` if given, otherwise as for any issue. The command goes into the inbox like `/triage assign` in a comment. It is processed here, or by `serve` if that is running."
 )]
 pub(super) struct Dispatch {
     /// The issue, as `owner/repo#12`
@@ -31,21 +30,21 @@ pub(super) struct Dispatch {
     /// The agent's id in the configuration
     #[arg(long)]
     agent: Option<String>,
-    /// The kind of task it is to have the issue for
+    /// The task type of the dispatch
     #[arg(long)]
     task_type: Option<TaskType>,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 impl Dispatch {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
         let config = load(path)?;
-        block_on(self.dispatch(&config))?
+        block_on(self.dispatch(&config))
     }
 
-    async fn dispatch(&self, config: &Config) -> Result<ExitCode, Failure> {
+    async fn dispatch(&self, config: &Config) -> Result<(), Failure> {
         if !config.gitea.repos.allows(&self.issue.repo) {
             let repo = &self.issue.repo;
             return Err(Failure::Usage(format!(
@@ -67,13 +66,13 @@ impl Dispatch {
                     parts.worker.settle(PATIENCE).await?;
                 }
                 let history = parts.store.history(self.issue.clone()).await?;
-                self.tell(&agent, history.as_ref())
+                self.report(&agent, history.as_ref())
             }
             Err(error) if is_in_use(&error) => {
                 let path = service::database(config)?;
                 let store = Store::open(&path, config.webhook.queue, OpenMode::Shared)?;
                 self.place(&store, order).await?;
-                self.tell(&agent, None)
+                self.report(&agent, None)
             }
             Err(error) => Err(error.into()),
         }
@@ -83,7 +82,7 @@ impl Dispatch {
         Ok(store.place_order(self.issue.clone(), order, Clock::System.now()).await?)
     }
 
-    /// The agent that is named, or the one that suits.
+    /// The agent that is named, or the one that the policy chooses.
     async fn agent(&self, config: &Config) -> Result<AgentId, Failure> {
         let agents = &config.agents.list;
         if let Some(wanted) = &self.agent {
@@ -97,7 +96,7 @@ impl Dispatch {
         let triage = service::rules(config)?.triage;
         let suits = triage.suitable(&issue, agents, self.task_type);
         suits.ok_or_else(|| {
-            anyhow!("no agent is configured for this kind of task; name one with `--agent`").into()
+            anyhow!("no agent is configured for this task type; name one with `--agent`").into()
         })
     }
 
@@ -112,36 +111,30 @@ impl Dispatch {
         Ok(issue)
     }
 
-    fn tell(&self, agent: &AgentId, history: Option<&History>) -> Result<ExitCode, Failure> {
+    fn report(&self, agent: &AgentId, history: Option<&History>) -> Result<(), Failure> {
         let open = history.and_then(|h| h.dispatches.iter().rev().find(|d| d.state.is_open()));
         let decided = history.and_then(|h| h.evaluations.last());
         let reason = decided.map(|evaluation| evaluation.reason.as_str());
-        if self.json {
-            print_json(&json!({
-                "issue": self.issue, "agent": agent, "queued": history.is_none(), "reason": reason,
-                "state": open.map(|d| d.state), "task_type": open.map(|d| d.task_type),
-                "deadline_at": open.map(|d| d.deadline_at),
-            }))?;
-        } else {
-            print(&self.told(agent, history.is_none(), reason))?;
-        }
-        let is_done =
-            history.is_none() || open.is_some_and(|d| d.agent == *agent) || is_waiting(history);
-        Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let value = json!({
+            "issue": self.issue, "agent": agent, "queued": history.is_none(), "reason": reason,
+            "state": open.map(|d| d.state), "task_type": open.map(|d| d.task_type),
+            "deadline_at": open.map(|d| d.deadline_at),
+        });
+        show(self.json, &value, &self.text(agent, history.is_none(), reason))?;
+        let is_given = open.is_some_and(|d| d.agent == *agent);
+        fail_unless(history.is_none() || is_given || is_waiting(history))
     }
 
-    fn told(&self, agent: &AgentId, is_queued: bool, reason: Option<&str>) -> String {
+    fn text(&self, agent: &AgentId, is_queued: bool, reason: Option<&str>) -> String {
         let at = &self.issue;
         match reason {
             _ if is_queued => {
                 format!(
-                    "the running `gitea-triage serve` gives `{at}` to `{agent}`; `gitea-triage explain {at}` tells how it went"
+                    "queued: the running `gitea-triage serve` dispatches `{at}` to `{agent}`; `gitea-triage explain {at}` shows the result"
                 )
             }
             Some(reason) => format!("{at}: {reason}"),
-            None => format!(
-                "nothing was decided about `{at}` yet; `gitea-triage inbox list` shows what it waits for"
-            ),
+            None => format!("`{at}` has no decision yet; `gitea-triage inbox list` shows why"),
         }
     }
 }

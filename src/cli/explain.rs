@@ -1,20 +1,19 @@
-//! `explain`: an issue's story from the ledger.
+//! `explain`: the history of one issue from the ledger.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, block_on, load, open_store, print, print_json};
+use super::{Failure, block_on, load, open_store, show};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
 use crate::store::{EvaluationView, History, Transition};
 use crate::triage::{Signal, Verdict, explain};
 
-/// Tell what was concluded about an issue and what was written, and why
+/// Show what was decided about an issue, what was written, and why
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  gitea-triage explain acme/widgets#12\n  gitea-triage explain acme/widgets#12 --json"
@@ -22,28 +21,19 @@ use crate::triage::{Signal, Verdict, explain};
 pub(super) struct Explain {
     /// The issue, as `owner/repo#N`
     issue: IssueRef,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 impl Explain {
-    pub(super) fn run(self, config: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, config: Option<PathBuf>) -> Result<(), Failure> {
         let store = open_store(&load(config)?)?;
-        let history = block_on(store.history(self.issue.clone()))??;
+        let history = block_on(store.history(self.issue.clone()))?;
         let Some(history) = history else {
-            return Err(anyhow!(
-                "nothing is known about `{}`; no delivery has named it",
-                self.issue
-            )
-            .into());
+            return Err(anyhow!("`{}` is unknown; no delivery has named it", self.issue).into());
         };
-        if self.json {
-            print_json(&as_json(&self.issue, &history))?;
-        } else {
-            print(&as_text(&self.issue, &history))?;
-        }
-        Ok(ExitCode::SUCCESS)
+        show(self.json, &as_json(&self.issue, &history), &as_text(&self.issue, &history))
     }
 }
 
@@ -71,13 +61,13 @@ fn as_json(at: &IssueRef, history: &History) -> serde_json::Value {
 fn as_text(at: &IssueRef, history: &History) -> String {
     let mut text = format!("{at}\n");
     for evaluation in &history.evaluations {
-        let _ = write!(text, "\n{}", story(evaluation));
+        let _ = write!(text, "\n{}", evaluation_text(evaluation));
     }
     for (dispatch, transitions) in history.dispatches.iter().zip(&history.transitions) {
-        let _ = write!(text, "\n{}", course(dispatch, transitions));
+        let _ = write!(text, "\n{}", dispatch_text(dispatch, transitions));
     }
     for delivery in &history.pending {
-        let _ = writeln!(text, "\nstill to be looked at: {} ({})", delivery.action, delivery.id);
+        let _ = writeln!(text, "\npending: {} ({})", delivery.action, delivery.id);
         if let Some(reason) = &delivery.reason {
             let _ = writeln!(text, "  {reason}");
         }
@@ -85,8 +75,8 @@ fn as_text(at: &IssueRef, history: &History) -> String {
     text.trim_end().to_owned()
 }
 
-/// How a dispatch went.
-fn course(d: &Dispatch, transitions: &[Transition]) -> String {
+/// The states of a dispatch.
+fn dispatch_text(d: &Dispatch, transitions: &[Transition]) -> String {
     let mut text = format!("dispatch {}: {} for {}, {}", d.id, d.agent, d.task_type, d.state);
     if d.state.is_open() {
         let _ = write!(text, ", due {}", d.deadline_at.format("%Y-%m-%d %H:%M UTC"));
@@ -99,22 +89,22 @@ fn course(d: &Dispatch, transitions: &[Transition]) -> String {
     text
 }
 
-fn story(evaluation: &EvaluationView) -> String {
-    let mut text = format!("{}  because of", evaluation.at.format("%Y-%m-%d %H:%M:%S UTC"));
+fn evaluation_text(evaluation: &EvaluationView) -> String {
+    let mut text = format!("{}  caused by", evaluation.at.format("%Y-%m-%d %H:%M:%S UTC"));
     let causes: Vec<_> =
         evaluation.deliveries.iter().map(|d| format!(" {} ({})", d.action, d.id)).collect();
     let _ = writeln!(text, "{}", causes.join(","));
     let verdict = serde_json::from_value::<Verdict>(evaluation.verdict.clone());
     let signals: Vec<Signal> =
         serde_json::from_value(evaluation.signals.clone()).unwrap_or_default();
-    let told = match verdict {
+    let explained = match verdict {
         Ok(verdict) if verdict.decision.reason() != evaluation.reason => {
             format!("{}\n{}", explain(&verdict, &signals), evaluation.reason)
         }
         Ok(verdict) => explain(&verdict, &signals),
         Err(_) => format!("{}: {}", evaluation.action, evaluation.reason),
     };
-    for line in told.lines() {
+    for line in explained.lines() {
         let _ = writeln!(text, "  {line}");
     }
     for effect in &evaluation.effects {

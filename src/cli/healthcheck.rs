@@ -1,7 +1,6 @@
-//! `healthcheck`: asks the service beside it whether it is alive, for containers that have no `curl`.
+//! `healthcheck`: asks a running service whether it is alive, for containers without `curl`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -12,21 +11,20 @@ use crate::hooks::Receiver;
 /// Ask a running service whether it is alive, on the address in its configuration
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage healthcheck\n  gitea-triage healthcheck --ready\n\nExit code 0 when it is, 1 when not."
+    after_help = "Examples:\n  gitea-triage healthcheck\n  gitea-triage healthcheck --ready\n\nExit code 0 when the service is alive (with `--ready`: ready), otherwise 1."
 )]
 pub(super) struct Healthcheck {
-    /// Ask whether store and forge can be reached, too
+    /// Ask also whether the store and Gitea can be reached
     #[arg(long)]
     ready: bool,
 }
 
 impl Healthcheck {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
         let receiver = Receiver::new(&load(path)?.server.listen)?;
         let page = if self.ready { "readyz" } else { "healthz" };
-        block_on(ask(&receiver, page))??;
-        print("ok")?;
-        Ok(ExitCode::SUCCESS)
+        block_on(ask(&receiver, page))?;
+        print("ok")
     }
 }
 

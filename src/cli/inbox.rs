@@ -1,21 +1,21 @@
-//! `inbox`: deliveries, how they ended, and another chance for the dead ones.
+//! `inbox`: lists, shows, exports and retries deliveries.
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
+use serde_json::json;
 
-use super::{Failure, block_on, load, open_store, print, print_json};
+use super::{Failure, block_on, fail_unless, load, open_store, print, print_json, show as output};
 use crate::clock::Clock;
 use crate::delivery::DeliveryId;
 use crate::gitea::Recording;
 use crate::store::{DeliveryState, DeliveryView, Filter, Store};
 
-/// Look at deliveries, and give dead ones another chance
+/// List deliveries, and retry failed ones
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  gitea-triage inbox list --state dead\n  gitea-triage inbox show 060a98c2-4462-416d-82bf-493fd115ad41\n  gitea-triage inbox export --state dead reports\n  gitea-triage inbox retry --all"
@@ -27,37 +27,37 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Subcommand)]
 enum InboxCommand {
-    /// Deliveries, newest first
+    /// List deliveries, newest first
     List {
-        /// Only those in this state: received, pending, claimed, done, ignored or dead
+        /// Only deliveries in this state: received, pending, claimed, done, ignored or dead
         #[arg(long)]
         state: Option<DeliveryState>,
-        /// At most so many
+        /// At most this many
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// One line of JSON for each
+        /// Print one line of JSON for each
         #[arg(long)]
         json: bool,
     },
-    /// One delivery, with its body
+    /// Show one delivery with its body
     Show {
         /// The delivery's id
         id: String,
-        /// As one JSON object
+        /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
     /// Write deliveries as `.http` files that `replay` reads, newest first
     Export(Export),
-    /// Give dead deliveries another chance
+    /// Retry deliveries in state `dead`
     Retry {
         /// The deliveries' ids
         #[arg(required_unless_present = "all")]
         ids: Vec<String>,
-        /// All that are dead
+        /// Retry all that are dead
         #[arg(long, conflicts_with = "ids")]
         all: bool,
-        /// One line of JSON for each
+        /// Print one line of JSON for each
         #[arg(long)]
         json: bool,
     },
@@ -65,24 +65,24 @@ enum InboxCommand {
 
 #[derive(Debug, Args)]
 struct Export {
-    /// The folder to write to; made when it is not there
+    /// The folder to write to; created when missing
     folder: PathBuf,
-    /// Only those in this state: received, pending, claimed, done, ignored or dead
+    /// Only deliveries in this state: received, pending, claimed, done, ignored or dead
     #[arg(long)]
     state: Option<DeliveryState>,
-    /// At most so many
+    /// At most this many
     #[arg(long, default_value_t = 50)]
     limit: u32,
-    /// What to sign them with; the default is what `replay` expects
+    /// The secret to sign with; the default is the one that `replay` expects
     #[arg(long, default_value = "fixture-secret", hide_default_value = true)]
     secret: SecretString,
-    /// One line of JSON for each
+    /// Print one line of JSON for each
     #[arg(long)]
     json: bool,
 }
 
 impl Inbox {
-    pub(super) fn run(self, config: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, config: Option<PathBuf>) -> Result<(), Failure> {
         let store = open_store(&load(config)?)?;
         block_on(async {
             match self.command {
@@ -93,19 +93,15 @@ impl Inbox {
                 InboxCommand::Export(export) => export.run(&store).await,
                 InboxCommand::Retry { ids, all, json } => retry(&store, ids, all, json).await,
             }
-        })?
+        })
     }
 }
 
-async fn list(store: &Store, filter: Filter, json: bool) -> Result<ExitCode, Failure> {
+async fn list(store: &Store, filter: Filter, json: bool) -> Result<(), Failure> {
     for delivery in store.deliveries(filter).await? {
-        if json {
-            print_json(&delivery)?;
-        } else {
-            print(&line(&delivery))?;
-        }
+        output(json, &delivery, &line(&delivery))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn line(delivery: &DeliveryView) -> String {
@@ -123,12 +119,14 @@ fn line(delivery: &DeliveryView) -> String {
 
 fn id(text: &str) -> Result<DeliveryId, Failure> {
     let wrong = || {
-        Failure::Usage(format!("`{text}` is no delivery id; `gitea-triage inbox list` shows them"))
+        Failure::Usage(format!(
+            "`{text}` is not a delivery id; `gitea-triage inbox list` shows the ids"
+        ))
     };
     DeliveryId::parse(text).ok_or_else(wrong)
 }
 
-async fn show(store: &Store, text: &str, json: bool) -> Result<ExitCode, Failure> {
+async fn show(store: &Store, text: &str, json: bool) -> Result<(), Failure> {
     let delivery = store.delivery(&id(text)?).await?;
     let delivery = delivery.ok_or_else(|| anyhow!("there is no delivery `{text}`"))?;
     let body = store.body(delivery.seq).await?;
@@ -137,22 +135,16 @@ async fn show(store: &Store, text: &str, json: bool) -> Result<ExitCode, Failure
         let mut value = serde_json::to_value(&delivery)?;
         value["body"] = body.into();
         print_json(&value)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     print(&line(&delivery))?;
     if delivery.repeats > 0 {
-        print(&format!("came again {} times; nothing was done again", delivery.repeats))?;
+        print(&format!("repeated {} times; answered as a duplicate", delivery.repeats))?;
     }
-    print(&format!("\n{}", body.as_deref().unwrap_or("(no body is kept for it)")))?;
-    Ok(ExitCode::SUCCESS)
+    print(&format!("\n{}", body.as_deref().unwrap_or("(the body was removed)")))
 }
 
-async fn retry(
-    store: &Store,
-    ids: Vec<String>,
-    all: bool,
-    json: bool,
-) -> Result<ExitCode, Failure> {
+async fn retry(store: &Store, ids: Vec<String>, all: bool, json: bool) -> Result<(), Failure> {
     let ids = if all {
         let dead = Filter { state: Some(DeliveryState::Dead), limit: u32::MAX };
         store.deliveries(dead).await?.into_iter().map(|d| d.id).collect()
@@ -163,22 +155,21 @@ async fn retry(
     for text in ids {
         let revived = store.revive(&id(&text)?, Clock::System.now()).await?;
         missed |= !revived;
-        if json {
-            print_json(&serde_json::json!({ "id": text, "retried": revived }))?;
-        } else if revived {
-            print(&format!("{text} will be tried again"))?;
-        } else {
-            print(&format!("{text} is not dead, or nothing of it is kept; nothing was done"))?;
-        }
+        let said = match revived {
+            true => "will be retried",
+            false => "is not dead, or its body was removed; nothing was done",
+        };
+        let value = json!({ "id": text, "retried": revived });
+        output(json, &value, &format!("{text} {said}"))?;
     }
-    Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    fail_unless(!missed)
 }
 
 impl Export {
-    async fn run(self, store: &Store) -> Result<ExitCode, Failure> {
+    async fn run(self, store: &Store) -> Result<(), Failure> {
         let folder = self.folder.display().to_string();
         std::fs::create_dir_all(&self.folder)
-            .with_context(|| format!("the folder `{folder}` cannot be made"))?;
+            .with_context(|| format!("the folder `{folder}` cannot be created"))?;
         let (mut written, mut gone) = (0_u32, 0_u32);
         let filter = Filter { state: self.state, limit: self.limit };
         for delivery in store.deliveries(filter).await? {
@@ -192,18 +183,18 @@ impl Export {
         }
         if !self.json {
             let gone =
-                if gone == 0 { String::new() } else { format!("; of {gone} no body is kept") };
+                if gone == 0 { String::new() } else { format!("; {gone} without a body skipped") };
             print(&format!("{written} written to `{folder}`{gone}"))?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
-    /// The headers it came with are not kept, but for its id; what kind of event it is stands in its body.
+    /// Of the headers only the id is stored; the event is derived from the body.
     fn write(&self, delivery: &DeliveryView, body: Bytes) -> Result<(), Failure> {
         let event = delivery.action.split('/').next().unwrap_or_default();
         let recording = Recording::signed(&delivery.id, event, body, &self.secret);
         let recording = recording.ok_or_else(|| {
-            Failure::Usage("`--secret` is empty; give the one to sign with".into())
+            Failure::Usage("`--secret` is empty; give the secret to sign with".into())
         })?;
         let path =
             self.folder.join(format!("{:08}-{}.http", delivery.seq, file_name(&delivery.id)));
@@ -211,13 +202,13 @@ impl Export {
             .with_context(|| format!("`{}` cannot be written", path.display()))?;
         file.write_all(&recording.to_bytes())?;
         if self.json {
-            print_json(&serde_json::json!({ "delivery": delivery.id, "file": path }))?;
+            print_json(&json!({ "delivery": delivery.id, "file": path }))?;
         }
         Ok(())
     }
 }
 
-/// An id may be anything a sender wrote.
+/// A file name from an id, which may be any text that a sender wrote.
 fn file_name(id: &str) -> String {
     id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }

@@ -1,4 +1,4 @@
-//! The command line: one file a command. It prints what other rooms found out and decides nothing itself.
+//! The command line: one file a command. It prints the results of other rooms and decides nothing itself.
 
 mod agent;
 mod check;
@@ -47,51 +47,37 @@ pub struct Arguments {
     command: Command,
 }
 
+/// The help of each command is the doc comment of its arguments.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Take deliveries and work them off until told to stop
     Serve(serve::Serve),
-    /// Run recorded deliveries through the whole flow, locally or against a running receiver
     Replay(replay::Replay),
-    /// A service, a Gitea in memory and recorded deliveries, on this machine alone
     Demo(demo::Demo),
-    /// Find what no webhook told, and work it off
     Sweep(sweep::Sweep),
-    /// Score issues and say what would be decided
     Score(score::Score),
-    /// Give an issue to an agent by hand, whatever its score
     Dispatch(dispatch::Dispatch),
-    /// Tell what was concluded about an issue and what was written, and why
     Explain(explain::Explain),
-    /// Print the daily summary, or post it at once
     Summary(summary::Summary),
-    /// Look at everything a set-up needs, and say what to do where it is not right
     Check(check::Check),
-    /// Make, look at, replace and prove the webhooks that bring deliveries here
     Hook(hook::Hook),
-    /// Use the local agent by hand
     Agent(agent::Agent),
-    /// Look at deliveries, and give dead ones another chance
     Inbox(inbox::Inbox),
-    /// Copy the store while the service runs, and put a copy back
     Store(store::StoreCommand),
-    /// Ask a running service whether it is alive, on the address in its configuration
     Healthcheck(healthcheck::Healthcheck),
-    /// Check, show or describe the configuration
     Config(config::ConfigCommand),
-    /// Print what lets a shell complete the commands
     Completions(completions::Completions),
-    /// Write the manual pages
     Man(completions::Man),
 }
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub enum Failure {
-    /// The words or the configuration were wrong; exit code 2.
+    /// The arguments or the configuration are wrong; exit code 2.
     Usage(String),
     /// It failed; exit code 1.
     Failed(anyhow::Error),
+    /// What went wrong is printed already; only the exit code is left.
+    Reported(u8),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -108,7 +94,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// Runs the command; what goes wrong is said on stderr.
+/// Runs the command; errors go to stderr.
 pub fn run(arguments: Arguments) -> ExitCode {
     let config = arguments.config;
     let result = match arguments.command {
@@ -131,31 +117,43 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Man(man) => man.run(),
     };
     match result {
-        Ok(code) => code,
-        Err(Failure::Usage(text)) => say(&text, 2),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Reported(code)) => ExitCode::from(code),
+        Err(Failure::Usage(text)) => {
+            complain(&text);
+            ExitCode::from(2)
+        }
         Err(Failure::Failed(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(Failure::Failed(error)) => say(&format!("{error:#}"), 1),
+        Err(Failure::Failed(error)) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn say(text: &str, code: u8) -> ExitCode {
-    // Nothing is left to be done when even stderr is closed.
+/// Prints an error.
+fn complain(text: &str) {
+    // Nothing is left to do when even stderr is closed.
     let _ = writeln!(std::io::stderr(), "gitea-triage: {text}");
-    ExitCode::from(code)
 }
 
-/// The reader of our output has gone, as `head` does; that is no failure.
+/// Exit code 1 when `is_fine` is false; the output says why.
+fn fail_unless(is_fine: bool) -> Result<(), Failure> {
+    if is_fine { Ok(()) } else { Err(Failure::Reported(1)) }
+}
+
+/// The reader of the output has closed it, as `head` does; that is no failure.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>());
     io.into_iter().any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// Logs to stderr: text on a terminal, JSON otherwise; `serve` what it does, other commands only warnings. `GITEA_TRIAGE_LOG` chooses what, as in `debug` or
-/// `gitea_triage=debug,warn`.
+/// Logs to stderr: text on a terminal, JSON otherwise. `serve` logs at level `info`, other commands at `warn`;
+/// `GITEA_TRIAGE_LOG` sets another filter, such as `debug` or `gitea_triage=debug,warn`.
 pub fn start_logging(arguments: &Arguments) -> Logging {
     let usual = match arguments.command {
         Command::Serve(_) => "info,actix_server=warn",
-        // Recorded deliveries that are refused are part of the show.
+        // Some recorded deliveries are refused on purpose.
         Command::Demo(_) => "error",
         _ => "warn",
     };
@@ -163,14 +161,14 @@ pub fn start_logging(arguments: &Arguments) -> Logging {
         EnvFilter::try_from_env("GITEA_TRIAGE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     #[cfg(feature = "otel")]
     if matches!(arguments.command, Command::Serve(_)) && telemetry::are_wanted() {
-        // The log's filter must not hold for what is exported.
+        // The filter of the log must not apply to exported spans.
         return Logging { _spans: telemetry::start(log().with_filter(filter)) };
     }
     tracing_subscriber::registry().with(log()).with(filter).init();
     Logging::default()
 }
 
-/// What has to be kept while the program logs; on its drop, what waits to be sent is sent.
+/// Keeps the export of spans alive; when it is dropped, the remaining spans are sent.
 #[derive(Default)]
 #[must_use]
 pub struct Logging {
@@ -197,12 +195,12 @@ fn load(path: Option<PathBuf>) -> Result<Config, Failure> {
     Ok(read_config(path.as_deref())?)
 }
 
-/// The store of the configuration, beside a service that may be running.
+/// The configured store, beside a service that may be running.
 fn open_store(config: &Config) -> Result<Store, Failure> {
     let path = service::database(config)?;
     if !path.exists() {
         return Err(anyhow::anyhow!(
-            "there is no store at `{}` yet; `gitea-triage serve` makes it",
+            "there is no store at `{}` yet; `gitea-triage serve` creates it",
             path.display()
         )
         .into());
@@ -211,12 +209,20 @@ fn open_store(config: &Config) -> Result<Store, Failure> {
 }
 
 /// Runs a future to its end on this thread.
-fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
+fn block_on<T, E>(work: impl Future<Output = Result<T, E>>) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(future))
+    Ok(runtime.block_on(work)?)
 }
 
-/// Prints a value as one line of JSON.
+/// Prints `value` as one line of JSON, or `text` for people.
+fn show(json: bool, value: &impl serde::Serialize, text: &str) -> Result<(), Failure> {
+    if json { print_json(value) } else { print(text) }
+}
+
+/// Prints `value` as one line of JSON.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     serde_json::to_writer(&mut out, value)?;
@@ -224,7 +230,7 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints text and ends the line.
+/// Prints `text` and a line end.
 fn print(text: &str) -> Result<(), Failure> {
     Ok(writeln!(std::io::stdout().lock(), "{text}")?)
 }

@@ -1,9 +1,8 @@
-//! `replay`: recorded deliveries through the whole flow, each on a world of its own, or posted to a receiver that
-//! runs.
+//! `replay`: processes recorded deliveries, each with a fresh store and an in-memory Gitea, or posts them to a running
+//! receiver.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,11 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::score::Line;
-use super::{Failure, block_on, print, print_json};
+use super::{Failure, block_on, fail_unless, print, show};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::config;
@@ -27,30 +26,30 @@ use crate::store::{DeliveryView, OpenMode, Store};
 use crate::triage::{Policy, Triage, Verdict};
 use crate::worker::{self, Rules, Worker};
 
-/// How long a recorded delivery may rest before it is looked at.
+/// How long to wait for a retry of a recorded delivery.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Run recorded deliveries through the whole flow, locally or against a running receiver
+/// Process recorded deliveries locally, or post them to a running receiver
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage replay fixtures\n  gitea-triage replay --json fixtures/02-issues-opened-bug.http\n  gitea-triage replay --to http://127.0.0.1:8484/webhook fixtures\n\nA file is a request line, headers, an empty line and the exact body. Each is judged on a fresh world of its own: agents are free, and nobody has overridden anything."
+    after_help = "Examples:\n  gitea-triage replay fixtures\n  gitea-triage replay --json fixtures/02-issues-opened-bug.http\n  gitea-triage replay --to http://127.0.0.1:8484/webhook fixtures\n\nA file is a request line, headers, an empty line and the exact body. Each delivery is processed with a fresh store and an in-memory Gitea: all agents are free, and nobody has overridden a decision."
 )]
 pub(super) struct Replay {
-    /// `.http` files, or folders of them
+    /// `.http` files, or folders that contain them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The secret the deliveries are signed with
     #[arg(long, default_value = "fixture-secret", hide_default_value = true)]
     secret: SecretString,
-    /// Post them, byte for byte, to a running receiver instead
+    /// Post the deliveries unchanged to a running receiver instead
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// One line of JSON for each delivery
+    /// Print one line of JSON for each delivery
     #[arg(long)]
     json: bool,
 }
 
-/// What became of one recorded delivery.
+/// The result of one recorded delivery.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Replayed {
     file: String,
@@ -73,17 +72,17 @@ struct EffectLine {
 }
 
 impl Replay {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self) -> Result<(), Failure> {
         let files = files(&self.paths)?;
         block_on(async {
             match &self.to {
                 Some(url) => self.send_all(&files, url).await,
                 None => self.replay_all(&files).await,
             }
-        })?
+        })
     }
 
-    async fn replay_all(&self, files: &[PathBuf]) -> Result<ExitCode, Failure> {
+    async fn replay_all(&self, files: &[PathBuf]) -> Result<(), Failure> {
         let secret = forge::Secret { key: self.secret.clone(), expires: None, repos: None };
         let verifier = Verifier::new(vec![secret]);
         let rules = Arc::new(rules()?);
@@ -93,27 +92,22 @@ impl Replay {
         for (done, file) in files.iter().enumerate() {
             progress(done, files.len());
             let replayed = replay(file, &verifier, &rules).await?;
-            if self.json { print_json(&replayed)? } else { print(&replayed.row())? }
+            show(self.json, &replayed, &replayed.row())?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
-    async fn send_all(&self, files: &[PathBuf], url: &str) -> Result<ExitCode, Failure> {
+    async fn send_all(&self, files: &[PathBuf], url: &str) -> Result<(), Failure> {
         let mut is_fine = true;
         for file in files {
             let recording = read(file)?;
             let (status, answer) = forge::post(url, &recording).await?;
             is_fine &= status < 500;
             let name = name(file);
-            if self.json {
-                print_json(
-                    &serde_json::json!({ "file": name, "status": status, "answer": answer }),
-                )?;
-            } else {
-                print(&format!("{name:<52} {status}  {answer}"))?;
-            }
+            let value = json!({ "file": name, "status": status, "answer": answer });
+            show(self.json, &value, &format!("{name:<52} {status}  {answer}"))?;
         }
-        Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        fail_unless(is_fine)
     }
 }
 
@@ -136,13 +130,13 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             files.push(path.clone());
         } else {
             return Err(Failure::Usage(format!(
-                "there is no `{}`; give `.http` files or folders of them",
+                "there is no `{}`; give `.http` files or folders that contain them",
                 path.display()
             )));
         }
     }
     if files.is_empty() {
-        return Err(Failure::Usage("there is no `.http` file in what was given".to_owned()));
+        return Err(Failure::Usage("there is no `.http` file in these paths".to_owned()));
     }
     Ok(files)
 }
@@ -151,7 +145,7 @@ fn read(file: &Path) -> Result<Recording, Failure> {
     let bytes =
         std::fs::read(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
     Ok(Recording::read(bytes)
-        .with_context(|| format!("`{}` is no recorded delivery", file.display()))?)
+        .with_context(|| format!("`{}` is not a recorded delivery", file.display()))?)
 }
 
 fn name(file: &Path) -> String {
@@ -186,14 +180,12 @@ async fn replay(file: &Path, verifier: &Verifier, rules: &Arc<Rules>) -> Result<
     let clock = Clock::System;
     let delivery = match verifier.verify(&recording, recording.body.clone(), clock.now()) {
         Ok(delivery) => delivery,
-        Err(rejected) => {
-            return Ok(Replayed::rejected(&name(file), rejected.to_string()));
-        }
+        Err(rejected) => return Ok(Replayed::rejected(&name(file), rejected.to_string())),
     };
     let folder = tempfile::tempdir()?;
     let store = Store::open(&folder.path().join("replay.db"), 16, OpenMode::Shared)?;
-    let world = world(&delivery, rules).await?;
-    let forge = forge::Client::new(forge::Settings::new(world.url(), world.token()))?;
+    let gitea = gitea(&delivery, rules).await?;
+    let forge = forge::Client::new(forge::Settings::new(gitea.url(), gitea.token()))?;
     let labels = LabelRules { create: true, color: "#006b75".to_owned() };
     let executor = Executor::new(forge.clone(), labels);
     let worker = Worker::new(worker::Parts {
@@ -204,46 +196,46 @@ async fn replay(file: &Path, verifier: &Verifier, rules: &Arc<Rules>) -> Result<
         rules: Arc::clone(rules),
         arrived: Arc::new(Notify::new()),
     });
-    worker.set_account(world.bot());
+    worker.set_account(gitea.bot());
     let id = delivery.id.clone();
     store.accept(delivery).await?;
     worker.settle(PATIENCE).await?;
-    world.stop();
-    let seen =
-        store.delivery(&id).await?.ok_or_else(|| anyhow!("delivery `{id}` is not in the store"))?;
-    replayed(&name(file), seen, &store).await
+    gitea.stop();
+    let delivery = store.delivery(&id).await?;
+    let delivery = delivery.ok_or_else(|| anyhow!("delivery `{id}` is not in the store"))?;
+    replayed(&name(file), delivery, &store).await
 }
 
-/// A Gitea in memory with what the delivery shows, and the agents' accounts.
-async fn world(delivery: &Delivery, rules: &Rules) -> Result<FakeGitea, Failure> {
-    let world = FakeGitea::start().await.context("the in-memory Gitea could not be started")?;
+/// An in-memory Gitea with the issue of the delivery and the accounts of the agents.
+async fn gitea(delivery: &Delivery, rules: &Rules) -> Result<FakeGitea, Failure> {
+    let gitea = FakeGitea::start().await.context("the in-memory Gitea could not be started")?;
     let payload: Value = serde_json::from_slice(&delivery.body).unwrap_or_default();
-    if let Some(at) = world.put_issue_from_payload(&payload) {
+    if let Some(at) = gitea.put_issue_from_payload(&payload) {
         for login in rules.agents.iter().filter_map(|agent| agent.login.as_deref()) {
-            world.add_collaborator(&at.repo, login, "write");
+            gitea.add_collaborator(&at.repo, login, "write");
         }
-        world.add_collaborator(&at.repo, &world.bot().login, "write");
+        gitea.add_collaborator(&at.repo, &gitea.bot().login, "write");
     }
-    Ok(world)
+    Ok(gitea)
 }
 
 pub(super) async fn replayed(
     file: &str,
-    seen: DeliveryView,
+    delivery: DeliveryView,
     store: &Store,
 ) -> Result<Replayed, Failure> {
-    let (event, action) = seen.action.split_once('/').unwrap_or((&seen.action, ""));
+    let (event, action) = delivery.action.split_once('/').unwrap_or((&delivery.action, ""));
     let mut replayed = Replayed {
         file: file.to_owned(),
-        delivery: Some(seen.id.clone()),
+        delivery: Some(delivery.id.clone()),
         event: event.to_owned(),
         action: action.to_owned(),
-        issue: seen.issue.clone(),
-        status: seen.state.as_str().to_owned(),
-        reason: seen.reason.clone(),
+        issue: delivery.issue.clone(),
+        status: delivery.state.as_str().to_owned(),
+        reason: delivery.reason.clone(),
         ..Replayed::default()
     };
-    let Some(at) = seen.issue.as_deref().and_then(|text| text.parse::<IssueRef>().ok()) else {
+    let Some(at) = delivery.issue.as_deref().and_then(|text| text.parse::<IssueRef>().ok()) else {
         return Ok(replayed);
     };
     let history = store.history(at.clone()).await?;
@@ -263,7 +255,7 @@ pub(super) async fn replayed(
 }
 
 impl Replayed {
-    /// One that was turned away at the door.
+    /// One that the receiver refuses.
     pub(super) fn rejected(file: &str, reason: String) -> Self {
         let (file, status) = (file.to_owned(), "rejected".to_owned());
         Self { file, status, reason: Some(reason), ..Self::default() }
@@ -287,18 +279,32 @@ impl Replayed {
             (true, Some(reason)) => reason.clone(),
             _ => effects.join(", "),
         };
-        row([&self.file, &event, self.issue.as_deref().unwrap_or("-"), &score, &decision, &last])
+        let (file, issue) = (&self.file, self.issue.as_deref().unwrap_or("-"));
+        Row { file, event: &event, issue, score: &score, decision: &decision, last: &last }.line()
     }
 }
 
-/// What the columns are.
-pub(super) fn head() -> String {
-    row(["FILE", "EVENT", "ISSUE", "SCORE", "DECISION", "EFFECTS"])
+/// One row of the table.
+struct Row<'a> {
+    file: &'a str,
+    event: &'a str,
+    issue: &'a str,
+    score: &'a str,
+    decision: &'a str,
+    last: &'a str,
 }
 
-fn row([file, event, issue, score, decision, last]: [&str; 6]) -> String {
-    let file = file.strip_suffix(".http").unwrap_or(file);
-    format!("{file:<44} {event:<24} {issue:<16} {score:>5}  {decision:<16} {last}")
-        .trim_end()
-        .to_owned()
+impl Row<'_> {
+    fn line(&self) -> String {
+        let Self { file, event, issue, score, decision, last } = self;
+        let file = file.strip_suffix(".http").unwrap_or(file);
+        let line = format!("{file:<44} {event:<24} {issue:<16} {score:>5}  {decision:<16} {last}");
+        line.trim_end().to_owned()
+    }
+}
+
+/// The head of the table.
+pub(super) fn head() -> String {
+    let (file, event, issue) = ("FILE", "EVENT", "ISSUE");
+    Row { file, event, issue, score: "SCORE", decision: "DECISION", last: "EFFECTS" }.line()
 }

@@ -1,8 +1,7 @@
-//! `score`: what the policy makes of issues, without writing anything.
+//! `score`: scores issues by the policy; writes nothing.
 
 use std::io::{BufWriter, Read as _, Write as _};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use chrono::{DateTime, Utc};
@@ -18,24 +17,24 @@ use crate::issue::{Issue, IssueRef};
 use crate::service;
 use crate::triage::{Action, IssueType, Policy, Standing, Triage, Verdict, explain};
 
-/// Score issues and say what would be decided
+/// Score issues and show what would be decided
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  gitea-triage score --json issues.jsonl\n  curl -s https://gitea.example.com/api/v1/repos/acme/widgets/issues | gitea-triage score -\n  gitea-triage score --explain acme/widgets#12"
 )]
 pub(super) struct Score {
-    /// A file with one issue, an array or JSON lines in the API's shape; `-` for standard input; or `owner/repo#N`
+    /// A JSON file with an issue, an array of issues or one issue a line, as the API returns them; `-` for standard input; or `owner/repo#N`
     input: String,
-    /// One line of JSON for each issue
+    /// Print one line of JSON for each issue
     #[arg(long)]
     json: bool,
-    /// Say which words gave which points
+    /// Show which words gave which points
     #[arg(long, conflicts_with = "json")]
     explain: bool,
-    /// The moment from which ages are counted, as in 2026-03-23T12:00:00Z [default: now]
+    /// The time to compute ages for, as in 2026-03-23T12:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     now: Option<DateTime<Utc>>,
-    /// A TOML file with keys of the policy, instead of the configuration's
+    /// A TOML file with policy keys, used instead of the configured policy
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 }
@@ -95,14 +94,14 @@ impl<'a> Line<'a> {
 }
 
 impl Score {
-    pub(super) fn run(self, config: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, config: Option<PathBuf>) -> Result<(), Failure> {
         let now = self.now.unwrap_or_else(|| Clock::System.now());
         let triage = self.triage(config.clone())?;
         let mut out = BufWriter::new(std::io::stdout().lock());
         let mut count = 0;
         let mut show = |issue: &Issue| -> Result<(), Failure> {
             count += 1;
-            self.print(&mut out, &triage, issue, now)
+            Ok(writeln!(out, "{}", self.line(&triage, issue, now)?)?)
         };
         match self.input.parse::<IssueRef>() {
             Ok(at) if !PathBuf::from(&self.input).exists() => show(&fetch(&at, config)?)?,
@@ -110,12 +109,12 @@ impl Score {
         }
         out.flush()?;
         if count == 0 {
-            return Err(anyhow!("`{}` holds no issue", self.input).into());
+            return Err(anyhow!("`{}` contains no issue", self.input).into());
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
-    /// The policy of `--policy`, else of the configuration where there is one, else the built-in one.
+    /// The policy of `--policy`, else the configured one, else the built-in one.
     fn triage(&self, named: Option<PathBuf>) -> Result<Triage, Failure> {
         let policy = match &self.policy {
             Some(path) => {
@@ -133,46 +132,28 @@ impl Score {
         Triage::new(policy).map_err(|e| Failure::Usage(e.to_string()))
     }
 
-    fn print(
-        &self,
-        out: &mut impl std::io::Write,
-        triage: &Triage,
-        issue: &Issue,
-        now: Timestamp,
-    ) -> Result<(), Failure> {
+    fn line(&self, triage: &Triage, issue: &Issue, now: Timestamp) -> Result<String, Failure> {
         let verdict = triage.verdict(issue, &Standing::default(), now);
         if self.json {
-            serde_json::to_writer(&mut *out, &Line::new(issue.number, &verdict))?;
-            writeln!(out)?;
-        } else if self.explain {
-            writeln!(
-                out,
-                "#{} {}\n{}",
-                issue.number,
-                issue.title,
-                explain(&verdict, &triage.signals(issue))
-            )?;
-        } else {
-            let decision = &verdict.decision;
-            let agent = decision.agent().map(|a| format!(" {a}")).unwrap_or_default();
-            let (total, action, reason) =
-                (verdict.score.total, decision.action(), decision.reason());
-            writeln!(
-                out,
-                "#{:<6} {total}  {:<16} {reason}",
-                issue.number,
-                format!("{action}{agent}")
-            )?;
+            return Ok(serde_json::to_string(&Line::new(issue.number, &verdict))?);
         }
-        Ok(())
+        let (number, title, total) = (issue.number, &issue.title, verdict.score.total);
+        if self.explain {
+            let text = explain(&verdict, &triage.signals(issue));
+            return Ok(format!("#{number} {title}\n{text}"));
+        }
+        let (decision, reason) = (&verdict.decision, verdict.decision.reason());
+        let agent = decision.agent().map(|a| format!(" {a}")).unwrap_or_default();
+        let decision = format!("{}{agent}", decision.action());
+        Ok(format!("#{number:<6} {total}  {decision:<16} {reason}"))
     }
 
-    /// Reads the input, one issue after the other.
+    /// Calls `show` with each issue of the input.
     fn each(&self, show: &mut dyn FnMut(&Issue) -> Result<(), Failure>) -> Result<(), Failure> {
         let bytes = read(&self.input)?;
         for (index, value) in serde_json::Deserializer::from_slice(&bytes).into_iter().enumerate() {
             let value: Value = value.with_context(|| {
-                format!("`{}` is not JSON in its value number {}", self.input, index + 1)
+                format!("`{}` is not valid JSON in value number {}", self.input, index + 1)
             })?;
             match value {
                 Value::Array(issues) => {
@@ -184,11 +165,11 @@ impl Score {
         Ok(())
     }
 
-    /// An issue, or the one inside a delivery's payload.
+    /// The issue in `value`, which may be the payload of a delivery.
     fn issue(&self, value: &Value) -> Result<Issue, Failure> {
         let value = value.get("issue").filter(|inner| inner.is_object()).unwrap_or(value);
         forge::issue_from_json(value).map_err(|why| {
-            anyhow!("`{}` holds something that is no issue: {why}", self.input).into()
+            anyhow!("`{}` contains a value that is not an issue: {why}", self.input).into()
         })
     }
 }
@@ -208,6 +189,6 @@ fn read(input: &str) -> Result<Vec<u8>, Failure> {
 
 fn fetch(at: &IssueRef, config: Option<PathBuf>) -> Result<Issue, Failure> {
     let forge = service::forge(&load(config)?)?;
-    let issue = block_on(forge.issue(at))??;
+    let issue = block_on(forge.issue(at))?;
     issue.ok_or_else(|| anyhow!("there is no issue `{at}`").into())
 }

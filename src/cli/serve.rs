@@ -1,7 +1,6 @@
-//! `serve`: runs the service until SIGTERM or SIGINT; SIGHUP reads the configuration again.
+//! `serve`: runs the service until SIGTERM or SIGINT; SIGHUP reloads the configuration.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,21 +10,21 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::service::Service;
 
-/// Take deliveries and work them off until told to stop
+/// Run the service: accept deliveries and process them until it is stopped
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage serve\n  gitea-triage serve --config /etc/gitea-triage/gitea-triage.toml\n\nSIGTERM and SIGINT drain and stop, SIGHUP reads the configuration again."
+    after_help = "Examples:\n  gitea-triage serve\n  gitea-triage serve --config /etc/gitea-triage/gitea-triage.toml\n\nSIGTERM and SIGINT finish the work in progress and stop. SIGHUP reloads the configuration."
 )]
 pub(super) struct Serve {}
 
 impl Serve {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
         let config = load(path.clone())?;
-        block_on(serve(config, path))?
+        block_on(serve(config, path))
     }
 }
 
-async fn serve(config: Config, path: Option<PathBuf>) -> Result<ExitCode, Failure> {
+async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -38,7 +37,7 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<ExitCode, Failur
         }
     }
     service.stop().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 async fn next(signal: &mut Signal) {
@@ -47,16 +46,16 @@ async fn next(signal: &mut Signal) {
     }
 }
 
-/// A bad file keeps the last good configuration, and says so.
+/// Reloads the configuration; an invalid one is logged, and the last valid one stays in use.
 fn reload(service: &Service, path: Option<&Path>) {
     match read_config(path)
         .map_err(anyhow::Error::from)
         .and_then(|config| service.parts().reload(&config))
     {
-        Ok(()) => tracing::info!("the configuration was read again"),
+        Ok(()) => tracing::info!("the configuration was reloaded"),
         Err(error) => {
             tracing::error!(
-                "the configuration was not taken over, the last good one stays: {error:#}"
+                "the configuration was not reloaded, the last valid one stays in use: {error:#}"
             );
         }
     }

@@ -1,13 +1,12 @@
-//! `summary`: a day's summary, printed, or posted by hand beside a running service.
+//! `summary`: prints the summary of a day, or posts it.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use chrono::NaiveDate;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, block_on, load, open_store, print, print_json};
+use super::{Failure, block_on, complain, fail_unless, load, open_store, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::RepoName;
@@ -15,16 +14,16 @@ use crate::service;
 use crate::store::SummaryDay;
 use crate::summary::{By, Error, Outcome, Summaries, title};
 
-/// Print the daily summary, or post it at once
+/// Print the daily summary, or post it now
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage summary --print\n  gitea-triage summary --print --date 2026-03-23 --repo acme/widgets\n  gitea-triage summary --post\n\nPosting is safe to repeat, and beside a running service: a repository gets one summary a day."
+    after_help = "Examples:\n  gitea-triage summary --print\n  gitea-triage summary --print --date 2026-03-23 --repo acme/widgets\n  gitea-triage summary --post\n\nPosting can be repeated, also beside a running service: a repository gets one summary a day."
 )]
 pub(super) struct Summary {
-    /// Print it as Markdown; nothing is written anywhere
+    /// Print the summary as Markdown; write nothing
     #[arg(long, required_unless_present = "post", conflicts_with = "post")]
     print: bool,
-    /// Post it, unless it is there already
+    /// Post the summary, unless it exists already
     #[arg(long)]
     post: bool,
     /// The day, as 2026-03-23 [default: today in `summary.timezone`]
@@ -33,20 +32,20 @@ pub(super) struct Summary {
     /// Only this repository
     #[arg(long, value_name = "OWNER/NAME")]
     repo: Option<RepoName>,
-    /// One line of JSON for each repository
+    /// Print one line of JSON for each repository
     #[arg(long)]
     json: bool,
 }
 
 impl Summary {
-    pub(super) fn run(self, config: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, config: Option<PathBuf>) -> Result<(), Failure> {
         let config = load(config)?;
         let (store, forge) = (open_store(&config)?, service::forge(&config)?);
         let summaries = service::summaries(&config, &store, &forge, &Clock::System);
-        block_on(self.all(&config, &summaries))?
+        block_on(self.all(&config, &summaries))
     }
 
-    async fn all(&self, config: &Config, summaries: &Summaries) -> Result<ExitCode, Failure> {
+    async fn all(&self, config: &Config, summaries: &Summaries) -> Result<(), Failure> {
         let day = self.date.unwrap_or_else(|| summaries.today());
         let repos = match &self.repo {
             Some(repo) if !config.gitea.repos.allows(repo) => {
@@ -56,37 +55,36 @@ impl Summary {
             Some(repo) => vec![repo.clone()],
             None => summaries.repos().await?,
         };
-        let mut code = ExitCode::SUCCESS;
+        let mut is_fine = true;
         for repo in repos {
             let of = SummaryDay { repo, day };
             match self.one(&of, summaries).await {
                 Ok(()) => {}
                 Err(Failure::Failed(error)) if self.repo.is_none() => {
-                    // The others still get theirs.
-                    code = super::say(&format!("`{}`: {error:#}", of.repo), 1);
+                    // The other repositories still get theirs.
+                    complain(&format!("`{}`: {error:#}", of.repo));
+                    is_fine = false;
                 }
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(code)
+        fail_unless(is_fine)
     }
 
     async fn one(&self, of: &SummaryDay, summaries: &Summaries) -> Result<(), Failure> {
         if self.post {
-            return tell(of, summaries.post(of, By::Hand).await.map_err(failure)?, self.json);
+            return report(of, summaries.post(of, By::Hand).await.map_err(failure)?, self.json);
         }
         let written = summaries.write(of).await.map_err(failure)?;
-        if self.json {
-            return print_json(&json!({
-                "repo": of.repo, "day": of.day, "title": written.title, "until": written.until,
-                "body": written.body,
-            }));
-        }
-        print(&format!("# {} · {}\n\n{}", of.repo, written.title, written.body))
+        let value = json!({
+            "repo": of.repo, "day": of.day, "title": written.title, "until": written.until,
+            "body": written.body,
+        });
+        show(self.json, &value, &format!("# {} · {}\n\n{}", of.repo, written.title, written.body))
     }
 }
 
-/// A day that is to come is a slip of the command line.
+/// A day in the future is a mistake in the arguments.
 fn failure(error: Error) -> Failure {
     match error {
         Error::Future(_) => Failure::Usage(error.to_string()),
@@ -94,26 +92,28 @@ fn failure(error: Error) -> Failure {
     }
 }
 
-fn tell(of: &SummaryDay, outcome: Outcome, json: bool) -> Result<(), Failure> {
+fn report(of: &SummaryDay, outcome: Outcome, json: bool) -> Result<(), Failure> {
     let (state, number, text) = match outcome {
         Outcome::Opened(number) => ("posted", Some(number), format!("posted as #{number}")),
-        Outcome::There(number) => ("there", Some(number), format!("there already, as #{number}")),
+        Outcome::There(number) => ("there", Some(number), format!("exists already as #{number}")),
         Outcome::Withheld { .. } => {
             ("dry_run", None, "not posted: `triage.dry_run` is on".to_owned())
         }
         Outcome::NotBefore(at) => {
             let at = at.format("%H:%M:%S UTC");
-            ("busy", None, format!("not posted: it is in other hands until {at}; see again then"))
+            (
+                "busy",
+                None,
+                format!("not posted: another process is posting it until {at}; try again then"),
+            )
         }
         Outcome::GivenUp => ("failed", None, "not posted: it failed today; see the log".to_owned()),
     };
-    if json {
-        print_json(&json!({
-            "repo": of.repo, "day": of.day, "title": title(of.day), "status": state, "number": number,
-        }))?;
-    } else {
-        print(&format!("{}: {}: {text}", of.repo, title(of.day)))?;
-    }
+    let (repo, title) = (&of.repo, title(of.day));
+    let value = json!({
+        "repo": repo, "day": of.day, "title": title, "status": state, "number": number,
+    });
+    show(json, &value, &format!("{repo}: {title}: {text}"))?;
     match outcome {
         Outcome::NotBefore(_) | Outcome::GivenUp => {
             Err(anyhow::anyhow!("the summary of {} was not posted", of.day).into())

@@ -1,9 +1,6 @@
-//! Spans of `serve` for an OpenTelemetry collector, over OTLP and HTTP; only built with the feature `otel`. It only
-//! passes on the spans other rooms open. What the log says is not sent.
-//!
-//! Where to, how much at a time and with which headers is said by the variables of the OpenTelemetry specification
-//! (`OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*`, `OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`), so that one set-up holds for
-//! every program beside a collector.
+//! Exports the spans of `serve` to an OpenTelemetry collector over OTLP and HTTP; only built with the feature `otel`.
+//! Log lines are not sent. The usual variables configure it: `OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*`,
+//! `OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`.
 
 use std::time::Duration;
 
@@ -23,21 +20,21 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry};
 
-/// How long the last spans may take on the way out: a collector that hangs does not keep the service from stopping.
+/// How long the last export may take: a collector that hangs must not keep the service from stopping.
 const FLUSH: Duration = Duration::from_secs(5);
-/// The name of the service where no variable says another.
+/// The default service name.
 const SERVICE: &str = env!("CARGO_PKG_NAME");
 
-/// Sends spans in batches from a thread of its own; what is left goes out when it is dropped.
+/// Sends spans in batches from its own thread; the rest when it is dropped.
 pub(super) struct Spans(SdkTracerProvider);
 
-/// Whether a variable names a collector; an empty one counts as none, as the specification has it.
+/// Whether a variable names a collector; an empty one counts as unset, as in the specification.
 pub(super) fn are_wanted() -> bool {
     let names = [OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT];
     names.into_iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-/// Starts the log and the export. A collector that cannot be used is told in the log, and the service runs without.
+/// Starts the log and the export. If the exporter cannot start, that is logged, and the service runs without it.
 pub(super) fn start(log: impl Layer<Registry> + Send + Sync) -> Option<Spans> {
     let spans = Spans::new();
     let export = spans.as_ref().ok().map(Spans::layer);
@@ -51,7 +48,7 @@ pub(super) fn start(log: impl Layer<Registry> + Send + Sync) -> Option<Spans> {
 
 impl Spans {
     fn new() -> Result<Self, ExporterBuildError> {
-        // Fails when somebody was faster, which is as good.
+        // Fails when a provider is installed already, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let exporter = SpanExporter::builder().with_http().build()?;
         let provider = SdkTracerProvider::builder()
@@ -61,7 +58,7 @@ impl Spans {
         Ok(Self(provider))
     }
 
-    /// Takes our spans, whatever the log shows of them.
+    /// Exports the spans of this crate, independent of the log filter.
     fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: tracing::Subscriber + for<'a> LookupSpan<'a>,
@@ -86,15 +83,15 @@ impl Drop for Spans {
     }
 }
 
-/// Libraries open spans too, which say nothing to whom looks at this service; the exporter's own would never end.
+/// Spans of libraries are of no use here, and those of the exporter would never end.
 fn is_our_span(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
 }
 
-/// Who sends: what the variables say, else the name of this program.
+/// The service name of the variables, else the name of this program.
 fn resource() -> Resource {
-    let said = Resource::builder().build().get(&Key::from_static_str("service.name"));
-    let is_said = said.is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    let name = Resource::builder().build().get(&Key::from_static_str("service.name"));
+    let is_set = name.is_some_and(|name| !name.as_str().starts_with("unknown_service"));
     let builder = Resource::builder();
-    if is_said { builder.build() } else { builder.with_service_name(SERVICE).build() }
+    if is_set { builder.build() } else { builder.with_service_name(SERVICE).build() }
 }

@@ -1,4 +1,4 @@
-//! The recorded deliveries of a real Gitea, in the program itself, so that the demo runs from anywhere.
+//! The recorded deliveries of a real Gitea, built into the program, so that the demo needs no files.
 
 macro_rules! recorded {
     ($($name:literal),+ $(,)?) => {

@@ -1,5 +1,5 @@
-//! The whole thing on loopback, without any set-up: a service, a Gitea in memory, and the recorded deliveries of a
-//! real one. All of it is gone when it ends. It shows; what is decided is decided where it always is.
+//! The service on loopback without any setup: an in-memory Gitea and the recorded deliveries of a real one. Nothing is
+//! left when it ends.
 
 mod fixtures;
 mod world;
@@ -19,36 +19,33 @@ use crate::store::{DeliveryState, DeliveryView, Store};
 
 pub use fixtures::FIXTURES;
 
-/// What the recorded deliveries are signed with.
+/// The secret of the recorded deliveries.
 const SECRET: &str = "fixture-secret";
-/// How long a delivery may take to come to its end.
+/// How long a delivery may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long to wait between two looks.
+/// The interval between two polls.
 const STEP: Duration = Duration::from_millis(10);
 
 /// A running demo.
 pub struct Demo {
-    // Ended in this order: the service before the folder goes.
+    // Dropped in this order: the service before its folder.
     service: Service,
     gitea: FakeGitea,
     _folder: TempDir,
 }
 
-/// What became of a recorded delivery.
-pub enum Told {
-    /// It came to its end.
+/// The result of a recorded delivery.
+pub enum Fed {
+    /// It was processed.
     Ended(DeliveryView),
-    /// It was turned away.
+    /// The receiver refused it.
     Rejected(Rejected),
 }
 
 impl Demo {
     /// Starts everything on loopback, the service at `listen` or at a free port.
-    ///
-    /// # Errors
-    /// When a port, a thread or a folder cannot be had.
     pub async fn start(listen: Option<&str>) -> anyhow::Result<Self> {
-        let gitea = FakeGitea::start().await.context("the Gitea in memory could not be started")?;
+        let gitea = FakeGitea::start().await.context("the in-memory Gitea could not be started")?;
         let folder = tempfile::Builder::new().prefix("gitea-triage-demo-").tempdir()?;
         let listen = match listen {
             Some(listen) => listen.to_owned(),
@@ -56,47 +53,44 @@ impl Demo {
         };
         let text = configuration(&gitea, &listen, &folder);
         let config = Config::from_toml("the demo's configuration", &text, std::iter::empty())?;
-        world::set_stage(&gitea)?;
+        world::prepare(&gitea)?;
         let service = Service::start(&config, Clock::System).await?;
         Ok(Self { service, gitea, _folder: folder })
     }
 
-    /// Where the service answers.
+    /// The address of the service.
     pub fn url(&self) -> String {
         format!("http://{}", self.service.address())
     }
 
-    /// Where the Gitea in memory answers its API.
+    /// The address of the in-memory Gitea.
     pub fn gitea_url(&self) -> String {
         self.gitea.url()
     }
 
-    /// What the service remembers.
+    /// The store of the service.
     pub fn store(&self) -> &Store {
         &self.service.parts().store
     }
 
-    /// Lets what a recording tells of happen, delivers the recording as it is, and waits for its end.
-    ///
-    /// # Errors
-    /// When it is no recording, or does not come to an end.
-    pub async fn feed(&self, recording: &[u8]) -> anyhow::Result<Told> {
+    /// Applies the change of a recording to the in-memory Gitea, posts the recording, and waits until it is processed.
+    pub async fn feed(&self, recording: &[u8]) -> anyhow::Result<Fed> {
         let recording = Recording::read(recording.to_vec())?;
         let secret = forge::Secret { key: SECRET.into(), expires: None, repos: None };
         let now = Clock::System.now();
         let verified = Verifier::new(vec![secret]).verify(&recording, recording.body.clone(), now);
         if let Ok(delivery) = &verified {
-            world::happen(&self.gitea, &serde_json::from_slice(&delivery.body).unwrap_or_default());
+            world::apply(&self.gitea, &serde_json::from_slice(&delivery.body).unwrap_or_default());
         }
         let (status, answer) = forge::post(&format!("{}/webhook", self.url()), &recording).await?;
         match verified {
-            Err(rejected) => Ok(Told::Rejected(rejected)),
+            Err(rejected) => Ok(Fed::Rejected(rejected)),
             Ok(_) if status >= 300 => bail!("the receiver answered {status}: {answer}"),
             Ok(delivery) => {
                 let began = Instant::now();
                 while began.elapsed() < PATIENCE {
                     match self.store().delivery(&delivery.id).await? {
-                        Some(seen) if has_ended(seen.state) => return Ok(Told::Ended(seen)),
+                        Some(view) if has_ended(view.state) => return Ok(Fed::Ended(view)),
                         _ => tokio::time::sleep(STEP).await,
                     }
                 }
@@ -105,7 +99,7 @@ impl Demo {
         }
     }
 
-    /// Ends everything and leaves nothing behind.
+    /// Stops everything.
     pub async fn stop(self) {
         self.service.stop().await;
         self.gitea.stop();
@@ -116,7 +110,7 @@ fn has_ended(state: DeliveryState) -> bool {
     matches!(state, DeliveryState::Done | DeliveryState::Ignored | DeliveryState::Dead)
 }
 
-/// What signs in to the demo's dashboard. It is no secret: the demo listens on this machine alone.
+/// The token of the demo's dashboard. It is no secret: the demo listens on this machine only.
 pub const TOKEN: &str = "demo-demo-demo-demo";
 
 fn configuration(gitea: &FakeGitea, listen: &str, folder: &TempDir) -> String {

@@ -1,5 +1,5 @@
-//! Lets happen in the Gitea in memory what a recorded delivery tells of, so that the issue is there as it then was.
-//! What the service has written meanwhile stays: the recordings know nothing of it.
+//! Applies the change of a recorded delivery to the in-memory Gitea, so that the issue is as it was then. What the
+//! service has written in the meantime stays.
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -11,8 +11,8 @@ use crate::issue::{IssueRef, IssueState, RepoName};
 /// The repository of all recordings.
 pub(super) const REPO: &str = "acme/widgets";
 
-/// The repository, our account and those of the agents.
-pub(super) fn set_stage(gitea: &FakeGitea) -> anyhow::Result<()> {
+/// Adds the repository, the service's account and those of the agents.
+pub(super) fn prepare(gitea: &FakeGitea) -> anyhow::Result<()> {
     let repo: RepoName = REPO.parse().context("the repository of the recordings")?;
     let agents = config::built_in_agents();
     let logins = agents.iter().filter_map(|agent| agent.login.as_deref());
@@ -22,8 +22,8 @@ pub(super) fn set_stage(gitea: &FakeGitea) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets it happen; nothing when the payload is about no issue.
-pub(super) fn happen(gitea: &FakeGitea, payload: &Value) {
+/// Applies a payload; one that is not about an issue changes nothing.
+pub(super) fn apply(gitea: &FakeGitea, payload: &Value) {
     let number = payload["issue"]["number"].as_u64().filter(|n| *n > 0);
     let name = payload["repository"]["full_name"].as_str();
     let place = name.and_then(|name| name.parse().ok()).zip(number);
@@ -46,7 +46,7 @@ pub(super) fn happen(gitea: &FakeGitea, payload: &Value) {
     }
 }
 
-/// Brings the issue to what is shown; labels and assignees that the service put on are none of the recording's.
+/// Brings the issue to the state of the recording, but keeps labels and assignees that the service added.
 fn catch_up(gitea: &FakeGitea, at: &IssueRef, by: &str, shown: &Value) {
     let Some(now) = gitea.issue(at) else { return };
     let (title, body) = (shown["title"].as_str(), shown["body"].as_str());
@@ -58,9 +58,9 @@ fn catch_up(gitea: &FakeGitea, at: &IssueRef, by: &str, shown: &Value) {
         _ => {}
     }
     let labels = names(&shown["labels"], "name");
-    let ours = |name: &str| name.ends_with("-ready");
+    let is_added = |name: &str| name.ends_with("-ready");
     labels.iter().filter(|l| !now.labels.contains(l)).for_each(|l| gitea.add_label(at, by, l));
-    let gone = now.labels.iter().filter(|l| !labels.contains(l) && !ours(l));
+    let gone = now.labels.iter().filter(|l| !labels.contains(l) && !is_added(l));
     gone.for_each(|label| gitea.remove_label(at, by, label));
     let people = names(&shown["assignees"], "login");
     people.iter().filter(|p| !now.assignees.contains(p)).for_each(|p| gitea.assign(at, by, p));

@@ -1,4 +1,4 @@
-//! `demo`: everything in one command, and nothing left behind.
+//! `demo`: everything in one command, with nothing left behind.
 
 use std::process::Command;
 

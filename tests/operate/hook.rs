@@ -68,7 +68,7 @@ async fn a_dry_run_sends_nothing_but_gets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_ours_is_neither_reset_nor_widened() {
+async fn what_others_set_is_neither_reset_nor_widened() {
     let stage = Stage::new().await;
     stage
         .hook_by_hand(
@@ -111,12 +111,12 @@ async fn an_organisations_webhook_is_enough_and_two_are_reported() {
     let overlaps = json!([{"place": "acme/widgets", "hook": twin}, {"place": "acme", "hook": org}]);
     assert_eq!((&listed[0]["hook"], &listed[0]["overlaps"]), (&json!(own), &overlaps));
     let text = stage.run(&["hook", "list"]).ended(0).out;
-    assert!(text.contains("every event comes more than once"), "{text}");
+    assert!(text.contains("every event arrives more than once"), "{text}");
     assert!(text.contains("`gitea-triage hook rotate acme/widgets` leaves one"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotation_can_be_broken_off_anywhere_and_repeated() {
+async fn a_rotation_can_be_interrupted_anywhere_and_repeated() {
     let mut stage = Stage::new().await;
     stage.serve().await;
     stage.issue();
@@ -156,7 +156,7 @@ async fn a_rotation_can_be_broken_off_anywhere_and_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_names_what_stands_in_the_way() {
+async fn a_test_names_the_obstacle() {
     let mut stage = Stage::new().await;
     let nobody = stage.run(&["hook", "test"]).ended(1);
     assert!(nobody.err.contains("there is no store"), "{nobody:?}");
@@ -166,17 +166,20 @@ async fn a_test_names_what_stands_in_the_way() {
     stage.issue();
     let wrong = [("/config/secret", json!("of-another-service"))];
     let wrong = stage.hook_by_hand(REPO, &wrong).await;
-    let told = stage.run(&["hook", "test", "--json"]).ended(1).json();
-    assert_eq!(told[0]["result"], "refused: signature_mismatch");
-    assert!(told[0]["advice"].as_str().unwrap().contains("hook rotate acme/widgets"), "{told:?}");
-    let mended = stage.run(&["hook", "rotate", "acme/widgets"]).ended(0);
-    assert!(mended.out.contains(&format!("takes the place of hook {wrong}")), "{mended:?}");
+    let tested = stage.run(&["hook", "test", "--json"]).ended(1).json();
+    assert_eq!(tested[0]["result"], "refused: signature_mismatch");
+    assert!(
+        tested[0]["advice"].as_str().unwrap().contains("hook rotate acme/widgets"),
+        "{tested:?}"
+    );
+    let repaired = stage.run(&["hook", "rotate", "acme/widgets"]).ended(0);
+    assert!(repaired.out.contains(&format!("takes the place of hook {wrong}")), "{repaired:?}");
     stage.run(&["hook", "test"]).ended(0);
     stage.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proof_changes_nothing_and_leads_to_nothing() {
+async fn a_test_changes_nothing_and_causes_no_decision() {
     let mut stage = Stage::new().await;
     stage.serve().await;
     let issue = stage.issue();
@@ -188,7 +191,7 @@ async fn a_proof_changes_nothing_and_leads_to_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_token_registers_what_our_own_account_may_not() {
+async fn another_token_installs_what_the_own_account_may_not() {
     let stage = Stage::new().await;
     stage.gitea.add_collaborator(&repo(), &stage.gitea.bot().login, "write");
     let refused = stage.run(&["hook", "install"]).ended(1);
@@ -224,7 +227,7 @@ async fn wildcards_are_the_repositories_there_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_address_takes_the_old_webhook_along() {
+async fn a_changed_address_is_moved_with_sync() {
     let stage = Stage::new().await;
     let elsewhere = [("/config/url", json!("http://old.example.com/webhook"))];
     let old = stage.hook_by_hand(REPO, &elsewhere).await;
@@ -236,7 +239,7 @@ async fn a_new_address_takes_the_old_webhook_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_above_is_no_reason_when_it_is_switched_off() {
+async fn an_inactive_webhook_of_the_organisation_does_not_count() {
     let stage = Stage::new().await;
     stage.gitea.add_org_owner("acme", &stage.gitea.bot().login);
     stage.hook_by_hand(ORG, &[("/active", json!(false))]).await;

@@ -1,4 +1,4 @@
-//! `store`: a copy taken from under a running service is whole, and put back it goes on where the copy was made.
+//! `store`: a backup of a running service is complete, and after a restore the service continues from it.
 
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -8,7 +8,7 @@ use gitea_triage::store::{Filter, OpenMode, Store};
 use crate::stage::{Stage, repo};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_of_a_running_store_is_whole_and_can_be_put_back() {
+async fn a_backup_of_a_running_store_is_complete_and_can_be_restored() {
     let mut stage = Stage::new().await;
     stage.serve().await;
     let at = stage.issue();
@@ -44,7 +44,7 @@ async fn a_copy_of_a_running_store_is_whole_and_can_be_put_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_store_is_not_put_back_and_a_copy_is_not_lost_to_another() {
+async fn what_is_no_store_is_not_restored_and_a_backup_is_not_overwritten() {
     let mut stage = Stage::new().await;
     stage.serve().await;
     stage.halt().await;
@@ -58,7 +58,7 @@ async fn what_is_no_store_is_not_put_back_and_a_copy_is_not_lost_to_another() {
     assert!(!file("triage.db.before-restore").exists(), "what is there was not touched");
     stage.run(&["store", "backup", "copy.db"]).ended(0);
     let there = stage.run(&["store", "backup", "copy.db"]).ended(2);
-    assert!(there.err.contains("is there already"), "{there:?}");
+    assert!(there.err.contains("exists already"), "{there:?}");
     stage.run(&["store", "backup", "copy.db", "--force"]).ended(0);
     // Cut off in the middle, as a full disk leaves it.
     let whole = std::fs::read(file("copy.db")).unwrap();
@@ -68,7 +68,7 @@ async fn what_is_no_store_is_not_put_back_and_a_copy_is_not_lost_to_another() {
 }
 
 #[test]
-fn shells_and_manual_readers_are_told_of_every_command() {
+fn completions_and_manual_pages_cover_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let program = || {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gitea-triage"));

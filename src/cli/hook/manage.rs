@@ -1,11 +1,9 @@
-//! The verbs that make, mend, replace and remove, and the one that only looks.
-
-use std::process::ExitCode;
+//! `hook install`, `sync`, `rotate`, `remove` and `list`.
 
 use anyhow::anyhow;
 
-use super::{Deed, Writing, keeper, places, tell_failure};
-use crate::cli::{Failure, print, print_json};
+use super::{Operation, Writing, keeper, places, report_failure};
+use crate::cli::{Failure, fail_unless, print, print_json};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gitea::HookPlace;
@@ -14,43 +12,44 @@ use crate::hooks::{Error, Keeper, Report, Status, argument};
 pub(super) async fn write(
     config: &Config,
     writing: Writing,
-    deed: Deed,
-) -> Result<ExitCode, Failure> {
-    let is_removal = matches!(deed, Deed::Remove);
+    operation: Operation,
+) -> Result<(), Failure> {
+    let is_removal = matches!(operation, Operation::Remove);
     let places = places(config, &writing.common, is_removal).await?;
     let keeper = keeper(config, &writing).await?;
-    let mut code = ExitCode::SUCCESS;
-    let mut was_held_back = false;
+    let mut is_fine = true;
+    let mut is_withheld = false;
     for place in &places {
-        match act(&keeper, place, &deed).await {
+        match act(&keeper, place, &operation).await {
             Ok(report) => {
-                was_held_back |= report.dry_run;
-                if report.status == Status::Blocked {
-                    code = ExitCode::FAILURE;
-                }
+                is_withheld |= report.dry_run;
+                is_fine &= report.status != Status::Blocked;
                 show(&report, writing.common.json)?;
             }
-            Err(error) => code = tell_failure(place, error.into(), writing.common.json)?,
+            Err(error) => {
+                is_fine = false;
+                report_failure(place, error.into(), writing.common.json)?;
+            }
         }
     }
-    if was_held_back && !writing.dry_run {
+    if is_withheld && !writing.dry_run {
         return Err(anyhow!(
-            "nothing was written: `triage.dry_run` is on; turn it off, or for this once say \
+            "nothing was written: `triage.dry_run` is on; turn it off, or for this command only use \
              `GITEA_TRIAGE__TRIAGE__DRY_RUN=false gitea-triage hook …`"
         )
         .into());
     }
-    Ok(code)
+    fail_unless(is_fine)
 }
 
-async fn act(keeper: &Keeper, place: &HookPlace, deed: &Deed) -> Result<Report, Error> {
+async fn act(keeper: &Keeper, place: &HookPlace, operation: &Operation) -> Result<Report, Error> {
     let now = Clock::System.now();
-    match deed {
-        Deed::Install => keeper.install(place, now).await,
-        Deed::Sync { from } => keeper.sync(place, from.as_deref()).await,
-        Deed::Rotate => keeper.rotate(place, now).await,
-        Deed::Remove => keeper.remove(place).await,
-        Deed::Look => keeper.look(place).await,
+    match operation {
+        Operation::Install => keeper.install(place, now).await,
+        Operation::Sync { from } => keeper.sync(place, from.as_deref()).await,
+        Operation::Rotate => keeper.rotate(place, now).await,
+        Operation::Remove => keeper.remove(place).await,
+        Operation::List => keeper.look(place).await,
     }
 }
 
@@ -64,16 +63,16 @@ fn show(report: &Report, json: bool) -> Result<(), Failure> {
     print(line.trim_end())?;
     for other in &report.overlaps {
         print(&format!(
-            "  hook {} of {} sends here too, so every event comes more than once; {}",
+            "  hook {} of {} sends here too, so every event arrives more than once; {}",
             other.hook,
             other.place,
-            cure(report, &other.place)
+            remedy(report, &other.place)
         ))?;
     }
     Ok(())
 }
 
-fn cure(report: &Report, other: &HookPlace) -> String {
+fn remedy(report: &Report, other: &HookPlace) -> String {
     if *other == report.place {
         return format!("`gitea-triage hook rotate {}` leaves one", argument(other));
     }
@@ -90,10 +89,10 @@ fn word(report: &Report) -> &'static str {
         (Status::Updated, false) => "updated",
         (Status::Rotated, false) => "rotated",
         (Status::Removed, false) => "removed",
-        (Status::Unchanged, _) => "in order",
-        (Status::Differs, _) => "not in order",
+        (Status::Unchanged, _) => "correct",
+        (Status::Differs, _) => "incorrect",
         (Status::Covered, _) => "by organisation",
         (Status::Absent, _) => "none",
-        (Status::Blocked, _) => "left as it is",
+        (Status::Blocked, _) => "not changed",
     }
 }

@@ -1,23 +1,22 @@
-//! `hook test`: a change that changes nothing, and the wait for its delivery.
+//! `hook test`: makes a change without effect on the forge, and waits for its delivery.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::{Common, places, tell_failure};
-use crate::cli::{Failure, open_store, print, print_json};
+use super::{Common, places, report_failure};
+use crate::cli::{Failure, fail_unless, open_store, print, print_json};
 use crate::config::Config;
 use crate::gitea::{self as forge, HookPlace};
 use crate::hooks::{Proof, Proven, Receiver, Target, advice, repositories};
 use crate::issue::RepoName;
 use crate::service;
 
-/// How long a delivery may take; Gitea looks at an idle queue every two seconds.
+/// How long to wait for the delivery; Gitea polls an idle queue every two seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) async fn test(config: &Config, common: &Common) -> Result<ExitCode, Failure> {
+pub(super) async fn test(config: &Config, common: &Common) -> Result<(), Failure> {
     let forge = service::forge(config)?;
     let url = service::wanted_hook(config).map(|w| w.url).unwrap_or_default();
     let (target, server) = (Target::of(&url).await, forge.server().await?);
@@ -31,23 +30,24 @@ pub(super) async fn test(config: &Config, common: &Common) -> Result<ExitCode, F
     answer.with_context(|| {
         format!("no service answers at `{}`; start `gitea-triage serve`", proof.receiver.address())
     })?;
-    let mut code = ExitCode::SUCCESS;
+    let mut is_fine = true;
     for (place, repos) in trials(config, common, &forge).await? {
         match prove(&proof, &repos).await {
             Ok(proven) => {
                 let advice = advice(&proven, &place, &target, &server);
-                if advice.is_some() {
-                    code = ExitCode::FAILURE;
-                }
+                is_fine &= advice.is_none();
                 show_proven(&place, &proven, advice, common.json)?;
             }
-            Err(error) => code = tell_failure(&place, error, common.json)?,
+            Err(error) => {
+                is_fine = false;
+                report_failure(&place, error, common.json)?;
+            }
         }
     }
-    Ok(code)
+    fail_unless(is_fine)
 }
 
-/// Each place with the repositories that can speak for it.
+/// Each place with the repositories in which it can be tested.
 async fn trials(
     config: &Config,
     common: &Common,
@@ -68,7 +68,7 @@ async fn trials(
     Ok(trials)
 }
 
-/// The first answer of a repository that has an issue.
+/// The result of the first repository that has an issue.
 async fn prove(proof: &Proof, repos: &[RepoName]) -> anyhow::Result<Proven> {
     for repo in repos {
         match proof.of(repo).await? {
@@ -99,10 +99,10 @@ fn show_proven(
     }
     let said = match proven {
         Proven::Arrived { issue, ms } => format!("arrived after {ms} ms ({issue})"),
-        Proven::NoIssue => "has no issue that could tell of itself".to_owned(),
+        Proven::NoIssue => "has no issue to test with".to_owned(),
         Proven::Refused { why } => format!("was refused: {why}"),
-        Proven::Nothing => format!("nothing came within {} s", PATIENCE.as_secs()),
-        Proven::DryRun => "was not tried".to_owned(),
+        Proven::Nothing => format!("no delivery arrived within {} s", PATIENCE.as_secs()),
+        Proven::DryRun => "was not tested".to_owned(),
     };
     let advice = advice.map(|advice| format!(": {advice}")).unwrap_or_default();
     print(&format!("{:<32} {said}{advice}", place.to_string()))
