@@ -7,12 +7,12 @@ use std::fmt;
 
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::hook_events::{lacking, names};
-use super::transport::{Listed, Request, path, repo_path};
-use super::wire::or_default;
+use super::transport::{Request, path, repo_path};
+use super::wire::{lenient, listed};
 use super::{Client, Error};
 use crate::issue::RepoName;
 
@@ -139,33 +139,22 @@ impl HookForm {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct WireHook {
-    #[serde(deserialize_with = "or_default")]
-    id: i64,
-    #[serde(rename = "type", deserialize_with = "or_default")]
-    kind: String,
-    #[serde(deserialize_with = "or_default")]
-    active: bool,
-    #[serde(deserialize_with = "or_default")]
-    events: BTreeSet<String>,
-    #[serde(deserialize_with = "or_default")]
-    branch_filter: String,
-    #[serde(deserialize_with = "or_default")]
-    authorization_header: String,
-    #[serde(deserialize_with = "or_default")]
-    config: WireConfig,
+lenient! {
+    struct WireHook {
+        id: i64,
+        #[serde(rename = "type")]
+        kind: String,
+        active: bool,
+        events: BTreeSet<String>,
+        branch_filter: String,
+        authorization_header: String,
+        config: WireConfig,
+    }
+
+    struct WireConfig { url: String, content_type: String }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct WireConfig {
-    #[serde(deserialize_with = "or_default")]
-    url: String,
-    #[serde(deserialize_with = "or_default")]
-    content_type: String,
-}
+listed!(WireHook);
 
 impl WireHook {
     fn into_hook(self) -> Result<Hook, String> {
@@ -182,12 +171,6 @@ impl WireHook {
             branch_filter: self.branch_filter,
             authorization: self.authorization_header,
         })
-    }
-}
-
-impl Listed for WireHook {
-    fn id(&self) -> i64 {
-        self.id
     }
 }
 

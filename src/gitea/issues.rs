@@ -1,20 +1,14 @@
-//! Issues: reading them as they are now, their comments, assignees, state and dependencies.
+//! One issue: reading it as it is now, its comments, assignees, state and dependencies.
 
 use reqwest::Method;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::error::Call;
-use super::transport::{Listed, Request, issue_path, repo_path};
+use super::transport::{Request, issue_path, repo_path};
 use super::wire::{WireComment, WireIssue};
-use super::{Client, Comment, Error, IssueQuery, Page, StateFilter};
+use super::{Client, Comment, Error};
 use crate::issue::{Issue, IssueRef, IssueState, RepoName};
-
-impl Listed for WireIssue {
-    fn id(&self) -> i64 {
-        self.id
-    }
-}
 
 impl Client {
     /// The issue as it is now, or `None` when it does not exist (any more).
@@ -37,35 +31,6 @@ impl Client {
         Err(Error::Status { call, status: 404, retry_after: None })
     }
 
-    /// One page of a repository's issues, newest first, without pull requests. Pages count from 1.
-    pub async fn issues_page(
-        &self,
-        repo: &RepoName,
-        query: &IssueQuery,
-        page: u32,
-    ) -> Result<Page<Issue>, Error> {
-        let state = match query.state {
-            StateFilter::Open => "open",
-            StateFilter::Closed => "closed",
-            StateFilter::All => "all",
-        };
-        let mut request = Request::get(format_args!("{repo} issues"), repo_path(repo, &["issues"]))
-            .query("state", state)
-            .query("type", "issues")
-            .query("page", page)
-            .query("limit", self.inner.page_size);
-        if let Some(since) = query.since {
-            request =
-                request.query("since", since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
-        }
-        let answer = self.send(request).await?;
-        let (total, at) = (answer.total, answer.at);
-        let items = answer.read(|issues: Option<Vec<WireIssue>>| {
-            issues.unwrap_or_default().into_iter().map(WireIssue::into_issue).collect()
-        })?;
-        Ok(Page { items, total, at })
-    }
-
     /// Opens an issue.
     pub async fn create_issue(
         &self,
@@ -73,9 +38,8 @@ impl Client {
         title: &str,
         body: &str,
     ) -> Result<Issue, Error> {
-        let what = format!("{repo} issues");
-        let request = Request::new(Method::POST, what, repo_path(repo, &["issues"]))
-            .json(json!({"title": title, "body": body}));
+        let request = Request::of_repo(Method::POST, repo, &["issues"]);
+        let request = request.json(json!({"title": title, "body": body}));
         self.send(request).await?.read(WireIssue::into_issue)
     }
 
@@ -112,24 +76,20 @@ impl Client {
         match self.all::<WireIssue>(what, issue_path(at, &["dependencies"])).await {
             // Dependencies are switched off in the repository.
             Err(Error::Status { status: 404, .. }) => Ok(Vec::new()),
-            issues => Ok(issues?.iter().filter_map(|issue| dependency(at, issue)).collect()),
+            issues => Ok(issues?.iter().filter_map(|issue| issue.dependency(at)).collect()),
         }
     }
 
     /// Every comment on an issue, oldest first. Gitea does not page this list, whatever is asked.
     pub async fn comments(&self, at: &IssueRef) -> Result<Vec<Comment>, Error> {
-        let request = Request::get(format_args!("{at} comments"), issue_path(at, &["comments"]));
-        self.send(request).await?.read(|comments: Option<Vec<WireComment>>| {
-            comments.unwrap_or_default().into_iter().map(WireComment::into_comment).collect()
-        })
+        let request = Request::of_issue(Method::GET, at, &["comments"]);
+        self.send(request).await?.read_list(WireComment::into_comment)
     }
 
     /// Writes a comment.
     pub async fn post_comment(&self, at: &IssueRef, body: &str) -> Result<Comment, Error> {
-        let what = format!("{at} comments");
-        let request = Request::new(Method::POST, what, issue_path(at, &["comments"]))
-            .json(json!({"body": body}));
-        self.send(request).await?.read(WireComment::into_comment)
+        let request = Request::of_issue(Method::POST, at, &["comments"]);
+        self.send(request.json(json!({"body": body}))).await?.read(WireComment::into_comment)
     }
 
     /// Changes a comment's text. Compare first: Forgejo tells everyone of an edit that changes nothing.
@@ -148,14 +108,4 @@ impl Client {
         let request = Request::new(Method::POST, what, path).json(json!({"content": content}));
         self.send(request).await.map(|_| ())
     }
-}
-
-/// Issues we may not see come without a number; they cannot be named or followed.
-fn dependency(at: &IssueRef, issue: &WireIssue) -> Option<(IssueRef, IssueState)> {
-    let repo = match issue.repository.as_ref().filter(|r| !r.full_name.is_empty()) {
-        Some(elsewhere) => elsewhere.full_name.parse().ok()?,
-        None => at.repo.clone(),
-    };
-    let number = Some(issue.number).filter(|n| *n > 0)?;
-    Some((IssueRef { repo, number }, issue.state()))
 }

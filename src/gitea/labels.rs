@@ -3,16 +3,10 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::transport::{Listed, Request, issue_path, path, repo_path};
+use super::transport::{Request, path, repo_path};
 use super::wire::WireLabel;
 use super::{Client, Error, Label};
 use crate::issue::{IssueRef, RepoName};
-
-impl Listed for WireLabel {
-    fn id(&self) -> i64 {
-        self.id
-    }
-}
 
 impl Client {
     /// The repository's labels, then its organisation's. Both lists are asked for: the first holds only its own.
@@ -38,29 +32,22 @@ impl Client {
         description: &str,
     ) -> Result<Label, Error> {
         let color = format!("#{}", color.trim_start_matches('#'));
-        let what = format!("{repo} labels");
-        let request = Request::new(Method::POST, what, repo_path(repo, &["labels"]))
-            .json(json!({"name": name, "color": color, "description": description}));
-        self.send(request).await?.read(|label: WireLabel| match label.id {
-            0 => Err("a label without an id".into()),
-            _ => Ok(label.into_label(false)),
-        })
+        let request = Request::of_repo(Method::POST, repo, &["labels"]);
+        let body = json!({"name": name, "color": color, "description": description});
+        self.send(request.json(body)).await?.read(WireLabel::into_new_label)
     }
 
     /// Puts labels on an issue and tells the names on it afterwards: compare, for Gitea drops ids it does not know
     /// without a word.
     pub async fn add_labels(&self, at: &IssueRef, ids: &[i64]) -> Result<Vec<String>, Error> {
-        let what = format!("{at} labels");
-        let request = Request::new(Method::POST, what, issue_path(at, &["labels"]))
-            .json(json!({"labels": ids}));
+        let request = Request::of_issue(Method::POST, at, &["labels"]).json(json!({"labels": ids}));
         let labels: Vec<WireLabel> = self.send(request).await?.list()?;
         Ok(labels.into_iter().map(|label| label.name).collect())
     }
 
     /// Takes a label off an issue; fine when the label is no more.
     pub async fn remove_label(&self, at: &IssueRef, id: i64) -> Result<(), Error> {
-        let (what, id) = (format!("{at} labels"), id.to_string());
-        let request = Request::new(Method::DELETE, what, issue_path(at, &["labels", &id]));
+        let request = Request::of_issue(Method::DELETE, at, &["labels", &id.to_string()]);
         match self.send(request).await {
             // 1.25 and Forgejo 11 say so when the label does not exist.
             Err(Error::Status { status: 422, .. }) => Ok(()),

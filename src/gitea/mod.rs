@@ -4,21 +4,18 @@
 //! Everything goes through [`Client`]: one gate holds back writes in a dry run, no redirect is followed, no answer
 //! is read past a limit, and neither the token nor an answer reaches a log.
 
-mod authored;
 mod error;
-mod files;
 mod hook_events;
 mod hooks;
-mod issue_text;
 mod issues;
 mod labels;
+mod lists;
 mod payload;
-mod post;
 mod probe;
+mod receiver;
 mod recording;
 mod rejected;
 mod repos;
-mod search;
 mod server;
 mod sign_in;
 mod signature;
@@ -37,9 +34,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{Call, Error, Reached};
 pub use hooks::{Hook, HookForm, HookPlace};
-pub use issue_text::issue_text;
-pub use post::post;
-pub use probe::{Knock, knock};
+pub use receiver::{Knock, knock, post};
 pub use recording::{Recording, RecordingError};
 pub use rejected::Rejected;
 pub use server::Server;
@@ -47,11 +42,20 @@ pub use sign_in::{Application, Flow, SignIn, SignInError};
 pub use signature::{HeaderLookup, Secret, Verifier};
 pub use timeline::{Happening, Pull, What};
 pub use webhook::{ParseError, parse};
-pub use wire::issue_from_json;
+pub use wire::{issue_from_json, issue_text};
 
 use crate::clock::Timestamp;
 use crate::issue::{Account, IssueRef, RepoName};
 use crate::meters::Calls;
+
+/// How long to wait for Gitea.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a connection.
+    pub connect: Duration,
+    /// For a whole answer.
+    pub answer: Duration,
+}
 
 /// How to reach Gitea, and how patient to be.
 #[derive(Clone, Debug)]
@@ -232,20 +236,20 @@ impl Client {
 }
 
 fn http_client(settings: &Settings, base: &Url) -> Result<reqwest::Client, Error> {
-    let patience = (settings.connect_timeout, settings.timeout);
+    let patience = Patience { connect: settings.connect_timeout, answer: settings.timeout };
     built(http_builder(patience, base).default_headers(default_headers(&settings.token)?))
 }
 
-/// What holds for every connection to Gitea, whoever asks; `patience` is for connecting and for a whole answer.
-fn http_builder(patience: (Duration, Duration), base: &Url) -> reqwest::ClientBuilder {
+/// What holds for every connection to Gitea, whoever asks.
+fn http_builder(patience: Patience, base: &Url) -> reqwest::ClientBuilder {
     // Fails only when the program has chosen a provider already, which then serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .user_agent(concat!("gitea-triage/", env!("CARGO_PKG_VERSION")))
         // A renamed repository answers 301, and a followed 301 turns a POST into a GET that succeeds.
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(patience.0)
-        .timeout(patience.1)
+        .connect_timeout(patience.connect)
+        .timeout(patience.answer)
         // Below the 60 to 75 s after which proxies drop an idle connection: a write that meets such a
         // connection would have an unknown outcome.
         .pool_idle_timeout(Duration::from_secs(30));

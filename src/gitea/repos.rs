@@ -1,17 +1,12 @@
-//! What Gitea says about itself, its accounts and its repositories.
+//! What Gitea says about itself, its accounts, its repositories and their files.
 
+use reqwest::Method;
 use serde::de::IgnoredAny;
 
-use super::transport::{Listed, Request, path, repo_path};
+use super::transport::{Request, path, repo_path};
 use super::wire::{Permission, User, WireRepo};
 use super::{Client, Error, Repository};
 use crate::issue::{Account, RepoName};
-
-impl Listed for WireRepo {
-    fn id(&self) -> i64 {
-        self.id
-    }
-}
 
 impl Client {
     /// The account the token belongs to. A token without the scope `read:user` may not ask; then the configured
@@ -63,8 +58,7 @@ impl Client {
     /// The accounts of everyone who may write to the repository. Asked by the list of assignees, since the permission
     /// of another account is only told to administrators (seen on 1.25.4).
     pub async fn writing_accounts(&self, repo: &RepoName) -> Result<Vec<Account>, Error> {
-        let request =
-            Request::get(format_args!("{repo} assignees"), repo_path(repo, &["assignees"]));
+        let request = Request::of_repo(Method::GET, repo, &["assignees"]);
         let listed: Vec<User> = self.send(request).await?.list()?;
         Ok(listed.into_iter().map(|User { id, login }| Account { id, login }).collect())
     }
@@ -121,6 +115,25 @@ impl Client {
             // Organisations need a scope of their own; a token without it takes the account for a person.
             Err(Error::Status { status: 403, .. }) if kind == "orgs" => Ok(false),
             answer => answer?.json::<IgnoredAny>().map(|_| true),
+        }
+    }
+
+    /// A file as it is at a branch, tag or commit, or at the default branch; `None` when there is none, or the account
+    /// may not read code.
+    pub async fn file(
+        &self,
+        repo: &RepoName,
+        path: &str,
+        reference: Option<&str>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let segments: Vec<&str> = ["raw"].into_iter().chain(path.split('/')).collect();
+        let mut request = Request::get(format_args!("{repo} file"), repo_path(repo, &segments));
+        if let Some(reference) = reference {
+            request = request.query("ref", reference);
+        }
+        match self.send(request).await {
+            Err(Error::Status { status: 404, .. }) => Ok(None),
+            answer => Ok(Some(answer?.bytes())),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! "Sign in with Gitea": the authorization code flow of OAuth2 with PKCE, and what Gitea says of who signed in. It
 //! uses the access token once and forgets it; who may see or do what, others decide.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::ACCEPT;
@@ -12,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, base_url, below, built, http_builder, issue_page};
+use super::{Error, Patience, base_url, below, built, http_builder, issue_page};
 use crate::clock::Timestamp;
 use crate::issue::{Account, IssueRef};
 
@@ -36,8 +34,8 @@ pub struct Application {
     pub client_secret: SecretString,
     /// Where Gitea sends people back to, exactly as the application says.
     pub redirect_uri: String,
-    /// How long connecting and a whole answer may take.
-    pub patience: (Duration, Duration),
+    /// How long to wait.
+    pub patience: Patience,
 }
 
 /// What ties one person's way to Gitea and back together: nobody else may know it, and it is good for one time.
@@ -129,9 +127,6 @@ fn uuid_bytes() -> [u8; 16] {
 
 impl SignIn {
     /// One for this application; nothing is sent yet.
-    ///
-    /// # Errors
-    /// When an address cannot be used.
     pub fn new(application: Application) -> Result<Self, Error> {
         let server = base_url(&application.url)?;
         let browser = base_url(&application.browser_url)?;
@@ -172,9 +167,6 @@ impl SignIn {
     }
 
     /// Who came back with this code. The access token is dropped when this returns.
-    ///
-    /// # Errors
-    /// When Gitea does not answer or does not confirm it.
     pub async fn identify(
         &self,
         code: &str,
@@ -220,16 +212,16 @@ impl SignIn {
             Audience::One(one) => one == ours,
             Audience::Many(many) => many.contains(ours),
         };
-        match () {
-            () if !is_for_us => Err(SignInError::Unusable("it is for another application")),
-            () if claims.nonce != flow.nonce => {
-                Err(SignInError::Unusable("it belongs to another sign-in"))
-            }
-            () if claims.exp < (now - LEEWAY).timestamp() => {
-                Err(SignInError::Unusable("it has expired; compare the clocks of the two servers"))
-            }
-            () => Ok(claims.sub),
-        }
+        let wrong = if !is_for_us {
+            "it is for another application"
+        } else if claims.nonce != flow.nonce {
+            "it belongs to another sign-in"
+        } else if claims.exp < (now - LEEWAY).timestamp() {
+            "it has expired; compare the clocks of the two servers"
+        } else {
+            return Ok(claims.sub);
+        };
+        Err(SignInError::Unusable(wrong))
     }
 }
 
@@ -252,6 +244,8 @@ async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, SignI
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn sign_in() -> SignIn {
@@ -262,7 +256,7 @@ mod tests {
             client_id: "app".into(),
             client_secret: "secret".into(),
             redirect_uri: "https://triage.example.com/sign-in/callback".into(),
-            patience: (patience, patience),
+            patience: Patience { connect: patience, answer: patience },
         })
         .unwrap()
     }

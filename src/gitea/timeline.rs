@@ -1,11 +1,10 @@
 //! What happened on an issue, as its timeline tells: the only place that says who put a label on or took it off, and
 //! which pull requests are about it. And what there is to know about those.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use reqwest::Method;
 
-use super::transport::{Request, issue_path, repo_path};
-use super::wire::{RepoMeta, User, or_default, time};
+use super::transport::{Request, repo_path};
+use super::wire::{RepoMeta, User, lenient, place, time};
 use super::{Client, Error};
 use crate::clock::Timestamp;
 use crate::issue::{Account, IssueRef, RepoName};
@@ -72,18 +71,11 @@ impl Client {
     ) -> Result<Vec<Happening>, Error> {
         let mut all = Vec::new();
         for page in 1..=MAX_PAGES {
-            let mut request =
-                Request::get(format_args!("{at} timeline"), issue_path(at, &["timeline"]))
-                    .query("page", page)
-                    .query("limit", self.inner.page_size);
-            if let Some(since) = since {
-                let text = since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-                request = request.query("since", text);
-            }
-            // `null` when there is nothing.
-            let answer = self.send(request).await?;
-            let found: Vec<WireHappening> =
-                answer.read(|found: Option<Vec<_>>| Ok::<_, String>(found.unwrap_or_default()))?;
+            let request = Request::of_issue(Method::GET, at, &["timeline"])
+                .query("page", page)
+                .query("limit", self.inner.page_size)
+                .since(since);
+            let found: Vec<WireHappening> = self.send(request).await?.list()?;
             let received = found.len();
             all.extend(found.into_iter().map(|one| one.into_happening(at)));
             // Gitea leaves out what we may not see after it has cut the page, and counts only what is in the answer:
@@ -117,69 +109,30 @@ impl Client {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct WireHappening {
-    #[serde(rename = "type", deserialize_with = "or_default")]
-    kind: String,
-    user: Option<User>,
-    #[serde(deserialize_with = "or_default")]
-    body: String,
-    #[serde(deserialize_with = "or_default")]
-    created_at: String,
-    label: Option<Named>,
-    assignee: Option<User>,
-    #[serde(deserialize_with = "or_default")]
-    removed_assignee: bool,
-    ref_issue: Option<RefIssue>,
-}
+lenient! {
+    struct WireHappening {
+        #[serde(rename = "type")]
+        kind: String,
+        user: Option<User>,
+        body: String,
+        created_at: String,
+        label: Option<Named>,
+        assignee: Option<User>,
+        removed_assignee: bool,
+        ref_issue: Option<RefIssue>,
+    }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Named {
-    #[serde(deserialize_with = "or_default")]
-    name: String,
-}
+    struct Named { name: String }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RefIssue {
-    #[serde(deserialize_with = "or_default")]
-    number: u64,
-    pull_request: Option<Merged>,
-    repository: Option<RepoMeta>,
-}
+    struct RefIssue { number: u64, pull_request: Option<Merged>, repository: Option<RepoMeta> }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Merged {
-    #[serde(deserialize_with = "or_default")]
-    merged: bool,
-}
+    struct Merged { merged: bool }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct WirePull {
-    #[serde(deserialize_with = "or_default")]
-    merged: bool,
-    #[serde(deserialize_with = "or_default")]
-    head: Head,
-}
+    struct WirePull { merged: bool, head: Head }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Head {
-    #[serde(deserialize_with = "or_default")]
-    sha: String,
-}
+    struct Head { sha: String }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct WireStatus {
-    #[serde(deserialize_with = "or_default")]
-    state: String,
-    #[serde(rename = "statuses")]
-    _each: Option<IgnoredAny>,
+    struct WireStatus { state: String }
 }
 
 impl WireHappening {
@@ -208,18 +161,17 @@ impl WireHappening {
 impl RefIssue {
     fn linked(self, on: &IssueRef) -> Option<What> {
         let is_merged = self.pull_request?.merged;
-        let repo = match self.repository.filter(|repo| !repo.full_name.is_empty()) {
-            Some(elsewhere) => elsewhere.full_name.parse().ok()?,
-            None => on.repo.clone(),
-        };
-        Some(What::Linked { pull: IssueRef { repo, number: self.number }, is_merged })
+        let pull = place(self.repository.as_ref(), self.number, on)?;
+        Some(What::Linked { pull, is_merged })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde::Deserialize;
     use serde_json::json;
+
+    use super::*;
 
     fn read(value: &serde_json::Value) -> What {
         let at: IssueRef = "acme/widgets#5".parse().unwrap();

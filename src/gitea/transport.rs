@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use chrono::DateTime;
+use chrono::{DateTime, SecondsFormat};
 use reqwest::header::{AsHeaderName, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Response, Url};
 use serde::de::DeserializeOwned;
@@ -36,6 +36,24 @@ impl Request {
 
     pub fn get(what: impl fmt::Display, path: Vec<String>) -> Self {
         Self::new(Method::GET, what, path)
+    }
+
+    /// About what a repository has, named by the first segment: `acme/widgets labels`.
+    pub fn of_repo(method: Method, repo: &RepoName, tail: &[&str]) -> Self {
+        Self::new(method, format_args!("{repo} {}", tail[0]), repo_path(repo, tail))
+    }
+
+    /// About what an issue has: `acme/widgets#5 comments`.
+    pub fn of_issue(method: Method, at: &IssueRef, tail: &[&str]) -> Self {
+        Self::new(method, format_args!("{at} {}", tail[0]), issue_path(at, tail))
+    }
+
+    /// Only what changed at or after this moment.
+    pub fn since(self, since: Option<Timestamp>) -> Self {
+        match since {
+            Some(since) => self.query("since", since.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            None => self,
+        }
     }
 
     pub fn query(mut self, key: &'static str, value: impl ToString) -> Self {
@@ -99,6 +117,14 @@ impl Answer {
     /// A list; Gitea writes some empty ones as `null`.
     pub fn list<T: DeserializeOwned>(self) -> Result<Vec<T>, Error> {
         Ok(self.json::<Option<Vec<T>>>()?.unwrap_or_default())
+    }
+
+    /// A list of `T`, each made into one of our nouns.
+    pub fn read_list<T, N>(self, convert: fn(T) -> Result<N, String>) -> Result<Vec<N>, Error>
+    where
+        T: DeserializeOwned,
+    {
+        self.read(|all: Option<Vec<T>>| all.into_iter().flatten().map(convert).collect())
     }
 }
 

@@ -107,41 +107,25 @@ impl Kind {
         keys.into_iter().find(|(there, _)| *there).map_or(Self::Unknown, |(_, kind)| kind)
     }
 
-    fn name(self) -> &'static str {
+    /// Its name, and why it is not worked on.
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Issues => "issues",
-            Self::IssueComment => "issue_comment",
-            Self::PullRequest => "pull_request",
-            Self::PullRequestComment => "pull_request_comment",
-            Self::Push => "push",
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Release => "release",
-            Self::Fork => "fork",
-            Self::Wiki => "wiki",
-            Self::Package => "package",
-            Self::WorkflowRun => "workflow_run",
-            Self::WorkflowJob => "workflow_job",
-            Self::Status => "status",
-            Self::Repository => "repository",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    fn reason(self) -> &'static str {
-        match self {
-            Self::PullRequest | Self::PullRequestComment => "pull requests are not triaged",
-            Self::Push => "a push concerns no issue",
-            Self::Create | Self::Delete => "a branch or tag concerns no issue",
-            Self::Release => "a release concerns no issue",
-            Self::Fork => "a fork concerns no issue",
-            Self::Wiki => "a wiki page concerns no issue",
-            Self::Package => "a package concerns no issue",
-            Self::WorkflowRun | Self::WorkflowJob => "a workflow run concerns no issue",
-            Self::Status => "a commit status concerns no issue",
-            Self::Repository => "a repository's own events concern no issue",
-            Self::Issues | Self::IssueComment => "it does not say what happened to the issue",
-            Self::Unknown => "no issue in it",
+            Self::Issues => ("issues", "it does not say what happened to the issue"),
+            Self::IssueComment => ("issue_comment", "it does not say what happened to the issue"),
+            Self::PullRequest => ("pull_request", "pull requests are not triaged"),
+            Self::PullRequestComment => ("pull_request_comment", "pull requests are not triaged"),
+            Self::Push => ("push", "a push concerns no issue"),
+            Self::Create => ("create", "a branch or tag concerns no issue"),
+            Self::Delete => ("delete", "a branch or tag concerns no issue"),
+            Self::Release => ("release", "a release concerns no issue"),
+            Self::Fork => ("fork", "a fork concerns no issue"),
+            Self::Wiki => ("wiki", "a wiki page concerns no issue"),
+            Self::Package => ("package", "a package concerns no issue"),
+            Self::WorkflowRun => ("workflow_run", "a workflow run concerns no issue"),
+            Self::WorkflowJob => ("workflow_job", "a workflow run concerns no issue"),
+            Self::Status => ("status", "a commit status concerns no issue"),
+            Self::Repository => ("repository", "a repository's own events concern no issue"),
+            Self::Unknown => ("unknown", "no issue in it"),
         }
     }
 }
@@ -165,21 +149,13 @@ fn issue_event(payload: Payload<'_>, kind: Kind) -> Result<IssueEvent, ParseErro
 
 /// The changes our own writes come back as; what opens, closes or removes an issue is always worth a look.
 fn echoes(action: &str) -> bool {
-    matches!(
-        action,
-        "label_updated"
-            | "label_cleared"
-            | "assigned"
-            | "unassigned"
-            | "milestoned"
-            | "demilestoned"
-            | "edited"
-    )
+    let echoes = ["assigned", "demilestoned", "edited", "label_cleared", "label_updated"];
+    echoes.contains(&action) || ["milestoned", "unassigned"].contains(&action)
 }
 
 fn ignored(payload: &Payload<'_>, kind: Kind) -> Event {
     let repo = payload.repo_name().parse::<RepoName>().ok().map(|name| name.to_string());
-    Event::Ignored { action: full_action(payload, kind), repo, reason: kind.reason().to_owned() }
+    Event::Ignored { action: full_action(payload, kind), repo, reason: kind.words().1.to_owned() }
 }
 
 /// Kind and action for people, cut to what is safe to print.
@@ -188,8 +164,8 @@ fn full_action(payload: &Payload<'_>, kind: Kind) -> String {
     match payload.action() {
         Some(action) => {
             let action: String = action.chars().filter(safe).take(40).collect();
-            format!("{}/{action}", kind.name())
+            format!("{}/{action}", kind.words().0)
         }
-        None => kind.name().to_owned(),
+        None => kind.words().0.to_owned(),
     }
 }

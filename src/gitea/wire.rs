@@ -1,14 +1,29 @@
 //! Gitea's JSON as it comes over the wire, and its way into our nouns. Tolerant: a missing key, a null and an
 //! unknown key are all fine, because Gitea sends each of them; only what a noun cannot do without is demanded.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::{Comment, Label, Repository};
 use crate::clock::Timestamp;
-use crate::issue::{Account, IssueState, RepoName};
+use crate::issue::{Account, Issue, IssueRef, IssueState, RepoName};
 
-/// A null where Gitea promises a value counts as a value left out.
+/// Structs of Gitea's JSON. A missing key and a null, even where Gitea promises a value, are the field's default.
+macro_rules! lenient {
+    ($($(#[$meta:meta])* $vis:vis struct $name:ident {
+        $($(#[$fmeta:meta])* $fvis:vis $field:ident: $type:ty),+ $(,)?
+    })+) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Default, serde::Deserialize)]
+        #[serde(default)]
+        $vis struct $name {
+            $($(#[$fmeta])* #[serde(deserialize_with = "crate::gitea::wire::or_default")] $fvis $field: $type),+
+        }
+    )+};
+}
+pub(super) use lenient;
+
 pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -22,14 +37,79 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
     chrono::DateTime::parse_from_rfc3339(text.trim()).ok().map(|t| t.to_utc())
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct User {
-    #[serde(deserialize_with = "or_default")]
-    pub id: i64,
-    #[serde(deserialize_with = "or_default")]
-    pub login: String,
+lenient! {
+    pub(super) struct User { pub id: i64, pub login: String }
+
+    pub(super) struct WireLabel { id: i64, pub name: String, color: String, is_archived: bool }
+
+    pub(super) struct RepoMeta { full_name: String }
+
+    pub(super) struct WireIssue {
+        id: i64,
+        number: u64,
+        title: String,
+        body: String,
+        labels: Vec<WireLabel>,
+        assignees: Vec<User>,
+        user: Option<User>,
+        state: String,
+        pull_request: Option<IgnoredAny>,
+        created_at: String,
+        updated_at: String,
+        closed_at: String,
+        comments: u64,
+        repository: Option<RepoMeta>,
+    }
+
+    pub(super) struct WireComment {
+        id: i64,
+        user: Option<User>,
+        body: String,
+        created_at: String,
+        updated_at: String,
+    }
+
+    pub(super) struct WireRepo {
+        id: i64,
+        full_name: String,
+        owner: Option<User>,
+        private: bool,
+        archived: bool,
+        has_issues: bool,
+        external_tracker: Option<IgnoredAny>,
+        default_branch: String,
+    }
+
+    struct Words { title: String, body: String }
 }
+
+#[derive(Deserialize)]
+struct Sent {
+    issue: Option<Words>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Permission {
+    pub permission: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Version {
+    pub version: String,
+}
+
+macro_rules! listed {
+    ($($name:ident),+) => {$(
+        impl crate::gitea::transport::Listed for $name {
+            fn id(&self) -> i64 {
+                self.id
+            }
+        }
+    )+};
+}
+pub(super) use listed;
+
+listed!(WireIssue, WireLabel, WireRepo);
 
 impl User {
     /// The account, or `None` for the empty object Gitea sends where it has none.
@@ -38,82 +118,53 @@ impl User {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct WireLabel {
-    #[serde(deserialize_with = "or_default")]
-    pub id: i64,
-    #[serde(deserialize_with = "or_default")]
-    pub name: String,
-    #[serde(deserialize_with = "or_default")]
-    pub color: String,
-    #[serde(deserialize_with = "or_default")]
-    pub is_archived: bool,
-}
-
 impl WireLabel {
     pub fn into_label(self, org: bool) -> Label {
         let Self { id, name, color, is_archived: archived } = self;
         Label { id, name, color, org, archived }
     }
+
+    pub fn into_new_label(self) -> Result<Label, String> {
+        if self.id == 0 { Err("a label without an id".into()) } else { Ok(self.into_label(false)) }
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RepoMeta {
-    #[serde(deserialize_with = "or_default")]
-    pub full_name: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct WireIssue {
-    #[serde(deserialize_with = "or_default")]
-    pub id: i64,
-    #[serde(deserialize_with = "or_default")]
-    pub number: u64,
-    #[serde(deserialize_with = "or_default")]
-    title: String,
-    #[serde(deserialize_with = "or_default")]
-    body: String,
-    #[serde(deserialize_with = "or_default")]
-    labels: Vec<WireLabel>,
-    #[serde(deserialize_with = "or_default")]
-    assignees: Vec<User>,
-    user: Option<User>,
-    #[serde(deserialize_with = "or_default")]
-    state: String,
-    pull_request: Option<serde::de::IgnoredAny>,
-    #[serde(deserialize_with = "or_default")]
-    created_at: String,
-    #[serde(deserialize_with = "or_default")]
-    updated_at: String,
-    #[serde(deserialize_with = "or_default")]
-    closed_at: String,
-    #[serde(deserialize_with = "or_default")]
-    comments: u64,
-    pub repository: Option<RepoMeta>,
+/// The place of an issue that another one on `here` names: without a repository, it is in the same one.
+pub(super) fn place(
+    repository: Option<&RepoMeta>,
+    number: u64,
+    here: &IssueRef,
+) -> Option<IssueRef> {
+    let repo = match repository.filter(|repo| !repo.full_name.is_empty()) {
+        Some(elsewhere) => elsewhere.full_name.parse().ok()?,
+        None => here.repo.clone(),
+    };
+    Some(IssueRef { repo, number })
 }
 
 impl WireIssue {
-    pub fn state(&self) -> IssueState {
+    fn state(&self) -> IssueState {
         if self.state == "closed" { IssueState::Closed } else { IssueState::Open }
+    }
+
+    /// Where it is and how it stands, seen from an issue `at`. Issues we may not see come without a number; they cannot
+    /// be named or followed.
+    pub fn dependency(&self, at: &IssueRef) -> Option<(IssueRef, IssueState)> {
+        let place = place(self.repository.as_ref(), self.number, at);
+        Some((place.filter(|place| place.number > 0)?, self.state()))
     }
 
     /// The issue, unless it is the all-zero one that Gitea sends when it could not read its own database
     /// (services/convert/issue.go): taking that for an issue would act on nothing.
-    pub fn into_issue(self) -> Result<crate::issue::Issue, String> {
-        if self.id == 0 {
-            return Err("an issue without an id".into());
-        }
-        self.into_any_issue()
+    pub fn into_issue(self) -> Result<Issue, String> {
+        if self.id == 0 { Err("an issue without an id".into()) } else { self.into_any_issue() }
     }
 
-    fn into_any_issue(self) -> Result<crate::issue::Issue, String> {
+    fn into_any_issue(self) -> Result<Issue, String> {
         if self.number == 0 {
             return Err("an issue without a number".into());
         }
-        Ok(crate::issue::Issue {
+        Ok(Issue {
             number: self.number,
             state: self.state(),
             title: self.title,
@@ -132,7 +183,7 @@ impl WireIssue {
 
 /// An issue from a file in the shape of Gitea's API. Only the number is required, since people write such files
 /// by hand; a time that cannot be read counts as unknown.
-pub fn issue_from_json(value: &Value) -> Result<crate::issue::Issue, String> {
+pub fn issue_from_json(value: &Value) -> Result<Issue, String> {
     if !value.is_object() {
         return Err("this is no issue; give an object as Gitea's API shows one".into());
     }
@@ -142,18 +193,11 @@ pub fn issue_from_json(value: &Value) -> Result<crate::issue::Issue, String> {
         .map_err(|_| "the issue has no `number`; give it one above 0".into())
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct WireComment {
-    #[serde(deserialize_with = "or_default")]
-    pub id: i64,
-    user: Option<User>,
-    #[serde(deserialize_with = "or_default")]
-    body: String,
-    #[serde(deserialize_with = "or_default")]
-    created_at: String,
-    #[serde(deserialize_with = "or_default")]
-    updated_at: String,
+/// Title and text of the issue in a delivery's body, as they were when it was sent; `None` when it has none. For people
+/// to read; nothing is decided from it.
+pub fn issue_text(body: &[u8]) -> Option<(String, String)> {
+    let Words { title, body } = serde_json::from_slice::<Sent>(body).ok()?.issue?;
+    Some((title, body))
 }
 
 impl WireComment {
@@ -171,25 +215,6 @@ impl WireComment {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct WireRepo {
-    #[serde(deserialize_with = "or_default")]
-    pub id: i64,
-    #[serde(deserialize_with = "or_default")]
-    full_name: String,
-    owner: Option<User>,
-    #[serde(deserialize_with = "or_default")]
-    private: bool,
-    #[serde(deserialize_with = "or_default")]
-    archived: bool,
-    #[serde(deserialize_with = "or_default")]
-    has_issues: bool,
-    external_tracker: Option<serde::de::IgnoredAny>,
-    #[serde(deserialize_with = "or_default")]
-    default_branch: String,
-}
-
 impl WireRepo {
     pub fn into_repository(self) -> Result<Repository, String> {
         let name: RepoName =
@@ -204,16 +229,6 @@ impl WireRepo {
             default_branch: self.default_branch,
         })
     }
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Permission {
-    pub permission: String,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Version {
-    pub version: String,
 }
 
 #[cfg(test)]
@@ -281,5 +296,17 @@ mod tests {
         let mut away = repo;
         away["external_tracker"] = json!({"external_tracker_url": "https://tracker.example.com"});
         assert!(!WireRepo::deserialize(&away).unwrap().into_repository().unwrap().has_issues);
+    }
+
+    #[test]
+    fn a_missing_or_null_text_is_empty_and_what_is_no_issue_has_none() {
+        let of = |body: &str| issue_text(body.as_bytes());
+        assert_eq!(
+            of(r#"{"issue": {"title": "a", "body": null}}"#),
+            Some(("a".to_owned(), String::new()))
+        );
+        assert_eq!(of(r#"{"issue": null}"#), None);
+        assert_eq!(of(r#"{"ref": "x"}"#), None);
+        assert_eq!(of("<html>"), None);
     }
 }

@@ -53,7 +53,10 @@ fn sign_in(config: &Config) -> anyhow::Result<Option<forge::SignIn>> {
         client_id: oauth.client_id.clone(),
         client_secret: oauth.client_secret.clone(),
         redirect_uri: format!("{}/sign-in/callback", public_url(config)),
-        patience: (config.gitea.connect_timeout, config.gitea.timeout),
+        patience: forge::Patience {
+            connect: config.gitea.connect_timeout,
+            answer: config.gitea.timeout,
+        },
     });
     Ok(Some(sign_in?))
 }
