@@ -102,16 +102,16 @@ async fn busy_world() -> (World, Vec<IssueRef>) {
 }
 
 #[tokio::test]
-async fn it_tells_the_backlog_and_what_needs_whom() {
+async fn it_shows_the_backlog_and_what_needs_attention() {
     let (world, _) = busy_world().await;
     set(&world, "2026-03-24T05:00:00Z");
     let written = summaries(&world).write(&of(&world, "2026-03-24")).await.unwrap();
     assert_eq!(written.title, "[Triage] Daily backlog summary — 2026-03-24");
     let body = written.body.replace(&world.gitea.url(), "https://gitea");
     insta::assert_snapshot!(body, @r#"
-    **Open issues:** 10 | **Ready:** 3 | **Dispatched:** 1 | **Done:** 1 | **Flagged:** 1 | **Waiting:** 1 | **Missed:** 0 | **Dead:** 1
+    **Open issues:** 10 | **Ready:** 3 | **Dispatched:** 1 | **Done:** 1 | **Flagged:** 1 | **Waiting:** 1 | **Missed webhooks:** 0 | **Failed deliveries:** 1
 
-    As of 2026-03-24 06:00, with what happened since 2026-03-23 06:00 (Europe/Berlin).
+    As of 2026-03-24 06:00, with the activity since 2026-03-23 06:00 (Europe/Berlin).
 
     ## Top 10 Ready Issues (by score)
 
@@ -126,10 +126,10 @@ async fn it_tells_the_backlog_and_what_needs_whom() {
     - [`#1`](https://gitea/acme/widgets/issues/1/) → `completed` (`claude`): `the issue is closed`
     - [`#2`](https://gitea/acme/widgets/issues/2/) → `dispatch` (`claude`): `P0/bug issue (score 9, opened today): goes to claude first`
 
-    ## Needs Somebody
+    ## Needs Attention
 
     - [`#4`](https://gitea/acme/widgets/issues/4/) needs the owner, `alice`: `blocked, as its own text says: a person has to clear the way`
-    - [`#11`](https://gitea/acme/widgets/issues/11/) needs the operator: a dead letter, `GET acme/widgets#11: Gitea answered 403; the token's scopes or the account's permissions do not allo…`; `gitea-triage inbox list --state dead`
+    - [`#11`](https://gitea/acme/widgets/issues/11/) needs the operator: a failed delivery, `GET acme/widgets#11: Gitea answered 403; the token's scopes or the account's permissions do not allo…`; `gitea-triage inbox list --state dead`
 
     ## Skipped (7 issues)
 
@@ -141,7 +141,7 @@ async fn it_tells_the_backlog_and_what_needs_whom() {
     - … and 2 more
 
     ---
-    *Auto-generated from the triage ledger. Override any decision by assigning somebody or editing the issue; it is looked at again.*
+    *Auto-generated from the triage ledger. Override any decision by assigning somebody or editing the issue. It is then evaluated again.*
     "#);
 }
 
@@ -163,26 +163,26 @@ async fn it_touches_no_issue_that_it_links() {
 }
 
 #[tokio::test]
-async fn a_day_without_anything_is_told_too() {
+async fn a_day_without_activity_has_a_summary_too() {
     let world = small_world(BERLIN).await;
     set(&world, "2026-03-27T05:00:00Z");
     let written = summaries(&world).write(&of(&world, "2026-03-27")).await.unwrap();
     let body = written.body.replace(&world.gitea.url(), "https://gitea");
     insta::assert_snapshot!(body, @r#"
-    **Open issues:** 1 | **Ready:** 0 | **Dispatched:** 0 | **Done:** 0 | **Flagged:** 0 | **Waiting:** 0 | **Missed:** 0 | **Dead:** 0
+    **Open issues:** 1 | **Ready:** 0 | **Dispatched:** 0 | **Done:** 0 | **Flagged:** 0 | **Waiting:** 0 | **Missed webhooks:** 0 | **Failed deliveries:** 0
 
-    As of 2026-03-27 06:00, with what happened since 2026-03-26 06:00 (Europe/Berlin).
+    As of 2026-03-27 06:00, with the activity since 2026-03-26 06:00 (Europe/Berlin).
 
     ## Top 10 Ready Issues (by score)
 
-    Nothing is ready.
+    No issue is ready.
 
     ## Skipped (1 issue)
 
     - [`#1`](https://gitea/acme/widgets/issues/1/): `score 1 is below the threshold of 5: names no file or function, has no acceptanc…`
 
     ---
-    *Auto-generated from the triage ledger. Override any decision by assigning somebody or editing the issue; it is looked at again.*
+    *Auto-generated from the triage ledger. Override any decision by assigning somebody or editing the issue. It is then evaluated again.*
     "#);
 }
 
@@ -209,7 +209,7 @@ async fn one_a_day_however_often_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_service_that_was_down_at_the_hour_posts_later_that_day_and_tells_all_since() {
+async fn a_service_that_was_down_at_the_hour_posts_later_that_day_and_covers_all_since() {
     let world = small_world(BERLIN).await;
     at(&world, "2026-03-23T12:00:00Z").await;
     at(&world, "2026-03-24T05:00:00Z").await;
@@ -218,7 +218,7 @@ async fn a_service_that_was_down_at_the_hour_posts_later_that_day_and_tells_all_
     let body = world.issue(&"acme/widgets#3".parse().unwrap()).body;
     assert!(
         body.contains(
-            "As of 2026-03-27 16:00, with what happened since 2026-03-24 06:00 (Europe/Berlin)."
+            "As of 2026-03-27 16:00, with the activity since 2026-03-24 06:00 (Europe/Berlin)."
         ),
         "{body}"
     );
@@ -464,7 +464,7 @@ async fn an_outage_at_the_hour_is_waited_out() {
     at(&world, "2026-03-24T06:30:00Z").await;
     assert_eq!(days(&world), ["2026-03-24"]);
     let body = world.issue(&"acme/widgets#2".parse().unwrap()).body;
-    assert!(body.contains("As of 2026-03-24 06:00"), "it tells the backlog of its hour: {body}");
+    assert!(body.contains("As of 2026-03-24 06:00"), "it shows the backlog of its hour: {body}");
 }
 
 /// The program itself, on the machine's clock.

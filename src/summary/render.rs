@@ -1,5 +1,5 @@
-//! A digest as Markdown. Every word of somebody else stands in code, and every link ends in a slash, so that nobody
-//! is mentioned and no issue is touched. Pure.
+//! A digest as Markdown. Text from outside is quoted as code, and every link ends in a slash, so that a summary mentions
+//! nobody and references no issue. Pure.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::store::{Action, Digest, OpenIssue, Period};
 
 /// How many ready issues are listed.
 const TOP: usize = 10;
-/// How many actions, and how many issues that need somebody, are listed.
+/// How many actions, and how many issues that need attention, are listed.
 const LISTED: usize = 20;
 /// How many skipped issues are listed.
 const SKIPPED: usize = 5;
@@ -27,9 +27,9 @@ pub(super) struct Page<'a> {
     pub(super) digest: &'a Digest,
     pub(super) period: Period,
     pub(super) timezone: Tz,
-    /// Who decides what an agent cannot.
+    /// The person who decides what an agent cannot.
     pub(super) owner: &'a str,
-    /// Where an issue is found.
+    /// The address of an issue.
     pub(super) link: &'a dyn Fn(IssueNumber) -> String,
 }
 
@@ -43,7 +43,7 @@ impl Page<'_> {
         text.push_str(&self.skipped());
         text.push_str(
             "\n---\n*Auto-generated from the triage ledger. Override any decision by assigning somebody or editing \
-             the issue; it is looked at again.*\n",
+             the issue. It is then evaluated again.*\n",
         );
         text
     }
@@ -55,12 +55,12 @@ impl Page<'_> {
         let counts = [
             ("Open issues", open.len()),
             ("Ready", open.iter().filter(|i| i.is_ready).count()),
-            ("Dispatched", open.iter().filter(|i| is_in_hands(i)).count()),
+            ("Dispatched", open.iter().filter(|i| is_dispatched(i)).count()),
             ("Done", self.digest.done as usize),
             ("Flagged", by("flag")),
             ("Waiting", by("wait")),
-            ("Missed", self.digest.missed as usize),
-            ("Dead", dead as usize),
+            ("Missed webhooks", self.digest.missed as usize),
+            ("Failed deliveries", dead as usize),
         ];
         counts.map(|(name, count)| format!("**{name}:** {count}")).join(" | ")
     }
@@ -68,11 +68,7 @@ impl Page<'_> {
     fn covers(&self) -> String {
         let Period { from, until } = self.period;
         let zone = self.timezone.name();
-        format!(
-            "As of {}, with what happened since {} ({zone}).",
-            self.time(until),
-            self.time(from)
-        )
+        format!("As of {}, with the activity since {} ({zone}).", self.time(until), self.time(from))
     }
 
     fn time(&self, at: Timestamp) -> String {
@@ -100,14 +96,14 @@ impl Page<'_> {
             format!("{flag}**{issue}** (score={score}, age={age}d) — {title}{}", holder(i))
         };
         let lines: Vec<_> = ready.iter().take(TOP).map(line).collect();
-        let none = "Nothing is ready.\n";
+        let none = "No issue is ready.\n";
         let list = if lines.is_empty() { none.to_owned() } else { list(&lines, TOP) };
         format!("\n## Top 10 Ready Issues (by score)\n\n{list}")
     }
 
     fn actions(&self) -> String {
         let mut seen = HashSet::new();
-        // One that was interrupted and done again is one.
+        // An action that was interrupted and repeated counts once.
         let mut actions: Vec<&Action> = self.digest.actions.iter().collect();
         actions.retain(|a| seen.insert((a.number, a.what.as_str(), a.agent.as_deref())));
         let line = |a: &Action| {
@@ -122,7 +118,7 @@ impl Page<'_> {
         format!("\n## Actions Taken\n\n{}", list(&lines, LISTED))
     }
 
-    /// What waits for a person, and for whom.
+    /// What needs the attention of a person, and of whom.
     fn needs(&self) -> String {
         let owner = format!("the owner, {}", code(self.owner));
         let flagged = self.digest.open.iter().filter_map(|i| {
@@ -130,15 +126,15 @@ impl Page<'_> {
             Some(format!("{} needs {owner}: {}", self.issue(i.number), quoted(&reason, REASON)))
         });
         let dead = self.digest.dead.iter().map(|d| {
-            let letters = if d.count == 1 { "a dead letter" } else { "dead letters" };
+            let failed = if d.count == 1 { "a failed delivery" } else { "failed deliveries" };
             let (issue, reason) = (self.issue(d.number), quoted(&d.reason, REASON));
-            format!("{issue} needs the operator: {letters}, {reason}; `gitea-triage inbox list --state dead`")
+            format!("{issue} needs the operator: {failed}, {reason}; `gitea-triage inbox list --state dead`")
         });
         let lines: Vec<_> = flagged.chain(dead).collect();
         if lines.is_empty() {
             return String::new();
         }
-        format!("\n## Needs Somebody\n\n{}", list(&lines, LISTED))
+        format!("\n## Needs Attention\n\n{}", list(&lines, LISTED))
     }
 
     fn skipped(&self) -> String {
@@ -154,7 +150,7 @@ impl Page<'_> {
     }
 }
 
-fn is_in_hands(issue: &OpenIssue) -> bool {
+fn is_dispatched(issue: &OpenIssue) -> bool {
     issue.dispatch.as_ref().is_some_and(|(_, state)| state.is_open())
 }
 
@@ -165,17 +161,17 @@ fn holder(issue: &OpenIssue) -> String {
     }
 }
 
-/// Why an issue whose dispatch ended without success needs somebody.
+/// Why an issue needs attention whose dispatch ended without success.
 fn given_up(issue: &OpenIssue) -> Option<String> {
     match issue.dispatch.as_ref()? {
-        (agent, DispatchState::Escalated) => Some(format!("escalated, {agent} did not finish it")),
-        (agent, DispatchState::TimedOut) => Some(format!("{agent} ran out of time")),
+        (agent, DispatchState::Escalated) => Some(format!("escalated: {agent} did not finish it")),
+        (agent, DispatchState::TimedOut) => Some(format!("the dispatch to {agent} timed out")),
         _ => None,
     }
 }
 
-/// Words of somebody else, or words that quote them: as code, which mentions and references nothing. Code cannot hold
-/// code, so what stood as code within is plain.
+/// Text from outside as code, which mentions and references nothing. Code inside of code is not possible, so backticks
+/// are removed.
 fn quoted(text: &str, most: usize) -> String {
     let plain: String = text.chars().filter(|c| *c != '`').collect();
     let mut short: String = plain.chars().take(most).collect();

@@ -342,8 +342,8 @@ mod tests {
             &issue("It is slow", ""),
             &free(),
             "skip: score 1 is below the threshold of 5: names no file or function, has no \
-             acceptance criteria, speaks of no test, has no section for the problem or the \
-             solution, no tag or label says that it is a bug, feature or refactoring",
+             acceptance criteria, mentions no test, has no section for the problem or the \
+             solution, has no bug, feature or refactoring tag or label",
         );
     }
 

@@ -1,4 +1,4 @@
-//! Words for people about points and verdicts.
+//! Texts for people about points and verdicts.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -42,15 +42,15 @@ fn ground_name(ground: Ground) -> &'static str {
         Ground::File => "names a file",
         Ground::Function => "names a function or class",
         Ground::ShortTitle => "has a short title",
-        Ground::Acceptance => "says what must hold",
-        Ground::Test => "speaks of tests",
+        Ground::Acceptance => "states acceptance criteria",
+        Ground::Test => "mentions tests",
         Ground::Section => "describes the problem in sections",
         Ground::Bug => "is a bug",
         Ground::Refactor => "is a refactoring",
         Ground::Feature => "is a feature",
-        Ground::FromLoop => "was found by the loop itself",
-        Ground::Meta => "is to be talked about",
-        Ground::Cap => "this part counts no more",
+        Ground::FromLoop => "was reported by the agent loop",
+        Ground::Meta => "needs discussion first",
+        Ground::Cap => "limit of this part",
     }
 }
 
@@ -90,14 +90,14 @@ fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
 pub(super) fn missing(policy: &Policy, score: &Score, facts: &Facts) -> String {
     let all = [
         missing_place(facts),
-        (!is_short(&score.title, policy.scope.title_limit)).then_some("its title is long"),
+        (!is_short(&score.title, policy.scope.title_limit)).then_some("has a long title"),
         (facts.acceptance == 0).then_some("has no acceptance criteria"),
-        (!facts.shows(Kind::Test)).then_some("speaks of no test"),
+        (!facts.shows(Kind::Test)).then_some("mentions no test"),
         (!facts.shows(Kind::Section)).then_some("has no section for the problem or the solution"),
         missing_tag(policy, score),
     ];
     let all: Vec<_> = all.into_iter().flatten().collect();
-    if all.is_empty() { "there is little more it could say".to_owned() } else { all.join(", ") }
+    if all.is_empty() { "no single signal is missing".to_owned() } else { all.join(", ") }
 }
 
 fn missing_place(facts: &Facts) -> Option<&'static str> {
@@ -112,10 +112,10 @@ fn missing_place(facts: &Facts) -> Option<&'static str> {
 fn missing_tag(policy: &Policy, score: &Score) -> Option<&'static str> {
     let classes = Classes::new(policy, &score.tags);
     if classes.meta {
-        return Some("a tag or label says that it is to be talked about first");
+        return Some("a tag or label says that it needs discussion first");
     }
     (!classes.bug && !classes.feature && !classes.refactor)
-        .then_some("no tag or label says that it is a bug, feature or refactoring")
+        .then_some("has no bug, feature or refactoring tag or label")
 }
 
 /// The type in a sentence; nothing when it is unknown.
@@ -199,10 +199,10 @@ mod tests {
           +1 names a file: `src/db.py`
           +1 has a short title
         acceptance: 3
-          +2 says what must hold: `fails`, `should`, `return`, `must`
-          +1 speaks of tests: `tox`
+          +2 states acceptance criteria: `fails`, `should`, `return`, `must`
+          +1 mentions tests: `tox`
           +1 describes the problem in sections: `## Problem`
-          -1 this part counts no more
+          -1 limit of this part
         alignment: 3
           +3 is a bug: `Bug`
         ");
@@ -215,7 +215,7 @@ mod tests {
         issue.labels = vec!["feature".into()];
         insta::assert_snapshot!(explained(&issue), @"
         decision: skip
-        why: score 4 is below the threshold of 5: a tag or label says that it is to be talked about first
+        why: score 4 is below the threshold of 5: a tag or label says that it needs discussion first
         type: feature, 3 days old
         task type: refactoring
         score: 4 (not ready)
@@ -223,16 +223,16 @@ mod tests {
           +1 names a file: `src/x.py`
           +1 names a function or class: `run()`
           +1 has a short title
-          -2 is to be talked about: `RFC`
+          -2 needs discussion first: `RFC`
         acceptance: 3
-          +2 says what must hold: `should`, `must`, `returns`
-          +1 speaks of tests: `pytest`
+          +2 states acceptance criteria: `should`, `must`, `returns`
+          +1 mentions tests: `pytest`
           +1 describes the problem in sections: `## Steps`
-          -1 is to be talked about: `RFC`
+          -1 needs discussion first: `RFC`
         alignment: 0
           +2 is a refactoring: `refactor`
           +2 is a feature: `feature`
-          -4 is to be talked about: `RFC`
+          -4 needs discussion first: `RFC`
         ");
     }
 

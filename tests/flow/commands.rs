@@ -49,7 +49,7 @@ async fn a_reader_is_refused_with_the_reason_and_a_writer_is_obeyed() {
     world.settle().await;
     assert_eq!(reactions(&world, &issue, refused), ["confused"]);
     let answers = world.comments(&issue);
-    assert!(answers[1].contains("`bob` may not write to this repository"), "{}", answers[1]);
+    assert!(answers[1].contains("`bob` has no write access to this repository"), "{}", answers[1]);
     assert_eq!(world.labels(&issue), ["claude-ready"]);
     world.gitea.comment(&issue, "alice", "/triage assign kimi");
     world.settle().await;
@@ -131,7 +131,7 @@ async fn an_issue_can_be_given_to_a_person_but_not_to_nobody() {
     world.gitea.comment(&issue, "alice", "/triage frobnicate");
     world.settle().await;
     let answers = world.comments(&issue);
-    let refused = "the account `nobody` does not exist or may not work here";
+    let refused = "the account `nobody` does not exist or cannot be assigned here";
     assert!(answers.iter().any(|a| a.contains(refused)), "{answers:#?}");
     assert!(answers.iter().any(|a| a.contains("`/triage frobnicate`")), "{answers:#?}");
 }

@@ -25,10 +25,10 @@ async fn a_dispatch_is_explained_with_every_point() {
     - scope +1: names a file (`src/auth/login.py`)
     - scope +1: names a function or class (`` `login()` ``)
     - scope +1: has a short title
-    - acceptance +2: says what must hold (`should`, `return`, `passes`)
-    - acceptance +1: speaks of tests (`pytest`)
+    - acceptance +2: states acceptance criteria (`should`, `return`, `passes`)
+    - acceptance +1: mentions tests (`pytest`)
     - acceptance +1: describes the problem in sections (`## Problem`)
-    - acceptance -1: this part counts no more
+    - acceptance -1: limit of this part
     - alignment +3: is a bug (`bug`)
 
     </details>
@@ -41,7 +41,7 @@ async fn a_dispatch_is_explained_with_every_point() {
 
     <sub>To override: take the label `claude-ready` off, assign somebody else, or comment `/triage hold` (`/triage help` lists what else). What a person changes here is left as it is.</sub>
 
-    <!-- gitea-triage decision=dispatch:claude digest=d2e060b327b2 -->
+    <!-- gitea-triage decision=dispatch:claude digest=f94bd5b15173 -->
     "#);
 }
 
@@ -66,10 +66,10 @@ async fn a_flag_says_whom_it_calls_and_why() {
     - scope +1: names a file (`src/auth/login.py`)
     - scope +1: names a function or class (`` `login()` ``)
     - scope +1: has a short title
-    - acceptance +2: says what must hold (`should`, `return`, `passes`)
-    - acceptance +1: speaks of tests (`pytest`)
+    - acceptance +2: states acceptance criteria (`should`, `return`, `passes`)
+    - acceptance +1: mentions tests (`pytest`)
     - acceptance +1: describes the problem in sections (`## Problem`)
-    - acceptance -1: this part counts no more
+    - acceptance -1: limit of this part
     - alignment +3: is a bug (`bug`)
 
     </details>
@@ -82,7 +82,7 @@ async fn a_flag_says_whom_it_calls_and_why() {
 
     <sub>To override: assign somebody, edit the issue, or comment `/triage assign <agent>` (`/triage help` lists what else).</sub>
 
-    <!-- gitea-triage decision=flag digest=179c9ac6e4ac -->
+    <!-- gitea-triage decision=flag digest=b3b67bd8e6c8 -->
     "#);
 }
 
@@ -128,7 +128,7 @@ async fn hostile_text_pings_nobody_and_breaks_out_of_nothing() {
 
     - scope +1: names a file (`src/x.py`)
     - scope +1: has a short title
-    - acceptance +2: says what must hold (`must`, `return`, `should`, `verify`, `Acceptance`)
+    - acceptance +2: states acceptance criteria (`must`, `return`, `should`, `verify`, `Acceptance`)
     - acceptance +1: describes the problem in sections (`## Problem`)
     - alignment +3: is a bug (`bug`)
 
@@ -145,7 +145,7 @@ async fn hostile_text_pings_nobody_and_breaks_out_of_nothing() {
 
     <sub>To override: take the label `claude-ready` off, assign somebody else, or comment `/triage hold` (`/triage help` lists what else). What a person changes here is left as it is.</sub>
 
-    <!-- gitea-triage decision=dispatch:claude digest=405f06b9df57 -->
+    <!-- gitea-triage decision=dispatch:claude digest=77799da90307 -->
     "#);
 }
 

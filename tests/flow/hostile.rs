@@ -184,9 +184,12 @@ async fn answers_to_hostile_commands_hold_no_word_that_acts() {
         acts(comment, &[]);
         assert!(comment.len() < LARGEST_COMMENT, "{} bytes", comment.len());
     }
-    for said in
-        ["decision: dispatch", "may not write to this repository", "is no command", "held by"]
-    {
+    for said in [
+        "decision: dispatch",
+        "has no write access to this repository",
+        "is not a command",
+        "held by",
+    ] {
         assert!(comments.iter().any(|c| c.contains(said)), "`{said}` is not in {comments:#?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Whoever gives a command: only those who may write to the repository are obeyed, and everybody else is told why not.
+//! Permissions of commands: only people with write access may give them; the others get an answer that says why.
 
 use gitea_triage::dispatch::DispatchState;
 use gitea_triage::fake_gitea::{Fault, FaultKind};
@@ -63,7 +63,7 @@ async fn is_refused(world: &World, at: &IssueRef, by: &str, why: &str) {
 }
 
 /// What a writer can do; without it, a refusal of everybody would pass for a refusal of the right ones.
-async fn is_obeyed(world: &World, at: &IssueRef, by: &str) {
+async fn is_carried_out(world: &World, at: &IssueRef, by: &str) {
     let comment = world.gitea.comment(at, by, "/triage done");
     world.settle().await;
     assert_eq!(reactions(world, at, comment), ["+1"], "{by}");
@@ -75,14 +75,14 @@ async fn readers_are_refused_also_on_their_own_issues() {
     let world = World::start().await;
     let issue = dispatched(&world).await;
     assert_eq!(world.issue(&issue).author, "bob");
-    is_refused(&world, &issue, "bob", "`bob` may not write to this repository").await;
+    is_refused(&world, &issue, "bob", "`bob` has no write access to this repository").await;
     world.gitea.add_user("carol");
-    is_refused(&world, &issue, "carol", "`carol` may not write to this repository").await;
+    is_refused(&world, &issue, "carol", "`carol` has no write access to this repository").await;
     let help = world.gitea.comment(&issue, "carol", "/triage help");
     world.settle().await;
     assert_eq!(reactions(&world, &issue, help), ["+1"], "anybody may ask what there is");
     assert_eq!(world.comments(&issue).len(), 4);
-    is_obeyed(&world, &issue, "alice").await;
+    is_carried_out(&world, &issue, "alice").await;
 }
 
 #[tokio::test]
@@ -91,14 +91,14 @@ async fn a_former_member_is_refused_and_a_new_one_obeyed() {
     let issue = dispatched(&world).await;
     world.gitea.remove_collaborator(&world.repo, "alice");
     world.gitea.add_collaborator(&world.repo, "bob", "write");
-    is_refused(&world, &issue, "alice", "`alice` may not write to this repository").await;
+    is_refused(&world, &issue, "alice", "`alice` has no write access to this repository").await;
     world.gitea.remove_collaborator(&world.repo, "bob");
     // Who may write is believed for a minute; another start asks anew.
     world.restart().await;
-    is_refused(&world, &issue, "bob", "`bob` may not write to this repository").await;
+    is_refused(&world, &issue, "bob", "`bob` has no write access to this repository").await;
     world.gitea.add_collaborator(&world.repo, "bob", "write");
     world.restart().await;
-    is_obeyed(&world, &issue, "bob").await;
+    is_carried_out(&world, &issue, "bob").await;
 }
 
 #[tokio::test]
@@ -111,8 +111,8 @@ async fn our_own_comments_command_nothing_and_another_bot_is_like_anybody() {
     assert!(reactions(&world, &issue, ours).is_empty());
     assert_eq!(world.comments(&issue).len(), 2, "the dispatch, and what was just written");
     assert_eq!(standing(&world, &issue).await, before);
-    is_refused(&world, &issue, "renovate-bot", "`renovate-bot` may not write").await;
-    is_obeyed(&world, &issue, "claude").await;
+    is_refused(&world, &issue, "renovate-bot", "`renovate-bot` has no write access").await;
+    is_carried_out(&world, &issue, "claude").await;
 }
 
 #[tokio::test]
@@ -126,11 +126,10 @@ async fn somebody_whose_permission_cannot_be_found_out_is_refused() {
         kind,
     };
     world.gitea.fail(hidden(FaultKind::Status(403)));
-    is_refused(&world, &issue, "alice", "it could not be found out whether `alice` may write")
-        .await;
+    is_refused(&world, &issue, "alice", "the permissions of `alice` could not be checked").await;
     // What passes by itself is waited for.
     world.gitea.fail(hidden(FaultKind::Status(502)));
-    is_obeyed(&world, &issue, "alice").await;
+    is_carried_out(&world, &issue, "alice").await;
 }
 
 #[tokio::test]
@@ -139,6 +138,6 @@ async fn a_team_that_may_only_read_pull_requests_is_refused_where_the_forge_tell
     let issue = dispatched(&world).await;
     world.gitea.add_pull_reader(&world.repo, "carol");
     world.gitea.add_collaborator(&world.repo, &world.gitea.bot().login, "admin");
-    is_refused(&world, &issue, "carol", "`carol` may not write to this repository").await;
-    is_obeyed(&world, &issue, "alice").await;
+    is_refused(&world, &issue, "carol", "`carol` has no write access to this repository").await;
+    is_carried_out(&world, &issue, "alice").await;
 }

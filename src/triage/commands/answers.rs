@@ -1,30 +1,29 @@
-//! What a command is answered with, where a reaction does not say it. Whatever a person typed is quoted as code, so
-//! that an answer calls nobody.
+//! The answers to commands, where a reaction is not enough. What a person typed is quoted as code, so that an answer
+//! mentions nobody.
 
 use super::Command;
 use crate::dispatch::AgentId;
 use crate::triage::code;
 
-/// What is typed, and what it does.
+/// What to type, and what it does.
 const COMMANDS: [(&str, &str); 9] = [
-    ("/triage", "look at the issue again now"),
-    ("/triage explain", "say how the decision came about, point by point"),
-    ("/triage hold [reason]", "leave the issue alone until `resume`"),
-    ("/triage resume", "go on after a hold, or after somebody changed what was done"),
-    ("/triage retry", "hand the issue over once more"),
-    ("/triage assign <agent>", "give the issue to this agent"),
-    ("/triage assign @login", "give the issue to this person"),
+    ("/triage", "evaluate the issue again now"),
+    ("/triage explain", "explain the decision, point by point"),
+    ("/triage hold [reason]", "put the issue on hold until `/triage resume`"),
+    ("/triage resume", "continue after a hold, or after a person changed a label or an assignment"),
+    ("/triage retry", "dispatch the issue again"),
+    ("/triage assign <agent>", "dispatch the issue to this agent"),
+    ("/triage assign @login", "assign the issue to this person"),
     ("/triage done", "end the dispatch as completed"),
     ("/triage help", "show this table"),
 ];
-const WRITERS: &str = "who may write to the repository";
 
-/// Every command as a table: what to write, what it does, who may use it.
+/// Every command as a table: what to write, and what it does.
 pub fn help() -> String {
-    let rows = COMMANDS.map(|(usage, what)| format!("| `{usage}` | {what} | {WRITERS} |"));
+    let rows = COMMANDS.map(|(usage, what)| format!("| `{usage}` | {what} |"));
     format!(
-        "A command stands at the start of a line of a comment.\n\n| command | what it does | who may use it |\n\
-         |---|---|---|\n{}",
+        "Write a command at the start of a line of a comment. Every command but `/triage help` needs write access to \
+         the repository.\n\n| command | what it does |\n|---|---|\n{}",
         rows.join("\n")
     )
 }
@@ -32,36 +31,36 @@ pub fn help() -> String {
 /// Why a command was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal<'a> {
-    /// Whoever wrote it may not write to the repository.
+    /// The commenter has no write access.
     NotAWriter {
         /// The commenter.
         login: &'a str,
     },
-    /// It could not be found out what the commenter may do.
+    /// The permissions of the commenter could not be checked.
     PermissionUnknown {
         /// The commenter.
         login: &'a str,
     },
-    /// There is no such command, or it lacks its argument.
+    /// The command is unknown, or its argument is missing.
     NoSuchCommand,
     /// No agent has this name.
     NoSuchAgent {
-        /// Those there are.
+        /// The configured agents.
         agents: &'a [AgentId],
     },
-    /// The forge does not let this login have the issue.
+    /// The forge does not allow to assign this login.
     NotAssignable {
         /// The login.
         login: &'a str,
     },
-    /// The agent has as much as it may have.
+    /// The agent is at its limit.
     Busy {
         /// The agent.
         agent: &'a AgentId,
     },
-    /// No dispatch is there to act on.
+    /// There is no open dispatch.
     NoDispatch,
-    /// Nothing was held or overridden.
+    /// Nothing is on hold or overridden.
     NotHeld,
     /// The issue is closed.
     Closed,
@@ -79,24 +78,23 @@ pub fn refusal(command: &Command, why: &Refusal<'_>) -> String {
 fn reason(why: &Refusal<'_>) -> String {
     match why {
         Refusal::NotAWriter { login } => {
-            format!("{} may not write to this repository; ask somebody who may", code(login))
+            format!("{} has no write access to this repository; ask somebody who has", code(login))
         }
-        Refusal::PermissionUnknown { login } => format!(
-            "it could not be found out whether {} may write to this repository; try again later",
-            code(login)
-        ),
+        Refusal::PermissionUnknown { login } => {
+            format!("the permissions of {} could not be checked; try again later", code(login))
+        }
         Refusal::NoSuchCommand => "there is no such command".to_owned(),
         Refusal::NoSuchAgent { agents } => no_such_agent(agents),
         Refusal::NotAssignable { login } => {
-            format!("the account {} does not exist or may not work here", code(login))
+            format!("the account {} does not exist or cannot be assigned here", code(login))
         }
         Refusal::Busy { agent } => {
-            format!("{} has as much as it may have; try again later", code(agent.as_str()))
+            format!("{} is at its limit of open dispatches; try again later", code(agent.as_str()))
         }
         Refusal::NoDispatch => {
-            "the issue is in no agent's hands; `/triage` looks at it again".into()
+            "no agent is working on the issue; `/triage` evaluates it again".into()
         }
-        Refusal::NotHeld => "nothing is held; `/triage` looks at the issue again".into(),
+        Refusal::NotHeld => "the issue is not on hold; `/triage` evaluates it again".into(),
         Refusal::Closed => "the issue is closed; reopen it first".into(),
     }
 }
@@ -107,21 +105,21 @@ fn no_such_agent(agents: &[AgentId]) -> String {
         true => "none is configured".to_owned(),
         false => format!("there are {}", names.join(", ")),
     };
-    format!("no agent has this name: {those}; write `@login` for a person")
+    format!("no agent has this name: {those}; for a person, write `@login`")
 }
 
 fn no_such_command(command: &Command, named: &str) -> String {
     if command.verb() == "assign" {
         return format!(
-            "{named} does not say to whom: write `/triage assign <agent>` or `/triage assign @login`."
+            "{named} needs a name: write `/triage assign <agent>` or `/triage assign @login`."
         );
     }
     let near = nearest(command.verb());
     let hint = near.map(|verb| format!("did you mean `/triage {verb}`? ")).unwrap_or_default();
-    format!("{named} is no command; {hint}`/triage help` shows them all.")
+    format!("{named} is not a command; {hint}`/triage help` lists all commands.")
 }
 
-/// The command's word that is at most two slips away.
+/// The command that is at most two typing mistakes away.
 fn nearest(word: &str) -> Option<&'static str> {
     let verbs = COMMANDS.iter().filter_map(|(usage, _)| usage.split(' ').nth(1));
     let word = word.to_ascii_lowercase();
@@ -139,50 +137,50 @@ mod tests {
     }
 
     #[test]
-    fn help_shows_only_commands_that_are_understood() {
+    fn help_lists_only_known_commands() {
         for (usage, _) in COMMANDS {
             let typed = usage.replace(" [reason]", "").replace("<agent>", "kimi");
             assert!(!matches!(parse(&typed)[..], [Command::Unknown(_)]), "{usage}");
         }
         assert!(parse(&help()).is_empty(), "the table must not be a command itself");
         insta::assert_snapshot!(help(), @r#"
-        A command stands at the start of a line of a comment.
+        Write a command at the start of a line of a comment. Every command but `/triage help` needs write access to the repository.
         
-        | command | what it does | who may use it |
-        |---|---|---|
-        | `/triage` | look at the issue again now | who may write to the repository |
-        | `/triage explain` | say how the decision came about, point by point | who may write to the repository |
-        | `/triage hold [reason]` | leave the issue alone until `resume` | who may write to the repository |
-        | `/triage resume` | go on after a hold, or after somebody changed what was done | who may write to the repository |
-        | `/triage retry` | hand the issue over once more | who may write to the repository |
-        | `/triage assign <agent>` | give the issue to this agent | who may write to the repository |
-        | `/triage assign @login` | give the issue to this person | who may write to the repository |
-        | `/triage done` | end the dispatch as completed | who may write to the repository |
-        | `/triage help` | show this table | who may write to the repository |
+        | command | what it does |
+        |---|---|
+        | `/triage` | evaluate the issue again now |
+        | `/triage explain` | explain the decision, point by point |
+        | `/triage hold [reason]` | put the issue on hold until `/triage resume` |
+        | `/triage resume` | continue after a hold, or after a person changed a label or an assignment |
+        | `/triage retry` | dispatch the issue again |
+        | `/triage assign <agent>` | dispatch the issue to this agent |
+        | `/triage assign @login` | assign the issue to this person |
+        | `/triage done` | end the dispatch as completed |
+        | `/triage help` | show this table |
         "#);
     }
 
     #[test]
     fn a_refusal_says_why_and_what_to_do() {
         insta::assert_snapshot!(
-            refused("/triage hold", Refusal::NotAWriter { login: "bob" }), @"`/triage hold` was not carried out: `bob` may not write to this repository; ask somebody who may.");
+            refused("/triage hold", Refusal::NotAWriter { login: "bob" }), @"`/triage hold` was not carried out: `bob` has no write access to this repository; ask somebody who has.");
         insta::assert_snapshot!(
-            refused("/triage", Refusal::PermissionUnknown { login: "bob" }), @"`/triage` was not carried out: it could not be found out whether `bob` may write to this repository; try again later.");
+            refused("/triage", Refusal::PermissionUnknown { login: "bob" }), @"`/triage` was not carried out: the permissions of `bob` could not be checked; try again later.");
         insta::assert_snapshot!(refused("/triage retry", Refusal::Closed), @"`/triage retry` was not carried out: the issue is closed; reopen it first.");
         let agents = [AgentId::new("claude"), AgentId::new("kimi")];
         insta::assert_snapshot!(
-            refused("/triage assign kiwi", Refusal::NoSuchAgent { agents: &agents }), @"`/triage assign kiwi` was not carried out: no agent has this name: there are `claude`, `kimi`; write `@login` for a person.");
+            refused("/triage assign kiwi", Refusal::NoSuchAgent { agents: &agents }), @"`/triage assign kiwi` was not carried out: no agent has this name: there are `claude`, `kimi`; for a person, write `@login`.");
     }
 
     #[test]
     fn an_unknown_command_is_answered_with_the_nearest() {
-        insta::assert_snapshot!(refused("/triage Asing kimi", Refusal::NoSuchCommand), @"`/triage Asing` is no command; did you mean `/triage assign`? `/triage help` shows them all.");
-        insta::assert_snapshot!(refused("/triage abracadabra", Refusal::NoSuchCommand), @"`/triage abracadabra` is no command; `/triage help` shows them all.");
-        insta::assert_snapshot!(refused("/triage assign", Refusal::NoSuchCommand), @"`/triage assign` does not say to whom: write `/triage assign <agent>` or `/triage assign @login`.");
+        insta::assert_snapshot!(refused("/triage Asing kimi", Refusal::NoSuchCommand), @"`/triage Asing` is not a command; did you mean `/triage assign`? `/triage help` lists all commands.");
+        insta::assert_snapshot!(refused("/triage abracadabra", Refusal::NoSuchCommand), @"`/triage abracadabra` is not a command; `/triage help` lists all commands.");
+        insta::assert_snapshot!(refused("/triage assign", Refusal::NoSuchCommand), @"`/triage assign` needs a name: write `/triage assign <agent>` or `/triage assign @login`.");
     }
 
     #[test]
-    fn an_answer_calls_nobody() {
+    fn an_answer_mentions_nobody() {
         let to = Command::Assign(Assignee::Login("alice".into()));
         let words = ["@alice", "`@alice`", "#12", "<script>", "[a](b)", "a\u{202e}@alice"];
         for word in words {

@@ -1,18 +1,18 @@
-//! Where commands stand in a comment: found with a Markdown parser, because code, quotes and HTML comments begin and
-//! end by rules that a look at single lines gets wrong.
+//! Finds the commands in a comment with a Markdown parser, because the rules for code, quotes and HTML comments cannot be
+//! applied line by line.
 
 use pulldown_cmark::{Event, Parser, TagEnd};
 
 use super::MOST;
 
 const NAME: &str = "/triage";
-/// A comment beyond this many bytes is a pasted log, and holds no command.
+/// A longer comment, in bytes, is a pasted log without commands.
 const MAX_BODY: usize = 256 * 1024;
 
 /// What follows `/triage` on each line that begins with it and is shown as plain text.
 pub(super) fn commands(body: &str) -> Vec<&str> {
     let mut found = Vec::new();
-    if body.len() > MAX_BODY || !names_us(body) {
+    if body.len() > MAX_BODY || !has_command(body) {
         return found;
     }
     let mut depth: usize = 0;
@@ -31,18 +31,18 @@ pub(super) fn commands(body: &str) -> Vec<&str> {
     found
 }
 
-/// Most comments do not, and need no parser.
-fn names_us(body: &str) -> bool {
+/// Most comments have no command and need no parser.
+fn has_command(body: &str) -> bool {
     body.as_bytes().windows(NAME.len()).any(|w| w.eq_ignore_ascii_case(NAME.as_bytes()))
 }
 
-/// Whether the text inside is an example or a name, rather than something said. A quotation is not among them: its
-/// lines begin with `>`, and one that does not was typed by the commenter even where Markdown draws it as quoted.
+/// Whether the text inside is an example or a name. A quotation is not among them: its lines begin with `>`, and a line
+/// that does not was typed by the commenter, even where Markdown shows it as quoted.
 fn is_other(tag: TagEnd) -> bool {
     matches!(tag, TagEnd::CodeBlock | TagEnd::Link | TagEnd::Image)
 }
 
-/// Asks what is cheap first: a line can be one long run of texts, and looking for its end at each is quadratic.
+/// Cheap checks first: a line can consist of many texts, and searching its end for each would be quadratic.
 fn command_at(body: &str, start: usize) -> Option<&str> {
     let (name, rest) = body.get(start..)?.split_at_checked(NAME.len())?;
     if !name.eq_ignore_ascii_case(NAME) || !begins_line(&body.as_bytes()[..start]) {

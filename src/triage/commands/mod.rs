@@ -1,5 +1,5 @@
-//! Commands in a comment: what a person asks of us, read from the text alone. Who may ask, and whether it can be
-//! done, others decide; [`refusal`] has the words for it when not.
+//! Commands in a comment, parsed from the text alone. Permissions and feasibility are checked elsewhere; [`refusal`]
+//! has the answers.
 
 mod answers;
 mod lines;
@@ -10,42 +10,42 @@ use crate::dispatch::AgentId;
 
 pub use answers::{Refusal, help, refusal};
 
-/// More than these in one comment are no request of a person.
+/// The most commands that are read from one comment.
 const MOST: usize = 10;
 /// The longest word that can name an agent or a login.
 const LONGEST_WORD: usize = 100;
 /// The longest reason that is kept, in characters.
 const LONGEST_REASON: usize = 500;
-/// What people end a word with.
+/// Punctuation after a word.
 const MARKS: [char; 5] = ['.', ',', ';', ':', '!'];
 
-/// What a person asks for.
+/// A command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Look at the issue again.
+    /// Evaluate the issue again.
     Triage,
-    /// Say how the decision came about.
+    /// Explain the decision.
     Explain,
-    /// Leave the issue alone until told otherwise.
+    /// Put the issue on hold.
     Hold {
         /// Why, in the person's words.
         reason: Option<String>,
     },
-    /// Go on after a hold or an override.
+    /// Continue after a hold or an override.
     Resume,
-    /// Hand the issue over once more.
+    /// Dispatch the issue again.
     Retry,
-    /// Give the issue to somebody.
+    /// Give the issue to an agent or a person.
     Assign(Assignee),
     /// End the dispatch as completed.
     Done,
-    /// Say which commands there are.
+    /// List the commands.
     Help,
-    /// None of these; `assign` when it names nobody.
+    /// An unknown command; also `assign` without a name.
     Unknown(String),
 }
 
-/// Whom `assign` names, as written; whether there is such an agent or login is not known here.
+/// The name after `assign`, not checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assignee {
     /// An agent of the configuration.
