@@ -10,14 +10,14 @@
 //! | [`issue`], [`delivery`], [`dispatch`], [`clock`], [`meters`] | the nouns | nothing |
 //! | [`receive`] | 1: `POST /webhook`: verify, store, answer; and what agents report | `gitea`, `store`, `agents` |
 //! | [`store`] | 2: inbox, lanes, ledger; the only SQL | types of `plan` and `triage` |
-//! | [`worker`] | 3: sorts into lanes, takes one issue at a time through the flow | `store`, `gitea`, `triage`, `plan`, `apply`, `agents` |
+//! | [`worker`] | 3: sorts into lanes, takes one issue at a time through the flow | `store`, `gitea`, `triage`, `plan`, `apply` |
 //! | [`triage`] | 4: issue + standing + policy + time → verdict; pure | nouns |
 //! | [`plan`] | 5: verdict + issue → effects still missing; pure | `triage` |
-//! | [`apply`] | 6: carries effects out, in order | `plan`, `gitea`, `agents` |
+//! | [`apply`] | 6: carries effects out, in order; an agent by the client of its interface | `plan`, `gitea` |
 //! | [`summary`] | opens one issue a day that tells a repository's backlog | `gitea`, `store`, quoting of `plan` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
-//! | [`agents`] | tells an agent through its own interface, one client each, and reads what it reports back | nouns |
-//! | [`agents::local`] | the built-in agent: a model near the server, its rounds of tool calls, and the tools | nouns |
+//! | [`agents`] | tells agents, one client for each interface, and reads what they report back | `apply` |
+//! | [`agents::local`] | the built-in agent: a model near the server, its rounds of tool calls, and the tools | `apply`, `gitea`, `plan`, `store` |
 //! | [`sweep`] | fills the inbox with what no webhook told; decides nothing | `gitea`, `store` |
 //! | [`hooks`] | our webhooks on the forge: made, mended, replaced, proven; only for `hook` and `check` | `gitea`, `store` |
 //! | [`check`] | looks at everything a set-up needs, and says what to do | `config`, `hooks`, `gitea`, `store` |

@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gitea_triage::agents::{
-    AgentClient, HandedOver, HandoffError, HttpAgents, SIGNATURE_HEADER, Wrong, verify_callback,
-};
+use gitea_triage::agents::{HttpAgents, SIGNATURE_HEADER, verify_callback};
+use gitea_triage::apply::{AgentClient, HandedOver, HandoffError, Wrong};
 use gitea_triage::dispatch::{Agent, AgentId, Handoff, Interface, TaskType};
 use rstest::rstest;
 use secrecy::SecretString;

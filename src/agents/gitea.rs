@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::client::{AgentClient, HandedOver};
+use crate::apply::{AgentClient, HandedOver};
 use crate::dispatch::{Agent, Handoff};
 
 /// Agents that are told by a label and an assignment.

@@ -11,11 +11,10 @@ use reqwest::{Response, Url};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::client::{AgentClient, HandedOver};
-use super::error::{HandoffError, Wrong};
 use super::excerpt::excerpt;
 use super::reach::{Allowed, Guard, Refused};
 use super::signature::{SIGNATURE_HEADER, sign};
+use crate::apply::{AgentClient, HandedOver, HandoffError, Wrong};
 use crate::dispatch::{Agent, AgentId, Handoff};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,12 +1,10 @@
-//! How an agent is told about its work through an interface of its own, and what it reports back. It tells and reads;
-//! whom to tell, how often, and what a report means is decided elsewhere.
+//! How an agent is told about its work, one [`AgentClient`](crate::apply::AgentClient) for each interface, and what it
+//! reports back. Whom to tell, how often, and what a report means is decided elsewhere.
 //!
 //! Everything an HTTP agent is sent goes through [`HttpAgents`]: no proxy and no redirect is followed, every address
 //! is checked before it is connected to, no answer is read past a limit.
 
 mod callback;
-mod client;
-mod error;
 mod excerpt;
 mod gitea;
 mod http;
@@ -15,8 +13,6 @@ mod reach;
 mod signature;
 
 pub use callback::{Callback, CallbackError};
-pub use client::{AgentClient, AgentClients, HandedOver};
-pub use error::{HandoffError, Wrong};
 pub use gitea::GiteaAgents;
 pub use http::HttpAgents;
 pub use signature::{SIGNATURE_HEADER, verify_callback};

@@ -1,7 +1,9 @@
-//! Carries a plan out, in order; with `agents` and `summary` the only place that writes to the outside. It does not
-//! decide what to write, and it keeps nothing but a short memory of labels and accounts.
+//! Carries a plan out, in order. Only this room, `summary` and `hooks` write to the forge. It does not decide what to
+//! write, and it keeps nothing but a short memory of labels and accounts.
 
 mod accounts;
+mod clients;
+mod handoff;
 mod labels;
 
 use std::collections::HashMap;
@@ -12,12 +14,13 @@ use tokio::sync::Mutex;
 
 use self::accounts::{Answers, FRESH_FOR};
 use self::labels::LabelBook;
-use crate::agents::{AgentClients, HandoffError};
 use crate::dispatch::{Agent, Handoff};
 use crate::gitea as forge;
-use crate::issue::{Issue, IssueRef, IssueState, RepoName};
+use crate::issue::{Issue, IssueNumber, IssueRef, IssueState, RepoName};
 use crate::plan::{Effect, EffectOutcome, EffectState};
 
+pub use self::clients::{AgentClient, AgentClients, HandedOver};
+pub use self::handoff::{HandoffError, Wrong};
 pub use self::labels::LabelRules;
 
 /// How far a plan was carried out.
@@ -113,6 +116,16 @@ impl Executor {
         let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner).clone();
         let detail = clients.hand_off(agent, handoff).await?;
         Ok(EffectOutcome { state: EffectState::Done, forge_id: None, detail })
+    }
+
+    /// Opens an issue; gives its number.
+    pub async fn open_issue(
+        &self,
+        repo: &RepoName,
+        title: &str,
+        body: &str,
+    ) -> Result<IssueNumber, forge::Error> {
+        Ok(self.forge.create_issue(repo, title, body).await?.number)
     }
 
     async fn write(

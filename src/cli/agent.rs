@@ -11,8 +11,7 @@ use crate::agents::local::{Message, Run, Task};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::IssueRef;
-use crate::service;
-use crate::service::local::LocalRuns;
+use crate::service::{self, Base};
 use crate::store::{OpenMode, Store};
 
 /// Run the local agent by hand
@@ -72,15 +71,15 @@ impl RunCommand {
     }
 
     async fn work(&self, config: &Config) -> Result<(), Failure> {
-        let agent = service::local::start(config).await?;
+        let agent = service::local_agent(config).await?;
         let agent = agent.ok_or_else(|| anyhow!("there is no local agent"))?;
         let (store, _folder) = self.store(config)?;
-        let forge = service::forge(config)?;
-        let runs = LocalRuns::new(agent.clone(), config, &store, &forge, &Clock::System);
+        let base = Base::new(config, store, Clock::System)?;
+        let runs = base.local_runs(agent.clone());
         let task = Task { prompt: self.prompt.clone(), ..Task::new(self.issue.clone()) };
         let run = runs.run(task, &|message| self.show(message)).await;
         agent.stop().await;
-        store.close().await?;
+        base.store.close().await?;
         self.report(&run?)
     }
 

@@ -61,8 +61,8 @@ impl Dispatch {
             Ok(parts) => {
                 self.place(&parts.store, order).await?;
                 parts.worker.settle(PATIENCE).await?;
-                if let Some(runner) = &parts.local_runner {
-                    runner.finished().await;
+                if let Some(local) = &parts.local {
+                    local.finished().await;
                     parts.worker.settle(PATIENCE).await?;
                 }
                 let history = parts.store.history(self.issue.clone()).await?;

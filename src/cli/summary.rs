@@ -10,7 +10,7 @@ use super::{Failure, block_on, complain, fail_unless, load, open_store, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::RepoName;
-use crate::service;
+use crate::service::Base;
 use crate::store::SummaryDay;
 use crate::summary::{By, Error, Outcome, Summaries, title};
 
@@ -40,8 +40,8 @@ pub(super) struct Summary {
 impl Summary {
     pub(super) fn run(self, config: Option<PathBuf>) -> Result<(), Failure> {
         let config = load(config)?;
-        let (store, forge) = (open_store(&config)?, service::forge(&config)?);
-        let summaries = service::summaries(&config, &store, &forge, &Clock::System);
+        let base = Base::new(&config, open_store(&config)?, Clock::System)?;
+        let summaries = base.summaries();
         block_on(self.all(&config, &summaries))
     }
 

@@ -11,7 +11,7 @@ use super::{Failure, block_on, fail_unless, load, print, print_json, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::RepoName;
-use crate::service::{self, Parts};
+use crate::service::{self, Base, Parts};
 use crate::store::{self, Find, OpenMode, Store};
 use crate::sweep::{How, Report, Sweeper};
 use crate::worker::Worker;
@@ -155,8 +155,7 @@ pub(super) fn is_in_use(error: &anyhow::Error) -> bool {
 /// A pass over a store that is processed elsewhere, or not at all.
 fn beside(config: &Config, path: &std::path::Path, is_served: bool) -> Result<Pass, Failure> {
     let store = Store::open(path, config.webhook.queue, OpenMode::Shared)?;
-    let forge = service::forge(config)?;
-    let sweeper = service::sweeper(config, &store, &forge, &Clock::System, None);
+    let sweeper = Base::new(config, store.clone(), Clock::System)?.sweeper(None);
     Ok(Pass { store, sweeper, worker: None, is_served, _folder: None })
 }
 

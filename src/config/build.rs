@@ -10,10 +10,11 @@ use super::resolve::Resolved;
 use super::row::Row;
 use super::tree::Origin;
 use super::{
-    Agents, Budget, BudgetScope, Config, Consult, Dispatch, Gitea, Invoice, InvoiceApi, Labels,
-    LocalAgent, McpReach, McpServer, ModelApi, Review, ReviewCheck, Route, Server, Store, Summary,
-    Sweep, Triage, Webhook, WebhookSecret, Worker, agents, dashboard,
+    Agents, Config, Consult, Dispatch, Gitea, Invoice, InvoiceApi, Labels, LocalAgent, McpReach,
+    McpServer, ModelApi, Review, ReviewCheck, Route, Server, Store, Summary, Sweep, Triage,
+    Webhook, WebhookSecret, Worker, agents, dashboard,
 };
+use crate::agents::local::{Budget, BudgetScope};
 use crate::issue::RepoPatterns;
 
 /// The configuration that `resolved` describes.

@@ -7,6 +7,7 @@ use chrono::NaiveTime;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use crate::agents::local::Budget;
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId};
 use crate::issue::RepoPatterns;
@@ -217,30 +218,6 @@ pub enum InvoiceApi {
     Lnbits,
     /// That of LND's REST proxy.
     Lnd,
-}
-
-/// `[[local_agent.budget]]`: what may be spent within a day of UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// What it is for.
-    pub per: BudgetScope,
-    /// Answers of the model.
-    pub rounds: Option<u64>,
-    /// Tokens.
-    pub tokens: Option<u64>,
-    /// Time of all runs together.
-    pub time: Option<Duration>,
-}
-
-/// What a budget is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BudgetScope {
-    /// Each issue.
-    Issue,
-    /// Each repository.
-    Repository,
-    /// All of them together.
-    Day,
 }
 
 /// Which API a model is reached by.

@@ -22,8 +22,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::sync::Notify;
 
-use crate::agents::AgentClients;
-use crate::apply::Executor;
+use crate::apply::{AgentClients, Executor};
 use crate::clock::{Clock, Timestamp, from_millis};
 use crate::dispatch::Agent;
 use crate::gitea as forge;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::look::Look;
-use crate::agents::HandoffError;
+use crate::apply::HandoffError;
 use crate::clock::Timestamp;
 use crate::dispatch::DispatchState;
 use crate::plan::{EffectKind, EffectOutcome, EffectState};

@@ -39,7 +39,7 @@ fn says(text: &str) -> ResponseTemplate {
 
 async fn works_it_off(world: &World) {
     world.settle().await;
-    world.service().parts().local_runner.as_ref().unwrap().finished().await;
+    world.service().parts().local.as_ref().unwrap().finished().await;
     world.settle().await;
 }
 
@@ -105,7 +105,7 @@ async fn what_was_cut_off_by_a_stop_is_begun_anew_by_the_next_start() {
     let parts = world.service().parts();
     let open =
         parts.store.handed_over(vec![gitea_triage::dispatch::AgentId::new("local")]).await.unwrap();
-    parts.local_runner.as_ref().unwrap().take_up(open);
+    parts.local.as_ref().unwrap().take_up(open);
     works_it_off(&world).await;
     assert_eq!(world.history(&issue).await.dispatches[0].state, DispatchState::Completed);
     assert!(world.comments(&issue)[1].contains("```text\ndone now\n```"));

@@ -73,7 +73,7 @@ impl Attempt {
         settings.permission = Permission::Read;
         settings.web_hosts = vec!["docs.example.com".into()];
         let run = LocalAgent::start(settings).await.unwrap().run(&task(), &world).await;
-        Fallen { run, deeds: world.deeds().len(), asked: model.asked().await, attempt: self }
+        Fallen { run, actions: world.actions().len(), asked: model.asked().await, attempt: self }
     }
 }
 
@@ -106,7 +106,7 @@ async fn there_are_at_least_fifty_different_attempts() {
 struct Fallen {
     attempt: Attempt,
     run: Run,
-    deeds: usize,
+    actions: usize,
     asked: Vec<Value>,
 }
 
@@ -125,8 +125,8 @@ async fn all() -> &'static [Fallen] {
 
 #[tokio::test]
 async fn no_attempt_gets_its_call_carried_out() {
-    for Fallen { attempt, run, deeds, .. } in all().await {
-        assert_eq!((run.error.as_str(), *deeds), ("", 0), "{}", attempt.text);
+    for Fallen { attempt, run, actions, .. } in all().await {
+        assert_eq!((run.error.as_str(), *actions), ("", 0), "{}", attempt.text);
         let record = &run.tool_calls[1];
         let (tool, result) = (&record.tool, &record.result);
         let refused = result.starts_with(&format!("Error: unknown tool `{tool}`"))

@@ -2,7 +2,9 @@
 
 use std::sync::Mutex;
 
-use gitea_triage::agents::local::{Answer, Deed, Note, Outside, Remark, Task, Unmet, Worker};
+use gitea_triage::agents::local::{
+    AgentAction, Answer, Note, Outside, Remark, Task, Unmet, Worker,
+};
 use gitea_triage::dispatch::AgentId;
 use gitea_triage::issue::{Account, Issue, IssueRef, IssueState, RepoName};
 
@@ -11,7 +13,7 @@ pub struct World {
     pub remarks: Vec<Remark>,
     pub file: Option<String>,
     pub notes: Mutex<Vec<Note>>,
-    pub deeds: Mutex<Vec<Deed>>,
+    pub actions: Mutex<Vec<AgentAction>>,
 }
 
 pub fn at() -> IssueRef {
@@ -43,11 +45,11 @@ impl World {
             comments: 1,
         };
         let remarks = vec![Remark { by: "alice".into(), body: "Happens to me too".into() }];
-        Self { issue, remarks, file: None, notes: Mutex::default(), deeds: Mutex::default() }
+        Self { issue, remarks, file: None, notes: Mutex::default(), actions: Mutex::default() }
     }
 
-    pub fn deeds(&self) -> Vec<Deed> {
-        self.deeds.lock().unwrap().clone()
+    pub fn actions(&self) -> Vec<AgentAction> {
+        self.actions.lock().unwrap().clone()
     }
 }
 
@@ -89,12 +91,12 @@ impl Outside for World {
         ready(Ok(self.notes.lock().unwrap().clone()))
     }
 
-    fn act<'a>(&'a self, at: &'a IssueRef, deed: Deed) -> Answer<'a, String> {
+    fn act<'a>(&'a self, at: &'a IssueRef, action: AgentAction) -> Answer<'a, String> {
         assert_eq!(*at, self::at(), "only the issue that is worked on may be changed");
-        if let Deed::Jot(note) = &deed {
+        if let AgentAction::Jot(note) = &action {
             self.notes.lock().unwrap().push(note.clone());
         }
-        self.deeds.lock().unwrap().push(deed);
+        self.actions.lock().unwrap().push(action);
         ready(Ok("done".to_owned()))
     }
 }

@@ -7,8 +7,7 @@ use gitea_triage::clock::Clock;
 use gitea_triage::config::Config;
 use gitea_triage::fake_gitea::{FakeGitea, NewIssue};
 use gitea_triage::issue::IssueRef;
-use gitea_triage::service;
-use gitea_triage::service::local::LocalRuns;
+use gitea_triage::service::{self, Base};
 use gitea_triage::store::{OpenMode, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -66,9 +65,8 @@ impl Place {
         let model = Model::says(lines).await;
         let text = self.toml(&model, tools, more);
         let config = Config::from_toml("a.toml", &text, std::iter::empty()).unwrap();
-        let agent = service::local::start(&config).await.unwrap().unwrap();
-        let forge = service::forge(&config).unwrap();
-        let runs = LocalRuns::new(agent, &config, &self.store(), &forge, &self.clock);
+        let agent = service::local_agent(&config).await.unwrap().unwrap();
+        let runs = Base::new(&config, self.store(), self.clock.clone()).unwrap().local_runs(agent);
         runs.run(Task::new(self.at.clone()), &|_| {}).await.unwrap()
     }
 
@@ -217,9 +215,9 @@ async fn a_dry_run_sends_nothing_but_reads() {
     for (tool, arguments) in calls {
         let model = Model::says(vec![call(tool, arguments), text("done")]).await;
         let config = Config::from_toml("a.toml", &dry(&model, tool), std::iter::empty()).unwrap();
-        let agent = service::local::start(&config).await.unwrap().unwrap();
-        let forge = service::forge(&config).unwrap();
-        let runs = LocalRuns::new(agent, &config, &place.store(), &forge, &place.clock);
+        let agent = service::local_agent(&config).await.unwrap().unwrap();
+        let base = Base::new(&config, place.store(), place.clock.clone()).unwrap();
+        let runs = base.local_runs(agent);
         let run = runs.run(Task::new(place.at.clone()), &|_| {}).await.unwrap();
         assert_eq!(run.tool_calls[0].result, "held back: this is a dry run", "{tool}");
     }
@@ -393,7 +391,7 @@ mod program {
         let elsewhere = config.replace("acme/*", "other/*");
         let output = agent_run(&place, &elsewhere, &[]).await;
         assert_eq!(output.status.code(), Some(2));
-        assert!(said(&output.stderr).contains("`acme/widgets` is not looked after"));
+        assert!(said(&output.stderr).contains("`acme/widgets` is not among `gitea.repos`"));
     }
 }
 

@@ -69,7 +69,7 @@ async fn three_rounds_of_tools_are_carried_out_in_order() {
         }),
     );
     assert!(told(2).contains("login: see auth.py"), "{}", told(2));
-    assert_eq!(world.deeds().len(), 2);
+    assert_eq!(world.actions().len(), 2);
     let last = &model.asked().await[3]["messages"];
     let roles: Vec<_> =
         last.as_array().unwrap().iter().map(|m| m["role"].as_str().unwrap()).collect();
@@ -123,7 +123,7 @@ async fn bad_arguments_are_answered_and_can_be_mended() {
             "rounds": 4, "model": "llama3.1", "error": "",
         }),
     );
-    assert_eq!(world.deeds().len(), 1);
+    assert_eq!(world.actions().len(), 1);
 }
 
 #[tokio::test]

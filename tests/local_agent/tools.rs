@@ -1,6 +1,6 @@
 //! The built-in tools, each called once by a scripted model.
 
-use gitea_triage::agents::local::{Deed, Note, SubIssue};
+use gitea_triage::agents::local::{AgentAction, Note, SubIssue};
 use gitea_triage::dispatch::AgentId;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ async fn reading_gives_texts_in_fences() {
         let (_, fenced) = told.split_once("[[untrusted ").unwrap();
         assert!(fenced.contains(expected), "{tool}: {told}");
     }
-    assert!(world.deeds().is_empty());
+    assert!(world.actions().is_empty());
 }
 
 #[tokio::test]
@@ -43,31 +43,35 @@ async fn a_path_outside_the_repository_is_refused() {
 }
 
 #[tokio::test]
-async fn writing_is_a_deed_with_a_cleaned_text() {
+async fn writing_is_an_action_with_a_cleaned_text() {
     let cases = [
-        ("comment", json!({"text": " A\u{200b}b<!-- x --> "}), Deed::Comment("Ab".into())),
-        ("add_label", json!({"name": "needs\u{202e} info"}), Deed::Label("needs info".into())),
+        ("comment", json!({"text": " A\u{200b}b<!-- x --> "}), AgentAction::Comment("Ab".into())),
+        (
+            "add_label",
+            json!({"name": "needs\u{202e} info"}),
+            AgentAction::Label("needs info".into()),
+        ),
         (
             "propose_criteria",
             json!({"criteria": ["It returns 400\nalways", "A test shows it"]}),
-            Deed::Criteria(vec!["It returns 400 always".into(), "A test shows it".into()]),
+            AgentAction::Criteria(vec!["It returns 400 always".into(), "A test shows it".into()]),
         ),
         (
             "plan_sub_issues",
             json!({"parts": [{"title": "Check", "body": "Check it"}]}),
-            Deed::Split(vec![SubIssue { title: "Check".into(), body: "Check it".into() }]),
+            AgentAction::Split(vec![SubIssue { title: "Check".into(), body: "Check it".into() }]),
         ),
-        ("delegate", json!({"agent": "kimi"}), Deed::Delegate(AgentId::new("kimi"))),
+        ("delegate", json!({"agent": "kimi"}), AgentAction::Delegate(AgentId::new("kimi"))),
         (
             "jot_note",
             json!({"topic": " Build  Tool", "text": "make"}),
-            Deed::Jot(Note { topic: "build tool".into(), text: "make".into() }),
+            AgentAction::Jot(Note { topic: "build tool".into(), text: "make".into() }),
         ),
     ];
     for (tool, arguments, expected) in cases {
         let world = World::new();
         assert_eq!(result(&world, tool, arguments).await, "done");
-        assert_eq!(world.deeds(), [expected]);
+        assert_eq!(world.actions(), [expected]);
     }
 }
 
@@ -89,7 +93,7 @@ async fn what_is_empty_or_too_long_is_refused() {
         let world = World::new();
         let told = result(&world, tool, arguments).await;
         assert_eq!(told, format!("Error: the arguments of `{tool}` are wrong: {expected}"));
-        assert!(world.deeds().is_empty());
+        assert!(world.actions().is_empty());
     }
 }
 
@@ -102,7 +106,7 @@ async fn one_run_may_not_write_without_end() {
     let agent = gitea_triage::agents::local::LocalAgent::start(settings).await.unwrap();
     let world = World::new();
     let run = agent.run(&task(), &world).await;
-    assert_eq!(world.deeds().len(), 10);
+    assert_eq!(world.actions().len(), 10);
     assert_eq!(
         run.tool_calls[10].result,
         "Error executing comment: a run may say or change something 10 times; that is used up"

@@ -1,6 +1,32 @@
-//! What a run may spend, and what it has spent. Where that is added up is not its business.
+//! What runs may spend within a day, and what is left of it for the next one. Where it is added up is not its business.
 
 use std::time::Duration;
+
+use crate::store::{Spending, Totals};
+
+/// `[[local_agent.budget]]`: what may be spent within a day of UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// What it is for.
+    pub per: BudgetScope,
+    /// Answers of the model.
+    pub rounds: Option<u64>,
+    /// Tokens.
+    pub tokens: Option<u64>,
+    /// Time of all runs together.
+    pub time: Option<Duration>,
+}
+
+/// What a budget is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BudgetScope {
+    /// Each issue.
+    Issue,
+    /// Each repository.
+    Repository,
+    /// All of them together.
+    Day,
+}
 
 /// What may still be spent; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,25 +39,14 @@ pub struct Allowance {
     pub time: Option<Duration>,
 }
 
-/// What was spent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spent {
-    /// Answers of the model.
-    pub rounds: u64,
-    /// Tokens.
-    pub tokens: u64,
-    /// Time.
-    pub time: Duration,
-}
-
 impl Allowance {
     /// What is left of it.
     #[must_use]
-    pub fn after(self, spent: Spent) -> Self {
+    pub fn after(self, spent: Spending) -> Self {
         Self {
             rounds: self.rounds.map(|most| most.saturating_sub(spent.rounds)),
             tokens: self.tokens.map(|most| most.saturating_sub(spent.tokens)),
-            time: self.time.map(|most| most.saturating_sub(spent.time)),
+            time: self.time.map(|most| most.saturating_sub(Duration::from_millis(spent.ms))),
         }
     }
 
@@ -65,9 +80,45 @@ impl Allowance {
     }
 }
 
+/// What is left of all budgets, and the first of those that have run out.
+pub(super) fn left(budgets: &[Budget], totals: &Totals) -> (Allowance, Option<BudgetScope>) {
+    let mut all = Allowance::default();
+    let mut exhausted = None;
+    for &Budget { per, rounds, tokens, time } in budgets {
+        let left = Allowance { rounds, tokens, time }.after(match per {
+            BudgetScope::Issue => totals.issue,
+            BudgetScope::Repository => totals.repository,
+            BudgetScope::Day => totals.day,
+        });
+        exhausted = exhausted.or(left.used_up().map(|_| per));
+        all = all.and(left);
+    }
+    (all, exhausted)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tightest_budget_counts_and_the_one_that_ended_is_named() {
+        let budget = |per, rounds| Budget { per, rounds: Some(rounds), tokens: None, time: None };
+        let budgets = [
+            budget(BudgetScope::Issue, 10),
+            budget(BudgetScope::Repository, 20),
+            budget(BudgetScope::Day, 30),
+        ];
+        let rounds = |rounds| Spending { rounds, ..Spending::default() };
+        let totals = Totals { issue: rounds(4), repository: rounds(18), day: rounds(25) };
+        assert_eq!(
+            left(&budgets, &totals),
+            (Allowance { rounds: Some(2), ..Allowance::default() }, None)
+        );
+        let totals = Totals { issue: rounds(4), repository: rounds(21), day: rounds(25) };
+        let (allowance, ended) = left(&budgets, &totals);
+        assert_eq!((allowance.used_up(), ended), (Some("rounds"), Some(BudgetScope::Repository)));
+        assert_eq!(left(&[], &totals), (Allowance::default(), None));
+    }
 
     #[test]
     fn the_first_thing_to_run_out_ends_it() {
@@ -76,7 +127,7 @@ mod tests {
             Allowance { rounds: Some(30), tokens: Some(500), time: Some(Duration::from_secs(60)) };
         let both = day.and(issue);
         assert_eq!((both.rounds, both.tokens), (Some(20), Some(500)));
-        let spent = Spent { rounds: 3, tokens: 700, time: Duration::from_secs(10) };
+        let spent = Spending { rounds: 3, tokens: 700, ms: 10_000 };
         assert_eq!(both.used_up(), None);
         assert_eq!(both.after(spent).used_up(), Some("tokens"));
         assert_eq!(Allowance::default().after(spent).used_up(), None);

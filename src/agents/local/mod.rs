@@ -1,14 +1,15 @@
 //! The built-in agent: a model near the server that works on one issue with a bounded number of tool calls. It sees no
 //! token, writes nothing itself, and believes no text that somebody else wrote: reads and writes go through
-//! [`Outside`], which whoever runs it provides.
+//! [`Outside`], which `world` implements over the forge, the store and the executor.
 //!
 //! [`LocalAgent::start`] registers every tool or names the one that cannot be; [`LocalAgent::run`] gives one [`Run`]
-//! whatever happens.
+//! whatever happens. [`LocalRuns`] keeps to the budgets, and [`LocalClient`] takes dispatches.
 
 mod budget;
 mod caller;
 mod chat;
 mod clean;
+mod client;
 mod consult;
 mod guard;
 mod invoice;
@@ -21,22 +22,26 @@ mod prompt;
 mod quoted;
 mod registry;
 mod run;
+mod runs;
 mod schema;
 mod settings;
 mod tool;
 mod tools;
 mod turns;
+mod world;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use self::budget::{Allowance, Spent};
+pub use self::budget::{Allowance, Budget, BudgetScope};
 pub use self::chat::ChatError;
 pub use self::clean::clean;
+pub use self::client::LocalClient;
 pub use self::message::{Message, ToolCall};
-pub use self::outside::{Answer, Deed, Note, Outside, Remark, SubIssue, Unmet, Worker};
+pub use self::outside::{AgentAction, Answer, Note, Outside, Remark, SubIssue, Unmet, Worker};
 pub use self::registry::RegistrationError;
 pub use self::run::{CallRecord, Run};
+pub use self::runs::{LocalRuns, Parts};
 pub use self::settings::{
     ConsultSettings, InvoiceKind, InvoiceSettings, McpReach, McpSettings, ModelApi, Settings,
 };

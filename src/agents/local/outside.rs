@@ -1,4 +1,4 @@
-//! What the agent needs of the world, as a trait: reads give nouns, writes are [`Deed`]s. Whoever implements it sees
+//! What the agent needs of the world, as a trait: reads give nouns, writes are [`AgentAction`]s. Whoever implements it sees
 //! to the dry run, the marker and the ledger; the agent only asks.
 
 use std::fmt;
@@ -60,7 +60,7 @@ pub struct SubIssue {
 
 /// One write. It always concerns the issue that is worked on, or its repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum AgentAction {
     /// Writes a comment.
     Comment(String),
     /// Puts an existing label on.
@@ -95,7 +95,7 @@ pub trait Outside: Send + Sync {
     /// What is remembered about a repository.
     fn notes<'a>(&'a self, repo: &'a RepoName) -> Answer<'a, Vec<Note>>;
     /// Writes; the sentence says what became of it.
-    fn act<'a>(&'a self, at: &'a IssueRef, deed: Deed) -> Answer<'a, String>;
+    fn act<'a>(&'a self, at: &'a IssueRef, action: AgentAction) -> Answer<'a, String>;
 }
 
 /// An issue's number in the repository of `at`.

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::budget::Spent;
 use super::chat::{ChatError, Reply};
 use super::guard::{CALLS, Cut, Guard};
 use super::message::{Message, ToolCall};
@@ -13,6 +12,7 @@ use super::quoted::render;
 use super::run::{CallRecord, Run};
 use super::tool::{Permission, Scene, Tool, Trouble};
 use super::{LocalAgent, Outside, Task, Watch, clean, prompt};
+use crate::store::Spending;
 
 /// How often one run may say or change something.
 const WRITES: u32 = 10;
@@ -121,9 +121,9 @@ impl<'a> Talk<'a> {
         Ok(reply)
     }
 
-    fn spent(&self) -> Spent {
+    fn spent(&self) -> Spending {
         let rounds = u64::from(self.rounds);
-        Spent { rounds, tokens: self.tokens, time: self.started.elapsed() }
+        Spending { rounds, tokens: self.tokens, ms: millis(self.started.elapsed()) }
     }
 
     /// Carries out the calls of one answer, in order; each is answered and recorded, the one that ends the run too.
@@ -196,13 +196,17 @@ impl<'a> Talk<'a> {
             content,
             tool_calls: self.calls,
             rounds: self.rounds,
-            latency_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            latency_ms: millis(took),
             model: self.agent.inner.model.name().to_owned(),
             error,
             tokens: self.tokens,
             messages: self.messages,
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The name of a tool as it may be repeated: the model can write anything there.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::clean;
-use super::super::outside::{Deed, Note};
+use super::super::outside::{AgentAction, Note};
 use super::super::quoted::Part;
 use super::super::tool::{BuiltIn, Done, Permission, Scene, Tool, Trouble};
 
@@ -55,7 +55,7 @@ fn jot(scene: Scene<'_>, given: Jot) -> Done<'_> {
             )));
         }
         let note = Note { topic, text };
-        Ok(vec![Part::ours(scene.outside.act(scene.at, Deed::Jot(note)).await?)])
+        Ok(vec![Part::ours(scene.outside.act(scene.at, AgentAction::Jot(note)).await?)])
     })
 }
 

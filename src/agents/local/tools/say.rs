@@ -1,10 +1,10 @@
-//! Tools that say or change something: always on the issue that is worked on, always as a [`Deed`].
+//! Tools that say or change something: always on the issue that is worked on, always as a [`AgentAction`].
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::clean;
-use super::super::outside::{Deed, SubIssue};
+use super::super::outside::{AgentAction, SubIssue};
 use super::super::quoted::Part;
 use super::super::tool::{BuiltIn, Done, Permission, Scene, Tool, Trouble};
 use crate::dispatch::AgentId;
@@ -48,8 +48,8 @@ pub(super) fn tools() -> Vec<Box<dyn Tool>> {
     ]
 }
 
-fn act<'a>(scene: Scene<'a>, deed: Result<Deed, Trouble>) -> Done<'a> {
-    Box::pin(async move { Ok(vec![Part::ours(scene.outside.act(scene.at, deed?).await?)]) })
+fn act<'a>(scene: Scene<'a>, action: Result<AgentAction, Trouble>) -> Done<'a> {
+    Box::pin(async move { Ok(vec![Part::ours(scene.outside.act(scene.at, action?).await?)]) })
 }
 
 /// A text that says something, cleaned of what nobody would see.
@@ -85,7 +85,7 @@ struct Comment {
 }
 
 fn comment(scene: Scene<'_>, given: Comment) -> Done<'_> {
-    act(scene, text("text", &given.text, LONGEST).map(Deed::Comment))
+    act(scene, text("text", &given.text, LONGEST).map(AgentAction::Comment))
 }
 
 /// A label.
@@ -97,7 +97,7 @@ struct Label {
 }
 
 fn label(scene: Scene<'_>, given: Label) -> Done<'_> {
-    act(scene, line("name", &given.name).map(Deed::Label))
+    act(scene, line("name", &given.name).map(AgentAction::Label))
 }
 
 /// Acceptance criteria.
@@ -113,7 +113,7 @@ fn criteria(scene: Scene<'_>, given: Criteria) -> Done<'_> {
         few("criteria", &given.criteria)?;
         given.criteria.iter().map(|criterion| line("criteria", criterion)).collect()
     };
-    act(scene, lines().map(Deed::Criteria))
+    act(scene, lines().map(AgentAction::Criteria))
 }
 
 /// The parts of an issue.
@@ -145,7 +145,7 @@ fn split(scene: Scene<'_>, given: Split) -> Done<'_> {
         few("parts", &given.parts)?;
         given.parts.iter().map(part).collect()
     };
-    act(scene, parts().map(Deed::Split))
+    act(scene, parts().map(AgentAction::Split))
 }
 
 /// An agent.
@@ -157,5 +157,5 @@ struct Delegate {
 }
 
 fn delegate(scene: Scene<'_>, given: Delegate) -> Done<'_> {
-    act(scene, line("agent", &given.agent).map(|id| Deed::Delegate(AgentId::new(id))))
+    act(scene, line("agent", &given.agent).map(|id| AgentAction::Delegate(AgentId::new(id))))
 }

@@ -2,8 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::outside::{HELD_BACK, World, lost, unmet};
-use crate::agents::local::{Unmet, clean};
+use super::super::{Unmet, clean};
+use super::{HELD_BACK, World, lost, unmet};
 use crate::issue::{Issue, IssueRef};
 use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState, Marker, fence};
 use crate::store::OwnWrite;
@@ -38,15 +38,15 @@ impl World {
 
     /// Tells the owner something, by a mention.
     pub async fn tell_owner(&self, at: &IssueRef, why: &str) -> Result<String, Unmet> {
-        let owner = self.inner.owner.as_deref().unwrap_or(at.repo.owner());
+        let owner = self.owner.as_deref().unwrap_or(at.repo.owner());
         let body = format!(
             "@{owner}, the local agent did not work on this: {why}. The triage decision stands."
         );
-        let day = self.inner.clock.now().format("%Y-%m-%d").to_string();
+        let day = self.clock.now().format("%Y-%m-%d").to_string();
         self.comment(at, &body, marker("budget", &day)).await
     }
 
-    /// Writes a comment through the hands, when none with its marker is there.
+    /// Writes a comment through the executor, when none with its marker is there.
     pub async fn comment(
         &self,
         at: &IssueRef,
@@ -67,7 +67,7 @@ impl World {
             return Ok(false);
         }
         let us = self.us().await?;
-        let comments = self.inner.forge.comments(at).await.map_err(|e| unmet(&e))?;
+        let comments = self.forge.comments(at).await.map_err(|e| unmet(&e))?;
         let ours = comments.iter().filter(|c| c.author.as_ref().is_some_and(|a| a.is_same_as(&us)));
         Ok(ours.filter_map(|c| Marker::find(&c.body)).any(|found| found == *marker))
     }
@@ -75,7 +75,7 @@ impl World {
     /// Puts a label on. Those that call an agent or a person, or have an issue left alone, are not the model's to
     /// give: a text could ask for them.
     pub async fn label(&self, at: &IssueRef, name: String) -> Result<String, Unmet> {
-        if self.inner.own_labels.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
+        if self.reserved_labels.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
             return Err(Unmet(
                 "this label decides who works on the issue; it is not put on by a tool".into(),
             ));
@@ -87,7 +87,7 @@ impl World {
         self.write(at, &issue, Effect::Label(name), OwnWrite::Content).await
     }
 
-    /// One effect through the hands, with their dry run.
+    /// One effect through the executor, with their dry run.
     async fn write(
         &self,
         at: &IssueRef,
@@ -95,11 +95,11 @@ impl World {
         effect: Effect,
         kind: OwnWrite,
     ) -> Result<String, Unmet> {
-        let (store, now) = (&self.inner.store, self.inner.clock.now());
+        let (store, now) = (&self.store, self.clock.now());
         let deed = store.intend_deed(at, &effect, now).await.map_err(|e| lost(&e))?;
-        boundary!("deed::intended");
-        let applied = self.inner.executor.apply(at, issue, std::slice::from_ref(&effect)).await;
-        boundary!("deed::applied");
+        boundary!("action::intended");
+        let applied = self.executor.apply(at, issue, std::slice::from_ref(&effect)).await;
+        boundary!("action::applied");
         if let Some(error) = applied.error {
             // Whether a comment was written the next look at the issue finds out.
             if !error.is_transient() || effect.kind() != EffectKind::Comment {
@@ -119,7 +119,7 @@ impl World {
         match outcome.map(|o| (o.state, o.detail)) {
             Some((EffectState::Done, _)) => {
                 // The sweep must not take it for a change that no webhook told.
-                self.inner.store.note_own_write(at, kind).await.map_err(|e| lost(&e))?;
+                self.store.note_own_write(at, kind).await.map_err(|e| lost(&e))?;
                 Ok("done".to_owned())
             }
             Some((EffectState::Withheld, _)) => Ok(HELD_BACK.to_owned()),

@@ -1,12 +1,13 @@
-//! The world of the local agent: reads from the forge and the store, writes through the hands that write everything
+//! The world of the local agent: reads from the forge and the store, writes through the executor that writes everything
 //! else. It refuses what would let a text choose who works on an issue.
 
-use std::sync::Arc;
+mod parts;
+mod write;
 
-use crate::agents::local::{Answer, Deed, Note, Outside, Remark, Unmet, Worker};
+use super::runs::Parts;
+use super::{AgentAction, Answer, Note, Outside, Remark, Unmet, Worker};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::dispatch::{Agent, AgentId, Interface};
 use crate::gitea as forge;
 use crate::issue::{Account, Issue, IssueRef, RepoName};
@@ -15,55 +16,45 @@ use crate::store::{self, Store, StoredNote};
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: usize = 256 * 1024;
 
-/// The forge and the store, as the agent may use them. Cheap to clone.
-#[derive(Clone)]
+/// The forge and the store, as the agent may use them.
 pub(super) struct World {
-    pub inner: Arc<Inner>,
-}
-
-pub(super) struct Inner {
     pub forge: forge::Client,
     pub executor: Executor,
     pub store: Store,
     pub clock: Clock,
     pub agents: Vec<Agent>,
-    /// Labels that mean something to us: they call an agent or a person, or have the issue left alone.
-    pub own_labels: Vec<String>,
-    pub owner: Option<String>,
-    pub asks_first: bool,
+    reserved_labels: Vec<String>,
+    owner: Option<String>,
+    asks_first: bool,
 }
 
 impl World {
-    pub fn new(config: &Config, store: &Store, forge: &forge::Client, clock: &Clock) -> Self {
+    pub fn new(parts: Parts) -> Self {
         // A label is only put on when it is there: what a model calls a label is not to become one.
-        let labels = LabelRules { create: false, color: config.labels.color.clone() };
-        let own = config.agents.list.iter().filter_map(|agent| agent.label.clone());
-        let own = own.chain(config.triage.ignore_labels.iter().cloned());
-        let asks_first = config.local_agent.as_ref().is_none_or(|l| l.ask_before_sub_issues);
-        let inner = Inner {
-            forge: forge.clone(),
-            executor: Executor::new(forge.clone(), labels),
-            store: store.clone(),
-            clock: clock.clone(),
-            agents: config.agents.list.clone(),
-            own_labels: own.chain(config.triage.flag_label.clone()).collect(),
-            owner: config.triage.owner.clone(),
-            asks_first,
-        };
-        Self { inner: Arc::new(inner) }
+        let labels = LabelRules { create: false, color: String::new() };
+        Self {
+            executor: Executor::new(parts.forge.clone(), labels),
+            forge: parts.forge,
+            store: parts.store,
+            clock: parts.clock,
+            agents: parts.agents,
+            reserved_labels: parts.reserved_labels,
+            owner: parts.owner,
+            asks_first: parts.asks_first,
+        }
     }
 
     pub fn is_dry_run(&self) -> bool {
-        self.inner.forge.is_dry_run()
+        self.forge.is_dry_run()
     }
 
     /// Our own account.
     pub async fn us(&self) -> Result<Account, Unmet> {
-        self.inner.forge.whoami().await.map_err(|error| unmet(&error))
+        self.forge.whoami().await.map_err(|error| unmet(&error))
     }
 
     pub async fn must_read(&self, at: &IssueRef) -> Result<Issue, Unmet> {
-        let issue = self.inner.forge.issue(at).await.map_err(|error| unmet(&error))?;
+        let issue = self.forge.issue(at).await.map_err(|error| unmet(&error))?;
         issue.ok_or_else(|| Unmet(format!("there is no issue {at}")))
     }
 
@@ -72,13 +63,13 @@ impl World {
             return Ok(HELD_BACK.to_owned());
         }
         let note = StoredNote { topic: note.topic, text: note.text };
-        self.inner.store.jot(repo, note, self.inner.clock.now()).await.map_err(|e| lost(&e))?;
+        self.store.jot(repo, note, self.clock.now()).await.map_err(|e| lost(&e))?;
         Ok("noted".to_owned())
     }
 
     async fn delegate(&self, at: &IssueRef, id: AgentId) -> Result<String, Unmet> {
         let known = |agent: &&Agent| agent.id == id && agent.interface != Interface::Local;
-        if self.inner.agents.iter().find(known).is_none() {
+        if self.agents.iter().find(known).is_none() {
             return Err(Unmet(
                 "there is no such agent; `list_agents` names those there are".into(),
             ));
@@ -88,14 +79,14 @@ impl World {
         }
         // An order by hand: a dispatch like any other, decided and told where those are.
         let (by, order) = ("the local agent".to_owned(), format!("assign {id}"));
-        let now = self.inner.clock.now();
-        self.inner.store.order(at.clone(), by, order, now).await.map_err(|e| lost(&e))?;
+        let now = self.clock.now();
+        self.store.order(at.clone(), by, order, now).await.map_err(|e| lost(&e))?;
         Ok(format!("{id} gets the issue when it has a place free"))
     }
 
     async fn workers(&self) -> Result<Vec<Worker>, Unmet> {
-        let load = self.inner.store.load().await.map_err(|e| lost(&e))?;
-        let others = self.inner.agents.iter().filter(|a| a.interface != Interface::Local);
+        let load = self.store.load().await.map_err(|e| lost(&e))?;
+        let others = self.agents.iter().filter(|a| a.interface != Interface::Local);
         let worker = |agent: &Agent| {
             let taken = load.get(&agent.id).copied().unwrap_or(0);
             Worker {
@@ -127,12 +118,12 @@ pub(super) fn lost(error: &store::Error) -> Unmet {
 
 impl Outside for World {
     fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>> {
-        Box::pin(async move { self.inner.forge.issue(at).await.map_err(|e| unmet(&e)) })
+        Box::pin(async move { self.forge.issue(at).await.map_err(|e| unmet(&e)) })
     }
 
     fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<Remark>> {
         Box::pin(async move {
-            let comments = self.inner.forge.comments(at).await.map_err(|e| unmet(&e))?;
+            let comments = self.forge.comments(at).await.map_err(|e| unmet(&e))?;
             let by = |author: Option<Account>| author.map_or("somebody".into(), |a| a.login);
             let remark = |c: forge::Comment| Remark { by: by(c.author), body: c.body };
             Ok(comments.into_iter().map(remark).collect())
@@ -140,9 +131,7 @@ impl Outside for World {
     }
 
     fn search<'a>(&'a self, repo: &'a RepoName, words: &'a str) -> Answer<'a, Vec<Issue>> {
-        Box::pin(
-            async move { self.inner.forge.search_issues(repo, words).await.map_err(|e| unmet(&e)) },
-        )
+        Box::pin(async move { self.forge.search_issues(repo, words).await.map_err(|e| unmet(&e)) })
     }
 
     fn file<'a>(
@@ -152,8 +141,7 @@ impl Outside for World {
         reference: Option<&'a str>,
     ) -> Answer<'a, Option<String>> {
         Box::pin(async move {
-            let found =
-                self.inner.forge.file(repo, path, reference).await.map_err(|e| unmet(&e))?;
+            let found = self.forge.file(repo, path, reference).await.map_err(|e| unmet(&e))?;
             let Some(bytes) = found else { return Ok(None) };
             if bytes.len() > LARGEST_FILE {
                 return Err(Unmet(format!("the file is larger than {} KiB", LARGEST_FILE / 1024)));
@@ -169,20 +157,20 @@ impl Outside for World {
 
     fn notes<'a>(&'a self, repo: &'a RepoName) -> Answer<'a, Vec<Note>> {
         Box::pin(async move {
-            let notes = self.inner.store.notes(repo).await.map_err(|e| lost(&e))?;
+            let notes = self.store.notes(repo).await.map_err(|e| lost(&e))?;
             Ok(notes.into_iter().map(|n| Note { topic: n.topic, text: n.text }).collect())
         })
     }
 
-    fn act<'a>(&'a self, at: &'a IssueRef, deed: Deed) -> Answer<'a, String> {
+    fn act<'a>(&'a self, at: &'a IssueRef, action: AgentAction) -> Answer<'a, String> {
         Box::pin(async move {
-            match deed {
-                Deed::Comment(text) => self.say(at, "comment", &text).await,
-                Deed::Criteria(criteria) => self.propose_criteria(at, &criteria).await,
-                Deed::Label(name) => self.label(at, name).await,
-                Deed::Split(parts) => self.split(at, parts).await,
-                Deed::Delegate(id) => self.delegate(at, id).await,
-                Deed::Jot(note) => self.jot(&at.repo, note).await,
+            match action {
+                AgentAction::Comment(text) => self.say(at, "comment", &text).await,
+                AgentAction::Criteria(criteria) => self.propose_criteria(at, &criteria).await,
+                AgentAction::Label(name) => self.label(at, name).await,
+                AgentAction::Split(parts) => self.split(at, parts).await,
+                AgentAction::Delegate(id) => self.delegate(at, id).await,
+                AgentAction::Jot(note) => self.jot(&at.repo, note).await,
             }
         })
     }

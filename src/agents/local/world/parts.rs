@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::outside::{HELD_BACK, World, lost, unmet};
-use super::say::marker;
-use crate::agents::local::{SubIssue, Unmet, clean};
+use super::super::{SubIssue, Unmet, clean};
+use super::write::marker;
+use super::{HELD_BACK, World, lost, unmet};
 use crate::clock::Timestamp;
 use crate::gitea as forge;
 use crate::issue::IssueRef;
@@ -28,17 +28,17 @@ impl World {
             .into_iter()
             .map(|part| Kept { title: clean(&part.title), body: clean(&part.body) })
             .collect();
-        let now = self.inner.clock.now();
-        if !self.inner.asks_first {
+        let now = self.clock.now();
+        if !self.asks_first {
             return self.open(at, &parts, now).await;
         }
-        let waiting = self.inner.store.proposal(at).await.map_err(|e| lost(&e))?;
+        let waiting = self.store.proposal(at).await.map_err(|e| lost(&e))?;
         if let Some(waiting) = waiting
             && self.is_agreed(at, &waiting).await?
         {
             let agreed: Vec<Kept> = serde_json::from_str(&waiting.parts).unwrap_or_default();
             let opened = self.open(at, &agreed, waiting.at).await?;
-            self.inner.store.settle_proposal(at).await.map_err(|e| lost(&e))?;
+            self.store.settle_proposal(at).await.map_err(|e| lost(&e))?;
             return Ok(opened);
         }
         self.propose(at, &parts).await
@@ -60,15 +60,15 @@ impl World {
         if said == HELD_BACK {
             return Ok(said);
         }
-        let proposal = Proposal { parts: kept, at: self.inner.clock.now() };
-        self.inner.store.propose(at, proposal).await.map_err(|e| lost(&e))?;
+        let proposal = Proposal { parts: kept, at: self.clock.now() };
+        self.store.propose(at, proposal).await.map_err(|e| lost(&e))?;
         Ok("proposed in a comment; the parts are opened when a person has agreed".to_owned())
     }
 
     /// Whether somebody who may write here agreed after the proposal was made.
     async fn is_agreed(&self, at: &IssueRef, proposal: &Proposal) -> Result<bool, Unmet> {
         let us = self.us().await?;
-        let comments = self.inner.forge.comments(at).await.map_err(|e| unmet(&e))?;
+        let comments = self.forge.comments(at).await.map_err(|e| unmet(&e))?;
         let asked = marker("parts", &proposal.parts);
         let is_ours = |c: &forge::Comment| c.author.as_ref().is_some_and(|a| a.is_same_as(&us));
         let is_question =
@@ -76,7 +76,7 @@ impl World {
         let Some(question) = comments.iter().rposition(is_question) else { return Ok(false) };
         for answer in comments[question + 1..].iter().filter(|c| agrees(&c.body) && !is_ours(c)) {
             let Some(by) = &answer.author else { continue };
-            let may = self.inner.executor.may_write(&at.repo, &by.login).await;
+            let may = self.executor.may_write(&at.repo, &by.login).await;
             if may.map_err(|e| unmet(&e))? {
                 return Ok(true);
             }
@@ -90,7 +90,7 @@ impl World {
             return Ok(HELD_BACK.to_owned());
         }
         let us = self.us().await?;
-        let ours = self.inner.forge.issues_of(&at.repo, &us, since).await;
+        let ours = self.forge.issues_of(&at.repo, &us, since).await;
         let ours = ours.map_err(|e| unmet(&e))?;
         let there: Vec<_> = ours.iter().filter_map(|issue| Marker::find(&issue.body)).collect();
         let mut opened = 0;
@@ -100,10 +100,10 @@ impl World {
                 continue;
             }
             let body = format!("Part of {at}.\n\n{}\n\n{marker}", fence(&part.body));
-            let made = self.inner.forge.create_issue(&at.repo, &part.title, &body).await;
-            let number = made.map_err(|e| unmet(&e))?.number;
+            let made = self.executor.open_issue(&at.repo, &part.title, &body).await;
+            let number = made.map_err(|e| unmet(&e))?;
             let part = IssueRef { repo: at.repo.clone(), number };
-            let noted = self.inner.store.note_own_write(&part, OwnWrite::Content).await;
+            let noted = self.store.note_own_write(&part, OwnWrite::Content).await;
             noted.map_err(|e| lost(&e))?;
             opened += 1;
         }

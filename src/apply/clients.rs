@@ -1,12 +1,11 @@
-//! The one way in which an agent is told about its work: a client for each interface. A new interface is a client
-//! here and a line where the clients are put together.
+//! What an agent needs to be told about its work: a client for its interface. The clients themselves are in `agents`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{GiteaAgents, HandoffError};
+use super::HandoffError;
 use crate::dispatch::{Agent, Handoff, Interface};
 
 /// What there is to say about a hand-over that an agent accepted, such as `answered 202`.
@@ -26,17 +25,8 @@ impl AgentClient for HandoffError {
 }
 
 /// The client of each interface. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct AgentClients(BTreeMap<Interface, Arc<dyn AgentClient>>);
-
-impl Default for AgentClients {
-    /// What needs no configuration.
-    fn default() -> Self {
-        Self(BTreeMap::new())
-            .with(Interface::Forge, GiteaAgents)
-            .with(Interface::Local, HandoffError::NoModel)
-    }
-}
 
 impl AgentClients {
     /// The same, with this client for the agents of `interface`.
@@ -51,9 +41,10 @@ impl AgentClients {
         if handoff.title.trim().is_empty() {
             return Err(HandoffError::NoTitle);
         }
-        match self.0.get(&agent.interface) {
-            Some(client) => client.hand_off(agent, handoff).await,
-            None => Err(HandoffError::NoEndpoint { agent: agent.id.clone() }),
+        match (self.0.get(&agent.interface), agent.interface) {
+            (Some(client), _) => client.hand_off(agent, handoff).await,
+            (None, Interface::Local) => Err(HandoffError::NoModel),
+            (None, _) => Err(HandoffError::NoEndpoint { agent: agent.id.clone() }),
         }
     }
 }

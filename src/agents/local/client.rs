@@ -1,5 +1,5 @@
-//! Takes what is handed to the local agent and lets it work in the background; what comes of a run is reported like any
-//! agent's. It decides nothing about the dispatch.
+//! The local agent as one that can be handed an issue: it works in the background, and what comes of a run is reported
+//! like any agent's. It decides nothing about the dispatch.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,24 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
-use super::LocalRuns;
-use crate::agents::local::{Run, Task};
-use crate::agents::{AgentClient, HandedOver};
-use crate::clock::Clock;
-use crate::dispatch::{Agent, Dispatch, Handoff, Progress, Report};
+use super::{LocalRuns, Run, Task};
+use crate::apply::{AgentClient, HandedOver};
+use crate::dispatch::{Agent, Dispatch, Handoff, Interface, Progress, Report};
 use crate::issue::IssueRef;
-use crate::store::{self, Store};
+use crate::store;
 
-/// Lets the local agent work on what it is handed. Cheap to clone.
+/// Has the local agent work on what it is handed. Cheap to clone.
 #[derive(Clone)]
-pub struct Runner {
+pub struct LocalClient {
     inner: Arc<Inner>,
 }
 
 struct Inner {
     runs: LocalRuns,
-    store: Store,
-    clock: Clock,
     /// Called when something was reported.
     reported: Box<dyn Fn() + Send + Sync>,
     /// The dispatches that are worked on.
@@ -32,31 +28,42 @@ struct Inner {
     idle: Notify,
 }
 
-impl AgentClient for Runner {
+impl AgentClient for LocalClient {
     fn hand_off<'a>(&'a self, _: &'a Agent, handoff: &'a Handoff) -> BoxFuture<'a, HandedOver> {
         self.begin(handoff.dispatch_id.clone(), handoff.at.clone());
         Box::pin(std::future::ready(Ok(None)))
     }
 }
 
-impl Runner {
-    /// A runner over these runs; `reported` is called when there is something to look at.
-    pub fn new(
-        runs: LocalRuns,
-        store: Store,
-        clock: Clock,
-        reported: impl Fn() + Send + Sync + 'static,
-    ) -> Self {
+impl LocalClient {
+    /// A client over these runs; `reported` is called when there is something to look at.
+    pub fn new(runs: LocalRuns, reported: impl Fn() + Send + Sync + 'static) -> Self {
         let (reported, working) = (Box::new(reported), Mutex::default());
-        let inner = Inner { runs, store, clock, reported, working, idle: Notify::new() };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(Inner { runs, reported, working, idle: Notify::new() }) }
     }
 
-    /// Begins anew what was cut off when the program ended: a dispatch that was handed over and has nobody at work.
+    /// Begins anew what was cut off when the program ended: dispatches that were handed over and have nobody at work.
+    pub async fn resume(&self) {
+        let world = &self.inner.runs.world;
+        let local = world.agents.iter().filter(|agent| agent.interface == Interface::Local);
+        match world.store.handed_over(local.map(|agent| agent.id.clone()).collect()).await {
+            Ok(open) => self.take_up(open),
+            Err(error) => {
+                tracing::error!(%error, "what the local agent had begun could not be read");
+            }
+        }
+    }
+
+    /// Begins those of these dispatches that are not worked on.
     pub fn take_up(&self, open: Vec<Dispatch>) {
         for dispatch in open {
             self.begin(dispatch.key, dispatch.at);
         }
+    }
+
+    /// Ends the servers of tools that were started.
+    pub async fn stop(&self) {
+        self.inner.runs.agent.stop().await;
     }
 
     /// Waits until nothing is worked on.
@@ -98,19 +105,20 @@ impl Inner {
 
     /// What a store that fails does not take is told again by the next start.
     async fn report(&self, key: &str, report: Report) {
-        let told: Result<(), store::Error> = async {
-            match self.store.dispatch_by_key(key.to_owned()).await? {
-                Some(dispatch) if dispatch.state.is_open() => {
-                    self.store.report(&dispatch, report, self.clock.now()).await
-                }
-                // A person took it away meanwhile.
-                _ => Ok(()),
-            }
-        }
-        .await;
-        match told {
+        match self.keep(key, report).await {
             Ok(()) => (self.reported)(),
             Err(error) => tracing::error!(%error, "the local agent's report could not be kept"),
+        }
+    }
+
+    async fn keep(&self, key: &str, report: Report) -> Result<(), store::Error> {
+        let world = &self.runs.world;
+        match world.store.dispatch_by_key(key.to_owned()).await? {
+            Some(dispatch) if dispatch.state.is_open() => {
+                world.store.report(&dispatch, report, world.clock.now()).await
+            }
+            // A person took it away meanwhile.
+            _ => Ok(()),
         }
     }
 

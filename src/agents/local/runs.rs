@@ -1,0 +1,90 @@
+//! Runs of the local agent on issues, within what they may spend.
+
+use anyhow::Context as _;
+
+use super::budget::{Budget, BudgetScope, left};
+use super::world::World;
+use super::{LocalAgent, Run, Task, Watch};
+use crate::clock::Clock;
+use crate::dispatch::Agent;
+use crate::gitea as forge;
+use crate::issue::IssueRef;
+use crate::store::{Spending, Store};
+
+/// What runs of the local agent work with, and what they have to respect.
+pub struct Parts {
+    /// The ledger and the notes.
+    pub store: Store,
+    /// The forge; its dry run holds here too.
+    pub forge: forge::Client,
+    /// The time.
+    pub clock: Clock,
+    /// The agents there are, the local one among them.
+    pub agents: Vec<Agent>,
+    /// Labels that call an agent or a person, or have an issue left alone: not the model's to put on.
+    pub reserved_labels: Vec<String>,
+    /// Who is told that a budget is used up; the repository's owner when not given.
+    pub owner: Option<String>,
+    /// Whether a person is asked before parts of an issue become issues.
+    pub asks_first: bool,
+    /// What runs may spend within a day.
+    pub budgets: Vec<Budget>,
+}
+
+/// Runs the local agent on issues within its budgets.
+pub struct LocalRuns {
+    pub(super) agent: LocalAgent,
+    pub(super) world: World,
+    budgets: Vec<Budget>,
+}
+
+impl LocalRuns {
+    /// Runs of this agent.
+    pub fn new(agent: LocalAgent, mut parts: Parts) -> Self {
+        let budgets = std::mem::take(&mut parts.budgets);
+        Self { agent, world: World::new(parts), budgets }
+    }
+
+    /// One run to its end; what it spent is written down. When a budget is used up nothing is asked, and a person is
+    /// told once a day.
+    ///
+    /// # Errors
+    /// When the store cannot be used. What goes wrong in the run itself is in the [`Run`].
+    pub async fn run(&self, mut task: Task, watch: Watch<'_>) -> anyhow::Result<Run> {
+        let (store, now) = (&self.world.store, self.world.clock.now());
+        let totals = store.spent(&task.at, now).await.context("the budget is unknown")?;
+        let (allowance, tightest) = left(&self.budgets, &totals);
+        task.allowance = task.allowance.and(allowance);
+        if let (Some(what), Some(scope)) = (allowance.used_up(), tightest) {
+            let why = format!(
+                "the budget of {what} for {} is used up until midnight UTC; see `[[local_agent.budget]]`",
+                named(scope, &task.at)
+            );
+            self.tell(&task.at, &why).await?;
+            return Ok(Run::not_begun(self.agent.model(), why));
+        }
+        let run = self.agent.run_watched(&task, &self.world, watch).await;
+        let spent = Spending { rounds: run.rounds.into(), tokens: run.tokens, ms: run.latency_ms };
+        store.spend(&task.at, spent, now).await.context("what was spent could not be kept")?;
+        Ok(run)
+    }
+
+    async fn tell(&self, at: &IssueRef, why: &str) -> anyhow::Result<()> {
+        let World { store, clock, .. } = &self.world;
+        if self.world.is_dry_run() || !store.tell_of_budget(at, clock.now()).await? {
+            return Ok(());
+        }
+        if let Err(unmet) = self.world.tell_owner(at, why).await {
+            tracing::warn!(issue = %at, %unmet, "nobody could be told that a budget is used up");
+        }
+        Ok(())
+    }
+}
+
+fn named(scope: BudgetScope, at: &IssueRef) -> String {
+    match scope {
+        BudgetScope::Issue => format!("`{at}`"),
+        BudgetScope::Repository => format!("`{}`", at.repo),
+        BudgetScope::Day => "all issues".to_owned(),
+    }
+}

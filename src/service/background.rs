@@ -1,0 +1,98 @@
+//! What runs beside the server: the workers, and the tasks that come back to their work again and again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Parts;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::issue::Account;
+use crate::store::Store;
+use crate::worker::Worker;
+
+/// How often finished bodies that are past their time are removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+/// How often the forge is asked who we are until it answers, and how often it is asked again after.
+const WHOAMI_EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3_600));
+/// The name under which the store remembers our account.
+const ACCOUNT: &str = "account";
+
+/// Starts the workers, and the tasks that bring them work; none where the configuration wants no worker.
+pub(super) fn start_workers(
+    config: &Config,
+    parts: &Parts,
+    tasks: &mut JoinSet<()>,
+    stopped: &Arc<watch::Receiver<bool>>,
+) -> JoinSet<()> {
+    let mut workers = JoinSet::new();
+    if config.worker.concurrency == 0 {
+        return workers;
+    }
+    tasks.spawn(learn_account(parts.clone()));
+    if let Some(local) = parts.local.clone() {
+        tasks.spawn(async move { local.resume().await });
+    }
+    tasks.spawn(parts.worker.clone().sort_forever());
+    let back = parts.worker.after_outage();
+    tasks.spawn(parts.sweeper.clone().run(config.sweep.at_start, back));
+    tasks.spawn(parts.summaries.clone().post_forever());
+    for _ in 0..config.worker.concurrency {
+        workers.spawn(parts.worker.clone().work_until(Arc::clone(stopped)));
+    }
+    workers
+}
+
+/// Gives the worker the account that the forge named last.
+pub(super) async fn recall_account(store: &Store, worker: &Worker) -> anyhow::Result<()> {
+    let known = store.fact(ACCOUNT).await?;
+    if let Some(account) = known.and_then(|known| serde_json::from_str(&known).ok()) {
+        worker.set_account(account);
+    }
+    Ok(())
+}
+
+/// Asks the forge whose token we have, until it says, and now and then again.
+async fn learn_account(parts: Parts) {
+    let (soon, late) = WHOAMI_EVERY;
+    let mut was_told = false;
+    loop {
+        match parts.forge.whoami().await {
+            Ok(account) => {
+                keep_account(&parts, account).await;
+                tokio::time::sleep(late).await;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut was_told, true) {
+                    tracing::warn!(%error, "the forge does not say whose token this is; our own changes are looked at like others until it does");
+                }
+                tokio::time::sleep(soon).await;
+            }
+        }
+    }
+}
+
+async fn keep_account(parts: &Parts, account: Account) {
+    let text = serde_json::to_string(&account).unwrap_or_default();
+    if let Err(error) = parts.store.remember(ACCOUNT, text).await {
+        tracing::warn!(%error, "our account could not be remembered");
+    }
+    parts.worker.set_account(account);
+}
+
+/// Removes the bodies of finished deliveries that are past their time.
+pub(super) async fn prune_forever(store: Store, clock: Clock, keep: Duration) {
+    loop {
+        match store.prune(clock.now(), keep).await {
+            Ok(0) => tokio::time::sleep(PRUNE_EVERY).await,
+            // A breath between two steps, so that deliveries are never kept waiting for the forgetting.
+            Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) => {
+                tracing::warn!(%error, "old bodies could not be removed");
+                tokio::time::sleep(PRUNE_EVERY).await;
+            }
+        }
+    }
+}

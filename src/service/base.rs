@@ -1,0 +1,101 @@
+//! The parts that do the work, each made from the configuration, the store, the forge and the time.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::{local, rules, settings};
+use crate::agents::local::{LocalAgent, LocalClient, LocalRuns};
+use crate::agents::{GiteaAgents, HttpAgents};
+use crate::apply::{AgentClients, Executor, LabelRules};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dispatch::Interface;
+use crate::gitea as forge;
+use crate::store::Store;
+use crate::summary::{self, Summaries};
+use crate::sweep::{self, Sweeper};
+use crate::worker::{self, Worker};
+
+/// What every part is made from.
+pub struct Base<'a> {
+    /// What the owner tunes.
+    pub config: &'a Config,
+    /// The inbox and the ledger.
+    pub store: Store,
+    /// The forge.
+    pub forge: forge::Client,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl<'a> Base<'a> {
+    /// The base of a configuration, over a store that is open.
+    ///
+    /// # Errors
+    /// When the forge's address or token cannot be used.
+    pub fn new(config: &'a Config, store: Store, clock: Clock) -> anyhow::Result<Self> {
+        Ok(Self { config, store, forge: settings::forge(config)?, clock })
+    }
+
+    /// The worker; `arrived` tells it of deliveries.
+    pub(super) fn worker(&self, arrived: &Arc<Notify>) -> anyhow::Result<Worker> {
+        let labels = &self.config.labels;
+        let labels = LabelRules { create: labels.create, color: labels.color.clone() };
+        Ok(Worker::new(worker::Parts {
+            store: self.store.clone(),
+            forge: self.forge.clone(),
+            executor: Executor::new(self.forge.clone(), labels),
+            clock: self.clock.clone(),
+            rules: Arc::new(rules::rules(self.config)?),
+            arrived: Arc::clone(arrived),
+        }))
+    }
+
+    /// Runs of the local agent.
+    pub fn local_runs(&self, agent: LocalAgent) -> LocalRuns {
+        LocalRuns::new(agent, local::parts(self))
+    }
+
+    /// The local agent for dispatches, which wakes `worker` with what it reports.
+    pub(super) fn local_client(&self, agent: LocalAgent, worker: &Worker) -> LocalClient {
+        let worker = worker.clone();
+        LocalClient::new(self.local_runs(agent), move || worker.wake())
+    }
+
+    /// A sweep that wakes `worker`, if there is one here, when it has found something.
+    pub fn sweeper(&self, worker: Option<&Worker>) -> Sweeper {
+        let worker = worker.cloned();
+        Sweeper::new(sweep::Parts {
+            store: self.store.clone(),
+            forge: self.forge.clone(),
+            clock: self.clock.clone(),
+            settings: settings::sweep(self.config),
+            filled: Box::new(move || worker.iter().for_each(Worker::wake)),
+        })
+    }
+
+    /// The daily summaries.
+    pub fn summaries(&self) -> Summaries {
+        Summaries::new(summary::Parts {
+            store: self.store.clone(),
+            forge: self.forge.clone(),
+            clock: self.clock.clone(),
+            settings: settings::summary(self.config),
+        })
+    }
+}
+
+/// How agents are told, by their interface.
+pub(super) fn clients(config: &Config, local: Option<&LocalClient>) -> AgentClients {
+    let agents = &config.agents;
+    let clients = AgentClients::default().with(Interface::Forge, GiteaAgents);
+    let clients = match HttpAgents::new(agents.allow_private.clone(), agents.secrets.clone()) {
+        Ok(http) => clients.with(Interface::Http, http),
+        Err(why) => clients.with(Interface::Http, why),
+    };
+    match local {
+        Some(local) => clients.with(Interface::Local, local.clone()),
+        None => clients,
+    }
+}

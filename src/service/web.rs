@@ -1,0 +1,183 @@
+//! What answers requests: deliveries, reports of agents, figures, health and the pages.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+use anyhow::Context as _;
+use tokio::sync::Notify;
+
+use super::base::Base;
+use super::settings;
+use crate::config::Config;
+use crate::dashboard::{self, Dashboard};
+use crate::health::{self, Readiness};
+use crate::meters::Receiving;
+use crate::metrics::{self, Metrics};
+use crate::receive::{self, Callbacks, LargeBodies, Proxies, Receiver, Refusals};
+use crate::store::Store;
+use crate::worker::Worker;
+
+/// Longer than the 75 s for which proxies and Gitea's own client keep an idle connection: the side that closes it
+/// first can lose a delivery that is on its way (gitea-facts 1.1).
+const KEEP_ALIVE: Duration = Duration::from_secs(90);
+/// Connections at once, over all workers; more wait to be taken. Each may hold a small body that no other bound counts.
+const MAX_CONNECTIONS: usize = 2_048;
+/// How long the head of a request may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The name under which the store keeps what the dashboard's cookies are sealed with.
+const COOKIE_SALT: &str = "cookie_salt";
+
+/// The handlers' data.
+#[derive(Clone)]
+pub(super) struct Web {
+    receiver: Data<Receiver>,
+    callbacks: Data<Callbacks>,
+    metrics: Data<Metrics>,
+    readiness: Data<Readiness>,
+    pub dashboard: Data<Dashboard>,
+}
+
+impl Web {
+    /// The handlers of a service with this worker; `arrived` tells it of deliveries.
+    pub async fn build(
+        base: &Base<'_>,
+        worker: &Worker,
+        arrived: Arc<Notify>,
+    ) -> anyhow::Result<Self> {
+        let receiving = Arc::new(receive::meters());
+        let readiness = readiness(base, worker);
+        let dashboard = dashboard::Parts {
+            store: base.store.clone(),
+            forge: base.forge.clone(),
+            clock: base.clock.clone(),
+            readiness: readiness.clone(),
+            receiving: Arc::clone(&receiving),
+            working: worker.meters(),
+            wake: wake(worker, &arrived),
+        };
+        let salt = cookie_salt(&base.store).await?;
+        let dashboard = Dashboard::new(dashboard, settings::dashboard(base.config)?, &salt);
+        Ok(Self {
+            callbacks: callbacks(base, worker),
+            metrics: figures(base, worker, &receiving),
+            receiver: receiver(base, arrived, receiving),
+            readiness,
+            dashboard: Data::new(dashboard),
+        })
+    }
+
+    /// Takes over what may change while the service runs.
+    pub fn reload(&self, config: &Config, dashboard: dashboard::Settings) {
+        self.dashboard.set_settings(dashboard);
+        let verifier = Arc::new(settings::verifier(config));
+        *self.receiver.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier;
+        let secrets = Arc::new(config.agents.secrets.clone());
+        *self.callbacks.secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
+    }
+
+    /// A server that listens, and where.
+    pub fn listen(&self, config: &Config) -> anyhow::Result<(Server, SocketAddr)> {
+        let routes = self.clone();
+        let server = HttpServer::new(move || App::new().configure(|app| routes.add_to(app)));
+        let server = server
+            .workers(config.server.workers)
+            .max_connections(MAX_CONNECTIONS.div_ceil(config.server.workers))
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .shutdown_timeout(5)
+            .disable_signals()
+            .bind(&config.server.listen)
+            .with_context(|| {
+                format!("`{}` cannot be listened on; see `server.listen`", config.server.listen)
+            })?;
+        let address = server.addrs().first().copied().context("the server has no address")?;
+        Ok((server.run(), address))
+    }
+
+    fn add_to(&self, app: &mut ServiceConfig) {
+        let webhook = web::resource("/webhook")
+            .route(web::post().to(receive::webhook))
+            .default_service(web::to(receive::method_not_allowed));
+        let dispatches = web::resource("/dispatches/{id}")
+            .route(web::post().to(receive::callback::report))
+            .default_service(web::to(receive::method_not_allowed));
+        app.app_data(self.receiver.clone())
+            .app_data(self.callbacks.clone())
+            .app_data(self.metrics.clone())
+            .app_data(self.readiness.clone())
+            .service(webhook)
+            .service(dispatches)
+            .route("/healthz", web::get().to(health::healthz))
+            .route("/readyz", web::get().to(health::readyz))
+            .route("/metrics", web::get().to(metrics::get))
+            // Last: the pages take every path that is left.
+            .configure(dashboard::routes(&self.dashboard));
+    }
+}
+
+fn receiver(base: &Base<'_>, arrived: Arc<Notify>, meters: Arc<Receiving>) -> Data<Receiver> {
+    let Base { config, store, clock, .. } = base;
+    Data::new(Receiver {
+        store: store.clone(),
+        verifier: RwLock::new(Arc::new(settings::verifier(config))),
+        clock: clock.clone(),
+        max_body: config.webhook.max_body,
+        large: LargeBodies::new(config.webhook.max_body),
+        page: format!("{}/deliveries/", settings::public_url(config)),
+        arrived,
+        refusals: Refusals::default(),
+        proxies: Proxies::new(config.server.trusted_proxies.clone()),
+        meters,
+    })
+}
+
+fn callbacks(base: &Base<'_>, worker: &Worker) -> Data<Callbacks> {
+    let (config, worker) = (base.config, worker.clone());
+    Data::new(Callbacks {
+        store: base.store.clone(),
+        secrets: RwLock::new(Arc::new(config.agents.secrets.clone())),
+        clock: base.clock.clone(),
+        arrived: Box::new(move || worker.wake()),
+        refusals: Refusals::default(),
+        proxies: Proxies::new(config.server.trusted_proxies.clone()),
+    })
+}
+
+fn figures(base: &Base<'_>, worker: &Worker, receiving: &Arc<Receiving>) -> Data<Metrics> {
+    Data::new(Metrics::new(metrics::Sources {
+        store: base.store.clone(),
+        clock: base.clock.clone(),
+        receiving: Arc::clone(receiving),
+        working: worker.meters(),
+        calls: base.forge.meters(),
+    }))
+}
+
+fn readiness(base: &Base<'_>, worker: &Worker) -> Data<Readiness> {
+    let worker = worker.clone();
+    let rests = Arc::new(move || worker.rests_until());
+    Data::new(Readiness::new(base.store.clone(), base.forge.clone(), rests))
+}
+
+/// What makes the dashboard's cookies differ from any other's: made once, and kept in the store.
+async fn cookie_salt(store: &Store) -> anyhow::Result<String> {
+    if let Some(salt) = store.fact(COOKIE_SALT).await? {
+        return Ok(salt);
+    }
+    let salt = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    store.remember(COOKIE_SALT, salt.clone()).await?;
+    Ok(salt)
+}
+
+/// Tells the worker that something may be waiting, read or not.
+fn wake(worker: &Worker, arrived: &Arc<Notify>) -> Box<dyn Fn() + Send + Sync> {
+    let (worker, arrived) = (worker.clone(), Arc::clone(arrived));
+    Box::new(move || {
+        arrived.notify_one();
+        worker.wake();
+    })
+}
