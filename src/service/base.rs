@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::{local, rules, settings};
-use crate::agents::local::{LocalAgent, LocalClient, LocalRuns};
+use super::{rules, settings};
+use crate::agents::local::{self, LocalAgent, LocalClient, LocalRuns};
 use crate::agents::{GiteaAgents, HttpAgents};
 use crate::apply::{AgentClients, Executor, LabelRules};
 use crate::clock::Clock;
@@ -54,7 +54,20 @@ impl<'a> Base<'a> {
 
     /// Runs of the local agent.
     pub fn local_runs(&self, agent: LocalAgent) -> LocalRuns {
-        LocalRuns::new(agent, local::parts(self))
+        let Config { agents, triage, local_agent, .. } = self.config;
+        let labels = agents.list.iter().filter_map(|agent| agent.label.clone());
+        let labels = labels.chain(triage.ignore_labels.iter().cloned());
+        let parts = local::Parts {
+            store: self.store.clone(),
+            forge: self.forge.clone(),
+            clock: self.clock.clone(),
+            agents: agents.list.clone(),
+            reserved_labels: labels.chain(triage.flag_label.clone()).collect(),
+            owner: triage.owner.clone(),
+            asks_first: local_agent.as_ref().is_none_or(|l| l.ask_before_sub_issues),
+        };
+        let budgets = local_agent.as_ref().map(|l| l.budgets.clone()).unwrap_or_default();
+        LocalRuns::new(agent, parts, budgets)
     }
 
     /// The local agent for dispatches, which wakes `worker` with what it reports.

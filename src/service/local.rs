@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::base::Base;
 use crate::agents::local::{
     ConsultSettings, InvoiceKind, InvoiceSettings, LocalAgent, McpReach, McpSettings, ModelApi,
-    Parts, Permission, Settings,
+    Permission, Settings,
 };
 use crate::config::{self, Config};
 
@@ -19,23 +18,6 @@ const REST: Duration = Duration::from_secs(1);
 pub async fn local_agent(config: &Config) -> anyhow::Result<Option<LocalAgent>> {
     let Some(local) = &config.local_agent else { return Ok(None) };
     Ok(Some(LocalAgent::start(settings(local, config)).await?))
-}
-
-/// What its runs work with.
-pub(super) fn parts(base: &Base<'_>) -> Parts {
-    let config = base.config;
-    let labels = config.agents.list.iter().filter_map(|agent| agent.label.clone());
-    let labels = labels.chain(config.triage.ignore_labels.iter().cloned());
-    Parts {
-        store: base.store.clone(),
-        forge: base.forge.clone(),
-        clock: base.clock.clone(),
-        agents: config.agents.list.clone(),
-        reserved_labels: labels.chain(config.triage.flag_label.clone()).collect(),
-        owner: config.triage.owner.clone(),
-        asks_first: config.local_agent.as_ref().is_none_or(|l| l.ask_before_sub_issues),
-        budgets: config.local_agent.as_ref().map(|l| l.budgets.clone()).unwrap_or_default(),
-    }
 }
 
 fn settings(local: &config::LocalAgent, config: &Config) -> Settings {

@@ -41,11 +41,12 @@ pub use self::message::{Message, ToolCall};
 pub use self::outside::{AgentAction, Answer, Note, Outside, Remark, SubIssue, Unmet, Worker};
 pub use self::registry::RegistrationError;
 pub use self::run::{CallRecord, Run};
-pub use self::runs::{LocalRuns, Parts};
+pub use self::runs::LocalRuns;
 pub use self::settings::{
     ConsultSettings, InvoiceKind, InvoiceSettings, McpReach, McpSettings, ModelApi, Settings,
 };
 pub use self::tool::Permission;
+pub use self::world::Parts;
 
 use self::chat::Model;
 use self::registry::Registry;

@@ -3,33 +3,10 @@
 use anyhow::Context as _;
 
 use super::budget::{Budget, BudgetScope, left};
-use super::world::World;
+use super::world::{Parts, World};
 use super::{LocalAgent, Run, Task, Watch};
-use crate::clock::Clock;
-use crate::dispatch::Agent;
-use crate::gitea as forge;
 use crate::issue::IssueRef;
-use crate::store::{Spending, Store};
-
-/// What runs of the local agent work with, and what they have to respect.
-pub struct Parts {
-    /// The ledger and the notes.
-    pub store: Store,
-    /// The forge; its dry run holds here too.
-    pub forge: forge::Client,
-    /// The time.
-    pub clock: Clock,
-    /// The agents there are, the local one among them.
-    pub agents: Vec<Agent>,
-    /// Labels that call an agent or a person, or have an issue left alone: not the model's to put on.
-    pub reserved_labels: Vec<String>,
-    /// Who is told that a budget is used up; the repository's owner when not given.
-    pub owner: Option<String>,
-    /// Whether a person is asked before parts of an issue become issues.
-    pub asks_first: bool,
-    /// What runs may spend within a day.
-    pub budgets: Vec<Budget>,
-}
+use crate::store::Spending;
 
 /// Runs the local agent on issues within its budgets.
 pub struct LocalRuns {
@@ -40,8 +17,7 @@ pub struct LocalRuns {
 
 impl LocalRuns {
     /// Runs of this agent.
-    pub fn new(agent: LocalAgent, mut parts: Parts) -> Self {
-        let budgets = std::mem::take(&mut parts.budgets);
+    pub fn new(agent: LocalAgent, parts: Parts, budgets: Vec<Budget>) -> Self {
         Self { agent, world: World::new(parts), budgets }
     }
 

@@ -4,7 +4,6 @@
 mod parts;
 mod write;
 
-use super::runs::Parts;
 use super::{AgentAction, Answer, Note, Outside, Remark, Unmet, Worker};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
@@ -15,6 +14,24 @@ use crate::store::{self, Store, StoredNote};
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: usize = 256 * 1024;
+
+/// What runs of the local agent work with, and what they have to respect.
+pub struct Parts {
+    /// The ledger and the notes.
+    pub store: Store,
+    /// The forge; its dry run holds here too.
+    pub forge: forge::Client,
+    /// The time.
+    pub clock: Clock,
+    /// The agents there are, the local one among them.
+    pub agents: Vec<Agent>,
+    /// Labels that call an agent or a person, or have an issue left alone: not the model's to put on.
+    pub reserved_labels: Vec<String>,
+    /// Who is told that a budget is used up; the repository's owner when not given.
+    pub owner: Option<String>,
+    /// Whether a person is asked before parts of an issue become issues.
+    pub asks_first: bool,
+}
 
 /// The forge and the store, as the agent may use them.
 pub(super) struct World {
