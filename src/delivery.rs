@@ -69,6 +69,18 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// Why the service wakes an issue.
+    WakeCause {
+        /// What it waited for is closed.
+        Unblocked = "unblocked",
+        /// Its agent has a free place.
+        PlaceFree = "place_free",
+        /// The time of its dispatch has come.
+        Due = "due",
+    }
+}
+
 /// One message that says which issue to look at. Its signature has been checked, its content has not been read.
 #[derive(Clone, Debug)]
 pub struct Delivery {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use super::{Executor, done, failed};
+use super::Executor;
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, RepoName};
 use crate::plan::EffectOutcome;
@@ -33,9 +33,12 @@ impl Executor {
         logins.push(login.to_owned());
         let now = self.forge.set_assignees(at, &logins).await?;
         if now.iter().any(|l| l.eq_ignore_ascii_case(login)) {
-            return Ok(done(None));
+            return Ok(EffectOutcome::done(None));
         }
-        Ok(failed(format!("the forge did not assign `{login}`; check its access to `{}`", at.repo)))
+        Ok(EffectOutcome::failed(format!(
+            "the forge did not assign `{login}`; check its access to `{}`",
+            at.repo
+        )))
     }
 
     /// The same for an issue that was read some time ago.
@@ -46,7 +49,7 @@ impl Executor {
     ) -> Result<EffectOutcome, forge::Error> {
         match self.forge.issue(at).await? {
             Some(issue) if !issue.is_assigned_to(login) => self.assign(at, &issue, login).await,
-            _ => Ok(done(None)),
+            _ => Ok(EffectOutcome::done(None)),
         }
     }
 
@@ -57,11 +60,11 @@ impl Executor {
         login: &str,
     ) -> Result<EffectOutcome, forge::Error> {
         // Read anew: the assignees may have changed by what was written just before.
-        let Some(issue) = self.forge.issue(at).await? else { return Ok(done(None)) };
+        let Some(issue) = self.forge.issue(at).await? else { return Ok(EffectOutcome::done(None)) };
         let mut logins = issue.assignees;
         logins.retain(|one| !one.eq_ignore_ascii_case(login));
         self.forge.set_assignees(at, &logins).await?;
-        Ok(done(None))
+        Ok(EffectOutcome::done(None))
     }
 
     /// Whether `login` may write to the repository; believed for a minute.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::{Executor, done, failed};
+use super::Executor;
 use crate::gitea as forge;
 use crate::issue::{IssueRef, RepoName};
 use crate::plan::EffectOutcome;
@@ -35,17 +35,19 @@ impl Executor {
     ) -> Result<EffectOutcome, forge::Error> {
         for _ in 0..2 {
             let Some(id) = self.label_id(&at.repo, name).await? else {
-                return Ok(failed(format!(
+                return Ok(EffectOutcome::failed(format!(
                     "there is no label `{name}` and `labels.create` is off; create it or turn that on"
                 )));
             };
             let names = self.forge.add_labels(at, &[id]).await?;
             if names.iter().any(|n| n == name) {
-                return Ok(done(None));
+                return Ok(EffectOutcome::done(None));
             }
             self.book(&at.repo).await.lock().await.ids.clear();
         }
-        Ok(failed(format!("the forge did not keep the label `{name}`; check that it exists")))
+        Ok(EffectOutcome::failed(format!(
+            "the forge did not keep the label `{name}`; check that it exists"
+        )))
     }
 
     async fn book(&self, repo: &RepoName) -> Arc<Mutex<LabelBook>> {
@@ -88,6 +90,6 @@ impl Executor {
         for label in labels.iter().filter(|label| label.name == name) {
             self.forge.remove_label(at, label.id).await?;
         }
-        Ok(done(None))
+        Ok(EffectOutcome::done(None))
     }
 }

@@ -17,7 +17,7 @@ use self::labels::LabelBook;
 use crate::dispatch::{Agent, Handoff};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueNumber, IssueRef, IssueState, RepoName};
-use crate::plan::{Effect, EffectOutcome, EffectState};
+use crate::plan::{Effect, EffectOutcome};
 
 pub use self::clients::{AgentClient, AgentClients, HandedOver};
 pub use self::handoff::{HandoffError, Wrong};
@@ -68,7 +68,7 @@ impl Executor {
                 Effect::HandOff { agent, handoff } => {
                     let handed_off = self.hand_off(agent, handoff).await;
                     Ok(handed_off.unwrap_or_else(|why| {
-                        let outcome = failed(in_full(&why));
+                        let outcome = EffectOutcome::failed(in_full(&why));
                         applied.hand_off = Some(why);
                         outcome
                     }))
@@ -84,7 +84,9 @@ impl Executor {
             }
             match written {
                 Ok(outcome) => applied.effects.push(outcome),
-                Err(forge::Error::DryRun { .. }) => applied.effects.push(withheld(effect)),
+                Err(forge::Error::DryRun { .. }) => {
+                    applied.effects.push(EffectOutcome::withheld(effect.body()))
+                }
                 Err(error) => {
                     applied.error = Some(error);
                     return applied;
@@ -107,15 +109,11 @@ impl Executor {
         handoff: &Handoff,
     ) -> Result<EffectOutcome, HandoffError> {
         if self.forge.is_dry_run() {
-            return Ok(EffectOutcome {
-                state: EffectState::Withheld,
-                forge_id: None,
-                detail: None,
-            });
+            return Ok(EffectOutcome::withheld(None));
         }
         let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let detail = clients.hand_off(agent, handoff).await?;
-        Ok(EffectOutcome { state: EffectState::Done, forge_id: None, detail })
+        let note = clients.hand_off(agent, handoff).await?;
+        Ok(EffectOutcome { note, ..EffectOutcome::done(None) })
     }
 
     /// Opens an issue; gives its number.
@@ -137,32 +135,34 @@ impl Executor {
         match effect {
             Effect::Comment { edit: None, body, .. } => {
                 let comment = self.forge.post_comment(at, body).await?;
-                Ok(done(Some(comment.id)))
+                Ok(EffectOutcome::done(Some(comment.id)))
             }
             Effect::Comment { edit: Some(id), body, .. } => {
                 match self.forge.edit_comment(at, *id, body).await {
                     // Somebody removed it, and what a person removed is not put back.
                     Err(error) if error.status() == Some(404) => {
-                        Ok(failed("the comment is gone; it is not written again".to_owned()))
+                        Ok(EffectOutcome::failed("the comment is gone; it is not written again"))
                     }
-                    answer => answer.map(|()| done(Some(*id))),
+                    answer => answer.map(|()| EffectOutcome::done(Some(*id))),
                 }
             }
             Effect::Label(name) => self.label(at, name).await,
             Effect::Assignee(login) => self.assign(at, issue, login).await,
             Effect::Unlabel(name) => self.unlabel(at, name).await,
             Effect::Unassign(login) => self.unassign(at, login).await,
-            Effect::Reopen => self.forge.set_state(at, IssueState::Open).await.map(|()| done(None)),
+            Effect::Reopen => {
+                self.forge.set_state(at, IssueState::Open).await.map(|()| EffectOutcome::done(None))
+            }
             Effect::HandOff { .. } => {
-                Ok(failed("an agent is not told through the forge".to_owned()))
+                Ok(EffectOutcome::failed("an agent is not told through the forge"))
             }
             Effect::Reaction { comment, content } => {
                 match self.forge.react(at, *comment, content).await {
                     // An owner may have switched this reaction off, and the comment may be gone by now.
                     Err(error) if matches!(error.status(), Some(403 | 404)) => {
-                        Ok(failed("the forge does not take this reaction here".to_owned()))
+                        Ok(EffectOutcome::failed("the forge does not take this reaction here"))
                     }
-                    answer => answer.map(|()| done(None)),
+                    answer => answer.map(|()| EffectOutcome::done(None)),
                 }
             }
         }
@@ -175,21 +175,4 @@ fn in_full(why: &HandoffError) -> String {
         "" => why.to_string(),
         answer => format!("{why}: {answer}"),
     }
-}
-
-fn done(forge_id: Option<i64>) -> EffectOutcome {
-    EffectOutcome { state: EffectState::Done, forge_id, detail: None }
-}
-
-fn failed(detail: String) -> EffectOutcome {
-    EffectOutcome { state: EffectState::Failed, forge_id: None, detail: Some(detail) }
-}
-
-/// What would have been written, for the ledger; a comment's text is kept whole, since nobody can read it elsewhere.
-fn withheld(effect: &Effect) -> EffectOutcome {
-    let detail = match effect {
-        Effect::Comment { body, .. } => Some(body.clone()),
-        _ => None,
-    };
-    EffectOutcome { state: EffectState::Withheld, forge_id: None, detail }
 }

@@ -32,9 +32,18 @@ impl Marker {
         Self { decision: format!("notice:{kind}:{dispatch}"), digest: "-".to_owned() }
     }
 
+    /// What the comment is.
+    pub fn subject(&self) -> Subject {
+        match self.decision.split_once(':') {
+            Some(("answer", _)) => Subject::Answer,
+            Some(("notice", _)) => Subject::Notice,
+            _ => Subject::Audit,
+        }
+    }
+
     /// Whether it marks an audit comment rather than an answer or a notice.
     pub fn is_audit(&self) -> bool {
-        !self.decision.starts_with("answer:") && !self.decision.starts_with("notice:")
+        self.subject() == Subject::Audit
     }
 
     /// The marker in a comment's text, if it ends in one. Only the last line counts: anything before may be quoted.
@@ -51,6 +60,18 @@ impl Marker {
 impl std::fmt::Display for Marker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{MARKER}{} digest={} -->", self.decision, self.digest)
+    }
+}
+
+named_enum! {
+    /// What a comment of ours is.
+    Subject {
+        /// What was decided, and why; brought up to date by edits.
+        Audit = "audit",
+        /// The answer to a comment of a person, or what the local agent says.
+        Answer = "answer",
+        /// What is told once about a dispatch.
+        Notice = "notice",
     }
 }
 

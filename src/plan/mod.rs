@@ -3,6 +3,7 @@
 
 mod comment;
 mod notice;
+mod remark;
 mod stage;
 
 use std::borrow::Cow;
@@ -14,8 +15,9 @@ use crate::triage::{Answer, Decision, Signal, Source, Verdict, acceptance_criter
 
 pub use crate::triage::{code, fence};
 use comment::About;
-pub use comment::Marker;
+pub use comment::{Marker, Subject};
 pub use notice::Notice;
+pub use remark::{Recovery, Remark, WriteOrigin};
 pub use stage::Stage;
 
 named_enum! {
@@ -121,16 +123,36 @@ impl Effect {
         }
     }
 
-    /// What is needed to do it again where nobody else would conclude it: the text of a comment that is written once,
-    /// an answer or a notice, and which comment a reaction is for.
-    pub fn kept_text(&self) -> Option<Cow<'_, str>> {
+    /// What a comment is.
+    pub fn subject(&self) -> Option<Subject> {
         match self {
-            Self::Comment { marker, body, edit: None } if !marker.is_audit() => {
-                Some(Cow::Borrowed(body))
-            }
-            Self::Reaction { comment, .. } => Some(Cow::Owned(comment.to_string())),
+            Self::Comment { marker, .. } => Some(marker.subject()),
             _ => None,
         }
+    }
+
+    /// The forge's id of the comment that a reaction is for.
+    pub fn reacts_to(&self) -> Option<i64> {
+        match self {
+            Self::Reaction { comment, .. } => Some(*comment),
+            _ => None,
+        }
+    }
+
+    /// The text of a comment.
+    pub fn body(&self) -> Option<&str> {
+        match self {
+            Self::Comment { body, .. } => Some(body),
+            _ => None,
+        }
+    }
+
+    /// The text of a comment that is written once, an answer or a notice: it is needed to write the comment again,
+    /// because nobody would conclude it a second time.
+    pub fn kept_body(&self) -> Option<&str> {
+        self.body().filter(|_| {
+            self.kind() == EffectKind::Comment && self.subject() != Some(Subject::Audit)
+        })
     }
 
     /// The digest of what a comment says.
@@ -164,7 +186,27 @@ pub struct EffectOutcome {
     /// The forge's id of what was written, for a comment.
     pub forge_id: Option<i64>,
     /// What there is to say about it, for people.
-    pub detail: Option<String>,
+    pub note: Option<String>,
+    /// The text of a comment that was withheld: nobody can read it elsewhere.
+    pub body: Option<String>,
+}
+
+impl EffectOutcome {
+    /// It is on the forge, with this id.
+    pub fn done(forge_id: Option<i64>) -> Self {
+        Self { state: EffectState::Done, forge_id, note: None, body: None }
+    }
+
+    /// It is not, for this reason.
+    pub fn failed(note: impl Into<String>) -> Self {
+        Self { state: EffectState::Failed, note: Some(note.into()), ..Self::done(None) }
+    }
+
+    /// A dry run held it back; the text of a comment is kept.
+    pub fn withheld(body: Option<&str>) -> Self {
+        let body = body.map(str::to_owned);
+        Self { state: EffectState::Withheld, body, ..Self::done(None) }
+    }
 }
 
 /// All that is missing, in the order in which it is written: the explanation first, so that nobody finds a label

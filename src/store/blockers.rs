@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::{Error, inbox, lanes};
 use crate::clock::Timestamp;
-use crate::delivery::Origin;
+use crate::delivery::{Origin, WakeCause};
 use crate::issue::IssueRef;
 
 /// Keeps what an issue waits for in place of what it waited for before.
@@ -24,7 +24,7 @@ pub(super) fn wake(c: &Connection, at: &IssueRef, now: Timestamp) -> Result<(), 
     let lanes = rows.query_map(params![at.repo.to_string(), at.number], |r| r.get(0))?;
     let waiting: Vec<i64> = lanes.collect::<Result<_, _>>()?;
     for lane in waiting {
-        inbox::enqueue(c, lane, Origin::Wake, "what it waited for is closed", now)?;
+        inbox::enqueue(c, lane, Origin::Wake, WakeCause::Unblocked.as_str(), now)?;
         lanes::make_due(c, lane, now)?;
     }
     Ok(())

@@ -2,18 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Error, Store, lanes};
+use super::{Error, Store, lanes, ledger};
 use crate::clock::Timestamp;
 use crate::issue::IssueRef;
-use crate::plan::{Effect, EffectKind, EffectOutcome};
-
-/// The detail of a write of the local agent.
-pub(super) const MARK: &str = "by the local agent";
-
-/// Whether a comment of this decision is the local agent's.
-pub(super) fn is_said(decision: &str) -> bool {
-    decision.starts_with("answer:local-")
-}
+use crate::plan::{Effect, EffectOutcome, Subject, WriteOrigin};
+use crate::triage::words;
 
 impl Store {
     /// Writes down what the local agent is about to write, with the latest evaluation of its issue; one that nobody has
@@ -33,19 +26,19 @@ impl Store {
             let evaluation = latest(c, lane, now)?;
             // Of no dispatch: what is put on for one is taken off with it. Without its text: the agent says again
             // what was lost, not the worker.
-            let mark = Some(MARK).filter(|_| effect.kind() != EffectKind::Comment);
             c.prepare_cached(
-                "INSERT INTO effect (evaluation, lane, kind, value, digest, intended_at, detail)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO effect (evaluation, lane, origin, kind, value, subject, digest, intended_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 evaluation,
                 lane,
+                WriteOrigin::Agent.as_str(),
                 effect.kind().as_str(),
                 effect.value(),
+                effect.subject().map(Subject::as_str),
                 effect.digest(),
                 now.timestamp_millis(),
-                mark,
             ])?;
             Ok(c.last_insert_rowid())
         })
@@ -63,20 +56,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Error> {
         let outcome = outcome.clone();
-        self.write(move |c| {
-            c.prepare_cached(
-                "UPDATE effect SET state = ?2, settled_at = ?3, forge_id = ?4, detail = ?5 WHERE id = ?1",
-            )?
-            .execute(params![
-                deed,
-                outcome.state.as_str(),
-                now.timestamp_millis(),
-                outcome.forge_id,
-                outcome.detail.as_deref().unwrap_or(MARK),
-            ])?;
-            Ok(())
-        })
-        .await
+        self.write(move |c| ledger::record_outcome(c, deed, &outcome, now)).await
     }
 }
 
@@ -87,8 +67,8 @@ fn latest(c: &Connection, lane: i64, now: Timestamp) -> Result<i64, Error> {
         return Ok(id);
     }
     c.prepare_cached(
-        "INSERT INTO evaluation (lane, at, action, reason) VALUES (?1, ?2, 'skip', 'the local agent was run by hand')",
+        "INSERT INTO evaluation (lane, at, action, reason, reason_code) VALUES (?1, ?2, 'skip', ?3, 'run_by_hand')",
     )?
-    .execute(params![lane, now.timestamp_millis()])?;
+    .execute(params![lane, now.timestamp_millis(), words::RUN_BY_HAND])?;
     Ok(c.last_insert_rowid())
 }

@@ -7,11 +7,12 @@ use chrono::TimeDelta;
 use rusqlite::{Connection, Row, params};
 
 use super::inbox::{from_json, unreadable};
+use super::ledger::OWN_SUMMARY_CODE;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::DispatchState;
 use crate::issue::{IssueNumber, RepoName};
-use crate::triage::{IssueType, OWN_SUMMARY, Verdict};
+use crate::triage::{IssueType, Verdict};
 
 /// A stretch of time, its end not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,9 +139,9 @@ fn open(c: &Connection, q: &Question<'_>) -> Result<Vec<OpenIssue>, Error> {
     let mut rows = c.prepare_cached(
         "SELECT lane.id, number, at, action, reason, verdict FROM lane JOIN evaluation
              ON evaluation.id = (SELECT max(id) FROM evaluation e WHERE e.lane = lane.id AND e.at < ?2)
-         WHERE repo = ?1 AND action <> 'finish' AND reason <> ?3 ORDER BY number",
+         WHERE repo = ?1 AND action <> 'finish' AND reason_code IS NOT ?3 ORDER BY number",
     )?;
-    let mut rows = rows.query(params![q.repo, q.until, OWN_SUMMARY])?;
+    let mut rows = rows.query(params![q.repo, q.until, OWN_SUMMARY_CODE])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let mut issue = open_issue(row, q.until)?;
@@ -199,7 +200,7 @@ fn actions(c: &Connection, q: &Question<'_>) -> Result<Vec<Action>, Error> {
            AND EXISTS (SELECT 1 FROM effect WHERE effect.lane = lane.id AND evaluation = evaluation.id
                        AND effect.state = 'done' AND kind <> 'edit')
          UNION ALL
-         SELECT ended_at, number, dispatch.state, agent, coalesce(detail, '')
+         SELECT ended_at, number, dispatch.state, agent, coalesce(cause, '')
          FROM dispatch JOIN lane ON lane.id = dispatch.lane
          WHERE repo = ?1 AND ended_at >= ?2 AND ended_at < ?3
          ORDER BY 1, 2",
@@ -222,12 +223,12 @@ fn done(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
     let mut rows = c.prepare_cached(
         "SELECT count(DISTINCT lane.id) FROM lane JOIN evaluation e ON e.lane = lane.id
          WHERE repo = ?1 AND e.action = 'finish' AND e.at >= ?2 AND e.at < ?3
-           AND EXISTS (SELECT 1 FROM evaluation p WHERE p.action <> 'finish' AND p.reason <> ?4 AND p.id =
+           AND EXISTS (SELECT 1 FROM evaluation p WHERE p.action <> 'finish' AND p.reason_code IS NOT ?4 AND p.id =
                (SELECT max(id) FROM evaluation b WHERE b.lane = lane.id AND b.id < e.id))
            AND 'finish' = (SELECT action FROM evaluation l WHERE l.lane = lane.id AND l.at < ?3
                ORDER BY l.id DESC LIMIT 1)",
     )?;
-    Ok(rows.query_row(params![q.repo, q.from, q.until, OWN_SUMMARY], |r| r.get(0))?)
+    Ok(rows.query_row(params![q.repo, q.from, q.until, OWN_SUMMARY_CODE], |r| r.get(0))?)
 }
 
 /// The inbox calls finds of the sweep so when a webhook should have told them.

@@ -9,16 +9,17 @@ use serde::Serialize;
 use super::inbox::{self, unreadable};
 use super::lanes::{self, Failure};
 use super::ledger::{Intent, Opening};
-use super::{Error, Store};
+use super::{Error, Store, people};
 use crate::clock::{Timestamp, from_millis};
-use crate::delivery::Origin;
+use crate::delivery::{Origin, WakeCause};
 use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, TaskType, Try};
 use crate::issue::{IssueRef, RepoName};
+use crate::triage::Hold;
 
 /// The columns [`dispatch_of`] reads.
 pub(super) const DISPATCH: &str =
     "SELECT dispatch.id, repo, number, agent, task_type, dispatch.state, opened_at,
-     deadline_at, key, by_person, failures, reminded_at IS NOT NULL, coalesce(detail, ''),
+     deadline_at, key, by_person, failures, reminded_at IS NOT NULL, coalesce(cause, ''),
      coalesce((SELECT reason FROM evaluation WHERE evaluation.id = dispatch.evaluation), ''), counts
      FROM dispatch JOIN lane ON lane.id = dispatch.lane";
 
@@ -82,7 +83,7 @@ pub(super) fn open(
     let state = if opening.by_person { DispatchState::Assigned } else { DispatchState::Pending };
     c.prepare_cached(
         "INSERT INTO dispatch (lane, evaluation, agent, task_type, state, opened_at, deadline_at, due_at, key,
-                               by_person, detail)
+                               by_person, cause)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
@@ -108,7 +109,7 @@ pub(super) fn open(
 pub(super) fn advance(c: &Connection, id: i64, to: &Move, moment: Moment) -> Result<(), Error> {
     let ended = (!to.state.is_open()).then_some(moment.at.timestamp_millis());
     let mut update = c.prepare_cached(
-        "UPDATE dispatch SET state = ?2, ended_at = ?3, detail = ?4, counts = ?5,
+        "UPDATE dispatch SET state = ?2, ended_at = ?3, cause = ?4, counts = ?5,
              due_at = CASE WHEN ?3 IS NULL THEN due_at END
          WHERE id = ?1 AND ended_at IS NULL AND state <> ?2 RETURNING agent",
     )?;
@@ -131,9 +132,7 @@ pub(super) fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<()
         let evaluation = failure.evaluation.as_ref().map(|evaluation| evaluation.id);
         let moment = Moment { at: failure.at, evaluation };
         if open.deadline_at <= failure.at {
-            let held = "timed out, and could not be looked at; `/triage retry` hands it over again";
-            c.prepare_cached("UPDATE lane SET held = ?2 WHERE id = ?1")?
-                .execute(params![lane, held])?;
+            people::hold(c, lane, Some(&Hold::TimedOutUnseen))?;
             advance(c, open.id, &Move::to(DispatchState::TimedOut, &failure.reason), moment)?;
         } else if !is_told(c, &open)? {
             advance(c, open.id, &Move::to(DispatchState::Failed, &failure.reason), moment)?;
@@ -187,7 +186,7 @@ pub(super) fn hand_off_failed(
     cause: &str,
     moment: Moment,
 ) -> Result<(), Error> {
-    c.prepare_cached("UPDATE dispatch SET failures = ?2, detail = ?3 WHERE id = ?1")?
+    c.prepare_cached("UPDATE dispatch SET failures = ?2, cause = ?3 WHERE id = ?1")?
         .execute(params![id, failures, cause])?;
     note(c, id, DispatchState::Failed.as_str(), cause, moment)
 }
@@ -227,7 +226,7 @@ pub(super) fn wake_waiting(
     )?;
     let best = best.query_map(params![agent, places], |r| r.get(0))?;
     for lane in best.collect::<Result<Vec<i64>, _>>()? {
-        inbox::enqueue(c, lane, Origin::Wake, "a place is free", at)?;
+        inbox::enqueue(c, lane, Origin::Wake, WakeCause::PlaceFree.as_str(), at)?;
         lanes::make_due(c, lane, at)?;
     }
     Ok(())
@@ -250,7 +249,7 @@ pub(super) fn last_agent(c: &Connection, lane: i64) -> Result<Option<AgentId>, E
 /// The tries that failed since a person last said to begin anew, oldest first.
 pub(super) fn tries(c: &Connection, lane: i64) -> Result<Vec<Try>, Error> {
     let mut rows = c.prepare_cached(
-        "SELECT id, agent, coalesce(detail, '') FROM dispatch
+        "SELECT id, agent, coalesce(cause, '') FROM dispatch
          WHERE lane = ?1 AND counts AND ended_at IS NOT NULL
              AND id > (SELECT fresh_from FROM lane WHERE lane.id = ?1) ORDER BY id",
     )?;

@@ -12,7 +12,7 @@ pub enum Error {
     Overloaded,
     /// SQLite refused.
     #[error("the store could not be used: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
     /// SQLite refused the transaction this was part of.
     #[error("the store could not be written: {0}")]
     Write(String),
@@ -53,6 +53,17 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error {
+            rusqlite::Error::FromSqlConversionFailure(_, _, why) => {
+                Self::Unreadable(why.to_string())
+            }
+            other => Self::Sqlite(other),
+        }
+    }
 }
 
 impl Error {

@@ -5,14 +5,17 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ids::{self, id_of, key};
-use super::inbox::{self, unreadable};
-use super::lanes::{self, origin_of};
+use super::inbox;
+use super::lanes;
+use super::rows::parsed;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{DeliveryId, DeliveryState, Origin};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
+use crate::plan::Remark;
 use crate::store::dispatches::{self, DISPATCH, Transition, dispatch_of};
+use crate::triage::words;
 
 /// A delivery as people see it.
 #[derive(Clone, Debug, Serialize)]
@@ -109,7 +112,7 @@ pub struct History {
 
 pub(super) const DELIVERY: &str = "SELECT seq, delivery.id, origin, received_at, action, repo, number, delivery.state,
      coalesce(CASE WHEN delivery.state IN ('pending', 'claimed') THEN last_error END, reason), settled_at,
-     repeats, coalesce(attempts, 0), evaluation FROM delivery LEFT JOIN lane ON lane.id = delivery.lane";
+     repeats, coalesce(attempts, 0), evaluation, same_as FROM delivery LEFT JOIN lane ON lane.id = delivery.lane";
 
 impl Store {
     /// Deliveries, newest first.
@@ -221,22 +224,23 @@ pub(super) fn views(
     values: &[&dyn rusqlite::ToSql],
 ) -> Result<Vec<DeliveryView>, Error> {
     let mut rows = c.prepare_cached(&format!("{DELIVERY} {rest}"))?;
-    let rows = rows.query_map(values, |row| Ok(view(row)))?;
-    rows.map(|row| row.map_err(Error::from).flatten()).collect()
+    Ok(rows.query_map(values, view)?.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn view(row: &Row<'_>) -> Result<DeliveryView, Error> {
+pub(super) fn view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
     let repo: Option<String> = row.get(5)?;
     let number: Option<u64> = row.get(6)?;
+    let same_as = row.get_ref(13)?.as_blob_or_null()?.map(|id| words::same_bytes(&id_of(id)));
+    let action = row.get::<_, Option<String>>(4)?.unwrap_or_default();
     Ok(DeliveryView {
         seq: row.get(0)?,
-        id: id_of(row.get_ref(1)?.as_blob().map_err(|e| unreadable(&e))?),
-        origin: origin_of(&row.get::<_, String>(2)?),
+        id: id_of(row.get_ref(1)?.as_blob()?),
+        origin: parsed(row, 2)?,
         received_at: from_millis(row.get(3)?),
-        action: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+        action: words::action(action),
         issue: repo.zip(number).map(|(repo, number)| format!("{repo}#{number}")),
-        state: row.get::<_, String>(7)?.parse().map_err(|e: String| unreadable(&e))?,
-        reason: row.get(8)?,
+        state: parsed(row, 7)?,
+        reason: row.get::<_, Option<String>>(8)?.or(same_as),
         settled_at: row.get::<_, Option<i64>>(9)?.map(from_millis),
         repeats: row.get(10)?,
         attempts: row.get(11)?,
@@ -268,23 +272,28 @@ fn evaluations(c: &Connection, lane: i64) -> Result<Vec<EvaluationView>, Error> 
     Ok(found)
 }
 
+/// The columns [`effect`] reads.
+pub(super) const EFFECT: &str =
+    "SELECT kind, value, state, intended_at, settled_at, forge_id, origin, recovery, note, body
+     FROM effect";
+
+pub(super) fn effect(row: &Row<'_>) -> rusqlite::Result<EffectView> {
+    let recovery = row.get::<_, Option<String>>(7)?.map(|_| parsed(row, 7)).transpose()?;
+    let remark = Remark { origin: parsed(row, 6)?, recovery, note: row.get(8)?, body: row.get(9)? };
+    Ok(EffectView {
+        kind: row.get(0)?,
+        value: row.get(1)?,
+        state: row.get(2)?,
+        intended_at: from_millis(row.get(3)?),
+        settled_at: row.get::<_, Option<i64>>(4)?.map(from_millis),
+        forge_id: row.get(5)?,
+        detail: remark.into_text(),
+    })
+}
+
 fn effects(c: &Connection, evaluation: i64) -> Result<Vec<EffectView>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT kind, value, state, intended_at, settled_at, forge_id, detail FROM effect
-         WHERE evaluation = ?1 ORDER BY id",
-    )?;
-    let rows = rows.query_map([evaluation], |r| {
-        Ok(EffectView {
-            kind: r.get(0)?,
-            value: r.get(1)?,
-            state: r.get(2)?,
-            intended_at: from_millis(r.get(3)?),
-            settled_at: r.get::<_, Option<i64>>(4)?.map(from_millis),
-            forge_id: r.get(5)?,
-            detail: r.get(6)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut rows = c.prepare_cached(&format!("{EFFECT} WHERE evaluation = ?1 ORDER BY id"))?;
+    Ok(rows.query_map([evaluation], effect)?.collect::<Result<_, _>>()?)
 }
 
 fn dispatches_of(c: &Connection, lane: i64) -> Result<Vec<Dispatch>, Error> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::ids::{Key, id_of, key};
+use super::ids::{Key, key};
 use super::lanes::{self, Pace};
 use super::packing::{pack, unpack};
 use super::repeats::Repeats;
@@ -339,11 +339,10 @@ const SAME: &str = "SELECT delivery.id FROM body AS this JOIN body AS earlier
 /// and to each hook it tells. Packing is the same for the same bytes.
 fn note_same(c: &Connection, lane: i64, seq: i64) -> Result<(), Error> {
     let mut same = c.prepare_cached(SAME)?;
-    let earlier =
-        same.query_row(params![lane, seq, EARLIER], |row| Ok(id_of(row.get_ref(0)?.as_blob()?)));
+    let earlier = same.query_row(params![lane, seq, EARLIER], |row| row.get::<_, Vec<u8>>(0));
     if let Some(earlier) = earlier.optional()? {
-        c.prepare_cached("UPDATE delivery SET reason = ?2 WHERE seq = ?1")?
-            .execute(params![seq, format!("the same bytes as `{earlier}`")])?;
+        c.prepare_cached("UPDATE delivery SET same_as = ?2 WHERE seq = ?1")?
+            .execute(params![seq, earlier])?;
     }
     Ok(())
 }
@@ -356,13 +355,6 @@ pub(super) fn enqueue(
     reason: &str,
     now: Timestamp,
 ) -> Result<i64, Error> {
-    let origin = match origin {
-        Origin::Webhook => "webhook",
-        Origin::Sweep => "sweep",
-        Origin::Manual => "manual",
-        Origin::Wake => "wake",
-        Origin::Agent => "agent",
-    };
     let mut insert = c.prepare_cached(
         "INSERT INTO delivery (id, origin, received_at, event, state, lane, action)
          VALUES (?1, ?2, ?3, '', 'pending', ?4, ?5)",
@@ -370,7 +362,7 @@ pub(super) fn enqueue(
     let id = uuid::Uuid::new_v4();
     insert.execute(params![
         id.as_bytes(),
-        origin,
+        origin.as_str(),
         now.timestamp_millis(),
         lane,
         format!("{origin}/{reason}")

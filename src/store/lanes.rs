@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::ids::id_of;
 use super::inbox::unreadable;
 use super::ledger::{self, Evaluation};
+use super::rows::parsed;
 use super::{Error, Store, dispatches};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
@@ -238,23 +239,12 @@ fn take_deliveries(c: &Connection, lane: i64) -> Result<Vec<Claimed>, Error> {
         Ok(Claimed {
             seq: row.get(0)?,
             id: id_of(row.get_ref(1)?.as_blob()?),
-            origin: origin_of(&row.get::<_, String>(2)?),
+            origin: parsed(row, 2)?,
             action: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
             received_at: from_millis(row.get(4)?),
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// The origin a row names; the schema's CHECK allows no other word.
-pub(super) fn origin_of(text: &str) -> Origin {
-    match text {
-        "sweep" => Origin::Sweep,
-        "manual" => Origin::Manual,
-        "wake" => Origin::Wake,
-        "agent" => Origin::Agent,
-        _ => Origin::Webhook,
-    }
 }
 
 /// The lane of an issue, made when there is none.

@@ -6,16 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::dispatches::{Moment, Move};
-use super::inbox::{to_json, unreadable};
+use super::inbox::to_json;
 use super::lanes::{self, Claim, Failure, Pace};
 use super::people::{self, Wishes};
+use super::rows::{kind_and_value, parsed};
 use super::sweeps;
-use super::{Error, Store, blockers, deeds, dispatches};
+use super::{Error, Store, blockers, dispatches};
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Dispatch, Try};
 use crate::issue::{IssueRef, Seen};
-use crate::plan::{Effect, EffectKind, EffectOutcome};
-use crate::triage::{Decision, Signal, Source, Verdict};
+use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState, Recovery, Subject, WriteOrigin};
+use crate::triage::{Decision, OWN_SUMMARY, Signal, Source, Verdict};
+
+/// The code of the reason for leaving a daily summary alone.
+pub(super) const OWN_SUMMARY_CODE: &str = "own_summary";
 
 /// What the ledger knows about an issue before it is looked at again.
 #[derive(Clone, Debug, Default)]
@@ -250,8 +254,8 @@ impl Store {
 
 fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, Error> {
     let mut evaluation = c.prepare_cached(
-        "INSERT INTO evaluation (lane, at, action, agent, reason, verdict, signals)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO evaluation (lane, at, action, agent, reason, reason_code, verdict, signals)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     evaluation.execute(params![
         claim.lane,
@@ -259,11 +263,12 @@ fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, 
         intent.decision.action().as_str(),
         intent.decision.agent().map(AgentId::as_str),
         intent.decision.reason(),
+        reason_code(&intent.decision),
         intent.verdict.as_ref().map(to_json),
         to_json(&intent.signals),
     ])?;
     let id = c.last_insert_rowid();
-    settle_forgotten(c, claim.lane, intent)?;
+    settle_unconfirmed(c, claim.lane, intent)?;
     if let (Some(end), Some(open)) = (&intent.ends, dispatches::open_dispatch(c, claim.lane)?) {
         dispatches::advance(c, open.id, end, Moment { at: intent.at, evaluation: Some(id) })?;
     }
@@ -311,63 +316,99 @@ fn insert_effects(
     intent: &Intent,
 ) -> Result<Vec<i64>, Error> {
     let mut insert = c.prepare_cached(
-        "INSERT INTO effect (evaluation, lane, dispatch, kind, value, digest, intended_at, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO effect (evaluation, lane, dispatch, kind, value, subject, comment, digest, body, intended_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     let at = intent.at.timestamp_millis();
     let mut ids = Vec::with_capacity(intent.effects.len());
     for effect in &intent.effects {
         let kind = effect.kind().as_str();
-        // Kept until it is known to be written: what it answers or tells is not concluded twice.
-        let text = effect.kept_text();
         insert.execute(params![
             evaluation,
             lane,
             dispatch,
             kind,
             effect.value(),
+            effect.subject().map(Subject::as_str),
+            effect.reacts_to(),
             effect.digest(),
+            effect.kept_body(),
             at,
-            text
         ])?;
         ids.push(c.last_insert_rowid());
     }
     Ok(ids)
 }
 
-/// Effects that were meant and never settled: a crash came between. The issue has been read since, so what is not
-/// meant again was found on it.
-fn settle_forgotten(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Error> {
-    let mut open = c.prepare_cached(
-        "SELECT id, kind, value, coalesce(digest, ''), detail IS ?2 FROM effect WHERE lane = ?1 AND state = 'intended'",
-    )?;
-    let open = open.query_map(params![lane, deeds::MARK], |r| {
-        Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
-    })?;
-    let open: Vec<(i64, String, String, String, bool)> = open.collect::<Result<_, _>>()?;
-    for (id, kind, value, digest, is_deed) in open {
-        let again = intent.effects.iter().any(|e| e.kind().as_str() == kind && e.value() == value);
-        // Of two that tell the same the newer one stands first; what the local agent says differs only by its digest.
+/// The stable name of the rule that decided, as far as rows are looked for by it.
+fn reason_code(decision: &Decision) -> Option<&'static str> {
+    (decision.reason() == OWN_SUMMARY).then_some(OWN_SUMMARY_CODE)
+}
+
+/// A write that was meant and never settled: a crash came between.
+struct Unconfirmed {
+    id: i64,
+    kind: EffectKind,
+    value: String,
+    digest: Option<String>,
+    origin: WriteOrigin,
+}
+
+impl Unconfirmed {
+    /// Of two comments that tell the same the newer one stands first; what the local agent says differs only by its
+    /// digest.
+    fn found_in<'a>(&self, comments: &'a [PastComment]) -> Option<&'a PastComment> {
         let is_it = |found: &&PastComment| {
-            found.decision == value && (!deeds::is_said(&value) || found.digest == digest)
+            found.decision == self.value
+                && (self.origin == WriteOrigin::Plan || Some(&found.digest) == self.digest.as_ref())
         };
-        let found = intent.found.iter().find(is_it).filter(|_| kind == "comment");
-        let is_missing = kind == "comment" && found.is_none();
-        let (state, detail) = if again || is_missing {
-            ("failed", "interrupted before it was written")
-        } else if is_deed {
-            ("failed", "interrupted; not known whether it was written")
-        } else {
-            ("done", "found on the issue after an interruption")
+        comments.iter().find(is_it).filter(|_| self.kind == EffectKind::Comment)
+    }
+
+    /// The issue has been read since, so what is not meant again was found on it.
+    fn recovery(&self, intent: &Intent) -> Recovery {
+        let is_meant = |e: &Effect| e.kind() == self.kind && e.value() == self.value;
+        let is_missing = self.kind == EffectKind::Comment && self.found_in(&intent.found).is_none();
+        match self.origin {
+            _ if is_missing || intent.effects.iter().any(is_meant) => Recovery::NotWritten,
+            WriteOrigin::Agent if self.kind != EffectKind::Comment => Recovery::Unknown,
+            _ => Recovery::Found,
+        }
+    }
+}
+
+fn unconfirmed(c: &Connection, lane: i64) -> Result<Vec<Unconfirmed>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT id, kind, value, digest, origin FROM effect WHERE lane = ?1 AND state = 'intended'",
+    )?;
+    let rows = rows.query_map([lane], |row| {
+        Ok(Unconfirmed {
+            id: row.get(0)?,
+            kind: parsed(row, 1)?,
+            value: row.get(2)?,
+            digest: row.get(3)?,
+            origin: parsed(row, 4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Writes down what became of the writes that an interruption left open.
+fn settle_unconfirmed(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Error> {
+    let mut settle = c.prepare_cached(
+        "UPDATE effect SET state = ?2, recovery = ?3, settled_at = ?4, body = NULL,
+             forge_id = coalesce(?5, forge_id), digest = coalesce(?6, digest) WHERE id = ?1",
+    )?;
+    for one in unconfirmed(c, lane)? {
+        let (found, recovery) = (one.found_in(&intent.found), one.recovery(intent));
+        let state = match recovery {
+            Recovery::Found => EffectState::Done,
+            Recovery::NotWritten | Recovery::Unknown => EffectState::Failed,
         };
-        c.prepare_cached(
-            "UPDATE effect SET state = ?2, detail = ?3, settled_at = ?4, forge_id = coalesce(?5, forge_id),
-                 digest = coalesce(?6, digest) WHERE id = ?1",
-        )?
-        .execute(params![
-            id,
-            state,
-            detail,
+        settle.execute(params![
+            one.id,
+            state.as_str(),
+            recovery.as_str(),
             intent.at.timestamp_millis(),
             found.map(|f| f.id),
             found.map(|f| &f.digest)
@@ -455,36 +496,35 @@ fn record_effects(
     outcomes: &[EffectOutcome],
     at: Timestamp,
 ) -> Result<(), Error> {
-    let mut update = c.prepare_cached(
-        "UPDATE effect SET state = ?2, forge_id = ?3, detail = ?4, settled_at = ?5 WHERE id = ?1",
-    )?;
-    for (id, outcome) in evaluation.effects.iter().zip(outcomes) {
-        update.execute(params![
-            id,
-            outcome.state.as_str(),
-            outcome.forge_id,
-            outcome.detail,
-            at.timestamp_millis()
-        ])?;
-    }
+    let outcomes = evaluation.effects.iter().zip(outcomes);
+    outcomes.into_iter().try_for_each(|(id, outcome)| record_outcome(c, *id, outcome, at))
+}
+
+/// Writes down how an effect ended. The text of an answer is kept no longer: it is on the issue, or will not be.
+pub(super) fn record_outcome(
+    c: &Connection,
+    effect: i64,
+    outcome: &EffectOutcome,
+    at: Timestamp,
+) -> Result<(), Error> {
+    c.prepare_cached(
+        "UPDATE effect SET state = ?2, forge_id = ?3, note = ?4, body = ?5, settled_at = ?6 WHERE id = ?1",
+    )?
+    .execute(params![
+        effect,
+        outcome.state.as_str(),
+        outcome.forge_id,
+        outcome.note,
+        outcome.body,
+        at.timestamp_millis()
+    ])?;
     Ok(())
 }
 
 fn applied(c: &Connection, dispatch: i64) -> Result<BTreeSet<(EffectKind, String)>, Error> {
     let mut rows =
         c.prepare_cached("SELECT kind, value FROM effect WHERE dispatch = ?1 AND state = 'done'")?;
-    pairs(rows.query_map([dispatch], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?)
-}
-
-fn pairs(
-    rows: impl Iterator<Item = rusqlite::Result<(String, String)>>,
-) -> Result<BTreeSet<(EffectKind, String)>, Error> {
-    let mut found = BTreeSet::new();
-    for row in rows {
-        let (kind, value): (String, String) = row?;
-        found.insert((kind.parse().map_err(|e: String| unreadable(&e))?, value));
-    }
-    Ok(found)
+    Ok(rows.query_map([dispatch], kind_and_value)?.collect::<Result<_, _>>()?)
 }
 
 /// The effects that put something on the issue for dispatches of ours that have ended, where it was there whenever it was
@@ -498,7 +538,7 @@ const LEFT_OVER: &str = "FROM effect JOIN dispatch ON dispatch.id = effect.dispa
 /// What is still the issue's from dispatches of ours that have ended.
 fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<(EffectKind, String)>, Error> {
     let mut rows = c.prepare_cached(&format!("SELECT DISTINCT kind, value {LEFT_OVER}"))?;
-    pairs(rows.query_map([lane], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?)
+    Ok(rows.query_map([lane], kind_and_value)?.collect::<Result<_, _>>()?)
 }
 
 /// Parts what is no longer on the issue from the ended dispatches it was put there for.
@@ -522,8 +562,8 @@ fn is_intended(c: &Connection, lane: i64, kind: EffectKind) -> Result<bool, Erro
 
 fn reactions_unknown(c: &Connection, lane: i64) -> Result<Vec<(i64, String)>, Error> {
     let mut rows = c.prepare_cached(
-        "SELECT CAST(detail AS INTEGER), value FROM effect
-         WHERE lane = ?1 AND state = 'intended' AND kind = 'reaction' AND detail IS NOT NULL",
+        "SELECT comment, value FROM effect
+         WHERE lane = ?1 AND state = 'intended' AND kind = 'reaction' AND comment IS NOT NULL",
     )?;
     let rows = rows.query_map([lane], |r| Ok((r.get(0)?, r.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -531,8 +571,8 @@ fn reactions_unknown(c: &Connection, lane: i64) -> Result<Vec<(i64, String)>, Er
 
 fn answers_unknown(c: &Connection, lane: i64) -> Result<Vec<(String, String)>, Error> {
     let mut rows = c.prepare_cached(
-        "SELECT value, detail FROM effect WHERE lane = ?1 AND state = 'intended' AND kind = 'comment'
-             AND (value LIKE 'answer:%' OR value LIKE 'notice:%') AND detail IS NOT NULL",
+        "SELECT value, body FROM effect WHERE lane = ?1 AND state = 'intended' AND kind = 'comment'
+             AND subject IN ('answer', 'notice') AND body IS NOT NULL",
     )?;
     let rows = rows.query_map([lane], |r| Ok((r.get(0)?, r.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -541,8 +581,7 @@ fn answers_unknown(c: &Connection, lane: i64) -> Result<Vec<(String, String)>, E
 fn latest_comment(c: &Connection, lane: i64) -> Result<Option<PastComment>, Error> {
     let mut rows = c.prepare_cached(
         "SELECT forge_id, value, digest FROM effect
-         WHERE lane = ?1 AND state = 'done' AND kind IN ('comment', 'edit') AND forge_id IS NOT NULL
-             AND value NOT LIKE 'answer:%' AND value NOT LIKE 'notice:%'
+         WHERE lane = ?1 AND state = 'done' AND subject = 'audit' AND forge_id IS NOT NULL
          ORDER BY id DESC LIMIT 1",
     )?;
     let found = rows.query_row([lane], |r| {

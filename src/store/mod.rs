@@ -28,6 +28,7 @@ mod readers;
 mod repeats;
 mod reports;
 mod retention;
+mod rows;
 mod schema;
 mod spending;
 mod summaries;

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::inbox::unreadable;
+use super::inbox::{from_json, to_json};
+use super::rows::{kind_and_value, parsed};
 use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, TaskType};
 use crate::plan::EffectKind;
-use crate::triage::Source;
+use crate::triage::{Hold, Source};
 
 /// How people left an issue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,8 +33,9 @@ impl Store {
     /// When the store cannot be read.
     pub async fn is_answered(&self, source: Source) -> Result<bool, Error> {
         self.read(move |c| {
-            Ok(c.prepare_cached("SELECT 1 FROM command WHERE comment = ?1")?
-                .exists([key(source)])?)
+            let (comment, entry) = columns(source);
+            let of_source = "SELECT 1 FROM command WHERE source_comment = ?1 OR source_entry = ?2";
+            Ok(c.prepare_cached(of_source)?.exists([comment, entry])?)
         })
         .await
     }
@@ -41,46 +43,59 @@ impl Store {
 
 /// How people left the issue of a lane.
 pub(super) fn wishes(c: &Connection, lane: i64) -> Result<Wishes, Error> {
-    let (held, chosen, task): (_, Option<String>, Option<String>) = c
-        .prepare_cached("SELECT held, chosen, chosen_task FROM lane WHERE id = ?1")?
-        .query_row([lane], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+    let (chosen, chosen_task) = c
+        .prepare_cached("SELECT chosen, chosen_task FROM lane WHERE id = ?1")?
+        .query_row([lane], |r| {
+            let task = r.get::<_, Option<String>>(1)?.map(|_| parsed(r, 1)).transpose()?;
+            Ok((r.get::<_, Option<String>>(0)?.map(AgentId::new), task))
+        })
         .optional()?
         .unwrap_or_default();
-    let mut rows = c.prepare_cached("SELECT kind, value FROM removed WHERE lane = ?1")?;
-    let rows = rows.query_map([lane], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?;
-    let mut removed = BTreeSet::new();
-    for row in rows {
-        let (kind, value): (String, String) = row?;
-        removed.insert((kind.parse().map_err(|e: String| unreadable(&e))?, value));
-    }
-    let chosen_task =
-        task.map(|task| task.parse().map_err(|e: String| unreadable(&e))).transpose()?;
-    Ok(Wishes { held, chosen: chosen.map(AgentId::new), chosen_task, removed })
+    let mut removed = c.prepare_cached("SELECT kind, value FROM removed WHERE lane = ?1")?;
+    let removed = removed.query_map([lane], kind_and_value)?.collect::<Result<_, _>>()?;
+    let held = held(c, lane)?.map(|hold| hold.to_string());
+    Ok(Wishes { held, chosen, chosen_task, removed })
+}
+
+/// Why the issue of a lane is to be left alone.
+fn held(c: &Connection, lane: i64) -> Result<Option<Hold>, Error> {
+    let mut rows = c.prepare_cached("SELECT hold FROM lane WHERE id = ?1")?;
+    let hold: Option<String> = rows.query_row([lane], |r| r.get(0)).optional()?.flatten();
+    hold.map(|hold| from_json(&hold)).transpose()
+}
+
+/// The words of a hold as it is kept. One that cannot be read is shown as it stands there.
+pub(super) fn hold_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    let hold: Option<String> = row.get(column)?;
+    Ok(hold.map(|json| from_json(&json).map_or(json, |hold: Hold| hold.to_string())))
+}
+
+/// Has the issue of a lane left alone, or not any more.
+pub(super) fn hold(c: &Connection, lane: i64, hold: Option<&Hold>) -> Result<(), Error> {
+    c.prepare_cached("UPDATE lane SET hold = ?2 WHERE id = ?1")?
+        .execute(params![lane, hold.map(to_json)])?;
+    Ok(())
 }
 
 /// Writes down how people leave the issue from now on.
 pub(super) fn keep(c: &Connection, lane: i64, wishes: &Wishes, at: Timestamp) -> Result<(), Error> {
-    c.prepare_cached("UPDATE lane SET held = ?2, chosen = ?3, chosen_task = ?4 WHERE id = ?1")?
-        .execute(params![
+    if held(c, lane)?.map(|hold| hold.to_string()) != wishes.held {
+        let told = wishes.held.clone().map(|text| Hold::Earlier { text });
+        hold(c, lane, told.as_ref())?;
+    }
+    c.prepare_cached("UPDATE lane SET chosen = ?2, chosen_task = ?3 WHERE id = ?1")?.execute(
+        params![
             lane,
-            wishes.held,
             wishes.chosen.as_ref().map(AgentId::as_str),
             wishes.chosen_task.map(TaskType::as_str)
-        ])?;
+        ],
+    )?;
     c.prepare_cached("DELETE FROM removed WHERE lane = ?1")?.execute([lane])?;
     let mut insert = c.prepare_cached("INSERT INTO removed VALUES (?1, ?2, ?3, ?4)")?;
     for (kind, value) in &wishes.removed {
         insert.execute(params![lane, kind.as_str(), value, at.timestamp_millis()])?;
     }
     Ok(())
-}
-
-/// The number under which an answer is remembered; the forge counts its comments from 1.
-fn key(source: Source) -> i64 {
-    match source {
-        Source::Comment(id) => id,
-        Source::Entry(seq) => -seq,
-    }
 }
 
 /// Writes down that the commands of comments and entries have been answered.
@@ -91,10 +106,20 @@ pub(super) fn answered(
     at: Timestamp,
 ) -> Result<(), Error> {
     let mut insert = c.prepare_cached(
-        "INSERT INTO command (comment, lane, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        "INSERT INTO command (lane, source_comment, source_entry, at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO NOTHING",
     )?;
     for source in sources {
-        insert.execute(params![key(*source), lane, at.timestamp_millis()])?;
+        let (comment, entry) = columns(*source);
+        insert.execute(params![lane, comment, entry, at.timestamp_millis()])?;
     }
     Ok(())
+}
+
+/// The columns of a command's source: the forge's id of a comment, or the place of an entry in the inbox.
+fn columns(source: Source) -> (Option<i64>, Option<i64>) {
+    match source {
+        Source::Comment(id) => (Some(id), None),
+        Source::Entry(seq) => (None, Some(seq)),
+    }
 }

@@ -7,7 +7,8 @@ use rusqlite_migration::{M, Migrations, SchemaVersion};
 
 use super::Error;
 
-const STEPS: &[M<'static>] = &[M::up(include_str!("schema.sql"))];
+const STEPS: &[M<'static>] =
+    &[M::up(include_str!("schema/1-first.sql")), M::up(include_str!("schema/2-facts.sql"))];
 
 /// Brings the database to today's schema.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Error, Store, inbox, lanes};
 use crate::clock::{Timestamp, from_millis};
-use crate::delivery::Origin;
+use crate::delivery::{Origin, WakeCause};
 
 /// When a dispatch is looked at again if the look it was woken for comes to no end: a dead letter must not make it
 /// be forgotten.
@@ -26,7 +26,7 @@ impl Store {
         self.write(move |c| {
             let due = due(c, now)?;
             for (dispatch, lane) in &due {
-                inbox::enqueue(c, *lane, Origin::Wake, "its time has come", now)?;
+                inbox::enqueue(c, *lane, Origin::Wake, WakeCause::Due.as_str(), now)?;
                 lanes::make_due(c, *lane, now)?;
                 let again = (now + AGAIN).timestamp_millis();
                 c.prepare_cached("UPDATE dispatch SET due_at = ?2 WHERE id = ?1")?

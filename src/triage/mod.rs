@@ -8,6 +8,7 @@ mod decide;
 mod defaults;
 mod explain;
 mod follow;
+mod hold;
 mod lexicon;
 mod orders;
 mod own;
@@ -22,6 +23,7 @@ mod tags;
 mod task_type;
 mod term;
 mod text;
+pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -36,6 +38,7 @@ pub use self::blockers::mentioned_blockers;
 pub use self::criteria::{acceptance_criteria, open_tasks};
 pub use self::explain::explain;
 pub use self::follow::{Limits, Signs, Step, follow, remind_at};
+pub use self::hold::Hold;
 pub use self::orders::{Answer, Obeyed, Order, Permission, Source, obey};
 pub use self::own::{OWN_SUMMARY, SUMMARY_TITLE, is_summary_title};
 pub use self::policy::{

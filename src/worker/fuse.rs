@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::issue::IssueRef;
-use crate::plan::{EffectOutcome, EffectState};
+use crate::plan::EffectOutcome;
 use crate::store::{self, Claim, Failure, Intent};
 use crate::triage::Decision;
 
@@ -68,11 +68,7 @@ impl Worker {
             self.inner.meters.fuse_trips.add();
             tracing::warn!(issue = %claim.at, "{reason}; see what wrote so much with `gitea-triage explain {}`", claim.at);
         }
-        let held = EffectOutcome {
-            state: EffectState::Failed,
-            forge_id: None,
-            detail: Some("held back by the fuse".to_owned()),
-        };
+        let held = EffectOutcome::failed("held back by the fuse");
         for effect in &intent.effects {
             self.inner.meters.effects.add([effect.kind().as_str(), "held_back"]);
         }

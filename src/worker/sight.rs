@@ -51,7 +51,7 @@ mod tests {
     use serde_json::json;
 
     fn done() -> EffectOutcome {
-        EffectOutcome { state: EffectState::Done, forge_id: None, detail: None }
+        EffectOutcome::done(None)
     }
 
     fn issue(labels: &[&str]) -> Issue {
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn what_we_failed_to_write_is_not_there() {
-        let withheld = EffectOutcome { state: EffectState::Withheld, ..done() };
+        let withheld = EffectOutcome::withheld(None);
         let seen = left(&issue(&["bug"]), &[Effect::Label("ready".into())], &[withheld]);
         assert!(seen.covers(&Seen::of(&issue(&["bug"]))));
     }

@@ -75,8 +75,8 @@ fn fill(world: &World) {
              FROM n;
          INSERT INTO delivery_id SELECT id, seq FROM delivery ORDER BY id;
          INSERT INTO fact SELECT 'ids_upto', max(seq) FROM delivery;
-         INSERT INTO effect (evaluation, lane, kind, value, state, intended_at, settled_at)
-             SELECT id, lane, 'comment', 'dispatch:claude', 'done', at, at + 80 FROM evaluation WHERE id % 4 = 0;
+         INSERT INTO effect (evaluation, lane, kind, value, subject, state, intended_at, settled_at)
+             SELECT id, lane, 'comment', 'dispatch:claude', 'audit', 'done', at, at + 80 FROM evaluation WHERE id % 4 = 0;
          INSERT INTO dispatch (key, lane, evaluation, agent, task_type, state, opened_at, deadline_at, ended_at)
              SELECT 'ended-' || id, lane, id, 'claude', 'routine_coding',
                  CASE WHEN id % 900 = 0 THEN 'escalated' ELSE 'completed' END, at, at + 7200000, at + 3600000

@@ -19,12 +19,12 @@ fn schemas() -> Vec<PathBuf> {
 }
 
 /// A database with what the file says.
-fn fill(database: &Path, schema: &Path) {
+pub fn fill(database: &Path, schema: &Path) {
     let database = Connection::open(database).unwrap();
     database.execute_batch(&std::fs::read_to_string(schema).unwrap()).unwrap();
 }
 
-fn texts(database: &Connection, sql: &str) -> Vec<String> {
+pub fn texts(database: &Connection, sql: &str) -> Vec<String> {
     let mut rows = database.prepare(sql).unwrap();
     rows.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect()
 }

@@ -9,6 +9,7 @@ use crate::issue::IssueRef;
 use crate::store::dispatches::{DISPATCH, dispatch_of, transitions};
 use crate::store::history::views;
 use crate::store::inbox::from_json;
+use crate::store::people::hold_text;
 use crate::store::{DeliveryView, Error, EvaluationView, Store, Transition, lanes};
 
 /// How many deliveries and dispatches are shown.
@@ -90,7 +91,7 @@ impl Store {
 
 fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
     let mut row = c.prepare_cached(
-        "SELECT state, due_at, attempts, last_error, waits_for, held, chosen, title
+        "SELECT state, due_at, attempts, last_error, waits_for, hold, chosen, title
          FROM lane LEFT JOIN latest ON latest.lane = lane.id WHERE id = ?1",
     )?;
     let lane = row
@@ -101,7 +102,7 @@ fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
                 attempts: r.get(2)?,
                 last_error: r.get(3)?,
                 waits_for: r.get(4)?,
-                held: r.get(5)?,
+                held: hold_text(r, 5)?,
                 chosen: r.get(6)?,
                 title: r.get::<_, Option<String>>(7)?.filter(|title| !title.is_empty()),
                 removed: Vec::new(),

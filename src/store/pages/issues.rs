@@ -6,6 +6,7 @@ use super::holds;
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::DispatchState;
 use crate::store::inbox::unreadable;
+use crate::store::people::hold_text;
 use crate::store::{Error, Store};
 
 /// How many issues one page looks through; what lies beyond is a click away.
@@ -124,7 +125,7 @@ pub struct Standings {
 }
 
 pub(super) const ISSUE: &str = "SELECT repo, number, title, latest.evaluation, latest.at, action,
-     latest.agent, reason, score, held, dispatch.agent, dispatch.state FROM latest
+     latest.agent, reason, score, hold, dispatch.agent, dispatch.state FROM latest
      CROSS JOIN lane ON lane.id = latest.lane
      LEFT JOIN dispatch ON dispatch.lane = latest.lane AND ended_at IS NULL";
 
@@ -197,7 +198,7 @@ fn walk(show: Show, by_repo: bool) -> String {
         Show::Skipped => by_action("skip"),
         Show::Finished => by_action("finish"),
         Show::Held => {
-            format!("{sign}latest.lane IN (SELECT id FROM lane WHERE held IS NOT NULL) AND")
+            format!("{sign}latest.lane IN (SELECT id FROM lane WHERE hold IS NOT NULL) AND")
         }
         Show::Dispatched => {
             format!("{sign}latest.lane IN (SELECT lane FROM dispatch WHERE ended_at IS NULL) AND")
@@ -224,7 +225,7 @@ pub(super) fn issue(row: &Row<'_>) -> Result<IssueRow, Error> {
         agent: row.get(6)?,
         reason: row.get(7)?,
         score: row.get(8)?,
-        held: row.get(9)?,
+        held: hold_text(row, 9)?,
         dispatch: agent.zip(state),
     })
 }
@@ -236,7 +237,7 @@ pub(super) fn few(c: &Connection, show: Show, limit: usize) -> Result<Vec<IssueR
 pub(super) const STANDINGS: &str = "SELECT (SELECT count(*) FROM latest WHERE action = 'flag'),
      (SELECT count(*) FROM dispatch WHERE ended_at IS NULL),
      (SELECT count(*) FROM latest WHERE action = 'wait'),
-     (SELECT count(*) FROM lane WHERE held IS NOT NULL)";
+     (SELECT count(*) FROM lane WHERE hold IS NOT NULL)";
 
 pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
     let mut rows = c.prepare_cached(STANDINGS)?;

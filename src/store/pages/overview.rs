@@ -124,7 +124,7 @@ const PULSE: &str = "SELECT (SELECT max(seq) FROM delivery), (SELECT max(id) FRO
     (SELECT count(*) FROM delivery WHERE state IN ('pending', 'claimed')),
     (SELECT count(*) FROM delivery WHERE state = 'dead'),
     (SELECT count(*) FROM lane WHERE state = 'claimed'),
-    (SELECT count(*) FROM lane WHERE held IS NOT NULL),
+    (SELECT count(*) FROM lane WHERE hold IS NOT NULL),
     (SELECT count(*) FROM dispatch WHERE ended_at IS NULL)";
 
 fn dead(c: &Connection) -> Result<Vec<DeliveryView>, Error> {

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::DeliveryId;
-use crate::store::history::{view_of, views};
+use crate::store::history::{EFFECT, effect, view_of, views};
 use crate::store::ids::key;
 use crate::store::inbox::from_json;
 use crate::store::{DeliveryView, EffectView, Error, Store};
@@ -145,20 +145,7 @@ fn evaluation_story(c: &Connection, id: i64) -> Result<Option<EvaluationStory>, 
 
 /// By the lane, because effects have no index of their own by evaluation.
 pub(super) fn effects(c: &Connection, lane: i64, id: i64) -> Result<Vec<EffectView>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT kind, value, state, intended_at, settled_at, forge_id, detail FROM effect
-         WHERE lane = ?1 AND evaluation = ?2 ORDER BY id",
-    )?;
-    let rows = rows.query_map([lane, id], |r| {
-        Ok(EffectView {
-            kind: r.get(0)?,
-            value: r.get(1)?,
-            state: r.get(2)?,
-            intended_at: from_millis(r.get(3)?),
-            settled_at: r.get::<_, Option<i64>>(4)?.map(from_millis),
-            forge_id: r.get(5)?,
-            detail: r.get(6)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let sql = format!("{EFFECT} WHERE lane = ?1 AND evaluation = ?2 ORDER BY id");
+    let mut rows = c.prepare_cached(&sql)?;
+    Ok(rows.query_map([lane, id], effect)?.collect::<Result<_, _>>()?)
 }

@@ -103,11 +103,7 @@ impl World {
         if let Some(error) = applied.error {
             // Whether a comment was written the next look at the issue finds out.
             if !error.is_transient() || effect.kind() != EffectKind::Comment {
-                let refused = EffectOutcome {
-                    state: EffectState::Failed,
-                    forge_id: None,
-                    detail: Some(error.to_string()),
-                };
+                let refused = EffectOutcome::failed(error.to_string());
                 store.settle_deed(deed, &refused, now).await.map_err(|e| lost(&e))?;
             }
             return Err(unmet(&error));
@@ -116,7 +112,7 @@ impl World {
         if let Some(outcome) = &outcome {
             store.settle_deed(deed, outcome, now).await.map_err(|e| lost(&e))?;
         }
-        match outcome.map(|o| (o.state, o.detail)) {
+        match outcome.map(|o| (o.state, o.note)) {
             Some((EffectState::Done, _)) => {
                 // The sweep must not take it for a change that no webhook told.
                 self.store.note_own_write(at, kind).await.map_err(|e| lost(&e))?;
