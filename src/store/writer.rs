@@ -37,14 +37,14 @@ trait Job: Send {
     fn answer(self: Box<Self>, committed: Result<(), Error>);
 }
 
-struct Work<F, T> {
+struct Queued<F, T> {
     f: F,
     flush: Flush,
     result: Option<Result<T, Error>>,
     reply: oneshot::Sender<Result<T, Error>>,
 }
 
-impl<F, T> Job for Work<F, T>
+impl<F, T> Job for Queued<F, T>
 where
     F: FnMut(&Connection) -> Result<T, Error> + Send,
     T: Send,
@@ -115,7 +115,7 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         self.jobs
-            .send(Box::new(Work { f, flush, result: None, reply }))
+            .send(Box::new(Queued { f, flush, result: None, reply }))
             .map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
     }
@@ -277,7 +277,7 @@ mod tests {
 
     fn insert(reply: oneshot::Sender<Result<usize, Error>>, flush: Flush) -> Box<dyn Job> {
         let f = |c: &Connection| Ok(c.execute("INSERT INTO t VALUES (1)", [])?);
-        Box::new(Work { f, flush, result: None, reply })
+        Box::new(Queued { f, flush, result: None, reply })
     }
 
     #[test]
