@@ -10,7 +10,7 @@ use chrono::DateTime;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::world::ROOT_URL;
+use super::record::ROOT_URL;
 use crate::clock::Timestamp;
 
 /// `[api] MAX_RESPONSE_ITEMS`.
@@ -48,8 +48,14 @@ impl Call {
         asked.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT)
     }
 
+    /// The times between `since` and `before` of the query.
+    pub fn span(&self) -> Result<impl Fn(Timestamp) -> bool + use<>, Answer> {
+        let (since, before) = (self.time("since")?, self.time("before")?);
+        Ok(move |at| since.is_none_or(|t| at >= t) && before.is_none_or(|t| at <= t))
+    }
+
     /// A point in time of the query; an unreadable one is refused.
-    pub fn time(&self, name: &str) -> Result<Option<Timestamp>, Answer> {
+    fn time(&self, name: &str) -> Result<Option<Timestamp>, Answer> {
         let Some(text) = self.param(name) else { return Ok(None) };
         match DateTime::parse_from_rfc3339(&text) {
             Ok(time) => Ok(Some(time.to_utc())),
@@ -163,6 +169,13 @@ impl Answer {
     pub fn with_header(mut self, name: &'static str, value: impl Display) -> Self {
         self.headers.push((name, value.to_string()));
         self
+    }
+
+    /// A list that is `null` when there is nothing, with its total.
+    pub fn list_or_null(items: Vec<Value>) -> Self {
+        let total = items.len();
+        let body = if items.is_empty() { Value::Null } else { Value::Array(items) };
+        Self::ok(body).with_header("X-Total-Count", total)
     }
 
     /// A list with its total.

@@ -33,20 +33,12 @@ impl State {
         let at = At { repo: repo.to_owned(), number };
         let issue = Issue {
             id,
-            number,
             author: new.author,
             title: cut(&new.title),
             body: new.body.clone(),
             labels: new.labels.clone(),
-            assignees: Vec::new(),
-            milestone: serde_json::Value::Null,
-            created,
-            updated: created,
-            closed: None,
-            timeline: Vec::new(),
-            reactions: Vec::new(),
-            depends_on: Vec::new(),
             pull: new.is_pull.then(|| Pull::new(&at)),
+            ..Issue::new(number, created)
         };
         home.count(new.is_pull, true);
         home.issues.insert(number, issue);
@@ -222,10 +214,7 @@ impl State {
 
     /// The comment as the API shows it.
     pub fn comment_json(&self, at: &At, id: i64) -> Option<serde_json::Value> {
-        let repo = self.repos.get(&at.repo)?;
-        let issue = repo.issues.get(&at.number)?;
-        let entry = issue.comments().find(|e| e.id == id)?;
-        Some(show_issue::comment(self, repo, issue, entry))
+        show_issue::comment_at(self, at, id)
     }
 
     /// Assigns or unassigns one account, with its event when that changes anything.

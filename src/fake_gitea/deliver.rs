@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder};
 
-use super::outbox::Task;
-use super::server::Shared;
+use super::record::Task;
+use super::shared::Shared;
 use super::sign::{hmac_sha1, hmac_sha256};
 use super::world::State;
 

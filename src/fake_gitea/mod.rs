@@ -17,6 +17,7 @@ mod refs;
 mod routes;
 mod seed;
 mod server;
+mod shared;
 mod show;
 mod show_issue;
 mod sign;
@@ -30,13 +31,13 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 
-use self::outbox::{KINDS, Task};
-use self::record::{Hook, Scope};
-use self::server::Shared;
+use self::outbox::KINDS;
+use self::record::{BOT, Scope, Task};
+use self::shared::Shared;
 pub use self::view::{
     CommentView, DeliveryView, Fault, FaultKind, IssueView, NewIssue, Request, TimelineView,
 };
-use self::world::{BOT, State, token_of};
+use self::world::{State, token_of};
 use crate::clock::Clock;
 use crate::issue::Account;
 
@@ -145,20 +146,9 @@ impl FakeGitea {
     pub fn set_hook(&self, url: &str, secret: &str) {
         self.change(|state| {
             state.hooks.retain(|hook| hook.scope != Scope::Everywhere);
-            let now = state.now();
-            let hook = Hook {
-                id: state.next_id("hook"),
-                scope: Scope::Everywhere,
-                url: url.to_owned(),
-                secret: secret.to_owned(),
-                form: false,
-                active: true,
-                events: KINDS.map(str::to_owned).into(),
-                branch_filter: String::new(),
-                authorization: String::new(),
-                created: now,
-                updated: now,
-            };
+            let mut hook = state.new_hook(Scope::Everywhere, url);
+            hook.secret = secret.to_owned();
+            hook.events = KINDS.map(str::to_owned).into();
             state.hooks.push(hook);
         });
     }

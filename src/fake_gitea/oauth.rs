@@ -1,8 +1,6 @@
 //! "Sign in with Gitea": the authorization code flow as Gitea 1.25 answers it. It has no passwords; whoever opens the
 //! sign-in page says who they are.
 
-use std::collections::HashMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -11,34 +9,11 @@ use url::Url;
 
 use super::FakeGitea;
 use super::call::{Answer, Call, Reply};
-use super::world::{ROOT_URL, State};
+use super::record::{Application, Grant, ROOT_URL};
+use super::world::State;
 
 /// How long an access token is good for.
 const LIFETIME_S: i64 = 3_600;
-
-/// The applications, and who is on the way through one.
-#[derive(Default)]
-pub(super) struct Oauth {
-    applications: Vec<Application>,
-    codes: HashMap<String, Grant>,
-    tokens: HashMap<String, i64>,
-}
-
-struct Application {
-    client_id: String,
-    client_secret: String,
-    redirect_uri: String,
-}
-
-/// What a code stands for; it is good for one time.
-#[derive(Clone)]
-struct Grant {
-    user: i64,
-    client_id: String,
-    redirect_uri: String,
-    nonce: String,
-    challenge: String,
-}
 
 impl FakeGitea {
     /// Makes an OAuth2 application; gives its id and its secret.
@@ -47,14 +22,12 @@ impl FakeGitea {
             let number = state.next_id("application");
             let client_id = format!("00000000-0000-4000-8000-{number:012}");
             let client_secret = format!("gto_{}", hex::encode(Sha256::digest(&client_id)));
-            let secret = client_secret.clone();
-            let redirect_uri = redirect_uri.to_owned();
             state.oauth.applications.push(Application {
                 client_id: client_id.clone(),
-                client_secret,
-                redirect_uri,
+                client_secret: client_secret.clone(),
+                redirect_uri: redirect_uri.to_owned(),
             });
-            (client_id, secret)
+            (client_id, client_secret)
         })
     }
 }

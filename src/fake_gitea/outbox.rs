@@ -5,81 +5,20 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::record::{At, Hook, Repo, Scope};
+use super::record::{At, BASE_SHA, Hook, ROOT_URL, Repo, Scope, Task};
 use super::show::{self, Look};
 use super::show_issue::{self, Distortion};
-use super::view::DeliveryView;
-use super::world::{BASE_SHA, ROOT_URL, State};
+use super::world::State;
 
 /// Every kind of event a hook of Gitea 1.25 can hear that the API can switch on.
+#[rustfmt::skip]
 pub(super) const KINDS: [&str; 22] = [
-    "create",
-    "delete",
-    "fork",
-    "issue_assign",
-    "issue_comment",
-    "issue_label",
-    "issue_milestone",
-    "issues",
-    "package",
-    "pull_request",
-    "pull_request_assign",
-    "pull_request_comment",
-    "pull_request_label",
-    "pull_request_milestone",
-    "pull_request_review",
-    "pull_request_review_request",
-    "pull_request_sync",
-    "push",
-    "release",
-    "repository",
-    "status",
-    "wiki",
+    "create", "delete", "fork", "issue_assign", "issue_comment", "issue_label",
+    "issue_milestone", "issues", "package", "pull_request", "pull_request_assign",
+    "pull_request_comment", "pull_request_label", "pull_request_milestone",
+    "pull_request_review", "pull_request_review_request", "pull_request_sync", "push",
+    "release", "repository", "status", "wiki",
 ];
-
-/// One delivery, from the moment its event happened.
-#[derive(Clone, Debug)]
-pub(super) struct Task {
-    pub uuid: String,
-    pub hook: Hook,
-    pub target: &'static str,
-    pub kind: &'static str,
-    pub action: String,
-    pub body: Bytes,
-    pub status: Option<u16>,
-}
-
-impl Task {
-    /// A delivery with an id of its own.
-    pub fn new(hook: Hook, kind: &'static str, action: &str, body: Bytes) -> Self {
-        let org = matches!(hook.scope, Scope::Org(_));
-        let target = if org { "organization" } else { "repository" };
-        let uuid = uuid::Uuid::new_v4().to_string();
-        Self { uuid, hook, target, kind, action: action.to_owned(), body, status: None }
-    }
-
-    /// The coarse event name of its headers.
-    pub fn event(&self) -> &'static str {
-        match self.kind {
-            "issue_comment" | "pull_request_comment" => "issue_comment",
-            kind if kind.starts_with("issue") => "issues",
-            kind if kind.starts_with("pull_request") => "pull_request",
-            kind => kind,
-        }
-    }
-
-    /// What others see of it.
-    pub fn view(&self) -> DeliveryView {
-        DeliveryView {
-            uuid: self.uuid.clone(),
-            event: self.event().to_owned(),
-            event_type: self.kind.to_owned(),
-            action: self.action.clone(),
-            status: self.status,
-            body: self.body.clone(),
-        }
-    }
-}
 
 /// Something that happened to an issue.
 #[derive(Clone, Debug, Default)]
@@ -139,26 +78,24 @@ impl State {
     pub fn fire(&mut self, at: &At, by: i64, event: Event) {
         let pull = self.issue(at).is_some_and(|i| i.pull.is_some());
         let kind = if pull { pull_kind(event.kind) } else { event.kind };
-        if self.listeners(&at.repo, kind).next().is_none() {
+        let hooks: Vec<_> = self.listeners(&at.repo, kind).cloned().collect();
+        if hooks.is_empty() {
             return;
         }
-        if let Some(payload) = self.payload(at, by, &event) {
-            self.enqueue(&at.repo, kind, event.action, &payload);
-        }
-    }
-
-    /// Puts one payload into the queue for each hook that listens.
-    fn enqueue(&mut self, repo: &str, kind: &'static str, action: &str, payload: &Value) {
-        let body = render(payload);
-        let hooks: Vec<_> = self.listeners(repo, kind).cloned().collect();
+        let Some(body) = self.payload(at, by, &event).map(|payload| render(&payload)) else {
+            return;
+        };
         for hook in hooks {
-            self.push(Task::new(hook, kind, action, body.clone()));
+            self.push(Task::new(hook, kind, event.action, body.clone()));
         }
     }
 
-    /// Puts one payload into the queue for one hook.
-    pub fn enqueue_for(&mut self, hook: Hook, kind: &'static str, action: &str, payload: &Value) {
-        self.push(Task::new(hook, kind, action, render(payload)));
+    /// Puts the synthetic push of its test call into the queue for one hook.
+    pub fn enqueue_test_push(&mut self, hook: Hook, repo: &str, by: i64) {
+        if let Some(repo) = self.repos.get(repo) {
+            let body = render(&test_push(self, repo, by));
+            self.push(Task::new(hook, "push", "", body));
+        }
     }
 
     /// Puts a task at the end of the queue.
@@ -180,8 +117,7 @@ impl State {
     }
 
     fn payload(&self, at: &At, by: i64, event: &Event) -> Option<Value> {
-        let repo = self.repos.get(&at.repo)?;
-        let issue = repo.issues.get(&at.number)?;
+        let (repo, issue) = self.place(at)?;
         let mut payload = json!({
             "action": event.action,
             "repository": show::repo(self, repo, by),
@@ -190,27 +126,19 @@ impl State {
         if let Some(changes) = &event.changes {
             payload["changes"] = changes.clone();
         }
-        let more = match (&event.comment, &issue.pull) {
-            (Some(comment), pull) => {
-                let mut more = json!({"comment": comment, "is_pull": pull.is_some()});
-                more["issue"] = show_issue::distorted(self, repo, issue, &event.wrong);
-                if pull.is_some() {
-                    more["pull_request"] = show_issue::pull(self, repo, issue);
-                }
-                more
-            }
-            (None, None) => json!({
-                "number": issue.number,
-                "issue": show_issue::distorted(self, repo, issue, &event.wrong),
-                "commit_id": "",
+        let is_pull = issue.pull.is_some();
+        if is_pull {
+            payload["pull_request"] = show_issue::pull(self, repo, issue);
+        }
+        if !is_pull || event.comment.is_some() {
+            payload["issue"] = show_issue::distorted(self, repo, issue, &event.wrong);
+        }
+        let more = match &event.comment {
+            Some(comment) => json!({"comment": comment, "is_pull": is_pull}),
+            None if is_pull => json!({
+                "number": issue.number, "requested_reviewer": null, "commit_id": "", "review": null,
             }),
-            (None, Some(_)) => json!({
-                "number": issue.number,
-                "pull_request": show_issue::pull(self, repo, issue),
-                "requested_reviewer": null,
-                "commit_id": "",
-                "review": null,
-            }),
+            None => json!({"number": issue.number, "commit_id": ""}),
         };
         show::merge(&mut payload, more);
         Some(payload)
@@ -227,43 +155,23 @@ fn pull_kind(kind: &'static str) -> &'static str {
     }
 }
 
-/// The synthetic push of a hook's test call.
-pub(super) fn test_push(state: &State, repo: &Repo, by: i64) -> Value {
+fn test_push(state: &State, repo: &Repo, by: i64) -> Value {
     let home = format!("{}/{}", ROOT_URL, repo.name);
     let sender = show::user(state, by, Look::Embedded);
-    let person = json!({
-        "name": sender["login"],
-        "email": sender["email"],
-        "username": sender["login"],
-    });
+    let login = &sender["login"];
+    let person = json!({"name": login, "email": sender["email"], "username": login});
     let commit = json!({
-        "id": BASE_SHA,
-        "message": "Initial commit\n",
-        "url": format!("{home}/commit/{BASE_SHA}"),
-        "author": person,
-        "committer": person,
+        "id": BASE_SHA, "message": "Initial commit\n", "url": format!("{home}/commit/{BASE_SHA}"),
+        "author": person, "committer": person, "timestamp": show::time(repo.created),
+        "added": null, "removed": null, "modified": null,
         "verification": {
-            "verified": false,
-            "reason": "gpg.error.not_signed_commit",
-            "signature": "",
-            "signer": null,
-            "payload": "",
+            "verified": false, "reason": "gpg.error.not_signed_commit", "signature": "", "signer": null, "payload": "",
         },
-        "timestamp": show::time(repo.created),
-        "added": null,
-        "removed": null,
-        "modified": null,
     });
     json!({
-        "ref": "refs/heads/main",
-        "before": BASE_SHA,
-        "after": BASE_SHA,
+        "ref": "refs/heads/main", "before": BASE_SHA, "after": BASE_SHA,
         "compare_url": format!("{home}/compare/{BASE_SHA}...{BASE_SHA}"),
-        "commits": [commit],
-        "total_commits": 1,
-        "head_commit": commit,
-        "repository": show::repo(state, repo, by),
-        "pusher": sender,
-        "sender": sender,
+        "commits": [commit], "total_commits": 1, "head_commit": commit,
+        "repository": show::repo(state, repo, by), "pusher": sender, "sender": sender,
     })
 }

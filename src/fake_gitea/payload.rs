@@ -90,20 +90,16 @@ fn put_issue(state: &mut State, at: &At, shown: &Value) {
     let closed = (shown["state"] == "closed").then_some(updated);
     let issue = Issue {
         id,
-        number: at.number,
         author,
         title: text("title"),
         body: text("body"),
         labels,
         assignees,
         milestone: shown["milestone"].clone(),
-        created,
         updated,
         closed: time(&shown["closed_at"]).or(closed),
-        timeline: Vec::new(),
-        reactions: Vec::new(),
-        depends_on: Vec::new(),
         pull: pull(at, shown),
+        ..Issue::new(at.number, created)
     };
     if let Some(repo) = state.repos.get_mut(&at.repo) {
         repo.last_number = repo.last_number.max(at.number);

@@ -1,12 +1,24 @@
-//! What the fake keeps: accounts, repositories, issues, labels and hooks as plain records. No behaviour beyond lookups.
+//! What the fake keeps: accounts, repositories, issues, hooks and deliveries as plain records. No behaviour beyond
+//! lookups.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use bytes::Bytes;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::view::DeliveryView;
 use crate::clock::Timestamp;
 use crate::issue::{IssueRef, RepoName};
+
+/// The address in every URL the fake shows. As behind many reverse proxies, nobody can reach it from here.
+pub(super) const ROOT_URL: &str = "https://gitea.example.com";
+
+/// The one commit on every main branch.
+pub(super) const BASE_SHA: &str = "16b6466dd1725540da0cd6e47c041d926ef8f8b6";
+
+/// The bot's number, as in the recorded answers.
+pub(super) const BOT: i64 = 7;
 
 /// Where an issue lives: the repository's key (its full name in lower case) and the index in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -139,6 +151,27 @@ pub(super) struct Issue {
 }
 
 impl Issue {
+    /// An open issue without anything in it.
+    pub fn new(number: u64, created: Timestamp) -> Self {
+        Self {
+            id: 0,
+            number,
+            author: 0,
+            title: String::new(),
+            body: String::new(),
+            labels: Vec::new(),
+            assignees: Vec::new(),
+            milestone: Value::Null,
+            created,
+            updated: created,
+            closed: None,
+            timeline: Vec::new(),
+            reactions: Vec::new(),
+            depends_on: Vec::new(),
+            pull: None,
+        }
+    }
+
     /// The comments people see, oldest first.
     pub fn comments(&self) -> impl Iterator<Item = &Entry> {
         self.timeline.iter().filter(|e| matches!(e.kind, EntryKind::Comment { .. }))
@@ -217,4 +250,72 @@ pub(super) struct Hook {
     pub authorization: String,
     pub created: Timestamp,
     pub updated: Timestamp,
+}
+
+/// One delivery, from the moment its event happened.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub uuid: String,
+    pub hook: Hook,
+    pub target: &'static str,
+    pub kind: &'static str,
+    pub action: String,
+    pub body: Bytes,
+    pub status: Option<u16>,
+}
+
+impl Task {
+    /// A delivery with an id of its own.
+    pub fn new(hook: Hook, kind: &'static str, action: &str, body: Bytes) -> Self {
+        let org = matches!(hook.scope, Scope::Org(_));
+        let target = if org { "organization" } else { "repository" };
+        let uuid = uuid::Uuid::new_v4().to_string();
+        Self { uuid, hook, target, kind, action: action.to_owned(), body, status: None }
+    }
+
+    /// The coarse event name of its headers.
+    pub fn event(&self) -> &'static str {
+        match self.kind {
+            "issue_comment" | "pull_request_comment" => "issue_comment",
+            kind if kind.starts_with("issue") => "issues",
+            kind if kind.starts_with("pull_request") => "pull_request",
+            kind => kind,
+        }
+    }
+
+    /// What others see of it.
+    pub fn view(&self) -> DeliveryView {
+        DeliveryView {
+            uuid: self.uuid.clone(),
+            event: self.event().to_owned(),
+            event_type: self.kind.to_owned(),
+            action: self.action.clone(),
+            status: self.status,
+            body: self.body.clone(),
+        }
+    }
+}
+
+/// The OAuth2 applications, and who is on the way through one.
+#[derive(Default)]
+pub(super) struct Oauth {
+    pub applications: Vec<Application>,
+    pub codes: HashMap<String, Grant>,
+    pub tokens: HashMap<String, i64>,
+}
+
+/// An OAuth2 application.
+pub(super) struct Application {
+    pub client_id: String,
+    pub client_secret: String,
+    pub redirect_uri: String,
+}
+
+/// What a code stands for; it is good for one time.
+pub(super) struct Grant {
+    pub user: i64,
+    pub client_id: String,
+    pub redirect_uri: String,
+    pub nonce: String,
+    pub challenge: String,
 }

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::record::{At, EntryKind, key};
-use super::world::{ROOT_URL, State};
+use super::record::{At, EntryKind, Issue, ROOT_URL, key};
+use super::world::State;
 use crate::issue::RepoName;
 
 /// Code is not read, and neither are HTML tags, comments among them (modules/markup/mdstripper).
@@ -60,7 +60,7 @@ impl State {
             (None, false) => "issue_ref",
         };
         for target in references(text, &home) {
-            let known = |issue: &super::record::Issue| {
+            let known = |issue: &Issue| {
                 issue.timeline.iter().any(|e| {
                     matches!(&e.kind, EntryKind::Reference { from: f, comment: c, .. } if f == from && *c == comment)
                 })

@@ -2,8 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::SizedStream;
@@ -12,9 +11,10 @@ use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::call::{Answer, Call};
+use super::shared::{Busy, Shared};
 use super::view::{FaultKind, Request};
 use super::world::State;
 use super::{deliver, routes};
@@ -27,67 +27,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(600);
 
 /// Time for the part of a broken answer that does arrive.
 const BEFORE_CUT: Duration = Duration::from_millis(20);
-
-/// What the server, the sender of deliveries and the handle hold together.
-pub(super) struct Shared {
-    state: Mutex<State>,
-    /// Rung when there may be something to deliver.
-    pub work: Notify,
-    /// Rung when there may be nothing left to deliver.
-    pub idle: Notify,
-    at_once: AtomicUsize,
-    most_at_once: AtomicUsize,
-}
-
-/// One request that is being answered.
-struct Busy(web::Data<Shared>);
-
-impl Busy {
-    fn new(shared: &web::Data<Shared>) -> Self {
-        let now = shared.at_once.fetch_add(1, Ordering::SeqCst) + 1;
-        shared.most_at_once.fetch_max(now, Ordering::SeqCst);
-        Self(shared.clone())
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.at_once.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl Shared {
-    /// Wraps a state.
-    pub fn new(state: State) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(state),
-            work: Notify::new(),
-            idle: Notify::new(),
-            at_once: AtomicUsize::new(0),
-            most_at_once: AtomicUsize::new(0),
-        })
-    }
-
-    /// The most requests that were being answered at the same time.
-    pub fn most_at_once(&self) -> usize {
-        self.most_at_once.load(Ordering::SeqCst)
-    }
-
-    /// The state; a panic of another holder leaves it usable.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Does something with the state and wakes the sender if that left work for it.
-    pub fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        let mut state = self.lock();
-        let result = act(&mut state);
-        if !state.queue.is_empty() && !state.paused {
-            self.work.notify_one();
-        }
-        result
-    }
-}
 
 /// Starts the server; gives its address and the handle that stops it.
 pub(super) async fn start(shared: Arc<Shared>) -> io::Result<(SocketAddr, ServerHandle)> {

@@ -4,8 +4,8 @@ use chrono::SecondsFormat;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::record::{Access, Hook, Label, Repo};
-use super::world::{ROOT_URL, State};
+use super::record::{Access, Hook, Label, ROOT_URL, Repo};
+use super::world::State;
 use crate::clock::{Timestamp, from_millis};
 
 /// How much of an account its viewer may see.
@@ -39,119 +39,56 @@ pub(super) fn user(state: &State, id: i64, look: Look) -> Value {
     };
     let picture = hex::encode(&Sha256::digest(&login)[..16]);
     json!({
-        "id": found.map_or(-1, |u| u.id),
-        "login": login,
-        "login_name": "",
-        "source_id": 0,
-        "full_name": "",
-        "email": email,
-        "avatar_url": format!("{ROOT_URL}/avatars/{picture}"),
-        "html_url": format!("{ROOT_URL}/{login}"),
-        "language": "",
-        "is_admin": false,
+        "id": found.map_or(-1, |u| u.id), "login": login, "username": login, "email": email,
+        "avatar_url": format!("{ROOT_URL}/avatars/{picture}"), "html_url": format!("{ROOT_URL}/{login}"),
         "last_login": if full { epoch() } else { json!("0001-01-01T00:00:00Z") },
-        "created": found.map_or_else(epoch, |u| time(u.created)),
-        "restricted": false,
-        "active": full,
-        "prohibit_login": false,
-        "location": "",
-        "website": "",
-        "description": "",
-        "visibility": "public",
-        "followers_count": 0,
-        "following_count": 0,
-        "starred_repos_count": 0,
-        "username": login,
+        "created": found.map_or_else(epoch, |u| time(u.created)), "active": full,
+        "login_name": "", "source_id": 0, "full_name": "", "language": "", "is_admin": false, "restricted": false,
+        "prohibit_login": false, "location": "", "website": "", "description": "", "visibility": "public",
+        "followers_count": 0, "following_count": 0, "starred_repos_count": 0,
     })
 }
 
 /// A repository, with what `viewer` may do in it.
 pub(super) fn repo(state: &State, repo: &Repo, viewer: i64) -> Value {
+    let full = repo.name.to_string();
+    let api = format!("{ROOT_URL}/api/v1/repos/{full}");
+    let owner = state.user_id(repo.name.owner()).unwrap_or(-1);
     let mut shown = json!({
-        "has_code": true,
-        "has_wiki": true,
-        "has_pull_requests": true,
-        "has_projects": true,
-        "projects_mode": "all",
-        "has_releases": true,
-        "has_packages": true,
-        "has_actions": true,
-        "ignore_whitespace_conflicts": false,
-        "allow_merge_commits": true,
-        "allow_rebase": true,
-        "allow_rebase_explicit": true,
-        "allow_squash_merge": true,
-        "allow_fast_forward_only_merge": true,
-        "allow_rebase_update": true,
-        "allow_manual_merge": false,
-        "autodetect_manual_merge": false,
-        "default_delete_branch_after_merge": false,
-        "default_merge_style": "merge",
-        "default_allow_maintainer_edit": false,
-        "avatar_url": "",
-        "internal": false,
-        "mirror_interval": "",
-        "object_format_name": "sha1",
-        "mirror_updated": "0001-01-01T00:00:00Z",
-        "topics": [],
-        "licenses": [],
+        "id": repo.id, "owner": user(state, owner, Look::Embedded), "name": repo.name.name(), "full_name": full,
+        "private": repo.private, "languages_url": format!("{api}/languages"), "url": api,
+        "html_url": format!("{ROOT_URL}/{full}"), "ssh_url": format!("git@gitea.example.com:{full}.git"),
+        "clone_url": format!("{ROOT_URL}/{full}.git"),
     });
-    merge(&mut shown, repo_identity(state, repo));
+    let same_for_all = json!({
+        "description": "", "empty": false, "fork": false,
+        "template": false, "mirror": false, "size": 27, "language": "", "link": "", "original_url": "", "website": "",
+        "has_code": true, "has_wiki": true, "has_pull_requests": true, "has_projects": true, "projects_mode": "all",
+        "has_releases": true, "has_packages": true, "has_actions": true, "ignore_whitespace_conflicts": false,
+        "allow_merge_commits": true, "allow_rebase": true, "allow_rebase_explicit": true, "allow_squash_merge": true,
+        "allow_fast_forward_only_merge": true, "allow_rebase_update": true, "allow_manual_merge": false,
+        "autodetect_manual_merge": false, "default_delete_branch_after_merge": false, "default_merge_style": "merge",
+        "default_allow_maintainer_edit": false, "avatar_url": "", "internal": false, "mirror_interval": "",
+        "object_format_name": "sha1", "mirror_updated": "0001-01-01T00:00:00Z", "topics": [], "licenses": [],
+    });
+    merge(&mut shown, same_for_all);
     merge(&mut shown, repo_standing(state, repo, viewer));
     shown
 }
 
-fn repo_identity(state: &State, repo: &Repo) -> Value {
-    let full = repo.name.to_string();
-    let api = format!("{ROOT_URL}/api/v1/repos/{full}");
-    let owner = state.user_id(repo.name.owner()).unwrap_or(-1);
-    json!({
-        "id": repo.id,
-        "owner": user(state, owner, Look::Embedded),
-        "name": repo.name.name(),
-        "full_name": full,
-        "description": "",
-        "empty": false,
-        "private": repo.private,
-        "fork": false,
-        "template": false,
-        "mirror": false,
-        "size": 27,
-        "language": "",
-        "languages_url": format!("{api}/languages"),
-        "html_url": format!("{ROOT_URL}/{full}"),
-        "url": api,
-        "link": "",
-        "ssh_url": format!("git@gitea.example.com:{full}.git"),
-        "clone_url": format!("{ROOT_URL}/{full}.git"),
-        "original_url": "",
-        "website": "",
-    })
-}
-
 fn repo_standing(state: &State, repo: &Repo, viewer: i64) -> Value {
     let access = state.access(repo, viewer);
+    let (admin, push, pull) =
+        (access >= Access::Admin, access >= Access::Write, access >= Access::Read);
     json!({
-        "stars_count": 0,
-        "forks_count": 0,
-        "watchers_count": 1,
-        "open_issues_count": repo.open[0],
-        "open_pr_counter": repo.open[1],
-        "release_counter": 0,
-        "default_branch": "main",
-        "archived": repo.archived,
-        "created_at": time(repo.created),
-        "updated_at": time(repo.created),
-        "archived_at": if repo.archived { time(repo.created) } else { epoch() },
-        "permissions": {
-            "admin": access >= Access::Admin,
-            "push": access >= Access::Write,
-            "pull": access >= Access::Read,
-        },
+        "open_issues_count": repo.open[0], "open_pr_counter": repo.open[1],
+        "stars_count": 0, "forks_count": 0, "watchers_count": 1, "release_counter": 0, "default_branch": "main",
+        "archived": repo.archived, "archived_at": if repo.archived { time(repo.created) } else { epoch() },
+        "created_at": time(repo.created), "updated_at": time(repo.created),
+        "permissions": {"admin": admin, "push": push, "pull": pull},
         "has_issues": true,
         "internal_tracker": {
-            "enable_time_tracker": true,
-            "allow_only_contributors_to_track_time": true,
+            "enable_time_tracker": true, "allow_only_contributors_to_track_time": true,
             "enable_issue_dependencies": repo.dependencies,
         },
     })
@@ -160,12 +97,8 @@ fn repo_standing(state: &State, repo: &Repo, viewer: i64) -> Value {
 /// A label's definition.
 pub(super) fn label(label: &Label) -> Value {
     json!({
-        "id": label.id,
-        "name": label.name,
-        "exclusive": label.exclusive,
-        "is_archived": label.is_archived,
-        "color": label.color,
-        "description": label.description,
+        "id": label.id, "name": label.name, "exclusive": label.exclusive, "is_archived": label.is_archived,
+        "color": label.color, "description": label.description,
         "url": format!("{ROOT_URL}/api/v1/{}/labels/{}", label.place, label.id),
     })
 }
@@ -173,18 +106,10 @@ pub(super) fn label(label: &Label) -> Value {
 /// A hook; its secret is never shown.
 pub(super) fn hook(hook: &Hook) -> Value {
     json!({
-        "id": hook.id,
-        "type": "gitea",
-        "branch_filter": hook.branch_filter,
-        "config": {
-            "content_type": if hook.form { "form" } else { "json" },
-            "url": hook.url,
-        },
-        "events": hook.events,
-        "authorization_header": hook.authorization,
-        "active": hook.active,
-        "updated_at": time(hook.updated),
-        "created_at": time(hook.created),
+        "id": hook.id, "type": "gitea", "branch_filter": hook.branch_filter, "events": hook.events,
+        "config": {"content_type": if hook.form { "form" } else { "json" }, "url": hook.url},
+        "authorization_header": hook.authorization, "active": hook.active,
+        "updated_at": time(hook.updated), "created_at": time(hook.created),
     })
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::record::{At, Entry, EntryKind, Issue, Repo};
+use super::record::{At, BASE_SHA, Entry, EntryKind, Issue, ROOT_URL, Repo};
 use super::show::{self, Look, epoch, label, merge, time, user};
-use super::world::{BASE_SHA, ROOT_URL, State};
+use super::world::State;
 
 /// Where a payload differs from the truth, as Gitea's payloads sometimes do.
 #[derive(Clone, Debug, Default)]
@@ -27,37 +27,19 @@ pub(super) fn distorted(state: &State, repo: &Repo, i: &Issue, wrong: &Distortio
     let assignees: Vec<_> = i.assignees.iter().map(|id| user(state, *id, Look::Embedded)).collect();
     let api = format!("{ROOT_URL}/api/v1/repos/{}/issues/{}", repo.name, i.number);
     json!({
-        "id": i.id,
-        "url": api,
-        "html_url": html_url(repo, i),
-        "number": i.number,
-        "user": user(state, i.author, Look::Embedded),
-        "original_author": "",
-        "original_author_id": 0,
-        "title": i.title,
-        "body": i.body,
-        "ref": "",
-        "assets": [],
-        "labels": labels,
-        "milestone": i.milestone,
-        "assignee": assignees.first(),
+        "id": i.id, "url": api, "html_url": html_url(repo, i), "number": i.number,
+        "user": user(state, i.author, Look::Embedded), "title": i.title, "body": i.body,
+        "labels": labels, "milestone": i.milestone, "assignee": assignees.first(),
         "assignees": if assignees.is_empty() { Value::Null } else { Value::Array(assignees.clone()) },
-        "state": if i.closed.is_some() { "closed" } else { "open" },
-        "is_locked": false,
-        "comments": i.comments().count(),
+        "state": if i.closed.is_some() { "closed" } else { "open" }, "comments": i.comments().count(),
         "created_at": if wrong.at_epoch { epoch() } else { time(i.created) },
-        "updated_at": if wrong.at_epoch { epoch() } else { time(i.updated) },
-        "closed_at": i.closed.map(time),
-        "due_date": null,
-        "time_estimate": 0,
+        "updated_at": if wrong.at_epoch { epoch() } else { time(i.updated) }, "closed_at": i.closed.map(time),
         "pull_request": pull_mark(repo, i),
         "repository": {
-            "id": repo.id,
-            "name": repo.name.name(),
-            "owner": repo.name.owner(),
-            "full_name": repo.name.to_string(),
+            "id": repo.id, "name": repo.name.name(), "owner": repo.name.owner(), "full_name": repo.name.to_string(),
         },
-        "pin_order": 0,
+        "original_author": "", "original_author_id": 0, "ref": "", "assets": [], "is_locked": false,
+        "due_date": null, "time_estimate": 0, "pin_order": 0,
     })
 }
 
@@ -68,11 +50,9 @@ fn html_url(repo: &Repo, issue: &Issue) -> String {
 
 fn pull_mark(repo: &Repo, issue: &Issue) -> Value {
     let Some(pull) = &issue.pull else { return Value::Null };
+    let merged = pull.merged;
     json!({
-        "merged": pull.merged.is_some(),
-        "merged_at": pull.merged.map(time),
-        "draft": false,
-        "html_url": html_url(repo, issue),
+        "merged": merged.is_some(), "merged_at": merged.map(time), "draft": false, "html_url": html_url(repo, issue),
     })
 }
 
@@ -81,35 +61,22 @@ pub(super) fn pull(state: &State, repo: &Repo, i: &Issue) -> Value {
     let mut shown = issue(state, repo, i);
     let url = html_url(repo, i);
     if let Value::Object(keys) = &mut shown {
-        for key in ["original_author", "original_author_id", "ref", "assets", "time_estimate"] {
-            keys.remove(key);
-        }
-        keys.remove("pull_request");
-        keys.remove("repository");
+        let of_issues = ["original_author", "original_author_id", "ref", "assets", "time_estimate"];
+        keys.retain(|key, _| {
+            !of_issues.contains(&key.as_str()) && key != "pull_request" && key != "repository"
+        });
     }
     let merged = i.pull.as_ref().and_then(|p| p.merged);
     let sha = i.pull.as_ref().map(|p| p.sha.as_str()).unwrap_or_default();
     let home = show::repo(state, repo, i.author);
     let side = |name: &str, sha: &str| json!({"label": name, "ref": name, "sha": sha, "repo_id": repo.id, "repo": home});
+    let assignees = i.assignees.iter().map(|id| user(state, *id, Look::Embedded));
     let more = json!({
-        "url": url,
-        "assignees": i.assignees.iter().map(|id| user(state, *id, Look::Embedded)).collect::<Vec<_>>(),
-        "requested_reviewers": [],
-        "requested_reviewers_teams": [],
-        "draft": false,
-        "additions": 1,
-        "deletions": 0,
-        "changed_files": 1,
-        "diff_url": format!("{url}.diff"),
-        "patch_url": format!("{url}.patch"),
-        "mergeable": merged.is_none(),
-        "merged": merged.is_some(),
-        "merged_at": merged.map(time),
-        "merge_commit_sha": null,
-        "merged_by": null,
-        "allow_maintainer_edit": false,
-        "base": side("main", BASE_SHA),
-        "head": side("topic", sha),
+        "url": url, "diff_url": format!("{url}.diff"), "patch_url": format!("{url}.patch"),
+        "assignees": assignees.collect::<Vec<_>>(), "base": side("main", BASE_SHA), "head": side("topic", sha),
+        "mergeable": merged.is_none(), "merged": merged.is_some(), "merged_at": merged.map(time),
+        "requested_reviewers": [], "requested_reviewers_teams": [], "draft": false, "additions": 1, "deletions": 0,
+        "changed_files": 1, "merge_commit_sha": null, "merged_by": null, "allow_maintainer_edit": false,
         "merge_base": BASE_SHA,
     });
     merge(&mut shown, more);
@@ -121,14 +88,11 @@ fn entry_head(state: &State, repo: &Repo, i: &Issue, entry: &Entry) -> Value {
     let page = html_url(repo, i);
     let is_pull = i.pull.is_some();
     json!({
-        "id": entry.id,
-        "html_url": format!("{page}#issuecomment-{}", entry.id),
+        "id": entry.id, "html_url": format!("{page}#issuecomment-{}", entry.id),
         "pull_request_url": if is_pull { page.as_str() } else { "" },
         "issue_url": if is_pull { "" } else { page.as_str() },
-        "user": user(state, entry.by, Look::Embedded),
-        "body": body_of(entry),
-        "created_at": time(entry.created),
-        "updated_at": time(entry.updated),
+        "user": user(state, entry.by, Look::Embedded), "body": body_of(entry),
+        "created_at": time(entry.created), "updated_at": time(entry.updated),
     })
 }
 
@@ -152,26 +116,10 @@ pub(super) fn comment(state: &State, repo: &Repo, i: &Issue, entry: &Entry) -> V
 pub(super) fn timeline(state: &State, repo: &Repo, i: &Issue, entry: &Entry) -> Value {
     let mut shown = entry_head(state, repo, i, entry);
     let blank = json!({
-        "type": entry_type(&entry.kind),
-        "old_project_id": 0,
-        "project_id": 0,
-        "old_milestone": null,
-        "milestone": null,
-        "tracked_time": null,
-        "old_title": "",
-        "new_title": "",
-        "old_ref": "",
-        "new_ref": "",
-        "ref_issue": null,
-        "ref_comment": null,
-        "ref_action": "none",
-        "ref_commit_sha": "",
-        "review_id": 0,
-        "label": null,
-        "assignee": null,
-        "assignee_team": null,
-        "removed_assignee": false,
-        "resolve_doer": null,
+        "type": entry_type(&entry.kind), "old_project_id": 0, "project_id": 0, "old_milestone": null,
+        "milestone": null, "tracked_time": null, "old_title": "", "new_title": "", "old_ref": "", "new_ref": "",
+        "ref_issue": null, "ref_comment": null, "ref_action": "none", "ref_commit_sha": "", "review_id": 0,
+        "label": null, "assignee": null, "assignee_team": null, "removed_assignee": false, "resolve_doer": null,
         "dependent_issue": null,
     });
     merge(&mut shown, blank);
@@ -202,7 +150,7 @@ fn entry_detail(state: &State, kind: &EntryKind) -> Value {
         EntryKind::Title { old, new } => json!({"old_title": old, "new_title": new}),
         EntryKind::Reference { from, comment, closes, .. } => json!({
             "ref_issue": other_issue(state, from),
-            "ref_comment": comment.map_or(Value::Null, |id| other_comment(state, from, id)),
+            "ref_comment": comment.and_then(|id| comment_at(state, from, id)),
             "ref_action": if *closes { "closes" } else { "none" },
         }),
         EntryKind::Dependency { on } => json!({"dependent_issue": other_issue(state, on)}),
@@ -211,16 +159,12 @@ fn entry_detail(state: &State, kind: &EntryKind) -> Value {
 }
 
 fn other_issue(state: &State, at: &At) -> Value {
-    let repo = state.repos.get(&at.repo);
-    let found = repo.and_then(|r| Some((r, r.issues.get(&at.number)?)));
-    found.map_or(Value::Null, |(r, i)| issue(state, r, i))
+    state.place(at).map_or(Value::Null, |(repo, found)| issue(state, repo, found))
 }
 
-fn other_comment(state: &State, at: &At, id: i64) -> Value {
-    let repo = state.repos.get(&at.repo);
-    let found = repo.and_then(|r| {
-        let issue = r.issues.get(&at.number)?;
-        Some((r, issue, issue.comments().find(|e| e.id == id)?))
-    });
-    found.map_or(Value::Null, |(r, i, e)| comment(state, r, i, e))
+/// The comment with this id.
+pub(super) fn comment_at(state: &State, at: &At, id: i64) -> Option<Value> {
+    let (repo, issue) = state.place(at)?;
+    let entry = issue.comments().find(|e| e.id == id)?;
+    Some(comment(state, repo, issue, entry))
 }

@@ -6,21 +6,10 @@ use std::time::Duration;
 use chrono::SubsecRound;
 use sha2::{Digest, Sha256};
 
-use super::oauth::Oauth;
-use super::outbox::Task;
-use super::record::{Access, At, Hook, Issue, Label, Repo, User, key};
+use super::record::{Access, At, BOT, Hook, Issue, Label, Oauth, Repo, Scope, Task, User, key};
 use super::view::{Fault, Request};
 use crate::clock::{Clock, Timestamp};
 use crate::issue::{Account, RepoName};
-
-/// The address in every URL the fake shows. As behind many reverse proxies, nobody can reach it from here.
-pub(super) const ROOT_URL: &str = "https://gitea.example.com";
-
-/// The one commit on every main branch.
-pub(super) const BASE_SHA: &str = "16b6466dd1725540da0cd6e47c041d926ef8f8b6";
-
-/// The bot's number, as in the recorded answers.
-pub(super) const BOT: i64 = 7;
 
 /// Everything the fake knows.
 pub(super) struct State {
@@ -170,6 +159,24 @@ impl State {
         key
     }
 
+    /// A hook that is active and hears nothing yet.
+    pub fn new_hook(&mut self, scope: Scope, url: &str) -> Hook {
+        let now = self.now();
+        Hook {
+            id: self.next_id("hook"),
+            scope,
+            url: url.to_owned(),
+            secret: String::new(),
+            form: false,
+            active: true,
+            events: BTreeSet::new(),
+            branch_filter: String::new(),
+            authorization: String::new(),
+            created: now,
+            updated: now,
+        }
+    }
+
     /// What an account may do in a repository.
     pub fn access(&self, repo: &Repo, user: i64) -> Access {
         let owner = repo.name.owner().to_lowercase();
@@ -191,7 +198,13 @@ impl State {
 
     /// The issue at this place.
     pub fn issue(&self, at: &At) -> Option<&Issue> {
-        self.repos.get(&at.repo)?.issues.get(&at.number)
+        self.place(at).map(|(_, issue)| issue)
+    }
+
+    /// The issue at this place, with its repository.
+    pub fn place(&self, at: &At) -> Option<(&Repo, &Issue)> {
+        let repo = self.repos.get(&at.repo)?;
+        Some((repo, repo.issues.get(&at.number)?))
     }
 
     /// The issue at this place, to change it.

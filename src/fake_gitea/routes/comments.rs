@@ -28,14 +28,10 @@ impl Desk<'_> {
     /// `GET …/issues/{n}/comments`: never paged, whatever the call says.
     pub(super) fn list_comments(&self, at: &At) -> Reply {
         let (repo, issue) = (self.home()?, self.issue(at)?);
-        let (since, before) = (self.call.time("since")?, self.call.time("before")?);
-        let items: Vec<_> = issue
-            .comments()
-            .filter(|e| {
-                since.is_none_or(|t| e.updated >= t) && before.is_none_or(|t| e.updated <= t)
-            })
-            .map(|e| show_issue::comment(self.state, repo, issue, e))
-            .collect();
+        let is_asked = self.call.span()?;
+        let found = issue.comments().filter(|e| is_asked(e.updated));
+        let items: Vec<_> =
+            found.map(|e| show_issue::comment(self.state, repo, issue, e)).collect();
         let total = items.len();
         Ok(Answer::list(items, total))
     }
@@ -43,12 +39,9 @@ impl Desk<'_> {
     /// `GET …/issues/comments`: the whole repository's, oldest first, whole without a page.
     pub(super) fn list_all_comments(&self) -> Reply {
         let repo = self.home()?;
-        let (since, before) = (self.call.time("since")?, self.call.time("before")?);
-        let mut all: Vec<(&Issue, &Entry)> =
-            repo.issues.values().flat_map(|i| i.comments().map(move |e| (i, e))).collect();
-        all.retain(|(_, e)| {
-            since.is_none_or(|t| e.updated >= t) && before.is_none_or(|t| e.updated <= t)
-        });
+        let is_asked = self.call.span()?;
+        let all = repo.issues.values().flat_map(|i| i.comments().map(move |e| (i, e)));
+        let mut all: Vec<(&Issue, &Entry)> = all.filter(|(_, e)| is_asked(e.updated)).collect();
         all.sort_by_key(|(_, e)| e.id);
         let page = self.call.slice(&all, true);
         let items = page.iter().map(|(i, e)| show_issue::comment(self.state, repo, i, e)).collect();
@@ -130,16 +123,13 @@ impl Desk<'_> {
         if !there {
             all.push(one.clone());
         }
-        let shown = self.reaction(one);
+        let shown = self.reaction(by, &one.1);
         Ok(if there { Answer::ok(shown) } else { Answer::created(shown) })
     }
 
     fn list_reactions(&mut self, at: &At, comment: Option<i64>) -> Reply {
         let all = self.reactions(at, comment)?.clone();
-        let shown: Vec<_> = all.into_iter().map(|r| self.reaction(r)).collect();
-        let total = shown.len();
-        let body = if shown.is_empty() { Value::Null } else { Value::Array(shown) };
-        Ok(Answer::ok(body).with_header("X-Total-Count", total))
+        Ok(Answer::list_or_null(all.iter().map(|(by, what)| self.reaction(*by, what)).collect()))
     }
 
     fn reactions(
@@ -155,7 +145,7 @@ impl Desk<'_> {
         }
     }
 
-    fn reaction(&self, (user, content): (i64, String)) -> Value {
+    fn reaction(&self, user: i64, content: &str) -> Value {
         json!({
             "user": show::user(self.state, user, Look::Full),
             "content": content,

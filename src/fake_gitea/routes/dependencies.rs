@@ -62,11 +62,8 @@ impl Desk<'_> {
     }
 
     fn shown(&self, places: &[At]) -> Answer {
-        let find = |at: &At| {
-            let repo = self.state.repos.get(&at.repo)?;
-            Some(show_issue::issue(self.state, repo, repo.issues.get(&at.number)?))
-        };
-        let all: Vec<Value> = places.iter().filter_map(find).collect();
+        let found = places.iter().filter_map(|at| self.state.place(at));
+        let all: Vec<_> = found.map(|(r, i)| show_issue::issue(self.state, r, i)).collect();
         Answer::ok(Value::Array(self.call.slice(&all, false).to_vec()))
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::number;
 use crate::fake_gitea::call::{Answer, Call, Reply};
-use crate::fake_gitea::outbox::{kinds_named, test_push};
+use crate::fake_gitea::outbox::kinds_named;
 use crate::fake_gitea::record::{Hook, Scope};
 use crate::fake_gitea::show;
 use crate::fake_gitea::world::State;
@@ -43,10 +43,9 @@ impl HookForm {
         if !TYPES.contains(&self.kind.as_str()) {
             return refuse(format!("Invalid hook type: {}", self.kind));
         }
-        for name in ["url", "content_type"] {
-            if self.config(name).is_none() {
-                return refuse(format!("Missing config option: {name}"));
-            }
+        let mut needed = ["url", "content_type"].into_iter();
+        if let Some(name) = needed.find(|name| self.config(name).is_none()) {
+            return refuse(format!("Missing config option: {name}"));
         }
         self.check_content_type()?;
         let url = self.config("url").map(String::as_str).unwrap_or_default();
@@ -60,69 +59,75 @@ impl HookForm {
         let known = self.config("content_type").is_none_or(|t| t == "json" || t == "form");
         if known { Ok(()) } else { Err(Answer::error(422, "Invalid content type")) }
     }
-
-    fn wants_form(&self) -> Option<bool> {
-        self.config("content_type").map(|t| t == "form")
-    }
 }
 
-/// `…/hooks`, `…/hooks/{id}` and `…/hooks/{id}/tests`.
-pub(super) fn route(state: &mut State, call: &Call, by: i64, place: (Scope, &[&str])) -> Reply {
-    let (scope, path) = place;
-    match (call.method.as_str(), path) {
-        ("GET", []) => Ok(list(state, call, &scope)),
-        ("POST", []) => create(state, call, scope),
-        ("POST", [id, "tests"]) => test(state, by, &scope, number(id)?),
-        (_, [id]) => one(state, call, &scope, number(id)?),
-        _ => Err(Answer::unknown_path()),
-    }
+/// The hooks of one place.
+pub(super) struct Hooks<'a> {
+    pub state: &'a mut State,
+    pub call: &'a Call,
+    pub scope: Scope,
 }
 
-fn list(state: &State, call: &Call, scope: &Scope) -> Answer {
-    let all: Vec<_> = state.hooks.iter().filter(|h| h.scope == *scope).collect();
-    let page = call.slice(&all, false).iter().map(|h| show::hook(h)).collect();
-    Answer::list(page, all.len())
-}
-
-fn create(state: &mut State, call: &Call, scope: Scope) -> Reply {
-    let form: HookForm = call.json()?;
-    form.check_new()?;
-    let now = state.now();
-    let hook = Hook {
-        id: state.next_id("hook"),
-        scope,
-        url: form.config("url").cloned().unwrap_or_default(),
-        secret: form.config("secret").cloned().unwrap_or_default(),
-        form: form.wants_form().unwrap_or_default(),
-        active: form.active.unwrap_or_default(),
-        events: kinds_named(&form.events.unwrap_or_default()),
-        branch_filter: form.branch_filter,
-        authorization: form.authorization_header,
-        created: now,
-        updated: now,
-    };
-    let shown = show::hook(&hook);
-    state.hooks.push(hook);
-    Ok(Answer::created(shown))
-}
-
-fn one(state: &mut State, call: &Call, scope: &Scope, id: i64) -> Reply {
-    let now = state.now();
-    let place = state.hooks.iter().position(|h| h.id == id && h.scope == *scope);
-    let place = place.ok_or_else(Answer::not_found)?;
-    let hook = state.hooks.get_mut(place).ok_or_else(Answer::not_found)?;
-    match call.method.as_str() {
-        "GET" => Ok(Answer::ok(show::hook(hook))),
-        "PATCH" => {
-            edit(hook, call.json()?)?;
-            hook.updated = now;
-            Ok(Answer::ok(show::hook(hook)))
+impl Hooks<'_> {
+    /// `…/hooks`, `…/hooks/{id}` and `…/hooks/{id}/tests`.
+    pub fn route(mut self, by: i64, path: &[&str]) -> Reply {
+        match (self.call.method.as_str(), path) {
+            ("GET", []) => Ok(self.list()),
+            ("POST", []) => self.create(),
+            ("POST", [id, "tests"]) => self.test(by, number(id)?),
+            (_, [id]) => self.one(number(id)?),
+            _ => Err(Answer::unknown_path()),
         }
-        "DELETE" => {
-            state.hooks.remove(place);
-            Ok(Answer::empty(204))
+    }
+
+    fn list(&self) -> Answer {
+        let all: Vec<_> = self.state.hooks.iter().filter(|h| h.scope == self.scope).collect();
+        let page = self.call.slice(&all, false).iter().map(|h| show::hook(h)).collect();
+        Answer::list(page, all.len())
+    }
+
+    fn create(self) -> Reply {
+        let form: HookForm = self.call.json()?;
+        form.check_new()?;
+        let url = form.config("url").cloned().unwrap_or_default();
+        let mut hook = self.state.new_hook(self.scope, &url);
+        hook.secret = form.config("secret").cloned().unwrap_or_default();
+        hook.active = false;
+        edit(&mut hook, form)?;
+        let shown = show::hook(&hook);
+        self.state.hooks.push(hook);
+        Ok(Answer::created(shown))
+    }
+
+    fn one(&mut self, id: i64) -> Reply {
+        let now = self.state.now();
+        let place = self.state.hooks.iter().position(|h| h.id == id && h.scope == self.scope);
+        let place = place.ok_or_else(Answer::not_found)?;
+        let hook = self.state.hooks.get_mut(place).ok_or_else(Answer::not_found)?;
+        match self.call.method.as_str() {
+            "GET" => Ok(Answer::ok(show::hook(hook))),
+            "PATCH" => {
+                edit(hook, self.call.json()?)?;
+                hook.updated = now;
+                Ok(Answer::ok(show::hook(hook)))
+            }
+            "DELETE" => {
+                self.state.hooks.remove(place);
+                Ok(Answer::empty(204))
+            }
+            _ => Err(Answer::unknown_path()),
         }
-        _ => Err(Answer::unknown_path()),
+    }
+
+    /// Sends a push, and nothing at all to a hook that does not listen to pushes; 204 either way.
+    fn test(&mut self, by: i64, id: i64) -> Reply {
+        let Scope::Repo(key) = &self.scope else { return Err(Answer::unknown_path()) };
+        let hook = self.state.hooks.iter().find(|h| h.id == id && h.scope == self.scope);
+        let hook = hook.cloned().ok_or_else(Answer::not_found)?;
+        if hook.active && hook.events.contains("push") {
+            self.state.enqueue_test_push(hook, key, by);
+        }
+        Ok(Answer::empty(204))
     }
 }
 
@@ -132,23 +137,10 @@ fn edit(hook: &mut Hook, form: HookForm) -> Result<(), Answer> {
     if let Some(url) = form.config("url") {
         hook.url.clone_from(url);
     }
-    hook.form = form.wants_form().unwrap_or(hook.form);
+    hook.form = form.config("content_type").map_or(hook.form, |kind| kind == "form");
     hook.active = form.active.unwrap_or(hook.active);
     hook.events = kinds_named(&form.events.unwrap_or_default());
     hook.branch_filter = form.branch_filter;
     hook.authorization = form.authorization_header;
     Ok(())
-}
-
-/// Sends a push, and nothing at all to a hook that does not listen to pushes; 204 either way.
-fn test(state: &mut State, by: i64, scope: &Scope, id: i64) -> Reply {
-    let Scope::Repo(key) = scope else { return Err(Answer::unknown_path()) };
-    let hook = state.hooks.iter().find(|h| h.id == id && h.scope == *scope);
-    let hook = hook.cloned().ok_or_else(Answer::not_found)?;
-    let repo = state.repos.get(key).ok_or_else(Answer::not_found)?;
-    let payload = test_push(state, repo, by);
-    if hook.active && hook.events.contains("push") {
-        state.enqueue_for(hook, "push", "", &payload);
-    }
-    Ok(Answer::empty(204))
 }

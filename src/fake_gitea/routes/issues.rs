@@ -4,12 +4,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Desk;
-use crate::clock::Timestamp;
 use crate::fake_gitea::call::{Answer, Call, Reply};
 use crate::fake_gitea::change::Opening;
-use crate::fake_gitea::record::{At, Issue};
+use crate::fake_gitea::record::{At, Issue, ROOT_URL};
 use crate::fake_gitea::show_issue;
-use crate::fake_gitea::world::{ROOT_URL, State};
+use crate::fake_gitea::world::State;
 
 #[derive(Deserialize)]
 struct CreateIssue {
@@ -30,8 +29,6 @@ struct Filter {
     state: String,
     kind: String,
     labels: Vec<i64>,
-    since: Option<Timestamp>,
-    before: Option<Timestamp>,
     author: Option<i64>,
     assignee: Option<i64>,
     words: Option<String>,
@@ -44,8 +41,6 @@ impl Filter {
             state: call.param("state").unwrap_or_default(),
             kind: call.param("type").unwrap_or_default(),
             labels: named_labels(desk)?,
-            since: call.time("since")?,
-            before: call.time("before")?,
             author: named_user(desk.state, call, "created_by")?,
             assignee: named_user(desk.state, call, "assigned_by")?,
             words: call.param("q").map(|q| q.to_lowercase()),
@@ -63,16 +58,12 @@ impl Filter {
             "pulls" => issue.pull.is_some(),
             _ => true,
         };
-        let time = self.since.is_none_or(|t| issue.updated >= t)
-            && self.before.is_none_or(|t| issue.updated <= t);
-        state && kind && time && self.fits_content(issue)
-    }
-
-    fn fits_content(&self, issue: &Issue) -> bool {
         let words = |w: &String| {
             issue.title.to_lowercase().contains(w) || issue.body.to_lowercase().contains(w)
         };
-        self.labels.iter().all(|id| issue.labels.contains(id))
+        state
+            && kind
+            && self.labels.iter().all(|id| issue.labels.contains(id))
             && self.author.is_none_or(|id| issue.author == id)
             && self.assignee.is_none_or(|id| issue.assignees.contains(&id))
             && self.words.as_ref().is_none_or(words)
@@ -96,9 +87,10 @@ fn named_user(state: &State, call: &Call, param: &str) -> Result<Option<i64>, An
 impl Desk<'_> {
     /// `GET …/issues`: newest first, issues and pull requests alike unless `type` says otherwise.
     pub(super) fn list_issues(&self) -> Reply {
-        let filter = Filter::read(self)?;
+        let (filter, is_asked) = (Filter::read(self)?, self.call.span()?);
         let repo = self.home()?;
-        let mut found: Vec<_> = repo.issues.values().filter(|i| filter.fits(i)).collect();
+        let fits = |i: &&Issue| is_asked(i.updated) && filter.fits(i);
+        let mut found: Vec<_> = repo.issues.values().filter(fits).collect();
         found.sort_by_key(|i| std::cmp::Reverse((i.created, i.id)));
         let page = self.call.slice(&found, false);
         let items = page.iter().map(|i| show_issue::issue(self.state, repo, i)).collect();
@@ -190,19 +182,10 @@ impl Desk<'_> {
     /// `GET …/issues/{n}/timeline`: whole without a page, `null` when empty.
     pub(super) fn timeline(&self, at: &At) -> Reply {
         let (repo, issue) = (self.home()?, self.issue(at)?);
-        let (since, before) = (self.call.time("since")?, self.call.time("before")?);
-        let all: Vec<_> = issue
-            .timeline
-            .iter()
-            .filter(|e| {
-                since.is_none_or(|t| e.updated >= t) && before.is_none_or(|t| e.updated <= t)
-            })
-            .collect();
-        let page = self.call.slice(&all, true);
-        let items: Vec<_> =
-            page.iter().map(|e| show_issue::timeline(self.state, repo, issue, e)).collect();
-        let total = items.len();
-        let body = if items.is_empty() { Value::Null } else { Value::Array(items) };
-        Ok(Answer::ok(body).with_header("X-Total-Count", total))
+        let is_asked = self.call.span()?;
+        let all: Vec<_> = issue.timeline.iter().filter(|e| is_asked(e.updated)).collect();
+        let page = self.call.slice(&all, true).iter();
+        let shown = page.map(|e| show_issue::timeline(self.state, repo, issue, e));
+        Ok(Answer::list_or_null(shown.collect()))
     }
 }

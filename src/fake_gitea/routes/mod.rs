@@ -12,6 +12,7 @@ mod scopes;
 
 use serde_json::json;
 
+use self::hooks::Hooks;
 use super::call::{Answer, Call, DEFAULT_LIMIT, MAX_LIMIT, Reply};
 use super::oauth;
 use super::record::{Access, At, Issue, Repo, Scope};
@@ -75,7 +76,7 @@ fn route(state: &mut State, call: &Call, by: i64, path: &[&str]) -> Reply {
         (_, ["orgs", org, "labels"]) => labels::of_org(state, call, by, org),
         (_, ["orgs", org, "hooks", rest @ ..]) => {
             places::org_owner(state, by, org)?;
-            hooks::route(state, call, by, (Scope::Org(org.to_lowercase()), rest))
+            Hooks { state, call, scope: Scope::Org(org.to_lowercase()) }.route(by, rest)
         }
         (_, ["repos", owner, name, rest @ ..]) => {
             let repo = format!("{owner}/{name}").to_lowercase();
@@ -114,7 +115,8 @@ impl Desk<'_> {
             ("GET", ["collaborators", login, "permission"]) => self.permission(login),
             (_, ["hooks", rest @ ..]) => {
                 self.require_admin()?;
-                hooks::route(self.state, self.call, self.by, (Scope::Repo(self.repo), rest))
+                let Desk { state, call, by, repo, .. } = self;
+                Hooks { state, call, scope: Scope::Repo(repo) }.route(by, rest)
             }
             _ => Err(Answer::unknown_path()),
         }

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use super::Desk;
 use crate::fake_gitea::call::{Answer, Reply};
-use crate::fake_gitea::record::{At, Pull};
-use crate::fake_gitea::world::{BASE_SHA, ROOT_URL};
+use crate::fake_gitea::record::{At, BASE_SHA, Pull, ROOT_URL};
 use crate::fake_gitea::{show, show_issue};
 
 impl Desk<'_> {
