@@ -1,7 +1,7 @@
 //! The way of a delivery, from the forge to the store: the service, its public address, the webhook, and a delivery.
 
-use super::line::Line;
-use super::{Checkup, Tell};
+use super::line::{Line, Subject};
+use super::{Checkup, Output};
 use crate::gitea::{HookPlace, Knock, Server, knock};
 use crate::hooks::{
     Error, Keeper, Proof, Proven, Reach, Receiver, Report, Status, Target, advice, argument,
@@ -9,30 +9,24 @@ use crate::hooks::{
 use crate::issue::RepoName;
 
 /// Whether the service of this configuration runs on this machine.
-pub(super) async fn service(receiver: &Receiver, tell: Tell<'_>) -> bool {
-    let about = receiver.address();
+pub(super) async fn service(receiver: &Receiver, out: Output<'_>) -> bool {
+    let at = Subject::new("service", receiver.address());
     match receiver.get("readyz").await {
-        Ok((200, _)) => tell(Line::green("service", about, "is ready")),
+        Ok((200, _)) => out(at.green("is ready")),
         Ok((503, text)) => {
             let why = text.trim();
-            tell(
-                Line::yellow(
-                    "service",
-                    about,
-                    format!("takes deliveries, but is not ready: {why}"),
-                )
-                .cure("see the lines about store and forge"),
-            );
+            out(at
+                .yellow(format!("takes deliveries, but is not ready: {why}"))
+                .cure("see the lines about store and forge"));
         }
         Ok((status, _)) => {
-            tell(
-                Line::red("service", about, format!("something else answers there ({status})"))
-                    .cure("change `server.listen`, or end the other program"),
-            );
+            out(at
+                .red(format!("something else answers there ({status})"))
+                .cure("change `server.listen`, or end the other program"));
             return false;
         }
         Err(_) => {
-            tell(Line::red("service", about, "does not answer").cure("start `gitea-triage serve`"));
+            out(at.red("does not answer").cure("start `gitea-triage serve`"));
             return false;
         }
     }
@@ -40,55 +34,53 @@ pub(super) async fn service(receiver: &Receiver, tell: Tell<'_>) -> bool {
 }
 
 /// Whether the public address leads to a service that knows the secrets.
-pub(super) async fn address(checkup: &Checkup<'_>, tell: Tell<'_>) {
+pub(super) async fn address(checkup: &Checkup<'_>, out: Output<'_>) {
     let Some(wanted) = &checkup.wanted else {
-        return tell(
-            Line::red("address", "server.public_url", "is not set, so that no webhook can be made")
-                .cure("set it to the address under which the forge reaches this service"),
-        );
+        return out(Subject::new("address", "server.public_url")
+            .red("is not set, so that no webhook can be made")
+            .cure("set it to the address under which the forge reaches this service"));
     };
+    let at = Subject::new("address", &wanted.url);
     let target = Target::of(&wanted.url).await;
     let forge = Target::of(&checkup.config.gitea.url).await;
     if target.reach == Some(Reach::Loopback) && forge.reach.is_some_and(|r| r != Reach::Loopback) {
         let said = "leads back to the forge's own machine when the forge asks it";
-        return tell(
-            Line::red("address", &wanted.url, said).cure(
-                "set `server.public_url` to an address of this machine that the forge reaches",
-            ),
-        );
+        return out(at
+            .red(said)
+            .cure("set `server.public_url` to an address of this machine that the forge reaches"));
     }
     let now = checkup.clock.now();
     let valid = wanted.secrets.iter().filter(|s| s.expires.is_none_or(|end| now < end));
     for secret in valid {
         match knock(&wanted.url, &secret.key).await {
             Ok(Some(Knock::Known)) => {}
-            answer => return tell(stranger(&wanted.url, &answer.map_err(|e| e.is_connect()))),
+            answer => return out(stranger(&at, &answer.map_err(|e| e.is_connect()))),
         }
     }
-    tell(Line::green("address", &wanted.url, "is reached from here, and knows every valid secret"));
+    out(at.green("is reached from here, and knows every valid secret"));
 }
 
-fn stranger(url: &str, answer: &Result<Option<Knock>, bool>) -> Line {
+fn stranger(at: &Subject, answer: &Result<Option<Knock>, bool>) -> Line {
     match answer {
         Ok(Some(Knock::Unknown) | None) => {
-            Line::red("address", url, "the service there does not know a secret of this configuration")
+            at.red("the service there does not know a secret of this configuration")
                 .cure("let it read the configuration again: `systemctl reload gitea-triage` or `kill -HUP`")
         }
         Ok(Some(Knock::Stranger(status @ 300..400))) => {
-            Line::red("address", url, format!("answers with a redirect ({status}), which loses deliveries"))
+            at.red(format!("answers with a redirect ({status}), which loses deliveries"))
                 .cure("set `server.public_url` to the address it leads to")
         }
         Ok(Some(Knock::Stranger(413))) => {
-            Line::red("address", url, "a proxy there refuses the size of a delivery")
+            at.red("a proxy there refuses the size of a delivery")
                 .cure("let the proxy pass at least `webhook.max_body`")
         }
-        Ok(Some(_)) => Line::red("address", url, "something else answers there").cure(
+        Ok(Some(_)) => at.red("something else answers there").cure(
             "see `server.public_url`, and that the proxy leads `/webhook` to the service without a sign-in",
         ),
-        Err(true) => Line::yellow("address", url, "cannot be reached from here").cure(
+        Err(true) => at.yellow("cannot be reached from here").cure(
             "see that name, port and proxy are right; when it can only be reached from outside, nothing is wrong",
         ),
-        Err(false) => Line::yellow("address", url, "did not answer").cure("see the proxy's certificate and log"),
+        Err(false) => at.yellow("did not answer").cure("see the proxy's certificate and log"),
     }
 }
 
@@ -103,20 +95,26 @@ pub(super) struct Arrivals {
 
 impl Arrivals {
     /// The webhook and a delivery of one repository; what came of the delivery.
-    pub async fn of(&self, repo: &RepoName, tell: Tell<'_>) -> Option<Proven> {
+    pub async fn of(&self, repo: &RepoName, out: Output<'_>) -> Option<Proven> {
         let place = HookPlace::Repo(repo.clone());
-        let looked = self.keeper.look(&place).await;
-        let proven = self.delivery(repo, &place, tell).await;
+        let looked = self.keeper.inspect(&place).await;
+        let proven = self.delivery(repo, &place, out).await;
         let arrived = matches!(proven, Some(Proven::Arrived { .. }));
-        tell(hook(&place, looked, arrived));
+        out(hook(&place, looked, arrived));
         proven
     }
 
-    async fn delivery(&self, repo: &RepoName, place: &HookPlace, tell: Tell<'_>) -> Option<Proven> {
+    async fn delivery(
+        &self,
+        repo: &RepoName,
+        place: &HookPlace,
+        out: Output<'_>,
+    ) -> Option<Proven> {
+        let at = Subject::new("delivery", repo);
         let proven = match self.proof.as_ref()?.of(repo).await {
             Ok(proven) => proven,
             Err(error) => {
-                tell(Line::yellow("delivery", repo, format!("could not be tried: {error}")));
+                out(at.yellow(format!("could not be tried: {error}")));
                 return None;
             }
         };
@@ -128,94 +126,79 @@ impl Arrivals {
             _ => advice(&proven, place, &self.target, &self.server),
         };
         let line = match &proven {
-            Proven::Arrived { ms, .. } => {
-                Line::green("delivery", repo, format!("one arrived after {ms} ms"))
-            }
-            Proven::NoIssue => {
-                Line::yellow("delivery", repo, "there is no issue yet to try one with")
-            }
-            Proven::DryRun => Line::yellow("delivery", repo, "was not tried"),
-            Proven::Refused { why } => Line::red("delivery", repo, format!("was refused: {why}")),
-            Proven::Nothing => {
-                Line::red("delivery", repo, format!("none came within {patience} s"))
-            }
+            Proven::Arrived { ms, .. } => at.green(format!("one arrived after {ms} ms")),
+            Proven::NoIssue => at.yellow("there is no issue yet to try one with"),
+            Proven::DryRun => at.yellow("was not tried"),
+            Proven::Refused { why } => at.red(format!("was refused: {why}")),
+            Proven::Nothing => at.red(format!("none came within {patience} s")),
         };
-        tell(Line { cure, ..line });
+        out(Line { cure, ..line });
         Some(proven)
     }
 
-    /// Whether the forge may deliver to this address; only a delivery can tell for one that is not public.
-    pub fn allowed_hosts(&self, seen: &[Option<Proven>], tell: Tell<'_>) {
-        let host = &self.target.host;
+    /// Whether the forge may deliver to this address; only a delivery can show it for one that is not public.
+    pub fn allowed_hosts(&self, seen: &[Option<Proven>], out: Output<'_>) {
+        let at = Subject::new("allowed hosts", &self.target.host);
         let any = |wanted: fn(&Proven) -> bool| seen.iter().flatten().any(wanted);
         let arrived = any(|p| matches!(p, Proven::Arrived { .. } | Proven::Refused { .. }));
         let line = match (self.target.to_allow(), self.target.reach) {
-            (Some(_), _) if arrived => {
-                Line::green("allowed hosts", host, "the forge delivers there")
-            }
+            (Some(_), _) if arrived => at.green("the forge delivers there"),
             (Some(allow), _) => {
                 let said = format!("{} does not deliver there unless told to", self.server.name());
                 let lines = self.server.allowed_hosts(allow);
                 let cure =
                     format!("in its `app.ini`, beside what is there, and restart it:\n{lines}");
                 match any(|p| *p == Proven::Nothing) {
-                    true => Line::red("allowed hosts", host, said).cure(cure),
-                    false => Line::yellow("allowed hosts", host, said).cure(cure),
+                    true => at.red(said).cure(cure),
+                    false => at.yellow(said).cure(cure),
                 }
             }
-            (None, Some(_)) => {
-                Line::green("allowed hosts", host, "is public, which needs no setting")
-            }
-            (None, None) => {
-                Line::yellow("allowed hosts", host, "has no address that is known here")
-                    .cure("see that the forge's machine knows the name")
-            }
+            (None, Some(_)) => at.green("is public, which needs no setting"),
+            (None, None) => at
+                .yellow("has no address that is known here")
+                .cure("see that the forge's machine knows the name"),
         };
-        tell(line);
+        out(line);
     }
 }
 
 fn hook(place: &HookPlace, looked: Result<Report, Error>, arrived: bool) -> Line {
+    let at = Subject::new("webhook", place);
     let install = format!("`gitea-triage hook install {}`", argument(place));
     let report = match looked {
         Ok(report) => report,
         Err(Error::Forbidden { .. }) if arrived => {
-            return Line::green(
-                "webhook",
-                place,
-                "may not be seen by our account; a delivery proves it",
-            );
+            return at.green("may not be seen by our account; a delivery proves it");
         }
         Err(error @ Error::Forbidden { .. }) => {
-            return Line::yellow("webhook", place, "may not be seen by our account").cure(error);
+            return at.yellow("may not be seen by our account").cure(error);
         }
-        Err(error) => return Line::red("webhook", place, error).cure("then run this again"),
+        Err(error) => return at.red(error).cure("then run this again"),
     };
     let id = report.hook.map(|id| format!("hook {id}")).unwrap_or_default();
     match report.status {
-        Status::Absent if arrived => {
-            Line::yellow("webhook", place, "is none of ours, yet deliveries come")
-                .cure(format!("is there one for the whole server? Otherwise {install}"))
-        }
-        Status::Absent => Line::red("webhook", place, "is missing").cure(install),
-        Status::Differs => {
-            Line::red("webhook", place, format!("{id}: {}", report.notes.join("; ")))
-                .cure(format!("{install} brings it in order"))
-        }
-        _ => overlaps(place, &report, &id),
+        Status::Absent if arrived => at
+            .yellow("is none of ours, yet deliveries come")
+            .cure(format!("is there one for the whole server? Otherwise {install}")),
+        Status::Absent => at.red("is missing").cure(install),
+        Status::Differs => at
+            .red(format!("{id}: {}", report.notes.join("; ")))
+            .cure(format!("{install} corrects it")),
+        _ => overlaps(&at, place, &report),
     }
 }
 
-fn overlaps(place: &HookPlace, report: &Report, id: &str) -> Line {
+fn overlaps(at: &Subject, place: &HookPlace, report: &Report) -> Line {
+    let id = report.hook.map(|id| format!("hook {id}")).unwrap_or_default();
     let Some(other) = report.overlaps.first() else {
-        return Line::green("webhook", place, format!("{id} is as it has to be"));
+        return at.green(format!("{id} is as it has to be"));
     };
-    let said = format!("{id} and hook {} of {} tell of the same events", other.hook, other.place);
+    let said = format!("{id} and hook {} of {} send the same events", other.hook, other.place);
     let cure = match other.place == *place {
         true => format!("`gitea-triage hook rotate {}` leaves one", argument(place)),
         false => {
             format!("`gitea-triage hook remove {}` leaves the organisation's", argument(place))
         }
     };
-    Line::yellow("webhook", place, said).cure(cure)
+    at.yellow(said).cure(cure)
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::line::Line;
-use super::{Checkup, Tell};
+use super::line::{Line, Subject};
+use super::{Checkup, Output};
 use crate::clock::Timestamp;
 use crate::gitea::{Error, Server};
 use crate::issue::Account;
@@ -16,22 +16,23 @@ const APART_S: i64 = 5;
 const WRONG_S: i64 = 60;
 
 /// The server, when it answers.
-pub(super) async fn server(checkup: &Checkup<'_>, tell: Tell<'_>) -> Option<Server> {
+pub(super) async fn server(checkup: &Checkup<'_>, out: Output<'_>) -> Option<Server> {
     let (url, began) = (&checkup.config.gitea.url, Instant::now());
+    let at = Subject::new("gitea", url);
     match checkup.forge.server().await {
         Ok(server) => {
             let said = format!("{}, answered in {} ms", server.name(), began.elapsed().as_millis());
-            tell(Line::green("gitea", url, said));
-            clock(&server, checkup.clock.now(), tell);
+            out(at.green(said));
+            clock(&server, checkup.clock.now(), out);
             Some(server)
         }
         // It answers; what it refuses is the token, which has a line of its own.
         Err(Error::Status { status: 401 | 403, .. }) => {
-            tell(Line::green("gitea", url, "answers"));
+            out(at.green("answers"));
             None
         }
         Err(error) => {
-            tell(Line::red("gitea", url, error).cure(
+            out(at.red(error).cure(
                 "open the address in a browser on this machine; a sub-path belongs to `gitea.url`",
             ));
             None
@@ -40,27 +41,29 @@ pub(super) async fn server(checkup: &Checkup<'_>, tell: Tell<'_>) -> Option<Serv
 }
 
 /// Which clock is wrong cannot be seen; secrets, deadlines and sweeps need both to agree.
-fn clock(server: &Server, now: Timestamp, tell: Tell<'_>) {
+fn clock(server: &Server, now: Timestamp, out: Output<'_>) {
     let Some(theirs) = server.at else { return };
+    let at = Subject::new("clock", "");
     let apart = (now - theirs).num_seconds();
     let which = if apart > 0 { "ahead of" } else { "behind" };
     let said = format!("this machine is {} s {which} the forge", apart.abs());
     let cure =
         "let both keep time by NTP: `timedatectl set-ntp true`, then `timedatectl` on either";
-    tell(match apart.abs() {
-        apart if apart <= APART_S => Line::green("clock", "", "this machine and the forge agree"),
-        apart if apart <= WRONG_S => Line::yellow("clock", "", said).cure(cure),
-        _ => Line::red("clock", "", said).cure(cure),
+    out(match apart.abs() {
+        apart if apart <= APART_S => at.green("this machine and the forge agree"),
+        apart if apart <= WRONG_S => at.yellow(said).cure(cure),
+        _ => at.red(said).cure(cure),
     });
 }
 
 /// Our account, when the token is one.
-pub(super) async fn token(checkup: &Checkup<'_>, tell: Tell<'_>) -> Option<Account> {
+pub(super) async fn token(checkup: &Checkup<'_>, out: Output<'_>) -> Option<Account> {
+    let at = Subject::new("token", "gitea.token");
     let said = checkup.forge.whoami().await;
     let (line, account) = match said {
-        Ok(account) => (whose(checkup, &account), Some(account)),
+        Ok(account) => (whose(checkup, &at, &account), Some(account)),
         Err(Error::Status { status: 401, .. }) => {
-            let line = Line::red("token", "gitea.token", "the forge does not know this token");
+            let line = at.red("the forge does not know this token");
             let cure = format!("make one as the service's account with the scopes {SCOPES}");
             (line.cure(format!("{cure}, and put it where `gitea.token_file` looks")), None)
         }
@@ -69,38 +72,35 @@ pub(super) async fn token(checkup: &Checkup<'_>, tell: Tell<'_>) -> Option<Accou
             let cure = format!(
                 "make one with the scopes {SCOPES}; or name the account as `gitea.account`"
             );
-            (Line::red("token", "gitea.token", said).cure(cure), None)
+            (at.red(said).cure(cure), None)
         }
         Err(error) => {
-            let line = Line::red("token", "gitea.token", error);
+            let line = at.red(error);
             (line.cure("see the line about the forge above"), None)
         }
     };
-    tell(line);
+    out(line);
     account
 }
 
-fn whose(checkup: &Checkup<'_>, account: &Account) -> Line {
+fn whose(checkup: &Checkup<'_>, at: &Subject, account: &Account) -> Line {
     match &checkup.config.gitea.account {
-        Some(login) if !login.eq_ignore_ascii_case(&account.login) => Line::red(
-            "token",
-            "gitea.token",
-            format!("it belongs to `{}`, and `gitea.account` says `{login}`", account.login),
-        )
-        .cure("correct the one or the other: its own changes are known by it"),
-        _ => Line::green("token", "gitea.token", format!("it belongs to `{}`", account.login)),
+        Some(login) if !login.eq_ignore_ascii_case(&account.login) => at
+            .red(format!("it belongs to `{}`, and `gitea.account` says `{login}`", account.login))
+            .cure("correct the one or the other: its own changes are known by it"),
+        _ => at.green(format!("it belongs to `{}`", account.login)),
     }
 }
 
 /// Whether the one who is called exists.
-pub(super) async fn owner(checkup: &Checkup<'_>, tell: Tell<'_>) {
+pub(super) async fn owner(checkup: &Checkup<'_>, out: Output<'_>) {
     let Some(owner) = &checkup.config.triage.owner else { return };
+    let at = Subject::new("owner", owner);
     match checkup.forge.is_account(owner).await {
-        Ok(true) => tell(Line::green("owner", owner, "is an account of the forge")),
-        Ok(false) => tell(
-            Line::red("owner", owner, "is no account of the forge, so that nobody hears of a flag")
-                .cure("correct `triage.owner`; left out, a repository's owner is called"),
-        ),
+        Ok(true) => out(at.green("is an account of the forge")),
+        Ok(false) => out(at
+            .red("is no account of the forge, so that nobody hears of a flag")
+            .cure("correct `triage.owner`; left out, a repository's owner is called")),
         // What the token may not ask is no fault of the owner's.
         Err(_) => {}
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use chrono::TimeDelta;
 
-use super::Tell;
-use super::line::Line;
+use super::Output;
+use super::line::{Line, Subject};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::store::{self, OpenMode, Store};
@@ -17,61 +17,54 @@ const LITTLE: u64 = 1 << 30;
 const NONE: u64 = 100 << 20;
 
 /// The configuration was read; what of it holds work back.
-pub(super) fn configuration(config: &Config, tell: Tell<'_>) {
+pub(super) fn configuration(config: &Config, out: Output<'_>) {
     let file = config.file().unwrap_or("the environment");
-    tell(if config.triage.dry_run {
-        Line::yellow(
-            "configuration",
-            file,
-            "`triage.dry_run` is on: all is judged, nothing is written",
-        )
-        .cure("turn it off when the decisions look right")
+    let at = Subject::new("configuration", file);
+    out(if config.triage.dry_run {
+        at.yellow("`triage.dry_run` is on: all is judged, nothing is written")
+            .cure("turn it off when the decisions look right")
     } else if config.worker.concurrency == 0 {
-        Line::yellow("configuration", file, "`worker.concurrency` is 0: deliveries are only stored")
-            .cure("raise it to have them worked off")
+        at.yellow("`worker.concurrency` is 0: deliveries are only stored")
+            .cure("raise it to have them processed")
     } else {
-        Line::green("configuration", file, "is fine")
+        at.green("is fine")
     });
 }
 
 /// Whether a secret is valid, and stays so.
-pub(super) fn secrets(config: &Config, now: Timestamp, tell: Tell<'_>) {
+pub(super) fn secrets(config: &Config, now: Timestamp, out: Output<'_>) {
     let all = &config.webhook.secrets;
     let valid: Vec<_> = all.iter().filter(|s| s.expires.is_none_or(|end| now < end)).collect();
-    let about = "webhook.secrets";
+    let at = Subject::new("secrets", "webhook.secrets");
     let last = valid.iter().map(|s| s.expires).max_by_key(|end| end.unwrap_or(Timestamp::MAX_UTC));
-    tell(match last {
-        None => Line::red("secrets", about, "every one has expired, so that no delivery is taken")
-            .cure(
-                "add one without `expires`, reload the service, and run `gitea-triage hook rotate`",
-            ),
-        Some(Some(end)) if end - now < SOON => Line::yellow(
-            "secrets",
-            about,
-            format!("the last one expires on {}", end.format("%Y-%m-%d")),
-        )
-        .cure("add the next one; `gitea-triage hook rotate --help` has the steps"),
-        Some(_) => Line::green("secrets", about, format!("{} of {} valid", valid.len(), all.len())),
+    out(match last {
+        None => at.red("every one has expired, so that no delivery is taken").cure(
+            "add one without `expires`, reload the service, and run `gitea-triage hook rotate`",
+        ),
+        Some(Some(end)) if end - now < SOON => at
+            .yellow(format!("the last one expires on {}", end.format("%Y-%m-%d")))
+            .cure("add the next one; `gitea-triage hook rotate --help` has the steps"),
+        Some(_) => at.green(format!("{} of {} valid", valid.len(), all.len())),
     });
 }
 
 /// The store, when it can be used.
-pub(super) async fn store(path: &Path, queue: usize, tell: Tell<'_>) -> Option<Store> {
-    let about = path.display();
+pub(super) async fn store(path: &Path, queue: usize, out: Output<'_>) -> Option<Store> {
+    let at = Subject::new("store", path.display());
     if !path.exists() {
-        tell(match tempfile::NamedTempFile::new_in(folder(path)) {
-            Ok(_) => Line::green("store", about, "is not there yet; `serve` makes it"),
+        out(match tempfile::NamedTempFile::new_in(folder(path)) {
+            Ok(_) => at.green("is not there yet; `serve` makes it"),
             Err(error) => unwritable(path, format!("cannot be made: {error}")),
         });
         return None;
     }
     match probed(path, queue).await {
         Ok(store) => {
-            tell(full(path, &store).await);
+            out(full(path, &store).await);
             Some(store)
         }
         Err(error) => {
-            tell(unwritable(path, format!("cannot be used: {error}")));
+            out(unwritable(path, format!("cannot be used: {error}")));
             None
         }
     }
@@ -84,26 +77,23 @@ async fn probed(path: &Path, queue: usize) -> Result<Store, store::Error> {
 }
 
 fn unwritable(path: &Path, said: String) -> Line {
-    Line::red("store", path.display(), said).cure(format!(
+    Subject::new("store", path.display()).red(said).cure(format!(
         "run this as the service's user, and let that user write `{}` and what is in it",
         folder(path).display()
     ))
 }
 
 async fn full(path: &Path, store: &Store) -> Line {
-    let about = path.display();
+    let at = Subject::new("store", path.display());
     match store.gauges().await {
-        Ok(gauges) if gauges.dead > 0 => Line::yellow(
-            "store",
-            about,
-            format!("{} deliveries could not be worked off", gauges.dead),
-        )
-        .cure("`gitea-triage inbox list --state dead` says why, `inbox retry` tries again"),
+        Ok(gauges) if gauges.dead > 0 => at
+            .yellow(format!("{} deliveries could not be processed", gauges.dead))
+            .cure("`gitea-triage inbox list --state dead` says why, `inbox retry` tries again"),
         Ok(gauges) => {
             let waiting = gauges.received + gauges.pending;
-            Line::green("store", about, format!("can be written; {waiting} deliveries wait"))
+            at.green(format!("can be written; {waiting} deliveries wait"))
         }
-        Err(error) => Line::red("store", about, error),
+        Err(error) => at.red(error),
     }
 }
 
@@ -112,22 +102,19 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// Whether there is room for what arrives.
-pub(super) fn disk(database: &Path, tell: Tell<'_>) {
+pub(super) fn disk(database: &Path, out: Output<'_>) {
     let folder = folder(database);
-    let about = folder.display();
+    let at = Subject::new("disk", folder.display());
     let Ok(stat) = rustix::fs::statvfs(folder) else {
-        return tell(
-            Line::red("disk", about, "the folder is not there")
-                .cure("make it, or correct `store.url`"),
-        );
+        return out(at.red("the folder is not there").cure("make it, or correct `store.url`"));
     };
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let tenths = free / (LITTLE / 10);
     let said = format!("{}.{} GiB free", tenths / 10, tenths % 10);
     let cure = "make room, or shorten `store.keep`; without any, deliveries are answered 503";
-    tell(match free {
-        free if free < NONE => Line::red("disk", about, said).cure(cure),
-        free if free < LITTLE => Line::yellow("disk", about, said).cure(cure),
-        _ => Line::green("disk", about, said),
+    out(match free {
+        free if free < NONE => at.red(said).cure(cure),
+        free if free < LITTLE => at.yellow(said).cure(cure),
+        _ => at.green(said),
     });
 }

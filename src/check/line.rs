@@ -41,26 +41,39 @@ pub struct Line {
     pub cure: Option<String>,
 }
 
-impl Line {
-    fn new(check: &'static str, about: impl ToString, level: Level, said: impl ToString) -> Self {
-        Self { check, about: about.to_string(), level, said: said.to_string(), cure: None }
+/// What a line is about: the kind of thing, and which one.
+pub(super) struct Subject {
+    check: &'static str,
+    about: String,
+}
+
+impl Subject {
+    pub fn new(check: &'static str, about: impl ToString) -> Self {
+        Self { check, about: about.to_string() }
     }
 
     /// As it should be.
-    pub fn green(check: &'static str, about: impl ToString, said: impl ToString) -> Self {
-        Self::new(check, about, Level::Green, said)
+    pub fn green(&self, said: impl ToString) -> Line {
+        self.line(Level::Green, said)
     }
 
     /// It works, but.
-    pub fn yellow(check: &'static str, about: impl ToString, said: impl ToString) -> Self {
-        Self::new(check, about, Level::Yellow, said)
+    pub fn yellow(&self, said: impl ToString) -> Line {
+        self.line(Level::Yellow, said)
     }
 
     /// It does not work.
-    pub fn red(check: &'static str, about: impl ToString, said: impl ToString) -> Self {
-        Self::new(check, about, Level::Red, said)
+    pub fn red(&self, said: impl ToString) -> Line {
+        self.line(Level::Red, said)
     }
 
+    fn line(&self, level: Level, said: impl ToString) -> Line {
+        let (check, about) = (self.check, self.about.clone());
+        Line { check, about, level, said: said.to_string(), cure: None }
+    }
+}
+
+impl Line {
     /// The same with what to do.
     pub fn cure(self, cure: impl ToString) -> Self {
         Self { cure: Some(cure.to_string()), ..self }

@@ -10,6 +10,7 @@ mod repo;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use line::Subject;
 pub use line::{Level, Line};
 
 use crate::clock::Clock;
@@ -40,43 +41,43 @@ pub struct Checkup<'a> {
 }
 
 /// Who hears of each line as soon as it is known.
-pub type Tell<'a> = &'a mut dyn FnMut(Line);
+pub type Output<'a> = &'a mut dyn FnMut(Line);
 
 impl Checkup<'_> {
     /// Looks at everything that can be looked at, one line each.
-    pub async fn run(&self, tell: Tell<'_>) {
-        here::configuration(self.config, tell);
-        here::secrets(self.config, self.clock.now(), tell);
-        let store = here::store(&self.database, self.config.webhook.queue, tell).await;
-        here::disk(&self.database, tell);
+    pub async fn run(&self, out: Output<'_>) {
+        here::configuration(self.config, out);
+        here::secrets(self.config, self.clock.now(), out);
+        let store = here::store(&self.database, self.config.webhook.queue, out).await;
+        here::disk(&self.database, out);
         let receiver = Receiver::new(&self.config.server.listen).ok();
         let is_served = match &receiver {
-            Some(receiver) => arrival::service(receiver, tell).await,
+            Some(receiver) => arrival::service(receiver, out).await,
             None => false,
         };
-        arrival::address(self, tell).await;
-        let Some((server, account)) = self.forge(tell).await else { return };
+        arrival::address(self, out).await;
+        let Some((server, account)) = self.forge(out).await else { return };
         let repos = match repositories(&self.forge, &self.config.gitea.repos).await {
             Ok(repos) => repos,
-            Err(error) => return tell(Line::red("repositories", "gitea.repos", error.to_string())),
+            Err(error) => return out(Subject::new("repositories", "gitea.repos").red(error)),
         };
-        forge::owner(self, tell).await;
+        forge::owner(self, out).await;
         for repo in &repos {
-            repo::repository(self, repo, &account, tell).await;
+            repo::repository(self, repo, &account, out).await;
         }
         let store = store.filter(|_| is_served);
         if let Some((wanted, receiver)) = self.wanted.clone().zip(receiver) {
             let keeper = self.keeper(wanted, server.clone());
             let proof = self.proof(store, receiver);
             let target = Target::of(&keeper.wanted.url).await;
-            self.arrivals(Arrivals { keeper, proof, target, server }, &repos, tell).await;
+            self.arrivals(Arrivals { keeper, proof, target, server }, &repos, out).await;
         }
     }
 
     /// The server and our account on it, when both answer.
-    async fn forge(&self, tell: Tell<'_>) -> Option<(Server, Account)> {
-        let server = forge::server(self, tell).await;
-        let account = forge::token(self, tell).await;
+    async fn forge(&self, out: Output<'_>) -> Option<(Server, Account)> {
+        let server = forge::server(self, out).await;
+        let account = forge::token(self, out).await;
         server.zip(account)
     }
 
@@ -90,11 +91,11 @@ impl Checkup<'_> {
         Some(Proof { forge: self.forge.clone(), store, receiver, patience })
     }
 
-    async fn arrivals(&self, arrivals: Arrivals, repos: &[RepoName], tell: Tell<'_>) {
+    async fn arrivals(&self, arrivals: Arrivals, repos: &[RepoName], out: Output<'_>) {
         let mut seen = Vec::new();
         for repo in repos {
-            seen.push(arrivals.of(repo, tell).await);
+            seen.push(arrivals.of(repo, out).await);
         }
-        arrivals.allowed_hosts(&seen, tell);
+        arrivals.allowed_hosts(&seen, out);
     }
 }

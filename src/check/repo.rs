@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::forge::SCOPES;
-use super::line::Line;
-use super::{Checkup, Tell};
+use super::line::{Line, Subject};
+use super::{Checkup, Output};
 use crate::dispatch::{Agent, Interface};
 use crate::gitea::Error;
 use crate::issue::{Account, RepoName};
@@ -14,79 +14,74 @@ pub(super) async fn repository(
     checkup: &Checkup<'_>,
     repo: &RepoName,
     account: &Account,
-    tell: Tell<'_>,
+    out: Output<'_>,
 ) {
+    let at = Subject::new("repository", repo);
     let line = match checkup.forge.repository(repo).await {
-        Ok(found) if found.archived => {
-            Line::red("repository", repo, "is archived: no comment can be written")
-                .cure("unarchive it, or take it out of `gitea.repos`")
-        }
-        Ok(found) if !found.has_issues => {
-            Line::red("repository", repo, "keeps no issues of its own")
-                .cure("switch its issues on, or take it out of `gitea.repos`")
-        }
+        Ok(found) if found.archived => at
+            .red("is archived: no comment can be written")
+            .cure("unarchive it, or take it out of `gitea.repos`"),
+        Ok(found) if !found.has_issues => at
+            .red("keeps no issues of its own")
+            .cure("switch its issues on, or take it out of `gitea.repos`"),
         Ok(_) => {
-            let line = permission(checkup, repo, account).await;
+            let line = permission(checkup, &at, repo, account).await;
             let goes_on = line.level < super::Level::Red;
-            tell(line);
+            out(line);
             if goes_on {
-                labels(checkup, repo, tell).await;
-                agents(checkup, repo, tell).await;
+                labels(checkup, repo, out).await;
+                agents(checkup, repo, out).await;
             }
             return;
         }
-        Err(error) => unseen(repo, account, &error),
+        Err(error) => unseen(&at, account, &error),
     };
-    tell(line);
+    out(line);
 }
 
-fn unseen(repo: &RepoName, account: &Account, error: &Error) -> Line {
+fn unseen(at: &Subject, account: &Account, error: &Error) -> Line {
     match error.status() {
-        Some(403) => Line::red("repository", repo, "the token lacks the scope `read:repository`")
+        Some(403) => at
+            .red("the token lacks the scope `read:repository`")
             .cure(format!("make one with the scopes {SCOPES}")),
-        Some(404) => Line::red(
-            "repository",
-            repo,
-            format!("is not there, or `{}` may not see it", account.login),
-        )
-        .cure(
+        Some(404) => at.red(format!("is not there, or `{}` may not see it", account.login)).cure(
             "correct its name in `gitea.repos`, or make the account a collaborator that may write",
         ),
-        _ => Line::red("repository", repo, error).cure("then run this again"),
+        _ => at.red(error).cure("then run this again"),
     }
 }
 
 /// Whether issues can be read and written. A refusal is told apart by what the account's role would allow: what the
 /// role allows and the token does not is a missing scope.
-async fn permission(checkup: &Checkup<'_>, repo: &RepoName, account: &Account) -> Line {
+async fn permission(
+    checkup: &Checkup<'_>,
+    at: &Subject,
+    repo: &RepoName,
+    account: &Account,
+) -> Line {
     let query = crate::gitea::IssueQuery::default();
     if let Err(error) = checkup.forge.issues_page(repo, &query, 1).await {
         return match error.status() {
-            Some(403) => Line::red("repository", repo, "the token lacks the scope `read:issue`")
+            Some(403) => at
+                .red("the token lacks the scope `read:issue`")
                 .cure(format!("make one with the scopes {SCOPES}")),
-            _ => Line::red("repository", repo, error).cure("then run this again"),
+            _ => at.red(error).cure("then run this again"),
         };
     }
     let role = checkup.forge.permission(repo, &account.login).await.ok();
     let may = role.as_deref().is_some_and(|role| ["write", "admin", "owner"].contains(&role));
     let give = format!("make `{}` a collaborator that may write", account.login);
     match checkup.forge.may_write(repo).await {
-        Ok(()) => Line::green("repository", repo, "can be read and written"),
-        Err(Error::DryRun { .. }) if may => {
-            Line::green("repository", repo, "can be read, and the account may write")
-        }
-        Err(Error::DryRun { .. }) => {
-            Line::red("repository", repo, "the account may not write here").cure(give)
-        }
-        Err(error) if error.status() == Some(403) && may => {
-            Line::red("repository", repo, "the token lacks the scope `write:issue`")
-                .cure(format!("make one with the scopes {SCOPES}"))
-        }
-        Err(error) if error.status() == Some(403) => {
-            Line::red("repository", repo, "the account may not write here")
-                .cure(format!("{give}; the token needs the scope `write:issue`"))
-        }
-        Err(error) => Line::red("repository", repo, error).cure("then run this again"),
+        Ok(()) => at.green("can be read and written"),
+        Err(Error::DryRun { .. }) if may => at.green("can be read, and the account may write"),
+        Err(Error::DryRun { .. }) => at.red("the account may not write here").cure(give),
+        Err(error) if error.status() == Some(403) && may => at
+            .red("the token lacks the scope `write:issue`")
+            .cure(format!("make one with the scopes {SCOPES}")),
+        Err(error) if error.status() == Some(403) => at
+            .red("the account may not write here")
+            .cure(format!("{give}; the token needs the scope `write:issue`")),
+        Err(error) => at.red(error).cure("then run this again"),
     }
 }
 
@@ -95,10 +90,11 @@ fn called<'a>(checkup: &'a Checkup<'_>) -> impl Iterator<Item = &'a Agent> {
     checkup.config.agents.list.iter().filter(|agent| agent.interface == Interface::Forge)
 }
 
-async fn labels(checkup: &Checkup<'_>, repo: &RepoName, tell: Tell<'_>) {
+async fn labels(checkup: &Checkup<'_>, repo: &RepoName, out: Output<'_>) {
+    let at = Subject::new("labels", repo);
     let found = match checkup.forge.labels(repo).await {
         Ok(found) => found,
-        Err(error) => return tell(Line::red("labels", repo, error).cure("then run this again")),
+        Err(error) => return out(at.red(error).cure("then run this again")),
     };
     let mut times: BTreeMap<&str, u32> = BTreeMap::new();
     for label in found.iter().filter(|label| !label.org) {
@@ -110,19 +106,15 @@ async fn labels(checkup: &Checkup<'_>, repo: &RepoName, tell: Tell<'_>) {
     let (there, missing): (Vec<&str>, Vec<&str>) =
         wanted.into_iter().partition(|name| found.iter().any(|label| label.name == *name));
     let twice = there.iter().find(|name| times.get(*name).is_some_and(|n| *n > 1));
-    tell(match (twice, missing.is_empty(), checkup.config.labels.create) {
-        (Some(twice), ..) => {
-            Line::yellow("labels", repo, format!("`{twice}` is there more than once"))
-                .cure("delete all but the oldest")
-        }
-        (None, true, _) => Line::green("labels", repo, format!("{} are there", listed(&there))),
-        (None, false, true) => {
-            Line::green("labels", repo, format!("{} are made when needed", listed(&missing)))
-        }
-        (None, false, false) => {
-            Line::red("labels", repo, format!("{} are missing", listed(&missing)))
-                .cure("create them, or set `labels.create = true`")
-        }
+    out(match (twice, missing.is_empty(), checkup.config.labels.create) {
+        (Some(twice), ..) => at
+            .yellow(format!("`{twice}` is there more than once"))
+            .cure("delete all but the oldest"),
+        (None, true, _) => at.green(format!("{} are there", listed(&there))),
+        (None, false, true) => at.green(format!("{} are made when needed", listed(&missing))),
+        (None, false, false) => at
+            .red(format!("{} are missing", listed(&missing)))
+            .cure("create them, or set `labels.create = true`"),
     });
 }
 
@@ -133,25 +125,26 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
-async fn agents(checkup: &Checkup<'_>, repo: &RepoName, tell: Tell<'_>) {
+async fn agents(checkup: &Checkup<'_>, repo: &RepoName, out: Output<'_>) {
     let logins = called(checkup).filter_map(|agent| Some((agent, agent.login.as_deref()?)));
     for (agent, login) in logins {
-        let about = format!("{} in {repo}", agent.id);
+        let at = Subject::new("agent", format!("{} in {repo}", agent.id));
         let line = match checkup.forge.assignable(repo, login).await {
-            Ok(true) => Line::green("agent", about, format!("`{login}` can be assigned")),
-            Ok(false) => unassignable(checkup, &about, agent, login).await,
-            Err(error) => Line::yellow("agent", about, error).cure("then run this again"),
+            Ok(true) => at.green(format!("`{login}` can be assigned")),
+            Ok(false) => unassignable(checkup, &at, agent, login).await,
+            Err(error) => at.yellow(error).cure("then run this again"),
         };
-        tell(line);
+        out(line);
     }
 }
 
-async fn unassignable(checkup: &Checkup<'_>, about: &str, agent: &Agent, login: &str) -> Line {
+async fn unassignable(checkup: &Checkup<'_>, at: &Subject, agent: &Agent, login: &str) -> Line {
     if let Ok(true) = checkup.forge.is_account(login).await {
-        return Line::yellow("agent", about, format!("`{login}` cannot be assigned here"))
+        return at
+            .yellow(format!("`{login}` cannot be assigned here"))
             .cure("make it a collaborator; until then it is called by its label alone");
     }
-    Line::red("agent", about, format!("there is no account `{login}`")).cure(format!(
+    at.red(format!("there is no account `{login}`")).cure(format!(
         "make it and let it write, or call the agent by its label alone: `[[agent]]` with `id = \"{}\"` and \
          `login = \"\"`",
         agent.id

@@ -122,7 +122,7 @@ impl HookForm {
     }
 
     /// The same, sending to another address.
-    pub fn leading_to(self, url: &str) -> Self {
+    pub fn with_url(self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self }
     }
 

@@ -1,5 +1,5 @@
-//! Makes, mends, replaces and removes our webhooks. Every way through it can be broken off and walked again: it looks
-//! first, and what is there already is not made twice.
+//! Creates, corrects, redirects and removes our webhooks. Each can be interrupted and repeated: it looks at what is there
+//! first, and creates nothing twice.
 
 use secrecy::SecretString;
 
@@ -75,24 +75,18 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Makes the place's webhook, or brings the one there is in order.
-    ///
-    /// # Errors
-    /// When the forge refuses, or no secret is valid for the place.
+    /// Creates the place's webhook, or corrects the one that exists.
     pub async fn install(&self, place: &HookPlace, now: Timestamp) -> Result<Report, Error> {
         let (ours, above) = (self.ours(place).await?, self.above(place).await?);
         let report = match (ours.first(), above.iter().find(|h| differences(h).is_empty())) {
-            (Some(hook), _) => self.mend(place, hook).await?,
+            (Some(hook), _) => self.correct(place, hook).await?,
             (None, Some(hook)) => Report::new(place, Some(hook.id), Status::Covered),
-            (None, None) => self.make(place, now).await?,
+            (None, None) => self.create(place, now).await?,
         };
         Ok(overlapping(report, &ours, &above))
     }
 
-    /// Brings the place's webhooks in order; makes none. Those that send to `from` are led to our address.
-    ///
-    /// # Errors
-    /// When the forge refuses.
+    /// Corrects the place's webhook; creates none. One that sends to `from` is redirected to our address.
     pub async fn sync(&self, place: &HookPlace, from: Option<&str>) -> Result<Report, Error> {
         let (ours, above) = (self.ours(place).await?, self.above(place).await?);
         let moved = match from {
@@ -100,8 +94,8 @@ impl Keeper {
             None => None,
         };
         let report = match (ours.first(), moved) {
-            (Some(hook), None) => self.mend(place, hook).await?,
-            (None, Some(hook)) => self.lead(place, &hook).await?,
+            (Some(hook), None) => self.correct(place, hook).await?,
+            (None, Some(hook)) => self.redirect(place, &hook).await?,
             (Some(_), Some(hook)) => Report::new(place, Some(hook.id), Status::Blocked)
                 .with(vec!["one of our address is there already; remove one of the two".into()]),
             (None, None) => Report::new(place, None, Status::Absent),
@@ -109,11 +103,8 @@ impl Keeper {
         Ok(overlapping(report, &ours, &above))
     }
 
-    /// What is there, and what of it is not in order.
-    ///
-    /// # Errors
-    /// When the forge refuses.
-    pub async fn look(&self, place: &HookPlace) -> Result<Report, Error> {
+    /// Which webhooks exist, and what of them has to be corrected.
+    pub async fn inspect(&self, place: &HookPlace) -> Result<Report, Error> {
         let (ours, above) = (self.ours(place).await?, self.above(place).await?);
         let report = match (ours.first(), above.first()) {
             (Some(hook), _) => look_at(place, hook),
@@ -129,10 +120,7 @@ impl Keeper {
         Ok(overlapping(report, &ours, &above))
     }
 
-    /// Takes every webhook of ours away from the place.
-    ///
-    /// # Errors
-    /// When the forge refuses.
+    /// Removes every webhook of ours from the place.
     pub async fn remove(&self, place: &HookPlace) -> Result<Report, Error> {
         let ours = self.ours(place).await?;
         let mut report = Report::new(place, ours.first().map(|h| h.id), Status::Absent);
@@ -176,7 +164,7 @@ impl Keeper {
         secret.ok_or_else(|| Error::NoSecret { place: place.clone() })
     }
 
-    async fn make(&self, place: &HookPlace, now: Timestamp) -> Result<Report, Error> {
+    async fn create(&self, place: &HookPlace, now: Timestamp) -> Result<Report, Error> {
         let form = HookForm::new(&self.wanted.url);
         let made = self.forge.create_hook(place, &form, self.secret(place, now)?).await;
         let report = Report::new(place, None, Status::Installed);
@@ -189,8 +177,8 @@ impl Keeper {
         }
     }
 
-    /// Brings one webhook in order; sends nothing when it is.
-    async fn mend(&self, place: &HookPlace, hook: &Hook) -> Result<Report, Error> {
+    /// Corrects one webhook; sends nothing when it is correct.
+    async fn correct(&self, place: &HookPlace, hook: &Hook) -> Result<Report, Error> {
         let notes = differences(hook);
         if notes.is_empty() {
             return Ok(Report::new(place, Some(hook.id), Status::Unchanged));
@@ -199,10 +187,10 @@ impl Keeper {
         self.edit(place, hook, form).await.map(|report| report.with(notes))
     }
 
-    /// Leads a webhook of another address to ours.
-    async fn lead(&self, place: &HookPlace, hook: &Hook) -> Result<Report, Error> {
+    /// Redirects a webhook of another address to ours.
+    async fn redirect(&self, place: &HookPlace, hook: &Hook) -> Result<Report, Error> {
         let form = hook.form(self.server.is_forgejo());
-        let form = form.map(|form| form.leading_to(&self.wanted.url));
+        let form = form.map(|form| form.with_url(&self.wanted.url));
         let notes = vec![format!("it sent to {}", hook.url)];
         self.edit(place, hook, form).await.map(|report| report.with(notes))
     }

@@ -1,4 +1,4 @@
-//! Our webhooks on the forge: found by their URL, made, brought in order, replaced, taken away, and proven. Only the
+//! Our webhooks on the forge: found by their URL, created, corrected, replaced, removed, and tested. Only the
 //! commands `hook` and `check` come here. It touches no webhook of another URL, and of its own only what has to be.
 
 mod advice;

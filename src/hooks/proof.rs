@@ -42,7 +42,7 @@ pub enum Proven {
         /// How long it took.
         ms: u64,
     },
-    /// The repository has no issue that could tell of itself.
+    /// The repository has no issue to try it with.
     NoIssue,
     /// The service turned a request away meanwhile.
     Refused {
@@ -66,24 +66,30 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
+/// A change that was made to see its delivery arrive.
+struct Nudge {
+    at: IssueRef,
+    /// The newest delivery before it.
+    last: i64,
+    /// How often requests had been turned away before it, by why.
+    refused: BTreeMap<String, u64>,
+    began: Instant,
+}
+
 impl Proof {
     /// Whether a change in this repository arrives.
-    ///
-    /// # Errors
-    /// When forge or store cannot be asked.
     pub async fn of(&self, repo: &RepoName) -> Result<Proven, Error> {
         let query = IssueQuery { state: StateFilter::All, since: None };
         let page = self.forge.issues_page(repo, &query, 1).await?;
         let Some(issue) = page.items.first() else { return Ok(Proven::NoIssue) };
         let at = IssueRef { repo: repo.clone(), number: issue.number };
-        let last = self.newest().await?;
-        let refused = self.receiver.refused().await;
+        let (last, refused) = (self.newest().await?, self.receiver.refused().await);
         let began = Instant::now();
         match self.forge.nudge(&at).await {
             Err(forge::Error::DryRun { .. }) => return Ok(Proven::DryRun),
             nudged => nudged?,
         }
-        self.wait(at, last, (began, refused)).await
+        self.wait(Nudge { at, last, refused, began }).await
     }
 
     async fn newest(&self) -> Result<i64, store::Error> {
@@ -91,36 +97,31 @@ impl Proof {
         Ok(newest.first().map_or(0, |d| d.seq))
     }
 
-    async fn wait(
-        &self,
-        at: IssueRef,
-        last: i64,
-        (began, before): (Instant, BTreeMap<String, u64>),
-    ) -> Result<Proven, Error> {
+    async fn wait(&self, nudge: Nudge) -> Result<Proven, Error> {
         let mut refused: Option<(Instant, String)> = None;
         loop {
-            if self.arrived(&at, last).await? {
-                let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                return Ok(Proven::Arrived { issue: at, ms });
+            if self.arrived(&nudge).await? {
+                let ms = u64::try_from(nudge.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                return Ok(Proven::Arrived { issue: nudge.at, ms });
             }
             if refused.is_none() {
-                let why = more(&before, &self.receiver.refused().await);
+                let why = more(&nudge.refused, &self.receiver.refused().await);
                 refused = why.map(|why| (Instant::now(), why));
             }
             match refused {
                 Some((since, why)) if since.elapsed() > GRACE => {
                     return Ok(Proven::Refused { why });
                 }
-                _ if began.elapsed() > self.patience => return Ok(Proven::Nothing),
+                _ if nudge.began.elapsed() > self.patience => return Ok(Proven::Nothing),
                 _ => tokio::time::sleep(STEP).await,
             }
         }
     }
 
-    async fn arrived(&self, at: &IssueRef, last: i64) -> Result<bool, store::Error> {
+    async fn arrived(&self, nudge: &Nudge) -> Result<bool, store::Error> {
         let recent = self.store.deliveries(Filter { state: None, limit: LOOK_BACK }).await?;
-        for delivery in recent.into_iter().take_while(|d| d.seq > last) {
-            if delivery.origin == Origin::Webhook && self.is_about(&delivery, at).await? {
+        for delivery in recent.into_iter().take_while(|d| d.seq > nudge.last) {
+            if delivery.origin == Origin::Webhook && self.is_about(&delivery, &nudge.at).await? {
                 return Ok(true);
             }
         }

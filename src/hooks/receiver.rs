@@ -30,9 +30,6 @@ pub fn local_address(listen: &str) -> String {
 
 impl Receiver {
     /// The service that listens on `listen`; nothing is sent yet.
-    ///
-    /// # Errors
-    /// When no client can be made.
     pub fn new(listen: &str) -> Result<Self, reqwest::Error> {
         // Fails only when the program has chosen a provider already, which then serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -46,9 +43,6 @@ impl Receiver {
     }
 
     /// Status and text of one of its pages.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn get(&self, page: &str) -> Result<(u16, String), reqwest::Error> {
         let answer = self.http.get(format!("{}/{page}", self.base)).send().await?;
         let status = answer.status().as_u16();

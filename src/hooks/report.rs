@@ -9,19 +9,19 @@ use crate::gitea::{Hook, HookPlace};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It was made.
+    /// It was created.
     Installed,
-    /// It was brought in order.
+    /// It was corrected.
     Updated,
-    /// It was as it has to be.
+    /// It was correct.
     Unchanged,
-    /// It is not as it has to be, and nothing was asked to change that.
+    /// It is not correct, and nobody asked to change that.
     Differs,
     /// None is needed: the organisation has one.
     Covered,
     /// A new one took the place of all that were there.
     Rotated,
-    /// It was taken away.
+    /// It was removed.
     Removed,
     /// There is none.
     Absent,
@@ -29,7 +29,7 @@ pub enum Status {
     Blocked,
 }
 
-/// One of our webhooks that tells of the same events as another.
+/// One of our webhooks that sends the same events as another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Overlap {
     /// What it hangs on.
@@ -49,7 +49,7 @@ pub struct Report {
     pub status: Status,
     /// What was, or has to be, done, and what for.
     pub notes: Vec<String>,
-    /// Others that tell of the same events, so that each of them comes more than once.
+    /// Others that send the same events, so that each event arrives more than once.
     pub overlaps: Vec<Overlap>,
     /// True when a dry run held it back: it would have been so.
     pub dry_run: bool,
@@ -67,7 +67,7 @@ impl Report {
     }
 }
 
-/// One webhook, with what is not in order.
+/// One webhook, with what is not correct.
 pub(super) fn look_at(place: &HookPlace, hook: &Hook) -> Report {
     let notes = differences(hook);
     let status = if notes.is_empty() { Status::Unchanged } else { Status::Differs };

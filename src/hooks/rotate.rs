@@ -7,11 +7,8 @@ use crate::clock::Timestamp;
 use crate::gitea::{HookPlace, Knock, knock};
 
 impl Keeper {
-    /// Puts a new webhook, with the secret that is first now, in the place of all of ours that are there. Broken off
-    /// in between, both old and new send; walked again, it ends with one.
-    ///
-    /// # Errors
-    /// When the forge refuses, no secret is valid for the place, or the running service does not know it yet.
+    /// Replaces all of our webhooks at the place by a new one that signs with the first secret of now. Interrupted in
+    /// between, both old and new send; repeated, it ends with one.
     pub async fn rotate(&self, place: &HookPlace, now: Timestamp) -> Result<Report, Error> {
         let old = self.ours(place).await?;
         let Some(model) = old.last() else {

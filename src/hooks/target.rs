@@ -1,5 +1,5 @@
 //! Where the address that deliveries are sent to lies: on this machine, in a private network, or on the internet. The
-//! forge delivers only to the last unless it is told otherwise.
+//! forge delivers only to the last unless it is configured otherwise.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -201,7 +201,7 @@ async fn a_webhook_with_another_secret_is_named() {
 async fn two_webhooks_are_named() {
     let stage = well().await;
     let twin = stage.hook_by_hand(REPO, &[]).await;
-    let said = format!("hook {twin} of acme/widgets tell of the same events");
+    let said = format!("hook {twin} of acme/widgets send the same events");
     let words = (said.as_str(), "`gitea-triage hook rotate acme/widgets` leaves one");
     let lines = is_named(stage.run(&CHECK), "yellow", "webhook", words);
     assert_eq!(complaints(&lines), ["webhook"]);

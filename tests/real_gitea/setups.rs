@@ -37,7 +37,7 @@ pub const CLAIMS: [(&str, Claim); 15] = [
         s.names("inactive", "webhook", "it is switched off");
         s.names("secret", "delivery", "was refused: signature_mismatch");
     }),
-    ("check_names_two_webhooks", |s| s.names("two", "webhook", "tell of the same events")),
+    ("check_names_two_webhooks", |s| s.names("two", "webhook", "send the same events")),
     ("check_names_a_clock_that_is_off", |s| s.names("clock", "clock", "ahead of the forge")),
     ("check_names_a_store_that_cannot_be_written", |s| {
         s.names("store", "store", "let that user write");

@@ -49,7 +49,7 @@ async fn act(keeper: &Keeper, place: &HookPlace, operation: &Operation) -> Resul
         Operation::Sync { from } => keeper.sync(place, from.as_deref()).await,
         Operation::Rotate => keeper.rotate(place, now).await,
         Operation::Remove => keeper.remove(place).await,
-        Operation::List => keeper.look(place).await,
+        Operation::List => keeper.inspect(place).await,
     }
 }
 
