@@ -98,7 +98,7 @@ pub enum Error {
     Moved {
         /// The request.
         call: Call,
-        /// The repository's new name, when the answer told it.
+        /// The repository's new name, when the answer says it.
         to: Option<RepoName>,
     },
     /// The client could not be built from its settings.

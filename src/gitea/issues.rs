@@ -48,7 +48,7 @@ impl Client {
         self.patch(at, "state", json!({"state": state})).await.map(|_| ())
     }
 
-    /// Makes exactly these logins the assignees and tells who is assigned afterwards.
+    /// Makes exactly these logins the assignees and returns who is assigned afterwards.
     pub async fn set_assignees(
         &self,
         at: &IssueRef,
@@ -92,7 +92,7 @@ impl Client {
         self.send(request.json(json!({"body": body}))).await?.read(WireComment::into_comment)
     }
 
-    /// Changes a comment's text. Compare first: Forgejo tells everyone of an edit that changes nothing.
+    /// Changes a comment's text. Compare first: Forgejo notifies everyone of an edit that changes nothing.
     pub async fn edit_comment(&self, at: &IssueRef, id: i64, body: &str) -> Result<(), Error> {
         let (what, id) = (format!("{at} comment {id}"), id.to_string());
         let path = repo_path(&at.repo, &["issues", "comments", &id]);

@@ -37,7 +37,7 @@ impl Client {
         self.send(request.json(body)).await?.read(WireLabel::into_new_label)
     }
 
-    /// Puts labels on an issue and tells the names on it afterwards: compare, for Gitea drops ids it does not know
+    /// Puts labels on an issue and returns the names on it afterwards: compare, for Gitea drops ids it does not know
     /// without a word.
     pub async fn add_labels(&self, at: &IssueRef, ids: &[i64]) -> Result<Vec<String>, Error> {
         let request = Request::of_issue(Method::POST, at, &["labels"]).json(json!({"labels": ids}));
@@ -51,7 +51,7 @@ impl Client {
         match self.send(request).await {
             // 1.25 and Forgejo 11 say so when the label does not exist.
             Err(Error::Status { status: 422, .. }) => Ok(()),
-            // 1.27 says it with the status of a repository that we may not see: tell the two apart.
+            // 1.27 says it with the status of a repository that we may not see: check which it is.
             Err(Error::Status { status: 404, .. }) => self.issue(at).await.map(|_| ()),
             answer => answer.map(|_| ()),
         }

@@ -1,4 +1,4 @@
-//! A delivery's payload, as far as it is needed to tell which issue it is about. Borrowed from the body; what is
+//! A delivery's payload, as far as it is needed to know which issue it is about. Borrowed from the body; what is
 //! not named here is skipped unread.
 
 use std::borrow::Cow;
@@ -23,7 +23,7 @@ fn text<'t>(text: Option<&'t Text<'_>>) -> &'t str {
     text.map_or("", |t| &t.0)
 }
 
-/// Every key any of the payloads has that is needed to tell what it is about. The rest is skipped unread.
+/// Every key any of the payloads has that is needed to know what it is about. The rest is skipped unread.
 #[derive(Deserialize)]
 pub(super) struct Payload<'a> {
     #[serde(borrow)]
@@ -145,7 +145,7 @@ pub(super) struct Comment<'a> {
 }
 
 impl Comment<'_> {
-    /// A comment without an id cannot be obeyed exactly once, so it only says to look at the issue.
+    /// A command in a comment without an id cannot be applied exactly once, so it only says to look at the issue.
     pub fn event(&self, created: bool) -> Option<CommentEvent> {
         let id = self.id.filter(|id| *id != 0)?;
         let author = self.user.as_ref().and_then(User::account);

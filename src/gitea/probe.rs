@@ -1,4 +1,4 @@
-//! Requests that write nothing and tell whether we may, or whether a change makes a delivery.
+//! Requests that change nothing and show whether we may write, or whether a change makes a delivery.
 
 use reqwest::Method;
 use serde_json::json;
@@ -19,7 +19,7 @@ impl Client {
     }
 
     /// Adds no label to an issue. Nothing changes, not even when it was updated, and yet every webhook of the
-    /// repository that hears labels gets a delivery (services/issue/label.go tells of it unconditionally). The test
+    /// repository that hears labels gets a delivery (services/issue/label.go notifies unconditionally). The test
     /// call of the API will not do: before 1.27 it answers 204 and sends nothing to a hook without `push`.
     pub async fn nudge(&self, at: &IssueRef) -> Result<(), Error> {
         let request = Request::of_issue(Method::POST, at, &["labels"]);

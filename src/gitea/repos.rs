@@ -56,7 +56,7 @@ impl Client {
     }
 
     /// The accounts of everyone who may write to the repository. Asked by the list of assignees, since the permission
-    /// of another account is only told to administrators (seen on 1.25.4).
+    /// of another account is only shown to administrators (seen on 1.25.4).
     pub async fn writing_accounts(&self, repo: &RepoName) -> Result<Vec<Account>, Error> {
         let request = Request::of_repo(Method::GET, repo, &["assignees"]);
         let listed: Vec<User> = self.send(request).await?.list()?;
@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// Whether `login` may write to the repository. The list has also those who may only read pull requests, through a
-    /// team (models/repo/user_repo.go, `GetRepoAssignees`); where our account administers the repository, Gitea tells
+    /// team (models/repo/user_repo.go, `GetRepoAssignees`); where our account administers the repository, Gitea keeps
     /// them apart.
     pub async fn is_writer(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
         if !self.is_listed(repo, login).await? {
@@ -100,8 +100,8 @@ impl Client {
         self.exists("users", login).await
     }
 
-    /// What an account may do in a repository, over all of it: `none`, `read`, `write`, `admin` or `owner`. Told of
-    /// one's own account, and to administrators of others.
+    /// What an account may do in a repository, over all of it: `none`, `read`, `write`, `admin` or `owner`. Shown
+    /// of one's own account, and to administrators of others.
     pub async fn permission(&self, repo: &RepoName, login: &str) -> Result<String, Error> {
         let what = format!("{repo} permission of {login}");
         let path = repo_path(repo, &["collaborators", login, "permission"]);

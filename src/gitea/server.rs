@@ -5,7 +5,7 @@ use super::wire::Version;
 use super::{Client, Error};
 use crate::clock::Timestamp;
 
-/// A server, as it tells about itself.
+/// What a server says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Its version, as it writes it: `1.25.4`, `1.26.0+dev-123-gabc`, `11.0.1+gitea-1.22.0`.

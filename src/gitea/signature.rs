@@ -102,7 +102,7 @@ impl Key {
     }
 }
 
-/// Holds the secrets and tells deliveries of ours from everything else.
+/// Holds the secrets and accepts what one of them signed.
 pub struct Verifier {
     keys: Vec<Key>,
 }

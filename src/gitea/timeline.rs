@@ -1,4 +1,4 @@
-//! What happened on an issue, as its timeline tells: the only place that says who put a label on or took it off, and
+//! What happened on an issue, as its timeline says: the only place that says who put a label on or took it off, and
 //! which pull requests are about it. And what there is to know about those.
 
 use reqwest::Method;

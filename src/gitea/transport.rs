@@ -128,7 +128,7 @@ impl Answer {
     }
 }
 
-/// Something that comes in pages and can be told from its neighbours.
+/// Something that comes in pages and is known by its id.
 pub(super) trait Listed: DeserializeOwned {
     /// Gitea's id of it.
     fn id(&self) -> i64;
