@@ -139,7 +139,7 @@ impl Answer {
         Self::error(404, "not found")
     }
 
-    /// An internal error; only site admins would be told more.
+    /// An internal error; only site admins would see more.
     pub fn broken() -> Self {
         Self::error(500, "")
     }

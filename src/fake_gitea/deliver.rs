@@ -13,7 +13,7 @@ use super::world::State;
 /// Gitea's `[webhook] DELIVER_TIMEOUT`, for the whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Works the queue off until the fake stops.
+/// Sends what is in the queue until the fake stops.
 pub(super) async fn run(shared: Arc<Shared>) {
     let Some(client) = client() else { return };
     loop {

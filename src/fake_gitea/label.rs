@@ -109,7 +109,7 @@ impl State {
         self.log_label(at, by, id, on);
     }
 
-    /// Writes the line of the timeline that tells who changed which label.
+    /// Writes the line of the timeline that says who changed which label.
     pub fn log_label(&mut self, at: &At, by: i64, id: i64, added: bool) {
         if let Some(label) = self.definition(at, id) {
             self.log(at, by, EntryKind::Label { label, added });

@@ -62,17 +62,11 @@ impl Drop for Inner {
 
 impl FakeGitea {
     /// Starts one on a free port of 127.0.0.1, with the machine's clock.
-    ///
-    /// # Errors
-    /// When no port or thread can be had.
     pub async fn start() -> io::Result<Self> {
         Self::start_at(Clock::System).await
     }
 
     /// Starts one that takes its time from `clock`.
-    ///
-    /// # Errors
-    /// When no port or thread can be had.
     pub async fn start_at(clock: Clock) -> io::Result<Self> {
         let state = State::new(clock);
         let token = token_of(&state.login(BOT));
@@ -190,13 +184,13 @@ impl FakeGitea {
     pub async fn delivered(&self) {
         let shared = &self.inner.shared;
         loop {
-            let rung = shared.idle.notified();
-            tokio::pin!(rung);
-            rung.as_mut().enable();
+            let notified = shared.idle.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
             if shared.lock().is_quiet() {
                 return;
             }
-            rung.await;
+            notified.await;
         }
     }
 

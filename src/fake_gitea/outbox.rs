@@ -74,7 +74,7 @@ fn render(payload: &Value) -> Bytes {
 }
 
 impl State {
-    /// Tells the hooks what `by` did to an issue. Without a listener nothing is rendered.
+    /// Queues a delivery of what `by` did to an issue for each hook that listens. Without a listener nothing is rendered.
     pub fn fire(&mut self, at: &At, by: i64, event: Event) {
         let pull = self.issue(at).is_some_and(|i| i.pull.is_some());
         let kind = if pull { pull_kind(event.kind) } else { event.kind };

@@ -30,25 +30,27 @@ const BEFORE_CUT: Duration = Duration::from_millis(20);
 
 /// Starts the server; gives its address and the handle that stops it.
 pub(super) async fn start(shared: Arc<Shared>) -> io::Result<(SocketAddr, ServerHandle)> {
-    let (tell, told) = oneshot::channel();
+    let (started, listening) = oneshot::channel();
     std::thread::Builder::new()
         .name("fake-gitea".to_owned())
-        .spawn(move || actix_web::rt::System::new().block_on(serve(shared, tell)))?;
-    told.await.map_err(|_| io::Error::other("the fake Gitea's thread ended before it listened"))?
+        .spawn(move || actix_web::rt::System::new().block_on(serve(shared, started)))?;
+    listening
+        .await
+        .map_err(|_| io::Error::other("the fake Gitea's thread ended before it listened"))?
 }
 
 type Started = io::Result<(SocketAddr, ServerHandle)>;
 
-async fn serve(shared: Arc<Shared>, tell: oneshot::Sender<Started>) {
+async fn serve(shared: Arc<Shared>, started: oneshot::Sender<Started>) {
     match bind(&shared) {
         Ok((address, server)) => {
             actix_web::rt::spawn(deliver::run(shared));
-            if tell.send(Ok((address, server.handle()))).is_ok() {
+            if started.send(Ok((address, server.handle()))).is_ok() {
                 // An error here means that the listener broke; callers see their requests fail.
                 drop(server.await);
             }
         }
-        Err(error) => drop(tell.send(Err(error))),
+        Err(error) => drop(started.send(Err(error))),
     }
 }
 
@@ -118,7 +120,7 @@ fn decide(state: &mut State, call: &Call) -> (Option<FaultKind>, Answer, Option<
         at: state.clock.now(),
     };
     state.requests.push(seen);
-    // Otherwise actix would tell the machine's time, which a clock in hand need not agree with.
+    // Otherwise actix would give the machine's time, which a clock in hand need not agree with.
     let answer = answer.with_header("Date", state.clock.now().format("%a, %d %b %Y %H:%M:%S GMT"));
     (kind, answer, state.delays.get(&call.method).copied())
 }

@@ -11,9 +11,9 @@ use super::world::State;
 /// What the server, the sender of deliveries and the handle hold together.
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Rung when there may be something to deliver.
+    /// Notified when there may be something to deliver.
     pub work: Notify,
-    /// Rung when there may be nothing left to deliver.
+    /// Notified when there may be nothing left to deliver.
     pub idle: Notify,
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
