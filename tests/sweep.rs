@@ -131,7 +131,7 @@ impl World {
         self.parts().store.missed_events().await.unwrap()
     }
 
-    /// The first pass, with all it finds worked off.
+    /// The first pass, with all it finds processed.
     async fn baseline(&self) {
         self.settle().await;
         self.pass_time(3_600);
@@ -248,7 +248,7 @@ async fn a_fifth_of_a_thousand_deliveries_is_lost_and_each_is_found_and_counted(
     assert_eq!(world.finds(FULL).await.0, []);
     assert_eq!(world.missed().await, 200);
     let dead = world.parts().store.backlog().await.unwrap();
-    assert_eq!(dead, 0, "everything is worked off");
+    assert_eq!(dead, 0, "everything is processed");
 }
 
 #[actix_web::test]

@@ -16,8 +16,8 @@ pub(super) struct Ground<'a> {
     pub mark: &'a Mark,
     /// What is known of the issues, by number.
     pub known: &'a BTreeMap<IssueNumber, Known>,
-    /// Issues of which a delivery has arrived that is not sorted yet.
-    pub told: &'a BTreeSet<IssueNumber>,
+    /// Issues of which a delivery has arrived that is not classified yet.
+    pub arrived: &'a BTreeSet<IssueNumber>,
     /// What changed after this is left to its delivery.
     pub settled_by: Option<Timestamp>,
     /// When the last pass began, on the forge's clock.
@@ -75,13 +75,15 @@ impl Ground<'_> {
 
     /// Nobody has it in hand, and nobody had while the list was read.
     fn is_at_rest(&self, known: &Known) -> bool {
-        !known.is_busy && !known.was_in_hands_since(self.mark) && !self.told.contains(&known.number)
+        !known.is_busy
+            && !known.was_in_hands_since(self.mark)
+            && !self.arrived.contains(&known.number)
     }
 
     fn is_news(&self, number: IssueNumber, issue: &Listed) -> bool {
-        let Some(known) = self.known.get(&number) else { return !self.told.contains(&number) };
+        let Some(known) = self.known.get(&number) else { return !self.arrived.contains(&number) };
         let is_covered = known.seen.as_ref().is_some_and(|seen| seen.covers(&issue.seen));
-        // A dead letter waits for a person, unless the issue has changed since.
+        // A failed delivery waits for a person, unless the issue has changed since.
         let is_dead = known.died_at.zip(issue.updated_at).is_some_and(|(died, at)| at <= died);
         !is_covered && !is_dead && self.is_at_rest(known)
     }
@@ -97,7 +99,7 @@ impl Ground<'_> {
         let is_evaluated = known.is_some_and(|k| k.is_evaluated);
         // What our own write left unknown may well be nothing but our own write.
         let is_ours = known.and_then(|k| k.seen.as_ref()).is_some_and(|seen| !seen.is_known());
-        // A closed issue that was never looked at is listed for a mere reference, too, which no webhook tells.
+        // A closed issue that was never looked at is listed for a mere reference, too, of which no webhook is sent.
         let just_closed = issue.closed_at.zip(self.last).is_some_and(|(at, last)| at >= last);
         let is_event = issue.seen.is_open || is_evaluated || just_closed;
         Find {

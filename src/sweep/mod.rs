@@ -5,10 +5,10 @@
 //! of title, body, labels, assignees and state, and the number of comments. A listed issue that shows something else,
 //! or that was never evaluated, is a find; so is one that was open and is not listed any more. Times are not
 //! compared: our own writes, references and pins move `updated_at` and change nothing that is decided from. What the
-//! forge tells in no list stays unseen until something else changes: edits of comments, and dependencies.
+//! forge shows in no list stays unseen until something else changes: edits of comments, and dependencies.
 //!
 //! **What is left alone.** An issue with something pending, in a worker's hands, or evaluated since the pass began
-//! (the list may be older than the evaluation); one whose delivery has arrived and is not sorted yet; one that
+//! (the list may be older than the evaluation); one whose delivery has arrived and is not classified yet; one that
 //! changed within [`Settings::grace`], since its delivery may be on its way; one that ended dead and has not changed
 //! since, which waits for a person.
 //!
@@ -60,7 +60,7 @@ pub struct Parts {
     pub filled: Box<dyn Fn() + Send + Sync>,
 }
 
-/// Finds what no webhook told. Cheap to clone.
+/// Finds what no webhook reported. Cheap to clone.
 #[derive(Clone)]
 pub struct Sweeper {
     inner: Arc<Inner>,
@@ -79,7 +79,7 @@ struct Inner {
 pub struct How {
     /// Reads every open issue, even where that is not due.
     pub full: bool,
-    /// Only tells what would be found: writes nothing, not even how far it came.
+    /// Only reports what would be found: writes nothing, not even how far it came.
     pub look_only: bool,
     /// Leaves no change to its delivery.
     pub at_once: bool,
@@ -137,7 +137,7 @@ impl Report {
         self.passed.iter().flat_map(|p| &p.finds)
     }
 
-    /// How many finds no webhook had told.
+    /// How many finds no webhook had reported.
     pub fn missed(&self) -> usize {
         self.finds().filter(|f| f.is_missed).count()
     }
@@ -147,13 +147,13 @@ impl Report {
         self.passed.iter().map(|p| p.left).sum()
     }
 
-    /// Whether the forge was out of reach.
+    /// Whether the forge was unreachable.
     pub fn saw_outage(&self) -> bool {
         self.failed.iter().any(|f| f.error.is_outage())
     }
 }
 
-/// Told how many pages of a repository's list were read, and how many there are.
+/// Called with how many pages of a repository's list were read, and how many there are.
 pub type Watch<'a> = &'a (dyn Fn(&RepoName, u32, u32) + Send + Sync);
 
 impl Sweeper {
@@ -179,9 +179,6 @@ impl Sweeper {
     }
 
     /// One round over every repository. What cannot be read is in the report and does not stop the others.
-    ///
-    /// # Errors
-    /// When the store cannot be used.
     pub async fn round(&self, how: How, watch: Watch<'_>) -> Result<Report, store::Error> {
         let settings = self.settings();
         let mut report = Report::default();

@@ -16,7 +16,7 @@ use crate::store::{self, SweepCursor, Which};
 /// How far the lists of two passes overlap: more than the grace, and than a change may take from its time stamp to
 /// the forge's database.
 const OVERLAP: TimeDelta = TimeDelta::seconds(120);
-/// How many deliveries that are not sorted yet are looked into. There are more only while nobody sorts.
+/// How many deliveries that are not classified yet are looked into. There are more only while nobody classifies.
 const UNSORTED: u32 = 1_000;
 
 /// Why a pass did not come to its end.
@@ -69,7 +69,7 @@ impl Sweeper {
     }
 }
 
-/// A last time that lies ahead was told by a clock that was wrong, and says nothing.
+/// A last time that lies ahead comes from a clock that was wrong, and means nothing.
 fn is_full_due(last: &SweepCursor, settings: &Settings, now: Timestamp) -> bool {
     let (since, every) = (now - last.full_at, settings.every);
     since.to_std().map_or(-since > delta(every), |since| since >= settings.full_every)
@@ -155,7 +155,7 @@ impl Pass<'_> {
             Kind::Changes => Which::These(lists.all.issues.keys().copied().collect()),
             _ => Which::All,
         };
-        let told = self.told(&lists.repo).await?;
+        let arrived = self.arrived(&lists.repo).await?;
         let known = store.known_issues(&lists.repo, which).await?;
         let known = known.into_iter().map(|k| (k.number, k)).collect();
         let ground = Ground {
@@ -163,7 +163,7 @@ impl Pass<'_> {
             kind: self.kind,
             mark,
             known: &known,
-            told: &told,
+            arrived: &arrived,
             settled_by: (!self.how.at_once).then(|| read_at - delta(self.settings.grace)),
             last: self.last.as_ref().map(|last| last.since),
         };
@@ -179,8 +179,8 @@ impl Pass<'_> {
         Ok(found)
     }
 
-    /// The issues of which a delivery has arrived that nobody has sorted yet.
-    async fn told(&self, repo: &RepoName) -> Result<BTreeSet<IssueNumber>, Error> {
+    /// The issues of which a delivery has arrived that nobody has classified yet.
+    async fn arrived(&self, repo: &RepoName) -> Result<BTreeSet<IssueNumber>, Error> {
         let unsorted = self.sweeper.inner.store.unsorted(UNSORTED).await?;
         let number = |one: &store::Unsorted| match forge::parse(&one.signed.as_ref().ok()?.body) {
             Ok(Event::Issue(event)) if event.at.repo == *repo => Some(event.at.number),

@@ -15,9 +15,9 @@ use crate::store;
 const NAP: Duration = Duration::from_secs(60);
 /// The same for a clock in hand, which moves without passing.
 const SHORT_NAP: Duration = Duration::from_millis(20);
-/// How soon a round that met an outage is made again.
+/// How soon a round in which the forge was unreachable is made again.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(30);
-/// How soon after the last round one is made because the forge is back.
+/// How soon after the last round one is made because the forge can be reached again.
 const BACK_PAUSE: Duration = Duration::from_secs(60);
 
 /// When the next round is due.
@@ -30,8 +30,8 @@ struct Timer {
 }
 
 impl Timer {
-    /// How long until the next round, by this clock; nothing when it is due. A last time that lies far ahead was told
-    /// by a clock that was wrong.
+    /// How long until the next round, by this clock; nothing when it is due. A last time that lies far ahead comes
+    /// from a clock that was wrong.
     fn rest(self, now: Timestamp) -> Duration {
         let Some(last) = self.last else { return Duration::ZERO };
         let (since, pause) = (now - last, delta(self.pause));
@@ -43,7 +43,7 @@ impl Timer {
 }
 
 impl Sweeper {
-    /// Sweeps until the task is dropped. `after_outage` is rung when the forge is back.
+    /// Sweeps until the task is dropped. `after_outage` is notified when the forge can be reached again.
     pub async fn run(self, at_start: bool, after_outage: Arc<Notify>) {
         let every = self.settings().every;
         let mut timer = Timer { last: None, pause: every };
@@ -58,7 +58,7 @@ impl Sweeper {
             let every = self.settings().every;
             timer.pause = pause_after(&result, every, self.settings().grace, follows_up);
             follows_up = timer.pause < every;
-            tell(&result, is_out);
+            log(&result, is_out);
             is_out = result.is_ok_and(|report| report.saw_outage());
         }
     }
@@ -103,8 +103,8 @@ fn pause_after(
     }
 }
 
-/// A failure is said once a round, an outage once for as long as it lasts; neither stops the others or the next round.
-fn tell(result: &Result<Report, store::Error>, was_out: bool) {
+/// A failure is logged once a round, an outage once for as long as it lasts; neither stops the others or the next round.
+fn log(result: &Result<Report, store::Error>, was_out: bool) {
     let report = match result {
         Ok(report) => report,
         Err(error) => {
@@ -115,7 +115,7 @@ fn tell(result: &Result<Report, store::Error>, was_out: bool) {
     let (out, refused): (Vec<_>, Vec<_>) = report.failed.iter().partition(|f| f.error.is_outage());
     if let (Some(first), false) = (out.first(), was_out) {
         let (places, error) = (out.len(), &first.error);
-        tracing::warn!(places, %error, "the forge is out of reach; what changes meanwhile is found when it is back");
+        tracing::warn!(places, %error, "the forge is unreachable; what changes meanwhile is found once it can be reached");
     }
     for failed in refused {
         let (place, error) = (&failed.place, &failed.error);
