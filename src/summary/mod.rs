@@ -1,9 +1,9 @@
-//! The daily summary: one issue for each repository and local day that tells how the backlog stands and what needs a
+//! The daily summary: one issue for each repository and local day that shows how the backlog stands and what needs a
 //! person. It reads the ledger and decides nothing.
 //!
 //! The summary of a day is opened at the day's hour (`summary.at` in `summary.timezone`). It shows the backlog of that
 //! moment, and what happened since the summary before it, or since the hour of the day before when there is none. A
-//! service that was down at the hour opens it later that day, but not on another: the next one tells both days. A new
+//! service that was down at the hour opens it later that day, but not on another: the next one covers both days. A new
 //! store waits for its first hour, so that nobody is greeted by an empty summary.
 
 mod post;
@@ -74,7 +74,7 @@ struct Inner {
 /// Why a summary could not be written or posted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The forge refused, or was out of reach.
+    /// The forge refused, or was unreachable.
     #[error(transparent)]
     Forge(#[from] forge::Error),
     /// The store could not be used.
@@ -92,7 +92,7 @@ pub struct Written {
     pub title: String,
     /// Its text, as Markdown.
     pub body: String,
-    /// Up to when it tells what happened.
+    /// Up to when it covers what happened.
     pub until: Timestamp,
 }
 
@@ -130,9 +130,6 @@ impl Summaries {
 
     /// The repositories that get a summary: those written out in the configuration, and the allowed ones that any
     /// delivery led to, each spelled as the forge does where that is known.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn repos(&self) -> Result<Vec<RepoName>, store::Error> {
         let settings = self.settings();
         let mut repos = self.inner.store.lane_repos().await?;
@@ -148,9 +145,6 @@ impl Summaries {
     }
 
     /// The summary of a repository and day, as it was or would be posted. Nothing is written anywhere.
-    ///
-    /// # Errors
-    /// When the day is to come, or the store cannot be read.
     pub async fn write(&self, of: &SummaryDay) -> Result<Written, Error> {
         let settings = self.settings();
         let now = self.inner.clock.now();
@@ -180,7 +174,7 @@ impl Summaries {
         Ok(Written { title: title(of.day), body: page.render(), until: period.until })
     }
 
-    /// Up to when a day's summary tells what happened: where it was posted, now for today, or the hour of a day
+    /// Up to when a day's summary covers what happened: where it was posted, now for today, or the hour of a day
     /// gone by.
     async fn until(
         &self,
@@ -210,9 +204,6 @@ impl Summaries {
     }
 
     /// Posts what is due now in every repository. What fails is logged, and tried again when its time has come.
-    ///
-    /// # Errors
-    /// When the store cannot be used.
     pub async fn post_due(&self) -> Result<(), store::Error> {
         let settings = self.settings();
         let now = self.inner.clock.now();

@@ -44,7 +44,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Tells the log what has changed, and nothing when nothing has.
+    /// Logs what has changed, and nothing when nothing has.
     pub(super) fn log(self, of: &SummaryDay) {
         match self {
             Self::Opened(number) => {
@@ -60,9 +60,6 @@ impl Outcome {
 
 impl Summaries {
     /// Posts the summary of a repository and day, unless it is there. Safe to repeat.
-    ///
-    /// # Errors
-    /// When the day is to come, the forge refuses or the store cannot be used; the ledger knows what is to be done.
     pub async fn post(&self, of: &SummaryDay, by: By) -> Result<Outcome, Error> {
         let (settings, now) = (self.settings(), self.inner.clock.now());
         let store = &self.inner.store;
