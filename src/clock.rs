@@ -15,7 +15,7 @@ pub enum Clock {
     /// The machine's own clock.
     #[default]
     System,
-    /// A clock that only moves when told to, in milliseconds since 1970.
+    /// A clock that only moves when asked to, in milliseconds since 1970.
     Manual(Arc<AtomicI64>),
 }
 

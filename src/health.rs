@@ -93,7 +93,9 @@ impl Checks {
     async fn gitea(&self) -> Result<(), String> {
         if let Some(until) = (self.rests)() {
             let until = until.format("%H:%M:%S UTC");
-            return Err(format!("it is out or asked us to wait; it is asked again at {until}"));
+            return Err(format!(
+                "it is unreachable or asked us to wait; it is asked again at {until}"
+            ));
         }
         match tokio::time::timeout(LIMIT, self.forge.version()).await {
             Ok(result) => result.map(|_| ()).map_err(|e| e.to_string()),

@@ -52,9 +52,6 @@ impl Metrics {
     }
 
     /// All figures as OpenMetrics text.
-    ///
-    /// # Errors
-    /// When they cannot be written as text.
     pub async fn render(&self) -> Result<String, std::fmt::Error> {
         let gauges = tokio::time::timeout(STORE_LIMIT, self.sources.store.gauges()).await;
         let page = Page {

@@ -68,7 +68,11 @@ impl Page {
             working.fuse_trips.get(),
         )?;
         let is_open = flag(working.is_out.load(Ordering::Relaxed));
-        sheet.gauge("breaker_open", "1 while Gitea is out and no issue is taken up", is_open)?;
+        sheet.gauge(
+            "breaker_open",
+            "1 while Gitea is unreachable and no issue is taken up",
+            is_open,
+        )?;
         sheet.counter("breaker_openings", "Outages of Gitea", working.outages.get())
     }
 
@@ -111,7 +115,7 @@ impl Page {
         sheet.gauge("dead_letters", "Deliveries that were given up and wait for a person", dead)?;
         sheet.counter(
             "missed_events",
-            "Changes that no webhook told and the sweep found, since the store was made",
+            "Changes that no webhook reported and the sweep found, since the store was made",
             gauges.missed_events,
         )
     }

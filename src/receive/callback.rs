@@ -112,7 +112,7 @@ impl Callbacks {
         Ok(dispatch)
     }
 
-    /// An agent without a secret is known by the key alone, which only it was told.
+    /// An agent without a secret is known by the key alone, which only it was sent.
     fn verify(
         &self,
         request: &HttpRequest,

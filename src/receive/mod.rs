@@ -37,7 +37,7 @@ const SMALL_BODY: usize = 64 * 1024;
 /// What larger bodies may hold together beyond that. Nobody's signature is known before the whole body is there, so
 /// without a limit anybody could fill the memory.
 const LARGE_BODIES: usize = 8 * 1024 * 1024;
-/// What a sender is told to wait when the store cannot take more, in seconds.
+/// How long a sender is asked to wait when the store cannot take more, in seconds.
 const RETRY_AFTER_S: &str = "2";
 
 /// What the receiver needs.
@@ -54,7 +54,7 @@ pub struct Receiver {
     pub large: LargeBodies,
     /// Where a person finds a delivery's page; the id is appended.
     pub page: String,
-    /// Rung when something was stored.
+    /// Notified when something was stored.
     pub arrived: Arc<Notify>,
     /// Keeps a flood of refused deliveries from flooding the log.
     pub refusals: Refusals,
