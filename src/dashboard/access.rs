@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use actix_session::Session;
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::web::{self, Data};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
 use super::Dashboard;
-use super::elements::{DeliveryLink, IssueLink};
+use super::elements;
 use super::frame::{Frame, NavItem};
 use super::refusal::Refusal;
-use super::session::{SessionExt as _, Visitor, Who};
+use super::session::{NOTICE, SessionExt as _, VISITOR, Visitor, Who};
 use super::settings::Settings;
 use crate::clock::Timestamp;
 use crate::issue::IssueRef;
@@ -44,13 +45,14 @@ pub(super) struct AdminForm {
 impl Reader {
     /// The frame of a page.
     pub fn frame(&self, item: NavItem, title: impl Into<String>) -> Frame {
-        let mut frame = Frame::new(&self.settings, self.now, item, title.into());
-        frame.visitor = Some(self.visitor.name().to_owned());
-        frame.is_admin = self.visitor.is_admin(&self.settings);
-        frame.csrf = self.session.csrf();
-        frame.notice = self.session.take_notice();
-        frame.is_live = true;
-        frame
+        Frame {
+            visitor: Some(self.visitor.name().to_owned()),
+            is_admin: self.visitor.is_admin(&self.settings),
+            csrf: self.session.csrf(),
+            notice: self.session.take(&NOTICE),
+            is_live: true,
+            ..Frame::new(&self.settings, self.now, item, title.into())
+        }
     }
 
     /// The address of a page of the dashboard.
@@ -60,18 +62,17 @@ impl Reader {
 
     /// The address of a delivery's page.
     pub fn delivery_path(&self, id: &str) -> String {
-        DeliveryLink { base: self.settings.base(), id: id.to_owned() }.path()
+        elements::delivery_path(&self.settings.base(), id)
     }
 
     /// The address of an issue's page.
     pub fn issue_path(&self, at: &IssueRef) -> String {
-        IssueLink { base: self.settings.base(), repo: at.repo.to_string(), number: at.number }
-            .path()
+        elements::issue_path(&self.settings.base(), &at.repo.to_string(), at.number)
     }
 
     /// The answer where nothing is found.
     pub fn not_found(&self, what: &str) -> Refusal {
-        Refusal::not_found(&self.settings, what)
+        Refusal::page(StatusCode::NOT_FOUND, &self.settings, what)
     }
 
     async fn of(request: HttpRequest) -> Result<Self, Refusal> {
@@ -80,7 +81,7 @@ impl Reader {
         let now = dashboard.parts.clock.now();
         let sign_in = || Refusal::sign_in(&settings, &request);
         let visitor =
-            session.visitor().filter(|visitor| !visitor.is_over(now)).ok_or_else(sign_in)?;
+            session.read(&VISITOR).filter(|visitor| !visitor.is_over(now)).ok_or_else(sign_in)?;
         let visitor = match visitor.who() {
             // The token was removed from the configuration.
             Who::Token if settings.token.is_none() => None,
@@ -113,7 +114,7 @@ async fn still_allowed(
     };
     let login = writers.get(&account.id)?;
     let visitor = visitor.checked(login, now);
-    session.keep_visitor(&visitor);
+    session.keep(&VISITOR, &visitor);
     Some(visitor)
 }
 
@@ -134,12 +135,16 @@ impl Form {
         let settings = dashboard.settings();
         let form = web::Form::<BTreeMap<String, String>>::from_request(&request, &mut payload);
         let fields = form.await.map_err(|_| {
-            Refusal::bad_request(&settings, "the form could not be read; go back and send it again")
+            Refusal::page(
+                StatusCode::BAD_REQUEST,
+                &settings,
+                "the form could not be read; go back and send it again",
+            )
         })?;
         let form = Self { dashboard, session, fields: fields.into_inner() };
         if !form.session.is_csrf(form.field("csrf")) {
             let why = "the form does not belong to your session; reload the page and send it again";
-            return Err(Refusal::forbidden(&settings, why));
+            return Err(Refusal::page(StatusCode::FORBIDDEN, &settings, why));
         }
         Ok(form)
     }
@@ -157,7 +162,7 @@ impl AdminForm {
         if !reader.visitor.is_admin(&reader.settings) {
             let why =
                 "you have read-only access; ask an admin, or ask to be added to `dashboard.admins`";
-            return Err(Refusal::forbidden(&reader.settings, why));
+            return Err(Refusal::page(StatusCode::FORBIDDEN, &reader.settings, why));
         }
         Ok(Self { reader, form })
     }

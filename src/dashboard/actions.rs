@@ -2,6 +2,7 @@
 //! inbox and are processed like every delivery.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::Path;
 
 use super::access::AdminForm;
@@ -59,7 +60,7 @@ pub(super) async fn order(
 
 /// The command as a person would type it after `/triage` in a comment.
 fn command(form: &AdminForm) -> Result<String, Refusal> {
-    let wrong = |why: &str| Refusal::bad_request(&form.reader.settings, why);
+    let wrong = |why: &str| Refusal::page(StatusCode::BAD_REQUEST, &form.reader.settings, why);
     // On one line: a second one would be a second command in a comment.
     let line = |text: &str| {
         let words: Vec<_> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();

@@ -23,7 +23,7 @@ pub(super) async fn get(name: Path<String>) -> HttpResponse {
         "style.css" => ("text/css; charset=utf-8", STYLE),
         "live.js" => ("text/javascript; charset=utf-8", SCRIPT),
         "icon.svg" => ("image/svg+xml", ICON),
-        _ => return HttpResponse::NotFound().body("Not found: there is no such file"),
+        _ => return HttpResponse::NotFound().body("Not Found: there is no such file"),
     };
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))

@@ -1,11 +1,7 @@
-//! Charts as SVG, drawn here: stacked columns over the hours of a day, and columns over steps of a scale. Colours come
-//! from the style sheet; the figures stand in a table beside each chart for whoever cannot see it.
+//! Column charts as SVG. Colours come from the style sheet; a table beside each chart has the figures for people who
+//! cannot see it.
 
-use std::fmt::{self, Display, Formatter};
-
-use askama::filters::HtmlSafe;
-
-use super::elements::escape;
+use super::elements::{Html, escaped};
 
 const WIDTH: usize = 420;
 const HEIGHT: usize = 170;
@@ -32,8 +28,6 @@ pub(super) struct Chart {
     /// Every how many columns a name is written.
     pub every: usize,
 }
-
-impl HtmlSafe for Chart {}
 
 impl Chart {
     /// Whether there is anything to see.
@@ -64,66 +58,55 @@ impl Chart {
         round.into_iter().find(|round| *round >= highest).unwrap_or(highest)
     }
 
-    fn scale(&self, f: &mut Formatter<'_>, top: u64) -> fmt::Result {
-        let plot = HEIGHT - BELOW - ABOVE;
-        for quarter in [0, 2, 4] {
-            let y = HEIGHT - BELOW - plot * quarter / 4;
-            let value = top.saturating_mul(quarter as u64) / 4;
-            let (x, right) = (LEFT - 6, WIDTH - 2);
-            write!(f, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y}\" y2=\"{y}\"/>")?;
-            write!(f, "<text class=\"scale\" x=\"{x}\" y=\"{}\">{}</text>", y + 4, short(value))?;
-        }
-        Ok(())
+    /// The chart as SVG.
+    pub fn svg(&self) -> Html {
+        let (top, title) = (self.top(), escaped(&self.title));
+        let columns: String = (0..self.columns.len()).map(|at| self.column(at, top)).collect();
+        Html::of(format!(
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">{}{columns}</svg>",
+            scale(top)
+        ))
     }
 
-    fn column(&self, f: &mut Formatter<'_>, at: usize, top: u64) -> fmt::Result {
+    fn column(&self, at: usize, top: u64) -> String {
         let column = &self.columns[at];
         let plot = (HEIGHT - BELOW - ABOVE) as f64;
         let slot = (WIDTH - LEFT) as f64 / self.columns.len().max(1) as f64;
         let x = LEFT as f64 + slot * at as f64;
+        let (left, width) = (x + slot * 0.14, slot * 0.72);
         let mut y = (HEIGHT - BELOW) as f64;
-        f.write_str("<g>")?;
-        for (part, name) in column.parts.iter().zip(&self.series) {
-            let height = *part as f64 * plot / top as f64;
-            if height > 0.0 {
-                // A thing that happened once must still be seen beside one that happened a thousand times.
-                let height = height.max(1.0);
-                y -= height;
-                let (left, width) = (x + slot * 0.14, slot * 0.72);
-                write!(
-                    f,
-                    "<rect class=\"series-{name}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>"
-                )?;
-            }
+        let (mut bars, mut title) = (String::new(), escaped(&column.name));
+        let parts = column.parts.iter().zip(&self.series).filter(|(part, _)| **part > 0);
+        for (part, name) in parts {
+            // A single event must still be visible beside a thousand.
+            let height = (*part as f64 * plot / top as f64).max(1.0);
+            y -= height;
+            bars += &format!(
+                "<rect class=\"series-{name}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>"
+            );
+            title += &format!(", {part} {name}");
         }
-        f.write_str("<title>")?;
-        escape(f, &column.name)?;
-        let shown = column.parts.iter().zip(&self.series).filter(|(part, _)| **part > 0);
-        shown.into_iter().try_for_each(|(part, name)| write!(f, ", {part} {name}"))?;
-        f.write_str("</title></g>")?;
+        let mut svg = format!("<g>{bars}<title>{title}</title></g>");
         if at.is_multiple_of(self.every) {
-            let (middle, y) = (x + slot / 2.0, HEIGHT - 6);
-            write!(f, "<text class=\"below\" x=\"{middle:.1}\" y=\"{y}\">")?;
-            escape(f, &column.name)?;
-            f.write_str("</text>")?;
+            let (middle, y, name) = (x + slot / 2.0, HEIGHT - 6, escaped(&column.name));
+            svg += &format!("<text class=\"below\" x=\"{middle:.1}\" y=\"{y}\">{name}</text>");
         }
-        Ok(())
+        svg
     }
 }
 
-impl Display for Chart {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let top = self.top();
-        write!(
-            f,
-            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\""
-        )?;
-        escape(f, &self.title)?;
-        f.write_str("\">")?;
-        self.scale(f, top)?;
-        (0..self.columns.len()).try_for_each(|at| self.column(f, at, top))?;
-        f.write_str("</svg>")
-    }
+/// The grid lines with their values.
+fn scale(top: u64) -> String {
+    let line = |quarter: usize| {
+        let y = HEIGHT - BELOW - (HEIGHT - BELOW - ABOVE) * quarter / 4;
+        let value = short(top.saturating_mul(quarter as u64) / 4);
+        let (x, right, base) = (LEFT - 6, WIDTH - 2, y + 4);
+        format!(
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y}\" y2=\"{y}\"/>\
+             <text class=\"scale\" x=\"{x}\" y=\"{base}\">{value}</text>"
+        )
+    };
+    [0, 2, 4].map(line).concat()
 }
 
 /// A number in few characters, such as `12 k`.
@@ -157,12 +140,12 @@ mod tests {
         for (highest, top) in [(0, 4), (3, 4), (7, 8), (11, 20), (650, 800), (999, 1_000)] {
             assert_eq!(chart(&[&[highest, 0]]).top(), top, "{highest}");
         }
-        assert!(chart(&[&[u64::MAX / 2, 0]]).to_string().contains("<svg"));
+        assert!(chart(&[&[u64::MAX / 2, 0]]).svg().to_string().contains("<svg"));
     }
 
     #[test]
     fn parts_stand_on_each_other_and_names_are_escaped() {
-        let svg = chart(&[&[1, 1], &[0, 0]]).to_string();
+        let svg = chart(&[&[1, 1], &[0, 0]]).svg().to_string();
         assert_eq!(svg.matches("<rect").count(), 2);
         assert!(
             svg.contains("aria-label=\"a &quot;title&quot;\"") && !svg.contains("<0>"),

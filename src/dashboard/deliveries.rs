@@ -6,7 +6,7 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::access::Reader;
-use super::elements::Marked;
+use super::elements::Html;
 use super::evaluations::Explained;
 use super::frame::{Frame, NavItem, render, see_other};
 use super::listing::{Listing, Parameters, given};
@@ -123,7 +123,7 @@ impl Page {
     }
 
     /// The title with the words that gave points.
-    fn title(&self) -> Option<&Marked> {
+    fn title(&self) -> Option<&Html> {
         self.explained.as_ref().and_then(|explained| explained.title.as_ref())
     }
 }

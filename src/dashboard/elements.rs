@@ -1,5 +1,5 @@
-//! The small parts of pages: text, times, links, chips. Each writes complete and safe HTML for any input; text from
-//! outside is escaped here and nowhere else.
+//! The small parts of pages: text, times, links, chips. Each is complete and safe HTML for any input; text from outside
+//! is escaped here and nowhere else.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -9,36 +9,47 @@ use chrono::{SecondsFormat, TimeDelta};
 use crate::clock::Timestamp;
 use crate::issue::is_invisible;
 
-/// Text from outside: escaped, isolated from the direction of the text around it, and without invisible or
-/// direction-changing characters.
+/// Complete and safe HTML.
 #[derive(Debug)]
-pub(super) struct Text(pub String);
+pub(super) struct Html(String);
 
-impl HtmlSafe for Text {}
-
-impl Display for Text {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("<bdi>")?;
-        escape(f, &self.0)?;
-        f.write_str("</bdi>")
+impl Html {
+    /// HTML whose parts are safe already.
+    pub fn of(html: String) -> Self {
+        Self(html)
     }
 }
 
-/// Writes `text` as HTML; an invisible character becomes U+FFFD.
-pub(super) fn escape(f: &mut impl fmt::Write, text: &str) -> fmt::Result {
+impl HtmlSafe for Html {}
+
+impl Display for Html {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Text from outside: escaped, isolated from the direction of the text around it, and without invisible or
+/// direction-changing characters.
+pub(super) fn text(text: &str) -> Html {
+    Html(format!("<bdi>{}</bdi>", escaped(text)))
+}
+
+/// `text` in HTML; an invisible character becomes U+FFFD.
+pub(super) fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '&' => f.write_str("&amp;")?,
-            '<' => f.write_str("&lt;")?,
-            '>' => f.write_str("&gt;")?,
-            '"' => f.write_str("&quot;")?,
-            '\'' => f.write_str("&#39;")?,
-            '\n' | '\t' => f.write_char(c)?,
-            c if is_hidden(c) => f.write_char('\u{fffd}')?,
-            c => f.write_char(c)?,
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            '\n' | '\t' => html.push(c),
+            c if is_hidden(c) => html.push('\u{fffd}'),
+            c => html.push(c),
         }
     }
-    Ok(())
+    html
 }
 
 /// Control and invisible characters, except the variation selectors, which many emoji have.
@@ -69,31 +80,20 @@ impl<T: Moment> Moment for &T {
 }
 
 /// A time relative to now; the exact time is in its title.
-#[derive(Debug)]
-pub(super) struct Time {
-    pub at: Timestamp,
-    pub now: Timestamp,
-}
-
-impl HtmlSafe for Time {}
-
-impl Display for Time {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let iso = self.at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let exact = self.at.format("%Y-%m-%d %H:%M:%S UTC");
-        let away = self.at - self.now;
-        write!(f, "<time datetime=\"{iso}\" title=\"{exact}\">")?;
-        match away {
-            _ if away.abs() < TimeDelta::seconds(1) => f.write_str("just now")?,
-            _ if away > TimeDelta::zero() => write!(f, "in {}", span(away))?,
-            _ => write!(f, "{} ago", span(-away))?,
-        }
-        f.write_str("</time>")
-    }
+pub(super) fn time(at: Timestamp, now: Timestamp) -> Html {
+    let iso = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let exact = at.format("%Y-%m-%d %H:%M:%S UTC");
+    let away = at - now;
+    let relative = match away {
+        _ if away.abs() < TimeDelta::seconds(1) => "just now".to_owned(),
+        _ if away > TimeDelta::zero() => format!("in {}", span(away)),
+        _ => format!("{} ago", span(-away)),
+    };
+    Html(format!("<time datetime=\"{iso}\" title=\"{exact}\">{relative}</time>"))
 }
 
 /// A span of time in its two largest units.
-pub(super) fn span(span: TimeDelta) -> String {
+fn span(span: TimeDelta) -> String {
     let s = span.num_seconds().max(0);
     match s {
         0..60 => format!("{s} s"),
@@ -105,109 +105,52 @@ pub(super) fn span(span: TimeDelta) -> String {
 }
 
 /// A state or action in its colour.
-#[derive(Debug)]
-pub(super) struct Chip(pub String);
+pub(super) fn chip(word: &str) -> Html {
+    let class: String = word.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let word = escaped(&word.replace('_', " "));
+    Html(format!("<span class=\"chip chip-{class}\">{word}</span>"))
+}
 
-impl HtmlSafe for Chip {}
-
-impl Display for Chip {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let class: String =
-            self.0.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-        write!(f, "<span class=\"chip chip-{class}\">")?;
-        escape(f, &self.0.replace('_', " "))?;
-        f.write_str("</span>")
-    }
+/// The path of an issue's page below `base`.
+pub(super) fn issue_path(base: &str, repo: &str, number: u64) -> String {
+    let (owner, name) = repo.split_once('/').unwrap_or((repo, ""));
+    format!("{base}/issues/{}/{}/{number}", encoded(owner), encoded(name))
 }
 
 /// A link to an issue's page.
-#[derive(Debug)]
-pub(super) struct IssueLink {
-    pub base: String,
-    pub repo: String,
-    pub number: u64,
+pub(super) fn issue_link(base: &str, repo: &str, number: u64) -> Html {
+    let path = escaped(&issue_path(base, repo, number));
+    Html(format!("<a class=\"ref\" href=\"{path}\">{}#{number}</a>", escaped(repo)))
 }
 
-impl IssueLink {
-    pub fn path(&self) -> String {
-        let (owner, name) = self.repo.split_once('/').unwrap_or((&self.repo, ""));
-        format!("{}/issues/{}/{}/{}", self.base, encoded(owner), encoded(name), self.number)
-    }
-}
-
-impl HtmlSafe for IssueLink {}
-
-impl Display for IssueLink {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("<a class=\"ref\" href=\"")?;
-        escape(f, &self.path())?;
-        f.write_str("\">")?;
-        escape(f, &self.repo)?;
-        write!(f, "#{}</a>", self.number)
-    }
+/// The path of a delivery's page below `base`.
+pub(super) fn delivery_path(base: &str, id: &str) -> String {
+    format!("{base}/deliveries/{}", encoded(id))
 }
 
 /// A link to a delivery's page.
-#[derive(Debug)]
-pub(super) struct DeliveryLink {
-    pub base: String,
-    pub id: String,
+pub(super) fn delivery_link(base: &str, id: &str) -> Html {
+    let path = escaped(&delivery_path(base, id));
+    let short: String = id.chars().take(8).collect();
+    let more = if id.chars().nth(8).is_some() { "…" } else { "" };
+    Html(format!("<a class=\"ref\" href=\"{path}\"><code>{}{more}</code></a>", escaped(&short)))
 }
 
-impl DeliveryLink {
-    pub fn path(&self) -> String {
-        format!("{}/deliveries/{}", self.base, encoded(&self.id))
+/// A text in which `words` are marked.
+pub(super) fn marked(text: &str, words: &[String]) -> Html {
+    let (mut html, mut rest) = ("<bdi>".to_owned(), text);
+    while let Some((at, word)) = first(words, rest) {
+        html += &format!("{}<mark>{}</mark>", escaped(&rest[..at]), escaped(word));
+        rest = &rest[at + word.len()..];
     }
+    Html(html + &escaped(rest) + "</bdi>")
 }
 
-impl HtmlSafe for DeliveryLink {}
-
-impl Display for DeliveryLink {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("<a class=\"ref\" href=\"")?;
-        escape(f, &self.path())?;
-        f.write_str("\"><code>")?;
-        let short: String = self.id.chars().take(8).collect();
-        escape(f, &short)?;
-        if self.id.chars().nth(8).is_some() {
-            f.write_str("…")?;
-        }
-        f.write_str("</code></a>")
-    }
-}
-
-/// A text in which some words are marked.
-#[derive(Debug)]
-pub(super) struct Marked {
-    pub text: String,
-    pub words: Vec<String>,
-}
-
-impl HtmlSafe for Marked {}
-
-impl Display for Marked {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("<bdi>")?;
-        let mut rest = self.text.as_str();
-        while let Some((at, word)) = self.first(rest) {
-            escape(f, &rest[..at])?;
-            f.write_str("<mark>")?;
-            escape(f, word)?;
-            f.write_str("</mark>")?;
-            rest = &rest[at + word.len()..];
-        }
-        escape(f, rest)?;
-        f.write_str("</bdi>")
-    }
-}
-
-impl Marked {
-    /// The first of the words in `text`; the longest where several begin at one place.
-    fn first<'w>(&'w self, text: &str) -> Option<(usize, &'w str)> {
-        let places = self.words.iter().filter(|word| !word.is_empty());
-        let places = places.filter_map(|word| Some((text.find(word.as_str())?, word.as_str())));
-        places.min_by_key(|(at, word)| (*at, usize::MAX - word.len()))
-    }
+/// The first of the words in `text`; the longest where several begin at one place.
+fn first<'w>(words: &'w [String], text: &str) -> Option<(usize, &'w str)> {
+    let places = words.iter().filter(|word| !word.is_empty());
+    let places = places.filter_map(|word| Some((text.find(word.as_str())?, word.as_str())));
+    places.min_by_key(|(at, word)| (*at, usize::MAX - word.len()))
 }
 
 #[cfg(test)]
@@ -217,29 +160,29 @@ mod tests {
 
     #[test]
     fn hostile_text_is_harmless() {
-        let text = Text("<script>alert('1')</script> \"x\" & \u{202e}evil\u{200b}\u{0}".into());
+        let html = text("<script>alert('1')</script> \"x\" & \u{202e}evil\u{200b}\u{0}");
         assert_eq!(
-            text.to_string(),
+            html.to_string(),
             "<bdi>&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &quot;x&quot; &amp; \u{fffd}evil\u{fffd}\u{fffd}</bdi>"
         );
         assert_eq!(
-            Chip("\"><script>".into()).to_string(),
+            chip("\"><script>").to_string(),
             "<span class=\"chip chip-script\">&quot;&gt;&lt;script&gt;</span>"
         );
-        let link = IssueLink { base: String::new(), repo: "a\"b/<c>".into(), number: 1 };
+        let link = issue_link("", "a\"b/<c>", 1);
         assert_eq!(
             link.to_string(),
             "<a class=\"ref\" href=\"/issues/a%22b/%3Cc%3E/1\">a&quot;b/&lt;c&gt;#1</a>"
         );
-        let link = DeliveryLink { base: "/x".into(), id: "a/../<b>\"c".into() };
+        let link = delivery_link("/x", "a/../<b>\"c");
         assert!(link.to_string().contains("href=\"/x/deliveries/a%2F..%2F%3Cb%3E%22c\""), "{link}");
     }
 
     #[test]
     fn marked_words_are_found_and_everything_else_is_text() {
         let marked = |text: &str, words: &[&str]| {
-            let words = words.iter().map(ToString::to_string).collect();
-            Marked { text: text.into(), words }.to_string()
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            super::marked(text, &words).to_string()
         };
         assert_eq!(
             marked("see src/db.rs and src/", &["src/", "src/db.rs", "", "gone"]),
@@ -252,7 +195,7 @@ mod tests {
     #[test]
     fn times_are_relative_to_now() {
         let now = from_millis(1_774_267_200_000);
-        let shown = |seconds| Time { at: now + TimeDelta::seconds(seconds), now }.to_string();
+        let shown = |seconds| time(now + TimeDelta::seconds(seconds), now).to_string();
         assert!(shown(-5).ends_with(">5 s ago</time>"), "{}", shown(-5));
         assert!(shown(4_800).ends_with(">in 1 h 20 min</time>"), "{}", shown(4_800));
         assert!(shown(-200_000).ends_with(">2 d ago</time>"), "{}", shown(-200_000));

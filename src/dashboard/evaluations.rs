@@ -6,7 +6,7 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::access::Reader;
-use super::elements::Marked;
+use super::elements::{Html, marked};
 use super::frame::{Frame, NavItem, render};
 use super::refusal::Refusal;
 use crate::gitea as forge;
@@ -28,9 +28,9 @@ struct Page {
 /// A decision with the words that led to it.
 pub(super) struct Explained {
     /// The title, with the words that gave points marked.
-    pub title: Option<Marked>,
+    pub title: Option<Html>,
     /// The text from the delivery, with the same words marked.
-    pub text: Option<Marked>,
+    pub text: Option<Html>,
     /// The parts of the score.
     pub parts: Vec<Part>,
 }
@@ -47,13 +47,13 @@ impl Explained {
     /// Explains `story` with the text, as far as it is known.
     pub fn of(story: &EvaluationStory, sent: Option<(String, String)>) -> Self {
         let words: Vec<String> = story.signals.iter().flat_map(|s| s.words.clone()).collect();
-        let marked = |text: String| Marked { text, words: words.clone() };
         let decided = story.verdict.as_ref().map(|verdict| verdict.score.title.clone());
         let (title, text) = match sent {
             Some((title, text)) => (Some(title), Some(text).filter(|text| !text.is_empty())),
             None => (decided, None),
         };
-        let text = text.map(|text| text.chars().take(LONGEST_TEXT).collect());
+        let text = text.map(|text| text.chars().take(LONGEST_TEXT).collect::<String>());
+        let marked = |text: String| marked(&text, &words);
         Self { title: title.map(marked), text: text.map(marked), parts: parts(story) }
     }
 }

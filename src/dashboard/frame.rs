@@ -1,27 +1,30 @@
 //! The frame of every page: navigation, who is signed in, and the constructors for the elements that templates use.
 
+use std::borrow::Borrow;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use askama::Template;
 
 use super::assets;
-use super::elements::{Chip, DeliveryLink, IssueLink, Moment, Text, Time};
+use super::elements::{self, Html, Moment};
 use super::settings::Settings;
 use crate::clock::Timestamp;
 
 /// The entry of the navigation that a page belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum NavItem {
     Overview,
     Deliveries,
     Issues,
     Agents,
+    #[default]
     None,
 }
 
 /// The frame of one page.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Frame {
     /// The path the dashboard is mounted under, without a slash at its end.
     pub base: String,
@@ -45,25 +48,8 @@ pub(super) struct Frame {
 impl Frame {
     /// The frame of a page for a visitor who is not signed in.
     pub fn new(settings: &Settings, now: Timestamp, item: NavItem, title: String) -> Self {
-        let frame = Self::bare(settings.base(), now, item, title);
-        Self { is_dry_run: settings.dry_run, ..frame }
-    }
-
-    /// The frame where the settings do not matter.
-    pub fn bare(base: String, now: Timestamp, item: NavItem, title: String) -> Self {
-        Self {
-            base,
-            title,
-            item,
-            now,
-            visitor: None,
-            is_admin: false,
-            csrf: String::new(),
-            notice: None,
-            is_live: false,
-            is_dry_run: false,
-            query: String::new(),
-        }
+        let is_dry_run = settings.dry_run;
+        Self { base: settings.base(), title, item, now, is_dry_run, ..Self::default() }
     }
 
     /// The navigation: path, name, and whether it is the current one.
@@ -77,46 +63,39 @@ impl Frame {
         .map(|(path, name, item)| (path, name, item == self.item))
     }
 
-    pub fn time(&self, at: impl Moment) -> Time {
-        Time { at: at.moment(), now: self.now }
+    pub fn time(&self, at: impl Moment) -> Html {
+        elements::time(at.moment(), self.now)
     }
 
     /// Text from outside, escaped.
-    pub fn text(&self, text: impl AsRef<str>) -> Text {
-        Text(text.as_ref().to_owned())
+    pub fn text(&self, text: impl AsRef<str>) -> Html {
+        elements::text(text.as_ref())
     }
 
-    pub fn chip(&self, word: impl AsRef<str>) -> Chip {
-        Chip(word.as_ref().to_owned())
+    pub fn chip(&self, word: impl AsRef<str>) -> Html {
+        elements::chip(word.as_ref())
     }
 
-    pub fn issue(&self, repo: impl AsRef<str>, number: impl std::borrow::Borrow<u64>) -> IssueLink {
-        let (repo, number) = (repo.as_ref().to_owned(), *number.borrow());
-        IssueLink { base: self.base.clone(), repo, number }
+    pub fn issue(&self, repo: impl AsRef<str>, number: impl Borrow<u64>) -> Html {
+        elements::issue_link(&self.base, repo.as_ref(), *number.borrow())
     }
 
     /// A link to an issue written `owner/name#12`.
-    pub fn issue_at(&self, at: impl AsRef<str>) -> IssueLink {
+    pub fn issue_at(&self, at: impl AsRef<str>) -> Html {
         let (repo, number) = at.as_ref().rsplit_once('#').unwrap_or((at.as_ref(), "0"));
         self.issue(repo, number.parse::<u64>().unwrap_or(0))
     }
 
-    pub fn delivery(&self, id: impl AsRef<str>) -> DeliveryLink {
-        DeliveryLink { base: self.base.clone(), id: id.as_ref().to_owned() }
+    pub fn delivery(&self, id: impl AsRef<str>) -> Html {
+        elements::delivery_link(&self.base, id.as_ref())
     }
 
-    /// The path of a delivery's page.
     pub fn delivery_path(&self, id: impl AsRef<str>) -> String {
-        self.delivery(id).path()
+        elements::delivery_path(&self.base, id.as_ref())
     }
 
-    /// The path of an issue's page.
-    pub fn issue_path(
-        &self,
-        repo: impl AsRef<str>,
-        number: impl std::borrow::Borrow<u64>,
-    ) -> String {
-        self.issue(repo, number).path()
+    pub fn issue_path(&self, repo: impl AsRef<str>, number: impl Borrow<u64>) -> String {
+        elements::issue_path(&self.base, repo.as_ref(), *number.borrow())
     }
 
     /// A version for the addresses of the assets, which browsers keep for a year.

@@ -6,7 +6,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     CACHE_CONTROL, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
 };
-use actix_web::http::{Method, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpResponse, ResponseError as _};
@@ -64,7 +64,7 @@ fn refused(request: &ServiceRequest, settings: &Settings) -> Option<HttpResponse
         Method::POST if is_own_form(request.headers(), settings) => None,
         Method::POST => {
             let why = "the form came from another site; open the dashboard at its own address";
-            Some(Refusal::forbidden(settings, why).error_response())
+            Some(Refusal::page(StatusCode::FORBIDDEN, settings, why).error_response())
         }
         _ => {
             let mut answer = HttpResponse::MethodNotAllowed();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Bytes;
 use futures_util::stream;
@@ -79,7 +80,7 @@ pub(super) async fn events(reader: Reader) -> Result<HttpResponse, Refusal> {
     let hub = &reader.dashboard.hub;
     let permit = Arc::clone(&hub.permits).try_acquire_owned().map_err(|_| {
         let why = "too many pages are open; this one is not updated automatically";
-        Refusal::unavailable(&reader.settings, why)
+        Refusal::page(StatusCode::SERVICE_UNAVAILABLE, &reader.settings, why)
     })?;
     let listener = (hub.changes.clone(), permit);
     let until = Instant::now() + LONGEST;

@@ -6,10 +6,9 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
 use super::Dashboard;
-use super::frame::{Frame, NavItem, render_as, see_other};
+use super::frame::{Frame, render_as, see_other};
 use super::local::LocalPath;
 use super::settings::Settings;
-use crate::clock::from_millis;
 use crate::store;
 
 /// An answer instead of the page.
@@ -18,7 +17,7 @@ pub(super) enum Refusal {
     /// A redirect to this address.
     Redirect(String),
     /// An error page.
-    Page { status: StatusCode, title: &'static str, text: String, base: String },
+    Page { status: StatusCode, text: String, base: String },
 }
 
 #[derive(Template)]
@@ -29,8 +28,9 @@ struct Message {
 }
 
 impl Refusal {
-    fn page(settings: &Settings, status: StatusCode, title: &'static str, text: &str) -> Self {
-        Self::Page { status, title, text: text.to_owned(), base: settings.base() }
+    /// An error page.
+    pub fn page(status: StatusCode, settings: &Settings, text: &str) -> Self {
+        Self::Page { status, text: text.to_owned(), base: settings.base() }
     }
 
     /// Redirects to the sign-in page, which leads back to this one.
@@ -50,31 +50,10 @@ impl Refusal {
         Self::Redirect(format!("{}{}", settings.base(), path.as_str()))
     }
 
-    pub fn not_found(settings: &Settings, what: &str) -> Self {
-        Self::page(settings, StatusCode::NOT_FOUND, "Not found", what)
-    }
-
-    pub fn forbidden(settings: &Settings, why: &str) -> Self {
-        Self::page(settings, StatusCode::FORBIDDEN, "Not allowed", why)
-    }
-
-    pub fn bad_request(settings: &Settings, why: &str) -> Self {
-        Self::page(settings, StatusCode::BAD_REQUEST, "Bad request", why)
-    }
-
-    pub fn too_many(settings: &Settings, why: &str) -> Self {
-        Self::page(settings, StatusCode::TOO_MANY_REQUESTS, "Too many attempts", why)
-    }
-
-    pub fn unavailable(settings: &Settings, why: &str) -> Self {
-        Self::page(settings, StatusCode::SERVICE_UNAVAILABLE, "Unavailable", why)
-    }
-
     /// A fault in the wiring of the service.
     pub fn broken() -> Self {
         Self::Page {
             status: StatusCode::INTERNAL_SERVER_ERROR,
-            title: "Internal error",
             text: "the page could not be rendered; see the service log".to_owned(),
             base: String::new(),
         }
@@ -95,7 +74,6 @@ impl From<store::Error> for Refusal {
         tracing::warn!(%error, "a page could not be read from the store");
         Self::Page {
             status: StatusCode::SERVICE_UNAVAILABLE,
-            title: "Unavailable",
             text: "the store could not be read; see the service log and reload the page".to_owned(),
             base: String::new(),
         }
@@ -113,9 +91,9 @@ impl ResponseError for Refusal {
     fn error_response(&self) -> HttpResponse {
         match self {
             Self::Redirect(path) => see_other(path),
-            Self::Page { status, title, text, base } => {
-                let frame =
-                    Frame::bare(base.clone(), from_millis(0), NavItem::None, (*title).into());
+            Self::Page { status, text, base } => {
+                let title = status.canonical_reason().unwrap_or_default().to_owned();
+                let frame = Frame { base: base.clone(), title, ..Frame::default() };
                 render_as(*status, &Message { frame, text: text.clone() })
             }
         }
@@ -130,13 +108,13 @@ pub(super) fn switched_off(settings: &Settings, is_front: bool) -> HttpResponse 
         frame: Frame,
         public_url: String,
     }
-    let frame =
-        Frame::bare(settings.base(), from_millis(0), NavItem::None, "The dashboard is off".into());
+    let (base, title) = (settings.base(), "The dashboard is off".to_owned());
+    let frame = Frame { base, title, ..Frame::default() };
     let status = if is_front { StatusCode::OK } else { StatusCode::NOT_FOUND };
     render_as(status, &Off { frame, public_url: settings.public_url.clone() })
 }
 
 /// The handler of every unknown path.
 pub(super) async fn nothing_here(dashboard: Data<Dashboard>) -> Result<HttpResponse, Refusal> {
-    Err(Refusal::not_found(&dashboard.settings(), "there is no such page"))
+    Err(Refusal::page(StatusCode::NOT_FOUND, &dashboard.settings(), "there is no such page"))
 }

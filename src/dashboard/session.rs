@@ -1,6 +1,8 @@
 //! Sessions: an encrypted cookie with the visitor, the CSRF token, and the state of a sign-in in progress. Nothing is
 //! stored on the server.
 
+use std::marker::PhantomData;
+
 use actix_session::config::CookieContentSecurity;
 use actix_session::storage::CookieSessionStore;
 use actix_session::{Session, SessionMiddleware};
@@ -21,10 +23,16 @@ const LIFETIME_S: i64 = 12 * 3_600;
 /// How long permissions are trusted before they are checked again, in seconds.
 const RECHECK_S: i64 = 5 * 60;
 
-const VISITOR: &str = "visitor";
-const CSRF: &str = "csrf";
-const SIGN_IN: &str = "sign_in";
-const NOTICE: &str = "notice";
+/// A value of a session, by its name and type.
+pub(super) struct Key<T>(&'static str, PhantomData<T>);
+
+/// Who signed in.
+pub(super) const VISITOR: Key<Visitor> = Key("visitor", PhantomData);
+/// The sign-in in progress; it is taken once.
+pub(super) const SIGN_IN: Key<PendingSignIn> = Key("sign_in", PhantomData);
+/// A message for the next page.
+pub(super) const NOTICE: Key<String> = Key("notice", PhantomData);
+const CSRF: Key<String> = Key("csrf", PhantomData);
 
 /// Encrypts and decrypts the cookies of this dashboard.
 pub(super) fn middleware(dashboard: &Data<Dashboard>) -> SessionMiddleware<CookieSessionStore> {
@@ -117,72 +125,46 @@ pub(super) struct PendingSignIn {
 
 /// The contents of a session; a value that cannot be read counts as absent.
 pub(super) trait SessionExt {
-    fn visitor(&self) -> Option<Visitor>;
-    fn keep_visitor(&self, visitor: &Visitor);
-    /// The CSRF token; created when there is none yet.
-    fn csrf(&self) -> String;
-    fn is_csrf(&self, given: &str) -> bool;
-    fn keep_sign_in(&self, pending: &PendingSignIn);
-    /// Removes it: it is valid once.
-    fn take_sign_in(&self) -> Option<PendingSignIn>;
+    fn read<T: DeserializeOwned>(&self, key: &Key<T>) -> Option<T>;
+    fn keep<T: Serialize>(&self, key: &Key<T>, value: &T);
+    /// Reads a value and removes it.
+    fn take<T: DeserializeOwned>(&self, key: &Key<T>) -> Option<T>;
+
     /// Shows a message on the next page.
-    fn notify(&self, text: &str);
-    fn take_notice(&self) -> Option<String>;
-}
-
-fn get<T: DeserializeOwned>(session: &Session, name: &str) -> Option<T> {
-    session.get(name).ok().flatten()
-}
-
-fn put<T: Serialize>(session: &Session, name: &str, value: &T) {
-    if let Err(error) = session.insert(name, value) {
-        tracing::warn!(%error, "a session could not be stored");
-    }
-}
-
-impl SessionExt for Session {
-    fn visitor(&self) -> Option<Visitor> {
-        get(self, VISITOR)
+    fn notify(&self, text: &str) {
+        self.keep(&NOTICE, &text.to_owned());
     }
 
-    fn keep_visitor(&self, visitor: &Visitor) {
-        put(self, VISITOR, visitor);
-    }
-
+    /// The CSRF token; created when there is none yet.
     fn csrf(&self) -> String {
-        get(self, CSRF).unwrap_or_else(|| {
-            let token =
-                format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
-            put(self, CSRF, &token);
+        self.read(&CSRF).unwrap_or_else(|| {
+            let half = || uuid::Uuid::new_v4().simple().to_string();
+            let token = half() + &half();
+            self.keep(&CSRF, &token);
             token
         })
     }
 
     fn is_csrf(&self, given: &str) -> bool {
-        let kept: Option<String> = get(self, CSRF);
+        let kept = self.read(&CSRF);
         kept.is_some_and(|kept| Sha256::digest(kept) == Sha256::digest(given))
     }
+}
 
-    fn keep_sign_in(&self, pending: &PendingSignIn) {
-        put(self, SIGN_IN, pending);
+impl SessionExt for Session {
+    fn read<T: DeserializeOwned>(&self, key: &Key<T>) -> Option<T> {
+        self.get(key.0).ok().flatten()
     }
 
-    fn take_sign_in(&self) -> Option<PendingSignIn> {
-        let pending = get(self, SIGN_IN);
-        self.remove(SIGN_IN);
-        pending
-    }
-
-    fn notify(&self, text: &str) {
-        put(self, NOTICE, &text);
-    }
-
-    fn take_notice(&self) -> Option<String> {
-        let notice = get(self, NOTICE);
-        if notice.is_some() {
-            self.remove(NOTICE);
+    fn keep<T: Serialize>(&self, key: &Key<T>, value: &T) {
+        if let Err(error) = self.insert(key.0, value) {
+            tracing::warn!(%error, "a session could not be stored");
         }
-        notice
+    }
+
+    fn take<T: DeserializeOwned>(&self, key: &Key<T>) -> Option<T> {
+        // Removing nothing would still write the cookie anew.
+        self.read(key).inspect(|_| drop(self.remove(key.0)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use actix_session::Session;
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use askama::Template;
 
@@ -11,7 +12,7 @@ use super::frame::{Frame, NavItem, render, see_other};
 use super::listing::{Parameters, given};
 use super::local::LocalPath;
 use super::refusal::Refusal;
-use super::session::{PendingSignIn, SessionExt as _, Visitor, Who};
+use super::session::{NOTICE, PendingSignIn, SIGN_IN, SessionExt as _, VISITOR, Visitor, Who};
 use super::settings::Settings;
 use crate::gitea::{Flow, SignInError};
 
@@ -34,9 +35,11 @@ pub(super) async fn page(
     let settings = dashboard.settings();
     let next = LocalPath::parse(&given(&parameters, "next").unwrap_or_default());
     let now = dashboard.parts.clock.now();
-    let mut frame = Frame::new(&settings, now, NavItem::None, "Sign in".into());
-    frame.csrf = session.csrf();
-    frame.notice = session.take_notice();
+    let frame = Frame {
+        csrf: session.csrf(),
+        notice: session.take(&NOTICE),
+        ..Frame::new(&settings, now, NavItem::None, "Sign in".into())
+    };
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("next", next.as_str());
     let start = format!("{}/sign-in/gitea?{}", settings.base(), query.finish());
@@ -55,7 +58,7 @@ pub(super) async fn by_token(form: Form) -> Result<HttpResponse, Refusal> {
     let now = dashboard.parts.clock.now();
     if !dashboard.attempts.allow(now) {
         let why = "too many wrong tokens; try again in a minute";
-        return Err(Refusal::too_many(&settings, why));
+        return Err(Refusal::page(StatusCode::TOO_MANY_REQUESTS, &settings, why));
     }
     if !settings.is_token(form.field("token")) {
         dashboard.attempts.record_wrong(now);
@@ -77,7 +80,7 @@ fn start_session(
 ) -> HttpResponse {
     session.clear();
     session.renew();
-    session.keep_visitor(visitor);
+    session.keep(&VISITOR, visitor);
     tracing::info!(visitor = visitor.name(), admin = visitor.is_admin(settings), "signed in");
     see_other(&format!("{}{}", settings.base(), LocalPath::parse(next).as_str()))
 }
@@ -90,13 +93,17 @@ pub(super) async fn by_forge(
 ) -> Result<HttpResponse, Refusal> {
     let settings = dashboard.settings();
     let Some(sign_in) = &settings.sign_in else {
-        return Err(Refusal::not_found(&settings, "sign-in with an account is not configured"));
+        return Err(Refusal::page(
+            StatusCode::NOT_FOUND,
+            &settings,
+            "sign-in with an account is not configured",
+        ));
     };
     let flow = Flow::start();
     let url = sign_in.authorize_url(&flow);
     let next =
         LocalPath::parse(&given(&parameters, "next").unwrap_or_default()).as_str().to_owned();
-    session.keep_sign_in(&PendingSignIn { flow, next });
+    session.keep(&SIGN_IN, &PendingSignIn { flow, next });
     Ok(see_other(&url))
 }
 
@@ -112,7 +119,7 @@ pub(super) async fn callback(
         Refusal::to(&settings, &LocalPath::parse("/sign-in"))
     };
     let state = given(&parameters, "state").unwrap_or_default();
-    let pending = session.take_sign_in().filter(|pending| pending.flow.has_state(&state));
+    let pending = session.take(&SIGN_IN).filter(|pending| pending.flow.has_state(&state));
     let pending = pending.ok_or_else(|| {
         refuse("This sign-in was not started in this browser, or it has expired. Start again.")
     })?;
