@@ -52,9 +52,10 @@ fn fill(world: &World) {
     let sql = format!(
         "CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {deliveries})
              SELECT i FROM n;
-         INSERT INTO lane (id, repo, number, held, waits_for, evaluated_at)
+         INSERT INTO lane (id, repo, number, hold, waits_for, evaluated_at)
              SELECT i, CASE WHEN i % 1000 = 7 THEN 'acme/small' ELSE 'acme/repo-' || (i % 40) END, i,
-                 CASE i % 200 WHEN 3 THEN 'held by `carol`' END, CASE i % 50 WHEN 5 THEN 'claude' END, {now} - i
+                 CASE i % 200 WHEN 3 THEN json_object('kind', 'earlier', 'text', 'held by `carol`') END,
+                 CASE i % 50 WHEN 5 THEN 'claude' END, {now} - i
              FROM n WHERE i <= {lanes};
          INSERT INTO evaluation (id, lane, at, action, agent, reason, verdict, signals)
              SELECT i, 1 + i % {lanes}, {now} - ({deliveries} - i) * 2592000000 / {deliveries},
