@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::outbound::parse_url;
 use crate::dispatch::Progress;
 
 /// The longest message that is kept, in characters.
@@ -100,12 +101,8 @@ fn message(value: Option<&Value>) -> Option<String> {
 }
 
 fn url(value: Option<&Value>) -> Option<String> {
-    let url = url::Url::parse(value?.as_str()?).ok()?;
-    let is_plain = matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none();
-    (is_plain && url.as_str().len() <= LONGEST_URL).then(|| url.into())
+    let url = parse_url(value?.as_str()?).ok()?;
+    (url.as_str().len() <= LONGEST_URL).then(|| url.into())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Agents that are told by a POST to an endpoint of theirs.
+//! Agents that are called by a POST to an endpoint of theirs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,8 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::excerpt::excerpt;
-use super::reach::{Allowed, Guard, Refused};
+use super::outbound::{self, End};
+use super::reach::{Allowed, Refused};
 use super::signature::{SIGNATURE_HEADER, sign};
 use crate::apply::{AgentClient, HandedOver, HandoffError, Wrong};
 use crate::dispatch::{Agent, AgentId, Handoff};
@@ -60,7 +61,9 @@ impl HttpAgents {
             HandoffError::Settings(format!("`agents.allow_private`: `{text}` is not {wanted}"))
         })?;
         let allowed = Arc::new(allowed);
-        let (http, has_certificates) = http_client(&allowed)?;
+        let built = outbound::client(CONNECT_TIMEOUT, Some(&allowed));
+        let (http, has_certificates) = built
+            .map_err(|why| HandoffError::Settings(format!("{why}, so no agent can be called")))?;
         Ok(Self { http, allowed, secrets, timeout: TIMEOUT, has_certificates })
     }
 
@@ -94,19 +97,14 @@ impl HttpAgents {
         request.body(body).send().await.map_err(|error| call.unreachable(&error))
     }
 
-    /// Where the agent listens. Names are checked when they are resolved; an address never is, so it is checked here.
+    /// Where the agent listens.
     fn endpoint(&self, agent: &Agent) -> Result<Url, HandoffError> {
         let id = || agent.id.clone();
         let text = agent.endpoint.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let text = text.ok_or_else(|| HandoffError::NoEndpoint { agent: id() })?;
-        let url = read_url(text).map_err(|why| HandoffError::BadEndpoint { agent: id(), why })?;
-        let address = match url.host() {
-            Some(url::Host::Ipv4(ip)) => Some(ip.into()),
-            Some(url::Host::Ipv6(ip)) => Some(ip.into()),
-            _ => None,
-        };
-        let host = url.host_str().unwrap_or_default();
-        self.allowed.check(host, address).map_err(|refused| private(id(), refused))?;
+        let url = outbound::parse_url(text)
+            .map_err(|why| HandoffError::BadEndpoint { agent: id(), why })?;
+        self.allowed.check_url(&url).map_err(|refused| private(id(), refused))?;
         if url.scheme() == "https" && !self.has_certificates {
             let message = "no CA certificates were found for TLS; install `ca-certificates`";
             return Err(HandoffError::Settings(message.to_owned()));
@@ -119,42 +117,6 @@ impl AgentClient for HttpAgents {
     fn hand_off<'a>(&'a self, agent: &'a Agent, handoff: &'a Handoff) -> BoxFuture<'a, HandedOver> {
         Box::pin(self.post(agent, handoff))
     }
-}
-
-/// The client, and whether it can speak TLS: a bare container has no CA certificates, and agents on plain `http://`
-/// must not fail for want of them.
-fn http_client(allowed: &Arc<Allowed>) -> Result<(reqwest::Client, bool), HandoffError> {
-    // Fails only when the program has chosen a provider already, which then serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = || {
-        reqwest::Client::builder()
-            .user_agent(concat!("gitea-triage/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Guard(Arc::clone(allowed)))
-            // A proxy would resolve the name itself, and reach what we must not.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            // Hand-overs are rare, and a kept connection that has died makes the outcome of one unknown.
-            .pool_max_idle_per_host(0)
-    };
-    if let Ok(http) = builder().build() {
-        return Ok((http, true));
-    }
-    let without = builder().tls_certs_only([]).build();
-    without.map(|http| (http, false)).map_err(|_| {
-        HandoffError::Settings("the HTTP client for agents could not be built".to_owned())
-    })
-}
-
-fn read_url(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).map_err(|_| "is no address")?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err("is neither `http://` nor `https://` and a host");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a user name; use `secret` or `secret_file`");
-    }
-    Ok(url)
 }
 
 fn private(agent: AgentId, refused: Refused) -> HandoffError {
@@ -187,7 +149,7 @@ impl Call<'_> {
         let status = response.status().as_u16();
         let is_taken = matches!(status, 200..=202);
         let says_html = says_html(response.headers());
-        let (body, end) = read(response).await;
+        let (body, end) = outbound::read(response, MAX_ANSWER).await;
         let answer = excerpt(&body, &self.url, self.secret);
         let wrong = match end {
             _ if !is_taken => Wrong::Status,
@@ -226,27 +188,4 @@ fn refused(error: &reqwest::Error) -> Option<&Refused> {
 fn says_html(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
     value.is_some_and(|v| v.get(..9).is_some_and(|v| v.eq_ignore_ascii_case(b"text/html")))
-}
-
-/// How reading an answer ended.
-enum End {
-    Whole,
-    TooLarge,
-    Broken(reqwest::Error),
-}
-
-/// What there is of the answer, up to the limit.
-async fn read(mut response: Response) -> (Vec<u8>, End) {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(None) => return (body, End::Whole),
-            Ok(Some(chunk)) if body.len() + chunk.len() > MAX_ANSWER => {
-                body.extend_from_slice(&chunk[..MAX_ANSWER - body.len()]);
-                return (body, End::TooLarge);
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Err(error) => return (body, End::Broken(error)),
-        }
-    }
 }

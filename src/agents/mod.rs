@@ -9,6 +9,7 @@ mod excerpt;
 mod gitea;
 mod http;
 pub mod local;
+mod outbound;
 mod reach;
 mod signature;
 

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-const fn v4(a: u8, b: u8, c: u8, d: u8, bits: u8) -> Ipv4Net {
+const fn v4([a, b, c, d]: [u8; 4], bits: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), bits)
 }
 
@@ -17,22 +18,22 @@ const fn v6(a: u16, b: u16, c: u16, bits: u8) -> Ipv6Net {
 
 /// IANA's special-purpose registry, without what is reachable from anywhere.
 const CLOSED_V4: [Ipv4Net; 16] = [
-    v4(0, 0, 0, 0, 8),        // this network
-    v4(10, 0, 0, 0, 8),       // private
-    v4(100, 64, 0, 0, 10),    // behind a provider's NAT; one cloud's metadata
-    v4(127, 0, 0, 0, 8),      // loopback
-    v4(168, 63, 129, 16, 32), // Azure's host, which is not in the registry
-    v4(169, 254, 0, 0, 16),   // link-local; most clouds' metadata
-    v4(172, 16, 0, 0, 12),    // private
-    v4(192, 0, 0, 0, 24),     // protocol assignments
-    v4(192, 0, 2, 0, 24),     // documentation
-    v4(192, 88, 99, 0, 24),   // 6to4 relays
-    v4(192, 168, 0, 0, 16),   // private
-    v4(198, 18, 0, 0, 15),    // benchmarks
-    v4(198, 51, 100, 0, 24),  // documentation
-    v4(203, 0, 113, 0, 24),   // documentation
-    v4(224, 0, 0, 0, 4),      // multicast
-    v4(240, 0, 0, 0, 4),      // reserved; broadcast
+    v4([0, 0, 0, 0], 8),        // this network
+    v4([10, 0, 0, 0], 8),       // private
+    v4([100, 64, 0, 0], 10),    // behind a provider's NAT; one cloud's metadata
+    v4([127, 0, 0, 0], 8),      // loopback
+    v4([168, 63, 129, 16], 32), // Azure's host, which is not in the registry
+    v4([169, 254, 0, 0], 16),   // link-local; most clouds' metadata
+    v4([172, 16, 0, 0], 12),    // private
+    v4([192, 0, 0, 0], 24),     // protocol assignments
+    v4([192, 0, 2, 0], 24),     // documentation
+    v4([192, 88, 99, 0], 24),   // 6to4 relays
+    v4([192, 168, 0, 0], 16),   // private
+    v4([198, 18, 0, 0], 15),    // benchmarks
+    v4([198, 51, 100, 0], 24),  // documentation
+    v4([203, 0, 113, 0], 24),   // documentation
+    v4([224, 0, 0, 0], 4),      // multicast
+    v4([240, 0, 0, 0], 4),      // reserved; broadcast
 ];
 
 /// All of IPv6 that is in use for the public; loopback, unique local, link-local, multicast and mapped ones are outside.
@@ -94,7 +95,7 @@ impl Allowed {
 
     /// Whether `host` may be called when it is at these addresses. One that may not is enough to refuse them all:
     /// who can put it there can have it chosen.
-    pub fn check(
+    fn check(
         &self,
         host: &str,
         addresses: impl IntoIterator<Item = IpAddr>,
@@ -110,6 +111,17 @@ impl Allowed {
         }
     }
 
+    /// Whether `url` may be called, as far as it names an address. A host name is checked when it is resolved; an address
+    /// never is, so it is checked here.
+    pub fn check_url(&self, url: &Url) -> Result<(), Refused> {
+        let address = match url.host() {
+            Some(url::Host::Ipv4(ip)) => Some(ip.into()),
+            Some(url::Host::Ipv6(ip)) => Some(ip.into()),
+            _ => None,
+        };
+        self.check(url.host_str().unwrap_or_default(), address)
+    }
+
     fn lists(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
     }
@@ -122,9 +134,9 @@ fn plain(host: &str) -> String {
 
 /// Resolves names for the client and gives it checked addresses only. Since the client connects to what this gives,
 /// a name that answers differently the next time gains nothing.
-pub(super) struct Guard(pub Arc<Allowed>);
+pub(super) struct CheckedResolver(pub Arc<Allowed>);
 
-impl Resolve for Guard {
+impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let allowed = Arc::clone(&self.0);
         Box::pin(async move {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use gitea_triage::agents::local::{LocalAgent, Permission, Remark, Run};
+use gitea_triage::agents::local::{IssueComment, LocalAgent, Permission, Run};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -51,7 +51,8 @@ impl Attempt {
             Place::Title => world.issue.title = self.text.clone(),
             Place::Body => world.issue.body = self.text.clone(),
             Place::Comment => {
-                world.remarks = vec![Remark { by: "mallory".into(), body: self.text.clone() }];
+                world.remarks =
+                    vec![IssueComment { by: "mallory".into(), body: self.text.clone() }];
             }
             Place::File => world.file = Some(self.text.clone()),
         }

@@ -3,14 +3,14 @@
 use std::sync::Mutex;
 
 use gitea_triage::agents::local::{
-    AgentAction, Answer, Note, Outside, Remark, Task, Unmet, Worker,
+    AgentAction, Answer, AvailableAgent, Environment, IssueComment, Note, Task, Unavailable,
 };
 use gitea_triage::dispatch::AgentId;
 use gitea_triage::issue::{Account, Issue, IssueRef, IssueState, RepoName};
 
 pub struct World {
     pub issue: Issue,
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<IssueComment>,
     pub file: Option<String>,
     pub notes: Mutex<Vec<Note>>,
     pub actions: Mutex<Vec<AgentAction>>,
@@ -44,7 +44,7 @@ impl World {
             closed_at: None,
             comments: 1,
         };
-        let remarks = vec![Remark { by: "alice".into(), body: "Happens to me too".into() }];
+        let remarks = vec![IssueComment { by: "alice".into(), body: "Happens to me too".into() }];
         Self { issue, remarks, file: None, notes: Mutex::default(), actions: Mutex::default() }
     }
 
@@ -53,16 +53,16 @@ impl World {
     }
 }
 
-fn ready<'a, T: Send + 'a>(value: Result<T, Unmet>) -> Answer<'a, T> {
+fn ready<'a, T: Send + 'a>(value: Result<T, Unavailable>) -> Answer<'a, T> {
     Box::pin(std::future::ready(value))
 }
 
-impl Outside for World {
+impl Environment for World {
     fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>> {
         ready(Ok((at.number == 5).then(|| self.issue.clone())))
     }
 
-    fn comments<'a>(&'a self, _: &'a IssueRef) -> Answer<'a, Vec<Remark>> {
+    fn comments<'a>(&'a self, _: &'a IssueRef) -> Answer<'a, Vec<IssueComment>> {
         ready(Ok(self.remarks.clone()))
     }
 
@@ -82,9 +82,9 @@ impl Outside for World {
         ready(Ok(self.file.clone()))
     }
 
-    fn workers(&self) -> Answer<'_, Vec<Worker>> {
+    fn workers(&self) -> Answer<'_, Vec<AvailableAgent>> {
         let strengths = vec!["planning".to_owned()];
-        ready(Ok(vec![Worker { id: AgentId::new("kimi"), strengths, free: 1 }]))
+        ready(Ok(vec![AvailableAgent { id: AgentId::new("kimi"), strengths, free: 1 }]))
     }
 
     fn notes<'a>(&'a self, _: &'a RepoName) -> Answer<'a, Vec<Note>> {
@@ -93,7 +93,7 @@ impl Outside for World {
 
     fn act<'a>(&'a self, at: &'a IssueRef, action: AgentAction) -> Answer<'a, String> {
         assert_eq!(*at, self::at(), "only the issue that is worked on may be changed");
-        if let AgentAction::Jot(note) = &action {
+        if let AgentAction::SaveNote(note) = &action {
             self.notes.lock().unwrap().push(note.clone());
         }
         self.actions.lock().unwrap().push(action);

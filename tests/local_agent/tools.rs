@@ -65,7 +65,7 @@ async fn writing_is_an_action_with_a_cleaned_text() {
         (
             "jot_note",
             json!({"topic": " Build  Tool", "text": "make"}),
-            AgentAction::Jot(Note { topic: "build tool".into(), text: "make".into() }),
+            AgentAction::SaveNote(Note { topic: "build tool".into(), text: "make".into() }),
         ),
     ];
     for (tool, arguments, expected) in cases {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::message::ToolCall;
+use super::model::message::ToolCall;
 
 /// How often one call with the same arguments is carried out; reading again after a change is no loop.
 const SAME: u32 = 2;

@@ -1,23 +1,20 @@
 //! The built-in agent: a model near the server that works on one issue with a bounded number of tool calls. It sees no
 //! token, writes nothing itself, and believes no text that somebody else wrote: reads and writes go through
-//! [`Outside`], which `world` implements over the forge, the store and the executor.
+//! [`Environment`], which `forge_environment` implements over the forge, the store and the executor.
 //!
 //! [`LocalAgent::start`] registers every tool or names the one that cannot be; [`LocalAgent::run`] gives one [`Run`]
 //! whatever happens. [`LocalRuns`] keeps to the budgets, and [`LocalClient`] takes dispatches.
 
 mod budget;
-mod caller;
-mod chat;
 mod clean;
 mod client;
-mod consult;
+mod conversation;
+mod environment;
+mod forge_environment;
 mod guard;
-mod invoice;
+mod json_client;
 mod mcp;
-mod message;
-mod ollama;
-mod openai;
-mod outside;
+mod model;
 mod prompt;
 mod quoted;
 mod registry;
@@ -27,28 +24,26 @@ mod schema;
 mod settings;
 mod tool;
 mod tools;
-mod turns;
-mod world;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 pub use self::budget::{Allowance, Budget, BudgetScope};
-pub use self::chat::ChatError;
 pub use self::clean::clean;
 pub use self::client::LocalClient;
-pub use self::message::{Message, ToolCall};
-pub use self::outside::{AgentAction, Answer, Note, Outside, Remark, SubIssue, Unmet, Worker};
-pub use self::registry::RegistrationError;
+pub use self::environment::{
+    AgentAction, Answer, AvailableAgent, Environment, IssueComment, Note, SubIssue, Unavailable,
+};
+pub use self::forge_environment::Parts;
+pub use self::model::message::{Message, ToolCall};
 pub use self::run::{CallRecord, Run};
 pub use self::runs::LocalRuns;
 pub use self::settings::{
     ConsultSettings, InvoiceKind, InvoiceSettings, McpReach, McpSettings, ModelApi, Settings,
 };
-pub use self::tool::Permission;
-pub use self::world::Parts;
+pub use self::tool::{Permission, RegistrationError};
 
-use self::chat::Model;
+use self::conversation::Conversation;
+use self::model::{Model, ModelSettings};
 use self::registry::Registry;
 use crate::issue::IssueRef;
 
@@ -101,7 +96,16 @@ impl LocalAgent {
     /// When one tool cannot be registered, or a server that is required does not answer; names it and says why.
     pub async fn start(settings: Settings) -> Result<Self, RegistrationError> {
         let registry = Registry::fill(&settings).await?;
-        let model = Model::new(&settings).map_err(RegistrationError::Client)?;
+        let model = Model::new(ModelSettings {
+            api: settings.api,
+            url: settings.url,
+            name: settings.model,
+            key: settings.api_key,
+            timeout: settings.timeout,
+            temperature: settings.temperature.map(|hundredths| f64::from(hundredths) / 100.0),
+            context: settings.context,
+        });
+        let model = model.map_err(RegistrationError::Client)?;
         let inner = Inner { model, registry, max_rounds: settings.max_rounds.max(1) };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -117,16 +121,20 @@ impl LocalAgent {
     }
 
     /// Works on one issue to the end. Never fails: what went wrong is in [`Run::error`], with what was done so far.
-    pub async fn run(&self, task: &Task, outside: &dyn Outside) -> Run {
-        self.run_watched(task, outside, &|_| {}).await
+    pub async fn run(&self, task: &Task, environment: &dyn Environment) -> Run {
+        self.run_watched(task, environment, &|_| {}).await
     }
 
     /// The same, telling each message as it is added.
-    pub async fn run_watched(&self, task: &Task, outside: &dyn Outside, watch: Watch<'_>) -> Run {
-        let started = Instant::now();
-        let mut talk = turns::Talk::new(self, task, outside, watch);
-        let result = talk.hold().await;
-        talk.into_run(result, started.elapsed())
+    pub async fn run_watched(
+        &self,
+        task: &Task,
+        environment: &dyn Environment,
+        watch: Watch<'_>,
+    ) -> Run {
+        let mut conversation = Conversation::new(self, task, environment, watch);
+        let result = conversation.hold().await;
+        conversation.into_run(result)
     }
 
     /// Ends the servers of further tools that were started.

@@ -1,6 +1,6 @@
 //! The first two messages: the rules of the talk, and the request with the issue in it.
 
-use super::message::Message;
+use super::model::message::Message;
 use super::quoted::{Part, render};
 use crate::issue::{Issue, IssueRef};
 
@@ -24,7 +24,7 @@ pub(super) fn initial(request: String, rules: Option<&str>) -> Vec<Message> {
 
 /// The messages a run on an issue begins with.
 pub(super) fn for_issue(at: &IssueRef, issue: &Issue, prompt: Option<&str>) -> Vec<Message> {
-    let mut parts = vec![Part::ours(format!(
+    let mut parts = vec![Part::trusted(format!(
         "{}\n\nThe issue is {at}, {}.",
         prompt.unwrap_or(USUAL),
         match issue.state {
@@ -47,7 +47,7 @@ pub(super) fn describe(at: &IssueRef, issue: &Issue) -> [Part; 2] {
         issue.comments
     );
     [
-        Part::theirs(format!("title and state of {at}"), head),
-        Part::theirs(format!("body of {at}"), issue.body.clone()),
+        Part::untrusted(format!("title and state of {at}"), head),
+        Part::untrusted(format!("body of {at}"), issue.body.clone()),
     ]
 }

@@ -5,42 +5,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::consult;
 use super::mcp::Servers;
 use super::schema::{name_fault, schema_fault};
 use super::settings::Settings;
-use super::tool::{Permission, Tool};
+use super::tool::{Permission, RegistrationError, Tool};
 use super::tools;
-
-/// Why the agent cannot start.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RegistrationError {
-    /// A tool could not be registered.
-    #[error("the tool `{tool}` cannot be registered: {reason}")]
-    Tool {
-        /// The tool.
-        tool: String,
-        /// Why.
-        reason: String,
-    },
-    /// A server of tools that is required could not be used.
-    #[error("the tool server `{server}` cannot be used: {reason}")]
-    Server {
-        /// The server's name.
-        server: String,
-        /// Why.
-        reason: String,
-    },
-    /// What is needed to call the model could not be made.
-    #[error("`local_agent` cannot be used: {0}")]
-    Client(String),
-}
-
-impl RegistrationError {
-    pub(super) fn tool(tool: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Tool { tool: tool.into(), reason: reason.into() }
-    }
-}
 
 /// The tools, by name.
 pub(super) struct Registry {
@@ -54,11 +23,8 @@ impl Registry {
     /// Registers everything the settings name.
     pub async fn fill(settings: &Settings) -> Result<Self, RegistrationError> {
         let mut registry = Self::empty(settings.permission);
-        for name in &settings.tools {
-            registry.add(tools::built_in(name, settings)?)?;
-        }
-        for outside_model in &settings.consult {
-            registry.add(consult::tool(outside_model, settings.dry_run)?)?;
+        for tool in tools::all(settings)? {
+            registry.add(tool)?;
         }
         let (servers, found) = Servers::start(&settings.mcp, settings.dry_run).await?;
         registry.servers = servers;
@@ -116,7 +82,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tool::{Done, Scene, Spec};
+    use super::super::tool::{Spec, ToolContext, ToolFuture};
     use super::*;
     use serde_json::json;
 
@@ -127,7 +93,7 @@ mod tests {
             &self.0
         }
 
-        fn call<'a>(&'a self, _: Scene<'a>, _: Value) -> Done<'a> {
+        fn call<'a>(&'a self, _: ToolContext<'a>, _: Value) -> ToolFuture<'a> {
             Box::pin(std::future::ready(Ok(Vec::new())))
         }
     }

@@ -57,7 +57,7 @@ pub struct Run {
 
 impl Run {
     /// A run that was not begun, and why.
-    pub fn not_begun(model: &str, error: String) -> Self {
+    pub fn not_started(model: &str, error: String) -> Self {
         Self {
             content: String::new(),
             tool_calls: Vec::new(),

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use super::budget::{Budget, BudgetScope, left};
-use super::world::{Parts, World};
+use super::forge_environment::{ForgeEnvironment, Parts};
 use super::{LocalAgent, Run, Task, Watch};
 use crate::issue::IssueRef;
 use crate::store::Spending;
@@ -11,14 +11,14 @@ use crate::store::Spending;
 /// Runs the local agent on issues within its budgets.
 pub struct LocalRuns {
     pub(super) agent: LocalAgent,
-    pub(super) world: World,
+    pub(super) world: ForgeEnvironment,
     budgets: Vec<Budget>,
 }
 
 impl LocalRuns {
     /// Runs of this agent.
     pub fn new(agent: LocalAgent, parts: Parts, budgets: Vec<Budget>) -> Self {
-        Self { agent, world: World::new(parts), budgets }
+        Self { agent, world: ForgeEnvironment::new(parts), budgets }
     }
 
     /// One run to its end; what it spent is written down. When a budget is used up nothing is asked, and a person is
@@ -37,7 +37,7 @@ impl LocalRuns {
                 named(scope, &task.at)
             );
             self.tell(&task.at, &why).await?;
-            return Ok(Run::not_begun(self.agent.model(), why));
+            return Ok(Run::not_started(self.agent.model(), why));
         }
         let run = self.agent.run_watched(&task, &self.world, watch).await;
         let spent = Spending { rounds: run.rounds.into(), tokens: run.tokens, ms: run.latency_ms };
@@ -46,12 +46,12 @@ impl LocalRuns {
     }
 
     async fn tell(&self, at: &IssueRef, why: &str) -> anyhow::Result<()> {
-        let World { store, clock, .. } = &self.world;
+        let ForgeEnvironment { store, clock, .. } = &self.world;
         if self.world.is_dry_run() || !store.tell_of_budget(at, clock.now()).await? {
             return Ok(());
         }
-        if let Err(unmet) = self.world.tell_owner(at, why).await {
-            tracing::warn!(issue = %at, %unmet, "nobody could be told that a budget is used up");
+        if let Err(forge_failed) = self.world.tell_owner(at, why).await {
+            tracing::warn!(issue = %at, %forge_failed, "nobody could be told that a budget is used up");
         }
         Ok(())
     }

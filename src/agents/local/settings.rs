@@ -44,7 +44,7 @@ pub struct Settings {
     pub allow_private: Vec<String>,
     /// Servers of further tools.
     pub mcp: Vec<McpSettings>,
-    /// Outside models that can be asked.
+    /// Environment models that can be asked.
     pub consult: Vec<ConsultSettings>,
     /// Whether tools that may write somewhere we cannot hold back are left uncalled.
     pub dry_run: bool,

@@ -1,14 +1,13 @@
 //! What a tool is: a name, a schema for its arguments, what it may do at most, and the doing.
 
-use std::pin::Pin;
-
+use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::outside::{Outside, Unmet};
+use super::environment::{Environment, Unavailable};
 use super::quoted::Part;
 use crate::issue::IssueRef;
 
@@ -54,42 +53,72 @@ impl Spec {
     }
 }
 
+/// Why the agent cannot start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationError {
+    /// A tool could not be registered.
+    #[error("the tool `{tool}` cannot be registered: {reason}")]
+    Tool {
+        /// The tool.
+        tool: String,
+        /// Why.
+        reason: String,
+    },
+    /// A server of tools that is required could not be used.
+    #[error("the tool server `{server}` cannot be used: {reason}")]
+    Server {
+        /// The server's name.
+        server: String,
+        /// Why.
+        reason: String,
+    },
+    /// What is needed to call the model could not be made.
+    #[error("`local_agent` cannot be used: {0}")]
+    Client(String),
+}
+
+impl RegistrationError {
+    pub(super) fn tool(tool: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Tool { tool: tool.into(), reason: reason.into() }
+    }
+}
+
 /// Why a call gave nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum ToolError {
     /// The arguments are not what the schema asks for.
     Arguments(String),
     /// It was tried and did not work out.
     Failed(String),
 }
 
-impl From<Unmet> for Trouble {
-    fn from(unmet: Unmet) -> Self {
-        Self::Failed(unmet.0)
+impl From<Unavailable> for ToolError {
+    fn from(why: Unavailable) -> Self {
+        Self::Failed(why.0)
     }
 }
 
 /// A future that gives a call's result.
-pub(super) type Done<'a> = Pin<Box<dyn Future<Output = Result<Vec<Part>, Trouble>> + Send + 'a>>;
+pub(super) type ToolFuture<'a> = BoxFuture<'a, Result<Vec<Part>, ToolError>>;
 
 /// What a call may use of its run.
 #[derive(Clone, Copy)]
-pub(super) struct Scene<'a> {
+pub(super) struct ToolContext<'a> {
     /// The issue that is worked on.
     pub at: &'a IssueRef,
-    pub outside: &'a dyn Outside,
+    pub environment: &'a dyn Environment,
 }
 
 /// Something the model can call.
 pub(super) trait Tool: Send + Sync {
     fn spec(&self) -> &Spec;
-    fn call<'a>(&'a self, scene: Scene<'a>, arguments: Value) -> Done<'a>;
+    fn call<'a>(&'a self, context: ToolContext<'a>, arguments: Value) -> ToolFuture<'a>;
 }
 
 /// A tool of ours, whose arguments are a type of ours.
 pub(super) struct BuiltIn<A> {
     spec: Spec,
-    act: for<'a> fn(Scene<'a>, A) -> Done<'a>,
+    act: for<'a> fn(ToolContext<'a>, A) -> ToolFuture<'a>,
 }
 
 impl<A: DeserializeOwned + JsonSchema + 'static> BuiltIn<A> {
@@ -97,7 +126,7 @@ impl<A: DeserializeOwned + JsonSchema + 'static> BuiltIn<A> {
         name: &str,
         about: &str,
         permission: Permission,
-        act: for<'a> fn(Scene<'a>, A) -> Done<'a>,
+        act: for<'a> fn(ToolContext<'a>, A) -> ToolFuture<'a>,
     ) -> Box<dyn Tool> {
         let spec = Spec {
             name: name.to_owned(),
@@ -114,17 +143,17 @@ impl<A: DeserializeOwned + 'static> Tool for BuiltIn<A> {
         &self.spec
     }
 
-    fn call<'a>(&'a self, scene: Scene<'a>, arguments: Value) -> Done<'a> {
+    fn call<'a>(&'a self, context: ToolContext<'a>, arguments: Value) -> ToolFuture<'a> {
         match read(arguments) {
-            Ok(arguments) => (self.act)(scene, arguments),
-            Err(trouble) => Box::pin(std::future::ready(Err(trouble))),
+            Ok(arguments) => (self.act)(context, arguments),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
         }
     }
 }
 
 /// The arguments as a type of ours.
-pub(super) fn read<A: DeserializeOwned>(arguments: Value) -> Result<A, Trouble> {
-    serde_json::from_value(arguments).map_err(|error| Trouble::Arguments(error.to_string()))
+pub(super) fn read<A: DeserializeOwned>(arguments: Value) -> Result<A, ToolError> {
+    serde_json::from_value(arguments).map_err(|error| ToolError::Arguments(error.to_string()))
 }
 
 /// The schema of a type, in one piece: models read references badly.

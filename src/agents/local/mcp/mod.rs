@@ -1,7 +1,7 @@
 //! Tools of other programs, by the Model Context Protocol. Each must be allowed by name; its name begins with its
 //! server's; what it gives is text of somebody else, and capped.
 
-mod link;
+mod backoff;
 mod server;
 mod start;
 
@@ -11,9 +11,8 @@ use serde_json::Value;
 
 use self::server::Server;
 use super::quoted::Part;
-use super::registry::RegistrationError;
 use super::settings::McpSettings;
-use super::tool::{Done, Permission, Scene, Spec, Tool, Trouble};
+use super::tool::{Permission, RegistrationError, Spec, Tool, ToolContext, ToolError, ToolFuture};
 
 /// All servers of an agent.
 #[derive(Default)]
@@ -117,17 +116,17 @@ impl Tool for McpTool {
         &self.spec
     }
 
-    fn call<'a>(&'a self, _: Scene<'a>, arguments: Value) -> Done<'a> {
+    fn call<'a>(&'a self, _: ToolContext<'a>, arguments: Value) -> ToolFuture<'a> {
         Box::pin(async move {
             if self.dry_run && self.spec.permission > Permission::Read {
                 let told = "not called: this is a dry run, and the tool may change something";
-                return Ok(vec![Part::ours(told)]);
+                return Ok(vec![Part::trusted(told)]);
             }
             let arguments = arguments.as_object().cloned().unwrap_or_default();
             let (text, is_error) =
-                self.server.call(&self.name, arguments).await.map_err(Trouble::Failed)?;
+                self.server.call(&self.name, arguments).await.map_err(ToolError::Failed)?;
             let what = if is_error { "the tool failed and said" } else { "the tool's result" };
-            Ok(vec![Part::theirs(what, text)])
+            Ok(vec![Part::untrusted(what, text)])
         })
     }
 }

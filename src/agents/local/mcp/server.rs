@@ -7,7 +7,7 @@ use rmcp::service::ServiceError;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::link::Rest;
+use super::backoff::Backoff;
 use super::start::{Connection, connect};
 use crate::agents::local::settings::McpSettings;
 
@@ -24,13 +24,13 @@ pub(super) struct Server {
 
 struct State {
     connection: Option<Connection>,
-    rest: Rest,
+    backoff: Backoff,
 }
 
 impl Server {
     pub fn new(settings: McpSettings) -> Self {
-        let rest = Rest::new(settings.rest);
-        Self { settings, state: Mutex::new(State { connection: None, rest }) }
+        let backoff = Backoff::new(settings.rest);
+        Self { settings, state: Mutex::new(State { connection: None, backoff }) }
     }
 
     pub fn settings(&self) -> &McpSettings {
@@ -90,7 +90,7 @@ impl Server {
             return Ok(connection.service.peer().clone());
         }
         state.connection = None;
-        if let Some(left) = state.rest.left(Instant::now()) {
+        if let Some(left) = state.backoff.remaining(Instant::now()) {
             let seconds = left.as_secs().max(1);
             return Err(format!("the tool server is down; it is tried again in {seconds}s"));
         }
@@ -102,7 +102,7 @@ impl Server {
                 Ok(peer)
             }
             Err(reason) => {
-                state.rest.failed(Instant::now());
+                state.backoff.record_failure(Instant::now());
                 Err(reason)
             }
         }
@@ -113,13 +113,13 @@ impl Server {
         let mut state = self.state.lock().await;
         match result {
             Ok(value) => {
-                state.rest.worked();
+                state.backoff.record_success();
                 Ok(value)
             }
             Err(fault) => {
                 if fault.is_lost {
                     state.connection = None;
-                    state.rest.failed(Instant::now());
+                    state.backoff.record_failure(Instant::now());
                 }
                 Err(fault.reason)
             }

@@ -9,7 +9,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::{RoleClient, ServiceExt as _, service::RunningService};
 use tokio::process::{Child, Command};
 
-use super::super::caller::Caller;
+use super::super::json_client::JsonClient;
 use super::super::settings::McpReach;
 
 /// The longest message that is read, in bytes; a longer line is dropped, and the call it answered runs out of time.
@@ -62,7 +62,7 @@ async fn start(command: &[String]) -> Result<Connection, String> {
 }
 
 async fn call(url: &str) -> Result<Connection, String> {
-    let client = Caller::new()?.client();
+    let client = JsonClient::new()?.client();
     let config = StreamableHttpClientTransportConfig::with_uri(url)
         .max_sse_event_size(LONGEST_MESSAGE)
         .max_json_response_size(LONGEST_MESSAGE);

@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::clean;
-use super::super::outside::{AgentAction, Note};
+use super::super::environment::{AgentAction, Note};
 use super::super::quoted::Part;
-use super::super::tool::{BuiltIn, Done, Permission, Scene, Tool, Trouble};
+use super::super::tool::{BuiltIn, Permission, Tool, ToolContext, ToolError, ToolFuture};
 
 /// The longest note, in characters.
 const LONGEST: usize = 2_000;
@@ -35,27 +35,29 @@ pub(super) fn tools() -> Vec<Box<dyn Tool>> {
 /// A note.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Jot {
+struct SaveNote {
     /// What it is about, in a word or two.
     topic: String,
     /// What is to be remembered.
     text: String,
 }
 
-fn jot(scene: Scene<'_>, given: Jot) -> Done<'_> {
+fn jot(context: ToolContext<'_>, given: SaveNote) -> ToolFuture<'_> {
     Box::pin(async move {
         let topic = topic(&given.topic);
         let text = clean(&given.text).trim().to_owned();
         if topic.is_empty() || text.is_empty() {
-            return Err(Trouble::Arguments("`topic` or `text` is empty".to_owned()));
+            return Err(ToolError::Arguments("`topic` or `text` is empty".to_owned()));
         }
         if topic.chars().count() > LONGEST_TOPIC || text.chars().count() > LONGEST {
-            return Err(Trouble::Arguments(format!(
+            return Err(ToolError::Arguments(format!(
                 "a topic has at most {LONGEST_TOPIC} characters and a text {LONGEST}"
             )));
         }
         let note = Note { topic, text };
-        Ok(vec![Part::ours(scene.outside.act(scene.at, AgentAction::Jot(note)).await?)])
+        Ok(vec![Part::trusted(
+            context.environment.act(context.at, AgentAction::SaveNote(note)).await?,
+        )])
     })
 }
 
@@ -71,16 +73,16 @@ struct Recall {
     topic: Option<String>,
 }
 
-fn recall(scene: Scene<'_>, given: Recall) -> Done<'_> {
+fn recall(context: ToolContext<'_>, given: Recall) -> ToolFuture<'_> {
     Box::pin(async move {
         let wanted = given.topic.as_deref().map(topic);
-        let mut notes = scene.outside.notes(&scene.at.repo).await?;
+        let mut notes = context.environment.notes(&context.at.repo).await?;
         notes.retain(|note| wanted.as_ref().is_none_or(|wanted| *wanted == note.topic));
-        let mut parts = vec![Part::ours(format!("{} notes", notes.len()))];
+        let mut parts = vec![Part::trusted(format!("{} notes", notes.len()))];
         parts.extend(
             notes
                 .into_iter()
-                .map(|note| Part::theirs("a note", format!("{}: {}", note.topic, note.text))),
+                .map(|note| Part::untrusted("a note", format!("{}: {}", note.topic, note.text))),
         );
         Ok(parts)
     })

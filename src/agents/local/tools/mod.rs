@@ -1,38 +1,43 @@
-//! The built-in tools, by name. Each reads or writes through the run's [`super::Outside`] only, and within the
+//! The built-in tools, by name. Each reads or writes through the run's [`super::Environment`] only, and within the
 //! repository of the issue that is worked on: what a text talks the model into stays where that text stands.
 
-mod look;
+mod consult;
+mod invoice;
 mod memory;
 mod page;
-mod say;
+mod read;
 mod web;
+mod write;
 
-use super::registry::RegistrationError;
 use super::settings::Settings;
-use super::tool::Tool;
+use super::tool::{RegistrationError, Tool};
 
 /// The one tool that needs a setting.
 const WEB_FETCH: &str = "web_fetch";
 
+/// The built-in tools that the settings name, and one for each outside model.
+pub(super) fn all(settings: &Settings) -> Result<Vec<Box<dyn Tool>>, RegistrationError> {
+    let named = settings.tools.iter().map(|name| built_in(name, settings));
+    let models = settings.consult.iter().map(|model| consult::tool(model, settings.dry_run));
+    named.chain(models).collect()
+}
+
 /// The tool called `name`.
-pub(super) fn built_in(
-    name: &str,
-    settings: &Settings,
-) -> Result<Box<dyn Tool>, RegistrationError> {
+fn built_in(name: &str, settings: &Settings) -> Result<Box<dyn Tool>, RegistrationError> {
     if name == WEB_FETCH {
         return web::tool(name, settings);
     }
-    let found = all().find(|tool| tool.spec().name == name);
+    let found = simple().find(|tool| tool.spec().name == name);
     found.ok_or_else(|| {
-        let known: Vec<_> = all().map(|tool| tool.spec().name.clone()).collect();
+        let known: Vec<_> = simple().map(|tool| tool.spec().name.clone()).collect();
         let reason = format!("there is no such tool; known are {}, {WEB_FETCH}", known.join(", "));
         RegistrationError::tool(name, reason)
     })
 }
 
 /// Every built-in tool that needs no setting.
-fn all() -> impl Iterator<Item = Box<dyn Tool>> {
-    look::tools().into_iter().chain(say::tools()).chain(memory::tools())
+fn simple() -> impl Iterator<Item = Box<dyn Tool>> {
+    read::tools().into_iter().chain(write::tools()).chain(memory::tools())
 }
 
 #[cfg(test)]
@@ -46,7 +51,7 @@ mod tests {
         let mut settings = Settings::new(ModelApi::Ollama, "http://127.0.0.1:1", "m");
         settings.web_hosts = vec!["docs.example.com".into()];
         let web = built_in(WEB_FETCH, &settings).unwrap();
-        let tools: Vec<_> = all().chain([web]).collect();
+        let tools: Vec<_> = simple().chain([web]).collect();
         assert_eq!(tools.len(), 13);
         for tool in tools {
             let spec = tool.spec();

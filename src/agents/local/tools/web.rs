@@ -11,11 +11,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::quoted::Part;
-use super::super::registry::RegistrationError;
 use super::super::settings::Settings;
-use super::super::tool::{Done, Permission, Scene, Spec, Tool, Trouble, read, schema_of};
+use super::super::tool::{
+    Permission, RegistrationError, Spec, Tool, ToolContext, ToolError, ToolFuture, read, schema_of,
+};
 use super::page::words;
-use crate::agents::reach::{Allowed, Guard};
+use crate::agents::outbound::{self, End};
+use crate::agents::reach::Allowed;
 
 /// For the whole page.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -58,26 +60,10 @@ pub(super) fn tool(name: &str, settings: &Settings) -> Result<Box<dyn Tool>, Reg
         schema: schema_of::<Fetch>(),
         permission: Permission::Read,
     };
-    let http = http_client(&allowed).map_err(cannot)?;
+    let client = outbound::client(CONNECT_TIMEOUT, Some(&allowed));
+    let (http, _) = client.map_err(|why| cannot(why.to_owned()))?;
     let hosts = settings.web_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
     Ok(Box::new(Web { spec, http, hosts, allowed }))
-}
-
-fn http_client(allowed: &Arc<Allowed>) -> Result<reqwest::Client, String> {
-    // Fails only when the program has chosen a provider already, which then serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = || {
-        reqwest::Client::builder()
-            .user_agent(concat!("gitea-triage/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Guard(Arc::clone(allowed)))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .pool_max_idle_per_host(0)
-    };
-    let built = builder().build().or_else(|_| builder().tls_certs_only([]).build());
-    built.map_err(|_| "the HTTP client could not be built".to_owned())
 }
 
 impl Tool for Web {
@@ -85,29 +71,22 @@ impl Tool for Web {
         &self.spec
     }
 
-    fn call<'a>(&'a self, _: Scene<'a>, arguments: Value) -> Done<'a> {
+    fn call<'a>(&'a self, _: ToolContext<'a>, arguments: Value) -> ToolFuture<'a> {
         Box::pin(async move {
             let url = self.address(&read::<Fetch>(arguments)?.url)?;
-            self.fetch(url).await.map(|part| vec![part]).map_err(Trouble::Failed)
+            self.fetch(url).await.map(|part| vec![part]).map_err(ToolError::Failed)
         })
     }
 }
 
 impl Web {
-    /// The address, when it is one that may be called. Names are checked again when they are resolved; an address
-    /// in numbers never is, so it is checked here.
-    fn address(&self, text: &str) -> Result<Url, Trouble> {
-        let bad = |why: &str| Trouble::Arguments(format!("`url` {why}"));
+    /// The address, when it is one that may be called.
+    fn address(&self, text: &str) -> Result<Url, ToolError> {
+        let bad = |why: &str| ToolError::Arguments(format!("`url` {why}"));
         if text.len() > LONGEST_ADDRESS {
             return Err(bad("is too long"));
         }
-        let url = Url::parse(text.trim()).map_err(|_| bad("is no address"))?;
-        if !matches!(url.scheme(), "http" | "https")
-            || !url.username().is_empty()
-            || url.password().is_some()
-        {
-            return Err(bad("is not `http://` or `https://` and a host without a user"));
-        }
+        let url = outbound::parse_url(text.trim()).map_err(bad)?;
         let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
         if !self.hosts.contains(&host) {
             return Err(bad(&format!(
@@ -115,33 +94,34 @@ impl Web {
                 self.hosts.join(", ")
             )));
         }
-        let address = match url.host() {
-            Some(url::Host::Ipv4(ip)) => Some(ip.into()),
-            Some(url::Host::Ipv6(ip)) => Some(ip.into()),
-            _ => None,
-        };
-        self.allowed
-            .check(&host, address)
-            .map_err(|refused| Trouble::Failed(refused.to_string()))?;
+        let checked = self.allowed.check_url(&url);
+        checked.map_err(|refused| ToolError::Failed(refused.to_string()))?;
         Ok(url)
     }
 
     async fn fetch(&self, url: Url) -> Result<Part, String> {
-        let response = self.http.get(url.clone()).send().await.map_err(|e| broken(&e))?;
+        let response =
+            self.http.get(url.clone()).timeout(TIMEOUT).send().await.map_err(|e| broken(&e))?;
         let status = response.status();
         if status.is_redirection() {
             let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
             let what = "where the page has moved, which is not followed";
-            return Ok(Part::theirs(what, to.unwrap_or_default()));
+            return Ok(Part::untrusted(what, to.unwrap_or_default()));
         }
         if !status.is_success() {
             return Err(format!("the host answered {}", status.as_u16()));
         }
         let kind = kind(&response).ok_or("the page is neither text, HTML, JSON nor XML")?;
-        let body = body(response).await?;
+        let body = match outbound::read(response, LARGEST).await {
+            (body, End::Whole) => body,
+            (_, End::TooLarge) => {
+                return Err(format!("the page is larger than {} KiB", LARGEST / 1024));
+            }
+            (_, End::Broken(error)) => return Err(broken(&error)),
+        };
         let text = String::from_utf8_lossy(&body);
         let text = if kind == Kind::Html { words(&text) } else { text.into_owned() };
-        Ok(Part::theirs("a web page", format!("{url}\n{text}")))
+        Ok(Part::untrusted("a web page", format!("{url}\n{text}")))
     }
 }
 
@@ -166,17 +146,6 @@ fn kind(response: &Response) -> Option<Kind> {
         }
         _ => None,
     }
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
-        if body.len() + chunk.len() > LARGEST {
-            return Err(format!("the page is larger than {} KiB", LARGEST / 1024));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 fn broken(error: &reqwest::Error) -> String {

@@ -1,10 +1,8 @@
 //! Splitting an issue into parts: asked first, opened exactly as agreed to, and each part opened once.
 
-use serde::{Deserialize, Serialize};
-
-use super::super::{SubIssue, Unmet, clean};
+use super::super::{SubIssue, Unavailable, clean};
 use super::write::marker;
-use super::{HELD_BACK, World, lost, unmet};
+use super::{ForgeEnvironment, HELD_BACK, forge_failed, store_failed};
 use crate::clock::Timestamp;
 use crate::gitea as forge;
 use crate::issue::IssueRef;
@@ -14,37 +12,30 @@ use crate::store::{OwnWrite, Proposal};
 /// How an answer that agrees begins.
 const AGREED: &str = "approved";
 
-/// A part as it is kept.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    title: String,
-    body: String,
-}
-
-impl World {
+impl ForgeEnvironment {
     /// Proposes the parts and waits for a person, or opens those a person has agreed to.
-    pub async fn split(&self, at: &IssueRef, parts: Vec<SubIssue>) -> Result<String, Unmet> {
+    pub async fn split(&self, at: &IssueRef, parts: Vec<SubIssue>) -> Result<String, Unavailable> {
         let parts: Vec<_> = parts
             .into_iter()
-            .map(|part| Kept { title: clean(&part.title), body: clean(&part.body) })
+            .map(|part| SubIssue { title: clean(&part.title), body: clean(&part.body) })
             .collect();
         let now = self.clock.now();
         if !self.asks_first {
             return self.open(at, &parts, now).await;
         }
-        let waiting = self.store.proposal(at).await.map_err(|e| lost(&e))?;
+        let waiting = self.store.proposal(at).await.map_err(|e| store_failed(&e))?;
         if let Some(waiting) = waiting
             && self.is_agreed(at, &waiting).await?
         {
-            let agreed: Vec<Kept> = serde_json::from_str(&waiting.parts).unwrap_or_default();
+            let agreed: Vec<SubIssue> = serde_json::from_str(&waiting.parts).unwrap_or_default();
             let opened = self.open(at, &agreed, waiting.at).await?;
-            self.store.settle_proposal(at).await.map_err(|e| lost(&e))?;
+            self.store.settle_proposal(at).await.map_err(|e| store_failed(&e))?;
             return Ok(opened);
         }
         self.propose(at, &parts).await
     }
 
-    async fn propose(&self, at: &IssueRef, parts: &[Kept]) -> Result<String, Unmet> {
+    async fn propose(&self, at: &IssueRef, parts: &[SubIssue]) -> Result<String, Unavailable> {
         let kept = serde_json::to_string(parts).unwrap_or_default();
         let list: Vec<_> = parts
             .iter()
@@ -61,14 +52,14 @@ impl World {
             return Ok(said);
         }
         let proposal = Proposal { parts: kept, at: self.clock.now() };
-        self.store.propose(at, proposal).await.map_err(|e| lost(&e))?;
+        self.store.propose(at, proposal).await.map_err(|e| store_failed(&e))?;
         Ok("proposed in a comment; the parts are opened when a person has agreed".to_owned())
     }
 
     /// Whether somebody who may write here agreed after the proposal was made.
-    async fn is_agreed(&self, at: &IssueRef, proposal: &Proposal) -> Result<bool, Unmet> {
+    async fn is_agreed(&self, at: &IssueRef, proposal: &Proposal) -> Result<bool, Unavailable> {
         let us = self.us().await?;
-        let comments = self.forge.comments(at).await.map_err(|e| unmet(&e))?;
+        let comments = self.forge.comments(at).await.map_err(|e| forge_failed(&e))?;
         let asked = marker("parts", &proposal.parts);
         let is_ours = |c: &forge::Comment| c.author.as_ref().is_some_and(|a| a.is_same_as(&us));
         let is_question =
@@ -77,7 +68,7 @@ impl World {
         for answer in comments[question + 1..].iter().filter(|c| agrees(&c.body) && !is_ours(c)) {
             let Some(by) = &answer.author else { continue };
             let may = self.executor.may_write(&at.repo, &by.login).await;
-            if may.map_err(|e| unmet(&e))? {
+            if may.map_err(|e| forge_failed(&e))? {
                 return Ok(true);
             }
         }
@@ -85,13 +76,18 @@ impl World {
     }
 
     /// Opens the parts that are not there yet; those opened before are found by their marker.
-    async fn open(&self, at: &IssueRef, parts: &[Kept], since: Timestamp) -> Result<String, Unmet> {
+    async fn open(
+        &self,
+        at: &IssueRef,
+        parts: &[SubIssue],
+        since: Timestamp,
+    ) -> Result<String, Unavailable> {
         if self.is_dry_run() {
             return Ok(HELD_BACK.to_owned());
         }
         let us = self.us().await?;
         let ours = self.forge.issues_of(&at.repo, &us, since).await;
-        let ours = ours.map_err(|e| unmet(&e))?;
+        let ours = ours.map_err(|e| forge_failed(&e))?;
         let there: Vec<_> = ours.iter().filter_map(|issue| Marker::find(&issue.body)).collect();
         let mut opened = 0;
         for part in parts {
@@ -101,10 +97,10 @@ impl World {
             }
             let body = format!("Part of {at}.\n\n{}\n\n{marker}", fence(&part.body));
             let made = self.executor.open_issue(&at.repo, &part.title, &body).await;
-            let number = made.map_err(|e| unmet(&e))?;
+            let number = made.map_err(|e| forge_failed(&e))?;
             let part = IssueRef { repo: at.repo.clone(), number };
             let noted = self.store.note_own_write(&part, OwnWrite::Content).await;
-            noted.map_err(|e| lost(&e))?;
+            noted.map_err(|e| store_failed(&e))?;
             opened += 1;
         }
         Ok(format!("{opened} issues opened, {} were there", parts.len() - opened))

@@ -1,16 +1,16 @@
 //! The world of the local agent: reads from the forge and the store, writes through the executor that writes everything
 //! else. It refuses what would let a text choose who works on an issue.
 
-mod parts;
+mod sub_issues;
 mod write;
 
-use super::{AgentAction, Answer, Note, Outside, Remark, Unmet, Worker};
+use super::{AgentAction, Answer, AvailableAgent, Environment, IssueComment, Note, Unavailable};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::dispatch::{Agent, AgentId, Interface};
 use crate::gitea as forge;
 use crate::issue::{Account, Issue, IssueRef, RepoName};
-use crate::store::{self, Store, StoredNote};
+use crate::store::{self, Store};
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: usize = 256 * 1024;
@@ -34,7 +34,7 @@ pub struct Parts {
 }
 
 /// The forge and the store, as the agent may use them.
-pub(super) struct World {
+pub(super) struct ForgeEnvironment {
     pub forge: forge::Client,
     pub executor: Executor,
     pub store: Store,
@@ -45,7 +45,7 @@ pub(super) struct World {
     asks_first: bool,
 }
 
-impl World {
+impl ForgeEnvironment {
     pub fn new(parts: Parts) -> Self {
         // A label is only put on when it is there: what a model calls a label is not to become one.
         let labels = LabelRules { create: false, color: String::new() };
@@ -66,28 +66,27 @@ impl World {
     }
 
     /// Our own account.
-    pub async fn us(&self) -> Result<Account, Unmet> {
-        self.forge.whoami().await.map_err(|error| unmet(&error))
+    pub async fn us(&self) -> Result<Account, Unavailable> {
+        self.forge.whoami().await.map_err(|error| forge_failed(&error))
     }
 
-    pub async fn must_read(&self, at: &IssueRef) -> Result<Issue, Unmet> {
-        let issue = self.forge.issue(at).await.map_err(|error| unmet(&error))?;
-        issue.ok_or_else(|| Unmet(format!("there is no issue {at}")))
+    pub async fn must_read(&self, at: &IssueRef) -> Result<Issue, Unavailable> {
+        let issue = self.forge.issue(at).await.map_err(|error| forge_failed(&error))?;
+        issue.ok_or_else(|| Unavailable(format!("there is no issue {at}")))
     }
 
-    async fn jot(&self, repo: &RepoName, note: Note) -> Result<String, Unmet> {
+    async fn jot(&self, repo: &RepoName, note: Note) -> Result<String, Unavailable> {
         if self.is_dry_run() {
             return Ok(HELD_BACK.to_owned());
         }
-        let note = StoredNote { topic: note.topic, text: note.text };
-        self.store.jot(repo, note, self.clock.now()).await.map_err(|e| lost(&e))?;
+        self.store.jot(repo, note, self.clock.now()).await.map_err(|e| store_failed(&e))?;
         Ok("noted".to_owned())
     }
 
-    async fn delegate(&self, at: &IssueRef, id: AgentId) -> Result<String, Unmet> {
+    async fn delegate(&self, at: &IssueRef, id: AgentId) -> Result<String, Unavailable> {
         let known = |agent: &&Agent| agent.id == id && agent.interface != Interface::Local;
         if self.agents.iter().find(known).is_none() {
-            return Err(Unmet(
+            return Err(Unavailable(
                 "there is no such agent; `list_agents` names those there are".into(),
             ));
         }
@@ -97,16 +96,16 @@ impl World {
         // An order by hand: a dispatch like any other, decided and told where those are.
         let (by, order) = ("the local agent".to_owned(), format!("assign {id}"));
         let now = self.clock.now();
-        self.store.order(at.clone(), by, order, now).await.map_err(|e| lost(&e))?;
+        self.store.order(at.clone(), by, order, now).await.map_err(|e| store_failed(&e))?;
         Ok(format!("{id} gets the issue when it has a place free"))
     }
 
-    async fn workers(&self) -> Result<Vec<Worker>, Unmet> {
-        let load = self.store.load().await.map_err(|e| lost(&e))?;
+    async fn workers(&self) -> Result<Vec<AvailableAgent>, Unavailable> {
+        let load = self.store.load().await.map_err(|e| store_failed(&e))?;
         let others = self.agents.iter().filter(|a| a.interface != Interface::Local);
         let worker = |agent: &Agent| {
             let taken = load.get(&agent.id).copied().unwrap_or(0);
-            Worker {
+            AvailableAgent {
                 id: agent.id.clone(),
                 strengths: agent.strengths.iter().map(ToString::to_string).collect(),
                 free: agent.max_concurrent.saturating_sub(taken),
@@ -120,35 +119,37 @@ impl World {
 pub(super) const HELD_BACK: &str = "held back: this is a dry run";
 
 /// A failure of the forge in its own words, which hold no token and nothing the forge said.
-pub(super) fn unmet(error: &forge::Error) -> Unmet {
+pub(super) fn forge_failed(error: &forge::Error) -> Unavailable {
     match error {
-        forge::Error::DryRun { .. } => Unmet(HELD_BACK.to_owned()),
-        error => Unmet(error.to_string()),
+        forge::Error::DryRun { .. } => Unavailable(HELD_BACK.to_owned()),
+        error => Unavailable(error.to_string()),
     }
 }
 
 /// A failure of the store is for the log, not for the model.
-pub(super) fn lost(error: &store::Error) -> Unmet {
+pub(super) fn store_failed(error: &store::Error) -> Unavailable {
     tracing::error!(%error, "the store failed under a tool of the local agent");
-    Unmet("the store could not be used; see the log".to_owned())
+    Unavailable("the store could not be used; see the log".to_owned())
 }
 
-impl Outside for World {
+impl Environment for ForgeEnvironment {
     fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>> {
-        Box::pin(async move { self.forge.issue(at).await.map_err(|e| unmet(&e)) })
+        Box::pin(async move { self.forge.issue(at).await.map_err(|e| forge_failed(&e)) })
     }
 
-    fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<Remark>> {
+    fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<IssueComment>> {
         Box::pin(async move {
-            let comments = self.forge.comments(at).await.map_err(|e| unmet(&e))?;
+            let comments = self.forge.comments(at).await.map_err(|e| forge_failed(&e))?;
             let by = |author: Option<Account>| author.map_or("somebody".into(), |a| a.login);
-            let remark = |c: forge::Comment| Remark { by: by(c.author), body: c.body };
+            let remark = |c: forge::Comment| IssueComment { by: by(c.author), body: c.body };
             Ok(comments.into_iter().map(remark).collect())
         })
     }
 
     fn search<'a>(&'a self, repo: &'a RepoName, words: &'a str) -> Answer<'a, Vec<Issue>> {
-        Box::pin(async move { self.forge.search_issues(repo, words).await.map_err(|e| unmet(&e)) })
+        Box::pin(async move {
+            self.forge.search_issues(repo, words).await.map_err(|e| forge_failed(&e))
+        })
     }
 
     fn file<'a>(
@@ -158,25 +159,27 @@ impl Outside for World {
         reference: Option<&'a str>,
     ) -> Answer<'a, Option<String>> {
         Box::pin(async move {
-            let found = self.forge.file(repo, path, reference).await.map_err(|e| unmet(&e))?;
+            let found =
+                self.forge.file(repo, path, reference).await.map_err(|e| forge_failed(&e))?;
             let Some(bytes) = found else { return Ok(None) };
             if bytes.len() > LARGEST_FILE {
-                return Err(Unmet(format!("the file is larger than {} KiB", LARGEST_FILE / 1024)));
+                return Err(Unavailable(format!(
+                    "the file is larger than {} KiB",
+                    LARGEST_FILE / 1024
+                )));
             }
-            let text = String::from_utf8(bytes).map_err(|_| Unmet("the file is no text".into()))?;
+            let text =
+                String::from_utf8(bytes).map_err(|_| Unavailable("the file is no text".into()))?;
             Ok(Some(text))
         })
     }
 
-    fn workers(&self) -> Answer<'_, Vec<Worker>> {
+    fn workers(&self) -> Answer<'_, Vec<AvailableAgent>> {
         Box::pin(self.workers())
     }
 
     fn notes<'a>(&'a self, repo: &'a RepoName) -> Answer<'a, Vec<Note>> {
-        Box::pin(async move {
-            let notes = self.store.notes(repo).await.map_err(|e| lost(&e))?;
-            Ok(notes.into_iter().map(|n| Note { topic: n.topic, text: n.text }).collect())
-        })
+        Box::pin(async move { self.store.notes(repo).await.map_err(|e| store_failed(&e)) })
     }
 
     fn act<'a>(&'a self, at: &'a IssueRef, action: AgentAction) -> Answer<'a, String> {
@@ -187,7 +190,7 @@ impl Outside for World {
                 AgentAction::Label(name) => self.label(at, name).await,
                 AgentAction::Split(parts) => self.split(at, parts).await,
                 AgentAction::Delegate(id) => self.delegate(at, id).await,
-                AgentAction::Jot(note) => self.jot(&at.repo, note).await,
+                AgentAction::SaveNote(note) => self.jot(&at.repo, note).await,
             }
         })
     }

@@ -5,8 +5,8 @@ use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use super::caller::{Broken, Caller, Post, below, key_header};
-use super::settings::{InvoiceKind, InvoiceSettings};
+use super::super::json_client::{CallError, JsonClient, Post, join, key_header};
+use super::super::settings::{InvoiceKind, InvoiceSettings};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest answer that is read, in bytes.
@@ -26,7 +26,7 @@ pub(super) struct Invoice {
 
 /// Asks the service for an invoice; why there is none is for the log, not for the model.
 pub(super) async fn create(
-    caller: &Caller,
+    client: &JsonClient,
     settings: &InvoiceSettings,
     question: &str,
 ) -> Result<Invoice, String> {
@@ -47,13 +47,13 @@ pub(super) async fn create(
     };
     let key = key_header("", &settings.key).ok_or("the key holds bytes that no header can")?;
     let post = Post {
-        url: below(&settings.url, segments)?,
+        url: join(&settings.url, segments)?,
         headers: HeaderMap::from_iter([(HeaderName::from_static(header), key)]),
         body: &body,
         timeout: TIMEOUT,
         limit: MAX_ANSWER,
     };
-    let answer = caller.post(post).await.map_err(told)?;
+    let answer = client.post(post).await.map_err(explain)?;
     let request = payment_request(&answer).ok_or("the answer holds no payment request")?;
     Ok(Invoice { sats: settings.sats, request: request.chars().take(SHOWN).collect() })
 }
@@ -67,11 +67,11 @@ fn payment_request(answer: &Value) -> Option<&str> {
     is_one.then_some(request)
 }
 
-fn told(broken: Broken) -> String {
-    match broken {
-        Broken::Connection(reason) | Broken::Protocol(reason) => reason,
-        Broken::Status(status) => format!("the service answered {status}"),
-        Broken::Slow(after) => {
+fn explain(error: CallError) -> String {
+    match error {
+        CallError::Connection(reason) | CallError::Protocol(reason) => reason,
+        CallError::Status(status) => format!("the service answered {status}"),
+        CallError::Slow(after) => {
             format!("no answer within {}", humantime::format_duration(after))
         }
     }

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::clean;
-use super::super::outside::{AgentAction, SubIssue};
+use super::super::environment::{AgentAction, SubIssue};
 use super::super::quoted::Part;
-use super::super::tool::{BuiltIn, Done, Permission, Scene, Tool, Trouble};
+use super::super::tool::{BuiltIn, Permission, Tool, ToolContext, ToolError, ToolFuture};
 use crate::dispatch::AgentId;
 
 /// The longest text that is written, in characters.
@@ -48,31 +48,33 @@ pub(super) fn tools() -> Vec<Box<dyn Tool>> {
     ]
 }
 
-fn act<'a>(scene: Scene<'a>, action: Result<AgentAction, Trouble>) -> Done<'a> {
-    Box::pin(async move { Ok(vec![Part::ours(scene.outside.act(scene.at, action?).await?)]) })
+fn act<'a>(context: ToolContext<'a>, action: Result<AgentAction, ToolError>) -> ToolFuture<'a> {
+    Box::pin(
+        async move { Ok(vec![Part::trusted(context.environment.act(context.at, action?).await?)]) },
+    )
 }
 
 /// A text that says something, cleaned of what nobody would see.
-fn text(name: &str, given: &str, longest: usize) -> Result<String, Trouble> {
+fn text(name: &str, given: &str, longest: usize) -> Result<String, ToolError> {
     let text = clean(given).trim().to_owned();
     match text.chars().count() {
-        0 => Err(Trouble::Arguments(format!("`{name}` is empty"))),
+        0 => Err(ToolError::Arguments(format!("`{name}` is empty"))),
         n if n > longest => {
-            Err(Trouble::Arguments(format!("`{name}` has {n} characters; {longest} are taken")))
+            Err(ToolError::Arguments(format!("`{name}` has {n} characters; {longest} are taken")))
         }
         _ => Ok(text),
     }
 }
 
 /// The same, on one line.
-fn line(name: &str, given: &str) -> Result<String, Trouble> {
+fn line(name: &str, given: &str) -> Result<String, ToolError> {
     Ok(text(name, given, LONGEST_LINE)?.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-fn few<T>(name: &str, given: &[T]) -> Result<(), Trouble> {
+fn few<T>(name: &str, given: &[T]) -> Result<(), ToolError> {
     match given.len() {
         1..=MOST => Ok(()),
-        n => Err(Trouble::Arguments(format!("`{name}` holds {n}; 1 to {MOST} are taken"))),
+        n => Err(ToolError::Arguments(format!("`{name}` holds {n}; 1 to {MOST} are taken"))),
     }
 }
 
@@ -84,8 +86,8 @@ struct Comment {
     text: String,
 }
 
-fn comment(scene: Scene<'_>, given: Comment) -> Done<'_> {
-    act(scene, text("text", &given.text, LONGEST).map(AgentAction::Comment))
+fn comment(context: ToolContext<'_>, given: Comment) -> ToolFuture<'_> {
+    act(context, text("text", &given.text, LONGEST).map(AgentAction::Comment))
 }
 
 /// A label.
@@ -96,8 +98,8 @@ struct Label {
     name: String,
 }
 
-fn label(scene: Scene<'_>, given: Label) -> Done<'_> {
-    act(scene, line("name", &given.name).map(AgentAction::Label))
+fn label(context: ToolContext<'_>, given: Label) -> ToolFuture<'_> {
+    act(context, line("name", &given.name).map(AgentAction::Label))
 }
 
 /// Acceptance criteria.
@@ -108,12 +110,12 @@ struct Criteria {
     criteria: Vec<String>,
 }
 
-fn criteria(scene: Scene<'_>, given: Criteria) -> Done<'_> {
-    let lines = || -> Result<Vec<String>, Trouble> {
+fn criteria(context: ToolContext<'_>, given: Criteria) -> ToolFuture<'_> {
+    let lines = || -> Result<Vec<String>, ToolError> {
         few("criteria", &given.criteria)?;
         given.criteria.iter().map(|criterion| line("criteria", criterion)).collect()
     };
-    act(scene, lines().map(AgentAction::Criteria))
+    act(context, lines().map(AgentAction::Criteria))
 }
 
 /// The parts of an issue.
@@ -134,18 +136,18 @@ struct PartOfIt {
     body: String,
 }
 
-fn split(scene: Scene<'_>, given: Split) -> Done<'_> {
+fn split(context: ToolContext<'_>, given: Split) -> ToolFuture<'_> {
     let part = |part: &PartOfIt| {
         Ok(SubIssue {
             title: line("title", &part.title)?,
             body: text("body", &part.body, LONGEST)?,
         })
     };
-    let parts = || -> Result<Vec<SubIssue>, Trouble> {
+    let parts = || -> Result<Vec<SubIssue>, ToolError> {
         few("parts", &given.parts)?;
         given.parts.iter().map(part).collect()
     };
-    act(scene, parts().map(AgentAction::Split))
+    act(context, parts().map(AgentAction::Split))
 }
 
 /// An agent.
@@ -156,6 +158,6 @@ struct Delegate {
     agent: String,
 }
 
-fn delegate(scene: Scene<'_>, given: Delegate) -> Done<'_> {
-    act(scene, line("agent", &given.agent).map(|id| AgentAction::Delegate(AgentId::new(id))))
+fn delegate(context: ToolContext<'_>, given: Delegate) -> ToolFuture<'_> {
+    act(context, line("agent", &given.agent).map(|id| AgentAction::Delegate(AgentId::new(id))))
 }

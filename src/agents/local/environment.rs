@@ -1,46 +1,33 @@
 //! What the agent needs of the world, as a trait: reads give nouns, writes are [`AgentAction`]s. Whoever implements it sees
 //! to the dry run, the marker and the ledger; the agent only asks.
 
-use std::fmt;
-use std::pin::Pin;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 use crate::dispatch::AgentId;
 use crate::issue::{Issue, IssueNumber, IssueRef, RepoName};
+pub use crate::store::StoredNote as Note;
 
 /// A future that gives what was asked for, or says why not.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unmet>> + Send + 'a>>;
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, Unavailable>>;
 
 /// Why something could not be had or done; one sentence, without secrets, that the model is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmet(pub String);
-
-impl fmt::Display for Unmet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
 
 /// A comment on an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
+pub struct IssueComment {
     /// Who wrote it.
     pub by: String,
     /// What it says.
     pub body: String,
 }
 
-/// Something remembered about a repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// What it is about.
-    pub topic: String,
-    /// What is to be remembered.
-    pub text: String,
-}
-
 /// An agent that an issue can be given to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Worker {
+pub struct AvailableAgent {
     /// Its name.
     pub id: AgentId,
     /// What it is good at.
@@ -50,7 +37,7 @@ pub struct Worker {
 }
 
 /// A part of an issue, to become an issue of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubIssue {
     /// Its title.
     pub title: String,
@@ -72,15 +59,15 @@ pub enum AgentAction {
     /// Gives the issue to an agent when this run is over.
     Delegate(AgentId),
     /// Remembers something about the repository.
-    Jot(Note),
+    SaveNote(Note),
 }
 
 /// The world, as the agent may use it.
-pub trait Outside: Send + Sync {
+pub trait Environment: Send + Sync {
     /// An issue as it is now; `None` when there is none.
     fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>>;
     /// The comments on an issue, oldest first.
-    fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<Remark>>;
+    fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<IssueComment>>;
     /// Issues of a repository that hold these words, open and closed.
     fn search<'a>(&'a self, repo: &'a RepoName, words: &'a str) -> Answer<'a, Vec<Issue>>;
     /// A file's text at a branch, tag or commit; the default branch when `None`. `None` when there is no such file.
@@ -91,7 +78,7 @@ pub trait Outside: Send + Sync {
         reference: Option<&'a str>,
     ) -> Answer<'a, Option<String>>;
     /// The agents an issue can be given to.
-    fn workers(&self) -> Answer<'_, Vec<Worker>>;
+    fn workers(&self) -> Answer<'_, Vec<AvailableAgent>>;
     /// What is remembered about a repository.
     fn notes<'a>(&'a self, repo: &'a RepoName) -> Answer<'a, Vec<Note>>;
     /// Writes; the sentence says what became of it.

@@ -1,17 +1,17 @@
-//! The talk: ask the model, carry out what it calls in order, until it answers without a call. It keeps the record of
-//! what was done, so that a run that fails late still tells it.
+//! The conversation: ask the model, carry out what it calls in order, until it answers without a call. It keeps the
+//! record of what was done, so that a run that fails late still has it.
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::chat::{ChatError, Reply};
 use super::guard::{CALLS, Cut, Guard};
-use super::message::{Message, ToolCall};
+use super::json_client::CallError;
+use super::model::message::{Message, ToolCall};
 use super::quoted::render;
 use super::run::{CallRecord, Run};
-use super::tool::{Permission, Scene, Tool, Trouble};
-use super::{LocalAgent, Outside, Task, Watch, clean, prompt};
+use super::tool::{Permission, Tool, ToolContext, ToolError};
+use super::{Environment, LocalAgent, Task, Watch, clean, prompt};
 use crate::store::Spending;
 
 /// How often one run may say or change something.
@@ -19,11 +19,9 @@ const WRITES: u32 = 10;
 /// What a run says that did not come to an answer in its rounds, as in the program this replaces.
 const EXCEEDED: &str = "(max tool-call rounds reached)";
 
-/// Why a talk ended without an answer.
+/// Why a conversation ended without an answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Stop {
-    #[error(transparent)]
-    Chat(#[from] ChatError),
     #[error("Exceeded maximum of {0} tool-call rounds")]
     Exceeded(u32),
     #[error(transparent)]
@@ -33,41 +31,35 @@ pub(super) enum Stop {
     #[error("the budget of {0} is used up")]
     UsedUp(&'static str),
     #[error("{0}")]
-    NoIssue(String),
+    Failed(String),
 }
 
-/// A talk on its way.
-pub(super) struct Talk<'a> {
+/// A conversation on its way.
+pub(super) struct Conversation<'a> {
     agent: &'a LocalAgent,
     task: &'a Task,
-    outside: &'a dyn Outside,
+    environment: &'a dyn Environment,
     watch: Watch<'a>,
     guard: Guard,
-    messages: Vec<Message>,
-    calls: Vec<CallRecord>,
-    rounds: u32,
-    tokens: u64,
+    run: Run,
     writes: u32,
     started: Instant,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> Conversation<'a> {
     pub fn new(
         agent: &'a LocalAgent,
         task: &'a Task,
-        outside: &'a dyn Outside,
+        environment: &'a dyn Environment,
         watch: Watch<'a>,
     ) -> Self {
         Self {
             agent,
             task,
-            outside,
+            environment,
             watch,
             guard: Guard::default(),
-            messages: Vec::new(),
-            calls: Vec::new(),
-            rounds: 0,
-            tokens: 0,
+            run: Run::not_started(agent.model(), String::new()),
             writes: 0,
             started: Instant::now(),
         }
@@ -78,7 +70,7 @@ impl<'a> Talk<'a> {
         self.open().await?;
         let tools = self.agent.inner.registry.specs();
         for _ in 0..self.agent.inner.max_rounds {
-            let message = Message::from(self.ask(&tools).await?);
+            let message = self.ask(&tools).await?;
             self.say(message.clone());
             if message.calls().is_empty() {
                 return answer(message.content());
@@ -91,8 +83,8 @@ impl<'a> Talk<'a> {
     /// Reads the issue and says what is wanted; the messages are built once.
     async fn open(&mut self) -> Result<(), Stop> {
         let at = &self.task.at;
-        let issue = self.outside.issue(at).await.map_err(|unmet| Stop::NoIssue(unmet.0))?;
-        let issue = issue.ok_or_else(|| Stop::NoIssue(format!("there is no issue `{at}`")))?;
+        let issue = self.environment.issue(at).await.map_err(|why| Stop::Failed(why.0))?;
+        let issue = issue.ok_or_else(|| Stop::Failed(format!("there is no issue `{at}`")))?;
         for message in prompt::for_issue(at, &issue, self.task.prompt.as_deref()) {
             self.say(message);
         }
@@ -101,29 +93,30 @@ impl<'a> Talk<'a> {
 
     fn say(&mut self, message: Message) {
         (self.watch)(&message);
-        self.messages.push(message);
+        self.run.messages.push(message);
     }
 
-    async fn ask(&mut self, tools: &[Value]) -> Result<Reply, Stop> {
+    async fn ask(&mut self, tools: &[Value]) -> Result<Message, Stop> {
         let left = self.task.allowance.after(self.spent());
         if let Some(what) = left.used_up() {
             return Err(Stop::UsedUp(what));
         }
-        let asked = self.agent.inner.model.ask(&self.messages, tools, left.time).await;
-        let reply = match asked {
-            Err(ChatError::Slow { after, .. }) if left.time.is_some_and(|left| left <= after) => {
-                return Err(Stop::UsedUp("time"));
+        let model = &self.agent.inner.model;
+        let asked = model.ask(&self.run.messages, tools, left.time).await;
+        let reply = asked.map_err(|error| match error {
+            CallError::Slow(after) if left.time.is_some_and(|left| left <= after) => {
+                Stop::UsedUp("time")
             }
-            asked => asked?,
-        };
-        self.rounds += 1;
-        self.tokens += reply.tokens;
-        Ok(reply)
+            error => Stop::Failed(model.explain(error)),
+        })?;
+        self.run.rounds += 1;
+        self.run.tokens += reply.tokens;
+        Ok(reply.message)
     }
 
     fn spent(&self) -> Spending {
-        let rounds = u64::from(self.rounds);
-        Spending { rounds, tokens: self.tokens, ms: millis(self.started.elapsed()) }
+        let (rounds, tokens) = (self.run.rounds.into(), self.run.tokens);
+        Spending { rounds, tokens, ms: millis(self.started.elapsed()) }
     }
 
     /// Carries out the calls of one answer, in order; each is answered and recorded, the one that ends the run too.
@@ -137,8 +130,8 @@ impl<'a> Talk<'a> {
                     Ok(()),
                 )
             };
-            tracing::info!(issue = %self.task.at, round = self.rounds, tool = %name(call), "tool call");
-            self.calls.push(CallRecord::new(self.rounds, call, &result));
+            tracing::info!(issue = %self.task.at, round = self.run.rounds, tool = %name(call), "tool call");
+            self.run.tool_calls.push(CallRecord::new(self.run.rounds, call, &result));
             self.say(Message::Tool { call: call.clone(), content: result });
             cut?;
         }
@@ -158,50 +151,44 @@ impl<'a> Talk<'a> {
         }
         match self.carried_out(tool, call).await {
             Ok(result) => (result, Ok(())),
-            Err(Trouble::Failed(why)) => (format!("Error executing {}: {why}", call.name), Ok(())),
-            Err(Trouble::Arguments(why)) => {
+            Err(ToolError::Failed(why)) => {
+                (format!("Error executing {}: {why}", call.name), Ok(()))
+            }
+            Err(ToolError::Arguments(why)) => {
                 let mistake = format!("the arguments of `{}` are wrong: {why}", call.name);
                 (format!("Error: {mistake}"), self.guard.mistaken(&mistake))
             }
         }
     }
 
-    async fn carried_out(&mut self, tool: &dyn Tool, call: &ToolCall) -> Result<String, Trouble> {
+    async fn carried_out(&mut self, tool: &dyn Tool, call: &ToolCall) -> Result<String, ToolError> {
         if !call.arguments.is_object() {
-            return Err(Trouble::Arguments("they are not a JSON object".to_owned()));
+            return Err(ToolError::Arguments("they are not a JSON object".to_owned()));
         }
         if tool.spec().permission > Permission::Read {
             self.writes += 1;
             if self.writes > WRITES {
                 let why =
                     format!("a run may say or change something {WRITES} times; that is used up");
-                return Err(Trouble::Failed(why));
+                return Err(ToolError::Failed(why));
             }
         }
-        let scene = Scene { at: &self.task.at, outside: self.outside };
-        Ok(render(&tool.call(scene, call.arguments.clone()).await?))
+        let context = ToolContext { at: &self.task.at, environment: self.environment };
+        Ok(render(&tool.call(context, call.arguments.clone()).await?))
     }
 
-    /// The result of the talk, however it ended.
-    pub fn into_run(self, end: Result<String, Stop>, took: Duration) -> Run {
+    /// The result of the conversation, however it ended.
+    pub fn into_run(mut self, end: Result<String, Stop>) -> Run {
         let (content, error) = match end {
             Ok(content) => (content, String::new()),
             Err(stop @ Stop::Exceeded(_)) => (EXCEEDED.to_owned(), stop.to_string()),
             Err(stop) => (String::new(), stop.to_string()),
         };
         if !error.is_empty() {
-            tracing::warn!(issue = %self.task.at, rounds = self.rounds, %error, "the local agent's run failed");
+            tracing::warn!(issue = %self.task.at, rounds = self.run.rounds, %error, "the local agent's run failed");
         }
-        Run {
-            content,
-            tool_calls: self.calls,
-            rounds: self.rounds,
-            latency_ms: millis(took),
-            model: self.agent.inner.model.name().to_owned(),
-            error,
-            tokens: self.tokens,
-            messages: self.messages,
-        }
+        self.run.latency_ms = millis(self.started.elapsed());
+        Run { content, error, ..self.run }
     }
 }
 

@@ -10,32 +10,32 @@ const LONGEST: Duration = Duration::from_secs(300);
 
 /// How often it failed in a row, and until when it rests.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct Backoff {
     first: Duration,
     failures: u32,
     until: Option<Instant>,
 }
 
-impl Rest {
+impl Backoff {
     /// A server that has not failed; `first` is its first rest.
     pub fn new(first: Duration) -> Self {
         Self { first, failures: 0, until: None }
     }
 
     /// How long it still rests, if it does.
-    pub fn left(&self, now: Instant) -> Option<Duration> {
+    pub fn remaining(&self, now: Instant) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero())
     }
 
     /// It failed; the next rest is twice as long.
-    pub fn failed(&mut self, now: Instant) {
+    pub fn record_failure(&mut self, now: Instant) {
         let doubled = self.first.saturating_mul(1 << self.failures.min(16));
         self.failures += 1;
         self.until = Some(now + doubled.min(LONGEST));
     }
 
     /// It did what it was asked.
-    pub fn worked(&mut self) {
+    pub fn record_success(&mut self) {
         self.failures = 0;
         self.until = None;
     }
@@ -48,16 +48,16 @@ mod tests {
     #[test]
     fn each_failure_doubles_the_rest_and_a_success_ends_it() {
         let now = Instant::now();
-        let mut rest = Rest::new(Duration::from_secs(1));
-        assert_eq!(rest.left(now), None);
+        let mut rest = Backoff::new(Duration::from_secs(1));
+        assert_eq!(rest.remaining(now), None);
         let rests = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300];
         for expected in rests {
-            rest.failed(now);
-            assert_eq!(rest.left(now), Some(Duration::from_secs(expected)));
+            rest.record_failure(now);
+            assert_eq!(rest.remaining(now), Some(Duration::from_secs(expected)));
         }
-        assert_eq!(rest.left(now + Duration::from_secs(300)), None);
-        rest.worked();
-        rest.failed(now);
-        assert_eq!(rest.left(now), Some(Duration::from_secs(1)));
+        assert_eq!(rest.remaining(now + Duration::from_secs(300)), None);
+        rest.record_success();
+        rest.record_failure(now);
+        assert_eq!(rest.remaining(now), Some(Duration::from_secs(1)));
     }
 }

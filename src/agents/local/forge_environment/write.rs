@@ -2,8 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::{Unmet, clean};
-use super::{HELD_BACK, World, lost, unmet};
+use super::super::{Unavailable, clean};
+use super::{ForgeEnvironment, HELD_BACK, forge_failed, store_failed};
 use crate::issue::{Issue, IssueRef};
 use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState, Marker, fence};
 use crate::store::OwnWrite;
@@ -14,9 +14,9 @@ pub(super) fn marker(kind: &str, text: &str) -> Marker {
     Marker { decision: format!("answer:local-{kind}"), digest: hex::encode(&digest[..12]) }
 }
 
-impl World {
+impl ForgeEnvironment {
     /// Says something in a comment, unless it was said before.
-    pub async fn say(&self, at: &IssueRef, kind: &str, text: &str) -> Result<String, Unmet> {
+    pub async fn say(&self, at: &IssueRef, kind: &str, text: &str) -> Result<String, Unavailable> {
         let text = clean(text);
         let body = format!("**The local agent says:**\n\n{}", fence(&text));
         self.comment(at, &body, marker(kind, &text)).await
@@ -26,7 +26,7 @@ impl World {
         &self,
         at: &IssueRef,
         criteria: &[String],
-    ) -> Result<String, Unmet> {
+    ) -> Result<String, Unavailable> {
         let list: Vec<_> = criteria.iter().map(|c| format!("- [ ] {}", clean(c))).collect();
         let list = list.join("\n");
         let body = format!(
@@ -37,7 +37,7 @@ impl World {
     }
 
     /// Tells the owner something, by a mention.
-    pub async fn tell_owner(&self, at: &IssueRef, why: &str) -> Result<String, Unmet> {
+    pub async fn tell_owner(&self, at: &IssueRef, why: &str) -> Result<String, Unavailable> {
         let owner = self.owner.as_deref().unwrap_or(at.repo.owner());
         let body = format!(
             "@{owner}, the local agent did not work on this: {why}. The triage decision stands."
@@ -52,7 +52,7 @@ impl World {
         at: &IssueRef,
         body: &str,
         marker: Marker,
-    ) -> Result<String, Unmet> {
+    ) -> Result<String, Unavailable> {
         let issue = self.must_read(at).await?;
         if self.is_said(at, &issue, &marker).await? {
             return Ok("this was said before; it is not said again".to_owned());
@@ -62,21 +62,26 @@ impl World {
         self.write(at, &issue, effect, OwnWrite::Comment).await
     }
 
-    async fn is_said(&self, at: &IssueRef, issue: &Issue, marker: &Marker) -> Result<bool, Unmet> {
+    async fn is_said(
+        &self,
+        at: &IssueRef,
+        issue: &Issue,
+        marker: &Marker,
+    ) -> Result<bool, Unavailable> {
         if issue.comments == 0 {
             return Ok(false);
         }
         let us = self.us().await?;
-        let comments = self.forge.comments(at).await.map_err(|e| unmet(&e))?;
+        let comments = self.forge.comments(at).await.map_err(|e| forge_failed(&e))?;
         let ours = comments.iter().filter(|c| c.author.as_ref().is_some_and(|a| a.is_same_as(&us)));
         Ok(ours.filter_map(|c| Marker::find(&c.body)).any(|found| found == *marker))
     }
 
     /// Puts a label on. Those that call an agent or a person, or have an issue left alone, are not the model's to
     /// give: a text could ask for them.
-    pub async fn label(&self, at: &IssueRef, name: String) -> Result<String, Unmet> {
+    pub async fn label(&self, at: &IssueRef, name: String) -> Result<String, Unavailable> {
         if self.reserved_labels.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
-            return Err(Unmet(
+            return Err(Unavailable(
                 "this label decides who works on the issue; it is not put on by a tool".into(),
             ));
         }
@@ -94,9 +99,9 @@ impl World {
         issue: &Issue,
         effect: Effect,
         kind: OwnWrite,
-    ) -> Result<String, Unmet> {
+    ) -> Result<String, Unavailable> {
         let (store, now) = (&self.store, self.clock.now());
-        let deed = store.intend_deed(at, &effect, now).await.map_err(|e| lost(&e))?;
+        let deed = store.intend_deed(at, &effect, now).await.map_err(|e| store_failed(&e))?;
         boundary!("action::intended");
         let applied = self.executor.apply(at, issue, std::slice::from_ref(&effect)).await;
         boundary!("action::applied");
@@ -104,23 +109,23 @@ impl World {
             // Whether a comment was written the next look at the issue finds out.
             if !error.is_transient() || effect.kind() != EffectKind::Comment {
                 let refused = EffectOutcome::failed(error.to_string());
-                store.settle_deed(deed, &refused, now).await.map_err(|e| lost(&e))?;
+                store.settle_deed(deed, &refused, now).await.map_err(|e| store_failed(&e))?;
             }
-            return Err(unmet(&error));
+            return Err(forge_failed(&error));
         }
         let outcome = applied.effects.into_iter().next();
         if let Some(outcome) = &outcome {
-            store.settle_deed(deed, outcome, now).await.map_err(|e| lost(&e))?;
+            store.settle_deed(deed, outcome, now).await.map_err(|e| store_failed(&e))?;
         }
         match outcome.map(|o| (o.state, o.note)) {
             Some((EffectState::Done, _)) => {
                 // The sweep must not take it for a change that no webhook told.
-                self.store.note_own_write(at, kind).await.map_err(|e| lost(&e))?;
+                self.store.note_own_write(at, kind).await.map_err(|e| store_failed(&e))?;
                 Ok("done".to_owned())
             }
             Some((EffectState::Withheld, _)) => Ok(HELD_BACK.to_owned()),
-            Some((_, Some(why))) => Err(Unmet(why)),
-            _ => Err(Unmet("it was not done".to_owned())),
+            Some((_, Some(why))) => Err(Unavailable(why)),
+            _ => Err(Unavailable("it was not done".to_owned())),
         }
     }
 }

@@ -3,16 +3,18 @@
 
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+
+use crate::agents::outbound::{self, End};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What became of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(super) enum CallError {
     /// No connection, or one that broke off.
     Connection(String),
     /// An answer whose status says no.
@@ -36,25 +38,13 @@ pub(super) struct Post<'a> {
 
 /// The client for what the owner named: no proxy, no redirect.
 #[derive(Clone)]
-pub(super) struct Caller {
+pub(super) struct JsonClient {
     http: reqwest::Client,
 }
 
-impl Caller {
+impl JsonClient {
     pub fn new() -> Result<Self, String> {
-        // Fails only when the program has chosen a provider already, which then serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("gitea-triage/", env!("CARGO_PKG_VERSION")))
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(CONNECT_TIMEOUT)
-                .pool_max_idle_per_host(0)
-        };
-        // A bare container has no CA certificates, and a model on plain `http://` must not fail for want of them.
-        let http = builder().build().or_else(|_| builder().tls_certs_only([]).build());
-        let http = http.map_err(|_| "the HTTP client could not be built".to_owned())?;
+        let (http, _) = outbound::client(CONNECT_TIMEOUT, None)?;
         Ok(Self { http })
     }
 
@@ -64,19 +54,26 @@ impl Caller {
     }
 
     /// Posts, and reads the answer as JSON.
-    pub async fn post(&self, post: Post<'_>) -> Result<Value, Broken> {
+    pub async fn post(&self, post: Post<'_>) -> Result<Value, CallError> {
         let Post { url, headers, body, timeout, limit } = post;
         let host = host(&url);
         let request = self.http.post(url).headers(headers).json(body).timeout(timeout);
         let broken = |error: &reqwest::Error| broken(error, &host, timeout);
         let response = request.send().await.map_err(|e| broken(&e))?;
         if !response.status().is_success() {
-            return Err(Broken::Status(response.status().as_u16()));
+            return Err(CallError::Status(response.status().as_u16()));
         }
-        let body = read(response, limit, broken).await?;
+        let body = match outbound::read(response, limit).await {
+            (body, End::Whole) => body,
+            (_, End::TooLarge) => {
+                let why = format!("the answer is larger than {limit} bytes");
+                return Err(CallError::Protocol(why));
+            }
+            (_, End::Broken(error)) => return Err(broken(&error)),
+        };
         serde_json::from_slice(&body).map_err(|e| {
             // The error's own text may quote the answer, so only its place is kept.
-            Broken::Protocol(format!(
+            CallError::Protocol(format!(
                 "the answer is not JSON (line {}, column {})",
                 e.line(),
                 e.column()
@@ -85,38 +82,25 @@ impl Caller {
     }
 }
 
-async fn read(
-    mut response: Response,
-    limit: usize,
-    broken: impl Fn(&reqwest::Error) -> Broken,
-) -> Result<Vec<u8>, Broken> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
-        if body.len() + chunk.len() > limit {
-            return Err(Broken::Protocol(format!("the answer is larger than {limit} bytes")));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
 /// `host:port`; paths and queries may hold keys.
 fn host(url: &Url) -> String {
     let name = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
 }
 
-fn broken(error: &reqwest::Error, host: &str, timeout: Duration) -> Broken {
+fn broken(error: &reqwest::Error, host: &str, timeout: Duration) -> CallError {
     if error.is_connect() {
         let why = if error.is_timeout() { "did not answer" } else { "refused the connection" };
-        return Broken::Connection(format!(
+        return CallError::Connection(format!(
             "`{host}` {why}; see that it runs and the address is right"
         ));
     }
     if error.is_timeout() {
-        return Broken::Slow(timeout);
+        return CallError::Slow(timeout);
     }
-    Broken::Connection(format!("the connection to `{host}` broke off before the whole answer came"))
+    CallError::Connection(format!(
+        "the connection to `{host}` broke off before the whole answer came"
+    ))
 }
 
 /// A header that carries a key, marked so that no log shows it.
@@ -127,7 +111,7 @@ pub(super) fn key_header(text: &str, key: &SecretString) -> Option<HeaderValue> 
 }
 
 /// `base` with these segments after its path.
-pub(super) fn below(base: &str, segments: &[&str]) -> Result<Url, String> {
+pub(super) fn join(base: &str, segments: &[&str]) -> Result<Url, String> {
     let mut url = Url::parse(base).map_err(|_| format!("`{base}` is no address"))?;
     url.path_segments_mut()
         .map_err(|()| format!("`{base}` is no address with a path"))?

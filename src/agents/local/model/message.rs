@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::chat::{Reply, reply};
-use super::settings::ModelApi;
+use super::super::settings::ModelApi;
+use super::reply;
 
 /// A call the model asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,14 +42,11 @@ pub enum Message {
 }
 
 impl Message {
-    /// What a model answered, in the body of its API's answer.
-    ///
-    /// # Errors
-    /// What is wrong with the body.
+    /// What a model answered, in the body of its API's answer, or what is wrong with that.
     pub fn answer(api: ModelApi, body: &[u8]) -> Result<Self, String> {
         let body =
             serde_json::from_slice(body).map_err(|e| format!("the answer is no JSON: {e}"))?;
-        reply(api, body).map(Self::from)
+        Ok(reply(api, body)?.message)
     }
 
     /// Who speaks, as every API calls it.
@@ -76,11 +73,5 @@ impl Message {
             Self::Assistant { calls, .. } => calls,
             _ => &[],
         }
-    }
-}
-
-impl From<Reply> for Message {
-    fn from(Reply { content, calls, raw, .. }: Reply) -> Self {
-        Self::Assistant { content, calls, raw }
     }
 }

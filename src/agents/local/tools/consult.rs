@@ -6,20 +6,18 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::caller::{Broken, Caller, Post};
-use super::chat::{Options, bearer};
+use super::super::json_client::{CallError, JsonClient};
+use super::super::model::message::Message;
+use super::super::model::{Model, ModelSettings};
+use super::super::quoted::Part;
+use super::super::settings::{ConsultSettings, InvoiceSettings, ModelApi};
+use super::super::tool::{
+    Permission, RegistrationError, Spec, Tool, ToolContext, ToolError, ToolFuture, read, schema_of,
+};
 use super::invoice;
-use super::message::Message;
-use super::openai;
-use super::quoted::Part;
-use super::registry::RegistrationError;
-use super::settings::ConsultSettings;
-use super::tool::{Done, Permission, Scene, Spec, Tool, Trouble, read, schema_of};
 
 /// The longest question, in characters.
 const LONGEST: usize = 8_000;
-/// The longest answer that is read, in bytes.
-const MAX_ANSWER: usize = 1024 * 1024;
 
 /// What to ask.
 #[derive(Deserialize, JsonSchema)]
@@ -31,9 +29,9 @@ struct Question {
 
 struct Consult {
     spec: Spec,
-    settings: ConsultSettings,
-    url: reqwest::Url,
-    caller: Caller,
+    model: Model,
+    invoice: Option<InvoiceSettings>,
+    client: JsonClient,
     dry_run: bool,
 }
 
@@ -56,9 +54,22 @@ pub(super) fn tool(
         // It sends something out and may cost money, which is more than saying something here.
         permission: Permission::Write,
     };
-    let url = openai::endpoint(&settings.url).map_err(cannot)?;
-    let caller = Caller::new().map_err(cannot)?;
-    Ok(Box::new(Consult { spec, settings: settings.clone(), url, caller, dry_run }))
+    let model = Model::new(ModelSettings {
+        api: ModelApi::OpenAi,
+        url: settings.url.clone(),
+        name: settings.model.clone(),
+        key: settings.api_key.clone(),
+        timeout: settings.timeout,
+        temperature: None,
+        context: None,
+    });
+    Ok(Box::new(Consult {
+        spec,
+        model: model.map_err(cannot)?,
+        invoice: settings.invoice.clone(),
+        client: JsonClient::new().map_err(cannot)?,
+        dry_run,
+    }))
 }
 
 impl Tool for Consult {
@@ -66,28 +77,28 @@ impl Tool for Consult {
         &self.spec
     }
 
-    fn call<'a>(&'a self, _: Scene<'a>, arguments: Value) -> Done<'a> {
+    fn call<'a>(&'a self, _: ToolContext<'a>, arguments: Value) -> ToolFuture<'a> {
         Box::pin(async move {
             let question = read::<Question>(arguments)?.question;
             if question.trim().is_empty() || question.chars().count() > LONGEST {
                 let why = format!("`question` is empty or longer than {LONGEST} characters");
-                return Err(Trouble::Arguments(why));
+                return Err(ToolError::Arguments(why));
             }
             if self.dry_run {
-                return Ok(vec![Part::ours("not asked: this is a dry run")]);
+                return Ok(vec![Part::trusted("not asked: this is a dry run")]);
             }
             let mut parts = self.bill(&question).await?;
-            parts.push(Part::theirs("the outside model's answer", self.ask(question).await?));
+            parts.push(Part::untrusted("the outside model's answer", self.ask(question).await?));
             Ok(parts)
         })
     }
 }
 
 impl Consult {
-    async fn bill(&self, question: &str) -> Result<Vec<Part>, Trouble> {
-        let Some(settings) = &self.settings.invoice else { return Ok(Vec::new()) };
-        match invoice::create(&self.caller, settings, question).await {
-            Ok(invoice) => Ok(vec![Part::ours(format!(
+    async fn bill(&self, question: &str) -> Result<Vec<Part>, ToolError> {
+        let Some(settings) = &self.invoice else { return Ok(Vec::new()) };
+        match invoice::create(&self.client, settings, question).await {
+            Ok(invoice) => Ok(vec![Part::trusted(format!(
                 "[Lightning invoice: {} sats — {}…]",
                 invoice.sats, invoice.request
             ))]),
@@ -95,38 +106,30 @@ impl Consult {
                 tracing::error!(tool = self.spec.name, %reason, "the invoice could not be made; nothing was sent");
                 let why =
                     "Failed to create Lightning invoice; the question was not sent. See the log.";
-                Err(Trouble::Failed(why.to_owned()))
+                Err(ToolError::Failed(why.to_owned()))
             }
         }
     }
 
-    async fn ask(&self, question: String) -> Result<String, Trouble> {
-        let messages = [Message::User(question)];
-        let body = openai::request(&self.settings.model, &messages, &[], Options::default());
-        let post = Post {
-            url: self.url.clone(),
-            headers: bearer(self.settings.api_key.as_ref()),
-            body: &body,
-            timeout: self.settings.timeout,
-            limit: MAX_ANSWER,
-        };
-        let answer =
-            self.caller.post(post).await.map_err(|broken| Trouble::Failed(told(broken)))?;
-        let reply = openai::reply(answer).map_err(Trouble::Failed)?;
-        match reply.content.trim() {
-            "" => Err(Trouble::Failed("the outside model gave an empty reply".to_owned())),
+    async fn ask(&self, question: String) -> Result<String, ToolError> {
+        let asked = self.model.ask(&[Message::User(question)], &[], None).await;
+        let reply = asked.map_err(|error| ToolError::Failed(explain(error)))?;
+        match reply.message.content().trim() {
+            "" => Err(ToolError::Failed("the outside model gave an empty reply".to_owned())),
             said => Ok(said.to_owned()),
         }
     }
 }
 
-fn told(broken: Broken) -> String {
+fn explain(error: CallError) -> String {
     let within = |after: Duration| humantime::format_duration(after).to_string();
-    match broken {
-        Broken::Connection(reason) | Broken::Protocol(reason) => {
+    match error {
+        CallError::Connection(reason) | CallError::Protocol(reason) => {
             format!("the outside model: {reason}")
         }
-        Broken::Status(status) => format!("the outside model answered {status}"),
-        Broken::Slow(after) => format!("the outside model gave no answer within {}", within(after)),
+        CallError::Status(status) => format!("the outside model answered {status}"),
+        CallError::Slow(after) => {
+            format!("the outside model gave no answer within {}", within(after))
+        }
     }
 }

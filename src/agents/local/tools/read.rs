@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::outside::{Unmet, Worker, beside};
+use super::super::environment::{AvailableAgent, Unavailable, beside};
 use super::super::prompt::describe;
 use super::super::quoted::Part;
-use super::super::tool::{BuiltIn, Done, Permission, Scene, Tool, Trouble};
+use super::super::tool::{BuiltIn, Permission, Tool, ToolContext, ToolError, ToolFuture};
 use crate::issue::IssueRef;
 
 /// How many comments are shown, the newest.
@@ -54,26 +54,27 @@ struct Which {
     number: Option<u64>,
 }
 
-fn issue(scene: Scene<'_>, which: Which) -> Done<'_> {
+fn issue(context: ToolContext<'_>, which: Which) -> ToolFuture<'_> {
     Box::pin(async move {
-        let at = beside(scene.at, which.number);
-        match scene.outside.issue(&at).await? {
+        let at = beside(context.at, which.number);
+        match context.environment.issue(&at).await? {
             Some(issue) => Ok(describe(&at, &issue).into()),
-            None => Err(Trouble::Failed(format!("there is no issue {at}"))),
+            None => Err(ToolError::Failed(format!("there is no issue {at}"))),
         }
     })
 }
 
-fn comments(scene: Scene<'_>, which: Which) -> Done<'_> {
+fn comments(context: ToolContext<'_>, which: Which) -> ToolFuture<'_> {
     Box::pin(async move {
-        let at = beside(scene.at, which.number);
-        let remarks = scene.outside.comments(&at).await?;
+        let at = beside(context.at, which.number);
+        let remarks = context.environment.comments(&at).await?;
         let first = remarks.len().saturating_sub(COMMENTS);
         let shown = remarks.len() - first;
-        let mut parts = vec![Part::ours(format!("{shown} of {} comments on {at}:", remarks.len()))];
+        let mut parts =
+            vec![Part::trusted(format!("{shown} of {} comments on {at}:", remarks.len()))];
         // The login goes inside: even a name is chosen by somebody else.
         parts.extend(remarks[first..].iter().map(|remark| {
-            Part::theirs("a comment", format!("{} wrote:\n{}", remark.by, remark.body))
+            Part::untrusted("a comment", format!("{} wrote:\n{}", remark.by, remark.body))
         }));
         Ok(parts)
     })
@@ -87,17 +88,17 @@ struct Search {
     words: String,
 }
 
-fn search(scene: Scene<'_>, search: Search) -> Done<'_> {
+fn search(context: ToolContext<'_>, search: Search) -> ToolFuture<'_> {
     Box::pin(async move {
         if search.words.trim().is_empty() {
-            return Err(Trouble::Arguments("`words` is empty".to_owned()));
+            return Err(ToolError::Arguments("`words` is empty".to_owned()));
         }
-        let found = scene.outside.search(&scene.at.repo, search.words.trim()).await?;
-        let mut parts = vec![Part::ours(format!("{} found", found.len()))];
+        let found = context.environment.search(&context.at.repo, search.words.trim()).await?;
+        let mut parts = vec![Part::trusted(format!("{} found", found.len()))];
         parts.extend(found.iter().take(FOUND).map(|issue| {
-            let at = IssueRef { repo: scene.at.repo.clone(), number: issue.number };
+            let at = IssueRef { repo: context.at.repo.clone(), number: issue.number };
             let state = if issue.closed_at.is_some() { "closed" } else { "open" };
-            Part::theirs(format!("title of {at}, {state}"), issue.title.clone())
+            Part::untrusted(format!("title of {at}, {state}"), issue.title.clone())
         }));
         Ok(parts)
     })
@@ -114,7 +115,7 @@ struct File {
     reference: Option<String>,
 }
 
-fn file(scene: Scene<'_>, file: File) -> Done<'_> {
+fn file(context: ToolContext<'_>, file: File) -> ToolFuture<'_> {
     Box::pin(async move {
         let path = file.path.trim_start_matches("./");
         // Names of repositories, tokens and other secrets are reached by climbing; a path in a repository never does.
@@ -122,13 +123,15 @@ fn file(scene: Scene<'_>, file: File) -> Done<'_> {
             || path.starts_with('/')
             || path.split('/').any(|s| matches!(s, "" | "." | ".."))
         {
-            return Err(Trouble::Arguments(
+            return Err(ToolError::Arguments(
                 "`path` is not a path inside the repository".to_owned(),
             ));
         }
-        let found = scene.outside.file(&scene.at.repo, path, file.reference.as_deref()).await?;
-        let text = found.ok_or_else(|| Unmet("there is no such file at that ref".to_owned()))?;
-        Ok(vec![Part::theirs("a file", format!("{path}:\n{text}"))])
+        let found =
+            context.environment.file(&context.at.repo, path, file.reference.as_deref()).await?;
+        let text =
+            found.ok_or_else(|| Unavailable("there is no such file at that ref".to_owned()))?;
+        Ok(vec![Part::untrusted("a file", format!("{path}:\n{text}"))])
     })
 }
 
@@ -137,14 +140,14 @@ fn file(scene: Scene<'_>, file: File) -> Done<'_> {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-fn agents(scene: Scene<'_>, _: Nothing) -> Done<'_> {
+fn agents(context: ToolContext<'_>, _: Nothing) -> ToolFuture<'_> {
     Box::pin(async move {
-        let workers = scene.outside.workers().await?;
+        let workers = context.environment.workers().await?;
         let lines: Vec<_> = workers.iter().map(line).collect();
-        Ok(vec![Part::ours(lines.join("\n"))])
+        Ok(vec![Part::trusted(lines.join("\n"))])
     })
 }
 
-fn line(worker: &Worker) -> String {
+fn line(worker: &AvailableAgent) -> String {
     format!("{}: good at {}; {} places free", worker.id, worker.strengths.join(", "), worker.free)
 }
