@@ -2,26 +2,15 @@
 
 use serde::Serialize;
 
-/// How it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// As it should be.
-    Green,
-    /// It works, but not for good, or it could not be seen.
-    Yellow,
-    /// It does not work.
-    Red,
-}
-
-impl Level {
-    /// The level as a word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Green => "green",
-            Self::Yellow => "yellow",
-            Self::Red => "red",
-        }
+named_enum! {
+    /// How it is.
+    Level {
+        /// As it should be.
+        Green = "green",
+        /// It works, but not for good, or it could not be seen.
+        Yellow = "yellow",
+        /// It does not work.
+        Red = "red",
     }
 }
 

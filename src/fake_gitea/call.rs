@@ -19,7 +19,6 @@ pub(super) const MAX_LIMIT: usize = 50;
 /// `[api] DEFAULT_PAGING_NUM`.
 pub(super) const DEFAULT_LIMIT: usize = 30;
 
-/// A request as it came.
 pub(super) struct Call {
     pub method: String,
     pub path: String,
@@ -42,7 +41,6 @@ impl Call {
         self.param("page")?.parse().ok().filter(|p| *p > 0)
     }
 
-    /// The page size, cut to what the server gives.
     pub fn limit(&self) -> usize {
         let asked = self.param("limit").and_then(|l| l.parse().ok()).filter(|l| *l > 0);
         asked.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT)
@@ -89,7 +87,6 @@ impl Call {
     }
 }
 
-/// What is answered.
 pub(super) struct Answer {
     pub status: u16,
     headers: Vec<(&'static str, String)>,
@@ -110,22 +107,18 @@ impl Answer {
         Self { status, headers: Vec::new(), body }
     }
 
-    /// 200 with JSON.
     pub fn ok(body: Value) -> Self {
         Self::new(200, Content::Json(body))
     }
 
-    /// 201 with JSON.
     pub fn created(body: Value) -> Self {
         Self::new(201, Content::Json(body))
     }
 
-    /// A status alone.
     pub fn empty(status: u16) -> Self {
         Self::new(status, Content::Empty)
     }
 
-    /// Gitea's error object.
     pub fn error(status: u16, message: &str) -> Self {
         let mut body = json!({"message": message, "url": format!("{ROOT_URL}/api/swagger")});
         if status == 404 {
@@ -150,22 +143,18 @@ impl Answer {
         Self::new(404, Content::Text { kind: "text/plain; charset=utf-8", text: text.into() })
     }
 
-    /// A page for people.
     pub fn html(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(200, Content::Text { kind: "text/html; charset=utf-8", text: text.into() })
     }
 
-    /// Sends a browser on, to be asked for by GET.
     pub fn see_other(place: &str) -> Self {
         Self::empty(303).with_header("Location", place)
     }
 
-    /// The same with another status.
     pub fn with_status(self, status: u16) -> Self {
         Self { status, ..self }
     }
 
-    /// The same with one more header.
     pub fn with_header(mut self, name: &'static str, value: impl Display) -> Self {
         self.headers.push((name, value.to_string()));
         self
@@ -178,12 +167,10 @@ impl Answer {
         Self::ok(body).with_header("X-Total-Count", total)
     }
 
-    /// A list with its total.
     pub fn list(items: Vec<Value>, total: usize) -> Self {
         Self::ok(Value::Array(items)).with_header("X-Total-Count", total)
     }
 
-    /// The body's bytes.
     pub fn bytes(&self) -> Bytes {
         match &self.body {
             Content::Empty => Bytes::new(),
@@ -192,7 +179,6 @@ impl Answer {
         }
     }
 
-    /// The answer in the web server's words.
     pub fn into_response(self) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
         let mut response = HttpResponse::build(status);

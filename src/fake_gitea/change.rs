@@ -212,7 +212,6 @@ impl State {
         self.fire(at, by, event);
     }
 
-    /// The comment as the API shows it.
     pub fn comment_json(&self, at: &At, id: i64) -> Option<serde_json::Value> {
         show_issue::comment_at(self, at, id)
     }

@@ -13,7 +13,6 @@ impl State {
         Some(label)
     }
 
-    /// Adds a definition to an organisation.
     pub fn define_org_label(&mut self, org: &str, name: &str, color: &str) -> Label {
         let label = self.new_label(name, color, format!("orgs/{org}"));
         self.org_labels.entry(org.to_lowercase()).or_default().push(label.clone());

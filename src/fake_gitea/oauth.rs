@@ -12,7 +12,6 @@ use super::call::{Answer, Call, Reply};
 use super::record::{Application, Grant, ROOT_URL};
 use super::world::State;
 
-/// How long an access token is good for.
 const LIFETIME_S: i64 = 3_600;
 
 impl FakeGitea {

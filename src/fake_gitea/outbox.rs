@@ -20,7 +20,6 @@ pub(super) const KINDS: [&str; 22] = [
     "release", "repository", "status", "wiki",
 ];
 
-/// Something that happened to an issue.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Event {
     pub kind: &'static str,
@@ -98,7 +97,6 @@ impl State {
         }
     }
 
-    /// Puts a task at the end of the queue.
     pub fn push(&mut self, task: Task) {
         self.queue.push_back(self.deliveries.len());
         self.deliveries.push(task);

@@ -38,36 +38,14 @@ pub(super) fn key(name: &RepoName) -> String {
     name.to_string().to_lowercase()
 }
 
-/// What an account may do in a repository, from least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Access {
-    None,
-    Read,
-    Write,
-    Admin,
-    Owner,
-}
-
-impl Access {
-    /// The access called `name`; an unknown word gives the least a collaborator can have.
-    pub fn named(name: &str) -> Self {
-        match name {
-            "owner" => Self::Owner,
-            "admin" => Self::Admin,
-            "write" => Self::Write,
-            _ => Self::Read,
-        }
-    }
-
-    /// The word the API uses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Admin => "admin",
-            Self::Owner => "owner",
-        }
+named_enum! {
+    /// What an account may do in a repository, from least to most.
+    Access {
+        None = "none",
+        Read = "read",
+        Write = "write",
+        Admin = "admin",
+        Owner = "owner",
     }
 }
 
@@ -80,7 +58,6 @@ pub(super) struct User {
     pub created: Timestamp,
 }
 
-/// A label's definition.
 #[derive(Clone, Debug)]
 pub(super) struct Label {
     pub id: i64,
@@ -101,7 +78,6 @@ impl Label {
     }
 }
 
-/// A repository with everything in it.
 #[derive(Debug)]
 pub(super) struct Repo {
     pub id: i64,
@@ -130,7 +106,6 @@ impl Repo {
     }
 }
 
-/// An issue or a pull request.
 #[derive(Clone, Debug)]
 pub(super) struct Issue {
     pub id: i64,
@@ -177,13 +152,11 @@ impl Issue {
         self.timeline.iter().filter(|e| matches!(e.kind, EntryKind::Comment { .. }))
     }
 
-    /// One entry by its id.
     pub fn entry_mut(&mut self, id: i64) -> Option<&mut Entry> {
         self.timeline.iter_mut().find(|e| e.id == id)
     }
 }
 
-/// What makes an issue a pull request.
 #[derive(Clone, Debug)]
 pub(super) struct Pull {
     /// The commit at its head.
@@ -202,7 +175,6 @@ impl Pull {
     }
 }
 
-/// One line of an issue's timeline.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub id: i64,
@@ -212,7 +184,6 @@ pub(super) struct Entry {
     pub kind: EntryKind,
 }
 
-/// What a line of the timeline says.
 #[derive(Clone, Debug)]
 pub(super) enum EntryKind {
     Comment { body: String, reactions: Vec<(i64, String)> },
@@ -228,15 +199,12 @@ pub(super) enum EntryKind {
 /// Which events a hook hears.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Every repository, as one made with `FakeGitea::set_hook`.
     Everywhere,
-    /// One repository, by its key.
     Repo(String),
     /// Every repository of one organisation, by its login in lower case.
     Org(String),
 }
 
-/// A registered webhook.
 #[derive(Clone, Debug)]
 pub(super) struct Hook {
     pub id: i64,
@@ -265,7 +233,6 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// A delivery with an id of its own.
     pub fn new(hook: Hook, kind: &'static str, action: &str, body: Bytes) -> Self {
         let org = matches!(hook.scope, Scope::Org(_));
         let target = if org { "organization" } else { "repository" };
@@ -283,7 +250,6 @@ impl Task {
         }
     }
 
-    /// What others see of it.
     pub fn view(&self) -> DeliveryView {
         DeliveryView {
             uuid: self.uuid.clone(),
@@ -304,7 +270,6 @@ pub(super) struct Oauth {
     pub tokens: HashMap<String, i64>,
 }
 
-/// An OAuth2 application.
 pub(super) struct Application {
     pub client_id: String,
     pub client_secret: String,

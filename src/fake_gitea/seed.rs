@@ -61,7 +61,7 @@ impl FakeGitea {
             let key = state.ensure_repo(repo);
             let user = state.ensure_user(login, false);
             if let Some(repo) = state.repos.get_mut(&key) {
-                repo.collaborators.insert(user, Access::named(permission));
+                repo.collaborators.insert(user, permission.parse().unwrap_or(Access::Read));
             }
         });
     }

@@ -28,7 +28,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(600);
 /// Time for the part of a broken answer that does arrive.
 const BEFORE_CUT: Duration = Duration::from_millis(20);
 
-/// Starts the server; gives its address and the handle that stops it.
 pub(super) async fn start(shared: Arc<Shared>) -> io::Result<(SocketAddr, ServerHandle)> {
     let (started, listening) = oneshot::channel();
     std::thread::Builder::new()

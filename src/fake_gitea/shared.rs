@@ -37,7 +37,6 @@ impl Drop for Busy {
 }
 
 impl Shared {
-    /// Wraps a state.
     pub fn new(state: State) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(state),

@@ -94,7 +94,6 @@ fn repo_standing(state: &State, repo: &Repo, viewer: i64) -> Value {
     })
 }
 
-/// A label's definition.
 pub(super) fn label(label: &Label) -> Value {
     json!({
         "id": label.id, "name": label.name, "exclusive": label.exclusive, "is_archived": label.is_archived,
@@ -113,7 +112,6 @@ pub(super) fn hook(hook: &Hook) -> Value {
     })
 }
 
-/// Adds the keys of one object to another.
 pub(super) fn merge(into: &mut Value, more: Value) {
     if let (Value::Object(into), Value::Object(more)) = (into, more) {
         into.extend(more);

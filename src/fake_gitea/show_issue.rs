@@ -15,7 +15,6 @@ pub(super) struct Distortion {
     pub at_epoch: bool,
 }
 
-/// An issue as it is.
 pub(super) fn issue(state: &State, repo: &Repo, issue: &Issue) -> Value {
     distorted(state, repo, issue, &Distortion::default())
 }
@@ -104,7 +103,6 @@ fn body_of(entry: &Entry) -> &str {
     }
 }
 
-/// A comment.
 pub(super) fn comment(state: &State, repo: &Repo, i: &Issue, entry: &Entry) -> Value {
     let mut shown = entry_head(state, repo, i, entry);
     let more = json!({"original_author": "", "original_author_id": 0, "assets": []});
@@ -112,7 +110,6 @@ pub(super) fn comment(state: &State, repo: &Repo, i: &Issue, entry: &Entry) -> V
     shown
 }
 
-/// A line of the timeline.
 pub(super) fn timeline(state: &State, repo: &Repo, i: &Issue, entry: &Entry) -> Value {
     let mut shown = entry_head(state, repo, i, entry);
     let blank = json!({
@@ -162,7 +159,6 @@ fn other_issue(state: &State, at: &At) -> Value {
     state.place(at).map_or(Value::Null, |(repo, found)| issue(state, repo, found))
 }
 
-/// The comment with this id.
 pub(super) fn comment_at(state: &State, at: &At, id: i64) -> Option<Value> {
     let (repo, issue) = state.place(at)?;
     let entry = issue.comments().find(|e| e.id == id)?;

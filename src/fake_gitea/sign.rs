@@ -2,7 +2,6 @@
 
 use ring::hmac::{Algorithm, HMAC_SHA1_FOR_LEGACY_USE_ONLY, HMAC_SHA256, Key, sign};
 
-/// HMAC-SHA256 in lower-case hexadecimal.
 pub(super) fn hmac_sha256(secret: &str, body: &[u8]) -> String {
     hmac(HMAC_SHA256, secret, body)
 }

@@ -11,7 +11,7 @@ use super::view::{Fault, Request};
 use crate::clock::{Clock, Timestamp};
 use crate::issue::{Account, RepoName};
 
-/// Everything the fake knows.
+#[derive(Default)]
 pub(super) struct State {
     pub clock: Clock,
     pub users: BTreeMap<i64, User>,
@@ -40,28 +40,7 @@ pub(super) struct State {
 impl State {
     /// An empty forge with nobody but the bot.
     pub fn new(clock: Clock) -> Self {
-        let mut state = Self {
-            clock,
-            users: BTreeMap::new(),
-            logins: HashMap::new(),
-            tokens: HashMap::new(),
-            scopes: HashMap::new(),
-            repos: BTreeMap::new(),
-            org_labels: HashMap::new(),
-            org_owners: Vec::new(),
-            hooks: Vec::new(),
-            deliveries: Vec::new(),
-            queue: VecDeque::new(),
-            in_flight: false,
-            paused: false,
-            reaches_loopback: true,
-            drop_next: 0,
-            requests: Vec::new(),
-            faults: Vec::new(),
-            delays: HashMap::new(),
-            oauth: Oauth::default(),
-            last_id: HashMap::new(),
-        };
+        let mut state = Self { clock, reaches_loopback: true, ..Self::default() };
         state.put_user(BOT, "triage-bot", false);
         state
     }
@@ -78,7 +57,6 @@ impl State {
         *last
     }
 
-    /// Makes sure that a sequence goes on after `id`, which came from a recording.
     pub fn reserve_id(&mut self, sequence: &'static str, id: i64) {
         let last = self.last_id.entry(sequence).or_insert(0);
         *last = (*last).max(id);
@@ -102,7 +80,6 @@ impl State {
         self.put_user(id, login, is_org)
     }
 
-    /// An account with a given number and a token of its own.
     pub fn put_user(&mut self, id: i64, login: &str, is_org: bool) -> i64 {
         let created = self.now();
         self.users.insert(id, User { id, login: login.to_owned(), is_org, created });
@@ -113,7 +90,6 @@ impl State {
         id
     }
 
-    /// An account's number.
     pub fn user_id(&self, login: &str) -> Option<i64> {
         self.logins.get(&login.to_lowercase()).copied()
     }
@@ -129,7 +105,6 @@ impl State {
         Account { id, login: self.login(id) }
     }
 
-    /// Whether this login is an organisation.
     pub fn is_org(&self, login: &str) -> bool {
         self.user_id(login).and_then(|id| self.users.get(&id)).is_some_and(|u| u.is_org)
     }
@@ -177,7 +152,6 @@ impl State {
         }
     }
 
-    /// What an account may do in a repository.
     pub fn access(&self, repo: &Repo, user: i64) -> Access {
         let owner = repo.name.owner().to_lowercase();
         let owns = self.user_id(&owner) == Some(user)
@@ -196,18 +170,15 @@ impl State {
         person && self.access(repo, user) >= Access::Read
     }
 
-    /// The issue at this place.
     pub fn issue(&self, at: &At) -> Option<&Issue> {
         self.place(at).map(|(_, issue)| issue)
     }
 
-    /// The issue at this place, with its repository.
     pub fn place(&self, at: &At) -> Option<(&Repo, &Issue)> {
         let repo = self.repos.get(&at.repo)?;
         Some((repo, repo.issues.get(&at.number)?))
     }
 
-    /// The issue at this place, to change it.
     pub fn issue_mut(&mut self, at: &At) -> Option<&mut Issue> {
         self.repos.get_mut(&at.repo)?.issues.get_mut(&at.number)
     }

@@ -12,7 +12,7 @@ use crate::issue::{Account, Issue, RepoName};
 const MAX_PAGES: u32 = 200;
 
 impl Client {
-    fn list(&self, repo: &RepoName, state: &str) -> Request {
+    fn list(&self, repo: &RepoName, state: StateFilter) -> Request {
         Request::of_repo(Method::GET, repo, &["issues"])
             .query("state", state)
             .query("type", "issues")
@@ -26,12 +26,7 @@ impl Client {
         query: &IssueQuery,
         page: u32,
     ) -> Result<Page<Issue>, Error> {
-        let state = match query.state {
-            StateFilter::Open => "open",
-            StateFilter::Closed => "closed",
-            StateFilter::All => "all",
-        };
-        let request = self.list(repo, state).query("page", page).since(query.since);
+        let request = self.list(repo, query.state).query("page", page).since(query.since);
         let answer = self.send(request).await?;
         let (total, at) = (answer.total, answer.at);
         Ok(Page { items: answer.read_list(WireIssue::into_issue)?, total, at })
@@ -40,7 +35,7 @@ impl Client {
     /// The first page of a repository's issues, open and closed, that hold these words. Gitea's index is written after
     /// the answer to a POST, so what was just opened may be missing: not for finding our own writes.
     pub async fn search_issues(&self, repo: &RepoName, words: &str) -> Result<Vec<Issue>, Error> {
-        let request = self.list(repo, "all").query("q", words);
+        let request = self.list(repo, StateFilter::All).query("q", words);
         self.send(request).await?.read_list(WireIssue::into_issue)
     }
 
@@ -54,7 +49,7 @@ impl Client {
     ) -> Result<Vec<Issue>, Error> {
         let mut found: Vec<Issue> = Vec::new();
         for page in 1..=MAX_PAGES {
-            let request = self.list(repo, "all").query("created_by", &author.login);
+            let request = self.list(repo, StateFilter::All).query("created_by", &author.login);
             let answer = self.send(request.query("page", page)).await?;
             let listed = answer.read_list(WireIssue::into_issue)?;
             let is_far = listed.iter().any(|i| i.created_at.is_some_and(|at| at < since));

@@ -141,16 +141,18 @@ pub struct Repository {
     pub owner_login: String,
 }
 
-/// Which issues a list should hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StateFilter {
-    /// Open ones.
-    #[default]
-    Open,
-    /// Closed ones.
-    Closed,
-    /// Both.
-    All,
+named_enum! {
+    /// Which issues a list should hold.
+    #[derive(Default)]
+    StateFilter {
+        /// Open ones.
+        #[default]
+        Open = "open",
+        /// Closed ones.
+        Closed = "closed",
+        /// Both.
+        All = "all",
+    }
 }
 
 /// What to ask a list of issues for.

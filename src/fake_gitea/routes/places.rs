@@ -8,7 +8,6 @@ use crate::fake_gitea::record::{Access, Repo};
 use crate::fake_gitea::show::{self, Look};
 use crate::fake_gitea::world::State;
 
-/// `GET /user`.
 pub(super) fn me(state: &State, by: i64) -> Answer {
     Answer::ok(show::user(state, by, Look::Full))
 }
@@ -46,7 +45,6 @@ fn known(state: &State, login: &str) -> Result<i64, Answer> {
 }
 
 impl Desk<'_> {
-    /// `GET /repos/{owner}/{name}`.
     pub(super) fn show_repo(&self) -> Reply {
         Ok(Answer::ok(show::repo(self.state, self.home()?, self.by)))
     }
