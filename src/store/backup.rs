@@ -18,9 +18,6 @@ pub struct Copied {
 impl Store {
     /// Copies all that is committed now to `to`, beside readers and writer. The copy is one file, is tried, and has
     /// its name only when it is whole.
-    ///
-    /// # Errors
-    /// When it cannot be written, or is not sound.
     pub async fn backup(&self, to: PathBuf) -> Result<Copied, Error> {
         self.read(move |c| {
             let part = beside(&to, ".part");

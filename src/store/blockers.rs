@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Error, inbox, lanes};
+use super::Error;
+use super::inbox::{self, Entry};
 use crate::clock::Timestamp;
 use crate::delivery::{Origin, WakeCause};
 use crate::issue::IssueRef;
@@ -23,9 +24,6 @@ pub(super) fn wake(c: &Connection, at: &IssueRef, now: Timestamp) -> Result<(), 
     let mut rows = c.prepare_cached("SELECT lane FROM blocker WHERE repo = ?1 AND number = ?2")?;
     let lanes = rows.query_map(params![at.repo.to_string(), at.number], |r| r.get(0))?;
     let waiting: Vec<i64> = lanes.collect::<Result<_, _>>()?;
-    for lane in waiting {
-        inbox::enqueue(c, lane, Origin::Wake, WakeCause::Unblocked.as_str(), now)?;
-        lanes::make_due(c, lane, now)?;
-    }
-    Ok(())
+    let entry = Entry { origin: Origin::Wake, what: WakeCause::Unblocked.as_str().into(), at: now };
+    waiting.into_iter().try_for_each(|lane| inbox::enqueue(c, lane, &entry).map(drop))
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::Row;
 
-use super::inbox::unreadable;
+use super::rows::parsed;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::issue::RepoName;
@@ -22,9 +22,6 @@ pub struct SweepCursor {
 
 impl Store {
     /// How far the sweep has come in a repository, whatever the case of its name.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn sweep_cursor(&self, repo: &RepoName) -> Result<Option<SweepCursor>, Error> {
         let repo = repo.to_string();
         let all = self.sweep_cursors().await?;
@@ -32,22 +29,15 @@ impl Store {
     }
 
     /// How far the sweep has come in every repository it ever read.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn sweep_cursors(&self) -> Result<Vec<SweepCursor>, Error> {
         self.read(|c| {
             let mut rows = c.prepare_cached("SELECT repo, passed_at, full_at, since FROM sweep")?;
-            let rows = rows.query_map([], |r| Ok(cursor(r)))?;
-            rows.map(|row| row.map_err(Error::from).flatten()).collect()
+            Ok(rows.query_map([], cursor)?.collect::<Result<_, _>>()?)
         })
         .await
     }
 
     /// Keeps how far the sweep has come.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn keep_sweep_cursor(&self, cursor: SweepCursor) -> Result<(), Error> {
         self.write(move |c| {
             let repo = cursor.repo.to_string();
@@ -62,27 +52,17 @@ impl Store {
     }
 
     /// The repositories that any delivery or sweep ever led to.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn known_repos(&self) -> Result<Vec<RepoName>, Error> {
         self.read(|c| {
             let mut rows =
                 c.prepare_cached("SELECT repo FROM sweep UNION SELECT repo FROM lane")?;
-            let rows = rows.query_map([], |r| r.get::<_, String>(0))?;
-            rows.map(|row| row?.parse().map_err(|e| unreadable(&e))).collect()
+            Ok(rows.query_map([], |row| parsed(row, 0))?.collect::<Result<_, _>>()?)
         })
         .await
     }
 }
 
-fn cursor(row: &Row<'_>) -> Result<SweepCursor, Error> {
-    let repo: String = row.get(0)?;
+fn cursor(row: &Row<'_>) -> rusqlite::Result<SweepCursor> {
     let at = |column| row.get::<_, i64>(column).map(from_millis);
-    Ok(SweepCursor {
-        repo: repo.parse().map_err(|e| unreadable(&e))?,
-        passed_at: at(1)?,
-        full_at: at(2)?,
-        since: at(3)?,
-    })
+    Ok(SweepCursor { repo: parsed(row, 0)?, passed_at: at(1)?, full_at: at(2)?, since: at(3)? })
 }

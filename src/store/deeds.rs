@@ -11,9 +11,6 @@ use crate::triage::words;
 impl Store {
     /// Writes down what the local agent is about to write, with the latest evaluation of its issue; one that nobody has
     /// looked at yet gets an evaluation that says so. Gives what [`Store::settle_deed`] needs.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn intend_deed(
         &self,
         at: &IssueRef,
@@ -46,9 +43,6 @@ impl Store {
     }
 
     /// Writes down what came of it.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn settle_deed(
         &self,
         deed: i64,

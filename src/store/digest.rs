@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 use rusqlite::{Connection, Row, params};
 
-use super::inbox::{from_json, unreadable};
 use super::ledger::OWN_SUMMARY_CODE;
+use super::rows::{from_json, parsed};
+use super::sweeps::Why;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::DispatchState;
@@ -91,9 +92,6 @@ pub struct DeadLetters {
 
 impl Store {
     /// How a repository stood at the end of a period, and what happened during it.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn digest(&self, repo: &RepoName, period: Period) -> Result<Digest, Error> {
         let repo = repo.to_string();
         self.read(move |c| {
@@ -114,14 +112,10 @@ impl Store {
     }
 
     /// The repositories that any delivery ever led to.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn lane_repos(&self) -> Result<Vec<RepoName>, Error> {
         self.read(|c| {
             let mut rows = c.prepare_cached("SELECT DISTINCT repo FROM lane ORDER BY repo")?;
-            let rows = rows.query_map([], |r| r.get::<_, String>(0))?;
-            rows.map(|row| row?.parse().map_err(|e| unreadable(&e))).collect()
+            Ok(rows.query_map([], |row| parsed(row, 0))?.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -185,9 +179,7 @@ fn dispatches(
     let mut rows = rows.query(params![q.repo, q.until])?;
     let mut found = HashMap::new();
     while let Some(row) = rows.next()? {
-        let state: String = row.get(2)?;
-        let state = state.parse().map_err(|e: String| unreadable(&e))?;
-        found.insert(row.get(0)?, (row.get(1)?, state));
+        found.insert(row.get(0)?, (row.get(1)?, parsed(row, 2)?));
     }
     Ok(found)
 }
@@ -233,11 +225,13 @@ fn done(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
 
 /// The inbox calls finds of the sweep so when a webhook should have told them.
 fn missed(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
-    let mut rows = c.prepare_cached(
+    let missed: Vec<_> = Why::ALL.iter().map(|why| format!("'sweep/{why}'")).collect();
+    let mut rows = c.prepare_cached(&format!(
         "SELECT count(*) FROM delivery JOIN lane ON lane.id = delivery.lane
          WHERE origin = 'sweep' AND received_at >= ?2 AND received_at < ?3 AND repo = ?1
-           AND action IN ('sweep/new', 'sweep/changed', 'sweep/gone')",
-    )?;
+           AND action IN ({})",
+        missed.join(", ")
+    ))?;
     Ok(rows.query_row(params![q.repo, q.from, q.until], |r| r.get(0))?)
 }
 

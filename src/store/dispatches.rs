@@ -6,15 +6,13 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
-use super::inbox::{self, unreadable};
-use super::lanes::{self, Failure};
-use super::ledger::{Intent, Opening};
-use super::{Error, Store, people};
+use super::inbox::{self, Entry};
+use super::rows::parsed;
+use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Origin, WakeCause};
 use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, TaskType, Try};
-use crate::issue::{IssueRef, RepoName};
-use crate::triage::Hold;
+use crate::issue::IssueRef;
 
 /// The columns [`dispatch_of`] reads.
 pub(super) const DISPATCH: &str =
@@ -61,46 +59,51 @@ pub(super) struct Moment {
     pub(super) evaluation: Option<i64>,
 }
 
+/// A dispatch about to be opened.
+pub(super) struct NewDispatch<'a> {
+    pub(super) lane: i64,
+    pub(super) evaluation: i64,
+    pub(super) agent: &'a Agent,
+    pub(super) key: &'a str,
+    pub(super) task_type: TaskType,
+    pub(super) by_person: bool,
+    pub(super) reason: &'a str,
+    pub(super) at: Timestamp,
+}
+
 /// Opens a dispatch, taking one of the agent's places; the check and the taking are one transaction.
-pub(super) fn open(
-    c: &Connection,
-    lane: i64,
-    evaluation: i64,
-    opening: &Opening,
-    intent: &Intent,
-) -> Result<i64, Error> {
-    let agent = &opening.agent;
+pub(super) fn open(c: &Connection, new: &NewDispatch<'_>) -> Result<i64, Error> {
+    let agent = new.agent;
     let mut taken = c.prepare_cached(
         "SELECT count(*) FROM dispatch WHERE agent = ?1 AND ended_at IS NULL AND lane <> ?2",
     )?;
-    let taken: u32 = taken.query_row(params![agent.id.as_str(), lane], |r| r.get(0))?;
-    if taken >= agent.max_concurrent && !opening.by_person {
+    let taken: u32 = taken.query_row(params![agent.id.as_str(), new.lane], |r| r.get(0))?;
+    if taken >= agent.max_concurrent && !new.by_person {
         return Err(Error::AgentBusy(agent.id.clone()));
     }
-    let at = intent.at.timestamp_millis();
+    let at = new.at.timestamp_millis();
     let timeout = i64::try_from(agent.timeout.as_millis()).unwrap_or(i64::MAX);
-    let task_type = intent.verdict.as_ref().map_or(TaskType::RoutineCoding, |v| v.task_type);
-    let state = if opening.by_person { DispatchState::Assigned } else { DispatchState::Pending };
-    c.prepare_cached(
-        "INSERT INTO dispatch (lane, evaluation, agent, task_type, state, opened_at, deadline_at, due_at, key,
-                               by_person, cause)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)",
-    )?
-    .execute(params![
-        lane,
-        evaluation,
-        agent.id.as_str(),
-        task_type.as_str(),
-        state.as_str(),
-        at,
-        at.saturating_add(timeout),
-        opening.key,
-        opening.by_person,
-        intent.decision.reason(),
-    ])?;
-    let id = c.last_insert_rowid();
-    let moment = Moment { at: intent.at, evaluation: Some(evaluation) };
-    note(c, id, state.as_str(), intent.decision.reason(), moment)?;
+    let state = if new.by_person { DispatchState::Assigned } else { DispatchState::Pending };
+    let id = c
+        .prepare_cached(
+            "INSERT INTO dispatch (lane, evaluation, agent, task_type, state, opened_at, deadline_at, due_at, key,
+                                   by_person, cause)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)",
+        )?
+        .insert(params![
+            new.lane,
+            new.evaluation,
+            agent.id.as_str(),
+            new.task_type.as_str(),
+            state.as_str(),
+            at,
+            at.saturating_add(timeout),
+            new.key,
+            new.by_person,
+            new.reason,
+        ])?;
+    let moment = Moment { at: new.at, evaluation: Some(new.evaluation) };
+    note(c, id, &Move::to(state, new.reason), moment)?;
     Ok(id)
 }
 
@@ -116,41 +119,8 @@ pub(super) fn advance(c: &Connection, id: i64, to: &Move, moment: Moment) -> Res
     let values = params![id, to.state.as_str(), ended, to.cause, to.counts];
     let agent: Option<String> = update.query_row(values, |r| r.get(0)).optional()?;
     let Some(agent) = agent else { return Ok(()) };
-    note(c, id, to.state.as_str(), &to.cause, moment)?;
+    note(c, id, to, moment)?;
     if ended.is_some() { wake_waiting(c, &agent, 1, moment.at) } else { Ok(()) }
-}
-
-/// Ends what a look that came to no end would keep open for good: a dispatch of which nobody was told anything, or one
-/// past its deadline, which is held as one that timed out is. Whoever waits for an agent is not kept waiting by a dead
-/// letter either, unless all of them would end so.
-pub(super) fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
-    let before = waits_for(c, lane)?.filter(|_| !failure.is_about_us);
-    if before.is_some() {
-        c.prepare_cached("UPDATE lane SET waits_for = NULL WHERE id = ?1")?.execute([lane])?;
-    }
-    if let Some(open) = open_dispatch(c, lane)? {
-        let evaluation = failure.evaluation.as_ref().map(|evaluation| evaluation.id);
-        let moment = Moment { at: failure.at, evaluation };
-        if open.deadline_at <= failure.at {
-            people::hold(c, lane, Some(&Hold::TimedOutUnseen))?;
-            advance(c, open.id, &Move::to(DispatchState::TimedOut, &failure.reason), moment)?;
-        } else if !is_told(c, &open)? {
-            advance(c, open.id, &Move::to(DispatchState::Failed, &failure.reason), moment)?;
-        }
-    }
-    before.map_or(Ok(()), |agent| wake_waiting(c, &agent, 1, failure.at))
-}
-
-/// Whether anything that calls the agent was done.
-fn is_told(c: &Connection, dispatch: &Dispatch) -> Result<bool, Error> {
-    if dispatch.state != DispatchState::Pending || dispatch.failures > 0 {
-        return Ok(true);
-    }
-    let mut told = c.prepare_cached(
-        "SELECT 1 FROM effect
-         WHERE dispatch = ?1 AND kind IN ('label', 'assignee', 'hand_off') AND state = 'done'",
-    )?;
-    Ok(told.exists([dispatch.id])?)
 }
 
 /// The agent a lane waits for.
@@ -162,9 +132,6 @@ pub(super) fn waits_for(c: &Connection, lane: i64) -> Result<Option<String>, Err
 impl Store {
     /// Wakes as many of the issues that wait for an agent as it has free places: there may be more of them than when
     /// the last dispatch ended.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn wake_for_places(&self, agents: Vec<Agent>, now: Timestamp) -> Result<(), Error> {
         self.write(move |c| {
             let load = load(c, 0)?;
@@ -178,17 +145,23 @@ impl Store {
     }
 }
 
+/// How many hand-offs have failed by now.
+pub(super) fn set_failures(c: &Connection, id: i64, failures: u32) -> Result<(), Error> {
+    c.prepare_cached("UPDATE dispatch SET failures = ?2 WHERE id = ?1")?
+        .execute(params![id, failures])?;
+    Ok(())
+}
+
 /// Writes down that a hand-off failed; the dispatch stays where it is until the next one.
-pub(super) fn hand_off_failed(
+pub(super) fn note_failure(
     c: &Connection,
     id: i64,
-    failures: u32,
     cause: &str,
     moment: Moment,
 ) -> Result<(), Error> {
-    c.prepare_cached("UPDATE dispatch SET failures = ?2, cause = ?3 WHERE id = ?1")?
-        .execute(params![id, failures, cause])?;
-    note(c, id, DispatchState::Failed.as_str(), cause, moment)
+    c.prepare_cached("UPDATE dispatch SET cause = ?2 WHERE id = ?1")?
+        .execute(params![id, cause])?;
+    note(c, id, &Move::to(DispatchState::Failed, cause), moment)
 }
 
 /// When an open dispatch has to be looked at next.
@@ -205,11 +178,12 @@ pub(super) fn reminded(c: &Connection, id: i64, at: Timestamp) -> Result<(), Err
     Ok(())
 }
 
-fn note(c: &Connection, id: i64, state: &str, cause: &str, moment: Moment) -> Result<(), Error> {
+fn note(c: &Connection, id: i64, to: &Move, moment: Moment) -> Result<(), Error> {
+    let Moment { at, evaluation } = moment;
     c.prepare_cached(
         "INSERT INTO transition (dispatch, at, state, cause, evaluation) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![id, moment.at.timestamp_millis(), state, cause, moment.evaluation])?;
+    .execute(params![id, at.timestamp_millis(), to.state.as_str(), to.cause, evaluation])?;
     Ok(())
 }
 
@@ -225,9 +199,9 @@ pub(super) fn wake_waiting(
          ORDER BY wait_p0 DESC, wait_score DESC, wait_since, id LIMIT ?2",
     )?;
     let best = best.query_map(params![agent, places], |r| r.get(0))?;
+    let entry = Entry { origin: Origin::Wake, what: WakeCause::PlaceFree.as_str().into(), at };
     for lane in best.collect::<Result<Vec<i64>, _>>()? {
-        inbox::enqueue(c, lane, Origin::Wake, WakeCause::PlaceFree.as_str(), at)?;
-        lanes::make_due(c, lane, at)?;
+        inbox::enqueue(c, lane, &entry)?;
     }
     Ok(())
 }
@@ -294,33 +268,29 @@ pub(super) fn latest(c: &Connection, lane: i64) -> Result<Vec<Dispatch>, Error> 
         "{DISPATCH} WHERE dispatch.lane = ?1 AND NOT by_person ORDER BY dispatch.id DESC LIMIT 2"
     );
     let mut rows = c.prepare_cached(&sql)?;
-    let rows = rows.query_map([lane], |row| Ok(dispatch_of(row)))?;
-    rows.map(|row| row.map_err(Error::from).flatten()).collect()
+    Ok(rows.query_map([lane], dispatch_of)?.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn open_dispatch(c: &Connection, lane: i64) -> Result<Option<Dispatch>, Error> {
     let sql = format!("{DISPATCH} WHERE dispatch.lane = ?1 AND ended_at IS NULL");
-    c.prepare_cached(&sql)?.query_row([lane], |row| Ok(dispatch_of(row))).optional()?.transpose()
+    Ok(c.prepare_cached(&sql)?.query_row([lane], dispatch_of).optional()?)
 }
 
-pub(super) fn dispatch_of(row: &Row<'_>) -> Result<Dispatch, Error> {
-    let repo: String = row.get(1)?;
-    let repo: RepoName = repo.parse().map_err(|e| unreadable(&e))?;
-    let text = |column| row.get::<_, String>(column);
+pub(super) fn dispatch_of(row: &Row<'_>) -> rusqlite::Result<Dispatch> {
     Ok(Dispatch {
         id: row.get(0)?,
-        at: IssueRef { repo, number: row.get(2)? },
-        agent: AgentId::new(text(3)?),
-        task_type: text(4)?.parse().map_err(|e: String| unreadable(&e))?,
-        state: text(5)?.parse().map_err(|e: String| unreadable(&e))?,
+        at: IssueRef { repo: parsed(row, 1)?, number: row.get(2)? },
+        agent: AgentId::new(row.get::<_, String>(3)?),
+        task_type: parsed(row, 4)?,
+        state: parsed(row, 5)?,
         opened_at: from_millis(row.get(6)?),
         deadline_at: from_millis(row.get(7)?),
-        key: text(8)?,
+        key: row.get(8)?,
         by_person: row.get(9)?,
         failures: row.get(10)?,
         is_reminded: row.get(11)?,
-        cause: text(12)?,
-        reason: text(13)?,
+        cause: row.get(12)?,
+        reason: row.get(13)?,
         counts: row.get(14)?,
     })
 }

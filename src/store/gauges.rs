@@ -37,9 +37,6 @@ const GAUGES: &str = "SELECT
 
 impl Store {
     /// How full the store is.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn gauges(&self) -> Result<Gauges, Error> {
         self.read(|c| {
             let gauges = c.prepare_cached(GAUGES)?.query_row([], |r| {

@@ -5,9 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ids::{self, id_of, key};
-use super::inbox;
 use super::lanes;
-use super::rows::parsed;
+use super::rows::{from_json, parsed, parsed_if_any};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{DeliveryId, DeliveryState, Origin};
@@ -116,9 +115,6 @@ pub(super) const DELIVERY: &str = "SELECT seq, delivery.id, origin, received_at,
 
 impl Store {
     /// Deliveries, newest first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn deliveries(&self, filter: Filter) -> Result<Vec<DeliveryView>, Error> {
         self.read(move |c| match filter.state {
             None => views(c, "ORDER BY seq DESC LIMIT ?1", params![filter.limit]),
@@ -132,9 +128,6 @@ impl Store {
     }
 
     /// The delivery with this id.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryView>, Error> {
         self.write_repeats().await?;
         let key = key(id);
@@ -142,9 +135,6 @@ impl Store {
     }
 
     /// Gives a dead delivery another chance: it is read again from the start. `false` when none of that id is dead.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn revive(&self, id: &DeliveryId, now: Timestamp) -> Result<bool, Error> {
         let key = key(id);
         self.write(move |c| {
@@ -173,9 +163,6 @@ impl Store {
     }
 
     /// All that is known about an issue; `None` when it was never looked at.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn history(&self, at: IssueRef) -> Result<Option<History>, Error> {
         self.read(move |c| {
             let Some(lane) = lanes::find(c, &at)? else { return Ok(None) };
@@ -196,9 +183,6 @@ impl Store {
     }
 
     /// How many deliveries are in each state that is not an end, and how many lanes are in hands.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn backlog(&self) -> Result<u64, Error> {
         self.read(|c| {
             Ok(c.query_row(
@@ -256,7 +240,7 @@ fn evaluations(c: &Connection, lane: i64) -> Result<Vec<EvaluationView>, Error> 
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let id = row.get(0)?;
-        let json = |text: Option<String>| text.map_or(Ok(Value::Null), |t| inbox::from_json(&t));
+        let json = |text: Option<String>| text.map_or(Ok(Value::Null), |t| from_json(&t));
         found.push(EvaluationView {
             id,
             at: from_millis(row.get(1)?),
@@ -278,8 +262,8 @@ pub(super) const EFFECT: &str =
      FROM effect";
 
 pub(super) fn effect(row: &Row<'_>) -> rusqlite::Result<EffectView> {
-    let recovery = row.get::<_, Option<String>>(7)?.map(|_| parsed(row, 7)).transpose()?;
-    let remark = Remark { origin: parsed(row, 6)?, recovery, note: row.get(8)?, body: row.get(9)? };
+    let (origin, recovery) = (parsed(row, 6)?, parsed_if_any(row, 7)?);
+    let remark = Remark { origin, recovery, note: row.get(8)?, body: row.get(9)? };
     Ok(EffectView {
         kind: row.get(0)?,
         value: row.get(1)?,
@@ -299,6 +283,5 @@ fn effects(c: &Connection, evaluation: i64) -> Result<Vec<EffectView>, Error> {
 fn dispatches_of(c: &Connection, lane: i64) -> Result<Vec<Dispatch>, Error> {
     let sql = format!("{DISPATCH} WHERE dispatch.lane = ?1 ORDER BY dispatch.id");
     let mut rows = c.prepare_cached(&sql)?;
-    let rows = rows.query_map([lane], |row| Ok(dispatch_of(row)))?;
-    rows.map(|row| row.map_err(Error::from).flatten()).collect()
+    Ok(rows.query_map([lane], dispatch_of)?.collect::<Result<_, _>>()?)
 }

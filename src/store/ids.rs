@@ -66,9 +66,6 @@ struct Recent {
 impl Ids {
     /// Reads those that are not sorted in yet. A service that finds very many sorts them in first; a command beside it
     /// leaves that to the service.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or written where that is needed.
     pub(super) fn open(writer: &Connection, how: OpenMode) -> Result<Self, Error> {
         let waiting = "SELECT count(*) FROM delivery WHERE seq > ?1";
         let waiting: u32 = writer.query_row(waiting, [upto(writer)?], |row| row.get(0))?;
@@ -82,9 +79,6 @@ impl Ids {
     }
 
     /// The place of the delivery with this id, also when it is only about to be committed.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub(super) fn seen(&self, writer: &Connection, key: &Key) -> Result<Option<i64>, Error> {
         // Let go before the database is asked: everybody who hands a delivery in looks here first.
         let recent = self.recent().places.get(key).copied();
@@ -136,9 +130,6 @@ impl Ids {
 }
 
 /// The place of the delivery with this id, for readers too: the last ones are looked for row by row.
-///
-/// # Errors
-/// When the store cannot be read.
 pub(super) fn find(c: &Connection, key: &[u8]) -> Result<Option<i64>, Error> {
     if let Some(seq) = sorted_in(c, key)? {
         return Ok(Some(seq));
@@ -191,9 +182,6 @@ fn sort_all_in(writer: &Connection) -> Result<(), Error> {
 impl Store {
     /// Sorts the ids of whole batches in, step by step between what others write. Returns at once when somebody is at
     /// it already.
-    ///
-    /// # Errors
-    /// When the store cannot be written; the same ids are sorted in again the next time.
     pub(super) async fn sort_ids_in(&self) -> Result<(), Error> {
         let Ok(_alone) = self.inner.ids.sorting.try_lock() else { return Ok(()) };
         loop {

@@ -1,14 +1,16 @@
 //! The inbox's front: taking deliveries in, and giving each its lane or its early end.
 
+use std::borrow::Cow;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::ids::{Key, key};
-use super::lanes::{self, Pace};
+use super::lanes::{self, Pace, Schedule};
 use super::packing::{pack, unpack};
 use super::repeats::Repeats;
+use super::rows::{from_json, to_json};
 use super::{ACCEPT_TIMEOUT, Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Delivery, Origin};
@@ -69,17 +71,21 @@ pub enum Sorting {
     Dead(String),
 }
 
-/// What somebody said who is no webhook, about to become an entry of the inbox.
-pub(super) struct Said {
-    origin: Origin,
-    what: String,
-    body: Vec<u8>,
+/// An entry of the inbox that no webhook told.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) origin: Origin,
+    /// What it is about, in a word.
+    pub(super) what: Cow<'static, str>,
+    pub(super) at: Timestamp,
 }
 
-impl Said {
-    /// `what` in a word, and the whole of it.
-    pub(super) fn new<T: serde::Serialize>(origin: Origin, what: String, whole: &T) -> Self {
-        Self { origin, what, body: pack(to_json(whole).as_bytes()) }
+/// What an entry carries, packed.
+pub(super) struct EntryBody(Vec<u8>);
+
+impl EntryBody {
+    pub(super) fn of<T: serde::Serialize>(whole: &T) -> Self {
+        Self(pack(to_json(whole).as_bytes()))
     }
 }
 
@@ -98,8 +104,7 @@ impl Store {
     /// Takes a delivery in. When this returns `Ok`, it has been flushed to the disk.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] when the queue is full or the disk too slow to answer in time, others when the store
-    /// cannot be written. Nothing is half-stored.
+    /// [`Error::Overloaded`] when the queue is full or the disk too slow to answer in time. Nothing is half-stored.
     pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, Error> {
         let place = Arc::clone(&self.inner.places).try_acquire_owned();
         let place = place.map_err(|_| Error::Overloaded)?;
@@ -182,9 +187,6 @@ impl Store {
     }
 
     /// Puts an entry for an issue into the inbox that no webhook told: a find of the sweep, a person's wish.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn enqueue(
         &self,
         at: IssueRef,
@@ -192,32 +194,26 @@ impl Store {
         reason: &'static str,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.write(move |c| {
-            let lane = lanes::lane(c, &at)?;
-            enqueue(c, lane, origin, reason, now)?;
-            lanes::make_due(c, lane, now)
-        })
-        .await
+        self.enqueue_entry(at, Entry { origin, what: reason.into(), at: now }, None).await
     }
 
-    /// Puts an entry for an issue into the inbox that carries what somebody said.
-    pub(super) async fn enqueue_said(
+    /// Puts an entry for an issue into the inbox, with what it carries.
+    pub(super) async fn enqueue_entry(
         &self,
         at: IssueRef,
-        said: Said,
-        now: Timestamp,
+        entry: Entry,
+        body: Option<EntryBody>,
     ) -> Result<(), Error> {
         self.write(move |c| {
             let lane = lanes::lane(c, &at)?;
-            let seq = enqueue(c, lane, said.origin, &said.what, now)?;
-            keep(c, seq, &said.body)?;
-            lanes::make_due(c, lane, now)
+            let seq = enqueue(c, lane, &entry)?;
+            body.iter().try_for_each(|EntryBody(bytes)| keep(c, seq, bytes))
         })
         .await
     }
 
-    /// What was said in an entry; `None` when its body is past its time, or it never had one.
-    pub(super) async fn said<T: serde::de::DeserializeOwned>(
+    /// What an entry carries; `None` when its body is past its time, or it never had one.
+    pub(super) async fn entry_body<T: serde::de::DeserializeOwned>(
         &self,
         seq: i64,
     ) -> Result<Option<T>, Error> {
@@ -226,9 +222,6 @@ impl Store {
     }
 
     /// The oldest deliveries nobody has read yet, at most `limit`.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn unsorted(&self, limit: u32) -> Result<Vec<Unsorted>, Error> {
         self.read(move |c| {
             let mut rows = c.prepare_cached(
@@ -251,9 +244,6 @@ impl Store {
     }
 
     /// Gives deliveries their lanes or their early ends. What a loss of power takes back is sorted again.
-    ///
-    /// # Errors
-    /// When the store cannot be written; then all of them stay unsorted.
     pub async fn sort(&self, sorted: Vec<Sorted>, pace: Pace, now: Timestamp) -> Result<(), Error> {
         self.write_ahead_of_flush(move |c| {
             for one in &sorted {
@@ -266,9 +256,6 @@ impl Store {
     }
 
     /// The signed bytes of a delivery, unless they are past their time.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn body(&self, seq: i64) -> Result<Option<Vec<u8>>, Error> {
         self.read(move |c| {
             let bytes: Option<Vec<u8>> = c
@@ -313,7 +300,7 @@ fn sort_one(c: &Connection, sorted: &Sorted, pace: Pace, now: Timestamp) -> Resu
             )?;
             if join.execute(params![sorted.seq, lane, sorted.action])? == 1 {
                 note_same(c, lane, sorted.seq)?;
-                lanes::wake(c, lane, *more_coming, pace, now)?;
+                Schedule { pace, now }.wake(c, lane, *more_coming)?;
             }
             Ok(())
         }
@@ -347,33 +334,26 @@ fn note_same(c: &Connection, lane: i64, seq: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Inserts an entry that came from no webhook, and gives its place; it needs no body, because its lane is known.
-pub(super) fn enqueue(
-    c: &Connection,
-    lane: i64,
-    origin: Origin,
-    reason: &str,
-    now: Timestamp,
-) -> Result<i64, Error> {
+/// Inserts an entry that came from no webhook, has its issue looked at, and gives its place; it needs no body, because
+/// its lane is known.
+pub(super) fn enqueue(c: &Connection, lane: i64, entry: &Entry) -> Result<i64, Error> {
     let mut insert = c.prepare_cached(
         "INSERT INTO delivery (id, origin, received_at, event, state, lane, action)
          VALUES (?1, ?2, ?3, '', 'pending', ?4, ?5)",
     )?;
     let id = uuid::Uuid::new_v4();
-    insert.execute(params![
-        id.as_bytes(),
-        origin.as_str(),
-        now.timestamp_millis(),
-        lane,
-        format!("{origin}/{reason}")
-    ])?;
-    Ok(c.last_insert_rowid())
+    let Entry { origin, what, at } = entry;
+    let action = format!("{origin}/{what}");
+    let values = params![id.as_bytes(), origin.as_str(), at.timestamp_millis(), lane, action];
+    let seq = insert.insert(values)?;
+    lanes::make_due(c, lane, *at)?;
+    Ok(seq)
 }
 
 /// Reads scope and body of a row of [`Store::unsorted`].
 fn signed(row: &rusqlite::Row<'_>) -> Result<Signed, Error> {
     let scope = row.get::<_, Option<String>>(2)?.map(|text| from_json(&text)).transpose()?;
-    let body = unpack(row.get_ref(3)?.as_blob().map_err(|e| unreadable(&e))?)?;
+    let body = unpack(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?)?;
     Ok(Signed { body, scope })
 }
 
@@ -389,18 +369,6 @@ fn repeated(c: &Connection, seq: i64, times: u32, received_at: i64) -> Result<()
     )?;
     note.execute(params![seq, received_at, times])?;
     Ok(())
-}
-
-pub(super) fn unreadable(error: &dyn std::fmt::Display) -> Error {
-    Error::Unreadable(error.to_string())
-}
-
-pub(super) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
-}
-
-pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|e| unreadable(&e))
 }
 
 #[cfg(test)]

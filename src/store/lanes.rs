@@ -7,14 +7,11 @@ use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::ids::id_of;
-use super::inbox::unreadable;
-use super::ledger::{self, Evaluation};
 use super::rows::parsed;
-use super::{Error, Store, dispatches};
+use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
 use crate::issue::IssueRef;
-use crate::plan::EffectOutcome;
 
 /// The fact that says after which delivery the clock was set back.
 const SET_BACK: &str = "set_back_after";
@@ -72,9 +69,6 @@ impl Claim {
 impl Store {
     /// Takes the next lane that is due, P0 first, into the caller's hands. A loss of power takes it back out of them,
     /// as a start would: no request that writes leaves before its intent is flushed, and this with it.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn claim(&self, now: Timestamp) -> Result<Option<Claim>, Error> {
         self.write_ahead_of_flush(move |c| {
             let mut take = c.prepare_cached(
@@ -83,7 +77,7 @@ impl Store {
                              ORDER BY priority, due_at LIMIT 1)
                  RETURNING id, epoch, repo, number, attempts",
             )?;
-            let claim = take.query_row([now.timestamp_millis()], claim_of).optional()?.transpose()?;
+            let claim = take.query_row([now.timestamp_millis()], claim_of).optional()?;
             let Some(mut claim) = claim else { return Ok(None) };
             claim.deliveries = take_deliveries(c, claim.lane)?;
             boundary!("claim::marked");
@@ -93,9 +87,6 @@ impl Store {
     }
 
     /// When the next lane is due; `None` when none is.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
         self.read(|c| {
             let due: Option<i64> =
@@ -106,9 +97,6 @@ impl Store {
     }
 
     /// When the latest delivery arrived, unless the clock was set back since and what waits has gone with it.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn latest_arrival(&self) -> Result<Option<Timestamp>, Error> {
         self.read(|c| {
             let mut rows = c.prepare_cached(
@@ -124,9 +112,6 @@ impl Store {
     }
 
     /// Makes every waiting lane and every open dispatch due `by` so much earlier, because the clock went back.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn set_back(&self, by: TimeDelta) -> Result<(), Error> {
         self.write(move |c| {
             c.execute(
@@ -143,87 +128,16 @@ impl Store {
         })
         .await
     }
-
-    /// Puts a lane back to be tried again at `due_at`, with what had been done until then.
-    ///
-    /// # Errors
-    /// [`Error::Stale`] when the claim is over, others when the store cannot be written.
-    pub async fn retry(
-        &self,
-        claim: Claim,
-        failure: Failure,
-        due_at: Timestamp,
-    ) -> Result<(), Error> {
-        self.write(move |c| {
-            fence(c, &claim)?;
-            ledger::record(c, &failure)?;
-            c.prepare_cached(
-                "UPDATE delivery SET state = 'pending' WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'",
-            )?
-            .execute([claim.lane])?;
-            let spent = i64::from(failure.spends_attempt);
-            c.prepare_cached(
-                "UPDATE lane SET state = 'due', due_at = ?2, claimed_at = NULL, attempts = attempts + ?3,
-                 last_error = ?4 WHERE id = ?1",
-            )?
-            .execute(params![claim.lane, due_at.timestamp_millis(), spent, failure.reason])?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Ends what was claimed as dead letters.
-    ///
-    /// # Errors
-    /// [`Error::Stale`] when the claim is over, others when the store cannot be written.
-    pub async fn bury(&self, claim: Claim, failure: Failure, pace: Pace) -> Result<(), Error> {
-        self.write(move |c| {
-            fence(c, &claim)?;
-            ledger::record(c, &failure)?;
-            dispatches::give_up(c, claim.lane, &failure)?;
-            c.prepare_cached(
-                "UPDATE delivery SET state = 'dead', reason = ?2, settled_at = ?3
-                 WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'",
-            )?
-            .execute(params![
-                claim.lane,
-                failure.reason,
-                failure.at.timestamp_millis()
-            ])?;
-            release(c, claim.lane, Some(&failure.reason), pace, failure.at)
-        })
-        .await
-    }
 }
 
-/// Why a claim did not come to its end, and what had been written until then.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// When.
-    pub at: Timestamp,
-    /// Why, for people.
-    pub reason: String,
-    /// Whether this try counts; an outage of the forge does not.
-    pub spends_attempt: bool,
-    /// Whether our account was refused, so that every other issue would end the same.
-    pub is_about_us: bool,
-    /// The evaluation that was on its way, if one had been recorded.
-    pub evaluation: Option<Evaluation>,
-    /// What is known of its effects, in their order; those not tried yet are missing.
-    pub effects: Vec<EffectOutcome>,
-}
-
-fn claim_of(row: &Row<'_>) -> rusqlite::Result<Result<Claim, Error>> {
-    let (lane, epoch) = (row.get(0)?, row.get(1)?);
-    let (repo, number): (String, u64) = (row.get(2)?, row.get(3)?);
-    let attempts = row.get(4)?;
-    Ok(repo.parse().map_err(|e| unreadable(&e)).map(|repo| Claim {
-        lane,
-        epoch,
-        at: IssueRef { repo, number },
-        attempts,
+fn claim_of(row: &Row<'_>) -> rusqlite::Result<Claim> {
+    Ok(Claim {
+        lane: row.get(0)?,
+        epoch: row.get(1)?,
+        at: IssueRef { repo: parsed(row, 2)?, number: row.get(3)? },
+        attempts: row.get(4)?,
         deliveries: Vec::new(),
-    }))
+    })
 }
 
 fn take_deliveries(c: &Connection, lane: i64) -> Result<Vec<Claimed>, Error> {
@@ -330,39 +244,41 @@ fn due_at(waiting: &Waiting, more_coming: bool, pace: Pace) -> i64 {
     wanted.min(cap)
 }
 
-/// Something new is pending in a lane: sets when it is due, unless a worker has it or it waits for another try.
-pub(super) fn wake(
-    c: &Connection,
-    lane: i64,
-    more_coming: bool,
-    pace: Pace,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let Some(waiting) = waiting(c, lane)? else { return Ok(()) };
-    if waiting.is_claimed || (waiting.attempts > 0 && waiting.due_at.is_some()) {
-        return Ok(());
-    }
-    // What was received before the clock was set back seems to come from the future.
-    let latest = now.timestamp_millis() + millis(pace.longest);
-    c.prepare_cached("UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1")?
-        .execute(params![lane, due_at(&waiting, more_coming, pace).min(latest)])?;
-    Ok(())
+/// How long a lane rests, and from when on.
+#[derive(Clone, Copy)]
+pub(super) struct Schedule {
+    pub(super) pace: Pace,
+    pub(super) now: Timestamp,
 }
 
-/// Ends a claim: the lane is idle, or due again when something came in the meantime.
-pub(super) fn release(
-    c: &Connection,
-    lane: i64,
-    last_error: Option<&str>,
-    pace: Pace,
-    now: Timestamp,
-) -> Result<(), Error> {
-    c.prepare_cached(
-        "UPDATE lane SET state = 'idle', claimed_at = NULL, due_at = NULL, attempts = 0, last_error = ?2
-         WHERE id = ?1",
-    )?
-    .execute(params![lane, last_error])?;
-    wake(c, lane, false, pace, now)
+impl Schedule {
+    /// Something new is pending in a lane: sets when it is due, unless a worker has it or it waits for another try.
+    pub(super) fn wake(self, c: &Connection, lane: i64, more_coming: bool) -> Result<(), Error> {
+        let Some(waiting) = waiting(c, lane)? else { return Ok(()) };
+        if waiting.is_claimed || (waiting.attempts > 0 && waiting.due_at.is_some()) {
+            return Ok(());
+        }
+        // What was received before the clock was set back seems to come from the future.
+        let latest = self.now.timestamp_millis() + millis(self.pace.longest);
+        c.prepare_cached("UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1")?
+            .execute(params![lane, due_at(&waiting, more_coming, self.pace).min(latest)])?;
+        Ok(())
+    }
+
+    /// Ends a claim: the lane is idle, or due again when something came in the meantime.
+    pub(super) fn release(
+        self,
+        c: &Connection,
+        lane: i64,
+        last_error: Option<&str>,
+    ) -> Result<(), Error> {
+        c.prepare_cached(
+            "UPDATE lane SET state = 'idle', claimed_at = NULL, due_at = NULL, attempts = 0, last_error = ?2
+             WHERE id = ?1",
+        )?
+        .execute(params![lane, last_error])?;
+        self.wake(c, lane, false)
+    }
 }
 
 /// Fails unless the claim is the lane's latest.

@@ -5,16 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::dispatches::{Moment, Move};
-use super::inbox::to_json;
-use super::lanes::{self, Claim, Failure, Pace};
+use super::dispatches::{Moment, Move, NewDispatch};
+use super::lanes::{self, Claim};
 use super::people::{self, Wishes};
-use super::rows::{kind_and_value, parsed};
-use super::sweeps;
-use super::{Error, Store, blockers, dispatches};
+use super::rows::{kind_and_value, parsed, to_json};
+use super::{Error, Store, dispatches};
 use crate::clock::Timestamp;
-use crate::dispatch::{Agent, AgentId, Dispatch, Try};
-use crate::issue::{IssueRef, Seen};
+use crate::dispatch::{Agent, AgentId, Dispatch, TaskType, Try};
+use crate::issue::IssueRef;
 use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState, Recovery, Subject, WriteOrigin};
 use crate::triage::{Decision, OWN_SUMMARY, Signal, Source, Verdict};
 
@@ -141,37 +139,8 @@ pub struct Evaluation {
     pub effects: Vec<i64>,
 }
 
-/// How an evaluation ended.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// What [`Store::intend`] gave; `None` when nothing was to be written.
-    pub evaluation: Option<Evaluation>,
-    /// What became of its effects, in their order.
-    pub effects: Vec<EffectOutcome>,
-    /// Where the issue's open dispatch goes.
-    pub dispatch: Option<Move>,
-    /// What else is known of the dispatch that stays open.
-    pub follow: Follow,
-    /// The issue as it was read, with what was written since; `None` when it is gone.
-    pub seen: Option<Seen>,
-}
-
-/// What is kept about a dispatch that stays open.
-#[derive(Clone, Debug, Default)]
-pub struct Follow {
-    /// How many hand-offs have failed by now, and how the last one did.
-    pub hand_off_failed: Option<(u32, String)>,
-    /// Its agent was reminded of the deadline.
-    pub is_reminded: bool,
-    /// When it has to be looked at although nothing may come.
-    pub due_at: Option<Timestamp>,
-}
-
 impl Store {
     /// What is known about an issue.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn past(&self, at: IssueRef) -> Result<Past, Error> {
         self.read(move |c| {
             let Some(lane) = lanes::find(c, &at)? else {
@@ -205,8 +174,7 @@ impl Store {
     /// request leaves.
     ///
     /// # Errors
-    /// [`Error::AgentBusy`] when the agent's last place went to another issue, [`Error::Stale`] when the claim is
-    /// over, others when the store cannot be written.
+    /// [`Error::AgentBusy`] when the agent's last place went to another issue, [`Error::Stale`] when the claim is over.
     pub async fn intend(&self, claim: &Claim, intent: Intent) -> Result<Evaluation, Error> {
         let claim = claim.clone();
         self.write(move |c| {
@@ -217,42 +185,9 @@ impl Store {
         })
         .await
     }
-
-    /// Ends a claim: its deliveries are done, the ledger says why, and who waited for the agent is woken.
-    ///
-    /// # Errors
-    /// [`Error::Stale`] when the claim is over, others when the store cannot be written.
-    pub async fn settle(
-        &self,
-        claim: Claim,
-        intent: Intent,
-        outcome: Outcome,
-        pace: Pace,
-    ) -> Result<(), Error> {
-        self.write(move |c| {
-            lanes::fence(c, &claim)?;
-            let evaluation = match &outcome.evaluation {
-                Some(recorded) => recorded.clone(),
-                None => insert(c, &claim, &intent)?,
-            };
-            record_effects(c, &evaluation, &outcome.effects, intent.at)?;
-            follow(c, &evaluation, &outcome, intent.at)?;
-            // Again, for a dispatch that only this ends.
-            forget(c, claim.lane, &intent.absent)?;
-            finish_deliveries(c, &claim, &evaluation, intent.at)?;
-            note_conclusion(c, claim.lane, &intent)?;
-            if matches!(intent.decision, Decision::Finish { .. }) {
-                blockers::wake(c, &claim.at, intent.at)?;
-            }
-            sweeps::note_seen(c, claim.lane, outcome.seen.as_ref())?;
-            boundary!("settle::noted");
-            lanes::release(c, claim.lane, None, pace, intent.at)
-        })
-        .await
-    }
 }
 
-fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, Error> {
+pub(super) fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, Error> {
     let mut evaluation = c.prepare_cached(
         "INSERT INTO evaluation (lane, at, action, agent, reason, reason_code, verdict, signals)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -281,29 +216,43 @@ fn insert(c: &Connection, claim: &Claim, intent: &Intent) -> Result<Evaluation, 
     }
     people::answered(c, claim.lane, &intent.answered, intent.at)?;
     let dispatch = match &intent.opens {
-        Some(opening) => Some(open(c, claim, id, (opening, intent))?),
+        Some(opening) => Some(open(c, opening, &new_dispatch(claim.lane, id, opening, intent))?),
         None => dispatches::open_dispatch(c, claim.lane)?.map(|d| d.id),
     };
-    let effects = insert_effects(c, claim.lane, id, dispatch, intent)?;
-    Ok(Evaluation { id, dispatch, effects })
+    let mut evaluation = Evaluation { id, dispatch, effects: Vec::new() };
+    insert_effects(c, claim.lane, &mut evaluation, intent)?;
+    Ok(evaluation)
+}
+
+fn new_dispatch<'a>(
+    lane: i64,
+    evaluation: i64,
+    opening: &'a Opening,
+    intent: &'a Intent,
+) -> NewDispatch<'a> {
+    NewDispatch {
+        lane,
+        evaluation,
+        agent: &opening.agent,
+        key: &opening.key,
+        task_type: intent.verdict.as_ref().map_or(TaskType::RoutineCoding, |v| v.task_type),
+        by_person: opening.by_person,
+        reason: intent.decision.reason(),
+        at: intent.at,
+    }
 }
 
 /// Opens a dispatch. What earlier ones left on the issue for the same agent is this one's from now on: it is not put on
 /// again, and whoever takes it off ends this one.
-fn open(
-    c: &Connection,
-    claim: &Claim,
-    evaluation: i64,
-    (opening, intent): (&Opening, &Intent),
-) -> Result<i64, Error> {
-    let id = dispatches::open(c, claim.lane, evaluation, opening, intent)?;
+fn open(c: &Connection, opening: &Opening, new: &NewDispatch<'_>) -> Result<i64, Error> {
+    let id = dispatches::open(c, new)?;
     if !opening.by_person {
         let sql = format!(
             "UPDATE effect SET dispatch = ?2 WHERE id IN (
                  SELECT effect.id {LEFT_OVER} AND (kind = 'label' AND value = ?3 OR kind = 'assignee' AND value = ?4))"
         );
         let agent = &opening.agent;
-        c.prepare_cached(&sql)?.execute(params![claim.lane, id, agent.label, agent.login])?;
+        c.prepare_cached(&sql)?.execute(params![new.lane, id, agent.label, agent.login])?;
     }
     Ok(id)
 }
@@ -311,33 +260,28 @@ fn open(
 fn insert_effects(
     c: &Connection,
     lane: i64,
-    evaluation: i64,
-    dispatch: Option<i64>,
+    evaluation: &mut Evaluation,
     intent: &Intent,
-) -> Result<Vec<i64>, Error> {
+) -> Result<(), Error> {
     let mut insert = c.prepare_cached(
         "INSERT INTO effect (evaluation, lane, dispatch, kind, value, subject, comment, digest, body, intended_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
-    let at = intent.at.timestamp_millis();
-    let mut ids = Vec::with_capacity(intent.effects.len());
     for effect in &intent.effects {
-        let kind = effect.kind().as_str();
-        insert.execute(params![
-            evaluation,
+        evaluation.effects.push(insert.insert(params![
+            evaluation.id,
             lane,
-            dispatch,
-            kind,
+            evaluation.dispatch,
+            effect.kind().as_str(),
             effect.value(),
             effect.subject().map(Subject::as_str),
             effect.reacts_to(),
             effect.digest(),
             effect.kept_body(),
-            at,
-        ])?;
-        ids.push(c.last_insert_rowid());
+            intent.at.timestamp_millis(),
+        ])?);
     }
-    Ok(ids)
+    Ok(())
 }
 
 /// The stable name of the rule that decided, as far as rows are looked for by it.
@@ -417,80 +361,7 @@ fn settle_unconfirmed(c: &Connection, lane: i64, intent: &Intent) -> Result<(), 
     Ok(())
 }
 
-fn finish_deliveries(
-    c: &Connection,
-    claim: &Claim,
-    evaluation: &Evaluation,
-    at: Timestamp,
-) -> Result<(), Error> {
-    c.prepare_cached(
-        "UPDATE delivery SET state = 'done', settled_at = ?2, evaluation = ?3
-         WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'",
-    )?
-    .execute(params![claim.lane, at.timestamp_millis(), evaluation.id])?;
-    Ok(())
-}
-
-/// Keeps on the lane what the next claim needs: how urgent the issue is and whom it waits for.
-fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Error> {
-    let score = intent.verdict.as_ref().map(|v| &v.score);
-    let waits_for = match &intent.decision {
-        Decision::Wait { agent, .. } => Some(agent.as_str()),
-        _ => None,
-    };
-    let p0 = score.is_some_and(|s| s.p0);
-    let since = intent.opened_at.unwrap_or(intent.at).timestamp_millis();
-    let before = dispatches::waits_for(c, lane)?;
-    c.prepare_cached(
-        "UPDATE lane SET priority = ?2, evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
-         wait_since = ?7 WHERE id = ?1",
-    )?
-    .execute(params![
-        lane,
-        i64::from(!p0),
-        intent.at.timestamp_millis(),
-        waits_for,
-        p0,
-        score.map_or(0, |s| i64::from(s.total)),
-        since
-    ])?;
-    // Whoever leaves the line wakes the next: the place may still be free, or be one of several.
-    if let Some(agent) = before.filter(|agent| Some(agent.as_str()) != waits_for) {
-        dispatches::wake_waiting(c, &agent, 1, intent.at)?;
-    }
-    blockers::keep(c, lane, &intent.blockers)
-}
-
-/// Moves the dispatch on, and keeps what is known of one that stays open.
-fn follow(
-    c: &Connection,
-    evaluation: &Evaluation,
-    outcome: &Outcome,
-    at: Timestamp,
-) -> Result<(), Error> {
-    let Some(dispatch) = evaluation.dispatch else { return Ok(()) };
-    let moment = Moment { at, evaluation: Some(evaluation.id) };
-    if let Some(to) = &outcome.dispatch {
-        dispatches::advance(c, dispatch, to, moment)?;
-    }
-    if let Some((failures, cause)) = &outcome.follow.hand_off_failed {
-        dispatches::hand_off_failed(c, dispatch, *failures, cause, moment)?;
-    }
-    if outcome.follow.is_reminded {
-        dispatches::reminded(c, dispatch, at)?;
-    }
-    outcome.follow.due_at.map_or(Ok(()), |due_at| dispatches::set_due(c, dispatch, due_at))
-}
-
-/// Records what is known of the effects of an evaluation that did not come to its end.
-pub(super) fn record(c: &Connection, failure: &Failure) -> Result<(), Error> {
-    match &failure.evaluation {
-        Some(evaluation) => record_effects(c, evaluation, &failure.effects, failure.at),
-        None => Ok(()),
-    }
-}
-
-fn record_effects(
+pub(super) fn record_effects(
     c: &Connection,
     evaluation: &Evaluation,
     outcomes: &[EffectOutcome],
@@ -542,7 +413,11 @@ fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<(EffectKind, String)>
 }
 
 /// Parts what is no longer on the issue from the ended dispatches it was put there for.
-fn forget(c: &Connection, lane: i64, absent: &[(EffectKind, String)]) -> Result<(), Error> {
+pub(super) fn forget(
+    c: &Connection,
+    lane: i64,
+    absent: &[(EffectKind, String)],
+) -> Result<(), Error> {
     let mut part = c.prepare_cached(
         "UPDATE effect SET dispatch = NULL WHERE lane = ?1 AND kind = ?2 AND value = ?3
              AND dispatch IN (SELECT id FROM dispatch WHERE lane = ?1 AND ended_at IS NOT NULL)",

@@ -4,6 +4,10 @@
 //! One thread writes, and groups what is queued into one commit; readers are apart and never wait for it. What a
 //! call returned `Ok` for is flushed to the disk, but for sorting and claiming: they are flushed with what comes next,
 //! and done again when power is lost before.
+//!
+//! # Errors
+//! Every question fails when the store cannot be read or holds something unreadable, and every change when it cannot be
+//! written; nothing is changed then. What else a call may answer with stands at the call.
 
 mod backup;
 mod blockers;
@@ -30,6 +34,7 @@ mod reports;
 mod retention;
 mod rows;
 mod schema;
+mod settling;
 mod spending;
 mod summaries;
 mod sweeps;
@@ -56,8 +61,8 @@ pub use error::Error;
 pub use gauges::Gauges;
 pub use history::{DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use inbox::{Accepted, Signed, Sorted, Sorting, Unsorted};
-pub use lanes::{Claim, Claimed, Failure, Pace};
-pub use ledger::{Evaluation, Follow, Intent, Opening, Outcome, Past, PastComment};
+pub use lanes::{Claim, Claimed, Pace};
+pub use ledger::{Evaluation, Intent, Opening, Past, PastComment};
 pub use notes::StoredNote;
 pub use orders::ManualOrder;
 pub use pages::{
@@ -67,6 +72,7 @@ pub use pages::{
 pub use people::Wishes;
 pub use proposals::Proposal;
 pub use reports::Reported;
+pub use settling::{Failure, Follow, Outcome};
 pub use spending::{Spending, Totals};
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, Which, Why};
@@ -146,9 +152,6 @@ impl Store {
     }
 
     /// Waits until all that was queued is written, and lets another service have the database.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn close(&self) -> Result<(), Error> {
         let written = self.write_repeats().await;
         let written = written.and(self.write(|_| Ok(())).await);
@@ -157,9 +160,6 @@ impl Store {
     }
 
     /// Whether something can be written: takes the write lock and a flush, changes nothing that anyone reads.
-    ///
-    /// # Errors
-    /// When it cannot.
     pub async fn probe(&self) -> Result<(), Error> {
         self.write(|c| {
             c.execute(
@@ -172,17 +172,11 @@ impl Store {
     }
 
     /// A fact the service remembers about itself.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn fact(&self, name: &'static str) -> Result<Option<String>, Error> {
         self.read(move |c| fact(c, name)).await
     }
 
     /// Remembers a fact.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn remember(&self, name: &'static str, value: String) -> Result<(), Error> {
         self.write(move |c| set_fact(c, name, &value)).await
     }

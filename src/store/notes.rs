@@ -20,9 +20,6 @@ pub struct StoredNote {
 
 impl Store {
     /// Keeps a note, in place of the one of its topic.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn jot(&self, repo: &RepoName, note: StoredNote, at: Timestamp) -> Result<(), Error> {
         let repo = repo.to_string();
         self.write(move |c| {
@@ -42,9 +39,6 @@ impl Store {
     }
 
     /// The notes about a repository, the newest first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn notes(&self, repo: &RepoName) -> Result<Vec<StoredNote>, Error> {
         let repo = repo.to_string();
         self.read(move |c| {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::inbox::Said;
+use super::inbox::{Entry, EntryBody};
 use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::delivery::Origin;
@@ -23,9 +23,6 @@ pub struct ManualOrder {
 
 impl Store {
     /// Puts an order by `by` into the inbox; `command` is what stands behind `/triage` in a comment.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn order(
         &self,
         at: IssueRef,
@@ -37,9 +34,6 @@ impl Store {
     }
 
     /// Puts an order into the inbox.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn place_order(
         &self,
         at: IssueRef,
@@ -47,14 +41,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Error> {
         let verb = order.command.split_whitespace().next().unwrap_or("look").to_owned();
-        self.enqueue_said(at, Said::new(Origin::Manual, verb, &order), now).await
+        let entry = Entry { origin: Origin::Manual, what: verb.into(), at: now };
+        self.enqueue_entry(at, entry, Some(EntryBody::of(&order))).await
     }
 
     /// The order in an entry of the inbox; `None` when it holds none.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or the entry holds something else.
     pub async fn manual_order(&self, seq: i64) -> Result<Option<ManualOrder>, Error> {
-        self.said(seq).await
+        self.entry_body(seq).await
     }
 }

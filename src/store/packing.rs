@@ -8,7 +8,7 @@
 use lz4_flex::block::{compress_prepend_size_with_dict, decompress, decompress_with_dict};
 
 use super::Error;
-use super::inbox::unreadable;
+use super::rows::unreadable;
 
 /// The dictionaries, by their numbers from 1 on. They are part of the file's format: one that a release has written
 /// with is never changed, and a new one is put behind the others.

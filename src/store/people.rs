@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::inbox::{from_json, to_json};
-use super::rows::{kind_and_value, parsed};
+use super::rows::{from_json, kind_and_value, parsed_if_any, to_json};
 use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, TaskType};
@@ -28,9 +27,6 @@ pub struct Wishes {
 
 impl Store {
     /// Whether the commands of a comment or an entry were answered before.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn is_answered(&self, source: Source) -> Result<bool, Error> {
         self.read(move |c| {
             let (comment, entry) = columns(source);
@@ -46,8 +42,7 @@ pub(super) fn wishes(c: &Connection, lane: i64) -> Result<Wishes, Error> {
     let (chosen, chosen_task) = c
         .prepare_cached("SELECT chosen, chosen_task FROM lane WHERE id = ?1")?
         .query_row([lane], |r| {
-            let task = r.get::<_, Option<String>>(1)?.map(|_| parsed(r, 1)).transpose()?;
-            Ok((r.get::<_, Option<String>>(0)?.map(AgentId::new), task))
+            Ok((r.get::<_, Option<String>>(0)?.map(AgentId::new), parsed_if_any(r, 1)?))
         })
         .optional()?
         .unwrap_or_default();

@@ -20,9 +20,6 @@ pub struct Proposal {
 
 impl Store {
     /// Keeps a proposal, in place of the one before.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn propose(&self, at: &IssueRef, proposal: Proposal) -> Result<(), Error> {
         let (repo, number) = (at.repo.to_string(), at.number);
         self.write(move |c| {
@@ -42,9 +39,6 @@ impl Store {
     }
 
     /// The proposal for an issue that nobody has agreed to yet.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn proposal(&self, at: &IssueRef) -> Result<Option<Proposal>, Error> {
         let (repo, number) = (at.repo.to_string(), at.number);
         self.read(move |c| {
@@ -59,9 +53,6 @@ impl Store {
     }
 
     /// Forgets a proposal, once it is carried out.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn settle_proposal(&self, at: &IssueRef) -> Result<(), Error> {
         let (repo, number) = (at.repo.to_string(), at.number);
         self.write(move |c| {
@@ -73,9 +64,6 @@ impl Store {
     }
 
     /// How many dispatches each agent has open.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn load(&self) -> Result<BTreeMap<AgentId, u32>, Error> {
         // No lane has the number 0, so none is left out.
         self.read(|c| dispatches::load(c, 0)).await

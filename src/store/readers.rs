@@ -69,9 +69,6 @@ fn try_read<T>(
 }
 
 /// A connection that can only read.
-///
-/// # Errors
-/// When the file cannot be opened.
 pub(super) fn connect(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|e| open_error(path, e))?;

@@ -14,9 +14,6 @@ const STEP: u32 = 50;
 impl Store {
     /// Removes one step's worth of bodies of deliveries that ended longer than `keep` ago; the number removed.
     /// Call again until it is 0.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn prune(&self, now: Timestamp, keep: Duration) -> Result<usize, Error> {
         let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let before = now.timestamp_millis().saturating_sub(keep);

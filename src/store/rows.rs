@@ -1,26 +1,55 @@
-//! Reading columns: text that names something, and times.
+//! Reading columns and writing them: text that names something, JSON, and pairs that stand in several tables.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use rusqlite::Row;
-use rusqlite::types::Type;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::Error;
 use crate::plan::EffectKind;
 
 /// What the text of a column names.
-pub(super) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
-where
-    T::Err: Display,
-{
-    let text: String = row.get(column)?;
-    text.parse().map_err(|error: T::Err| {
-        let error = error.to_string().into();
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error)
-    })
+struct Parsed<T>(T);
+
+impl<T: FromStr<Err: Display>> FromSql for Parsed<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let parsed = value.as_str()?.parse().map(Self);
+        parsed.map_err(|error: T::Err| FromSqlError::Other(error.to_string().into()))
+    }
+}
+
+/// What the text of a column names.
+pub(super) fn parsed<T: FromStr<Err: Display>>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<T> {
+    row.get(column).map(|Parsed(parsed)| parsed)
+}
+
+/// The same of a column that may be empty.
+pub(super) fn parsed_if_any<T: FromStr<Err: Display>>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    Ok(row.get::<_, Option<_>>(column)?.map(|Parsed(parsed)| parsed))
 }
 
 /// What was put on an issue or taken off it.
 pub(super) fn kind_and_value(row: &Row<'_>) -> rusqlite::Result<(EffectKind, String)> {
     Ok((parsed(row, 0)?, row.get(1)?))
+}
+
+pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|e| unreadable(&e))
+}
+
+pub(super) fn unreadable(error: &dyn Display) -> Error {
+    Error::Unreadable(error.to_string())
 }

@@ -45,9 +45,6 @@ fn sum(c: &Connection, which: &str, given: &[&dyn rusqlite::ToSql]) -> Result<Sp
 
 impl Store {
     /// What was spent on the day of `now`, before anything that is still going on.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn spent(&self, at: &IssueRef, now: Timestamp) -> Result<Totals, Error> {
         let (repo, number, day) = (at.repo.to_string(), at.number, day_of(now));
         self.read(move |c| {
@@ -61,9 +58,6 @@ impl Store {
     }
 
     /// Adds what a run spent to its day.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn spend(&self, at: &IssueRef, spent: Spending, now: Timestamp) -> Result<(), Error> {
         let (repo, number, day) = (at.repo.to_string(), at.number, day_of(now));
         self.write(move |c| {
@@ -79,9 +73,6 @@ impl Store {
     }
 
     /// Notes that a person is told on this issue and day that a budget is used up; false when one was told before.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn tell_of_budget(&self, at: &IssueRef, now: Timestamp) -> Result<bool, Error> {
         let (repo, number, day) = (at.repo.to_string(), at.number, day_of(now));
         self.write(move |c| {

@@ -4,7 +4,7 @@
 use chrono::{NaiveDate, TimeDelta};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::inbox::unreadable;
+use super::rows::parsed;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::issue::{IssueNumber, RepoName};
@@ -83,20 +83,17 @@ fn is_later(at: Option<i64>, now: Timestamp) -> bool {
 
 impl Store {
     /// Asks whose turn it is to post a summary; when it is the caller's, that is on the disk.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn claim_summary(&self, of: &SummaryDay, ask: Ask) -> Result<Turn, Error> {
-        let (repo, day) = key(of);
+        let key = key(of);
         let leased = (ask.now + ask.lease).timestamp_millis();
         self.write(move |c| {
-            let Some(row) = find(c, &repo, &day)? else {
-                take(c, &repo, &day, leased, ask.until)?;
+            let Some(row) = find(c, &key)? else {
+                take(c, &key, leased, ask.until)?;
                 return Ok(Turn::Yours { attempts: 0, until: ask.until });
             };
-            let turn = turn(&row, ask)?;
+            let turn = turn(&row, ask);
             if matches!(turn, Turn::Yours { .. }) {
-                take(c, &repo, &day, leased, ask.until)?;
+                take(c, &key, leased, ask.until)?;
             }
             Ok(turn)
         })
@@ -104,16 +101,13 @@ impl Store {
     }
 
     /// Keeps that a summary is on the forge.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn summary_posted(&self, of: &SummaryDay, number: IssueNumber) -> Result<(), Error> {
-        let (repo, day) = key(of);
+        let key = key(of);
         self.write(move |c| {
             c.execute(
                 "UPDATE summary SET state = 'posted', number = ?3, again_at = NULL, detail = NULL
                  WHERE repo = ?1 AND day = ?2 AND state <> 'posted'",
-                params![repo, day, number],
+                params![key[0], key[1], number],
             )?;
             Ok(())
         })
@@ -121,22 +115,19 @@ impl Store {
     }
 
     /// Keeps that a summary could not be posted, and when it is tried again; `None` gives it up for the day.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn summary_failed(
         &self,
         of: &SummaryDay,
         again_at: Option<Timestamp>,
         detail: String,
     ) -> Result<(), Error> {
-        let (repo, day) = key(of);
+        let key = key(of);
         let again_at = again_at.map(|at| at.timestamp_millis());
         self.write(move |c| {
             c.execute(
                 "UPDATE summary SET state = 'failed', again_at = ?3, detail = ?4
                  WHERE repo = ?1 AND day = ?2 AND state <> 'posted'",
-                params![repo, day, again_at, detail],
+                params![key[0], key[1], again_at, detail],
             )?;
             Ok(())
         })
@@ -144,16 +135,13 @@ impl Store {
     }
 
     /// Keeps that a dry run held a summary back; false when that was known.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn summary_withheld(&self, of: &SummaryDay, until: Timestamp) -> Result<bool, Error> {
-        let (repo, day) = key(of);
+        let key = key(of);
         self.write(move |c| {
             let made = c.execute(
                 "INSERT INTO summary (repo, day, state, until) VALUES (?1, ?2, 'withheld', ?3)
                  ON CONFLICT DO NOTHING",
-                params![repo, day, until.timestamp_millis()],
+                params![key[0], key[1], until.timestamp_millis()],
             )?;
             Ok(made == 1)
         })
@@ -161,26 +149,23 @@ impl Store {
     }
 
     /// Keeps that the older summary was seen to, and which one was closed, if one was.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn summary_tidied(
         &self,
         of: &SummaryDay,
         closed: Option<IssueNumber>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let (repo, day) = key(of);
+        let key = key(of);
         let at = now.timestamp_millis();
         self.write(move |c| {
             c.execute(
                 "UPDATE summary SET closed_at = ?3 WHERE repo = ?1 AND number = ?2",
-                params![repo, closed, at],
+                params![key[0], closed, at],
             )?;
             c.execute(
                 "UPDATE summary SET tidied_at = ?3, again_at = NULL
                  WHERE repo = ?1 AND day = ?2 AND state = 'posted'",
-                params![repo, day, at],
+                params![key[0], key[1], at],
             )?;
             Ok(())
         })
@@ -188,15 +173,12 @@ impl Store {
     }
 
     /// Keeps that the older summary could not be seen to, and when that is tried again.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn summary_untidy(&self, of: &SummaryDay, again_at: Timestamp) -> Result<(), Error> {
-        let (repo, day) = key(of);
+        let key = key(of);
         self.write(move |c| {
             c.execute(
                 "UPDATE summary SET again_at = ?3 WHERE repo = ?1 AND day = ?2 AND state = 'posted'",
-                params![repo, day, again_at.timestamp_millis()],
+                params![key[0], key[1], again_at.timestamp_millis()],
             )?;
             Ok(())
         })
@@ -204,27 +186,38 @@ impl Store {
     }
 
     /// The posted summaries of a repository up to a day, newest first, at most `limit`.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn summaries(&self, of: &SummaryDay, limit: u32) -> Result<Vec<Posted>, Error> {
-        let (repo, day) = key(of);
+        let key = key(of);
         self.read(move |c| {
             let sql = format!(
                 "{ROW} WHERE repo = ?1 AND day <= ?2 AND state = 'posted' ORDER BY day DESC LIMIT ?3"
             );
             let mut rows = c.prepare_cached(&sql)?;
-            let rows = rows.query_map(params![repo, day, limit], |row| Ok(record(row)))?;
-            rows.map(|row| row.map_err(Error::from).flatten().and_then(|row| posted(&row))).collect()
+            let rows = rows.query_map(params![key[0], key[1], limit], record)?;
+            Ok(rows.map(|row| row.map(|row| posted(&row))).collect::<Result<_, _>>()?)
         })
         .await
     }
 }
 
+named_enum! {
+    /// How far a summary has come.
+    SummaryState {
+        /// It is about to be posted.
+        Intended = "intended",
+        /// It is on the forge.
+        Posted = "posted",
+        /// It could not be posted.
+        Failed = "failed",
+        /// A dry run held it back.
+        Withheld = "withheld",
+    }
+}
+
 /// One row, read.
 struct Record {
-    day: String,
-    state: String,
+    day: NaiveDate,
+    state: SummaryState,
     until: i64,
     attempts: u32,
     again_at: Option<i64>,
@@ -236,14 +229,14 @@ struct Record {
 const ROW: &str =
     "SELECT day, state, until, attempts, again_at, number, tidied_at, closed_at FROM summary";
 
-fn key(of: &SummaryDay) -> (String, String) {
-    (of.repo.to_string(), of.day.to_string())
+fn key(of: &SummaryDay) -> [String; 2] {
+    [of.repo.to_string(), of.day.to_string()]
 }
 
-fn record(row: &Row<'_>) -> Result<Record, Error> {
+fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record {
-        day: row.get(0)?,
-        state: row.get(1)?,
+        day: parsed(row, 0)?,
+        state: parsed(row, 1)?,
         until: row.get(2)?,
         attempts: row.get(3)?,
         again_at: row.get(4)?,
@@ -253,45 +246,45 @@ fn record(row: &Row<'_>) -> Result<Record, Error> {
     })
 }
 
-fn find(c: &Connection, repo: &str, day: &str) -> Result<Option<Record>, Error> {
+fn find(c: &Connection, key: &[String; 2]) -> Result<Option<Record>, Error> {
     let sql = format!("{ROW} WHERE repo = ?1 AND day = ?2");
     let mut rows = c.prepare_cached(&sql)?;
-    rows.query_row([repo, day], |row| Ok(record(row))).optional()?.transpose()
+    Ok(rows.query_row(params![key[0], key[1]], record).optional()?)
 }
 
-fn posted(row: &Record) -> Result<Posted, Error> {
-    Ok(Posted {
-        day: row.day.parse().map_err(|e: chrono::ParseError| unreadable(&e))?,
+fn posted(row: &Record) -> Posted {
+    Posted {
+        day: row.day,
         number: row.number.unwrap_or_default(),
         until: from_millis(row.until),
         is_tidied: row.tidied_at.is_some(),
         was_closed: row.closed_at.is_some(),
         again_at: row.again_at,
-    })
+    }
 }
 
-fn turn(row: &Record, ask: Ask) -> Result<Turn, Error> {
+fn turn(row: &Record, ask: Ask) -> Turn {
     let yours = Turn::Yours { attempts: row.attempts, until: from_millis(row.until) };
     let not_before = Turn::NotBefore(row.again_at.map_or(ask.now, from_millis));
     let is_later = is_later(row.again_at, ask.now);
-    Ok(match row.state.as_str() {
-        "posted" => Turn::Posted(posted(row)?),
+    match row.state {
+        SummaryState::Posted => Turn::Posted(posted(row)),
         // Nobody waits for a hand in vain: its lease ends, whether it was a person's or a crashed service's.
-        "intended" if is_later => not_before,
-        "failed" if ask.by_hand => yours,
-        "failed" if row.again_at.is_none() => Turn::GivenUp,
-        "failed" if is_later => not_before,
-        _ => yours,
-    })
+        SummaryState::Intended if is_later => not_before,
+        SummaryState::Failed if ask.by_hand => yours,
+        SummaryState::Failed if row.again_at.is_none() => Turn::GivenUp,
+        SummaryState::Failed if is_later => not_before,
+        SummaryState::Intended | SummaryState::Failed | SummaryState::Withheld => yours,
+    }
 }
 
-fn take(c: &Connection, repo: &str, day: &str, leased: i64, until: Timestamp) -> Result<(), Error> {
+fn take(c: &Connection, key: &[String; 2], leased: i64, until: Timestamp) -> Result<(), Error> {
     c.prepare_cached(
         "INSERT INTO summary (repo, day, state, until, attempts, again_at)
          VALUES (?1, ?2, 'intended', ?3, 1, ?4)
          ON CONFLICT DO UPDATE SET state = 'intended',
              attempts = attempts + 1, again_at = excluded.again_at",
     )?
-    .execute(params![repo, day, until.timestamp_millis(), leased])?;
+    .execute(params![key[0], key[1], until.timestamp_millis(), leased])?;
     Ok(())
 }

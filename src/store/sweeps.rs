@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::Serialize;
 
-use super::inbox::{self, unreadable};
+use super::inbox::{self, Entry};
 use super::lanes;
+use super::rows::unreadable;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
@@ -60,26 +60,15 @@ pub enum Which {
     These(Vec<IssueNumber>),
 }
 
-/// Why an issue has to be looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Why {
-    /// Nobody ever evaluated it.
-    New,
-    /// It is not as the last evaluation left it.
-    Changed,
-    /// It was open and is not listed any more.
-    Gone,
-}
-
-impl Why {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Changed => "changed",
-            Self::Gone => "gone",
-        }
+named_enum! {
+    /// Why an issue has to be looked at.
+    Why {
+        /// Nobody ever evaluated it.
+        New = "new",
+        /// It is not as the last evaluation left it.
+        Changed = "changed",
+        /// It was open and is not listed any more.
+        Gone = "gone",
     }
 }
 
@@ -117,9 +106,6 @@ pub enum OwnWrite {
 
 impl Store {
     /// Where the ledger stands now.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn sweep_mark(&self) -> Result<Mark, Error> {
         self.read(|c| {
             let evaluation =
@@ -132,9 +118,6 @@ impl Store {
     }
 
     /// What is known of a repository's issues.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn known_issues(&self, repo: &RepoName, which: Which) -> Result<Vec<Known>, Error> {
         let repo = repo.to_string();
         self.read(move |c| match which {
@@ -157,9 +140,6 @@ impl Store {
 
     /// Makes inbox entries of finds, but not where somebody has taken the issue in hand since it was judged; says
     /// which were made. Missed ones are counted in the same transaction.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn enqueue_finds(
         &self,
         finds: &[Find],
@@ -174,9 +154,6 @@ impl Store {
     }
 
     /// How many events the sweep found that no webhook had told.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn missed_events(&self) -> Result<u64, Error> {
         let count = self.fact(MISSED).await?;
         count.map_or(Ok(0), |text| text.parse().map_err(|e| unreadable(&e)))
@@ -184,9 +161,6 @@ impl Store {
 
     /// Notes a write of ours that no evaluation meant, such as an answer to a command: what the sweep finds because
     /// of it is not the change of somebody else.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
     pub async fn note_own_write(&self, at: &IssueRef, write: OwnWrite) -> Result<(), Error> {
         let at = at.clone();
         self.write(move |c| {
@@ -250,8 +224,8 @@ fn enqueue_all(c: &Connection, finds: &[Find], now: Timestamp) -> Result<Vec<Iss
         if !is_as_judged(c, lane, find)? {
             continue;
         }
-        inbox::enqueue(c, lane, Origin::Sweep, find.action(), now)?;
-        lanes::make_due(c, lane, now)?;
+        let what = find.action().into();
+        inbox::enqueue(c, lane, &Entry { origin: Origin::Sweep, what, at: now })?;
         missed += u32::from(find.is_missed);
         made.push(find.at.clone());
     }

@@ -4,7 +4,8 @@
 use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Error, Store, inbox, lanes};
+use super::inbox::{self, Entry};
+use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Origin, WakeCause};
 
@@ -16,18 +17,16 @@ const BATCH: u32 = 64;
 
 impl Store {
     /// Wakes the issues of dispatches whose time has come; how many there were.
-    ///
-    /// # Errors
-    /// When the store cannot be used.
-    pub async fn ring(&self, now: Timestamp) -> Result<usize, Error> {
+    pub async fn wake_due(&self, now: Timestamp) -> Result<usize, Error> {
         if self.next_timer().await?.is_none_or(|at| at > now) {
             return Ok(0);
         }
         self.write(move |c| {
             let due = due(c, now)?;
+            let what = WakeCause::Due.as_str().into();
+            let entry = Entry { origin: Origin::Wake, what, at: now };
             for (dispatch, lane) in &due {
-                inbox::enqueue(c, *lane, Origin::Wake, WakeCause::Due.as_str(), now)?;
-                lanes::make_due(c, *lane, now)?;
+                inbox::enqueue(c, *lane, &entry)?;
                 let again = (now + AGAIN).timestamp_millis();
                 c.prepare_cached("UPDATE dispatch SET due_at = ?2 WHERE id = ?1")?
                     .execute(params![dispatch, again])?;
@@ -38,9 +37,6 @@ impl Store {
     }
 
     /// When the next dispatch has to be looked at; `None` when none has.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn next_timer(&self) -> Result<Option<Timestamp>, Error> {
         self.read(|c| {
             let mut rows = c.prepare_cached(

@@ -6,9 +6,6 @@ use crate::clock::{Timestamp, from_millis};
 
 impl Store {
     /// When the writes to the claimed issue after `since` were done, oldest first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn writes_since(
         &self,
         claim: &Claim,

@@ -253,25 +253,25 @@ impl Worker {
         if let Some(is_back) = self.held_up().await {
             return Ok(is_back);
         }
-        self.ring(now).await?;
+        self.wake_due(now).await?;
         self.fill_places(now).await?;
         match self.inner.store.claim(now).await? {
             Some(claim) => {
                 boundary!("claim::taken");
                 self.process(claim).await.map(|()| true)
             }
-            None => Ok(self.inner.store.ring(now).await? > 0),
+            None => Ok(self.inner.store.wake_due(now).await? > 0),
         }
     }
 
     /// Wakes the issues of dispatches whose time has come, now and then while there is something else to do.
-    async fn ring(&self, now: Timestamp) -> Result<(), store::Error> {
+    async fn wake_due(&self, now: Timestamp) -> Result<(), store::Error> {
         let last = self.inner.rung.load(Ordering::Relaxed);
         if (now.timestamp_millis() - last).abs() < RING_EVERY_MS {
             return Ok(());
         }
         self.inner.rung.store(now.timestamp_millis(), Ordering::Relaxed);
-        self.inner.store.ring(now).await.map(drop)
+        self.inner.store.wake_due(now).await.map(drop)
     }
 
     /// Wakes issues for the places that a start or new rules may have made.

@@ -3,7 +3,6 @@
 use rusqlite::Connection;
 
 use crate::clock::{Timestamp, from_millis};
-use crate::store::inbox::unreadable;
 use crate::store::{Error, Store};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -39,9 +38,6 @@ impl Activity {
 
 impl Store {
     /// What happened in the 24 hours up to `now`.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn activity(&self, now: Timestamp) -> Result<Activity, Error> {
         self.read(move |c| activity(c, now)).await
     }
@@ -87,7 +83,7 @@ fn walk(
         }
         examined += 1;
         if let Some(hour) = usize::try_from(hour).ok().filter(|hour| *hour < HOURS as usize) {
-            count(hour, row.get_ref(1)?.as_str().map_err(|e| unreadable(&e))?);
+            count(hour, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?);
         }
     }
     Ok(false)

@@ -8,8 +8,8 @@ use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
 use crate::store::dispatches::{DISPATCH, dispatch_of, transitions};
 use crate::store::history::views;
-use crate::store::inbox::from_json;
 use crate::store::people::hold_text;
+use crate::store::rows::from_json;
 use crate::store::{DeliveryView, Error, EvaluationView, Store, Transition, lanes};
 
 /// How many deliveries and dispatches are shown.
@@ -57,9 +57,6 @@ pub struct IssueStory {
 
 impl Store {
     /// An issue's history, with `limit` evaluations before the evaluation `before`; `None` when it was never seen.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn issue_story(
         &self,
         at: IssueRef,

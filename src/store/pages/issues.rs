@@ -5,8 +5,8 @@ use rusqlite::{Connection, Row, params};
 use super::holds;
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::DispatchState;
-use crate::store::inbox::unreadable;
 use crate::store::people::hold_text;
+use crate::store::rows::parsed_if_any;
 use crate::store::{Error, Store};
 
 /// How many issues one page looks through; what lies beyond is a click away.
@@ -131,9 +131,6 @@ pub(super) const ISSUE: &str = "SELECT repo, number, title, latest.evaluation, l
 
 impl Store {
     /// Issues that match, the newest decision first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn issue_page(&self, query: IssueQuery) -> Result<IssuePage, Error> {
         self.read(move |c| page(c, &query)).await
     }
@@ -156,7 +153,7 @@ fn page(c: &Connection, query: &IssueQuery) -> Result<IssuePage, Error> {
         }
         examined += 1;
         last = row.get(3)?;
-        let repo = row.get_ref(0)?.as_str().map_err(|e| unreadable(&e))?;
+        let repo = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
         if query.repo.as_ref().is_some_and(|wanted| wanted != repo) {
             continue;
         }
@@ -211,10 +208,8 @@ fn walk(show: Show, by_repo: bool) -> String {
     )
 }
 
-pub(super) fn issue(row: &Row<'_>) -> Result<IssueRow, Error> {
+pub(super) fn issue(row: &Row<'_>) -> rusqlite::Result<IssueRow> {
     let agent: Option<String> = row.get(10)?;
-    let state: Option<String> = row.get(11)?;
-    let state = state.map(|s| s.parse().map_err(|e: String| unreadable(&e))).transpose()?;
     Ok(IssueRow {
         repo: row.get(0)?,
         number: row.get(1)?,
@@ -226,7 +221,7 @@ pub(super) fn issue(row: &Row<'_>) -> Result<IssueRow, Error> {
         reason: row.get(7)?,
         score: row.get(8)?,
         held: hold_text(row, 9)?,
-        dispatch: agent.zip(state),
+        dispatch: agent.zip(parsed_if_any(row, 11)?),
     })
 }
 

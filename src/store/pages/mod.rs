@@ -2,6 +2,7 @@
 //! deliveries comes as quickly as one over ten; nothing is written here.
 
 mod activity;
+mod filling;
 mod inbox;
 mod issue;
 mod issues;
@@ -10,7 +11,7 @@ mod overview;
 mod story;
 
 pub use activity::{Activity, Hour};
-pub use inbox::{DeliveryPage, DeliveryQuery};
+pub use filling::{DeliveryPage, DeliveryQuery};
 pub use issue::{IssueStory, Lane};
 pub use issues::{IssuePage, IssueQuery, IssueRow, Show, Standings};
 pub use overview::{AgentLoad, DispatchRow, Overview, Pulse};

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::inbox::{DeliveryPage, Filling};
+use super::filling::{DeliveryPage, Filling};
 use crate::store::Error;
 use crate::store::history::DELIVERY;
 

@@ -6,7 +6,7 @@ use super::issues::{self, ISSUE, IssueRow, Show, Standings};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::DispatchState;
 use crate::store::history::views;
-use crate::store::inbox::unreadable;
+use crate::store::rows::parsed;
 use crate::store::{DeliveryView, Error, Store};
 
 /// How many of each are shown.
@@ -71,9 +71,6 @@ pub struct Pulse([i64; 10]);
 
 impl Store {
     /// What the front page shows.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn overview(&self) -> Result<Overview, Error> {
         self.read(|c| {
             Ok(Overview {
@@ -90,17 +87,11 @@ impl Store {
     }
 
     /// Every agent that ever had an issue or has one waiting, by name, and the open dispatches.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn agent_loads(&self) -> Result<(Vec<AgentLoad>, Vec<DispatchRow>), Error> {
         self.read(|c| Ok((loads(c)?, dispatches(c, None)?))).await
     }
 
     /// A mark that is another one after every change worth showing.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn pulse(&self) -> Result<Pulse, Error> {
         self.read(|c| {
             let mut rows = c.prepare_cached(PULSE)?;
@@ -141,8 +132,7 @@ fn escalated(c: &Connection) -> Result<Vec<IssueRow>, Error> {
          AND action <> 'finish' ORDER BY latest.evaluation DESC LIMIT ?1"
     );
     let mut rows = c.prepare_cached(&sql)?;
-    let rows = rows.query_map([FEW], |row| Ok(issues::issue(row)))?;
-    rows.map(|row| row.map_err(Error::from).flatten()).collect()
+    Ok(rows.query_map([FEW], issues::issue)?.collect::<Result<_, _>>()?)
 }
 
 fn dispatches(c: &Connection, agent: Option<&str>) -> Result<Vec<DispatchRow>, Error> {
@@ -153,17 +143,17 @@ fn dispatches(c: &Connection, agent: Option<&str>) -> Result<Vec<DispatchRow>, E
          WHERE ended_at IS NULL AND (?1 IS NULL OR dispatch.agent = ?1)
          ORDER BY deadline_at LIMIT ?2",
     )?;
-    let rows = rows.query_map(rusqlite::params![agent, DISPATCHES], |row| Ok(dispatch(row)))?;
-    rows.map(|row| row.map_err(Error::from).flatten()).collect()
+    let rows = rows.query_map(rusqlite::params![agent, DISPATCHES], dispatch)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn dispatch(row: &Row<'_>) -> Result<DispatchRow, Error> {
+fn dispatch(row: &Row<'_>) -> rusqlite::Result<DispatchRow> {
     Ok(DispatchRow {
         repo: row.get(0)?,
         number: row.get(1)?,
         title: row.get(2)?,
         agent: row.get(3)?,
-        state: row.get::<_, String>(4)?.parse().map_err(|e: String| unreadable(&e))?,
+        state: parsed(row, 4)?,
         opened_at: from_millis(row.get(5)?),
         deadline_at: from_millis(row.get(6)?),
     })
@@ -182,8 +172,7 @@ fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
         let (agent, count): (String, u64) = (row.get(0)?, row.get(2)?);
-        let state: DispatchState =
-            row.get::<_, String>(1)?.parse().map_err(|e: String| unreadable(&e))?;
+        let state: DispatchState = parsed(row, 1)?;
         let load = loads.entry(agent.clone()).or_insert_with(|| of(agent));
         if state.is_open() { load.open += count } else { load.ended.push((state, count)) }
     }

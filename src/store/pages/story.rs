@@ -6,7 +6,7 @@ use crate::clock::{Timestamp, from_millis};
 use crate::delivery::DeliveryId;
 use crate::store::history::{EFFECT, effect, view_of, views};
 use crate::store::ids::key;
-use crate::store::inbox::from_json;
+use crate::store::rows::from_json;
 use crate::store::{DeliveryView, EffectView, Error, Store};
 use crate::triage::{Signal, Verdict};
 
@@ -63,9 +63,6 @@ pub struct EvaluationStory {
 
 impl Store {
     /// All that is known of a delivery; `None` when there is none of this id.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn delivery_story(&self, id: &DeliveryId) -> Result<Option<DeliveryStory>, Error> {
         self.write_repeats().await?;
         let key = key(id);
@@ -77,9 +74,6 @@ impl Store {
     }
 
     /// All that is known of an evaluation; `None` when there is none of this number.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn evaluation_story(&self, id: i64) -> Result<Option<EvaluationStory>, Error> {
         self.read(move |c| evaluation_story(c, id)).await
     }
