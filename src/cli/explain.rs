@@ -11,7 +11,7 @@ use super::{Failure, block_on, load, open_store, show};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
 use crate::store::{EvaluationView, History, Transition};
-use crate::triage::{Signal, Verdict, explain};
+use crate::triage::explain;
 
 /// Show what was decided about an issue, what was written, and why
 #[derive(Debug, Args)]
@@ -94,15 +94,13 @@ fn evaluation_text(evaluation: &EvaluationView) -> String {
     let causes: Vec<_> =
         evaluation.deliveries.iter().map(|d| format!(" {} ({})", d.action, d.id)).collect();
     let _ = writeln!(text, "{}", causes.join(","));
-    let verdict = serde_json::from_value::<Verdict>(evaluation.verdict.clone());
-    let signals: Vec<Signal> =
-        serde_json::from_value(evaluation.signals.clone()).unwrap_or_default();
-    let explained = match verdict {
-        Ok(verdict) if verdict.decision.reason() != evaluation.reason => {
+    let signals = evaluation.signals();
+    let explained = match evaluation.verdict() {
+        Some(verdict) if verdict.decision.reason() != evaluation.reason => {
             format!("{}\n{}", explain(&verdict, &signals), evaluation.reason)
         }
-        Ok(verdict) => explain(&verdict, &signals),
-        Err(_) => format!("{}: {}", evaluation.action, evaluation.reason),
+        Some(verdict) => explain(&verdict, &signals),
+        None => format!("{}: {}", evaluation.action, evaluation.reason),
     };
     for line in explained.lines() {
         let _ = writeln!(text, "  {line}");

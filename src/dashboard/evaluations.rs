@@ -10,7 +10,7 @@ use super::elements::{Html, marked};
 use super::frame::{Frame, NavItem, render};
 use super::refusal::Refusal;
 use crate::gitea as forge;
-use crate::store::EvaluationStory;
+use crate::store::{EvaluationStory, EvaluationView};
 
 /// How much of an issue's text is shown, in characters.
 const LONGEST_TEXT: usize = 20_000;
@@ -44,25 +44,25 @@ pub(super) struct Part {
 }
 
 impl Explained {
-    /// Explains `story` with the issue's text, as far as it is known.
-    pub fn of(story: &EvaluationStory, sent: Option<(String, String)>) -> Self {
-        let words: Vec<String> = story.signals.iter().flat_map(|s| s.words.clone()).collect();
-        let decided = story.verdict.as_ref().map(|verdict| verdict.score.title.clone());
+    /// Explains an evaluation with the issue's text, as far as it is known.
+    pub fn of(evaluation: &EvaluationView, sent: Option<(String, String)>) -> Self {
+        let words: Vec<String> = evaluation.signals().into_iter().flat_map(|s| s.words).collect();
+        let decided = evaluation.verdict().map(|verdict| verdict.score.title);
         let (title, text) = match sent {
             Some((title, text)) => (Some(title), Some(text).filter(|text| !text.is_empty())),
             None => (decided, None),
         };
         let text = text.map(|text| text.chars().take(LONGEST_TEXT).collect::<String>());
         let marked = |text: String| marked(&text, &words);
-        Self { title: title.map(marked), text: text.map(marked), parts: parts(story) }
+        Self { title: title.map(marked), text: text.map(marked), parts: parts(evaluation) }
     }
 }
 
-fn parts(story: &EvaluationStory) -> Vec<Part> {
-    let Some(verdict) = &story.verdict else { return Vec::new() };
-    let score = &verdict.score;
+fn parts(evaluation: &EvaluationView) -> Vec<Part> {
+    let Some(verdict) = evaluation.verdict() else { return Vec::new() };
+    let (score, signals) = (verdict.score, evaluation.signals());
     let signals = |name: &str| {
-        let of_part = story.signals.iter().filter(|signal| signal.part == name);
+        let of_part = signals.iter().filter(|signal| signal.part == name);
         of_part.map(|s| (format!("{:+}", s.points), s.name.clone(), s.words.clone())).collect()
     };
     [("scope", score.scope), ("acceptance", score.acceptance), ("alignment", score.alignment)]
@@ -77,11 +77,11 @@ pub(super) async fn page(reader: Reader, id: Path<String>) -> Result<HttpRespons
     let id: i64 = id.parse().map_err(|_| unknown())?;
     let story = store.evaluation_story(id).await?.ok_or_else(unknown)?;
     let mut sent = None;
-    for delivery in &story.deliveries {
+    for delivery in &story.evaluation.deliveries {
         let body = store.body(delivery.seq).await?;
         sent = body.as_deref().and_then(forge::issue_text).or(sent);
     }
-    let explained = Explained::of(&story, sent);
+    let explained = Explained::of(&story.evaluation, sent);
     let issue_url = issue_url(&reader, &story.repo, story.number);
     let frame = reader.frame(NavItem::Issues, format!("Decision {id}"));
     Ok(render(&Page { frame, story, explained, issue_url }))

@@ -54,6 +54,19 @@ impl Store {
         })
         .await
     }
+
+    /// How many deliveries have not ended.
+    pub async fn backlog(&self) -> Result<u64, Error> {
+        self.read(|c| {
+            Ok(c.query_row(
+                "SELECT (SELECT count(*) FROM delivery WHERE state = 'received')
+                      + (SELECT count(*) FROM delivery WHERE state IN ('pending', 'claimed'))",
+                [],
+                |r| r.get(0),
+            )?)
+        })
+        .await
+    }
 }
 
 #[cfg(test)]

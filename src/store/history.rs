@@ -1,9 +1,10 @@
 //! What people ask the store: the inbox, one delivery, one issue's story. Read-only.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::Serialize;
+use rusqlite::{Connection, Row, params};
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
+use super::dispatches::{DISPATCH, Transition, dispatch_of, transitions};
 use super::ids::{self, id_of, key};
 use super::lanes;
 use super::rows::{from_json, parsed, parsed_if_any};
@@ -13,8 +14,10 @@ use crate::delivery::{DeliveryId, DeliveryState, Origin};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
 use crate::plan::Remark;
-use crate::store::dispatches::{self, DISPATCH, Transition, dispatch_of};
-use crate::triage::words;
+use crate::triage::{Signal, Verdict, words};
+
+/// How many deliveries of one evaluation are read; a burst can have more.
+const MOST: u32 = 50;
 
 /// A delivery as people see it.
 #[derive(Clone, Debug, Serialize)]
@@ -77,6 +80,18 @@ pub struct EvaluationView {
     pub effects: Vec<EffectView>,
 }
 
+impl EvaluationView {
+    /// Score, task type and decision, unless the issue was gone.
+    pub fn verdict(&self) -> Option<Verdict> {
+        Verdict::deserialize(&self.verdict).ok()
+    }
+
+    /// What gave the points.
+    pub fn signals(&self) -> Vec<Signal> {
+        Vec::deserialize(&self.signals).unwrap_or_default()
+    }
+}
+
 /// One write as people see it.
 #[derive(Clone, Debug, Serialize)]
 pub struct EffectView {
@@ -134,63 +149,21 @@ impl Store {
         self.read(move |c| view_of(c, &key)).await
     }
 
-    /// Gives a dead delivery another chance: it is read again from the start. `false` when none of that id is dead.
-    pub async fn revive(&self, id: &DeliveryId, now: Timestamp) -> Result<bool, Error> {
-        let key = key(id);
-        self.write(move |c| {
-            let Some(seq) = ids::find(c, &key)? else { return Ok(false) };
-            let dead = c
-                .query_row(
-                    "SELECT lane, EXISTS (SELECT 1 FROM body WHERE body.seq = delivery.seq)
-                     FROM delivery WHERE seq = ?1 AND state = 'dead'",
-                    [seq],
-                    |r| Ok((r.get::<_, Option<i64>>(0)?, r.get::<_, bool>(1)?)),
-                )
-                .optional()?;
-            let Some((lane, has_body)) = dead else { return Ok(false) };
-            let state = if lane.is_some() { "pending" } else { "received" };
-            if lane.is_none() && !has_body {
-                return Ok(false);
-            }
-            c.execute(
-                "UPDATE delivery SET state = ?2, reason = NULL, settled_at = NULL WHERE seq = ?1",
-                params![seq, state],
-            )?;
-            lane.map_or(Ok(()), |lane| lanes::make_due(c, lane, now))?;
-            Ok(true)
-        })
-        .await
-    }
-
     /// All that is known about an issue; `None` when it was never looked at.
     pub async fn history(&self, at: IssueRef) -> Result<Option<History>, Error> {
         self.read(move |c| {
             let Some(lane) = lanes::find(c, &at)? else { return Ok(None) };
-            let dispatches = dispatches_of(c, lane)?;
-            let transitions = dispatches.iter().map(|d| dispatches::transitions(c, d.id));
+            let of_lane = "WHERE dispatch.lane = ?1 ORDER BY dispatch.id";
+            let dispatches = dispatches(c, of_lane, params![lane])?;
+            let (dispatches, transitions) = dispatches.into_iter().unzip();
+            let pending =
+                "WHERE lane = ?1 AND delivery.state IN ('pending', 'claimed') ORDER BY seq";
             Ok(Some(History {
-                evaluations: evaluations(c, lane)?,
-                transitions: transitions.collect::<Result<_, _>>()?,
+                evaluations: evaluations(c, "WHERE lane = ?1 ORDER BY id", params![lane])?,
+                transitions,
                 dispatches,
-                pending: views(
-                    c,
-                    "WHERE lane = ?1 AND delivery.state IN ('pending', 'claimed') ORDER BY seq",
-                    params![lane],
-                )?,
+                pending: views(c, pending, params![lane])?,
             }))
-        })
-        .await
-    }
-
-    /// How many deliveries are in each state that is not an end, and how many lanes are in hands.
-    pub async fn backlog(&self) -> Result<u64, Error> {
-        self.read(|c| {
-            Ok(c.query_row(
-                "SELECT (SELECT count(*) FROM delivery WHERE state = 'received')
-                      + (SELECT count(*) FROM delivery WHERE state IN ('pending', 'claimed'))",
-                [],
-                |r| r.get(0),
-            )?)
         })
         .await
     }
@@ -232,36 +205,63 @@ pub(super) fn view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
     })
 }
 
-fn evaluations(c: &Connection, lane: i64) -> Result<Vec<EvaluationView>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT id, at, action, agent, reason, verdict, signals FROM evaluation WHERE lane = ?1 ORDER BY id",
-    )?;
-    let mut rows = rows.query([lane])?;
+/// Evaluations, each with what led to it and what it wrote.
+pub(super) fn evaluations(
+    c: &Connection,
+    rest: &str,
+    values: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<EvaluationView>, Error> {
+    let mut rows = c.prepare_cached(&format!(
+        "SELECT id, at, action, agent, reason, verdict, signals, lane FROM evaluation {rest}"
+    ))?;
+    let mut rows = rows.query(values)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let id = row.get(0)?;
-        let json = |text: Option<String>| text.map_or(Ok(Value::Null), |t| from_json(&t));
+        let (id, lane): (i64, i64) = (row.get(0)?, row.get(7)?);
+        // What an older version wrote may have another shape; the rest is shown all the same.
+        let json = |text: Option<String>| text.and_then(|t| from_json(&t).ok()).unwrap_or_default();
         found.push(EvaluationView {
             id,
             at: from_millis(row.get(1)?),
             action: row.get(2)?,
             agent: row.get(3)?,
             reason: row.get(4)?,
-            verdict: json(row.get(5)?)?,
-            signals: json(row.get(6)?)?,
-            deliveries: views(c, "WHERE evaluation = ?1 ORDER BY seq", params![id])?,
-            effects: effects(c, id)?,
+            verdict: json(row.get(5)?),
+            signals: json(row.get(6)?),
+            deliveries: views(c, "WHERE evaluation = ?1 ORDER BY seq LIMIT ?2", params![id, MOST])?,
+            effects: effects(c, lane, id)?,
         });
     }
     Ok(found)
 }
 
-/// The columns [`effect`] reads.
-pub(super) const EFFECT: &str =
-    "SELECT kind, value, state, intended_at, settled_at, forge_id, origin, recovery, note, body
-     FROM effect";
+/// Dispatches, each with how it came to where it is.
+pub(super) fn dispatches(
+    c: &Connection,
+    rest: &str,
+    values: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<(Dispatch, Vec<Transition>)>, Error> {
+    let mut rows = c.prepare_cached(&format!("{DISPATCH} {rest}"))?;
+    let mut rows = rows.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let dispatch = dispatch_of(row)?;
+        let transitions = transitions(c, dispatch.id)?;
+        found.push((dispatch, transitions));
+    }
+    Ok(found)
+}
 
-pub(super) fn effect(row: &Row<'_>) -> rusqlite::Result<EffectView> {
+/// By the lane, because effects have no index of their own by evaluation.
+fn effects(c: &Connection, lane: i64, evaluation: i64) -> Result<Vec<EffectView>, Error> {
+    let mut rows = c.prepare_cached(
+        "SELECT kind, value, state, intended_at, settled_at, forge_id, origin, recovery, note, body
+         FROM effect WHERE lane = ?1 AND evaluation = ?2 ORDER BY id",
+    )?;
+    Ok(rows.query_map([lane, evaluation], effect)?.collect::<Result<_, _>>()?)
+}
+
+fn effect(row: &Row<'_>) -> rusqlite::Result<EffectView> {
     let (origin, recovery) = (parsed(row, 6)?, parsed_if_any(row, 7)?);
     let remark = Remark { origin, recovery, note: row.get(8)?, body: row.get(9)? };
     Ok(EffectView {
@@ -273,15 +273,4 @@ pub(super) fn effect(row: &Row<'_>) -> rusqlite::Result<EffectView> {
         forge_id: row.get(5)?,
         detail: remark.into_text(),
     })
-}
-
-fn effects(c: &Connection, evaluation: i64) -> Result<Vec<EffectView>, Error> {
-    let mut rows = c.prepare_cached(&format!("{EFFECT} WHERE evaluation = ?1 ORDER BY id"))?;
-    Ok(rows.query_map([evaluation], effect)?.collect::<Result<_, _>>()?)
-}
-
-fn dispatches_of(c: &Connection, lane: i64) -> Result<Vec<Dispatch>, Error> {
-    let sql = format!("{DISPATCH} WHERE dispatch.lane = ?1 ORDER BY dispatch.id");
-    let mut rows = c.prepare_cached(&sql)?;
-    Ok(rows.query_map([lane], dispatch_of)?.collect::<Result<_, _>>()?)
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::ids::{Key, key};
+use super::ids::{self, Key, key};
 use super::lanes::{self, Pace, Schedule};
 use super::packing::{pack, unpack};
 use super::repeats::Repeats;
 use super::rows::{from_json, to_json};
 use super::{ACCEPT_TIMEOUT, Error, Store};
 use crate::clock::{Timestamp, from_millis};
-use crate::delivery::{Delivery, Origin};
+use crate::delivery::{Delivery, DeliveryId, Origin};
 use crate::issue::IssueRef;
 
 /// How long repeats are counted in memory before they are written down.
@@ -255,6 +255,34 @@ impl Store {
         .await
     }
 
+    /// Gives a dead delivery another chance: it is read again from the start. `false` when none of that id is dead.
+    pub async fn revive(&self, id: &DeliveryId, now: Timestamp) -> Result<bool, Error> {
+        let key = key(id);
+        self.write(move |c| {
+            let Some(seq) = ids::find(c, &key)? else { return Ok(false) };
+            let dead = c
+                .query_row(
+                    "SELECT lane, EXISTS (SELECT 1 FROM body WHERE body.seq = delivery.seq)
+                     FROM delivery WHERE seq = ?1 AND state = 'dead'",
+                    [seq],
+                    |r| Ok((r.get::<_, Option<i64>>(0)?, r.get::<_, bool>(1)?)),
+                )
+                .optional()?;
+            let Some((lane, has_body)) = dead else { return Ok(false) };
+            let state = if lane.is_some() { "pending" } else { "received" };
+            if lane.is_none() && !has_body {
+                return Ok(false);
+            }
+            c.execute(
+                "UPDATE delivery SET state = ?2, reason = NULL, settled_at = NULL WHERE seq = ?1",
+                params![seq, state],
+            )?;
+            lane.map_or(Ok(()), |lane| lanes::make_due(c, lane, now))?;
+            Ok(true)
+        })
+        .await
+    }
+
     /// The signed bytes of a delivery, unless they are past their time.
     pub async fn body(&self, seq: i64) -> Result<Option<Vec<u8>>, Error> {
         self.read(move |c| {
@@ -374,7 +402,6 @@ fn repeated(c: &Connection, seq: i64, times: u32, received_at: i64) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::DeliveryId;
     use crate::store::{sample, scratch};
 
     #[tokio::test]

@@ -2,14 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::story::effects;
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
-use crate::store::dispatches::{DISPATCH, dispatch_of, transitions};
-use crate::store::history::views;
+use crate::store::history::{dispatches, evaluations, views};
 use crate::store::people::hold_text;
-use crate::store::rows::from_json;
 use crate::store::{DeliveryView, Error, EvaluationView, Store, Transition, lanes};
 
 /// How many deliveries and dispatches are shown.
@@ -65,7 +62,9 @@ impl Store {
     ) -> Result<Option<IssueStory>, Error> {
         self.read(move |c| {
             let Some(lane) = lanes::find(c, &at)? else { return Ok(None) };
-            let mut evaluations = evaluations(c, lane, (before.unwrap_or(i64::MAX), limit + 1))?;
+            let page = "WHERE lane = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+            let values = params![lane, before.unwrap_or(i64::MAX), limit + 1];
+            let mut evaluations = evaluations(c, page, values)?;
             let older = (evaluations.len() > limit as usize).then(|| {
                 evaluations.truncate(limit as usize);
                 evaluations.last().map_or(0, |e| e.id)
@@ -73,11 +72,12 @@ impl Store {
             let pending = "WHERE lane = ?1 AND delivery.state IN ('pending', 'claimed')
                            ORDER BY seq LIMIT ?2";
             let ended = "WHERE lane = ?1 AND settled_at IS NOT NULL ORDER BY seq DESC LIMIT ?2";
+            let had = "WHERE dispatch.lane = ?1 ORDER BY dispatch.id DESC LIMIT ?2";
             Ok(Some(IssueStory {
                 lane: lane_of(c, lane)?,
                 evaluations,
                 older,
-                dispatches: dispatches(c, lane)?,
+                dispatches: dispatches(c, had, params![lane, MOST])?,
                 pending: views(c, pending, params![lane, MOST])?,
                 ended: views(c, ended, params![lane, MOST])?,
             }))
@@ -111,46 +111,4 @@ fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
     let removed = removed.query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let removed = removed.collect::<Result<_, _>>()?;
     Ok(Lane { removed, ..lane.unwrap_or_default() })
-}
-
-fn evaluations(
-    c: &Connection,
-    lane: i64,
-    (before, limit): (i64, u32),
-) -> Result<Vec<EvaluationView>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT id, at, action, agent, reason, verdict, signals FROM evaluation
-         WHERE lane = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
-    )?;
-    let mut rows = rows.query(params![lane, before, limit])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let id = row.get(0)?;
-        let verdict: Option<String> = row.get(5)?;
-        found.push(EvaluationView {
-            id,
-            at: from_millis(row.get(1)?),
-            action: row.get(2)?,
-            agent: row.get(3)?,
-            reason: row.get(4)?,
-            verdict: verdict.and_then(|text| from_json(&text).ok()).unwrap_or_default(),
-            signals: from_json(&row.get::<_, String>(6)?).unwrap_or_default(),
-            deliveries: views(c, "WHERE evaluation = ?1 ORDER BY seq LIMIT 10", params![id])?,
-            effects: effects(c, lane, id)?,
-        });
-    }
-    Ok(found)
-}
-
-fn dispatches(c: &Connection, lane: i64) -> Result<Vec<(Dispatch, Vec<Transition>)>, Error> {
-    let sql = format!("{DISPATCH} WHERE dispatch.lane = ?1 ORDER BY dispatch.id DESC LIMIT ?2");
-    let mut rows = c.prepare_cached(&sql)?;
-    let mut rows = rows.query(params![lane, MOST])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let dispatch = dispatch_of(row)?;
-        let transitions = transitions(c, dispatch.id)?;
-        found.push((dispatch, transitions));
-    }
-    Ok(found)
 }

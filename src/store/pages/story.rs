@@ -1,17 +1,13 @@
 //! One delivery's and one evaluation's whole story.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, Row};
 
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::DeliveryId;
-use crate::store::history::{EFFECT, effect, view_of, views};
+use crate::store::history::{evaluations, view_of};
 use crate::store::ids::key;
 use crate::store::rows::from_json;
-use crate::store::{DeliveryView, EffectView, Error, Store};
-use crate::triage::{Signal, Verdict};
-
-/// How many deliveries of one evaluation are shown; a burst can have more.
-const MOST_DELIVERIES: u32 = 50;
+use crate::store::{DeliveryView, Error, EvaluationView, Store};
 
 /// One delivery, and what became of it.
 #[derive(Clone, Debug)]
@@ -27,34 +23,18 @@ pub struct DeliveryStory {
     /// Whether its body is still kept.
     pub has_body: bool,
     /// The evaluation it led to.
-    pub evaluation: Option<EvaluationStory>,
+    pub evaluation: Option<EvaluationView>,
 }
 
-/// One evaluation, and what it wrote.
+/// One evaluation, and where it stands.
 #[derive(Clone, Debug)]
 pub struct EvaluationStory {
-    /// The ledger's number.
-    pub id: i64,
+    /// The evaluation.
+    pub evaluation: EvaluationView,
     /// `owner/name` of the issue.
     pub repo: String,
     /// The issue's index there.
     pub number: u64,
-    /// When.
-    pub at: Timestamp,
-    /// `dispatch`, `flag`, `wait`, `skip` or `finish`.
-    pub action: String,
-    /// The agent it names.
-    pub agent: Option<String>,
-    /// Why.
-    pub reason: String,
-    /// Score, task type and decision; `None` when the issue was gone.
-    pub verdict: Option<Verdict>,
-    /// What gave the points.
-    pub signals: Vec<Signal>,
-    /// The deliveries that led to it.
-    pub deliveries: Vec<DeliveryView>,
-    /// What it wrote, or meant to.
-    pub effects: Vec<EffectView>,
     /// The evaluation of this issue before it.
     pub older: Option<i64>,
     /// The evaluation of this issue after it.
@@ -86,7 +66,7 @@ fn delivery_story(c: &Connection, delivery: DeliveryView) -> Result<DeliveryStor
     )?;
     let (event_header, scope, repeated_at, has_body): (_, Option<String>, Option<i64>, _) =
         row.query_row([delivery.seq], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
-    let evaluation = delivery.evaluation.map(|id| evaluation_story(c, id)).transpose()?.flatten();
+    let evaluation = delivery.evaluation.map(|id| evaluation(c, id)).transpose()?.flatten();
     Ok(DeliveryStory {
         delivery,
         event_header,
@@ -97,49 +77,26 @@ fn delivery_story(c: &Connection, delivery: DeliveryView) -> Result<DeliveryStor
     })
 }
 
-fn evaluation_story(c: &Connection, id: i64) -> Result<Option<EvaluationStory>, Error> {
-    let mut row = c.prepare_cached(
-        "SELECT lane, repo, number, at, action, agent, reason, verdict, signals
-         FROM evaluation JOIN lane ON lane.id = lane WHERE evaluation.id = ?1",
-    )?;
-    let found = row
-        .query_row([id], |r| {
-            let lane: i64 = r.get(0)?;
-            let (verdict, signals): (Option<String>, String) = (r.get(7)?, r.get(8)?);
-            // What an older version wrote may have another shape; the rest is shown all the same.
-            let story = EvaluationStory {
-                id,
-                repo: r.get(1)?,
-                number: r.get(2)?,
-                at: from_millis(r.get(3)?),
-                action: r.get(4)?,
-                agent: r.get(5)?,
-                reason: r.get(6)?,
-                verdict: verdict.and_then(|text| from_json(&text).ok()),
-                signals: from_json(&signals).unwrap_or_default(),
-                deliveries: Vec::new(),
-                effects: Vec::new(),
-                older: None,
-                newer: None,
-            };
-            Ok((lane, story))
-        })
-        .optional()?;
-    let Some((lane, mut story)) = found else { return Ok(None) };
-    story.deliveries =
-        views(c, "WHERE evaluation = ?1 ORDER BY seq LIMIT ?2", &[&id, &MOST_DELIVERIES])?;
-    story.effects = effects(c, lane, id)?;
-    let mut beside = c.prepare_cached(
-        "SELECT (SELECT max(id) FROM evaluation WHERE lane = ?1 AND id < ?2),
-                (SELECT min(id) FROM evaluation WHERE lane = ?1 AND id > ?2)",
-    )?;
-    (story.older, story.newer) = beside.query_row([lane, id], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    Ok(Some(story))
+fn evaluation(c: &Connection, id: i64) -> Result<Option<EvaluationView>, Error> {
+    Ok(evaluations(c, "WHERE id = ?1", &[&id])?.pop())
 }
 
-/// By the lane, because effects have no index of their own by evaluation.
-pub(super) fn effects(c: &Connection, lane: i64, id: i64) -> Result<Vec<EffectView>, Error> {
-    let sql = format!("{EFFECT} WHERE lane = ?1 AND evaluation = ?2 ORDER BY id");
-    let mut rows = c.prepare_cached(&sql)?;
-    Ok(rows.query_map([lane, id], effect)?.collect::<Result<_, _>>()?)
+fn evaluation_story(c: &Connection, id: i64) -> Result<Option<EvaluationStory>, Error> {
+    let Some(evaluation) = evaluation(c, id)? else { return Ok(None) };
+    let mut beside = c.prepare_cached(
+        "SELECT repo, number,
+             (SELECT max(e.id) FROM evaluation e WHERE e.lane = lane.id AND e.id < ?1),
+             (SELECT min(e.id) FROM evaluation e WHERE e.lane = lane.id AND e.id > ?1)
+         FROM lane WHERE lane.id = (SELECT e.lane FROM evaluation e WHERE e.id = ?1)",
+    )?;
+    let story = |row: &Row<'_>| {
+        Ok(EvaluationStory {
+            evaluation,
+            repo: row.get(0)?,
+            number: row.get(1)?,
+            older: row.get(2)?,
+            newer: row.get(3)?,
+        })
+    };
+    Ok(Some(beside.query_row([id], story)?))
 }
