@@ -24,7 +24,7 @@ const BOUNDARIES: &[(&str, u32)] = &[
     ("accept::inserted", 0),
     ("accept::stored", 0),
     ("sort::read", 0),
-    ("sort::placed", 0),
+    ("classify::placed", 0),
     ("sort::done", 0),
     ("claim::marked", 0),
     ("claim::taken", 0),

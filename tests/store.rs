@@ -11,8 +11,8 @@ use gitea_triage::delivery::{Delivery, DeliveryId};
 use gitea_triage::dispatch::{Agent, AgentId, DispatchState, Interface};
 use gitea_triage::issue::IssueRef;
 use gitea_triage::store::{
-    Accepted, Claim, DeliveryState, Error, Filter, Intent, Move, OpenMode, Opening, Outcome, Pace,
-    Sorted, Sorting, Store,
+    Accepted, Claim, Classified, DeliveryState, Destination, Error, Filter, Intent, Move, OpenMode,
+    Opening, Outcome, Pace, Store,
 };
 use gitea_triage::triage::Decision;
 use proptest::prelude::*;
@@ -62,14 +62,14 @@ impl Kept {
     }
 
     async fn sort_as(&self, number: u64, is_urgent: bool, now: Timestamp) {
-        let to = |seq| Sorted {
+        let to = |seq| Classified {
             seq,
             action: "issues/edited".into(),
-            to: Sorting::Lane { at: issue(number), more_coming: false, is_urgent },
+            to: Destination::Lane { at: issue(number), more_coming: false, is_urgent },
         };
-        let unsorted = self.store.unsorted(1_000).await.unwrap();
+        let unsorted = self.store.unclassified(1_000).await.unwrap();
         let sorted = unsorted.into_iter().map(|u| to(u.seq)).collect();
-        self.store.sort(sorted, PACE, now).await.unwrap();
+        self.store.classify(sorted, PACE, now).await.unwrap();
     }
 
     async fn state(&self, id: &str) -> DeliveryState {

@@ -1,8 +1,8 @@
 //! The nouns of an issue: which one, and what it says. No I/O, no rules.
 
+mod fingerprint;
 mod invisible;
 mod patterns;
-mod seen;
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
+pub use fingerprint::Fingerprint;
 pub use invisible::is_invisible;
 pub use patterns::RepoPatterns;
-pub use seen::Seen;
 
 /// A repository's full name, `owner/name`, as the forge spells it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -30,13 +30,13 @@ pub struct Digest {
     /// The issues that were open when they were last looked at, by number; our own summaries are none of them.
     pub open: Vec<OpenIssue>,
     /// What was done, in order.
-    pub actions: Vec<Action>,
+    pub actions: Vec<ActionTaken>,
     /// How many issues were found closed that were open before.
     pub done: u32,
     /// How many events the sweep found that no webhook had told.
     pub missed: u32,
     /// The issues whose deliveries ended dead and wait for somebody, by number.
-    pub dead: Vec<DeadLetters>,
+    pub dead: Vec<FailedDeliveries>,
 }
 
 /// An open issue, as it was last judged.
@@ -66,7 +66,7 @@ pub struct OpenIssue {
 
 /// Something that was done.
 #[derive(Clone, Debug)]
-pub struct Action {
+pub struct ActionTaken {
     /// When.
     pub at: Timestamp,
     /// The issue's number.
@@ -79,9 +79,9 @@ pub struct Action {
     pub reason: String,
 }
 
-/// The dead letters of one issue.
+/// The failed deliveries of one issue.
 #[derive(Clone, Debug)]
-pub struct DeadLetters {
+pub struct FailedDeliveries {
     /// The issue's number.
     pub number: IssueNumber,
     /// How many there are.
@@ -185,7 +185,7 @@ fn dispatches(
 }
 
 /// What we did: decisions that were written to the forge, and dispatches that ended.
-fn actions(c: &Connection, q: &Question<'_>) -> Result<Vec<Action>, Error> {
+fn actions(c: &Connection, q: &Question<'_>) -> Result<Vec<ActionTaken>, Error> {
     let mut rows = c.prepare_cached(
         "SELECT at, number, action, agent, reason FROM lane JOIN evaluation ON evaluation.lane = lane.id
          WHERE repo = ?1 AND at >= ?2 AND at < ?3 AND action IN ('dispatch', 'flag')
@@ -198,7 +198,7 @@ fn actions(c: &Connection, q: &Question<'_>) -> Result<Vec<Action>, Error> {
          ORDER BY 1, 2",
     )?;
     let rows = rows.query_map(params![q.repo, q.from, q.until], |row| {
-        Ok(Action {
+        Ok(ActionTaken {
             at: from_millis(row.get(0)?),
             number: row.get(1)?,
             what: row.get(2)?,
@@ -235,14 +235,14 @@ fn missed(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
     Ok(rows.query_row(params![q.repo, q.from, q.until], |r| r.get(0))?)
 }
 
-fn dead(c: &Connection, q: &Question<'_>) -> Result<Vec<DeadLetters>, Error> {
+fn dead(c: &Connection, q: &Question<'_>) -> Result<Vec<FailedDeliveries>, Error> {
     // Beside `max`, SQLite takes the other columns from the row that has it.
     let mut rows = c.prepare_cached(
         "SELECT number, count(*), reason, max(seq) FROM delivery JOIN lane ON lane.id = delivery.lane
          WHERE delivery.state = 'dead' AND settled_at < ?2 AND repo = ?1 GROUP BY number ORDER BY number",
     )?;
     let rows = rows.query_map(params![q.repo, q.until], |row| {
-        Ok(DeadLetters { number: row.get(0)?, count: row.get(1)?, reason: row.get(2)? })
+        Ok(FailedDeliveries { number: row.get(0)?, count: row.get(1)?, reason: row.get(2)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -22,7 +22,7 @@ const REPEATS_WAIT: Duration = Duration::from_millis(200);
 /// What became of a delivery that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// It is on disk and will be worked off.
+    /// It is on disk and will be processed.
     New,
     /// Its id had been seen before; that it came again is noted, nothing else is done.
     Duplicate,
@@ -30,7 +30,7 @@ pub enum Accepted {
 
 /// A delivery nobody has read yet.
 #[derive(Clone, Debug)]
-pub struct Unsorted {
+pub struct Unclassified {
     /// Its place in the inbox.
     pub seq: i64,
     /// When it was received.
@@ -50,7 +50,7 @@ pub struct Signed {
 
 /// Where a delivery goes after its body was read.
 #[derive(Clone, Debug)]
-pub enum Sorting {
+pub enum Destination {
     /// To the lane of this issue; `more_coming` lets it rest until its siblings are there.
     Lane {
         /// The issue.
@@ -91,13 +91,13 @@ impl EntryBody {
 
 /// One delivery, sorted.
 #[derive(Clone, Debug)]
-pub struct Sorted {
+pub struct Classified {
     /// Its place in the inbox.
     pub seq: i64,
     /// Kind and action, as the body says.
     pub action: String,
     /// Where it goes.
-    pub to: Sorting,
+    pub to: Destination,
 }
 
 impl Store {
@@ -222,7 +222,7 @@ impl Store {
     }
 
     /// The oldest deliveries nobody has read yet, at most `limit`.
-    pub async fn unsorted(&self, limit: u32) -> Result<Vec<Unsorted>, Error> {
+    pub async fn unclassified(&self, limit: u32) -> Result<Vec<Unclassified>, Error> {
         self.read(move |c| {
             let mut rows = c.prepare_cached(
                 "SELECT seq, received_at, scope, bytes FROM delivery JOIN body USING (seq)
@@ -232,7 +232,7 @@ impl Store {
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
                 // One that cannot be read must not keep the others from being sorted.
-                found.push(Unsorted {
+                found.push(Unclassified {
                     seq: row.get(0)?,
                     received_at: from_millis(row.get(1)?),
                     signed: signed(row).map_err(|error| error.to_string()),
@@ -244,12 +244,17 @@ impl Store {
     }
 
     /// Gives deliveries their lanes or their early ends. What a loss of power takes back is sorted again.
-    pub async fn sort(&self, sorted: Vec<Sorted>, pace: Pace, now: Timestamp) -> Result<(), Error> {
+    pub async fn classify(
+        &self,
+        sorted: Vec<Classified>,
+        pace: Pace,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         self.write_ahead_of_flush(move |c| {
             for one in &sorted {
-                sort_one(c, one, pace, now)?;
+                classify_one(c, one, pace, now)?;
             }
-            boundary!("sort::placed");
+            boundary!("classify::placed");
             Ok(())
         })
         .await
@@ -295,7 +300,12 @@ impl Store {
     }
 }
 
-fn sort_one(c: &Connection, sorted: &Sorted, pace: Pace, now: Timestamp) -> Result<(), Error> {
+fn classify_one(
+    c: &Connection,
+    sorted: &Classified,
+    pace: Pace,
+    now: Timestamp,
+) -> Result<(), Error> {
     let end = |state: &str, reason: &str, lane: Option<i64>| -> Result<(), Error> {
         let mut end = c.prepare_cached(
             "UPDATE delivery SET state = ?2, reason = ?3, settled_at = ?4, action = ?5, lane = ?6
@@ -312,12 +322,12 @@ fn sort_one(c: &Connection, sorted: &Sorted, pace: Pace, now: Timestamp) -> Resu
         Ok(())
     };
     match &sorted.to {
-        Sorting::Ignored { at, reason } => {
+        Destination::Ignored { at, reason } => {
             let lane = at.as_ref().map(|at| lanes::lane(c, at)).transpose()?;
             end("ignored", reason, lane)
         }
-        Sorting::Dead(reason) => end("dead", reason, None),
-        Sorting::Lane { at, more_coming, is_urgent } => {
+        Destination::Dead(reason) => end("dead", reason, None),
+        Destination::Lane { at, more_coming, is_urgent } => {
             let lane = lanes::lane(c, at)?;
             if *is_urgent {
                 lanes::hurry(c, lane)?;
@@ -378,7 +388,7 @@ pub(super) fn enqueue(c: &Connection, lane: i64, entry: &Entry) -> Result<i64, E
     Ok(seq)
 }
 
-/// Reads scope and body of a row of [`Store::unsorted`].
+/// Reads scope and body of a row of [`Store::unclassified`].
 fn signed(row: &rusqlite::Row<'_>) -> Result<Signed, Error> {
     let scope = row.get::<_, Option<String>>(2)?.map(|text| from_json(&text)).transpose()?;
     let body = unpack(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?)?;
@@ -412,7 +422,7 @@ mod tests {
         }
         let broken = "UPDATE body SET bytes = x'ff00' WHERE seq = 1";
         store.write(move |c| Ok(c.execute(broken, [])?)).await.unwrap();
-        let unsorted = store.unsorted(8).await.unwrap();
+        let unsorted = store.unclassified(8).await.unwrap();
         let found: Vec<_> = unsorted.iter().map(|one| (one.seq, one.signed.is_ok())).collect();
         assert_eq!(found, [(1, false), (2, true)]);
     }
@@ -423,7 +433,7 @@ mod tests {
         let scope = Some(vec!["acme/*".to_owned(), "other/one".to_owned()]);
         let one = sample(DeliveryId::parse("one").unwrap());
         store.accept(Delivery { scope: scope.clone(), ..one }).await.unwrap();
-        let unsorted = store.unsorted(8).await.unwrap().remove(0);
+        let unsorted = store.unclassified(8).await.unwrap().remove(0);
         assert_eq!(unsorted.signed.unwrap().scope, scope);
         let at: IssueRef = "acme/widgets#1".parse().unwrap();
         store.order(at, "ops".into(), "hold".into(), from_millis(1)).await.unwrap();

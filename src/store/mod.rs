@@ -9,10 +9,10 @@
 //! Every question fails when the store cannot be read or holds something unreadable, and every change when it cannot be
 //! written; nothing is changed then. What else a call may answer with stands at the call.
 
+mod agent_effects;
 mod backup;
 mod blockers;
 mod cursors;
-mod deeds;
 mod digest;
 mod dispatches;
 mod error;
@@ -55,12 +55,12 @@ use self::writer::Flush;
 pub use crate::delivery::DeliveryState;
 pub use backup::Copied;
 pub use cursors::SweepCursor;
-pub use digest::{Action, DeadLetters, Digest, OpenIssue, Period};
+pub use digest::{ActionTaken, Digest, FailedDeliveries, OpenIssue, Period};
 pub use dispatches::{Move, Transition};
 pub use error::Error;
 pub use gauges::Gauges;
 pub use history::{DeliveryView, EffectView, EvaluationView, Filter, History};
-pub use inbox::{Accepted, Signed, Sorted, Sorting, Unsorted};
+pub use inbox::{Accepted, Classified, Destination, Signed, Unclassified};
 pub use lanes::{Claim, Claimed, Pace};
 pub use ledger::{Evaluation, Intent, Opening, Past, PastComment};
 pub use notes::StoredNote;

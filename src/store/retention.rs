@@ -52,7 +52,7 @@ mod tests {
     use super::*;
     use crate::clock::from_millis;
     use crate::delivery::DeliveryId;
-    use crate::store::{Pace, Sorted, Sorting, sample, scratch};
+    use crate::store::{Classified, Destination, Pace, sample, scratch};
 
     const PACE: Pace = Pace {
         siblings: Duration::ZERO,
@@ -68,8 +68,9 @@ mod tests {
         for id in &ids {
             store.accept(sample(id.clone())).await.unwrap();
         }
-        let dead = |seq| Sorted { seq, action: String::new(), to: Sorting::Dead("a test".into()) };
-        store.sort(vec![dead(1), dead(2)], PACE, from_millis(1)).await.unwrap();
+        let dead =
+            |seq| Classified { seq, action: String::new(), to: Destination::Dead("a test".into()) };
+        store.classify(vec![dead(1), dead(2)], PACE, from_millis(1)).await.unwrap();
         let old = store.read(|c| old_bodies(c, 2)).await.unwrap();
         assert_eq!(old, [1, 2]);
         assert!(store.revive(&ids[0], from_millis(2)).await.unwrap());

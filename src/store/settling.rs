@@ -8,7 +8,7 @@ use super::ledger::{self, Evaluation, Intent};
 use super::{Error, Store, blockers, dispatches, people, sweeps};
 use crate::clock::Timestamp;
 use crate::dispatch::{Dispatch, DispatchState};
-use crate::issue::Seen;
+use crate::issue::Fingerprint;
 use crate::plan::EffectOutcome;
 use crate::triage::{Decision, Hold};
 
@@ -24,7 +24,7 @@ pub struct Outcome {
     /// What else is known of the dispatch that stays open.
     pub follow: Follow,
     /// The issue as it was read, with what was written since; `None` when it is gone.
-    pub seen: Option<Seen>,
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// What is kept about a dispatch that stays open.
@@ -82,7 +82,7 @@ impl Store {
             if matches!(intent.decision, Decision::Finish { .. }) {
                 blockers::wake(c, &claim.at, intent.at)?;
             }
-            sweeps::note_seen(c, claim.lane, outcome.seen.as_ref())?;
+            sweeps::note_fingerprint(c, claim.lane, outcome.fingerprint.as_ref())?;
             boundary!("settle::noted");
             Schedule { pace, now: intent.at }.release(c, claim.lane, None)
         })
@@ -117,7 +117,7 @@ impl Store {
         .await
     }
 
-    /// Ends what was claimed as dead letters.
+    /// Ends what was claimed as failed deliveries.
     ///
     /// # Errors
     /// [`Error::Stale`] when the claim is over.

@@ -10,7 +10,7 @@ use super::rows::unreadable;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
-use crate::issue::{IssueNumber, IssueRef, RepoName, Seen};
+use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName};
 
 /// How many finds one transaction takes, so that deliveries never wait long for the writer.
 const STEP: usize = 100;
@@ -30,7 +30,7 @@ pub struct Known {
     /// Its number.
     pub number: IssueNumber,
     /// What the last evaluation saw and left; `None` when there was none, or when the issue was gone.
-    pub seen: Option<Seen>,
+    pub fingerprint: Option<Fingerprint>,
     /// Whether it was ever evaluated.
     pub is_evaluated: bool,
     /// Whether somebody works on it.
@@ -165,11 +165,11 @@ impl Store {
         let at = at.clone();
         self.write(move |c| {
             let change = match write {
-                OwnWrite::Comment => "seen_comments = seen_comments + 1",
-                OwnWrite::Content => "seen = ''",
+                OwnWrite::Comment => "fingerprint_comments = fingerprint_comments + 1",
+                OwnWrite::Content => "fingerprint = ''",
             };
             let sql = format!(
-                "UPDATE lane SET {change} WHERE repo = ?1 AND number = ?2 AND seen IS NOT NULL"
+                "UPDATE lane SET {change} WHERE repo = ?1 AND number = ?2 AND fingerprint IS NOT NULL"
             );
             c.execute(&sql, params![at.repo.to_string(), at.number])?;
             Ok(())
@@ -179,21 +179,25 @@ impl Store {
 }
 
 /// Keeps what an evaluation saw and left.
-pub(super) fn note_seen(c: &Connection, lane: i64, seen: Option<&Seen>) -> Result<(), Error> {
+pub(super) fn note_fingerprint(
+    c: &Connection,
+    lane: i64,
+    fingerprint: Option<&Fingerprint>,
+) -> Result<(), Error> {
     c.prepare_cached(
-        "UPDATE lane SET seen = ?2, seen_comments = ?3, seen_open = ?4 WHERE id = ?1",
+        "UPDATE lane SET fingerprint = ?2, fingerprint_comments = ?3, fingerprint_open = ?4 WHERE id = ?1",
     )?
     .execute(params![
         lane,
-        seen.map(|s| &s.digest),
-        seen.map_or(0, |s| s.comments),
-        seen.is_some_and(|s| s.is_open)
+        fingerprint.map(|s| &s.digest),
+        fingerprint.map_or(0, |s| s.comments),
+        fingerprint.is_some_and(|s| s.is_open)
     ])?;
     Ok(())
 }
 
 /// The columns [`known`] reads.
-const KNOWN: &str = "SELECT number, seen, seen_comments, seen_open, evaluated_at IS NOT NULL,
+const KNOWN: &str = "SELECT number, fingerprint, fingerprint_comments, fingerprint_open, evaluated_at IS NOT NULL,
      EXISTS (SELECT 1 FROM dispatch WHERE dispatch.lane = lane.id AND ended_at IS NULL),
      state <> 'idle' OR EXISTS (SELECT 1 FROM delivery WHERE delivery.lane = lane.id
                                 AND delivery.state IN ('pending', 'claimed')),
@@ -206,7 +210,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     let digest: Option<String> = row.get(1)?;
     Ok(Known {
         number: row.get(0)?,
-        seen: digest.map(|digest| Seen { digest, comments, is_open }),
+        fingerprint: digest.map(|digest| Fingerprint { digest, comments, is_open }),
         is_evaluated: row.get(4)?,
         is_dispatched: row.get(5)?,
         is_busy: row.get(6)?,

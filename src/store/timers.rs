@@ -9,7 +9,7 @@ use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Origin, WakeCause};
 
-/// When a dispatch is looked at again if the look it was woken for comes to no end: a dead letter must not make it
+/// When a dispatch is looked at again if the look it was woken for comes to no end: a failed delivery must not make it
 /// be forgotten.
 const AGAIN: TimeDelta = TimeDelta::hours(1);
 /// How many are woken in one go.

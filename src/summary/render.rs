@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::dispatch::DispatchState;
 use crate::issue::IssueNumber;
 use crate::plan::code;
-use crate::store::{Action, Digest, OpenIssue, Period};
+use crate::store::{ActionTaken, Digest, OpenIssue, Period};
 
 /// How many ready issues are listed.
 const TOP: usize = 10;
@@ -104,9 +104,9 @@ impl Page<'_> {
     fn actions(&self) -> String {
         let mut seen = HashSet::new();
         // An action that was interrupted and repeated counts once.
-        let mut actions: Vec<&Action> = self.digest.actions.iter().collect();
+        let mut actions: Vec<&ActionTaken> = self.digest.actions.iter().collect();
         actions.retain(|a| seen.insert((a.number, a.what.as_str(), a.agent.as_deref())));
-        let line = |a: &Action| {
+        let line = |a: &ActionTaken| {
             let agent = a.agent.as_ref().map(|agent| format!(" ({})", code(agent)));
             let (issue, agent) = (self.issue(a.number), agent.unwrap_or_default());
             format!("{issue} → `{}`{agent}: {}", a.what, quoted(&a.reason, REASON))

@@ -49,7 +49,7 @@ impl Ground<'_> {
     /// The issues that were open, or are in somebody's hands, and are not listed.
     pub(super) fn gone(&self, issues: &BTreeMap<IssueNumber, Listed>) -> Vec<Find> {
         let gone = self.known.values().filter(|known| {
-            let was_open = known.seen.as_ref().is_some_and(|s| s.is_open);
+            let was_open = known.fingerprint.as_ref().is_some_and(|s| s.is_open);
             (was_open || known.is_dispatched)
                 && !issues.contains_key(&known.number)
                 && known.died_at.is_none()
@@ -58,7 +58,7 @@ impl Ground<'_> {
         let find = |known: &Known| Find {
             at: self.at(known.number),
             why: Why::Gone,
-            is_missed: self.counts() && known.seen.as_ref().is_some_and(|s| s.is_open),
+            is_missed: self.counts() && known.fingerprint.as_ref().is_some_and(|s| s.is_open),
             known: Some(known.clone()),
         };
         gone.map(find).collect()
@@ -82,7 +82,8 @@ impl Ground<'_> {
 
     fn is_news(&self, number: IssueNumber, issue: &Listed) -> bool {
         let Some(known) = self.known.get(&number) else { return !self.arrived.contains(&number) };
-        let is_covered = known.seen.as_ref().is_some_and(|seen| seen.covers(&issue.seen));
+        let is_covered =
+            known.fingerprint.as_ref().is_some_and(|known| known.covers(&issue.fingerprint));
         // A failed delivery waits for a person, unless the issue has changed since.
         let is_dead = known.died_at.zip(issue.updated_at).is_some_and(|(died, at)| at <= died);
         !is_covered && !is_dead && self.is_at_rest(known)
@@ -98,10 +99,11 @@ impl Ground<'_> {
         let known = self.known.get(&number);
         let is_evaluated = known.is_some_and(|k| k.is_evaluated);
         // What our own write left unknown may well be nothing but our own write.
-        let is_ours = known.and_then(|k| k.seen.as_ref()).is_some_and(|seen| !seen.is_known());
+        let is_ours =
+            known.and_then(|k| k.fingerprint.as_ref()).is_some_and(|known| !known.is_known());
         // A closed issue that was never looked at is listed for a mere reference, too, of which no webhook is sent.
         let just_closed = issue.closed_at.zip(self.last).is_some_and(|(at, last)| at >= last);
-        let is_event = issue.seen.is_open || is_evaluated || just_closed;
+        let is_event = issue.fingerprint.is_open || is_evaluated || just_closed;
         Find {
             at: self.at(number),
             why: if is_evaluated { Why::Changed } else { Why::New },

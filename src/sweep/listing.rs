@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt as _};
 use super::Watch;
 use crate::clock::Timestamp;
 use crate::gitea::{self as forge, IssueQuery, Page};
-use crate::issue::{Issue, IssueNumber, RepoName, Seen};
+use crate::issue::{Fingerprint, Issue, IssueNumber, RepoName};
 
 /// How often a list that moves is read.
 const READINGS: u32 = 3;
@@ -24,14 +24,18 @@ const MAX_PAGES: u32 = 10_000;
 /// An issue as a list shows it.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
-    pub seen: Seen,
+    pub fingerprint: Fingerprint,
     pub updated_at: Option<Timestamp>,
     pub closed_at: Option<Timestamp>,
 }
 
 impl Listed {
     fn of(issue: &Issue) -> Self {
-        Self { seen: Seen::of(issue), updated_at: issue.updated_at, closed_at: issue.closed_at }
+        Self {
+            fingerprint: Fingerprint::of(issue),
+            updated_at: issue.updated_at,
+            closed_at: issue.closed_at,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The sweep: finds issues whose present state nobody has evaluated, because a delivery was lost, and puts an entry
 //! for each into the inbox. It reads lists, compares, and decides nothing about an issue.
 //!
-//! **What is a find.** Each evaluation keeps what it saw of its issue and what its own writes left ([`crate::issue::Seen`]): a digest
+//! **What is a find.** Each evaluation keeps what it saw of its issue and what its own writes left ([`crate::issue::Fingerprint`]): a digest
 //! of title, body, labels, assignees and state, and the number of comments. A listed issue that shows something else,
 //! or that was never evaluated, is a find; so is one that was open and is not listed any more. Times are not
 //! compared: our own writes, references and pins move `updated_at` and change nothing that is decided from. What the

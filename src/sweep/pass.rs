@@ -17,7 +17,7 @@ use crate::store::{self, SweepCursor, Which};
 /// the forge's database.
 const OVERLAP: TimeDelta = TimeDelta::seconds(120);
 /// How many deliveries that are not classified yet are looked into. There are more only while nobody classifies.
-const UNSORTED: u32 = 1_000;
+const UNCLASSIFIED: u32 = 1_000;
 
 /// Why a pass did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -181,12 +181,13 @@ impl Pass<'_> {
 
     /// The issues of which a delivery has arrived that nobody has classified yet.
     async fn arrived(&self, repo: &RepoName) -> Result<BTreeSet<IssueNumber>, Error> {
-        let unsorted = self.sweeper.inner.store.unsorted(UNSORTED).await?;
-        let number = |one: &store::Unsorted| match forge::parse(&one.signed.as_ref().ok()?.body) {
+        let unclassified = self.sweeper.inner.store.unclassified(UNCLASSIFIED).await?;
+        let number = |one: &store::Unclassified| match forge::parse(&one.signed.as_ref().ok()?.body)
+        {
             Ok(Event::Issue(event)) if event.at.repo == *repo => Some(event.at.number),
             _ => None,
         };
-        Ok(unsorted.iter().filter_map(number).collect())
+        Ok(unclassified.iter().filter_map(number).collect())
     }
 
     /// Puts the finds into the inbox, and only then moves on: what a crash leaves out is found again.

@@ -139,7 +139,7 @@ impl Worker {
         let outcome = Outcome {
             dispatch: moves.dispatch(&progress.effects),
             follow: moves.follow(hand_off),
-            seen: Some(sight::left(&look.issue, &intent.effects, &progress.effects)),
+            fingerprint: Some(sight::left(&look.issue, &intent.effects, &progress.effects)),
             evaluation: progress.evaluation.clone(),
             effects: progress.effects.clone(),
         };

@@ -1,11 +1,11 @@
 //! What an evaluation leaves behind: the issue as it was read, with our own writes on it. Pure.
 
-use crate::issue::{Issue, IssueState, Seen};
+use crate::issue::{Fingerprint, Issue, IssueState};
 use crate::plan::{Effect, EffectOutcome, EffectState};
 
 /// What is to be seen of `issue` once these effects are on it. Changes of others in the meantime are not part of it,
 /// so that the sweep finds them when their deliveries are lost.
-pub(super) fn left(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]) -> Seen {
+pub(super) fn left(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]) -> Fingerprint {
     let mut left = issue.clone();
     let mut is_known = true;
     for (effect, outcome) in effects.iter().zip(outcomes) {
@@ -13,7 +13,7 @@ pub(super) fn left(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]
             is_known &= put(&mut left, effect);
         }
     }
-    if is_known { Seen::of(&left) } else { Seen::unknown(&left) }
+    if is_known { Fingerprint::of(&left) } else { Fingerprint::unknown(&left) }
 }
 
 /// Puts an effect on the issue; false when it may have changed more than it says.
@@ -65,14 +65,14 @@ mod tests {
         let seen = left(&issue(&["bug"]), &effects, &[done(), done()]);
         let mut after = issue(&["ready", "bug"]);
         after.assignees.push("Claude".into());
-        assert!(seen.covers(&Seen::of(&after)));
+        assert!(seen.covers(&Fingerprint::of(&after)));
     }
 
     #[test]
     fn what_we_failed_to_write_is_not_there() {
         let withheld = EffectOutcome::withheld(None);
         let seen = left(&issue(&["bug"]), &[Effect::Label("ready".into())], &[withheld]);
-        assert!(seen.covers(&Seen::of(&issue(&["bug"]))));
+        assert!(seen.covers(&Fingerprint::of(&issue(&["bug"]))));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::delivery::{Event, IssueEvent};
 use crate::gitea as forge;
 use crate::issue::{Account, RepoName, RepoPatterns};
-use crate::store::{self, Signed, Sorted, Sorting, Unsorted};
+use crate::store::{self, Classified, Destination, Signed, Unclassified};
 
 use super::{PACE, Rules, Worker};
 
@@ -17,7 +17,7 @@ impl Worker {
     /// # Errors
     /// When the store cannot be used; nothing is sorted then.
     pub(super) async fn sort(&self) -> Result<usize, store::Error> {
-        let unsorted = self.inner.store.unsorted(BATCH).await?;
+        let unsorted = self.inner.store.unclassified(BATCH).await?;
         if unsorted.is_empty() {
             return Ok(0);
         }
@@ -26,36 +26,36 @@ impl Worker {
             unsorted.iter().map(|one| sort(one, &rules, account.as_ref())).collect();
         let count = sorted.len();
         boundary!("sort::read");
-        self.inner.store.sort(sorted, PACE, self.inner.clock.now()).await?;
+        self.inner.store.classify(sorted, PACE, self.inner.clock.now()).await?;
         boundary!("sort::done");
         Ok(count)
     }
 }
 
-fn sort(unsorted: &Unsorted, rules: &Rules, account: Option<&Account>) -> Sorted {
+fn sort(unsorted: &Unclassified, rules: &Rules, account: Option<&Account>) -> Classified {
     let Signed { body, scope } = match &unsorted.signed {
         Ok(signed) => signed,
         Err(reason) => {
-            let to = Sorting::Dead(reason.clone());
-            return Sorted { seq: unsorted.seq, action: String::new(), to };
+            let to = Destination::Dead(reason.clone());
+            return Classified { seq: unsorted.seq, action: String::new(), to };
         }
     };
     // A parser that panics must not keep the deliveries behind this one from being sorted.
     let (action, to) = match std::panic::catch_unwind(|| forge::parse(body)) {
         Err(_) => {
             let reason = "it could not be read because of an internal error; please report it";
-            (String::new(), Sorting::Dead(reason.to_owned()))
+            (String::new(), Destination::Dead(reason.to_owned()))
         }
-        Ok(Err(error)) => (String::new(), Sorting::Dead(format!("{error}; nothing was done"))),
+        Ok(Err(error)) => (String::new(), Destination::Dead(format!("{error}; nothing was done"))),
         Ok(Ok(Event::Ignored { action, reason, .. })) => {
-            (action, Sorting::Ignored { at: None, reason })
+            (action, Destination::Ignored { at: None, reason })
         }
         Ok(Ok(Event::Issue(event))) => {
             let to = place(&event, scope.as_deref(), rules, account);
             (event.action, to)
         }
     };
-    Sorted { seq: unsorted.seq, action, to }
+    Classified { seq: unsorted.seq, action, to }
 }
 
 fn place(
@@ -63,22 +63,22 @@ fn place(
     scope: Option<&[String]>,
     rules: &Rules,
     account: Option<&Account>,
-) -> Sorting {
+) -> Destination {
     let repo = &event.at.repo;
     if let Some(reason) = not_covered(repo, scope) {
-        return Sorting::Ignored { at: None, reason };
+        return Destination::Ignored { at: None, reason };
     }
     if !rules.repos.allows(repo) {
         let reason = format!("`{repo}` is not among `gitea.repos`");
-        return Sorting::Ignored { at: None, reason };
+        return Destination::Ignored { at: None, reason };
     }
     let is_ours = event.sender.as_ref().zip(account).is_some_and(|(by, us)| by.is_same_as(us));
     if is_ours && event.echoes {
         let reason = "our own change".to_owned();
-        return Sorting::Ignored { at: Some(event.at.clone()), reason };
+        return Destination::Ignored { at: Some(event.at.clone()), reason };
     }
     let is_urgent = rules.triage.is_urgent(&event.shown.title, &event.shown.labels);
-    Sorting::Lane { at: event.at.clone(), more_coming: event.more_coming, is_urgent }
+    Destination::Lane { at: event.at.clone(), more_coming: event.more_coming, is_urgent }
 }
 
 /// A secret that was given for some repositories does not speak for others.

@@ -317,9 +317,9 @@ fn finished(refusal: Option<&str>) -> EffectOutcome {
 async fn by_agent(world: &World, at: &IssueRef, effect: Effect, outcome: Option<EffectOutcome>) {
     let store = &world.service().parts().store;
     let now: Timestamp = world.clock.now();
-    let written = store.intend_deed(at, &effect, now).await.unwrap();
+    let written = store.intend_agent_effect(at, &effect, now).await.unwrap();
     if let Some(outcome) = outcome {
-        store.settle_deed(written, &outcome, now).await.unwrap();
+        store.settle_agent_effect(written, &outcome, now).await.unwrap();
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Overview {
     pub dispatches: Vec<DispatchRow>,
     /// Issues that wait for an agent.
     pub waiting: Vec<IssueRow>,
-    /// The newest dead letters.
+    /// The newest failed deliveries.
     pub dead: Vec<DeliveryView>,
     /// The newest decisions.
     pub recent: Vec<IssueRow>,

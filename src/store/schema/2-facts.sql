@@ -119,3 +119,9 @@ DROP TABLE command;
 ALTER TABLE command_with_source RENAME TO command;
 CREATE UNIQUE INDEX command_comment ON command (source_comment, part) WHERE source_comment IS NOT NULL;
 CREATE UNIQUE INDEX command_entry ON command (source_entry, part) WHERE source_entry IS NOT NULL;
+
+-- What the last evaluation read of the issue and its writes left: a digest, how many comments there were, and whether
+-- it still asked for something.
+ALTER TABLE lane RENAME COLUMN seen TO fingerprint;
+ALTER TABLE lane RENAME COLUMN seen_comments TO fingerprint_comments;
+ALTER TABLE lane RENAME COLUMN seen_open TO fingerprint_open;

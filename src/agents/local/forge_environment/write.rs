@@ -101,7 +101,8 @@ impl ForgeEnvironment {
         kind: OwnWrite,
     ) -> Result<String, Unavailable> {
         let (store, now) = (&self.store, self.clock.now());
-        let deed = store.intend_deed(at, &effect, now).await.map_err(|e| store_failed(&e))?;
+        let effect_id =
+            store.intend_agent_effect(at, &effect, now).await.map_err(|e| store_failed(&e))?;
         boundary!("action::intended");
         let applied = self.executor.apply(at, issue, std::slice::from_ref(&effect)).await;
         boundary!("action::applied");
@@ -109,13 +110,19 @@ impl ForgeEnvironment {
             // Whether a comment was written the next look at the issue finds out.
             if !error.is_transient() || effect.kind() != EffectKind::Comment {
                 let refused = EffectOutcome::failed(error.to_string());
-                store.settle_deed(deed, &refused, now).await.map_err(|e| store_failed(&e))?;
+                store
+                    .settle_agent_effect(effect_id, &refused, now)
+                    .await
+                    .map_err(|e| store_failed(&e))?;
             }
             return Err(forge_failed(&error));
         }
         let outcome = applied.effects.into_iter().next();
         if let Some(outcome) = &outcome {
-            store.settle_deed(deed, outcome, now).await.map_err(|e| store_failed(&e))?;
+            store
+                .settle_agent_effect(effect_id, outcome, now)
+                .await
+                .map_err(|e| store_failed(&e))?;
         }
         match outcome.map(|o| (o.state, o.note)) {
             Some((EffectState::Done, _)) => {

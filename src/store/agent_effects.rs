@@ -10,8 +10,8 @@ use crate::triage::words;
 
 impl Store {
     /// Writes down what the local agent is about to write, with the latest evaluation of its issue; one that nobody has
-    /// looked at yet gets an evaluation that says so. Gives what [`Store::settle_deed`] needs.
-    pub async fn intend_deed(
+    /// looked at yet gets an evaluation that says so. Gives what [`Store::settle_agent_effect`] needs.
+    pub async fn intend_agent_effect(
         &self,
         at: &IssueRef,
         effect: &Effect,
@@ -43,14 +43,14 @@ impl Store {
     }
 
     /// Writes down what came of it.
-    pub async fn settle_deed(
+    pub async fn settle_agent_effect(
         &self,
-        deed: i64,
+        written: i64,
         outcome: &EffectOutcome,
         now: Timestamp,
     ) -> Result<(), Error> {
         let outcome = outcome.clone();
-        self.write(move |c| ledger::record_outcome(c, deed, &outcome, now)).await
+        self.write(move |c| ledger::record_outcome(c, written, &outcome, now)).await
     }
 }
 

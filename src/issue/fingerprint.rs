@@ -7,7 +7,7 @@ use super::{Issue, IssueState};
 /// What was seen of an issue: a digest of what a decision is made from, and how many comments there were. Its time of
 /// change is left out: our own writes, references from other issues and much else move it and change nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct Fingerprint {
     /// The digest of title, body, labels, assignees and state; empty when it is not known what is there.
     pub digest: String,
     /// How many comments there were; a new one may hold a command.
@@ -16,7 +16,7 @@ pub struct Seen {
     pub is_open: bool,
 }
 
-impl Seen {
+impl Fingerprint {
     /// What there is to see of `issue`.
     pub fn of(issue: &Issue) -> Self {
         Self {
@@ -87,27 +87,27 @@ mod tests {
 
     #[test]
     fn order_case_of_logins_and_time_are_no_change() {
-        let seen = Seen::of(&issue(&["a", "b"], &["Kim", "Alice"]));
+        let seen = Fingerprint::of(&issue(&["a", "b"], &["Kim", "Alice"]));
         let mut same = issue(&["b", "a"], &["alice", "kim"]);
         same.updated_at = Some(crate::clock::from_millis(5));
-        assert!(seen.covers(&Seen::of(&same)));
+        assert!(seen.covers(&Fingerprint::of(&same)));
     }
 
     #[test]
     fn text_labels_assignees_state_and_comments_are() {
-        let seen = Seen::of(&issue(&["a"], &[]));
+        let seen = Fingerprint::of(&issue(&["a"], &[]));
         let mut closed = issue(&["a"], &[]);
         closed.state = IssueState::Closed;
         let mut said = issue(&["a"], &[]);
         said.comments = 3;
         for other in [issue(&["a", "b"], &[]), issue(&[], &["a"]), closed, said] {
-            assert!(!seen.covers(&Seen::of(&other)), "{other:?}");
+            assert!(!seen.covers(&Fingerprint::of(&other)), "{other:?}");
         }
     }
 
     #[test]
     fn what_is_unknown_covers_nothing() {
         let issue = issue(&[], &[]);
-        assert!(!Seen::unknown(&issue).covers(&Seen::unknown(&issue)));
+        assert!(!Fingerprint::unknown(&issue).covers(&Fingerprint::unknown(&issue)));
     }
 }
