@@ -7,9 +7,10 @@ mod handoff;
 mod labels;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
 use self::accounts::{Answers, FRESH_FOR};
@@ -38,7 +39,7 @@ pub struct Applied {
 pub struct Executor {
     forge: forge::Client,
     labels: LabelRules,
-    clients: RwLock<AgentClients>,
+    clients: ArcSwap<AgentClients>,
     books: Mutex<HashMap<RepoName, Arc<Mutex<LabelBook>>>>,
     assignable: Answers,
     writers: Answers,
@@ -50,7 +51,7 @@ impl Executor {
         Self {
             forge,
             labels,
-            clients: RwLock::default(),
+            clients: ArcSwap::default(),
             books: Mutex::default(),
             assignable: Answers::default(),
             writers: Answers::default(),
@@ -99,7 +100,7 @@ impl Executor {
 
     /// Says how agents are told from now on.
     pub fn set_clients(&self, clients: AgentClients) {
-        *self.clients.write().unwrap_or_else(PoisonError::into_inner) = clients;
+        self.clients.store(Arc::new(clients));
     }
 
     /// Tells an agent that is called directly.
@@ -111,8 +112,7 @@ impl Executor {
         if self.forge.is_dry_run() {
             return Ok(EffectOutcome::withheld(None));
         }
-        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let note = clients.hand_off(agent, handoff).await?;
+        let note = self.clients.load_full().hand_off(agent, handoff).await?;
         Ok(EffectOutcome { note, ..EffectOutcome::done(None) })
     }
 

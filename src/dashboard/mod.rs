@@ -28,11 +28,12 @@ mod session;
 mod settings;
 mod sign_in;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use actix_web::cookie::Key;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
@@ -67,7 +68,7 @@ pub struct Parts {
 /// The dashboard of one service.
 pub struct Dashboard {
     parts: Parts,
-    settings: RwLock<Arc<Settings>>,
+    settings: ArcSwap<Settings>,
     people: People,
     attempts: Attempts,
     hub: Hub,
@@ -84,14 +85,14 @@ impl Dashboard {
             people: People::new(parts.store.clone(), parts.forge.clone(), runtime.clone()),
             attempts: Attempts::default(),
             hub: Hub::start(parts.store.clone(), &runtime),
-            settings: RwLock::new(Arc::new(settings)),
+            settings: ArcSwap::from_pointee(settings),
             parts,
         }
     }
 
     /// Replaces the settings while the service runs.
     pub fn set_settings(&self, settings: Settings) {
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.settings.store(Arc::new(settings));
     }
 
     /// Closes the event streams, which would otherwise delay the shutdown.
@@ -100,7 +101,7 @@ impl Dashboard {
     }
 
     fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+        self.settings.load_full()
     }
 }
 

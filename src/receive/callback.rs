@@ -2,11 +2,11 @@
 //! decided where its issue is looked at.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -21,7 +21,7 @@ pub struct Callbacks {
     /// Where reports go.
     pub store: Store,
     /// The secret of each agent that has one; swapped when the configuration is read again.
-    pub secrets: RwLock<Arc<BTreeMap<AgentId, SecretString>>>,
+    pub secrets: ArcSwap<BTreeMap<AgentId, SecretString>>,
     /// The time.
     pub clock: Clock,
     /// Called when something was stored.
@@ -119,7 +119,7 @@ impl Callbacks {
         dispatch: &Dispatch,
         body: &Bytes,
     ) -> Result<(), Refused> {
-        let secrets = Arc::clone(&self.secrets.read().unwrap_or_else(PoisonError::into_inner));
+        let secrets = self.secrets.load();
         let Some(secret) = secrets.get(&dispatch.agent) else { return Ok(()) };
         let claim = request.headers().get(SIGNATURE_HEADER).map(|value| value.as_bytes());
         if verify_callback(secret, claim, body) { Ok(()) } else { Err(Refused::Unsigned) }

@@ -7,13 +7,14 @@ mod refusals;
 mod sender;
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::error::PayloadError;
 use actix_web::http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -45,7 +46,7 @@ pub struct Receiver {
     /// Where deliveries go.
     pub store: Store,
     /// Who may send them; swapped when the configuration is read again.
-    pub verifier: RwLock<Arc<Verifier>>,
+    pub verifier: ArcSwap<Verifier>,
     /// The time.
     pub clock: Clock,
     /// The largest body taken, in bytes.
@@ -135,11 +136,11 @@ async fn take(request: &HttpRequest, payload: Payload, receiver: &Receiver) -> H
         Ok(read) => read,
         Err(refused) => return receiver.refuse(request, &refused),
     };
-    let verifier = Arc::clone(&receiver.verifier.read().unwrap_or_else(PoisonError::into_inner));
-    let delivery = match verifier.verify(request.headers(), body, receiver.clock.now()) {
-        Ok(delivery) => delivery,
-        Err(rejected) => return receiver.refuse(request, &Refused::Rejected(rejected)),
-    };
+    let delivery =
+        match receiver.verifier.load().verify(request.headers(), body, receiver.clock.now()) {
+            Ok(delivery) => delivery,
+            Err(rejected) => return receiver.refuse(request, &Refused::Rejected(rejected)),
+        };
     let id = delivery.id.clone();
     Span::current().record("delivery", display(&id));
     let accepted = receiver.store.accept(delivery).await;

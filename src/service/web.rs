@@ -1,13 +1,14 @@
 //! What answers requests: deliveries, reports of agents, figures, health and the pages.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use super::base::Base;
@@ -73,10 +74,8 @@ impl Web {
     /// Takes over what may change while the service runs.
     pub fn reload(&self, config: &Config, dashboard: dashboard::Settings) {
         self.dashboard.set_settings(dashboard);
-        let verifier = Arc::new(settings::verifier(config));
-        *self.receiver.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier;
-        let secrets = Arc::new(config.agents.secrets.clone());
-        *self.callbacks.secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
+        self.receiver.verifier.store(Arc::new(settings::verifier(config)));
+        self.callbacks.secrets.store(Arc::new(config.agents.secrets.clone()));
     }
 
     /// A server that listens, and where.
@@ -123,7 +122,7 @@ fn receiver(base: &Base<'_>, arrived: Arc<Notify>, meters: Arc<Receiving>) -> Da
     let Base { config, store, clock, .. } = base;
     Data::new(Receiver {
         store: store.clone(),
-        verifier: RwLock::new(Arc::new(settings::verifier(config))),
+        verifier: ArcSwap::from_pointee(settings::verifier(config)),
         clock: clock.clone(),
         max_body: config.webhook.max_body,
         large: LargeBodies::new(config.webhook.max_body),
@@ -139,7 +138,7 @@ fn callbacks(base: &Base<'_>, worker: &Worker) -> Data<Callbacks> {
     let (config, worker) = (base.config, worker.clone());
     Data::new(Callbacks {
         store: base.store.clone(),
-        secrets: RwLock::new(Arc::new(config.agents.secrets.clone())),
+        secrets: ArcSwap::from_pointee(config.agents.secrets.clone()),
         clock: base.clock.clone(),
         arrived: Box::new(move || worker.wake()),
         refusals: Refusals::default(),

@@ -10,9 +10,10 @@ mod post;
 mod render;
 mod schedule;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use chrono::{NaiveDate, TimeDelta};
 
 use crate::clock::{Clock, Timestamp};
@@ -68,7 +69,7 @@ struct Inner {
     store: Store,
     forge: forge::Client,
     clock: Clock,
-    settings: RwLock<Arc<Settings>>,
+    settings: ArcSwap<Settings>,
 }
 
 /// Why a summary could not be written or posted.
@@ -110,17 +111,17 @@ impl Summaries {
     /// Summaries made with these parts.
     pub fn new(parts: Parts) -> Self {
         let Parts { store, forge, clock, settings } = parts;
-        let settings = RwLock::new(Arc::new(settings));
+        let settings = ArcSwap::from_pointee(settings);
         Self { inner: Arc::new(Inner { store, forge, clock, settings }) }
     }
 
     /// Swaps the settings; what is being posted ends under the old ones.
     pub fn set_settings(&self, settings: Settings) {
-        *self.inner.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.inner.settings.store(Arc::new(settings));
     }
 
     fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.inner.settings.read().unwrap_or_else(PoisonError::into_inner))
+        self.inner.settings.load_full()
     }
 
     /// Today, on the clock of the summaries.

@@ -21,8 +21,10 @@ mod pass;
 mod timer;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
 
 use crate::clock::Clock;
 use crate::gitea as forge;
@@ -70,7 +72,7 @@ struct Inner {
     store: Store,
     forge: forge::Client,
     clock: Clock,
-    settings: RwLock<Arc<Settings>>,
+    settings: ArcSwap<Settings>,
     filled: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -160,17 +162,17 @@ impl Sweeper {
     /// A sweep over these parts.
     pub fn new(parts: Parts) -> Self {
         let Parts { store, forge, clock, settings, filled } = parts;
-        let settings = RwLock::new(Arc::new(settings));
+        let settings = ArcSwap::from_pointee(settings);
         Self { inner: Arc::new(Inner { store, forge, clock, settings, filled }) }
     }
 
     /// Swaps what the owner tunes; a pass under way ends under the old settings.
     pub fn set_settings(&self, settings: Settings) {
-        *self.inner.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.inner.settings.store(Arc::new(settings));
     }
 
     fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.inner.settings.read().unwrap_or_else(PoisonError::into_inner))
+        self.inner.settings.load_full()
     }
 
     /// How many requests its connection to the forge has sent.
