@@ -638,7 +638,7 @@ async fn the_command_shows_fills_or_processes() {
 
     let later = world.unheard(|gitea| gitea.open_issue(&repo(), issue("x"))).await;
     let (_, text, _) = command(world.folder.path(), &["--enqueue"]).await;
-    assert!(text.contains("no webhook\n") && text.contains("for 1 of them no webhook"), "{text}");
+    assert!(text.contains("no webhook\n") && text.contains("had missed 1 of them"), "{text}");
     assert_eq!(world.parts().store.backlog().await.unwrap(), 1);
     let World { gitea, clock, folder, service, repos } = world;
     stop(service, folder.path()).await;

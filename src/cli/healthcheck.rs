@@ -31,8 +31,9 @@ impl Healthcheck {
 async fn ask(receiver: &Receiver, page: &str) -> anyhow::Result<()> {
     let url = format!("{}/{page}", receiver.address());
     let answer = receiver.get(page).await;
-    let (status, text) =
-        answer.with_context(|| format!("`{url}` does not answer; is `serve` running?"))?;
+    let (status, text) = answer.with_context(|| {
+        format!("`{url}` does not answer; check that `gitea-triage serve` is running")
+    })?;
     if !(200..300).contains(&status) {
         bail!("`{url}` answered {status}: {}", text.trim());
     }

@@ -239,7 +239,9 @@ pub(super) async fn replayed(
         return Ok(replayed);
     };
     let history = store.history(at.clone()).await?;
-    for evaluation in history.iter().flat_map(|h| &h.evaluations) {
+    let evaluations = history.iter().flat_map(|h| &h.evaluations);
+    // An issue may have earlier ones, of other deliveries.
+    for evaluation in evaluations.filter(|e| delivery.evaluation == Some(e.id)) {
         replayed.reason = Some(evaluation.reason.clone());
         replayed.decision = Some(evaluation.action.clone());
         if let Ok(verdict) = serde_json::from_value::<Verdict>(evaluation.verdict.clone()) {

@@ -122,8 +122,8 @@ impl Sweep {
             }));
         }
         print(&format!(
-            "{finds} changed issues found in {repos} repositories with {requests} requests; \
-             for {missed} of them no webhook had arrived"
+            "found {finds} changed issues in {repos} repositories with {requests} requests; webhooks \
+             had missed {missed} of them"
         ))?;
         match end.unfinished {
             _ if self.dry_run => print("dry run: nothing was stored"),
