@@ -320,7 +320,7 @@ fn other_summaries(world: &World, store: &std::path::Path) -> Summaries {
         store: Store::open(store, 16, OpenMode::Shared).unwrap(),
         forge: parts.forge.clone(),
         clock: world.clock.clone(),
-        settings: Settings {
+        settings: std::sync::Arc::new(Settings {
             enabled: true,
             schedule: Schedule {
                 at: "06:00:00".parse().unwrap(),
@@ -330,7 +330,8 @@ fn other_summaries(world: &World, store: &std::path::Path) -> Summaries {
             repos: gitea_triage::issue::RepoPatterns::new(["acme/widgets"]).unwrap(),
             owner: None,
             timeout: Duration::from_secs(30),
-        },
+        })
+        .into(),
     })
 }
 

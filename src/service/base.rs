@@ -83,7 +83,7 @@ impl<'a> Base<'a> {
             store: self.store.clone(),
             forge: self.forge.clone(),
             clock: self.clock.clone(),
-            settings: settings::sweep(self.config),
+            settings: Arc::new(settings::sweep(self.config)).into(),
             filled: Box::new(move || worker.iter().for_each(Worker::wake)),
         })
     }
@@ -94,7 +94,7 @@ impl<'a> Base<'a> {
             store: self.store.clone(),
             forge: self.forge.clone(),
             clock: self.clock.clone(),
-            settings: settings::summary(self.config),
+            settings: Arc::new(settings::summary(self.config)).into(),
         })
     }
 }

@@ -55,21 +55,14 @@ pub struct Parts {
     pub forge: forge::Client,
     /// The time.
     pub clock: Clock,
-    /// What the owner tunes.
-    pub settings: Settings,
+    /// What the owner tunes; swapped when the configuration is read again.
+    pub settings: ArcSwap<Settings>,
 }
 
 /// Writes and posts summaries. Cheap to clone.
 #[derive(Clone)]
 pub struct Summaries {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    store: Store,
-    forge: forge::Client,
-    clock: Clock,
-    settings: ArcSwap<Settings>,
+    inner: Arc<Parts>,
 }
 
 /// Why a summary could not be written or posted.
@@ -110,9 +103,7 @@ fn day_of(title: &str) -> Option<NaiveDate> {
 impl Summaries {
     /// Summaries made with these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, forge, clock, settings } = parts;
-        let settings = ArcSwap::from_pointee(settings);
-        Self { inner: Arc::new(Inner { store, forge, clock, settings }) }
+        Self { inner: Arc::new(parts) }
     }
 
     /// Swaps the settings; what is being posted ends under the old ones.

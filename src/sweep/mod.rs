@@ -56,8 +56,8 @@ pub struct Parts {
     pub forge: forge::Client,
     /// The time.
     pub clock: Clock,
-    /// What the owner tunes.
-    pub settings: Settings,
+    /// What the owner tunes; swapped when the configuration is read again.
+    pub settings: ArcSwap<Settings>,
     /// Called when finds were put into the inbox.
     pub filled: Box<dyn Fn() + Send + Sync>,
 }
@@ -65,15 +65,7 @@ pub struct Parts {
 /// Finds what no webhook reported. Cheap to clone.
 #[derive(Clone)]
 pub struct Sweeper {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    store: Store,
-    forge: forge::Client,
-    clock: Clock,
-    settings: ArcSwap<Settings>,
-    filled: Box<dyn Fn() + Send + Sync>,
+    inner: Arc<Parts>,
 }
 
 /// How a round over the repositories is made.
@@ -161,9 +153,7 @@ pub type Watch<'a> = &'a (dyn Fn(&RepoName, u32, u32) + Send + Sync);
 impl Sweeper {
     /// A sweep over these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, forge, clock, settings, filled } = parts;
-        let settings = ArcSwap::from_pointee(settings);
-        Self { inner: Arc::new(Inner { store, forge, clock, settings, filled }) }
+        Self { inner: Arc::new(parts) }
     }
 
     /// Swaps what the owner tunes; a pass under way ends under the old settings.
