@@ -18,11 +18,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use source::{File, Module, Paths};
 use syn::visit::{self, Visit};
 
-const LINES: usize = 39_600;
+const LINES: usize = 39_000;
 const STRUCTS: usize = 27;
 const LONG: usize = 0;
-const ARGUMENTS: usize = 30;
-const CYCLES: usize = 28;
+const ARGUMENTS: usize = 18;
+const CYCLES: usize = 5;
 /// Whether the structs named in [`OLD`] may not exist any more.
 const OLD_ARE_GONE: bool = false;
 
