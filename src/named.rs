@@ -9,9 +9,11 @@ macro_rules! named_enum {
         impl $name {
             /// Every value, in the order they are documented.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
+            /// Their names, in the same order.
+            pub const NAMES: &[&str] = &[$($text),+];
 
             /// The name used in configuration, answers and the store.
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
             }
         }
@@ -27,8 +29,7 @@ macro_rules! named_enum {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 Self::ALL.iter().copied().find(|v| v.as_str() == text).ok_or_else(|| {
-                    let all: Vec<_> = Self::ALL.iter().map(|v| v.as_str()).collect();
-                    format!("`{text}` is none of {}", all.join(", "))
+                    format!("`{text}` is none of {}", Self::NAMES.join(", "))
                 })
             }
         }

@@ -19,22 +19,13 @@ use crate::store::{DeliveryPage, DeliveryQuery, DeliveryState, DeliveryStory};
 /// Deliveries on one page of the list.
 const PAGE: usize = 50;
 
-const STATES: [DeliveryState; 6] = [
-    DeliveryState::Received,
-    DeliveryState::Pending,
-    DeliveryState::Claimed,
-    DeliveryState::Done,
-    DeliveryState::Ignored,
-    DeliveryState::Dead,
-];
-
 #[derive(Template)]
 #[template(path = "deliveries.html")]
 struct List {
     frame: Frame,
     list: Listing,
     page: DeliveryPage,
-    states: [(&'static str, bool); 6],
+    states: Vec<(&'static str, bool)>,
 }
 
 #[derive(Template)]
@@ -62,7 +53,8 @@ pub(super) async fn list(reader: Reader, parameters: Parameters) -> Result<HttpR
     {
         return Ok(see_other(&reader.delivery_path(id.as_str())));
     }
-    let states = STATES.map(|state| (state.as_str(), query.state == Some(state)));
+    let states = DeliveryState::ALL.iter();
+    let states = states.map(|state| (state.as_str(), query.state == Some(*state))).collect();
     let page = store.delivery_page(query).await?;
     let list = Listing::of(&reader, &parameters, "/deliveries", page.older).await?;
     let frame = reader.frame(NavItem::Deliveries, "Deliveries");

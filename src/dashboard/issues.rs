@@ -23,7 +23,7 @@ struct List {
     frame: Frame,
     list: Listing,
     page: IssuePage,
-    shows: [(&'static str, bool); 7],
+    shows: Vec<(&'static str, bool)>,
 }
 
 #[derive(Template)]
@@ -41,13 +41,13 @@ struct Page {
 /// The handler of `GET /issues`.
 pub(super) async fn list(reader: Reader, parameters: Parameters) -> Result<HttpResponse, Refusal> {
     let query = IssueQuery {
-        show: given(&parameters, "show").map_or(Show::All, |name| Show::named(&name)),
+        show: given(&parameters, "show").and_then(|name| name.parse().ok()).unwrap_or_default(),
         repo: given(&parameters, "repo"),
         text: given(&parameters, "q"),
         before: given(&parameters, "before").and_then(|id| id.parse().ok()),
         limit: PAGE,
     };
-    let shows = Show::ALL.map(|(show, name)| (name, show == query.show));
+    let shows = Show::ALL.iter().map(|show| (show.as_str(), *show == query.show)).collect();
     let page = reader.dashboard.parts.store.issue_page(query).await?;
     let list = Listing::of(&reader, &parameters, "/issues", page.older).await?;
     let frame = reader.frame(NavItem::Issues, "Issues");

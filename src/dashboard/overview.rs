@@ -98,10 +98,10 @@ fn charts(activity: &Activity) -> Vec<Chart> {
         every: 4,
     };
     vec![
-        chart("Deliveries per hour, last 24 hours (UTC)", &Activity::DELIVERIES, |hour| {
+        chart("Deliveries per hour, last 24 hours (UTC)", Activity::DELIVERIES, |hour| {
             hour.deliveries.to_vec()
         }),
-        chart("Decisions per hour, last 24 hours (UTC)", &Activity::DECISIONS, |hour| {
+        chart("Decisions per hour, last 24 hours (UTC)", Activity::DECISIONS, |hour| {
             hour.decisions.to_vec()
         }),
     ]

@@ -67,7 +67,8 @@ pub use notes::StoredNote;
 pub use orders::ManualOrder;
 pub use pages::{
     Activity, AgentLoad, DeliveryPage, DeliveryQuery, DeliveryStory, DispatchRow, EvaluationStory,
-    Hour, IssuePage, IssueQuery, IssueRow, IssueStory, Lane, Overview, Pulse, Show, Standings,
+    Hour, IssuePage, IssueQuery, IssueRow, IssueStory, Lane, LaneState, Overview, Pulse, Show,
+    Standings,
 };
 pub use people::Wishes;
 pub use proposals::Proposal;

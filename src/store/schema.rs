@@ -39,11 +39,47 @@ pub(super) fn must_be_known(connection: &Connection, path: &Path) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use super::super::pages::LaneState;
+    use super::super::summaries::SummaryState;
     use super::*;
+    use crate::delivery::{DeliveryState, Origin};
+    use crate::dispatch::DispatchState;
+    use crate::plan::{EffectKind, EffectState, Recovery, Subject, WriteOrigin};
+    use crate::triage::Action;
 
     #[test]
     fn the_steps_build_a_valid_schema() {
         Migrations::from_slice(STEPS).validate().unwrap();
+    }
+
+    /// The names that the schema allows in a column.
+    fn allowed(connection: &Connection, table: &str, column: &str) -> Vec<String> {
+        let sql = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1";
+        let sql: String = connection.query_row(sql, [table], |row| row.get(0)).unwrap();
+        let list = sql.split(&format!("CHECK ({column} IN")).nth(1).unwrap();
+        let list = list.trim_start().strip_prefix('(').unwrap().split(')').next().unwrap();
+        list.split(',').map(|name| name.trim().trim_matches('\'').to_owned()).collect()
+    }
+
+    #[test]
+    fn the_schema_allows_the_names_of_the_enums_and_no_others() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, Path::new("names.db")).unwrap();
+        for (table, column, names) in [
+            ("delivery", "origin", Origin::NAMES),
+            ("delivery", "state", DeliveryState::NAMES),
+            ("dispatch", "state", DispatchState::NAMES),
+            ("effect", "kind", EffectKind::NAMES),
+            ("effect", "origin", WriteOrigin::NAMES),
+            ("effect", "recovery", Recovery::NAMES),
+            ("effect", "state", EffectState::NAMES),
+            ("effect", "subject", Subject::NAMES),
+            ("evaluation", "action", Action::NAMES),
+            ("lane", "state", LaneState::NAMES),
+            ("summary", "state", SummaryState::NAMES),
+        ] {
+            assert_eq!(allowed(&connection, table, column), names, "{table}.{column}");
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 
 use crate::clock::{Timestamp, from_millis};
-use crate::store::{Error, Store};
+use crate::store::{DeliveryState, Error, Store};
+use crate::triage::Action;
 
 const HOUR_MS: i64 = 3_600_000;
 /// How many hours are shown.
@@ -16,8 +17,8 @@ const MOST_COUNTED: usize = 100_000;
 pub struct Hour {
     /// Deliveries by how they stand now: done, ignored, dead, not finished.
     pub deliveries: [u64; 4],
-    /// Decisions: dispatch, flag, wait, skip, finish.
-    pub decisions: [u64; 5],
+    /// Decisions by their action.
+    pub decisions: [u64; Action::ALL.len()],
 }
 
 /// The last 24 hours, the oldest first.
@@ -31,9 +32,14 @@ pub struct Activity {
 
 impl Activity {
     /// What the positions in [`Hour::deliveries`] stand for.
-    pub const DELIVERIES: [&'static str; 4] = ["done", "ignored", "dead", "open"];
+    pub const DELIVERIES: &[&str] = &[
+        DeliveryState::Done.as_str(),
+        DeliveryState::Ignored.as_str(),
+        DeliveryState::Dead.as_str(),
+        "open",
+    ];
     /// What the positions in [`Hour::decisions`] stand for.
-    pub const DECISIONS: [&'static str; 5] = ["dispatch", "flag", "wait", "skip", "finish"];
+    pub const DECISIONS: &[&str] = Action::NAMES;
 }
 
 impl Store {
@@ -50,11 +56,11 @@ fn activity(c: &Connection, now: Timestamp) -> Result<Activity, Error> {
     let decisions = "SELECT at, action FROM evaluation INDEXED BY evaluation_at ORDER BY at DESC";
     let place = |names: &[&str], name: &str| names.iter().position(|known| *known == name);
     let mut is_partial = walk(c, deliveries, first, |at, state| {
-        let place = place(&Activity::DELIVERIES, state).unwrap_or(3);
+        let place = place(Activity::DELIVERIES, state).unwrap_or(3);
         hours[at].deliveries[place] += 1;
     })?;
     is_partial |= walk(c, decisions, first, |at, action| {
-        let place = place(&Activity::DECISIONS, action);
+        let place = place(Activity::DECISIONS, action);
         place.into_iter().for_each(|place| hours[at].decisions[place] += 1);
     })?;
     let began = |at: usize| from_millis((first + at as i64) * HOUR_MS);

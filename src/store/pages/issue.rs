@@ -1,22 +1,35 @@
 //! One issue's whole history, the newest first.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
 use crate::store::history::{dispatches, evaluations, views};
 use crate::store::people::hold_text;
+use crate::store::rows::parsed;
 use crate::store::{DeliveryView, Error, EvaluationView, Store, Transition, lanes};
 
 /// How many deliveries and dispatches are shown.
 const MOST: u32 = 30;
 
-/// How an issue stands in the service's hands.
-#[derive(Clone, Debug, Default)]
+named_enum! {
+    /// Whether an issue is being processed.
+    LaneState {
+        /// Nothing is pending for it.
+        Idle = "idle",
+        /// It waits for its turn.
+        Due = "due",
+        /// A worker has it.
+        Claimed = "claimed",
+    }
+}
+
+/// What is kept about an issue between evaluations.
+#[derive(Clone, Debug)]
 pub struct Lane {
-    /// `idle`, `due` or `claimed`.
-    pub state: String,
+    /// Whether it is being processed.
+    pub state: LaneState,
     /// When its turn comes.
     pub due_at: Option<Timestamp>,
     /// Failed tries in a row.
@@ -87,28 +100,26 @@ impl Store {
 }
 
 fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
-    let mut row = c.prepare_cached(
-        "SELECT state, due_at, attempts, last_error, waits_for, hold, chosen, title
-         FROM lane LEFT JOIN latest ON latest.lane = lane.id WHERE id = ?1",
-    )?;
-    let lane = row
-        .query_row([id], |r| {
-            Ok(Lane {
-                state: r.get(0)?,
-                due_at: r.get::<_, Option<i64>>(1)?.map(from_millis),
-                attempts: r.get(2)?,
-                last_error: r.get(3)?,
-                waits_for: r.get(4)?,
-                held: hold_text(r, 5)?,
-                chosen: r.get(6)?,
-                title: r.get::<_, Option<String>>(7)?.filter(|title| !title.is_empty()),
-                removed: Vec::new(),
-            })
-        })
-        .optional()?;
     let mut removed =
         c.prepare_cached("SELECT kind, value FROM removed WHERE lane = ?1 ORDER BY kind, value")?;
     let removed = removed.query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let removed = removed.collect::<Result<_, _>>()?;
-    Ok(Lane { removed, ..lane.unwrap_or_default() })
+    let mut row = c.prepare_cached(
+        "SELECT state, due_at, attempts, last_error, waits_for, hold, chosen, title
+         FROM lane LEFT JOIN latest ON latest.lane = lane.id WHERE id = ?1",
+    )?;
+    let lane = row.query_row([id], |r| {
+        Ok(Lane {
+            state: parsed(r, 0)?,
+            due_at: r.get::<_, Option<i64>>(1)?.map(from_millis),
+            attempts: r.get(2)?,
+            last_error: r.get(3)?,
+            waits_for: r.get(4)?,
+            held: hold_text(r, 5)?,
+            chosen: r.get(6)?,
+            title: r.get::<_, Option<String>>(7)?.filter(|title| !title.is_empty()),
+            removed,
+        })
+    })?;
+    Ok(lane)
 }

@@ -8,6 +8,7 @@ use crate::dispatch::DispatchState;
 use crate::store::people::hold_text;
 use crate::store::rows::parsed_if_any;
 use crate::store::{Error, Store};
+use crate::triage::Action;
 
 /// How many issues one page looks through; what lies beyond is a click away.
 const MOST_EXAMINED: usize = 10_000;
@@ -15,46 +16,25 @@ const MOST_EXAMINED: usize = 10_000;
 /// good part.
 const MOST_SORTED: u32 = 5_000;
 
-/// Which issues to show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Show {
-    /// All of them.
-    #[default]
-    All,
-    /// Those that wait for a person's answer.
-    Flagged,
-    /// Those an agent has.
-    Dispatched,
-    /// Those that wait for an agent's place.
-    Waiting,
-    /// Those that people took out of automatic hands.
-    Held,
-    /// Those that are left alone.
-    Skipped,
-    /// Those that are closed or gone.
-    Finished,
-}
-
-impl Show {
-    /// Every choice with its name, in the order they are offered.
-    pub const ALL: [(Self, &'static str); 7] = [
-        (Self::All, "all"),
-        (Self::Flagged, "flagged"),
-        (Self::Dispatched, "dispatched"),
-        (Self::Waiting, "waiting"),
-        (Self::Held, "held"),
-        (Self::Skipped, "skipped"),
-        (Self::Finished, "finished"),
-    ];
-
-    /// The choice called `name`; all of them for any other word.
-    pub fn named(name: &str) -> Self {
-        Self::ALL.iter().find(|(_, known)| *known == name).map_or(Self::All, |(show, _)| *show)
-    }
-
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(show, _)| *show == self).map_or("all", |(_, name)| name)
+named_enum! {
+    /// Which issues to show.
+    #[derive(Default)]
+    Show {
+        /// All of them.
+        #[default]
+        All = "all",
+        /// Those that wait for a person's answer.
+        Flagged = "flagged",
+        /// Those an agent has.
+        Dispatched = "dispatched",
+        /// Those that wait for an agent's place.
+        Waiting = "waiting",
+        /// Those that people took out of automatic hands.
+        Held = "held",
+        /// Those that are left alone.
+        Skipped = "skipped",
+        /// Those that are closed or gone.
+        Finished = "finished",
     }
 }
 
@@ -187,13 +167,13 @@ const OF_REPO: &str = "SELECT l.evaluation FROM lane CROSS JOIN latest l ON l.la
 fn walk(show: Show, by_repo: bool) -> String {
     // The sign keeps SQLite from walking all issues that stand so, when those of the repository are few.
     let sign = if by_repo { "+" } else { "" };
-    let by_action = |action: &str| format!("{sign}action = '{action}' AND");
+    let by_action = |action: Action| format!("{sign}action = '{action}' AND");
     let condition = match show {
         Show::All => String::new(),
-        Show::Flagged => by_action("flag"),
-        Show::Waiting => by_action("wait"),
-        Show::Skipped => by_action("skip"),
-        Show::Finished => by_action("finish"),
+        Show::Flagged => by_action(Action::Flag),
+        Show::Waiting => by_action(Action::Wait),
+        Show::Skipped => by_action(Action::Skip),
+        Show::Finished => by_action(Action::Finish),
         Show::Held => {
             format!("{sign}latest.lane IN (SELECT id FROM lane WHERE hold IS NOT NULL) AND")
         }
@@ -255,7 +235,7 @@ mod tests {
     #[tokio::test]
     async fn every_list_is_walked_by_an_index() {
         let (_folder, store) = scratch();
-        for (show, name) in Show::ALL {
+        for show in Show::ALL.iter().copied() {
             for by_repo in [false, true] {
                 let sql = format!("{ISSUE} {}", walk(show, by_repo));
                 let steps = store.read(move |c| plan(c, &sql)).await.unwrap();
@@ -263,10 +243,10 @@ mod tests {
                     step.starts_with("SCAN")
                         && !["lane_held", "dispatch_open"].iter().any(|index| step.contains(index))
                 };
-                assert!(!steps.iter().any(is_bad), "{name}: {steps:#?}");
+                assert!(!steps.iter().any(is_bad), "{show}: {steps:#?}");
                 let is_sorted = steps.iter().any(|step| step.contains("TEMP B-TREE"));
                 let may_sort = by_repo || matches!(show, Show::Held | Show::Dispatched);
-                assert!(!is_sorted || may_sort, "{name}: {steps:#?}");
+                assert!(!is_sorted || may_sort, "{show}: {steps:#?}");
             }
         }
     }

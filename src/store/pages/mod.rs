@@ -12,7 +12,7 @@ mod story;
 
 pub use activity::{Activity, Hour};
 pub use filling::{DeliveryPage, DeliveryQuery};
-pub use issue::{IssueStory, Lane};
+pub use issue::{IssueStory, Lane, LaneState};
 pub use issues::{IssuePage, IssueQuery, IssueRow, Show, Standings};
 pub use overview::{AgentLoad, DispatchRow, Overview, Pulse};
 pub use story::{DeliveryStory, EvaluationStory};
