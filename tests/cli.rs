@@ -298,7 +298,12 @@ fn a_service_that_does_not_run_is_not_healthy() {
     let config = config(folder.path()) + "[server]\nlisten = \"127.0.0.1:1\"\n";
     std::fs::write(&file, config).unwrap();
     let file = file.to_str().unwrap();
-    refused(&["healthcheck", "--config", file], "", 1, &["does not answer", "`gitea-triage serve`"]);
+    refused(
+        &["healthcheck", "--config", file],
+        "",
+        1,
+        &["does not answer", "`gitea-triage serve`"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

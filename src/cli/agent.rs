@@ -1,12 +1,11 @@
 //! `agent run`: the local agent on one issue, now.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
-use super::{Failure, block_on, fail_unless, load, print, print_json};
+use super::{Failure, fail_unless, print, print_json};
 use crate::agents::local::{Message, Run, Task};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -46,12 +45,11 @@ struct RunCommand {
 }
 
 impl Agent {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, mut config: Config) -> Result<(), Failure> {
         let Command::Run(command) = self.command;
-        let mut config = load(path)?;
         command.check(&config)?;
         config.triage.dry_run |= command.dry_run;
-        block_on(command.work(&config))
+        command.work(&config).await
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::replay::{Replayed, head, replayed};
-use super::{Failure, block_on, print};
+use super::{Failure, print};
 use crate::demo::{self, FIXTURES, Fed};
 
 /// A pace that people can follow.
@@ -33,19 +33,17 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        block_on(async {
-            let mut term = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let demo = demo::Demo::start(self.listen.as_deref()).await?;
-            let shown = tokio::select! {
-                shown = self.show(&demo) => shown,
-                _ = term.recv() => Ok(()),
-                _ = interrupt.recv() => Ok(()),
-            };
-            demo.stop().await;
-            shown
-        })
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let demo = demo::Demo::start(self.listen.as_deref()).await?;
+        let shown = tokio::select! {
+            shown = self.show(&demo) => shown,
+            _ = term.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+        };
+        demo.stop().await;
+        shown
     }
 
     async fn show(&self, demo: &demo::Demo) -> Result<(), Failure> {

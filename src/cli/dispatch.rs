@@ -1,6 +1,5 @@
 //! `dispatch`: dispatches one issue to an agent by hand.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -8,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::sweep::is_in_use;
-use super::{Failure, block_on, fail_unless, load, show};
+use super::{Failure, fail_unless, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::{AgentId, TaskType};
@@ -39,12 +38,7 @@ pub(super) struct Dispatch {
 }
 
 impl Dispatch {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
-        let config = load(path)?;
-        block_on(self.dispatch(&config))
-    }
-
-    async fn dispatch(&self, config: &Config) -> Result<(), Failure> {
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         if !config.gitea.repos.allows(&self.issue.repo) {
             let repo = &self.issue.repo;
             return Err(Failure::Usage(format!(

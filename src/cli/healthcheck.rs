@@ -1,11 +1,10 @@
 //! `healthcheck`: asks a running service whether it is alive, for containers without `curl`.
 
-use std::path::PathBuf;
-
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 
-use super::{Failure, block_on, load, print};
+use super::{Failure, print};
+use crate::config::Config;
 use crate::hooks::Receiver;
 
 /// Ask a running service whether it is alive, on the address in its configuration
@@ -20,22 +19,17 @@ pub(super) struct Healthcheck {
 }
 
 impl Healthcheck {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
-        let receiver = Receiver::new(&load(path)?.server.listen)?;
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        let receiver = Receiver::new(&config.server.listen)?;
         let page = if self.ready { "readyz" } else { "healthz" };
-        block_on(ask(&receiver, page))?;
+        let url = format!("{}/{page}", receiver.address());
+        let answer = receiver.get(page).await;
+        let (status, text) = answer.with_context(|| {
+            format!("`{url}` does not answer; check that `gitea-triage serve` is running")
+        })?;
+        if !(200..300).contains(&status) {
+            return Err(anyhow!("`{url}` answered {status}: {}", text.trim()).into());
+        }
         print("ok")
     }
-}
-
-async fn ask(receiver: &Receiver, page: &str) -> anyhow::Result<()> {
-    let url = format!("{}/{page}", receiver.address());
-    let answer = receiver.get(page).await;
-    let (status, text) = answer.with_context(|| {
-        format!("`{url}` does not answer; check that `gitea-triage serve` is running")
-    })?;
-    if !(200..300).contains(&status) {
-        bail!("`{url}` answered {status}: {}", text.trim());
-    }
-    Ok(())
 }

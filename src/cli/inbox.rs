@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::{Failure, block_on, fail_unless, load, open_store, print, print_json, show as output};
+use super::{Failure, fail_unless, print, print_json, show as output};
 use crate::clock::Clock;
 use crate::delivery::DeliveryId;
 use crate::gitea::Recording;
@@ -82,18 +82,15 @@ struct Export {
 }
 
 impl Inbox {
-    pub(super) fn run(self, config: Option<PathBuf>) -> Result<(), Failure> {
-        let store = open_store(&load(config)?)?;
-        block_on(async {
-            match self.command {
-                InboxCommand::List { state, limit, json } => {
-                    list(&store, Filter { state, limit }, json).await
-                }
-                InboxCommand::Show { id, json } => show(&store, &id, json).await,
-                InboxCommand::Export(export) => export.run(&store).await,
-                InboxCommand::Retry { ids, all, json } => retry(&store, ids, all, json).await,
+    pub(super) async fn run(self, store: &Store) -> Result<(), Failure> {
+        match self.command {
+            InboxCommand::List { state, limit, json } => {
+                list(store, Filter { state, limit }, json).await
             }
-        })
+            InboxCommand::Show { id, json } => show(store, &id, json).await,
+            InboxCommand::Export(export) => export.run(store).await,
+            InboxCommand::Retry { ids, all, json } => retry(store, ids, all, json).await,
+        }
     }
 }
 

@@ -96,27 +96,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 /// Runs the command; errors go to stderr.
 pub fn run(arguments: Arguments) -> ExitCode {
-    let config = arguments.config;
-    let result = match arguments.command {
-        Command::Serve(serve) => serve.run(config),
-        Command::Replay(replay) => replay.run(),
-        Command::Demo(demo) => demo.run(),
-        Command::Sweep(sweep) => sweep.run(config),
-        Command::Score(score) => score.run(config),
-        Command::Dispatch(dispatch) => dispatch.run(config),
-        Command::Explain(explain) => explain.run(config),
-        Command::Summary(summary) => summary.run(config),
-        Command::Check(check) => check.run(config),
-        Command::Hook(hook) => hook.run(config),
-        Command::Agent(agent) => agent.run(config),
-        Command::Inbox(inbox) => inbox.run(config),
-        Command::Store(command) => command.run(config),
-        Command::Healthcheck(healthcheck) => healthcheck.run(config),
-        Command::Config(command) => command.run(config),
-        Command::Completions(completions) => completions.run(),
-        Command::Man(man) => man.run(),
-    };
-    match result {
+    match execute(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Reported(code)) => ExitCode::from(code),
         Err(Failure::Usage(text)) => {
@@ -128,6 +108,28 @@ pub fn run(arguments: Arguments) -> ExitCode {
             complain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn execute(Arguments { config: path, command }: Arguments) -> Result<(), Failure> {
+    match command {
+        Command::Serve(command) => command.run(path),
+        Command::Replay(command) => block_on(command.run()),
+        Command::Demo(command) => block_on(command.run()),
+        Command::Sweep(command) => block_on(command.run(&load(path)?)),
+        Command::Score(command) => command.run(path),
+        Command::Dispatch(command) => block_on(command.run(&load(path)?)),
+        Command::Explain(command) => command.run(path),
+        Command::Summary(command) => block_on(command.run(&load(path)?)),
+        Command::Check(command) => command.run(path),
+        Command::Hook(command) => block_on(command.run(&load(path)?)),
+        Command::Agent(command) => block_on(command.run(load(path)?)),
+        Command::Inbox(command) => block_on(command.run(&open_store(&load(path)?)?)),
+        Command::Store(command) => block_on(command.run(&load(path)?)),
+        Command::Healthcheck(command) => block_on(command.run(&load(path)?)),
+        Command::Config(command) => command.run(path),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     }
 }
 

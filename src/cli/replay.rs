@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::score::Line;
-use super::{Failure, block_on, fail_unless, print, show};
+use super::{Failure, fail_unless, print, show};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::config;
@@ -72,14 +72,12 @@ struct EffectLine {
 }
 
 impl Replay {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let files = files(&self.paths)?;
-        block_on(async {
-            match &self.to {
-                Some(url) => self.send_all(&files, url).await,
-                None => self.replay_all(&files).await,
-            }
-        })
+        match &self.to {
+            Some(url) => self.send_all(&files, url).await,
+            None => self.replay_all(&files).await,
+        }
     }
 
     async fn replay_all(&self, files: &[PathBuf]) -> Result<(), Failure> {

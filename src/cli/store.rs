@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, block_on, load, open_store, show};
+use super::{Failure, open_store, show};
+use crate::config::Config;
 use crate::service;
 use crate::store::{Copied, Store};
 
@@ -43,19 +44,17 @@ enum Verb {
 }
 
 impl StoreCommand {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
-        let config = load(path)?;
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         match self.verb {
             Verb::Backup { file, force, .. } if file.exists() && !force => Err(Failure::Usage(
                 format!("`{}` exists already; name another file, or use `--force`", file.display()),
             )),
             Verb::Backup { file, json, .. } => {
-                let store = open_store(&config)?;
-                let copied = block_on(store.backup(file.clone()))?;
+                let copied = open_store(config)?.backup(file.clone()).await?;
                 report(json, "backed up to", &file, &copied)
             }
             Verb::Restore { file, json } => {
-                let database = service::database(&config)?;
+                let database = service::database(config)?;
                 let copied = Store::restore(&file, &database)?;
                 report(json, "restored from", &file, &copied)
             }

@@ -1,12 +1,10 @@
 //! `summary`: prints the summary of a day, or posts it.
 
-use std::path::PathBuf;
-
 use chrono::NaiveDate;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, block_on, complain, fail_unless, load, open_store, show};
+use super::{Failure, complain, fail_unless, open_store, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::RepoName;
@@ -38,14 +36,9 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn run(self, config: Option<PathBuf>) -> Result<(), Failure> {
-        let config = load(config)?;
-        let base = Base::new(&config, open_store(&config)?, Clock::System)?;
-        let summaries = base.summaries();
-        block_on(self.all(&config, &summaries))
-    }
-
-    async fn all(&self, config: &Config, summaries: &Summaries) -> Result<(), Failure> {
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        let base = Base::new(config, open_store(config)?, Clock::System)?;
+        let summaries = &base.summaries();
         let day = self.date.unwrap_or_else(|| summaries.today());
         let repos = match &self.repo {
             Some(repo) if !config.gitea.repos.allows(repo) => {

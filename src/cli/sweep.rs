@@ -1,13 +1,12 @@
 //! `sweep`: one pass over the repositories for changes that no webhook delivered.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, block_on, fail_unless, load, print, print_json, show};
+use super::{Failure, fail_unless, print, print_json, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::RepoName;
@@ -54,12 +53,7 @@ struct Pass {
 }
 
 impl Sweep {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
-        let config = load(path)?;
-        block_on(self.sweep(&config))
-    }
-
-    async fn sweep(&self, config: &Config) -> Result<(), Failure> {
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         let pass = self.open(config).await?;
         let how = How { full: self.full, look_only: self.dry_run, at_once: true };
         let before = pass.sweeper.requests();

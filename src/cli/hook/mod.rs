@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::{Failure, block_on, complain, load, print_json};
+use super::{Failure, complain, print_json};
 use crate::config::Config;
 use crate::gitea::HookPlace;
 use crate::hooks::{Keeper, repositories};
@@ -89,23 +89,18 @@ enum Operation {
 }
 
 impl Hook {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
-        let config = load(path)?;
-        block_on(async {
-            match self.verb {
-                Verb::Install(writing) => manage::write(&config, writing, Operation::Install).await,
-                Verb::Sync { from, writing } => {
-                    manage::write(&config, writing, Operation::Sync { from }).await
-                }
-                Verb::Rotate(writing) => manage::write(&config, writing, Operation::Rotate).await,
-                Verb::Remove(writing) => manage::write(&config, writing, Operation::Remove).await,
-                Verb::List(common) => {
-                    let writing = Writing { common, dry_run: true, force: false };
-                    manage::write(&config, writing, Operation::List).await
-                }
-                Verb::Test(common) => prove::test(&config, &common).await,
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        let (writing, operation) = match self.verb {
+            Verb::Install(writing) => (writing, Operation::Install),
+            Verb::Sync { from, writing } => (writing, Operation::Sync { from }),
+            Verb::Rotate(writing) => (writing, Operation::Rotate),
+            Verb::Remove(writing) => (writing, Operation::Remove),
+            Verb::List(common) => {
+                (Writing { common, dry_run: true, force: false }, Operation::List)
             }
-        })
+            Verb::Test(common) => return prove::test(config, &common).await,
+        };
+        manage::write(config, writing, operation).await
     }
 }
 
