@@ -28,16 +28,16 @@ pub async fn play() {
     let (mut owner, came_to) = sign_in("alice", &gitea, &service).await;
     assert_eq!(came_to, format!("{service}/issues"));
     let page = owner.page(&format!("{service}/issues")).await;
-    assert!(page.contains("<bdi>alice</bdi>") && page.contains("title=\"may act\""), "{page}");
+    assert!(page.contains("<bdi>alice</bdi>") && page.contains("title=\"admin\""), "{page}");
 
     let (mut writer, _) = sign_in("claude", &gitea, &service).await;
     let page = writer.page(&format!("{service}/deliveries")).await;
-    assert!(page.contains("title=\"may look\""), "{page}");
+    assert!(page.contains("title=\"read-only\""), "{page}");
 
     let (mut reader, came_to) = sign_in("bob", &gitea, &service).await;
     assert_eq!(came_to, format!("{service}/sign-in"));
     let page = reader.page(&format!("{service}/sign-in")).await;
-    assert!(page.contains("`bob` may not see this"), "{page}");
+    assert!(page.contains("`bob` has no access"), "{page}");
     let refused = reader.get(&format!("{service}/deliveries")).await;
     assert_eq!(refused.status(), 303);
 
