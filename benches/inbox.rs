@@ -131,7 +131,7 @@ fn not_now() -> Failure {
         reason: "measured".to_owned(),
         spends_attempt: false,
         is_about_us: false,
-        evaluation: None,
+        recorded: None,
         effects: Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use gitea_triage::clock::Timestamp;
 use gitea_triage::issue::{Issue, IssueState};
-use gitea_triage::triage::{Policy, Standing, Triage};
+use gitea_triage::triage::{Policy, Triage};
 
 /// Prose with a keyword now and then, as issues are.
 const PARAGRAPH: &str = "The importer loses its place when someone opens the settings page and goes \
@@ -37,7 +37,6 @@ fn issue(bytes: usize, ending: &str) -> Issue {
 
 fn verdicts(criterion: &mut Criterion) {
     let triage = Triage::new(Policy::default()).expect("a valid policy");
-    let standing = Standing::default();
     let now = Timestamp::from_timestamp(1_774_267_200, 0).expect("a valid time");
     let mut group = criterion.benchmark_group("verdict");
     for (name, bytes, ending) in
@@ -45,8 +44,7 @@ fn verdicts(criterion: &mut Criterion) {
     {
         let issue = issue(bytes, ending);
         group.throughput(Throughput::Bytes(bytes as u64));
-        group
-            .bench_function(name, |b| b.iter(|| triage.verdict(black_box(&issue), &standing, now)));
+        group.bench_function(name, |b| b.iter(|| triage.verdict(black_box(&issue), now)));
     }
     group.finish();
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::issue::IssueRef;
+use crate::issue::{Issue, IssueRef};
+use crate::reason::Cause;
 
 /// An agent's name in the configuration, such as `claude`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -111,6 +112,14 @@ named_enum! {
     }
 }
 
+impl Agent {
+    /// What calls it on the forge: its label and its login.
+    pub fn marks(&self) -> impl Iterator<Item = Mark> {
+        let label = self.label.clone().map(Mark::Label);
+        label.into_iter().chain(self.login.clone().map(Mark::Assignee))
+    }
+}
+
 impl DispatchState {
     /// Whether the dispatch still occupies its agent.
     pub fn is_open(self) -> bool {
@@ -169,18 +178,62 @@ pub struct Dispatch {
     /// Why the agent was given the issue.
     pub reason: String,
     /// What the latest change of its state came from.
-    pub cause: String,
+    pub cause: Cause,
 }
 
-/// A dispatch that came to nothing, as far as the next hand-over has to know.
+/// A dispatch that failed, as far as the next hand-over has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Try {
+pub struct Attempt {
     /// The ledger's number of the dispatch.
     pub dispatch: i64,
     /// Who had it.
     pub agent: AgentId,
     /// What it failed on.
-    pub cause: String,
+    pub cause: Cause,
+}
+
+/// A change of a dispatch's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Its state from now on.
+    pub state: DispatchState,
+    /// What it comes from.
+    pub cause: Cause,
+    /// Whether an end counts as one of the attempts after which a person is asked.
+    pub counts: bool,
+}
+
+impl Transition {
+    /// One that is no failed attempt.
+    pub fn to(state: DispatchState, cause: Cause) -> Self {
+        Self { state, cause, counts: false }
+    }
+}
+
+/// Something of ours that stays on an issue to be seen, and that a person may take off.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// A label, by its name.
+    Label(String),
+    /// An assignee, by the login.
+    Assignee(String),
+}
+
+impl Mark {
+    /// The label or the login.
+    pub fn value(&self) -> &str {
+        match self {
+            Self::Label(value) | Self::Assignee(value) => value,
+        }
+    }
+
+    /// Whether it is on the issue.
+    pub fn is_on(&self, issue: &Issue) -> bool {
+        match self {
+            Self::Label(name) => issue.has_label(name),
+            Self::Assignee(login) => issue.is_assigned_to(login),
+        }
+    }
 }
 
 /// What an agent that is called directly reports about its work.
@@ -192,6 +245,26 @@ pub struct Report {
     pub message: Option<String>,
     /// Where the work can be seen.
     pub url: Option<String>,
+}
+
+/// A report, and the key of the dispatch it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// The dispatch's key.
+    pub key: String,
+    /// What was reported.
+    pub report: Report,
+}
+
+/// Why an agent could not be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandOffFailed {
+    /// Why, for people.
+    pub reason: String,
+    /// How the agent's answer begins, in its own words; empty when there was none. To be quoted as code.
+    pub answer: String,
+    /// Whether the same hand-off may well succeed later.
+    pub is_transient: bool,
 }
 
 /// What an agent that is called directly is told about an issue.

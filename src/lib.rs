@@ -70,6 +70,7 @@ pub mod issue;
 pub mod meters;
 pub mod metrics;
 pub mod plan;
+pub mod reason;
 pub mod receive;
 pub mod service;
 pub mod store;

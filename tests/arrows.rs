@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use source::{File, Paths};
 use syn::visit::{self, Visit};
 
-const NOUNS: [&str; 5] = ["clock", "delivery", "dispatch", "issue", "meters"];
+const NOUNS: [&str; 6] = ["clock", "delivery", "dispatch", "issue", "meters", "reason"];
 
 /// Room → the rooms it may use beyond the nouns, and does.
 const ARROWS: &[(&str, &[&str])] = &[

@@ -4,7 +4,7 @@
 
 use gitea_triage::clock::Timestamp;
 use gitea_triage::issue::{Issue, IssueState};
-use gitea_triage::triage::{Policy, Standing, Triage, Verdict};
+use gitea_triage::triage::{Policy, Triage, Verdict};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ fn every_recorded_issue_gets_the_recorded_verdict() {
     for line in CORPUS.lines() {
         let line: Line = serde_json::from_str(line).expect("a recorded issue");
         let issue = Issue::from(line.issue);
-        let verdict = triage.verdict(&issue, &Standing::default(), now);
+        let verdict = triage.verdict(&issue, now);
         assert_eq!(as_recorded(issue.number, &verdict), line.expected, "{issue:#?}");
         seen += 1;
     }

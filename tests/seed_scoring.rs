@@ -25,8 +25,7 @@ use gitea_triage::clock::Timestamp;
 use gitea_triage::dispatch::TaskType;
 use gitea_triage::issue::{Issue, IssueState};
 use gitea_triage::triage::{
-    IssueType, Policy, Score, Standing, Triage, Verdict, acceptance_criteria, explain,
-    mentioned_blockers,
+    IssueType, Policy, Score, Triage, Verdict, acceptance_criteria, explain, mentioned_blockers,
 };
 use proptest::prelude::*;
 
@@ -62,7 +61,7 @@ fn score(title: &str, body: &str, labels: &[&str]) -> Score {
 }
 
 fn verdict(issue: &Issue) -> Verdict {
-    TRIAGE.verdict(issue, &Standing::default(), now())
+    TRIAGE.verdict(issue, now())
 }
 
 #[track_caller]
@@ -164,7 +163,7 @@ fn decided(issue: &Issue, action: &str, agent: &str, reason: &str) {
     let decision = verdict(issue).decision;
     let named = decision.agent().map_or("", |agent| agent.as_str());
     assert_eq!((decision.action().as_str(), named), (action, agent));
-    let said = decision.reason();
+    let said = decision.reason().to_string();
     assert!(said.len() > 10 && said.contains(reason), "`{said}` does not say `{reason}`");
 }
 

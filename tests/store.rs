@@ -8,13 +8,15 @@ use bytes::Bytes;
 use chrono::TimeDelta;
 use gitea_triage::clock::{Timestamp, from_millis};
 use gitea_triage::delivery::{Delivery, DeliveryId};
-use gitea_triage::dispatch::{Agent, AgentId, DispatchState, Interface};
+use gitea_triage::dispatch::{Agent, AgentId, DispatchState, Interface, Transition};
 use gitea_triage::issue::IssueRef;
+use gitea_triage::plan::{Decided, NewDispatch, Outcome, Plan};
+use gitea_triage::reason::{Cause, Reason};
 use gitea_triage::store::{
-    Accepted, Claim, Classified, DeliveryState, Destination, Error, Filter, Intent, Move, OpenMode,
-    Opening, Outcome, Pace, Store,
+    Accepted, Claim, Classified, DeliveryState, Destination, Ended, Error, Filter, OpenMode, Pace,
+    Store,
 };
-use gitea_triage::triage::Decision;
+use gitea_triage::triage::{Decision, Record};
 use proptest::prelude::*;
 
 const PACE: Pace = Pace {
@@ -77,7 +79,9 @@ impl Kept {
     }
 
     async fn skip(&self, claim: Claim, now: Timestamp) -> Result<(), Error> {
-        self.store.settle(claim, intent(now, None), Outcome::default(), PACE).await
+        let ended =
+            Ended { decided: decided(now, None), recorded: None, outcome: Outcome::default() };
+        self.store.settle(claim, ended, PACE).await
     }
 }
 
@@ -94,11 +98,13 @@ fn agent(places: u32) -> Agent {
     }
 }
 
-fn intent(now: Timestamp, opens: Option<Agent>) -> Intent {
+fn decided(now: Timestamp, opens: Option<Agent>) -> Decided {
     // The key is the time, so that no two dispatches of a story share one.
     let key = now.to_rfc3339();
-    let opens = opens.map(|agent| Opening { agent, by_person: false, key });
-    Intent { opens, ..Intent::of(now, Decision::Skip { reason: "a test".into() }) }
+    let opens = opens.map(|agent| NewDispatch { agent, by_person: false, key });
+    let decision = Decision::Skip { reason: Reason::Earlier("a test".into()) };
+    let Decided { evaluation, plan } = Decided::only(now, decision, &Record::default());
+    Decided { evaluation, plan: Plan { opens, ..plan } }
 }
 
 #[tokio::test]
@@ -178,16 +184,15 @@ async fn an_agent_has_no_more_places_than_it_has() {
     }
     let first = kept.store.claim(at(1)).await.unwrap().unwrap();
     let second = kept.store.claim(at(1)).await.unwrap().unwrap();
-    let taken = kept.store.intend(&first, intent(at(1), Some(agent(1)))).await.unwrap();
-    let refused = kept.store.intend(&second, intent(at(1), Some(agent(1)))).await;
+    let taken = kept.store.intend(&first, decided(at(1), Some(agent(1)))).await.unwrap();
+    let refused = kept.store.intend(&second, decided(at(1), Some(agent(1)))).await;
     assert!(matches!(refused, Err(Error::AgentBusy(_))), "{refused:?}");
-    let done = Outcome {
-        evaluation: Some(taken),
-        dispatch: Some(Move::to(DispatchState::Completed, "closed")),
-        ..Outcome::default()
-    };
-    kept.store.settle(first, intent(at(1), None), done, PACE).await.unwrap();
-    kept.store.intend(&second, intent(at(2), Some(agent(1)))).await.unwrap();
+    let closed = Cause::Decided { reason: "closed".into() };
+    let transition = Some(Transition::to(DispatchState::Completed, closed));
+    let outcome = Outcome { transition, ..Outcome::default() };
+    let ended = Ended { decided: decided(at(1), None), recorded: Some(taken), outcome };
+    kept.store.settle(first, ended, PACE).await.unwrap();
+    kept.store.intend(&second, decided(at(2), Some(agent(1)))).await.unwrap();
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ fn evaluation_text(evaluation: &EvaluationView) -> String {
     let _ = writeln!(text, "{}", causes.join(","));
     let signals = evaluation.signals();
     let explained = match evaluation.verdict() {
-        Some(verdict) if verdict.decision.reason() != evaluation.reason => {
+        Some(verdict) if verdict.decision.reason().to_string() != evaluation.reason => {
             format!("{}\n{}", explain(&verdict, &signals), evaluation.reason)
         }
         Some(verdict) => explain(&verdict, &signals),

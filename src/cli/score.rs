@@ -14,8 +14,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef};
+use crate::reason::Reason;
 use crate::service;
-use crate::triage::{Action, IssueType, Policy, Standing, Triage, Verdict, explain};
+use crate::triage::{Action, IssueType, Policy, Triage, Verdict, explain};
 
 /// Score issues and show what would be decided
 #[derive(Debug, Args)]
@@ -63,7 +64,7 @@ pub(super) struct Line<'a> {
 struct DecisionLine<'a> {
     action: Action,
     agent: &'a str,
-    reason: &'a str,
+    reason: &'a Reason,
 }
 
 impl<'a> Line<'a> {
@@ -133,7 +134,7 @@ impl Score {
     }
 
     fn line(&self, triage: &Triage, issue: &Issue, now: Timestamp) -> Result<String, Failure> {
-        let verdict = triage.verdict(issue, &Standing::default(), now);
+        let verdict = triage.verdict(issue, now);
         if self.json {
             return Ok(serde_json::to_string(&Line::new(issue.number, &verdict))?);
         }

@@ -40,7 +40,7 @@ pub use rejected::Rejected;
 pub use server::Server;
 pub use sign_in::{Application, Flow, SignIn, SignInError};
 pub use signature::{HeaderLookup, Secret, Verifier};
-pub use timeline::{Happening, Pull, What};
+pub use timeline::Pull;
 pub use webhook::{ParseError, parse};
 pub use wire::{issue_from_json, issue_text};
 

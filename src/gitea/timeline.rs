@@ -1,5 +1,5 @@
-//! What happened on an issue, as its timeline says: the only place that says who put a label on or took it off, and
-//! which pull requests are about it. And what there is to know about those.
+//! The timeline of an issue: the only place that says who put a label on or took it off, and which pull requests name
+//! the issue. And what there is to know about those.
 
 use reqwest::Method;
 
@@ -7,51 +7,10 @@ use super::transport::{Request, repo_path};
 use super::wire::{RepoMeta, User, lenient, place, time};
 use super::{Client, Error};
 use crate::clock::Timestamp;
-use crate::issue::{Account, IssueRef, RepoName};
+use crate::issue::{Change, IssueRef, RepoName, TimelineEvent};
 
 /// More pages than these are no issue that people can follow either.
 const MAX_PAGES: u32 = 40;
-
-/// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Happening {
-    /// Who did it, when Gitea says.
-    pub by: Option<Account>,
-    /// When.
-    pub at: Option<Timestamp>,
-    /// What it was.
-    pub what: What,
-}
-
-/// What can happen on an issue, as far as triage cares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Somebody commented.
-    Commented,
-    /// A label was put on, or taken off.
-    Labelled {
-        /// Its name.
-        name: String,
-        /// False when it was taken off.
-        on: bool,
-    },
-    /// Somebody was assigned, or no longer is.
-    Assigned {
-        /// Whom it was about.
-        login: String,
-        /// False when they were taken off.
-        on: bool,
-    },
-    /// A pull request, or a comment on one, speaks of the issue.
-    Linked {
-        /// The pull request.
-        pull: IssueRef,
-        /// Whether it is merged by now.
-        is_merged: bool,
-    },
-    /// Anything else.
-    Other,
-}
 
 /// A pull request, as far as a review cares.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,16 +27,16 @@ impl Client {
         &self,
         at: &IssueRef,
         since: Option<Timestamp>,
-    ) -> Result<Vec<Happening>, Error> {
+    ) -> Result<Vec<TimelineEvent>, Error> {
         let mut all = Vec::new();
         for page in 1..=MAX_PAGES {
             let request = Request::of_issue(Method::GET, at, &["timeline"])
                 .query("page", page)
                 .query("limit", self.inner.page_size)
                 .since(since);
-            let found: Vec<WireHappening> = self.send(request).await?.list()?;
+            let found: Vec<WireEvent> = self.send(request).await?.list()?;
             let received = found.len();
-            all.extend(found.into_iter().map(|one| one.into_happening(at)));
+            all.extend(found.into_iter().map(|one| one.into_event(at)));
             // Gitea leaves out what we may not see after it has cut the page, and counts only what is in the answer:
             // a page that is a little short need not be the last.
             if received * 2 < self.inner.page_size as usize {
@@ -110,7 +69,7 @@ impl Client {
 }
 
 lenient! {
-    struct WireHappening {
+    struct WireEvent {
         #[serde(rename = "type")]
         kind: String,
         user: Option<User>,
@@ -135,34 +94,34 @@ lenient! {
     struct WireStatus { state: String }
 }
 
-impl WireHappening {
-    fn into_happening(self, on: &IssueRef) -> Happening {
+impl WireEvent {
+    fn into_event(self, on: &IssueRef) -> TimelineEvent {
         let at = time(&self.created_at);
-        let what = match self.kind.as_str() {
-            "comment" => What::Commented,
+        let change = match self.kind.as_str() {
+            "comment" => Change::Commented,
             // The body of a label's line is "1" when it was put on, and empty when it was taken off.
-            "label" => self.label.map_or(What::Other, |label| What::Labelled {
+            "label" => self.label.map_or(Change::Other, |label| Change::Labelled {
                 name: label.name,
                 on: self.body == "1",
             }),
-            "assignees" => self.assignee.map_or(What::Other, |user| What::Assigned {
+            "assignees" => self.assignee.map_or(Change::Other, |user| Change::Assigned {
                 login: user.login,
                 on: !self.removed_assignee,
             }),
             "pull_ref" | "comment_ref" | "issue_ref" => {
-                self.ref_issue.and_then(|other| other.linked(on)).unwrap_or(What::Other)
+                self.ref_issue.and_then(|other| other.linked(on)).unwrap_or(Change::Other)
             }
-            _ => What::Other,
+            _ => Change::Other,
         };
-        Happening { by: self.user.and_then(User::into_account), at, what }
+        TimelineEvent { by: self.user.and_then(User::into_account), at, change }
     }
 }
 
 impl RefIssue {
-    fn linked(self, on: &IssueRef) -> Option<What> {
+    fn linked(self, on: &IssueRef) -> Option<Change> {
         let is_merged = self.pull_request?.merged;
         let pull = place(self.repository.as_ref(), self.number, on)?;
-        Some(What::Linked { pull, is_merged })
+        Some(Change::Linked { pull, is_merged })
     }
 }
 
@@ -173,22 +132,22 @@ mod tests {
 
     use super::*;
 
-    fn read(value: &serde_json::Value) -> What {
+    fn read(value: &serde_json::Value) -> Change {
         let at: IssueRef = "acme/widgets#5".parse().unwrap();
-        WireHappening::deserialize(value).unwrap().into_happening(&at).what
+        WireEvent::deserialize(value).unwrap().into_event(&at).change
     }
 
     #[test]
     fn a_line_of_the_timeline_says_what_happened() {
         let on = json!({"type": "label", "body": "1", "label": {"name": "bug"}});
-        assert_eq!(read(&on), What::Labelled { name: "bug".into(), on: true });
+        assert_eq!(read(&on), Change::Labelled { name: "bug".into(), on: true });
         let off = json!({"type": "label", "body": "", "label": {"name": "bug"}, "user": null});
-        assert_eq!(read(&off), What::Labelled { name: "bug".into(), on: false });
+        assert_eq!(read(&off), Change::Labelled { name: "bug".into(), on: false });
         let gone = json!({"type": "label", "body": "", "label": null});
-        assert_eq!(read(&gone), What::Other);
+        assert_eq!(read(&gone), Change::Other);
         let off =
             json!({"type": "assignees", "assignee": {"login": "bob"}, "removed_assignee": true});
-        assert_eq!(read(&off), What::Assigned { login: "bob".into(), on: false });
+        assert_eq!(read(&off), Change::Assigned { login: "bob".into(), on: false });
     }
 
     #[test]
@@ -197,7 +156,7 @@ mod tests {
             |pull| json!({"type": "pull_ref", "ref_issue": {"number": 7, "pull_request": pull}});
         let pull = "acme/widgets#7".parse().unwrap();
         let linked = read(&other(json!({"merged": true})));
-        assert_eq!(linked, What::Linked { pull, is_merged: true });
-        assert_eq!(read(&other(serde_json::Value::Null)), What::Other);
+        assert_eq!(linked, Change::Linked { pull, is_merged: true });
+        assert_eq!(read(&other(serde_json::Value::Null)), Change::Other);
     }
 }

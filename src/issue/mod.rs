@@ -3,6 +3,7 @@
 mod fingerprint;
 mod invisible;
 mod patterns;
+mod timeline;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use crate::clock::Timestamp;
 pub use fingerprint::Fingerprint;
 pub use invisible::is_invisible;
 pub use patterns::RepoPatterns;
+pub use timeline::{Change, TimelineEvent};
 
 /// A repository's full name, `owner/name`, as the forge spells it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,6 +115,12 @@ impl fmt::Display for IssueRef {
     }
 }
 
+impl<'de> Deserialize<'de> for IssueRef {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl Serialize for IssueRef {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -146,6 +154,24 @@ pub enum IssueState {
     Open,
     /// Done, or given up.
     Closed,
+}
+
+named_enum! {
+    /// What kind of issue it is, from its tags.
+    IssueType {
+        /// Something is broken.
+        Bug = "bug",
+        /// Something is to be found out.
+        Research = "research",
+        /// Something new is wanted.
+        Feature = "feature",
+        /// Something is to be restructured.
+        Refactor = "refactor",
+        /// Something is to be talked about.
+        Philosophy = "philosophy",
+        /// No tag says.
+        Unknown = "unknown",
+    }
 }
 
 /// An issue as the forge shows it now.

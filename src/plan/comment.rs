@@ -5,75 +5,9 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::{Scene, Stage};
+use super::{PlanInput, Stage};
 use crate::issue::Issue;
-use crate::triage::{Decision, Verdict, acceptance_criteria, code, fence};
-
-const MARKER: &str = "<!-- gitea-triage decision=";
-
-/// The hidden line by which a comment of ours is found again. The forge drops HTML comments from what it shows and
-/// keeps them in what it answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marker {
-    /// The decision told, such as `dispatch:claude`.
-    pub decision: String,
-    /// A digest of what is said about it; age and time left out, so that they alone never cause an edit.
-    pub digest: String,
-}
-
-impl Marker {
-    /// The marker of the answer to a comment.
-    pub fn answer(comment: i64) -> Self {
-        Self { decision: format!("answer:{comment}"), digest: "-".to_owned() }
-    }
-
-    /// The marker of what is told once about a dispatch.
-    pub fn notice(kind: &str, dispatch: i64) -> Self {
-        Self { decision: format!("notice:{kind}:{dispatch}"), digest: "-".to_owned() }
-    }
-
-    /// What the comment is.
-    pub fn subject(&self) -> Subject {
-        match self.decision.split_once(':') {
-            Some(("answer", _)) => Subject::Answer,
-            Some(("notice", _)) => Subject::Notice,
-            _ => Subject::Audit,
-        }
-    }
-
-    /// Whether it marks an audit comment rather than an answer or a notice.
-    pub fn is_audit(&self) -> bool {
-        self.subject() == Subject::Audit
-    }
-
-    /// The marker in a comment's text, if it ends in one. Only the last line counts: anything before may be quoted.
-    pub fn find(body: &str) -> Option<Self> {
-        let last = body.trim_end().lines().next_back()?;
-        let inner = last.strip_prefix(MARKER)?.strip_suffix(" -->")?;
-        let (decision, digest) = inner.split_once(" digest=")?;
-        let is_word = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
-        (is_word(decision) && is_word(digest))
-            .then(|| Self { decision: decision.to_owned(), digest: digest.to_owned() })
-    }
-}
-
-impl std::fmt::Display for Marker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{MARKER}{} digest={} -->", self.decision, self.digest)
-    }
-}
-
-named_enum! {
-    /// What a comment of ours is.
-    Subject {
-        /// What was decided, and why; brought up to date by edits.
-        Audit = "audit",
-        /// The answer to a comment of a person, or what the local agent says.
-        Answer = "answer",
-        /// What is told once about a dispatch.
-        Notice = "notice",
-    }
-}
+use crate::triage::{Decision, Marker, acceptance_criteria, code, fence};
 
 /// What an audit comment is about.
 #[derive(Clone, Copy)]
@@ -85,12 +19,7 @@ pub(super) enum About<'a> {
 }
 
 /// The marker of the comment for this verdict.
-pub(super) fn marker(
-    about: About<'_>,
-    issue: &Issue,
-    verdict: &Verdict,
-    scene: &Scene<'_>,
-) -> Marker {
+pub(super) fn marker(about: About<'_>, input: &PlanInput<'_>) -> Marker {
     let mut hash = Sha256::new();
     let decision = match about {
         About::Dispatch(stage) => {
@@ -100,39 +29,35 @@ pub(super) fn marker(
         About::Decision(decision) => decision.action().to_string(),
     };
     if !matches!(about, About::Dispatch(stage) if !stage.state.is_open()) {
-        update_with_score(&mut hash, issue, verdict, scene);
+        update_with_score(&mut hash, input);
     }
     if let About::Decision(Decision::Flag { reason }) = about {
-        hash.update(reason);
+        hash.update(reason.to_string());
     }
     Marker { decision, digest: hex::encode(&hash.finalize()[..6]) }
 }
 
-fn update_with_score(hash: &mut Sha256, issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) {
-    let score = &verdict.score;
+fn update_with_score(hash: &mut Sha256, input: &PlanInput<'_>) {
+    let score = &input.s.assessment.score;
     let parts = [score.scope, score.acceptance, score.alignment];
-    hash.update(format!("{:?} {parts:?} {} {}", score.issue_type, verdict.task_type, score.p0));
-    for signal in scene.signals {
+    let task_type = input.e.task_type();
+    hash.update(format!("{:?} {parts:?} {task_type} {}", score.issue_type, score.p0));
+    for signal in &input.s.assessment.signals {
         hash.update(format!("{}{}{:?}", signal.name, signal.points, signal.words));
     }
-    for criterion in acceptance_criteria(issue) {
+    for criterion in acceptance_criteria(input.s.issue) {
         hash.update(criterion);
     }
-    hash.update([u8::from(scene.is_assignable)]);
+    hash.update([u8::from(input.is_assignable)]);
 }
 
 /// The whole comment.
-pub(super) fn render(
-    about: About<'_>,
-    issue: &Issue,
-    verdict: &Verdict,
-    scene: &Scene<'_>,
-) -> String {
-    let score = &verdict.score;
+pub(super) fn render(about: About<'_>, input: &PlanInput<'_>) -> String {
+    let score = &input.s.assessment.score;
     let mut text = format!(
         "**Triage: {}**\n\n**Why:** {}.\n\n",
-        headline(about, scene),
-        why(about, verdict).trim_end_matches('.')
+        headline(about, input),
+        why(about, &input.e.decision).trim_end_matches('.')
     );
     if let About::Dispatch(stage) = about {
         text.push_str(&progress(stage));
@@ -148,45 +73,51 @@ pub(super) fn render(
         score.acceptance,
         score.alignment,
         days(score.age_days),
-        verdict.task_type,
+        input.e.task_type(),
     );
-    text.push_str(&points(scene));
-    text.push_str(&criteria(issue));
+    text.push_str(&points(input));
+    text.push_str(&criteria(input.s.issue));
     text.push_str(&override_hint(about));
-    if let Some(page) = &scene.page {
+    if let Some(page) = page(input) {
         let _ = write!(text, " <sub>[The whole story]({page})</sub>");
     }
     text
 }
 
+/// The page of the issue's story. No path of the forge's: a link to an issue there would leave a reference on it.
+fn page(input: &PlanInput<'_>) -> Option<String> {
+    let (base, at) = (input.rules.pages.as_ref()?, input.s.at);
+    Some(format!("{base}/issues/{}/{}/{}", at.repo.owner(), at.repo.name(), at.number))
+}
+
 /// Of an issue that somebody has, why they got it, whatever is decided about it now.
-fn why<'a>(about: About<'a>, verdict: &'a Verdict) -> &'a str {
-    match (about, &verdict.decision) {
-        (About::Dispatch(stage), decision) if !matches!(decision, Decision::Dispatch { .. }) => {
-            stage.reason
+fn why(about: About<'_>, decision: &Decision) -> String {
+    match about {
+        About::Dispatch(stage) if !matches!(decision, Decision::Dispatch { .. }) => {
+            stage.reason.clone()
         }
-        (_, decision) => decision.reason(),
+        _ => decision.reason().to_string(),
     }
 }
 
 /// How far the dispatch has come, and what came of the one before it.
 fn progress(stage: &Stage<'_>) -> String {
-    let before = stage.before.map(|before| format!("**Before:** {before}.\n\n"));
+    let before = stage.before.as_ref().map(|before| format!("**Before:** {before}.\n\n"));
     format!("{}{}\n\n", before.unwrap_or_default(), stage.line())
 }
 
-fn headline(about: About<'_>, scene: &Scene<'_>) -> String {
+fn headline(about: About<'_>, input: &PlanInput<'_>) -> String {
     match about {
         About::Dispatch(stage) => {
-            format!("dispatched to {}{}", code(stage.agent.id.as_str()), how(stage, scene))
+            format!("dispatched to {}{}", code(stage.agent.id.as_str()), how(stage, input))
         }
-        About::Decision(Decision::Flag { .. }) => format!("@{}, this needs you", scene.owner),
+        About::Decision(Decision::Flag { .. }) => format!("@{}, this needs you", input.owner()),
         About::Decision(other) => other.action().to_string(),
     }
 }
 
 /// By what the agent is called, and what could not be done.
-fn how(stage: &Stage<'_>, scene: &Scene<'_>) -> String {
+fn how(stage: &Stage<'_>, input: &PlanInput<'_>) -> String {
     if !stage.state.is_open() {
         return String::new();
     }
@@ -196,7 +127,7 @@ fn how(stage: &Stage<'_>, scene: &Scene<'_>) -> String {
         ways.push(format!("label {}", code(label)));
     }
     match &agent.login {
-        Some(login) if scene.is_assignable => ways.push(format!("assigned {}", code(login))),
+        Some(login) if input.is_assignable => ways.push(format!("assigned {}", code(login))),
         Some(login) => ways.push(format!(
             "not assigned, because the account {} does not exist or may not work here",
             code(login)
@@ -210,12 +141,12 @@ fn days(days: i64) -> String {
     if days == 1 { "1 day".to_owned() } else { format!("{days} days") }
 }
 
-fn points(scene: &Scene<'_>) -> String {
+fn points(input: &PlanInput<'_>) -> String {
     let mut text = "<details><summary>Where the points come from</summary>\n\n".to_owned();
-    if scene.signals.is_empty() {
+    if input.s.assessment.signals.is_empty() {
         text.push_str("No signal was found.\n");
     }
-    for signal in scene.signals {
+    for signal in &input.s.assessment.signals {
         let _ = write!(text, "- {} {:+}: {}", signal.part, signal.points, signal.name);
         let words: Vec<_> = signal.words.iter().map(|word| code(word)).collect();
         let _ = if words.is_empty() {
@@ -251,24 +182,5 @@ fn override_hint(about: About<'_>) -> String {
         }
         About::Decision(_) => "<sub>To override: assign somebody, edit the issue, or comment `/triage assign <agent>` (`/triage help` lists what else).</sub>"
             .to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_marker_is_found_again_in_its_own_comment() {
-        let marker = Marker { decision: "dispatch:claude".into(), digest: "0a1b2c".into() };
-        assert_eq!(Marker::find(&format!("text\n\n{marker}\n")), Some(marker));
-    }
-
-    #[test]
-    fn a_quoted_marker_is_not_ours() {
-        let marker = Marker { decision: "dispatch:claude".into(), digest: "0a1b2c".into() };
-        assert_eq!(Marker::find(&format!("> {marker}\n\nI disagree")), None);
-        assert_eq!(Marker::find(&format!("{marker}\n\nI disagree")), None);
-        assert_eq!(Marker::find("<!-- gitea-triage decision= digest= -->"), None);
     }
 }

@@ -1,24 +1,32 @@
-//! What is missing: the difference between what a verdict wants on an issue and what is there. Pure; what a person
-//! took away is not missing.
+//! What is missing: the difference between what an evaluation wants on an issue and what is there. Pure; what a person
+//! took away is not missing, and what only the forge knows is asked for.
 
 mod comment;
+mod confirm;
+mod decided;
+mod marks;
 mod notice;
+mod outcome;
 mod remark;
+mod reply;
 mod stage;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
-use crate::dispatch::{Agent, Handoff, Interface, TaskType};
-use crate::issue::{Issue, IssueRef};
-use crate::triage::{Answer, Decision, Signal, Source, Verdict, acceptance_criteria};
+use crate::dispatch::{Agent, Handoff, Mark};
+use crate::issue::IssueState;
+use crate::triage::{
+    Decision, Evaluation, News, Notice, OurComment, Question, Rules, Snapshot, acceptance_criteria,
+};
 
-pub use crate::triage::{code, fence};
-use comment::About;
-pub use comment::{Marker, Subject};
-pub use notice::Notice;
-pub use remark::{Recovery, Remark, WriteOrigin};
-pub use stage::Stage;
+pub use self::confirm::Confirmation;
+pub use self::decided::Decided;
+pub use self::outcome::{Outcome, outcome};
+pub use self::remark::{Recovery, Remark, WriteOrigin};
+pub use crate::triage::{Marker, Subject, code, fence};
+
+use self::comment::About;
+use self::stage::Stage;
 
 named_enum! {
     /// The kinds of write.
@@ -41,17 +49,6 @@ named_enum! {
         Unassign = "unassign",
         /// A closed issue opened again.
         Reopen = "reopen",
-    }
-}
-
-impl EffectKind {
-    /// Whether a label or an assignee is on the issue; of other kinds nothing stays there to be seen.
-    pub fn is_on(self, issue: &Issue, value: &str) -> Option<bool> {
-        match self {
-            Self::Label => Some(issue.has_label(value)),
-            Self::Assignee => Some(issue.is_assigned_to(value)),
-            _ => None,
-        }
     }
 }
 
@@ -209,204 +206,177 @@ impl EffectOutcome {
     }
 }
 
-/// All that is missing, in the order in which it is written: the explanation first, so that nobody finds a label
-/// or an assignee without a reason beside it.
+/// All that is missing, in the order in which it is written: the explanation first, so that nobody finds a label or an
+/// assignee without a reason beside it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The writes.
     pub effects: Vec<Effect>,
+    /// The dispatch that is to be opened before the first write.
+    pub opens: Option<NewDispatch>,
+    /// What became of writes that were meant earlier.
+    pub confirmations: Vec<Confirmation>,
+    /// What was put on the issue for dispatches and is not there any more: should it come back once they have ended, it
+    /// is a person's.
+    pub absent: Vec<Mark>,
 }
 
-/// A comment of ours that is on the issue.
+/// A dispatch about to be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OurComment {
-    /// The forge's id.
-    pub id: i64,
-    /// What its marker says.
-    pub marker: Marker,
+pub struct NewDispatch {
+    /// Who gets it.
+    pub agent: Agent,
+    /// A person gave it to the agent, who knows of it by that and takes it whether a place is free or not.
+    pub by_person: bool,
+    /// Names the dispatch to an agent that is called directly.
+    pub key: String,
 }
 
-/// What the plan has to know beyond the issue and the verdict.
-#[derive(Clone, Debug)]
-pub struct Scene<'a> {
+/// What the comments and the marks are made from.
+struct PlanInput<'a> {
+    s: &'a Snapshot<'a>,
+    e: &'a Evaluation,
+    rules: &'a Rules,
+    /// The agent that the decision names.
+    agent: Option<&'a Agent>,
     /// Our latest audit comment on the issue.
-    pub comment: Option<OurComment>,
-    /// What was put on the issue for the open dispatch before, as kind and value; it is not put on twice.
-    pub applied: &'a BTreeSet<(EffectKind, String)>,
-    /// What was put on it for dispatches that have ended; it goes when somebody else gets the issue.
-    pub leftovers: &'a BTreeSet<(EffectKind, String)>,
-    /// What a person took off it.
-    pub removed: &'a BTreeSet<(EffectKind, String)>,
-    /// The agent the verdict names.
-    pub agent: Option<&'a Agent>,
+    audit_comment: Option<&'a OurComment>,
     /// Whether the forge will take the agent's account as an assignee.
-    pub is_assignable: bool,
+    is_assignable: bool,
+}
+
+/// What is missing on the issue for the evaluation to be true, or what has to be known first.
+pub fn plan(s: &Snapshot<'_>, e: &Evaluation, rules: &Rules) -> Result<Plan, Question> {
+    let opened = stage::opened(s, e, rules);
+    let comments = our_comments(s, e, opened.as_ref())?;
+    let [stage, ended] = stage::stages(s, e, rules, opened);
+    let agent = e.decision.agent().and_then(|id| rules.agent(id));
+    let shown = agent.or(stage.as_ref().map(|stage| stage.agent));
+    let audit_comment = match comments {
+        Some(found) => found.iter().find(|comment| comment.marker.is_audit()),
+        None => s.record.audit_comment.as_ref(),
+    };
+    let is_assignable = is_assignable(s, e, shown)?;
+    let opens = new_dispatch(s, e, agent, rules);
+    let input = PlanInput { s, e, rules, agent, audit_comment, is_assignable };
+    let said = comments.unwrap_or_default();
+    let mut effects = input.comments(stage.as_ref(), ended.as_ref());
+    effects.extend(input.notices(said));
+    let is_closed = s.issue.state == IssueState::Closed;
+    effects.extend((e.reopens && is_closed).then_some(Effect::Reopen));
+    effects.extend(input.marks(opens.as_ref()));
+    effects.extend(reply::replies(s, e, comments));
+    let confirmations = confirm::confirm(s, &effects, said);
+    let absent = s.record.leftovers.union(&s.record.applied);
+    let absent = absent.filter(|mark| !mark.is_on(s.issue)).cloned().collect();
+    Ok(Plan { effects, opens, confirmations, absent })
+}
+
+/// The dispatch to open: ours, or the one a person made by giving the issue to an agent. A dry run takes nobody's place:
+/// each issue is judged as if it were the only one.
+fn new_dispatch(
+    s: &Snapshot<'_>,
+    e: &Evaluation,
+    agent: Option<&Agent>,
+    rules: &Rules,
+) -> Option<NewDispatch> {
+    if e.custody.dispatch().is_some() || s.is_dry_run {
+        return None;
+    }
+    let ours = agent.filter(|_| matches!(e.decision, Decision::Dispatch { .. }));
+    let given = e.given.as_ref().and_then(|id| rules.agent(id));
+    let agent = ours.or(given)?.clone();
+    Some(NewDispatch { agent, by_person: ours.is_none(), key: s.key.to_owned() })
+}
+
+/// Our own comments on the issue, newest first, where the ledger cannot say: it knows none although there are comments,
+/// or it does not know whether one was written. Before somebody is told something new the issue is read too: a ledger
+/// that was restored from a copy does not know what was said since. Anybody can write a marker, so only comments by our
+/// own account count.
+fn our_comments<'a>(
+    s: &'a Snapshot<'_>,
+    e: &Evaluation,
+    opened: Option<&Stage<'_>>,
+) -> Result<Option<&'a [OurComment]>, Question> {
+    let writes = matches!(e.decision, Decision::Dispatch { .. } | Decision::Flag { .. });
+    let known = s.record.audit_comment.as_ref();
+    let is_new = writes && known.is_none() && s.issue.comments > 0;
+    let is_opened_anew = || {
+        let said = known.map(|comment| comment.marker.decision.as_str());
+        said.zip(opened).is_some_and(|(said, opened)| opened.decision() != said)
+    };
+    let is_unsure = confirm::is_comment_unconfirmed(s.record);
+    if !(is_unsure || is_new || !e.notices.is_empty() || is_opened_anew()) {
+        return Ok(None);
+    }
+    s.comments().map(Some)
+}
+
+/// Whether the forge takes the account of the agent that a comment shows. Asked before it is assigned: for an unknown
+/// login Gitea answers 500 and may have dropped the old assignees by then.
+fn is_assignable(
+    s: &Snapshot<'_>,
+    e: &Evaluation,
+    agent: Option<&Agent>,
+) -> Result<bool, Question> {
+    match (agent.and_then(|agent| agent.login.as_deref()), &e.decision) {
+        (Some(login), Decision::Dispatch { .. }) if !s.issue.is_assigned_to(login) => {
+            s.is_assignable(login)
+        }
+        (login, _) => Ok(login.is_some()),
+    }
+}
+
+impl PlanInput<'_> {
+    /// The audit comments. What has ended is said first: after the next comment nobody would look for this one any more.
+    fn comments(&self, stage: Option<&Stage<'_>>, ended: Option<&Stage<'_>>) -> Vec<Effect> {
+        let audit = match (&self.e.decision, stage) {
+            (Decision::Dispatch { .. }, Some(stage)) => self.comment(About::Dispatch(stage)),
+            // A notice calls the owner already.
+            (decision @ Decision::Flag { .. }, _) if self.e.notices.is_empty() => {
+                self.comment(About::Decision(decision))
+            }
+            _ => stage.and_then(|stage| self.sticky(stage)),
+        };
+        let ended = ended.and_then(|stage| self.sticky(stage));
+        ended.into_iter().chain(audit).collect()
+    }
+
+    /// The audit comment: new for a new decision, an edit when the same decision has other reasons now, nothing when it
+    /// says the same.
+    fn comment(&self, about: About<'_>) -> Option<Effect> {
+        let marker = comment::marker(about, self);
+        let edit = match self.audit_comment {
+            Some(ours) if ours.marker == marker => return None,
+            Some(ours) if ours.marker.decision == marker.decision => Some(ours.id),
+            _ => None,
+        };
+        let body = format!("{}\n\n{marker}", comment::render(about, self));
+        Some(Effect::Comment { edit, marker, body })
+    }
+
+    /// The audit comment of a dispatch says how far it has come, also when nothing is decided about it any more. It is
+    /// never written anew for that.
+    fn sticky(&self, stage: &Stage<'_>) -> Option<Effect> {
+        self.audit_comment.filter(|ours| ours.marker.decision == stage.decision())?;
+        self.comment(About::Dispatch(stage))
+    }
+
+    /// What people are told now: not what is on the issue already, nor that the issue is open again where the next
+    /// agent's comment says so, with the reason.
+    fn notices(&self, said: &[OurComment]) -> Vec<Effect> {
+        let is_dispatched = matches!(self.e.decision, Decision::Dispatch { .. });
+        let is_new = |notice: &&Notice| {
+            let marker = notice.marker();
+            let is_in_comment = is_dispatched && matches!(notice.news, News::Reopened { .. });
+            !is_in_comment && said.iter().all(|comment| comment.marker != marker)
+        };
+        let new = self.e.notices.iter().filter(is_new);
+        new.map(|notice| notice::effect(notice, self.owner())).collect()
+    }
+
     /// Whom a flag calls.
-    pub owner: &'a str,
-    /// The label a flag puts on, if any.
-    pub flag_label: Option<&'a str>,
-    /// What gave the points.
-    pub signals: &'a [Signal],
-    /// How far the latest dispatch of ours has come, or the one about to be opened.
-    pub stage: Option<Stage<'a>>,
-    /// How the one before it ended.
-    pub ended: Option<Stage<'a>>,
-    /// What people are to be told once.
-    pub notices: &'a [Notice],
-    /// A notice belongs to this verdict, told now or already: it calls the owner, so that no other comment has to.
-    pub has_notice: bool,
-    /// The issue is closed and is to be open.
-    pub reopens: bool,
-    /// What an agent is told that is called directly.
-    pub handoff: Option<Handoff>,
-    /// Where the issue's whole story can be seen.
-    pub page: Option<String>,
-}
-
-/// What is missing on `issue` for `verdict` to be true.
-pub fn plan(issue: &Issue, verdict: &Verdict, scene: &Scene<'_>) -> Plan {
-    let audit = match (&verdict.decision, &scene.stage) {
-        (Decision::Dispatch { .. }, Some(stage)) => {
-            comment(About::Dispatch(stage), issue, verdict, scene)
-        }
-        (decision @ Decision::Flag { .. }, _) if !scene.has_notice => {
-            comment(About::Decision(decision), issue, verdict, scene)
-        }
-        _ => scene.stage.as_ref().and_then(|stage| sticky(stage, issue, verdict, scene)),
-    };
-    let ended = scene.ended.as_ref().and_then(|stage| sticky(stage, issue, verdict, scene));
-    let notices = scene.notices.iter().map(|notice| notice.effect(scene.owner));
-    let marks = match &verdict.decision {
-        Decision::Dispatch { .. } => dispatch(issue, scene),
-        Decision::Flag { .. } => Vec::from_iter(flag(issue, scene)),
-        Decision::Wait { .. } | Decision::Skip { .. } | Decision::Finish { .. } => Vec::new(),
-    };
-    // What has ended is told first: after the next comment nobody would look for this one any more.
-    let effects = ended
-        .into_iter()
-        .chain(audit)
-        .chain(notices)
-        .chain(scene.reopens.then_some(Effect::Reopen));
-    Plan { effects: effects.chain(marks).collect() }
-}
-
-fn dispatch(issue: &Issue, scene: &Scene<'_>) -> Vec<Effect> {
-    let Some(agent) = scene.agent else { return Vec::new() };
-    let label = agent.label.clone().filter(|name| !issue.has_label(name)).map(Effect::Label);
-    let may_assign = |login: &String| scene.is_assignable && !issue.is_assigned_to(login);
-    let assignee = agent.login.clone().filter(may_assign).map(Effect::Assignee);
-    let hand_off = scene.handoff.clone().filter(|_| agent.interface != Interface::Forge);
-    let hand_off = hand_off.map(|handoff| Effect::HandOff {
-        agent: Box::new(agent.clone()),
-        handoff: Box::new(handoff),
-    });
-    let wanted = label.into_iter().chain(assignee).chain(hand_off);
-    let wanted = wanted.filter(|effect| !was_applied(effect, scene));
-    left_over(issue, agent, scene).chain(wanted).collect()
-}
-
-/// What an agent that failed leaves behind is taken off, where nobody else wants it there.
-fn left_over<'a>(
-    issue: &'a Issue,
-    agent: &'a Agent,
-    scene: &'a Scene<'_>,
-) -> impl Iterator<Item = Effect> + 'a {
-    scene.leftovers.iter().filter_map(|(kind, value)| match kind {
-        EffectKind::Label if issue.has_label(value) && agent.label.as_ref() != Some(value) => {
-            Some(Effect::Unlabel(value.clone()))
-        }
-        EffectKind::Assignee
-            if issue.is_assigned_to(value) && agent.login.as_ref() != Some(value) =>
-        {
-            Some(Effect::Unassign(value.clone()))
-        }
-        _ => None,
-    })
-}
-
-fn flag(issue: &Issue, scene: &Scene<'_>) -> Option<Effect> {
-    let label = scene.flag_label.filter(|name| !issue.has_label(name));
-    label.map(|name| Effect::Label(name.to_owned())).filter(|e| !was_applied(e, scene))
-}
-
-fn was_applied(effect: &Effect, scene: &Scene<'_>) -> bool {
-    let key = (effect.kind(), effect.value().to_owned());
-    scene.applied.contains(&key) || scene.removed.contains(&key)
-}
-
-/// What an agent that is called directly is told about the issue.
-pub fn handoff(issue: &Issue, to: HandoffTo<'_>) -> Handoff {
-    Handoff {
-        dispatch_id: to.key.to_owned(),
-        at: to.at.clone(),
-        title: issue.title.clone(),
-        description: issue.body.clone(),
-        acceptance_criteria: acceptance_criteria(issue),
-        agent: to.agent.id.clone(),
-        task_type: to.task_type,
-        callback_url: to.callback.map(|base| format!("{base}/dispatches/{}", to.key)),
+    fn owner(&self) -> &str {
+        self.rules.owner.as_deref().unwrap_or(self.s.at.repo.owner())
     }
-}
-
-/// Whom an issue is handed to, and by which dispatch.
-#[derive(Clone, Copy, Debug)]
-pub struct HandoffTo<'a> {
-    /// The agent.
-    pub agent: &'a Agent,
-    /// Names the dispatch.
-    pub key: &'a str,
-    /// The issue.
-    pub at: &'a IssueRef,
-    /// The kind of task.
-    pub task_type: TaskType,
-    /// The address of this service, where it is known.
-    pub callback: Option<&'a str>,
-}
-
-/// The reaction and, where words are needed, the comment that answer a comment with commands. `explanation` is what a
-/// comment gets that asks for the reasons. Nobody waits on the issue for the answer to an order given by hand.
-pub fn answer(answer: &Answer, explanation: &str) -> Vec<Effect> {
-    let Source::Comment(comment) = answer.source else { return Vec::new() };
-    let content = if answer.is_obeyed { "+1" } else { "confused" };
-    let mut texts = answer.texts.clone();
-    if answer.explains {
-        texts.push(fence(explanation));
-    }
-    let mut effects = vec![Effect::Reaction { comment, content: Cow::Borrowed(content) }];
-    if !texts.is_empty() {
-        let marker = Marker::answer(comment);
-        let body = format!("{}\n\n{marker}", texts.join("\n\n"));
-        effects.push(Effect::Comment { edit: None, marker, body });
-    }
-    effects
-}
-
-/// The audit comment: new for a new decision, an edit when the same decision has other reasons now, nothing when it
-/// says the same.
-fn comment(
-    about: About<'_>,
-    issue: &Issue,
-    verdict: &Verdict,
-    scene: &Scene<'_>,
-) -> Option<Effect> {
-    let marker = comment::marker(about, issue, verdict, scene);
-    let edit = match &scene.comment {
-        Some(ours) if ours.marker == marker => return None,
-        Some(ours) if ours.marker.decision == marker.decision => Some(ours.id),
-        _ => None,
-    };
-    let body = format!("{}\n\n{marker}", comment::render(about, issue, verdict, scene));
-    Some(Effect::Comment { edit, marker, body })
-}
-
-/// The audit comment of a dispatch says how far it has come, also when nothing is decided about it any more. It is
-/// never written anew for that.
-fn sticky(
-    stage: &Stage<'_>,
-    issue: &Issue,
-    verdict: &Verdict,
-    scene: &Scene<'_>,
-) -> Option<Effect> {
-    scene.comment.as_ref().filter(|ours| ours.marker.decision == stage.decision())?;
-    comment(About::Dispatch(stage), issue, verdict, scene)
 }

@@ -3,85 +3,27 @@
 
 use std::fmt::Write as _;
 
-use super::{Effect, Marker, code, fence};
+use super::{Effect, code, fence};
 use crate::clock::Timestamp;
-use crate::dispatch::{AgentId, Report, Try};
+use crate::dispatch::{AgentId, Attempt, Report};
+use crate::triage::{News, Notice};
 
-/// What people are told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The agent has little time left.
-    Reminder {
-        /// The ledger's number of the dispatch.
-        dispatch: i64,
-        /// The account to call, if the agent has one.
-        login: Option<String>,
-        /// When its time is over.
-        deadline_at: Timestamp,
-    },
-    /// The agent's time is over.
-    TimedOut {
-        /// The ledger's number of the dispatch.
-        dispatch: i64,
-        /// Who had it.
-        agent: AgentId,
-        /// For how many minutes.
-        minutes: i64,
-    },
-    /// A person has to take over.
-    Escalation {
-        /// The ledger's number of the dispatch.
-        dispatch: i64,
-        /// What was tried, and what failed.
-        tries: Vec<Try>,
-    },
-    /// The agent delivered.
-    Result {
-        /// The ledger's number of the dispatch.
-        dispatch: i64,
-        /// Who.
-        agent: AgentId,
-        /// What it said.
-        report: Report,
-    },
-    /// A closed issue is open again, and nobody has it yet.
-    Reopened {
-        /// The ledger's number of the dispatch.
-        dispatch: i64,
-        /// What was missing.
-        cause: String,
-    },
+/// The comment that says it; `owner` is whom it calls where a person is needed.
+pub(super) fn effect(notice: &Notice, owner: &str) -> Effect {
+    let marker = notice.marker();
+    let body = format!("{}\n\n{marker}", text(&notice.news, owner));
+    Effect::Comment { edit: None, marker, body }
 }
 
-impl Notice {
-    /// The comment that tells it; `owner` is whom it calls where a person is needed.
-    pub(super) fn effect(&self, owner: &str) -> Effect {
-        let marker = self.marker();
-        let body = format!("{}\n\n{marker}", self.text(owner));
-        Effect::Comment { edit: None, marker, body }
-    }
-
-    /// By what it is found again.
-    pub fn marker(&self) -> Marker {
-        let (kind, dispatch) = match self {
-            Self::Reminder { dispatch, .. } => ("reminder", dispatch),
-            Self::TimedOut { dispatch, .. } => ("timed_out", dispatch),
-            Self::Escalation { dispatch, .. } => ("escalation", dispatch),
-            Self::Result { dispatch, .. } => ("result", dispatch),
-            Self::Reopened { dispatch, .. } => ("reopened", dispatch),
-        };
-        Marker::notice(kind, *dispatch)
-    }
-
-    fn text(&self, owner: &str) -> String {
-        match self {
-            Self::Reminder { login, deadline_at, .. } => reminder(login.as_deref(), *deadline_at),
-            Self::TimedOut { agent, minutes, .. } => timed_out(owner, agent, *minutes),
-            Self::Escalation { tries, .. } => escalation(owner, tries),
-            Self::Result { agent, report, .. } => result(agent, report),
-            Self::Reopened { cause, .. } => {
-                format!("**Triage: opened again**\n\n{}.\n\n{CLOSE_FOR_GOOD}", sentence(cause))
-            }
+fn text(news: &News, owner: &str) -> String {
+    match news {
+        News::Reminder { login, deadline_at } => reminder(login.as_deref(), *deadline_at),
+        News::TimedOut { agent, minutes } => timed_out(owner, agent, *minutes),
+        News::Escalation { attempts } => escalation(owner, attempts),
+        News::Result { agent, report } => result(agent, report),
+        News::Reopened { cause } => {
+            let cause = sentence(&cause.to_string());
+            format!("**Triage: opened again**\n\n{cause}.\n\n{CLOSE_FOR_GOOD}")
         }
     }
 }
@@ -117,10 +59,10 @@ fn timed_out(owner: &str, agent: &AgentId, minutes: i64) -> String {
     )
 }
 
-fn escalation(owner: &str, tries: &[Try]) -> String {
+fn escalation(owner: &str, attempts: &[Attempt]) -> String {
     let mut text =
         format!("**Triage: escalated**\n\n@{owner}, this needs a person. What was tried:\n\n");
-    for one in tries {
+    for one in attempts {
         let _ = writeln!(text, "- {}: {}", code(one.agent.as_str()), one.cause);
     }
     let _ = write!(text, "\n{WAYS_ON}");
@@ -145,10 +87,12 @@ fn result(agent: &AgentId, report: &Report) -> String {
 mod tests {
     use super::*;
     use crate::dispatch::Progress;
+    use crate::reason::{Cause, Unmet};
+    use crate::triage::Marker;
 
     #[track_caller]
-    fn told(notice: &Notice) -> String {
-        match notice.effect("alice") {
+    fn said(news: News) -> String {
+        match effect(&Notice { dispatch: 7, news }, "alice") {
             Effect::Comment { edit: None, marker, body } => {
                 assert_eq!(Marker::find(&body), Some(marker.clone()));
                 assert!(!marker.is_audit());
@@ -160,21 +104,18 @@ mod tests {
 
     #[test]
     fn an_escalation_names_what_was_tried_and_calls_the_owner() {
-        let one = |agent: &str, cause: &str| Try {
-            dispatch: 1,
-            agent: AgentId::new(agent),
-            cause: cause.into(),
-        };
-        let tries = vec![
-            one("claude", "the review was not passed: 1 task is open"),
-            one("kimi", "the agent reported that it failed: `no idea @bob`"),
+        let one = |agent: &str, cause| Attempt { dispatch: 1, agent: AgentId::new(agent), cause };
+        let unmet = vec![Unmet::OpenTasks { count: 1 }];
+        let attempts = vec![
+            one("claude", Cause::ReviewFailed { unmet }),
+            one("kimi", Cause::ReportedFailed { message: Some("no idea @bob".into()) }),
         ];
-        insta::assert_snapshot!(told(&Notice::Escalation { dispatch: 7, tries }), @"
+        insta::assert_snapshot!(said(News::Escalation { attempts }), @"
         **Triage: escalated**
 
         @alice, this needs a person. What was tried:
 
-        - `claude`: the review was not passed: 1 task is open
+        - `claude`: the review was not passed: 1 task in its list is not ticked
         - `kimi`: the agent reported that it failed: `no idea @bob`
 
         <sub>`/triage retry` hands it over once more, `/triage assign <agent>` or `/triage assign @login` gives it to somebody else. Nothing more happens by itself.</sub>
@@ -190,7 +131,7 @@ mod tests {
             message: Some("done, see #12\n```\n@bob".into()),
             url: Some("https://example.com/1".into()),
         };
-        let body = told(&Notice::Result { dispatch: 7, agent: AgentId::new("api"), report });
+        let body = said(News::Result { agent: AgentId::new("api"), report });
         assert!(body.contains("````text\ndone, see #12\n```\n@bob\n````"), "{body}");
         assert!(body.contains("`https://example.com/1`"), "{body}");
     }

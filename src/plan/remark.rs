@@ -1,5 +1,7 @@
 //! What the ledger knows of a write beside its state, and the words for it.
 
+use super::EffectState;
+
 named_enum! {
     /// Who asked for a write.
     WriteOrigin {
@@ -19,6 +21,16 @@ named_enum! {
         NotWritten = "not_written",
         /// Nobody can tell.
         Unknown = "unknown",
+    }
+}
+
+impl Recovery {
+    /// The state it comes to.
+    pub fn state(self) -> EffectState {
+        match self {
+            Self::Found => EffectState::Done,
+            Self::NotWritten | Self::Unknown => EffectState::Failed,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Error, Store, lanes, ledger};
 use crate::clock::Timestamp;
 use crate::issue::IssueRef;
 use crate::plan::{Effect, EffectOutcome, Subject, WriteOrigin};
-use crate::triage::words;
+use crate::reason::Reason;
 
 impl Store {
     /// Writes down what the local agent is about to write, with the latest evaluation of its issue; one that nobody has
@@ -60,9 +60,10 @@ fn latest(c: &Connection, lane: i64, now: Timestamp) -> Result<i64, Error> {
     if let Some(id) = rows.query_row([lane], |r| r.get(0)).optional()? {
         return Ok(id);
     }
+    let reason = Reason::RunByHand;
     c.prepare_cached(
-        "INSERT INTO evaluation (lane, at, action, reason, reason_code) VALUES (?1, ?2, 'skip', ?3, 'run_by_hand')",
+        "INSERT INTO evaluation (lane, at, action, reason, reason_code) VALUES (?1, ?2, 'skip', ?3, ?4)",
     )?
-    .execute(params![lane, now.timestamp_millis(), words::RUN_BY_HAND])?;
+    .execute(params![lane, now.timestamp_millis(), reason.to_string(), reason.code()])?;
     Ok(c.last_insert_rowid())
 }

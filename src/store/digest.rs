@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 use rusqlite::{Connection, Row, params};
 
-use super::ledger::OWN_SUMMARY_CODE;
 use super::rows::{from_json, parsed};
 use super::sweeps::Why;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::DispatchState;
 use crate::issue::{IssueNumber, RepoName};
+use crate::reason::Reason;
 use crate::triage::{IssueType, Verdict};
 
 /// A stretch of time, its end not included.
@@ -135,7 +135,7 @@ fn open(c: &Connection, q: &Question<'_>) -> Result<Vec<OpenIssue>, Error> {
              ON evaluation.id = (SELECT max(id) FROM evaluation e WHERE e.lane = lane.id AND e.at < ?2)
          WHERE repo = ?1 AND action <> 'finish' AND reason_code IS NOT ?3 ORDER BY number",
     )?;
-    let mut rows = rows.query(params![q.repo, q.until, OWN_SUMMARY_CODE])?;
+    let mut rows = rows.query(params![q.repo, q.until, Reason::OwnSummary.code()])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let mut issue = open_issue(row, q.until)?;
@@ -192,7 +192,8 @@ fn actions(c: &Connection, q: &Question<'_>) -> Result<Vec<ActionTaken>, Error> 
            AND EXISTS (SELECT 1 FROM effect WHERE effect.lane = lane.id AND evaluation = evaluation.id
                        AND effect.state = 'done' AND kind <> 'edit')
          UNION ALL
-         SELECT ended_at, number, dispatch.state, agent, coalesce(cause, '')
+         SELECT ended_at, number, dispatch.state, agent, coalesce(
+             (SELECT cause FROM transition t WHERE t.dispatch = dispatch.id ORDER BY t.id DESC LIMIT 1), '')
          FROM dispatch JOIN lane ON lane.id = dispatch.lane
          WHERE repo = ?1 AND ended_at >= ?2 AND ended_at < ?3
          ORDER BY 1, 2",
@@ -220,7 +221,7 @@ fn done(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
            AND 'finish' = (SELECT action FROM evaluation l WHERE l.lane = lane.id AND l.at < ?3
                ORDER BY l.id DESC LIMIT 1)",
     )?;
-    Ok(rows.query_row(params![q.repo, q.from, q.until, OWN_SUMMARY_CODE], |r| r.get(0))?)
+    Ok(rows.query_row(params![q.repo, q.from, q.until, Reason::OwnSummary.code()], |r| r.get(0))?)
 }
 
 /// The inbox calls finds of the sweep so when a webhook should have told them.

@@ -7,37 +7,23 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::inbox::{self, Entry};
-use super::rows::parsed;
+use super::recorded::Recorded;
+use super::rows::{from_json, parsed, to_json};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Origin, WakeCause};
-use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, TaskType, Try};
+use crate::dispatch::{Agent, AgentId, Attempt, Dispatch, DispatchState, Transition as To};
 use crate::issue::IssueRef;
+use crate::plan::NewDispatch;
+use crate::reason::Cause;
+use crate::triage::Evaluation;
 
 /// The columns [`dispatch_of`] reads.
 pub(super) const DISPATCH: &str =
     "SELECT dispatch.id, repo, number, agent, task_type, dispatch.state, opened_at,
-     deadline_at, key, by_person, failures, reminded_at IS NOT NULL, coalesce(cause, ''),
+     deadline_at, key, by_person, failures, reminded_at IS NOT NULL, cause,
      coalesce((SELECT reason FROM evaluation WHERE evaluation.id = dispatch.evaluation), ''), counts
      FROM dispatch JOIN lane ON lane.id = dispatch.lane";
-
-/// Where a dispatch goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Move {
-    /// Its state from now on.
-    pub state: DispatchState,
-    /// What it comes from, for people.
-    pub cause: String,
-    /// Whether an end counts as one of the tries after which a person is asked.
-    pub counts: bool,
-}
-
-impl Move {
-    /// A move that is no failed try.
-    pub fn to(state: DispatchState, cause: impl Into<String>) -> Self {
-        Self { state, cause: cause.into(), counts: false }
-    }
-}
 
 /// One change of a dispatch's state, as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,30 +45,25 @@ pub(super) struct Moment {
     pub(super) evaluation: Option<i64>,
 }
 
-/// A dispatch about to be opened.
-pub(super) struct NewDispatch<'a> {
-    pub(super) lane: i64,
-    pub(super) evaluation: i64,
-    pub(super) agent: &'a Agent,
-    pub(super) key: &'a str,
-    pub(super) task_type: TaskType,
-    pub(super) by_person: bool,
-    pub(super) reason: &'a str,
-    pub(super) at: Timestamp,
-}
-
 /// Opens a dispatch, taking one of the agent's places; the check and the taking are one transaction.
-pub(super) fn open(c: &Connection, new: &NewDispatch<'_>) -> Result<i64, Error> {
-    let agent = new.agent;
+pub(super) fn open(
+    c: &Connection,
+    recorded: &Recorded,
+    new: &NewDispatch,
+    e: &Evaluation,
+) -> Result<i64, Error> {
+    let Recorded { lane, evaluation, .. } = *recorded;
+    let agent = &new.agent;
     let mut taken = c.prepare_cached(
         "SELECT count(*) FROM dispatch WHERE agent = ?1 AND ended_at IS NULL AND lane <> ?2",
     )?;
-    let taken: u32 = taken.query_row(params![agent.id.as_str(), new.lane], |r| r.get(0))?;
+    let taken: u32 = taken.query_row(params![agent.id.as_str(), lane], |r| r.get(0))?;
     if taken >= agent.max_concurrent && !new.by_person {
         return Err(Error::AgentBusy(agent.id.clone()));
     }
-    let at = new.at.timestamp_millis();
+    let at = e.at.timestamp_millis();
     let timeout = i64::try_from(agent.timeout.as_millis()).unwrap_or(i64::MAX);
+    let cause = Cause::Decided { reason: e.decision.reason().to_string() };
     let state = if new.by_person { DispatchState::Assigned } else { DispatchState::Pending };
     let id = c
         .prepare_cached(
@@ -91,32 +72,32 @@ pub(super) fn open(c: &Connection, new: &NewDispatch<'_>) -> Result<i64, Error> 
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)",
         )?
         .insert(params![
-            new.lane,
-            new.evaluation,
+            lane,
+            evaluation,
             agent.id.as_str(),
-            new.task_type.as_str(),
+            e.task_type().as_str(),
             state.as_str(),
             at,
             at.saturating_add(timeout),
             new.key,
             new.by_person,
-            new.reason,
+            to_json(&cause),
         ])?;
-    let moment = Moment { at: new.at, evaluation: Some(new.evaluation) };
-    note(c, id, &Move::to(state, new.reason), moment)?;
+    let moment = Moment { at: e.at, evaluation: Some(evaluation) };
+    note(c, id, &To::to(state, cause), moment)?;
     Ok(id)
 }
 
 /// Moves a dispatch on; when it ends, the issue that waits for its agent with the best claim is woken. A move to the
 /// state it has already is none.
-pub(super) fn advance(c: &Connection, id: i64, to: &Move, moment: Moment) -> Result<(), Error> {
+pub(super) fn advance(c: &Connection, id: i64, to: &To, moment: Moment) -> Result<(), Error> {
     let ended = (!to.state.is_open()).then_some(moment.at.timestamp_millis());
     let mut update = c.prepare_cached(
         "UPDATE dispatch SET state = ?2, ended_at = ?3, cause = ?4, counts = ?5,
              due_at = CASE WHEN ?3 IS NULL THEN due_at END
          WHERE id = ?1 AND ended_at IS NULL AND state <> ?2 RETURNING agent",
     )?;
-    let values = params![id, to.state.as_str(), ended, to.cause, to.counts];
+    let values = params![id, to.state.as_str(), ended, to_json(&to.cause), to.counts];
     let agent: Option<String> = update.query_row(values, |r| r.get(0)).optional()?;
     let Some(agent) = agent else { return Ok(()) };
     note(c, id, to, moment)?;
@@ -156,12 +137,12 @@ pub(super) fn set_failures(c: &Connection, id: i64, failures: u32) -> Result<(),
 pub(super) fn note_failure(
     c: &Connection,
     id: i64,
-    cause: &str,
+    cause: &Cause,
     moment: Moment,
 ) -> Result<(), Error> {
     c.prepare_cached("UPDATE dispatch SET cause = ?2 WHERE id = ?1")?
-        .execute(params![id, cause])?;
-    note(c, id, &Move::to(DispatchState::Failed, cause), moment)
+        .execute(params![id, to_json(cause)])?;
+    note(c, id, &To::to(DispatchState::Failed, cause.clone()), moment)
 }
 
 /// When an open dispatch has to be looked at next.
@@ -178,12 +159,12 @@ pub(super) fn reminded(c: &Connection, id: i64, at: Timestamp) -> Result<(), Err
     Ok(())
 }
 
-fn note(c: &Connection, id: i64, to: &Move, moment: Moment) -> Result<(), Error> {
+fn note(c: &Connection, id: i64, to: &To, moment: Moment) -> Result<(), Error> {
     let Moment { at, evaluation } = moment;
     c.prepare_cached(
         "INSERT INTO transition (dispatch, at, state, cause, evaluation) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![id, at.timestamp_millis(), to.state.as_str(), to.cause, evaluation])?;
+    .execute(params![id, at.timestamp_millis(), to.state.as_str(), to.cause.to_string(), evaluation])?;
     Ok(())
 }
 
@@ -220,18 +201,18 @@ pub(super) fn last_agent(c: &Connection, lane: i64) -> Result<Option<AgentId>, E
     Ok(rows.query_row([lane], |r| r.get::<_, String>(0)).optional()?.map(AgentId::new))
 }
 
-/// The tries that failed since a person last said to begin anew, oldest first.
-pub(super) fn tries(c: &Connection, lane: i64) -> Result<Vec<Try>, Error> {
+/// The attempts that failed since a person last said to begin anew, oldest first.
+pub(super) fn attempts(c: &Connection, lane: i64) -> Result<Vec<Attempt>, Error> {
     let mut rows = c.prepare_cached(
-        "SELECT id, agent, coalesce(cause, '') FROM dispatch
+        "SELECT id, agent, cause FROM dispatch
          WHERE lane = ?1 AND counts AND ended_at IS NOT NULL
              AND id > (SELECT fresh_from FROM lane WHERE lane.id = ?1) ORDER BY id",
     )?;
     let rows = rows.query_map([lane], |r| {
-        Ok(Try {
+        Ok(Attempt {
             dispatch: r.get(0)?,
             agent: AgentId::new(r.get::<_, String>(1)?),
-            cause: r.get(2)?,
+            cause: cause(r, 2)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -289,8 +270,15 @@ pub(super) fn dispatch_of(row: &Row<'_>) -> rusqlite::Result<Dispatch> {
         by_person: row.get(9)?,
         failures: row.get(10)?,
         is_reminded: row.get(11)?,
-        cause: row.get(12)?,
+        cause: cause(row, 12)?,
         reason: row.get(13)?,
         counts: row.get(14)?,
     })
+}
+
+/// What the latest change of a dispatch came from. One that cannot be read is shown as it stands there.
+fn cause(row: &Row<'_>, column: usize) -> rusqlite::Result<Cause> {
+    let json: Option<String> = row.get(column)?;
+    let json = json.unwrap_or_default();
+    Ok(from_json(&json).unwrap_or(Cause::Earlier { text: json }))
 }

@@ -14,7 +14,8 @@ use crate::delivery::{DeliveryId, DeliveryState, Origin};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
 use crate::plan::Remark;
-use crate::triage::{Signal, Verdict, words};
+use crate::reason;
+use crate::triage::{Signal, Verdict};
 
 /// How many deliveries of one evaluation are read; a burst can have more.
 const MOST: u32 = 50;
@@ -187,14 +188,14 @@ pub(super) fn views(
 pub(super) fn view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
     let repo: Option<String> = row.get(5)?;
     let number: Option<u64> = row.get(6)?;
-    let same_as = row.get_ref(13)?.as_blob_or_null()?.map(|id| words::same_bytes(&id_of(id)));
+    let same_as = row.get_ref(13)?.as_blob_or_null()?.map(|id| reason::same_bytes(&id_of(id)));
     let action = row.get::<_, Option<String>>(4)?.unwrap_or_default();
     Ok(DeliveryView {
         seq: row.get(0)?,
         id: id_of(row.get_ref(1)?.as_blob()?),
         origin: parsed(row, 2)?,
         received_at: from_millis(row.get(3)?),
-        action: words::action(action),
+        action: reason::action(action),
         issue: repo.zip(number).map(|(repo, number)| format!("{repo}#{number}")),
         state: parsed(row, 7)?,
         reason: row.get::<_, Option<String>>(8)?.or(same_as),

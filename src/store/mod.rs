@@ -29,6 +29,7 @@ mod pages;
 mod people;
 mod proposals;
 mod readers;
+mod recorded;
 mod repeats;
 mod reports;
 mod retention;
@@ -56,13 +57,12 @@ pub use crate::delivery::DeliveryState;
 pub use backup::Copied;
 pub use cursors::SweepCursor;
 pub use digest::{ActionTaken, Digest, FailedDeliveries, OpenIssue, Period};
-pub use dispatches::{Move, Transition};
+pub use dispatches::Transition;
 pub use error::Error;
 pub use gauges::Gauges;
 pub use history::{DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use inbox::{Accepted, Classified, Destination, Signed, Unclassified};
 pub use lanes::{Claim, Claimed, Pace};
-pub use ledger::{Evaluation, Intent, Opening, Past, PastComment};
 pub use notes::StoredNote;
 pub use orders::ManualOrder;
 pub use pages::{
@@ -70,10 +70,9 @@ pub use pages::{
     Hour, IssuePage, IssueQuery, IssueRow, IssueStory, Lane, LaneState, Overview, Pulse, Show,
     Standings,
 };
-pub use people::Wishes;
 pub use proposals::Proposal;
-pub use reports::Reported;
-pub use settling::{Failure, Follow, Outcome};
+pub use recorded::Recorded;
+pub use settling::{Ended, Failure};
 pub use spending::{Spending, Totals};
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, Which, Why};

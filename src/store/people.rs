@@ -3,27 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
-use super::rows::{from_json, kind_and_value, parsed_if_any, to_json};
+use super::rows::{from_json, kind_and_value, mark_kind, marks, parsed_if_any, to_json};
 use super::{Error, Store};
 use crate::clock::Timestamp;
-use crate::dispatch::{AgentId, TaskType};
-use crate::plan::EffectKind;
-use crate::triage::{Hold, Source};
-
-/// How people left an issue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
-    /// Why it is to be left alone.
-    pub held: Option<String>,
-    /// The agent that was chosen for it.
-    pub chosen: Option<AgentId>,
-    /// The kind of task it was chosen for, where that was said.
-    pub chosen_task: Option<TaskType>,
-    /// What they took off it, as kind and value: it is not put back.
-    pub removed: BTreeSet<(EffectKind, String)>,
-}
+use crate::dispatch::{AgentId, Mark, TaskType};
+use crate::reason::Hold;
+use crate::triage::{Custody, Evaluation, Source};
 
 impl Store {
     /// Whether the commands of a comment or an entry were answered before.
@@ -37,26 +24,42 @@ impl Store {
     }
 }
 
-/// How people left the issue of a lane.
-pub(super) fn wishes(c: &Connection, lane: i64) -> Result<Wishes, Error> {
-    let (chosen, chosen_task) = c
-        .prepare_cached("SELECT chosen, chosen_task FROM lane WHERE id = ?1")?
-        .query_row([lane], |r| {
-            Ok((r.get::<_, Option<String>>(0)?.map(AgentId::new), parsed_if_any(r, 1)?))
-        })
-        .optional()?
-        .unwrap_or_default();
-    let mut removed = c.prepare_cached("SELECT kind, value FROM removed WHERE lane = ?1")?;
-    let removed = removed.query_map([lane], kind_and_value)?.collect::<Result<_, _>>()?;
-    let held = held(c, lane)?.map(|hold| hold.to_string());
-    Ok(Wishes { held, chosen, chosen_task, removed })
+/// Who has the issue of a lane while no dispatch is open for it.
+pub(super) fn custody(c: &Connection, lane: i64) -> Result<Custody, Error> {
+    let mut row = c.prepare_cached("SELECT hold, chosen, chosen_task FROM lane WHERE id = ?1")?;
+    let (hold, chosen, task) = row.query_row([lane], |r| {
+        Ok((r.get::<_, Option<String>>(0)?, r.get::<_, Option<String>>(1)?, parsed_if_any(r, 2)?))
+    })?;
+    Ok(match (hold, chosen) {
+        (Some(hold), _) => Custody::Held(from_json(&hold)?),
+        (None, Some(agent)) => Custody::Chosen { agent: AgentId::new(agent), task },
+        (None, None) => Custody::Free,
+    })
 }
 
-/// Why the issue of a lane is to be left alone.
-fn held(c: &Connection, lane: i64) -> Result<Option<Hold>, Error> {
-    let mut rows = c.prepare_cached("SELECT hold FROM lane WHERE id = ?1")?;
-    let hold: Option<String> = rows.query_row([lane], |r| r.get(0)).optional()?.flatten();
-    hold.map(|hold| from_json(&hold)).transpose()
+/// What people took off the issue of a lane.
+pub(super) fn removed(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error> {
+    let mut rows = c.prepare_cached("SELECT kind, value FROM removed WHERE lane = ?1")?;
+    let rows: Vec<_> = rows.query_map([lane], kind_and_value)?.collect::<Result<_, _>>()?;
+    Ok(marks(&rows))
+}
+
+/// Writes down who has the issue from now on, and what people took off it.
+pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Error> {
+    let (chosen, task) = match &e.custody {
+        Custody::Chosen { agent, task } => (Some(agent.as_str()), task.map(TaskType::as_str)),
+        _ => (None, None),
+    };
+    hold(c, lane, e.custody.hold())?;
+    c.prepare_cached("UPDATE lane SET chosen = ?2, chosen_task = ?3 WHERE id = ?1")?
+        .execute(params![lane, chosen, task])?;
+    c.prepare_cached("DELETE FROM removed WHERE lane = ?1")?.execute([lane])?;
+    let mut insert = c.prepare_cached("INSERT INTO removed VALUES (?1, ?2, ?3, ?4)")?;
+    for mark in &e.removed {
+        let at = e.at.timestamp_millis();
+        insert.execute(params![lane, mark_kind(mark), mark.value(), at])?;
+    }
+    Ok(())
 }
 
 /// The words of a hold as it is kept. One that cannot be read is shown as it stands there.
@@ -69,27 +72,6 @@ pub(super) fn hold_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
 pub(super) fn hold(c: &Connection, lane: i64, hold: Option<&Hold>) -> Result<(), Error> {
     c.prepare_cached("UPDATE lane SET hold = ?2 WHERE id = ?1")?
         .execute(params![lane, hold.map(to_json)])?;
-    Ok(())
-}
-
-/// Writes down how people leave the issue from now on.
-pub(super) fn keep(c: &Connection, lane: i64, wishes: &Wishes, at: Timestamp) -> Result<(), Error> {
-    if held(c, lane)?.map(|hold| hold.to_string()) != wishes.held {
-        let told = wishes.held.clone().map(|text| Hold::Earlier { text });
-        hold(c, lane, told.as_ref())?;
-    }
-    c.prepare_cached("UPDATE lane SET chosen = ?2, chosen_task = ?3 WHERE id = ?1")?.execute(
-        params![
-            lane,
-            wishes.chosen.as_ref().map(AgentId::as_str),
-            wishes.chosen_task.map(TaskType::as_str)
-        ],
-    )?;
-    c.prepare_cached("DELETE FROM removed WHERE lane = ?1")?.execute([lane])?;
-    let mut insert = c.prepare_cached("INSERT INTO removed VALUES (?1, ?2, ?3, ?4)")?;
-    for (kind, value) in &wishes.removed {
-        insert.execute(params![lane, kind.as_str(), value, at.timestamp_millis()])?;
-    }
     Ok(())
 }
 

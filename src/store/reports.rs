@@ -8,16 +8,7 @@ use super::inbox::{Entry, EntryBody};
 use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::delivery::Origin;
-use crate::dispatch::{AgentId, Dispatch, Report};
-
-/// A report, and the key of the dispatch it is about.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Reported {
-    /// The dispatch's key.
-    pub key: String,
-    /// What was reported.
-    pub report: Report,
-}
+use crate::dispatch::{AgentId, Dispatch, Report, Reported};
 
 impl Store {
     /// The dispatch with this key, open or ended.

@@ -1,5 +1,6 @@
 //! Reading columns and writing them: text that names something, JSON, and pairs that stand in several tables.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Error;
+use crate::dispatch::Mark;
 use crate::plan::EffectKind;
 
 /// What the text of a column names.
@@ -52,4 +54,22 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 
 pub(super) fn unreadable(error: &dyn Display) -> Error {
     Error::Unreadable(error.to_string())
+}
+
+/// Those of the effects that stay on the issue to be seen.
+pub(super) fn marks(written: &[(EffectKind, String)]) -> BTreeSet<Mark> {
+    let mark = |(kind, value): &(EffectKind, String)| match kind {
+        EffectKind::Label => Some(Mark::Label(value.clone())),
+        EffectKind::Assignee => Some(Mark::Assignee(value.clone())),
+        _ => None,
+    };
+    written.iter().filter_map(mark).collect()
+}
+
+/// The name of the kind of effect that puts it on the issue.
+pub(super) fn mark_kind(mark: &Mark) -> &'static str {
+    match mark {
+        Mark::Label(_) => EffectKind::Label.as_str(),
+        Mark::Assignee(_) => EffectKind::Assignee.as_str(),
+    }
 }

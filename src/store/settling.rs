@@ -2,40 +2,26 @@
 
 use rusqlite::{Connection, params};
 
-use super::dispatches::{Moment, Move};
+use super::dispatches::Moment;
 use super::lanes::{self, Claim, Pace, Schedule};
-use super::ledger::{self, Evaluation, Intent};
+use super::ledger;
+use super::recorded::Recorded;
 use super::{Error, Store, blockers, dispatches, people, sweeps};
 use crate::clock::Timestamp;
-use crate::dispatch::{Dispatch, DispatchState};
-use crate::issue::Fingerprint;
-use crate::plan::EffectOutcome;
-use crate::triage::{Decision, Hold};
+use crate::dispatch::{Dispatch, DispatchState, Transition};
+use crate::plan::{Decided, EffectOutcome, Outcome};
+use crate::reason::{Cause, Hold};
+use crate::triage::{Decision, Evaluation};
 
-/// How an evaluation ended.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
+/// An evaluation that came to its end.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// What was concluded, and what it led to.
+    pub decided: Decided,
     /// What [`Store::intend`] gave; `None` when nothing was to be written.
-    pub evaluation: Option<Evaluation>,
-    /// What became of its effects, in their order.
-    pub effects: Vec<EffectOutcome>,
-    /// Where the issue's open dispatch goes.
-    pub dispatch: Option<Move>,
-    /// What else is known of the dispatch that stays open.
-    pub follow: Follow,
-    /// The issue as it was read, with what was written since; `None` when it is gone.
-    pub fingerprint: Option<Fingerprint>,
-}
-
-/// What is kept about a dispatch that stays open.
-#[derive(Clone, Debug, Default)]
-pub struct Follow {
-    /// How many hand-offs have failed by now, and how the last one did.
-    pub hand_off_failed: Option<(u32, String)>,
-    /// Its agent was reminded of the deadline.
-    pub is_reminded: bool,
-    /// When it has to be looked at although nothing may come.
-    pub due_at: Option<Timestamp>,
+    pub recorded: Option<Recorded>,
+    /// How it went.
+    pub outcome: Outcome,
 }
 
 /// Why a claim did not come to its end, and what had been written until then.
@@ -49,8 +35,8 @@ pub struct Failure {
     pub spends_attempt: bool,
     /// Whether our account was refused, so that every other issue would end the same.
     pub is_about_us: bool,
-    /// The evaluation that was on its way, if one had been recorded.
-    pub evaluation: Option<Evaluation>,
+    /// The intent that was on its way, if one had been recorded.
+    pub recorded: Option<Recorded>,
     /// What is known of its effects, in their order; those not tried yet are missing.
     pub effects: Vec<EffectOutcome>,
 }
@@ -60,31 +46,27 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Stale`] when the claim is over.
-    pub async fn settle(
-        &self,
-        claim: Claim,
-        intent: Intent,
-        outcome: Outcome,
-        pace: Pace,
-    ) -> Result<(), Error> {
+    pub async fn settle(&self, claim: Claim, ended: Ended, pace: Pace) -> Result<(), Error> {
         self.write(move |c| {
             lanes::fence(c, &claim)?;
-            let evaluation = match &outcome.evaluation {
+            let Ended { decided, recorded, outcome } = &ended;
+            let Decided { evaluation, plan } = decided;
+            let recorded = match recorded {
                 Some(recorded) => recorded.clone(),
-                None => ledger::insert(c, &claim, &intent)?,
+                None => ledger::insert(c, &claim, decided)?,
             };
-            ledger::record_effects(c, &evaluation, &outcome.effects, intent.at)?;
-            follow(c, &evaluation, &outcome, intent.at)?;
+            ledger::record_effects(c, &recorded, &outcome.effects, evaluation.at)?;
+            follow(c, &recorded, outcome, evaluation.at)?;
             // Again, for a dispatch that only this ends.
-            ledger::forget(c, claim.lane, &intent.absent)?;
-            finish_deliveries(c, &claim, &evaluation, intent.at)?;
-            note_conclusion(c, claim.lane, &intent)?;
-            if matches!(intent.decision, Decision::Finish { .. }) {
-                blockers::wake(c, &claim.at, intent.at)?;
+            ledger::forget(c, claim.lane, &plan.absent)?;
+            finish_deliveries(c, &claim, &recorded, evaluation.at)?;
+            note_conclusion(c, claim.lane, evaluation)?;
+            if matches!(evaluation.decision, Decision::Finish { .. }) {
+                blockers::wake(c, &claim.at, evaluation.at)?;
             }
             sweeps::note_fingerprint(c, claim.lane, outcome.fingerprint.as_ref())?;
             boundary!("settle::noted");
-            Schedule { pace, now: intent.at }.release(c, claim.lane, None)
+            Schedule { pace, now: evaluation.at }.release(c, claim.lane, None)
         })
         .await
     }
@@ -145,26 +127,26 @@ impl Store {
 fn finish_deliveries(
     c: &Connection,
     claim: &Claim,
-    evaluation: &Evaluation,
+    recorded: &Recorded,
     at: Timestamp,
 ) -> Result<(), Error> {
     c.prepare_cached(
         "UPDATE delivery SET state = 'done', settled_at = ?2, evaluation = ?3
          WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'",
     )?
-    .execute(params![claim.lane, at.timestamp_millis(), evaluation.id])?;
+    .execute(params![claim.lane, at.timestamp_millis(), recorded.evaluation])?;
     Ok(())
 }
 
 /// Keeps on the lane what the next claim needs: how urgent the issue is and whom it waits for.
-fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Error> {
-    let score = intent.verdict.as_ref().map(|v| &v.score);
-    let waits_for = match &intent.decision {
+fn note_conclusion(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Error> {
+    let score = e.verdict.as_ref().map(|v| &v.score);
+    let waits_for = match &e.decision {
         Decision::Wait { agent, .. } => Some(agent.as_str()),
         _ => None,
     };
     let p0 = score.is_some_and(|s| s.p0);
-    let since = intent.opened_at.unwrap_or(intent.at).timestamp_millis();
+    let since = e.opened_at.unwrap_or(e.at).timestamp_millis();
     let before = dispatches::waits_for(c, lane)?;
     c.prepare_cached(
         "UPDATE lane SET priority = ?2, evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
@@ -173,7 +155,7 @@ fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Err
     .execute(params![
         lane,
         i64::from(!p0),
-        intent.at.timestamp_millis(),
+        e.at.timestamp_millis(),
         waits_for,
         p0,
         score.map_or(0, |s| i64::from(s.total)),
@@ -181,35 +163,35 @@ fn note_conclusion(c: &Connection, lane: i64, intent: &Intent) -> Result<(), Err
     ])?;
     // Whoever leaves the line wakes the next: the place may still be free, or be one of several.
     if let Some(agent) = before.filter(|agent| Some(agent.as_str()) != waits_for) {
-        dispatches::wake_waiting(c, &agent, 1, intent.at)?;
+        dispatches::wake_waiting(c, &agent, 1, e.at)?;
     }
-    blockers::keep(c, lane, &intent.blockers)
+    blockers::keep(c, lane, &e.waits_on)
 }
 
 /// Moves the dispatch on, and keeps what is known of one that stays open.
 fn follow(
     c: &Connection,
-    evaluation: &Evaluation,
+    recorded: &Recorded,
     outcome: &Outcome,
     at: Timestamp,
 ) -> Result<(), Error> {
-    let Some(dispatch) = evaluation.dispatch else { return Ok(()) };
-    let moment = Moment { at, evaluation: Some(evaluation.id) };
-    if let Some(to) = &outcome.dispatch {
+    let Some(dispatch) = recorded.dispatch else { return Ok(()) };
+    let moment = Moment { at, evaluation: Some(recorded.evaluation) };
+    if let Some(to) = &outcome.transition {
         dispatches::advance(c, dispatch, to, moment)?;
     }
-    if let Some((failures, cause)) = &outcome.follow.hand_off_failed {
+    if let Some((failures, cause)) = &outcome.hand_off_failed {
         dispatches::set_failures(c, dispatch, *failures)?;
         dispatches::note_failure(c, dispatch, cause, moment)?;
     }
-    if outcome.follow.is_reminded {
+    if outcome.is_reminded {
         dispatches::reminded(c, dispatch, at)?;
     }
-    outcome.follow.due_at.map_or(Ok(()), |due_at| dispatches::set_due(c, dispatch, due_at))
+    outcome.due_at.map_or(Ok(()), |due_at| dispatches::set_due(c, dispatch, due_at))
 }
 
-/// Ends what a look that came to no end would keep open for good: a dispatch of which nobody was told anything, or one
-/// past its deadline, which is held as one that timed out is. Whoever waits for an agent is not kept waiting by a dead
+/// Ends what an evaluation that failed would keep open for good: a dispatch whose agent was never called, or one past
+/// its deadline, which is held as one that timed out is. Whoever waits for an agent is not kept waiting by a dead
 /// letter either, unless all of them would end so.
 fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
     let before = dispatches::waits_for(c, lane)?.filter(|_| !failure.is_about_us);
@@ -217,44 +199,36 @@ fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
         c.prepare_cached("UPDATE lane SET waits_for = NULL WHERE id = ?1")?.execute([lane])?;
     }
     if let Some(open) = dispatches::open_dispatch(c, lane)? {
-        let evaluation = failure.evaluation.as_ref().map(|evaluation| evaluation.id);
+        let evaluation = failure.recorded.as_ref().map(|recorded| recorded.evaluation);
         let moment = Moment { at: failure.at, evaluation };
+        let cause = Cause::NotEvaluated { error: failure.reason.clone() };
+        let end = |state| Transition::to(state, cause.clone());
         if open.deadline_at <= failure.at {
-            people::hold(c, lane, Some(&Hold::TimedOutUnseen))?;
-            dispatches::advance(
-                c,
-                open.id,
-                &Move::to(DispatchState::TimedOut, &failure.reason),
-                moment,
-            )?;
-        } else if !is_told(c, &open)? {
-            dispatches::advance(
-                c,
-                open.id,
-                &Move::to(DispatchState::Failed, &failure.reason),
-                moment,
-            )?;
+            people::hold(c, lane, Some(&Hold(cause.clone())))?;
+            dispatches::advance(c, open.id, &end(DispatchState::TimedOut), moment)?;
+        } else if !is_called(c, &open)? {
+            dispatches::advance(c, open.id, &end(DispatchState::Failed), moment)?;
         }
     }
     before.map_or(Ok(()), |agent| dispatches::wake_waiting(c, &agent, 1, failure.at))
 }
 
 /// Whether anything that calls the agent was done.
-fn is_told(c: &Connection, dispatch: &Dispatch) -> Result<bool, Error> {
+fn is_called(c: &Connection, dispatch: &Dispatch) -> Result<bool, Error> {
     if dispatch.state != DispatchState::Pending || dispatch.failures > 0 {
         return Ok(true);
     }
-    let mut told = c.prepare_cached(
+    let mut called = c.prepare_cached(
         "SELECT 1 FROM effect
          WHERE dispatch = ?1 AND kind IN ('label', 'assignee', 'hand_off') AND state = 'done'",
     )?;
-    Ok(told.exists([dispatch.id])?)
+    Ok(called.exists([dispatch.id])?)
 }
 
 /// Records what is known of the effects of an evaluation that did not come to its end.
 fn record(c: &Connection, failure: &Failure) -> Result<(), Error> {
-    match &failure.evaluation {
-        Some(evaluation) => ledger::record_effects(c, evaluation, &failure.effects, failure.at),
+    match &failure.recorded {
+        Some(recorded) => ledger::record_effects(c, recorded, &failure.effects, failure.at),
         None => Ok(()),
     }
 }

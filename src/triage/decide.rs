@@ -1,260 +1,272 @@
-//! What is to happen with an issue. The rules stand in the order in which they are asked; the first that
-//! answers decides.
+//! What is to happen with an issue. The rules stand in the order in which they are asked; the first that answers
+//! decides, and one that needs a fact asks for it.
 
-use super::roster::{self, Pick};
-use super::signals::{self, Facts};
-use super::{Decision, IssueType, OWN_SUMMARY, Score, Standing, Triage, blockers, explain, text};
-use crate::dispatch::{AgentId, Dispatch, TaskType};
-use crate::issue::{Issue, IssueState};
+use super::roster::{self, Pick, Roster};
+use super::{
+    Custody, Decision, Evaluation, Question, Snapshot, Triage, blockers, explain, is_summary_title,
+    signals, task_type, text,
+};
+use crate::dispatch::{Agent, AgentId, Dispatch, TaskType};
+use crate::issue::IssueType;
+use crate::reason::{Brief, Reason};
+
+/// How many issues named as blockers are looked up.
+const MAX_BLOCKERS: usize = 5;
 
 /// All that a decision is made from.
+#[derive(Clone, Copy)]
 pub(super) struct Case<'a> {
     pub(super) triage: &'a Triage,
-    pub(super) issue: &'a Issue,
-    pub(super) standing: &'a Standing,
-    pub(super) facts: &'a Facts,
-    pub(super) score: &'a Score,
-    pub(super) task_type: TaskType,
+    pub(super) agents: &'a [Agent],
+    pub(super) s: &'a Snapshot<'a>,
+    pub(super) e: &'a Evaluation,
 }
+
+type Rule = Result<Option<Reason>, Question>;
 
 impl Case<'_> {
     /// Asks the rules in turn.
-    pub(super) fn decide(&self) -> Decision {
-        let finish = |reason| Decision::Finish { reason };
+    pub(super) fn decide(self) -> Result<Decision, Question> {
         let skip = |reason| Decision::Skip { reason };
         let flag = |reason| Decision::Flag { reason };
-        self.closed()
-            .map(finish)
-            .or_else(|| self.not_ours().map(skip))
-            .or_else(|| self.standing.held.clone().map(skip))
-            .or_else(|| self.chosen())
-            .or_else(|| self.philosophy().map(skip))
-            .or_else(|| self.assigned().map(skip))
-            .or_else(|| self.not_ready().map(skip))
-            .or_else(|| self.blocked().map(flag))
-            .unwrap_or_else(|| self.hand_over())
-    }
-
-    fn closed(&self) -> Option<String> {
-        (self.issue.state == IssueState::Closed).then(|| "the issue is closed".to_owned())
-    }
-
-    fn not_ours(&self) -> Option<String> {
-        if self.issue.is_pull_request {
-            return Some("a pull request, not an issue".to_owned());
+        if let Some(reason) = self.closed() {
+            return Ok(Decision::Finish { reason });
         }
-        if self.standing.is_our_summary {
-            return Some(OWN_SUMMARY.to_owned());
+        if let Some(reason) = self.e.needs_person.clone() {
+            return Ok(flag(reason));
         }
-        self.ignored_author().or_else(|| self.ignored_label())
+        if let Some(reason) = self.not_ours()?.or_else(|| self.held()) {
+            return Ok(skip(reason));
+        }
+        if let Some(decision) = self.chosen() {
+            return Ok(decision);
+        }
+        let early = self.philosophy().or_else(|| self.assigned()).or_else(|| self.not_ready());
+        if let Some(reason) = early {
+            return Ok(skip(reason));
+        }
+        if let Some(reason) = self.blocked()? {
+            return Ok(flag(reason));
+        }
+        Ok(self.given().map_or_else(|| self.hand_over(), skip))
     }
 
-    fn ignored_author(&self) -> Option<String> {
-        let login = &self.issue.author.as_ref()?.login;
-        let ignored = &self.triage.policy.ignore_authors;
-        ignored
-            .iter()
-            .any(|author| author.eq_ignore_ascii_case(login))
-            .then(|| format!("opened by `{login}`, whose issues are ignored"))
+    fn closed(self) -> Option<Reason> {
+        (!self.e.is_open(self.s.issue)).then_some(Reason::Closed)
     }
 
-    fn ignored_label(&self) -> Option<String> {
+    fn held(self) -> Option<Reason> {
+        self.e.custody.hold().cloned().map(Reason::Held)
+    }
+
+    /// The kind of work: as a person said, or as the issue's words say.
+    pub(super) fn task_type(self) -> TaskType {
+        let said = match &self.e.custody {
+            Custody::Chosen { task, .. } => *task,
+            _ => None,
+        };
+        said.unwrap_or_else(|| task_type::of(&self.triage.policy, &self.s.assessment.facts))
+    }
+
+    fn not_ours(self) -> Rule {
+        if self.s.issue.is_pull_request {
+            return Ok(Some(Reason::PullRequest));
+        }
+        if self.is_our_summary()? {
+            return Ok(Some(Reason::OwnSummary));
+        }
+        Ok(self.ignored_author().or_else(|| self.ignored_label()))
+    }
+
+    /// Anybody can call an issue like a daily summary; ours are by our own account.
+    fn is_our_summary(self) -> Result<bool, Question> {
+        let issue = self.s.issue;
+        match issue.author.as_ref().filter(|_| is_summary_title(&issue.title)) {
+            Some(author) => Ok(author.is_same_as(self.s.account()?)),
+            None => Ok(false),
+        }
+    }
+
+    fn ignored_author(self) -> Option<Reason> {
+        let login = &self.s.issue.author.as_ref()?.login;
+        let mut ignored = self.triage.policy.ignore_authors.iter();
+        let is_ignored = ignored.any(|author| author.eq_ignore_ascii_case(login));
+        is_ignored.then(|| Reason::IgnoredAuthor { login: login.clone() })
+    }
+
+    fn ignored_label(self) -> Option<Reason> {
         let ignored = &self.triage.policy.ignore_labels;
-        let mut labels = self.issue.labels.iter();
         let is_ignored =
             |label: &&String| ignored.iter().any(|name| text::normal(name) == text::normal(label));
-        labels.find(is_ignored).map(|label| format!("its label `{label}` says to ignore it"))
+        let label = self.s.issue.labels.iter().find(is_ignored)?;
+        Some(Reason::IgnoredLabel { label: label.clone() })
     }
 
-    /// A person's choice stands above score and blocks.
-    fn chosen(&self) -> Option<Decision> {
-        let id = self.standing.chosen.as_ref()?;
-        let agent = self.standing.agents.iter().find(|agent| agent.id == *id)?;
-        let reason = format!("chosen for `{id}` by a person");
-        Some(match roster::offer(self.standing, agent) {
-            Pick::Busy { agent, load, limit } if self.own_dispatch().is_none() => {
-                let reason = format!("{reason}, busy with {load} of {limit}");
+    /// A person's choice stands above score and blocks. Who has the issue already needs no further place.
+    fn chosen(self) -> Option<Decision> {
+        let agent = match &self.e.custody {
+            Custody::Chosen { agent, .. } => agent,
+            Custody::Dispatched(dispatch) if self.e.is_chosen_again && !dispatch.by_person => {
+                let agent = dispatch.agent.clone();
+                let reason = Reason::Chosen { agent: agent.clone() };
+                return Some(Decision::Dispatch { agent, reason });
+            }
+            _ => return None,
+        };
+        let agent = self.agents.iter().find(|one| one.id == *agent)?;
+        Some(match self.roster().offer(agent) {
+            Pick::Busy { agent, load, limit } => {
+                let reason = Reason::ChosenButBusy { agent: agent.clone(), load, limit };
                 Decision::Wait { agent, reason }
             }
-            _ => Decision::Dispatch { agent: id.clone(), reason },
+            _ => Decision::Dispatch {
+                agent: agent.id.clone(),
+                reason: Reason::Chosen { agent: agent.id.clone() },
+            },
         })
     }
 
-    fn philosophy(&self) -> Option<String> {
-        (self.score.issue_type == IssueType::Philosophy)
-            .then(|| "a philosophy/meta issue: to be talked about, not worked on".to_owned())
+    fn philosophy(self) -> Option<Reason> {
+        let is_talk = self.s.assessment.score.issue_type == IssueType::Philosophy;
+        is_talk.then_some(Reason::Philosophy)
     }
 
-    fn assigned(&self) -> Option<String> {
+    fn assigned(self) -> Option<Reason> {
         let own = self.own_login();
-        let left_over = &self.standing.left_over;
         let is_other = |login: &&String| {
             !own.is_some_and(|own| own.eq_ignore_ascii_case(login))
-                && !left_over.iter().any(|left| left.eq_ignore_ascii_case(login))
+                && !self.e.is_left_over(login, self.s, self.agents)
         };
-        let others: Vec<_> = self
-            .issue
-            .assignees
-            .iter()
-            .filter(is_other)
-            .map(|login| format!("`{login}`"))
-            .collect();
-        (!others.is_empty()).then(|| format!("already assigned to {}", others.join(", ")))
+        let logins: Vec<_> = self.s.issue.assignees.iter().filter(is_other).cloned().collect();
+        (!logins.is_empty()).then_some(Reason::Assigned { logins })
     }
 
     fn own_login(&self) -> Option<&str> {
         let own = self.own_dispatch().map(|dispatch| &dispatch.agent);
-        let agent = own.or(self.standing.ours.as_ref())?;
-        self.standing.agents.iter().find(|a| a.id == *agent)?.login.as_deref()
+        let agent = own.or(self.e.resumes.as_ref())?;
+        self.agents.iter().find(|a| a.id == *agent)?.login.as_deref()
     }
 
     fn own_dispatch(&self) -> Option<&Dispatch> {
-        self.standing.dispatch.as_ref().filter(|dispatch| dispatch.state.is_open())
+        self.e.custody.dispatch()
     }
 
-    fn not_ready(&self) -> Option<String> {
-        (!self.score.ready).then(|| {
-            let missing = explain::missing(&self.triage.policy, self.score, self.facts);
-            let (total, ready_at) = (self.score.total, self.triage.policy.ready_at);
-            format!("score {total} is below the threshold of {ready_at}: {missing}")
+    fn not_ready(self) -> Option<Reason> {
+        let assessment = self.s.assessment;
+        (!assessment.score.ready).then(|| Reason::NotReady {
+            score: assessment.score.total,
+            ready_at: self.triage.policy.ready_at,
+            missing: explain::missing(&self.triage.policy, assessment),
         })
     }
 
-    fn blocked(&self) -> Option<String> {
-        let open = &self.standing.open_dependencies;
-        if !open.is_empty() {
-            let open: Vec<_> = open.iter().map(|at| format!("`{at}`")).collect();
-            return Some(format!("blocked: it depends on {}, still open", open.join(", ")));
+    /// Blocked by the words of its text, or by what it depends on according to the forge. Who has the issue already goes
+    /// on whatever it depends on.
+    fn blocked(self) -> Rule {
+        if let Some(reason) = self.blocked_by_text()? {
+            return Ok(Some(reason));
         }
-        self.blocked_by_text()
+        if self.own_dispatch().is_some() {
+            return Ok(None);
+        }
+        let on = self.s.dependencies()?.to_vec();
+        Ok((!on.is_empty()).then_some(Reason::Depends { on }))
     }
 
     /// Blocked as its text says, unless by nothing but issues that are closed by now.
-    fn blocked_by_text(&self) -> Option<String> {
-        if !self.score.blocked {
-            return None;
+    fn blocked_by_text(self) -> Rule {
+        if !self.s.assessment.score.blocked {
+            return Ok(None);
         }
-        let mut open = blockers::mentioned_blockers(self.issue);
-        let any = !open.is_empty();
-        open.retain(|number| self.standing.closed_blockers.iter().all(|at| at.number != *number));
-        if any && open.is_empty() && !self.is_blocked_besides() {
-            return None;
-        }
-        let by: Vec<_> = open.iter().map(|number| format!("`#{number}`")).collect();
-        let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
-        Some(format!("blocked{by}, as its own text says: a person has to clear the way"))
+        let named = blockers::mentioned_blockers(self.s.issue);
+        let closed = self.s.closed_blockers(&named[..named.len().min(MAX_BLOCKERS)])?;
+        let by: Vec<_> = named.iter().copied().filter(|number| !closed.contains(number)).collect();
+        let is_free = !named.is_empty() && by.is_empty() && !self.is_blocked_besides();
+        Ok((!is_free).then_some(Reason::BlockedByText { by }))
     }
 
-    /// Whether its text is blocked by more than the issues it mentions as blockers.
-    fn is_blocked_besides(&self) -> bool {
-        let rest = blockers::without_mentions(self.issue);
+    /// Whether its text is blocked by more than the issues it names as blockers.
+    fn is_blocked_besides(self) -> bool {
+        let rest = blockers::without_mentions(self.s.issue);
         signals::says_blocked(&self.triage.lexicon, &rest)
     }
 
-    fn hand_over(&self) -> Decision {
+    /// A person gave it to an agent on the forge: theirs to follow, not ours to give.
+    fn given(self) -> Option<Reason> {
+        let by_person = self.own_dispatch().filter(|dispatch| dispatch.by_person);
+        let agent = self.e.given.as_ref().or(by_person.map(|dispatch| &dispatch.agent))?;
+        Some(Reason::GivenByPerson { agent: agent.clone() })
+    }
+
+    fn hand_over(self) -> Decision {
+        let subject = self.subject();
         if let Some(dispatch) = self.own_dispatch() {
             let agent = dispatch.agent.clone();
-            let reason = format!("{}: stays with `{agent}`", self.what());
+            let reason = Reason::StaysWith { subject, agent: agent.clone() };
             return Decision::Dispatch { agent, reason };
         }
-        let (policy, research) = (&self.triage.policy, self.score.research);
-        match roster::pick(policy, self.standing, self.task_type, research) {
-            Pick::Free(agent) => self.dispatch(agent),
-            Pick::Busy { agent, load, limit } => self.wait(agent, load, limit),
-            Pick::Nobody => self.nobody(),
+        let task = self.task_type();
+        let is_research = self.s.assessment.score.research;
+        match roster::pick(&self.triage.policy, self.roster(), task, is_research) {
+            Pick::Free(agent) => {
+                let reason = Reason::GoesTo { subject, agent: agent.clone() };
+                Decision::Dispatch { agent, reason }
+            }
+            Pick::Busy { agent, load, limit } => {
+                let reason = Reason::WaitsFor { subject, agent: agent.clone(), load, limit };
+                Decision::Wait { agent, reason }
+            }
+            Pick::Nobody => Decision::Flag { reason: Reason::NoAgent { subject, task } },
         }
     }
 
-    fn dispatch(&self, agent: AgentId) -> Decision {
-        let first = if self.is_first_in_line() { " first" } else { "" };
-        let reason = format!("{}: goes to `{agent}`{first}", self.what());
-        Decision::Dispatch { agent, reason }
+    fn roster(&self) -> Roster<'_> {
+        let tried: Vec<AgentId> = self.e.attempts.iter().map(|one| one.agent.clone()).collect();
+        Roster { agents: self.agents, load: &self.s.record.load, tried }
     }
 
-    fn wait(&self, agent: AgentId, load: u32, limit: u32) -> Decision {
-        let reason = format!("{}: waits for `{agent}`, busy with {load} of {limit}", self.what());
-        Decision::Wait { agent, reason }
-    }
-
-    fn nobody(&self) -> Decision {
-        let task = self.task_type;
-        let reason = format!("{}: no agent is configured for it (task type `{task}`)", self.what());
-        Decision::Flag { reason }
-    }
-
-    fn is_first_in_line(&self) -> bool {
-        self.score.p0 && !self.score.research
-    }
-
-    /// `P0/bug issue (score 7, 3 days old)`.
-    fn what(&self) -> String {
-        let (score, name) = (self.score, explain::type_name(self.score.issue_type));
-        let kind = match (self.is_first_in_line(), name) {
-            (true, "") => "P0".to_owned(),
-            (true, name) => format!("P0/{name}"),
-            (false, "") => "ready".to_owned(),
-            (false, name) => format!("ready {name}"),
-        };
-        let purpose = if score.research && name != "research" { " to research" } else { "" };
-        format!("{kind} issue{purpose} (score {}, {})", score.total, explain::age(score.age_days))
+    fn subject(self) -> Brief {
+        let score = &self.s.assessment.score;
+        Brief {
+            is_first: score.p0 && !score.research,
+            issue_type: score.issue_type,
+            is_research: score.research,
+            score: score.total,
+            age_days: score.age_days,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
-    use crate::dispatch::{Agent, DispatchState};
-    use crate::issue::Account;
-    use crate::triage::samples::{agent, bug, issue, now, triage};
-    use crate::triage::{Action, Policy, Route};
+    use crate::dispatch::DispatchState;
+    use crate::issue::{Account, Issue, IssueState};
+    use crate::reason::{Cause, Hold};
+    use crate::triage::samples::{World, agent, bug, dispatch, issue, triage};
+    use crate::triage::{Action, Answered, Policy, Route};
 
     #[track_caller]
-    fn decides_with(policy: Policy, issue: &Issue, standing: &Standing, expected: &str) {
-        let triage = Triage::new(policy).expect("a valid policy");
-        let decision = triage.verdict(issue, standing, now()).decision;
+    fn decides(world: World, expected: &str) {
+        let decision = world.evaluate().decision;
         assert_eq!(format!("{}: {}", decision.action(), decision.reason()), expected);
     }
 
-    #[track_caller]
-    fn decides(issue: &Issue, standing: &Standing, expected: &str) {
-        decides_with(Policy::default(), issue, standing, expected);
-    }
-
-    fn free() -> Standing {
-        Standing::default()
-    }
-
-    fn with_agents(agents: Vec<Agent>) -> Standing {
-        Standing { agents, ..free() }
-    }
-
-    fn claude_and_kimi() -> Standing {
-        with_agents(vec![
+    fn claude_and_kimi(issue: Issue) -> World {
+        World::of(issue).agents(vec![
             agent("claude", &[TaskType::Architecture, TaskType::Refactoring]),
             agent("kimi", &[TaskType::RoutineCoding, TaskType::Refactoring]),
         ])
     }
 
-    fn dispatched_to(agent: &str, state: DispatchState) -> Standing {
-        let at: Timestamp = now();
-        let dispatch = Dispatch {
-            id: 1,
-            at: "acme/widgets#1".parse().expect("an issue"),
-            agent: AgentId::new(agent),
-            task_type: TaskType::RoutineCoding,
-            state,
-            opened_at: at,
-            deadline_at: at,
-            key: "k".into(),
-            by_person: false,
-            failures: 0,
-            counts: false,
-            is_reminded: false,
-            reason: String::new(),
-            cause: String::new(),
-        };
-        Standing { dispatch: Some(dispatch), ..claude_and_kimi() }
+    fn busy(mut world: World, agent: &str) -> World {
+        world.record.load.insert(AgentId::new(agent), 1);
+        world
+    }
+
+    fn dispatched_to(agent: &str, state: DispatchState, issue: Issue) -> World {
+        let world = claude_and_kimi(issue).custody(Custody::Dispatched(dispatch(agent, state)));
+        world.answered(Answered::Timeline(Vec::new()))
     }
 
     fn feature() -> Issue {
@@ -265,14 +277,14 @@ mod tests {
     #[test]
     fn a_closed_issue_is_finished_whatever_else_holds() {
         let closed = Issue { state: IssueState::Closed, is_pull_request: true, ..bug() };
-        decides(&closed, &free(), "finish: the issue is closed");
+        decides(World::of(closed), "finish: the issue is closed");
         assert_eq!(triage().gone().action(), Action::Finish);
     }
 
     #[test]
     fn what_is_not_ours_is_skipped() {
         let pull = Issue { is_pull_request: true, ..bug() };
-        decides(&pull, &free(), "skip: a pull request, not an issue");
+        decides(World::of(pull), "skip: a pull request, not an issue");
         let policy = Policy {
             ignore_labels: vec!["Wontfix".into()],
             ignore_authors: vec!["renovate".into()],
@@ -280,41 +292,51 @@ mod tests {
         };
         let by_bot = Issue { author: Some(Account { id: 7, login: "Renovate".into() }), ..bug() };
         let expected = "skip: opened by `Renovate`, whose issues are ignored";
-        decides_with(policy.clone(), &by_bot, &free(), expected);
-        let ours = Standing { is_our_summary: true, ..free() };
-        decides(&bug(), &ours, "skip: our own daily summary");
+        decides(World::of(by_bot).policy(policy.clone()), expected);
         let labelled = Issue { labels: vec!["wontfix".into()], ..bug() };
         let expected = "skip: its label `wontfix` says to ignore it";
-        decides_with(policy, &labelled, &free(), expected);
+        decides(World::of(labelled).policy(policy), expected);
+    }
+
+    #[test]
+    fn a_daily_summary_is_ours_only_by_our_own_account() {
+        let us = Account { id: 7, login: "triage-bot".into() };
+        let title = "[Triage] Daily backlog summary — 2026-03-23".to_owned();
+        let summary = Issue { title, author: Some(us.clone()), ..bug() };
+        let asked = World::of(summary.clone()).asking().1;
+        assert_eq!(asked[0], Question::Account);
+        let world = World::of(summary.clone()).answered(Answered::Account(us));
+        decides(world, "skip: our own daily summary");
+        let other = Account { id: 8, login: "alice".into() };
+        let decision = World::of(summary).answered(Answered::Account(other)).evaluate().decision;
+        assert_eq!(decision.action(), Action::Dispatch);
     }
 
     #[test]
     fn a_persons_choice_stands_above_the_score_and_waits_for_a_free_place() {
-        let mut standing = claude_and_kimi();
-        standing.chosen = Some(AgentId::new("kimi"));
-        let poor = issue("It is slow", "");
-        decides(&poor, &standing, "dispatch: chosen for `kimi` by a person");
-        let limit = standing.agents[1].max_concurrent;
-        standing.load.insert(AgentId::new("kimi"), limit);
-        let expected = format!("wait: chosen for `kimi` by a person, busy with {limit} of {limit}");
-        decides(&poor, &standing, &expected);
-        // Who has it already needs no further place.
-        let dispatch = dispatched_to("kimi", DispatchState::Assigned).dispatch;
-        let own = Standing { dispatch, ..standing.clone() };
-        decides(&poor, &own, "dispatch: chosen for `kimi` by a person");
-        standing.chosen = Some(AgentId::new("gone"));
-        let verdict = triage().verdict(&poor, &standing, now());
-        assert_eq!(
-            verdict.decision.action(),
-            Action::Skip,
-            "an agent that is not there takes nothing"
-        );
+        let chosen = |agent: &str| Custody::Chosen { agent: AgentId::new(agent), task: None };
+        let poor = || claude_and_kimi(issue("It is slow", ""));
+        decides(poor().custody(chosen("kimi")), "dispatch: chosen for `kimi` by a person");
+        let expected = "wait: chosen for `kimi` by a person, busy with 1 of 1";
+        decides(busy(poor().custody(chosen("kimi")), "kimi"), expected);
+        let evaluation = poor().custody(chosen("gone")).evaluate();
+        let why = "an agent that is not there takes nothing";
+        assert_eq!(evaluation.decision.action(), Action::Skip, "{why}");
+    }
+
+    #[test]
+    fn a_persons_choice_stands_above_blocks_and_asks_for_none() {
+        let blocked = issue("[bug] crash", "src/db.py must not fail; blocked by #12");
+        let chosen = Custody::Chosen { agent: AgentId::new("kimi"), task: None };
+        let (evaluation, asked) = claude_and_kimi(blocked).custody(chosen).asking();
+        assert_eq!(evaluation.decision.action(), Action::Dispatch);
+        assert_eq!(asked, []);
     }
 
     #[test]
     fn a_held_issue_is_skipped_with_the_reason_of_the_hold() {
-        let held = Standing { held: Some("held by `alice`".into()), ..free() };
-        decides(&bug(), &held, "skip: held by `alice`");
+        let hold = Hold(Cause::Earlier { text: "held by `alice`".into() });
+        decides(World::of(bug()).custody(Custody::Held(hold)), "skip: held by `alice`");
     }
 
     #[test]
@@ -322,50 +344,63 @@ mod tests {
         let labels = vec!["rfc".into()];
         let talk = Issue { labels, assignees: vec!["alice".into()], ..issue("why?", "") };
         let expected = "skip: a philosophy/meta issue: to be talked about, not worked on";
-        decides(&talk, &free(), expected);
+        decides(World::of(talk), expected);
     }
 
     #[test]
     fn an_assigned_issue_is_skipped_unless_it_is_our_own_agent() {
         let assigned = Issue { assignees: vec!["Claude".into(), "bob".into()], ..bug() };
-        decides(&assigned, &free(), "skip: already assigned to `Claude`, `bob`");
-        let ours = dispatched_to("claude", DispatchState::Assigned);
-        decides(&assigned, &ours, "skip: already assigned to `bob`");
-        let done = dispatched_to("claude", DispatchState::Completed);
+        decides(World::of(assigned.clone()), "skip: already assigned to `Claude`, `bob`");
+        let ours = dispatched_to("claude", DispatchState::Assigned, assigned);
+        decides(ours, "skip: already assigned to `bob`");
         let only_ours = Issue { assignees: vec!["Claude".into()], ..bug() };
-        decides(&only_ours, &done, "skip: already assigned to `Claude`");
+        decides(claude_and_kimi(only_ours), "skip: already assigned to `Claude`");
     }
 
     #[test]
     fn an_issue_below_the_threshold_is_told_what_is_missing() {
         decides(
-            &issue("It is slow", ""),
-            &free(),
+            World::of(issue("It is slow", "")),
             "skip: score 1 is below the threshold of 5: names no file or function, has no \
              acceptance criteria, mentions no test, has no section for the problem or the \
              solution, has no bug, feature or refactoring tag or label",
         );
     }
 
+    fn blocked_by_12() -> World {
+        World::of(issue("[bug] crash", "src/db.py must not fail; blocked by #12"))
+    }
+
+    fn depending_on_3(world: World) -> World {
+        let three = vec!["acme/widgets#3".parse().expect("an issue")];
+        world.answered(Answered::Dependencies(three))
+    }
+
     #[test]
     fn a_blocked_issue_flags_the_owner() {
-        let blocked = issue("[bug] crash", "src/db.py must not fail; blocked by #12");
         let by_text = "flag: blocked by `#12`, as its own text says: a person has to clear the way";
-        decides(&blocked, &free(), by_text);
-        let open_dependencies = vec!["acme/widgets#3".parse().expect("an issue")];
-        let dependent = Standing { open_dependencies, ..free() };
+        decides(blocked_by_12(), by_text);
         let by_forge = "flag: blocked: it depends on `acme/widgets#3`, still open";
-        decides(&bug(), &dependent, by_forge);
+        decides(depending_on_3(World::of(bug())), by_forge);
+    }
+
+    #[test]
+    fn a_closed_blocker_in_the_text_does_not_hide_an_open_dependency() {
+        let closed = || blocked_by_12().answered(Answered::ClosedBlockers(vec![12]));
+        let by_forge = "flag: blocked: it depends on `acme/widgets#3`, still open";
+        decides(depending_on_3(closed()), by_forge);
+        let (evaluation, asked) = closed().asking();
+        assert_eq!(evaluation.decision.action(), Action::Dispatch);
+        assert_eq!(asked, [Question::Dependencies]);
     }
 
     #[track_caller]
     fn with_12_and_13_closed(text: &str, action: &str) {
         let blocked = issue("[bug] crash", &format!("src/db.py must return. {text}"));
-        let closed_blockers =
-            ["acme/widgets#12", "acme/widgets#13"].map(|at| at.parse().expect("an issue")).into();
-        let verdict = triage().verdict(&blocked, &Standing { closed_blockers, ..free() }, now());
-        assert!(verdict.score.blocked, "{text}");
-        assert_eq!(verdict.decision.action().as_str(), action, "{text}");
+        let world = World::of(blocked).answered(Answered::ClosedBlockers(vec![12, 13]));
+        let evaluation = world.evaluate();
+        assert!(evaluation.verdict.expect("a verdict").score.blocked, "{text}");
+        assert_eq!(evaluation.decision.action().as_str(), action, "{text}");
     }
 
     #[test]
@@ -381,50 +416,40 @@ mod tests {
     #[test]
     fn bugs_go_to_claude_first_and_research_to_kimi() {
         decides(
-            &bug(),
-            &claude_and_kimi(),
+            claude_and_kimi(bug()),
             "dispatch: P0/bug issue (score 8, 3 days old): goes to `claude` first",
         );
         let question = Issue { labels: vec!["kimi-ready".into(), "bug".into()], ..bug() };
         decides(
-            &question,
-            &free(),
+            World::of(question),
             "dispatch: ready bug issue to research (score 8, 3 days old): goes to `kimi`",
         );
         decides(
-            &feature(),
-            &free(),
+            World::of(feature()),
             "dispatch: ready feature issue (score 8, 3 days old): goes to `claude`",
         );
     }
 
     #[test]
     fn a_busy_agent_is_waited_for_but_never_by_its_own_issue() {
-        let load = [(AgentId::new("claude"), 1)].into();
         decides(
-            &bug(),
-            &Standing { load, ..claude_and_kimi() },
+            busy(claude_and_kimi(bug()), "claude"),
             "wait: P0/bug issue (score 8, 3 days old): waits for `claude`, busy with 1 of 1",
         );
-        let load = [(AgentId::new("kimi"), 1)].into();
         decides(
-            &bug(),
-            &Standing { load, ..dispatched_to("kimi", DispatchState::InProgress) },
+            busy(dispatched_to("kimi", DispatchState::InProgress, bug()), "kimi"),
             "dispatch: P0/bug issue (score 8, 3 days old): stays with `kimi`",
         );
     }
 
     #[test]
     fn without_the_named_agent_strengths_decide() {
-        let only_kimi = with_agents(vec![agent("kimi", &[TaskType::RoutineCoding])]);
         decides(
-            &bug(),
-            &only_kimi,
+            World::of(bug()).agents(vec![agent("kimi", &[TaskType::RoutineCoding])]),
             "dispatch: P0/bug issue (score 8, 3 days old): goes to `kimi` first",
         );
         decides(
-            &bug(),
-            &with_agents(vec![agent("local", &[TaskType::Creative])]),
+            World::of(bug()).agents(vec![agent("local", &[TaskType::Creative])]),
             "flag: P0/bug issue (score 8, 3 days old): no agent is configured for it (task type \
              `routine_coding`)",
         );
@@ -432,14 +457,15 @@ mod tests {
 
     #[test]
     fn by_task_type_the_first_free_agent_with_the_strength_is_taken() {
-        let by_task = || Policy { route: Route::TaskType, ..Policy::default() };
-        let refactor = Issue { title: "[bug] refactor the importer".into(), ..bug() };
+        let refactor = || {
+            let policy = Policy { route: Route::TaskType, ..Policy::default() };
+            let title = "[bug] refactor the importer".into();
+            claude_and_kimi(Issue { title, ..bug() }).policy(policy)
+        };
         let to = |agent| {
             format!("dispatch: P0/bug issue (score 8, 3 days old): goes to `{agent}` first")
         };
-        decides_with(by_task(), &refactor, &claude_and_kimi(), &to("claude"));
-        let load = [(AgentId::new("claude"), 1)].into();
-        let busy = Standing { load, ..claude_and_kimi() };
-        decides_with(by_task(), &refactor, &busy, &to("kimi"));
+        decides(refactor(), &to("claude"));
+        decides(busy(refactor(), "claude"), &to("kimi"));
     }
 }

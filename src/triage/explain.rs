@@ -8,8 +8,9 @@ use super::policy::Policy;
 use super::score::{Ground, Part, Point, is_short};
 use super::signals::{Facts, Quotes};
 use super::tags::{self, Classes};
-use super::{IssueType, Score, Signal, Triage, Verdict, text};
+use super::{Assessment, Score, Signal, Triage, Verdict, text};
 use crate::issue::Issue;
+use crate::reason::{Missing, age, type_name};
 
 /// How many words a signal shows.
 const MOST_WORDS: usize = 5;
@@ -86,53 +87,35 @@ fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
     words.map(short).filter(|word| seen.insert(word.clone())).take(MOST_WORDS).collect()
 }
 
-/// What an issue would need to be ready, as a list in one line.
-pub(super) fn missing(policy: &Policy, score: &Score, facts: &Facts) -> String {
+/// What an issue would need to be ready.
+pub(super) fn missing(policy: &Policy, assessment: &Assessment) -> Vec<Missing> {
+    let Assessment { score, facts, .. } = assessment;
     let all = [
         missing_place(facts),
-        (!is_short(&score.title, policy.scope.title_limit)).then_some("has a long title"),
-        (facts.acceptance == 0).then_some("has no acceptance criteria"),
-        (!facts.shows(Kind::Test)).then_some("mentions no test"),
-        (!facts.shows(Kind::Section)).then_some("has no section for the problem or the solution"),
+        (!is_short(&score.title, policy.scope.title_limit)).then_some(Missing::ShortTitle),
+        (facts.acceptance == 0).then_some(Missing::Acceptance),
+        (!facts.shows(Kind::Test)).then_some(Missing::Test),
+        (!facts.shows(Kind::Section)).then_some(Missing::Section),
         missing_tag(policy, score),
     ];
-    let all: Vec<_> = all.into_iter().flatten().collect();
-    if all.is_empty() { "no single signal is missing".to_owned() } else { all.join(", ") }
+    all.into_iter().flatten().collect()
 }
 
-fn missing_place(facts: &Facts) -> Option<&'static str> {
+fn missing_place(facts: &Facts) -> Option<Missing> {
     match (facts.shows(Kind::File), facts.shows(Kind::Function)) {
-        (false, false) => Some("names no file or function"),
-        (false, true) => Some("names no file"),
-        (true, false) => Some("names no function"),
+        (false, false) => Some(Missing::Place),
+        (false, true) => Some(Missing::File),
+        (true, false) => Some(Missing::Function),
         (true, true) => None,
     }
 }
 
-fn missing_tag(policy: &Policy, score: &Score) -> Option<&'static str> {
+fn missing_tag(policy: &Policy, score: &Score) -> Option<Missing> {
     let classes = Classes::new(policy, &score.tags);
     if classes.meta {
-        return Some("a tag or label says that it needs discussion first");
+        return Some(Missing::Agreement);
     }
-    (!classes.bug && !classes.feature && !classes.refactor)
-        .then_some("has no bug, feature or refactoring tag or label")
-}
-
-/// The type in a sentence; nothing when it is unknown.
-pub(super) fn type_name(issue_type: IssueType) -> &'static str {
-    match issue_type {
-        IssueType::Unknown => "",
-        known => known.as_str(),
-    }
-}
-
-/// The age in a sentence.
-pub(super) fn age(days: i64) -> String {
-    match days {
-        ..=0 => "opened today".to_owned(),
-        1 => "1 day old".to_owned(),
-        _ => format!("{days} days old"),
-    }
+    (!classes.bug && !classes.feature && !classes.refactor).then_some(Missing::Kind)
 }
 
 /// A verdict in several lines: what was decided and why, then the points of each part with their words.
@@ -178,12 +161,11 @@ fn signal_line(signal: &Signal) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::triage::Standing;
     use crate::triage::samples::{bug, issue, now, triage};
 
     fn explained(issue: &Issue) -> String {
         let triage = triage();
-        let verdict = triage.verdict(issue, &Standing::default(), now());
+        let verdict = triage.verdict(issue, now());
         explain(&verdict, &triage.signals(issue))
     }
 

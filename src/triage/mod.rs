@@ -4,69 +4,63 @@
 mod blockers;
 pub mod commands;
 mod criteria;
+mod custody;
 mod decide;
 mod defaults;
+mod evaluate;
 mod explain;
-mod follow;
-mod hold;
 mod lexicon;
-mod orders;
+mod lifecycle;
+mod marker;
+mod notice;
+mod observe;
 mod own;
 mod policy;
-mod quote;
 mod roster;
+mod rules;
 #[cfg(test)]
 mod samples;
 mod score;
 mod signals;
+mod snapshot;
 mod tags;
 mod task_type;
 mod term;
 mod text;
-pub mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::dispatch::{Agent, AgentId, Dispatch, TaskType};
-use crate::issue::{Issue, IssueRef};
+use crate::dispatch::{Agent, AgentId, TaskType};
+use crate::issue::Issue;
+use crate::reason::Reason;
 
 pub use self::blockers::mentioned_blockers;
+pub use self::commands::{Answer, CommandRequest, Permission, Source};
 pub use self::criteria::{acceptance_criteria, open_tasks};
+pub use self::custody::Custody;
+pub use self::evaluate::{Evaluation, evaluate};
 pub use self::explain::explain;
-pub use self::follow::{Limits, Signs, Step, follow, remind_at};
-pub use self::hold::Hold;
-pub use self::orders::{Answer, Obeyed, Order, Permission, Source, obey};
-pub use self::own::{OWN_SUMMARY, SUMMARY_TITLE, is_summary_title};
+pub use self::lifecycle::remind_at;
+pub use self::marker::{Marker, OurComment, Subject};
+pub use self::notice::{News, Notice};
+pub use self::own::{SUMMARY_TITLE, is_summary_title};
 pub use self::policy::{
     AcceptanceRules, AlignmentRules, Policy, PolicyError, Route, ScopeRules, TagSets, TaskWords,
 };
-pub use self::quote::{code, fence};
+pub use self::rules::{Check, Rules};
+pub use self::snapshot::{
+    Answered, Facts, MergedPull, Question, Record, Snapshot, Unconfirmed, UnconfirmedWrite,
+};
 pub use self::term::TermProblem;
+pub use crate::issue::IssueType;
+pub use crate::reason::{code, fence};
 
 use self::lexicon::Lexicon;
 use self::tags::Classes;
-
-named_enum! {
-    /// What kind of issue it is, from its tags.
-    IssueType {
-        /// Something is broken.
-        Bug = "bug",
-        /// Something is to be found out.
-        Research = "research",
-        /// Something new is wanted.
-        Feature = "feature",
-        /// Something is to be restructured.
-        Refactor = "refactor",
-        /// Something is to be talked about.
-        Philosophy = "philosophy",
-        /// No tag says.
-        Unknown = "unknown",
-    }
-}
 
 /// One reason for points, and the words of the issue that gave it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,30 +130,30 @@ pub enum Decision {
     Dispatch {
         /// Who gets it.
         agent: AgentId,
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: Reason,
     },
     /// Ask the owner.
     Flag {
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: Reason,
     },
     /// Every suitable agent is busy.
     Wait {
         /// Who it waits for.
         agent: AgentId,
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: Reason,
     },
     /// Nothing to do.
     Skip {
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: Reason,
     },
     /// It is closed or gone: end what is open.
     Finish {
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: Reason,
     },
 }
 
@@ -183,8 +177,8 @@ impl Decision {
         }
     }
 
-    /// Why, for people.
-    pub fn reason(&self) -> &str {
+    /// Why.
+    pub fn reason(&self) -> &Reason {
         match self {
             Self::Dispatch { reason, .. }
             | Self::Flag { reason }
@@ -207,37 +201,14 @@ pub struct Verdict {
     pub decision: Decision,
 }
 
-/// How an issue stands apart from its own text: what was done about it before, and what else is going on.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Standing {
-    /// The dispatch that is open for it.
-    pub dispatch: Option<Dispatch>,
-    /// Whether it is a daily summary that we wrote ourselves.
-    pub is_our_summary: bool,
-    /// Who or what took it out of automatic hands, if anybody: the reason to show.
-    pub held: Option<String>,
-    /// The agent that a person chose for it.
-    pub chosen: Option<AgentId>,
-    /// The kind of task that person chose it for, where they said.
-    pub chosen_task: Option<TaskType>,
-    /// The agent that had it last.
-    pub last_agent: Option<AgentId>,
-    /// The agent whose account, still assigned, counts as ours although no dispatch is open.
-    pub ours: Option<AgentId>,
-    /// The accounts of agents whose try failed: still assigned, they count as ours.
-    pub left_over: Vec<String>,
-    /// The agents whose try failed: others come first.
-    pub tried: Vec<AgentId>,
-    /// The issues it depends on according to the forge that are still open.
-    pub open_dependencies: Vec<IssueRef>,
-    /// The issues its own text says block it (`blocked by #12`) that are closed by now.
-    pub closed_blockers: Vec<IssueRef>,
-    /// How many dispatches each agent has open, this issue's own not counted.
-    pub load: BTreeMap<AgentId, u32>,
-    /// Logins that somebody named and that the forge would not take as assignees.
-    pub unassignable: Vec<String>,
-    /// The agents there are, in the order they are tried.
-    pub agents: Vec<Agent>,
+/// What the text of an issue is worth, and what was found in it.
+#[derive(Debug)]
+pub struct Assessment {
+    /// What its text is worth.
+    pub score: Score,
+    /// What gave the points; left out where nobody asks.
+    pub signals: Vec<Signal>,
+    facts: signals::Facts,
 }
 
 /// A policy made ready for use; build it once, it can be shared freely.
@@ -306,26 +277,44 @@ impl Triage {
         };
         let task = task.unwrap_or_else(|| task_type::of(&self.policy, &facts));
         let is_research = Classes::new(&self.policy, &tags::of(issue)).research;
-        let standing = Standing { agents: agents.to_vec(), ..Standing::default() };
-        match roster::pick(&policy, &standing, task, is_research) {
+        let (load, tried) = (&Default::default(), Vec::new());
+        match roster::pick(&policy, roster::Roster { agents, load, tried }, task, is_research) {
             roster::Pick::Free(agent) | roster::Pick::Busy { agent, .. } => Some(agent),
             roster::Pick::Nobody => None,
         }
     }
 
-    /// All that follows from the issue as it is now.
-    pub fn verdict(&self, issue: &Issue, standing: &Standing, now: Timestamp) -> Verdict {
+    /// What the text of the issue is worth, and what was found in it.
+    pub fn assess(&self, issue: &Issue, now: Timestamp) -> Assessment {
+        Assessment { signals: self.signals(issue), ..self.measure(issue, now) }
+    }
+
+    fn measure(&self, issue: &Issue, now: Timestamp) -> Assessment {
         let facts = signals::facts(&self.lexicon, issue);
         let score = score::score(&self.policy, issue, &facts, now);
-        let task_type = standing.chosen_task.unwrap_or_else(|| task_type::of(&self.policy, &facts));
-        let case =
-            decide::Case { triage: self, issue, standing, facts: &facts, score: &score, task_type };
-        let decision = case.decide();
-        Verdict { score, task_type, decision }
+        Assessment { score, signals: Vec::new(), facts }
+    }
+
+    /// All that follows from the issue alone, as if nobody had it, every agent were free and nothing it depends on were
+    /// open.
+    pub fn verdict(&self, issue: &Issue, now: Timestamp) -> Verdict {
+        let (assessment, record) = (self.measure(issue, now), Record::default());
+        let mut s = Snapshot::alone(issue, &assessment, &record, now);
+        let evaluation = Evaluation::start(&s);
+        loop {
+            let case = decide::Case { triage: self, agents: &[], s: &s, e: &evaluation };
+            match case.decide() {
+                Ok(decision) => {
+                    let task_type = case.task_type();
+                    return Verdict { score: assessment.score, task_type, decision };
+                }
+                Err(question) => s.facts.learn(question.answered_with_nothing()),
+            }
+        }
     }
 
     /// The decision for an issue that no longer exists.
     pub fn gone(&self) -> Decision {
-        Decision::Finish { reason: "the issue no longer exists".to_owned() }
+        Decision::Finish { reason: Reason::Gone }
     }
 }

@@ -3,9 +3,6 @@
 /// How the title of every daily summary begins; the day follows.
 pub const SUMMARY_TITLE: &str = "[Triage] Daily backlog summary — ";
 
-/// The reason for leaving a daily summary alone.
-pub const OWN_SUMMARY: &str = "our own daily summary";
-
 /// Whether an issue is called like a daily summary. Anybody can call one so; ours are by our own account.
 pub fn is_summary_title(title: &str) -> bool {
     title.starts_with(SUMMARY_TITLE)

@@ -1,6 +1,7 @@
 //! Which agent suits an issue, and whether it is free.
 
-use super::Standing;
+use std::collections::BTreeMap;
+
 use super::policy::{Policy, Route};
 use crate::dispatch::{Agent, AgentId, TaskType};
 
@@ -15,52 +16,60 @@ pub(super) enum Pick {
     Nobody,
 }
 
+/// The agents there are, and what is known of them for one issue.
+pub(super) struct Roster<'a> {
+    /// In the order they are tried.
+    pub(super) agents: &'a [Agent],
+    /// How many dispatches each has open.
+    pub(super) load: &'a BTreeMap<AgentId, u32>,
+    /// Those whose attempt failed: others come first.
+    pub(super) tried: Vec<AgentId>,
+}
+
 /// Picks for a kind of task; `research` decides between the two named agents.
-pub(super) fn pick(policy: &Policy, standing: &Standing, task: TaskType, research: bool) -> Pick {
+pub(super) fn pick(policy: &Policy, roster: Roster<'_>, task: TaskType, research: bool) -> Pick {
     let named = if research { &policy.research_agent } else { &policy.default_agent };
-    if standing.agents.is_empty() {
+    if roster.agents.is_empty() {
         return Pick::Free(named.clone());
     }
-    if !standing.tried.is_empty() {
-        return after_a_try(standing, task);
+    if !roster.tried.is_empty() {
+        return roster.after_an_attempt(task);
     }
-    let by_name = standing.agents.iter().find(|agent| agent.id == *named);
+    let by_name = roster.agents.iter().find(|agent| agent.id == *named);
     match (policy.route, by_name) {
-        (Route::Triage, Some(agent)) => offer(standing, agent),
-        _ => by_strength(standing, task),
+        (Route::Triage, Some(agent)) => roster.offer(agent),
+        _ => roster.first_free(|agent| agent.strengths.contains(&task)),
     }
 }
 
-/// Another that suits, as long as there is one; else the one that had it last, who may do better with the reason.
-fn after_a_try(standing: &Standing, task: TaskType) -> Pick {
-    let is_new = |agent: &&Agent| !standing.tried.contains(&agent.id);
-    match first_free(standing, |agent| agent.strengths.contains(&task) && is_new(&agent)) {
-        Pick::Nobody => first_free(standing, |agent| standing.tried.last() == Some(&agent.id)),
-        pick => pick,
+impl Roster<'_> {
+    /// Another that suits, as long as there is one; else the one that had it last, who may do better with the reason.
+    fn after_an_attempt(&self, task: TaskType) -> Pick {
+        let is_new = |agent: &Agent| !self.tried.contains(&agent.id);
+        match self.first_free(|agent| agent.strengths.contains(&task) && is_new(agent)) {
+            Pick::Nobody => self.first_free(|agent| self.tried.last() == Some(&agent.id)),
+            pick => pick,
+        }
     }
-}
 
-fn by_strength(standing: &Standing, task: TaskType) -> Pick {
-    first_free(standing, |agent| agent.strengths.contains(&task))
-}
-
-/// The first that is free, else the first of all.
-fn first_free(standing: &Standing, suits: impl Fn(&Agent) -> bool) -> Pick {
-    let suitable = || standing.agents.iter().filter(|agent| suits(agent));
-    let free = suitable().find(|agent| load(standing, agent) < agent.max_concurrent);
-    free.or_else(|| suitable().next()).map_or(Pick::Nobody, |agent| offer(standing, agent))
-}
-
-/// Whether this one is free.
-pub(super) fn offer(standing: &Standing, agent: &Agent) -> Pick {
-    let (load, limit) = (load(standing, agent), agent.max_concurrent);
-    if load < limit {
-        Pick::Free(agent.id.clone())
-    } else {
-        Pick::Busy { agent: agent.id.clone(), load, limit }
+    /// The first that is free, else the first of all.
+    fn first_free(&self, suits: impl Fn(&Agent) -> bool) -> Pick {
+        let suitable = || self.agents.iter().filter(|agent| suits(agent));
+        let free = suitable().find(|agent| self.load(agent) < agent.max_concurrent);
+        free.or_else(|| suitable().next()).map_or(Pick::Nobody, |agent| self.offer(agent))
     }
-}
 
-fn load(standing: &Standing, agent: &Agent) -> u32 {
-    standing.load.get(&agent.id).copied().unwrap_or(0)
+    /// Whether this one is free.
+    pub(super) fn offer(&self, agent: &Agent) -> Pick {
+        let (load, limit) = (self.load(agent), agent.max_concurrent);
+        if load < limit {
+            Pick::Free(agent.id.clone())
+        } else {
+            Pick::Busy { agent: agent.id.clone(), load, limit }
+        }
+    }
+
+    fn load(&self, agent: &Agent) -> u32 {
+        self.load.get(&agent.id).copied().unwrap_or(0)
+    }
 }

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
+use super::{
+    Answered, CommandRequest, Custody, Evaluation, Policy, Question, Record, Rules, Snapshot,
+    Triage, evaluate,
+};
 use crate::clock::Timestamp;
-use crate::dispatch::{Agent, AgentId, Interface, TaskType};
-use crate::issue::{Issue, IssueState};
-use crate::triage::{Policy, Triage};
+use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, Interface, Reported, TaskType};
+use crate::issue::{Issue, IssueState, RepoPatterns};
+use crate::reason::Cause;
 
 /// Three days after [`issue`] was opened.
 pub(super) fn now() -> Timestamp {
@@ -51,5 +57,116 @@ pub(super) fn agent(id: &str, strengths: &[TaskType]) -> Agent {
         max_concurrent: 1,
         timeout: Duration::from_secs(7200),
         endpoint: None,
+    }
+}
+
+/// An issue, what is known of it and who there is, to be evaluated by a test.
+pub(super) struct World {
+    pub(super) issue: Issue,
+    pub(super) record: Record,
+    pub(super) rules: Rules,
+    pub(super) requests: Vec<CommandRequest>,
+    pub(super) reports: Vec<Reported>,
+    /// What the forge answers; nothing to any other question.
+    pub(super) answers: Vec<Answered>,
+    /// Minutes after [`now`].
+    pub(super) minutes: i64,
+}
+
+impl World {
+    pub(super) fn of(issue: Issue) -> Self {
+        let rules = Rules {
+            triage: triage(),
+            agents: Vec::new(),
+            repos: RepoPatterns::new(["acme/*"]).expect("a pattern"),
+            owner: None,
+            flag_label: None,
+            max_attempts: 8,
+            fuse: 20,
+            dispatch_attempts: 2,
+            review: Vec::new(),
+            public_url: None,
+            pages: None,
+        };
+        let (requests, reports, answers) = Default::default();
+        Self { issue, record: Record::default(), rules, requests, reports, answers, minutes: 0 }
+    }
+
+    pub(super) fn policy(mut self, policy: Policy) -> Self {
+        self.rules.triage = Triage::new(policy).expect("a valid policy");
+        self
+    }
+
+    pub(super) fn agents(mut self, agents: Vec<Agent>) -> Self {
+        self.rules.agents = agents;
+        self
+    }
+
+    pub(super) fn custody(mut self, custody: Custody) -> Self {
+        self.record.custody = custody;
+        self
+    }
+
+    pub(super) fn requests(mut self, requests: Vec<CommandRequest>) -> Self {
+        self.requests = requests;
+        self
+    }
+
+    pub(super) fn answered(mut self, answer: Answered) -> Self {
+        self.answers.push(answer);
+        self
+    }
+
+    /// What `f` makes of the snapshot.
+    pub(super) fn with<T>(&self, f: impl FnOnce(&Snapshot<'_>, &Rules) -> T) -> T {
+        let now = now() + TimeDelta::minutes(self.minutes);
+        let assessment = self.rules.triage.assess(&self.issue, now);
+        let mut s = Snapshot::alone(&self.issue, &assessment, &self.record, now);
+        (s.requests, s.reports) = (&self.requests, &self.reports);
+        self.answers.iter().for_each(|answer| s.facts.learn(answer.clone()));
+        f(&s, &self.rules)
+    }
+
+    /// The evaluation, and the questions it asked beyond what is known, which are answered with nothing.
+    pub(super) fn asking(&self) -> (Evaluation, Vec<Question>) {
+        let (mut learnt, mut asked) = (Vec::new(), Vec::new());
+        loop {
+            let result = self.with(|s, rules| {
+                let mut s = Snapshot { facts: s.facts.clone(), ..*s };
+                learnt.iter().for_each(|answer: &Answered| s.facts.learn(answer.clone()));
+                evaluate(&s, rules)
+            });
+            match result {
+                Ok(evaluation) => return (evaluation, asked),
+                Err(question) => {
+                    asked.push(question.clone());
+                    learnt.push(question.answered_with_nothing());
+                }
+            }
+        }
+    }
+
+    pub(super) fn evaluate(&self) -> Evaluation {
+        self.asking().0
+    }
+}
+
+/// A dispatch to `agent`, opened [`now`] for two hours.
+pub(super) fn dispatch(agent: &str, state: DispatchState) -> Dispatch {
+    Dispatch {
+        id: 1,
+        at: "acme/widgets#1".parse().expect("an issue"),
+        agent: AgentId::new(agent),
+        task_type: TaskType::RoutineCoding,
+        state,
+        opened_at: now(),
+        deadline_at: now() + TimeDelta::hours(2),
+        key: "k".into(),
+        by_person: false,
+        failures: 0,
+        counts: false,
+        is_reminded: false,
+        reason: "ready".into(),
+        cause: Cause::Decided { reason: "ready".into() },
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::gitea as forge;
-use crate::store::Intent;
+use crate::plan::Decided;
 
 use super::Worker;
 
@@ -193,8 +193,8 @@ impl Worker {
     }
 
     /// Counts a walk that came to its end: it shows that the forge is there.
-    pub(super) fn came_through(&self, intent: &Intent) {
-        self.inner.meters.decisions.add([intent.decision.action().as_str()]);
+    pub(super) fn came_through(&self, decided: &Decided) {
+        self.inner.meters.decisions.add([decided.evaluation.decision.action().as_str()]);
         self.inner.breaker.answered();
     }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::issue::IssueRef;
-use crate::plan::EffectOutcome;
-use crate::store::{self, Claim, Failure, Intent};
-use crate::triage::Decision;
+use crate::plan::{Decided, EffectOutcome, Plan};
+use crate::reason::Reason;
+use crate::store::{self, Claim, Failure};
+use crate::triage::{Decision, Evaluation, Record};
 
 use super::Worker;
 
@@ -42,54 +43,52 @@ impl Worker {
     pub(super) async fn fused(
         &self,
         claim: &Claim,
-        intent: &Intent,
+        decided: &Decided,
     ) -> Result<Option<Timestamp>, store::Error> {
-        if intent.effects.is_empty() || self.inner.forge.is_dry_run() {
+        if decided.plan.effects.is_empty() || self.inner.forge.is_dry_run() {
             return Ok(None);
         }
-        let done = self.inner.store.writes_since(claim, intent.at - HOUR).await?;
+        let done = self.inner.store.writes_since(claim, decided.evaluation.at - HOUR).await?;
         let fuse = usize::try_from(self.rules().fuse).unwrap_or(usize::MAX);
-        Ok(until(&done, intent.effects.len(), fuse))
+        Ok(until(&done, decided.plan.effects.len(), fuse))
     }
 
     /// Puts a claim back with nothing written, to be worked on when the issue's fuse lets it.
     pub(super) async fn hold_back(
         &self,
         claim: &Claim,
-        intent: Intent,
+        record: &Record,
+        decided: Decided,
         until: Timestamp,
     ) -> Result<(), store::Error> {
-        let reason = format!(
-            "the fuse of {} writes to one issue within an hour (`worker.fuse`) has tripped; nothing is written until {}, then it is looked at again",
-            self.rules().fuse,
-            until.format("%H:%M:%S UTC"),
-        );
-        if self.inner.fuses.trip(&claim.at, until, intent.at) {
+        let Decided { evaluation, plan } = decided;
+        let (at, limit) = (evaluation.at, self.rules().fuse);
+        let reason = Reason::WriteLimit { limit, until };
+        if self.inner.fuses.trip(&claim.at, until, at) {
             self.inner.meters.fuse_trips.add();
             tracing::warn!(issue = %claim.at, "{reason}; see what wrote so much with `gitea-triage explain {}`", claim.at);
         }
-        let held = EffectOutcome::failed("held back by the fuse");
-        for effect in &intent.effects {
+        let held = EffectOutcome::failed("held back by the write limit");
+        for effect in &plan.effects {
             self.inner.meters.effects.add([effect.kind().as_str(), "held_back"]);
         }
         // Only what is held back is written down. What was ordered, reported or ended is concluded anew from the same
         // deliveries: concluded now, it would be over, and its answers and notices with it.
-        let shown = Intent {
-            verdict: intent.verdict,
-            signals: intent.signals,
-            effects: intent.effects,
-            found: intent.found,
-            ..Intent::of(intent.at, Decision::Skip { reason: reason.clone() })
-        };
+        let decision = Decision::Skip { reason: reason.clone() };
+        let mut shown = Evaluation::of(at, decision, record);
+        (shown.verdict, shown.signals) = (evaluation.verdict, evaluation.signals);
+        let Plan { effects, confirmations, .. } = plan;
+        let plan = Plan { effects, confirmations, ..Plan::default() };
+        let shown = Decided { evaluation: shown, plan };
         self.came_through(&shown);
-        let effects = vec![held; shown.effects.len()];
-        let evaluation = Some(self.inner.store.intend(claim, shown).await?);
+        let effects = vec![held; shown.plan.effects.len()];
+        let recorded = Some(self.inner.store.intend(claim, shown).await?);
         let failure = Failure {
-            at: intent.at,
-            reason,
+            at,
+            reason: reason.to_string(),
             spends_attempt: false,
             is_about_us: false,
-            evaluation,
+            recorded,
             effects,
         };
         self.inner.store.retry(claim.clone(), failure, until).await

@@ -1,18 +1,14 @@
 //! Works the inbox off: sorts what has come into lanes, takes one issue at a time and leads it through the flow. It
 //! decides nothing about an issue; it decides when to look, when to try again and when to stop.
 
+mod ask;
 mod breaker;
-mod conclude;
-mod follow;
 mod fuse;
-mod look;
-mod moves;
-mod orders;
 mod outage;
 mod process;
+mod reconcile;
+mod requests;
 pub mod retry;
-mod review;
-mod sight;
 mod sort;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -24,19 +20,18 @@ use tokio::sync::Notify;
 
 use crate::apply::{AgentClients, Executor};
 use crate::clock::{Clock, Timestamp, from_millis};
-use crate::dispatch::Agent;
 use crate::gitea as forge;
-use crate::issue::{Account, RepoPatterns};
+use crate::issue::Account;
 use crate::meters::{Table, Working};
 use crate::plan::EffectKind;
 use crate::store::{self, Pace, Store};
-use crate::triage::{Action, Triage};
+use crate::triage::Action;
 
 use self::breaker::Breaker;
 use self::fuse::Fuses;
 use self::outage::Outage;
 
-pub use self::review::Check;
+pub use crate::triage::{Check, Rules};
 
 /// How long lanes rest. Gitea sends the three to five deliveries of one new issue within a few milliseconds, and
 /// gathers its queue for 100 ms (gitea-facts 1.7), so edits of one burst are less than a quarter second apart.
@@ -55,32 +50,6 @@ const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(2);
 const RING_EVERY_MS: i64 = 200;
 /// How long to let the store be when it fails.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-
-/// What the owner tunes, as one piece that is swapped whole when the configuration is read again.
-pub struct Rules {
-    /// The compiled policy.
-    pub triage: Triage,
-    /// Who works on issues.
-    pub agents: Vec<Agent>,
-    /// The repositories to look after.
-    pub repos: RepoPatterns,
-    /// Whom a flag calls; the repository's owner when not given.
-    pub owner: Option<String>,
-    /// The label a flag puts on.
-    pub flag_label: Option<String>,
-    /// How many failed tries make a dead letter.
-    pub max_attempts: u32,
-    /// How many writes one issue may get within an hour.
-    pub fuse: u32,
-    /// How many tries, and how many hand-offs of one, may fail before a person is asked.
-    pub dispatch_attempts: u32,
-    /// What a closed issue has to show for its dispatch to be completed.
-    pub review: Vec<Check>,
-    /// Where agents may report to.
-    pub public_url: Option<String>,
-    /// Where people see an issue's story; `None` where no page shows it.
-    pub pages: Option<String>,
-}
 
 /// What a worker is made of.
 pub struct Parts {

@@ -120,9 +120,7 @@ async fn a_place_is_not_held_for_good_by_an_issue_that_is_not_to_be_told_any_mor
     world.settle().await;
     assert_eq!(state(&world, &first).await, DispatchState::TimedOut);
     assert!(world.evaluations(&first).await <= looks + 2, "it is not looked at without end");
-    assert!(
-        world.comments(&first).iter().any(|text| text.contains("could not be told of it in time"))
-    );
+    assert!(world.comments(&first).iter().any(|text| text.contains("could not be called in time")));
 }
 
 #[tokio::test]

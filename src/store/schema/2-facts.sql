@@ -11,8 +11,8 @@
 -- effect.note         what there is to say for people about how the write ended, such as the forge's refusal.
 -- evaluation.reason   why, as it was told to people; `reason_code` is the stable name of the rule, null where it has
 --                     none or where the row is older than the names.
--- dispatch.cause      what its latest change came from: the reason it was opened for, the failure of a hand-off, or
---                     its end. The same words stand in its latest transition.
+-- dispatch.cause      what its latest change came from, as JSON with a `kind`: the decision it was opened for, the
+--                     failure of a hand-off, or its end. Its latest transition has the sentence for it.
 -- lane.hold           why an issue is out of automatic hands, as JSON with a `kind`; `earlier` carries the words of a
 --                     hold that was written before the kinds, in `text`.
 -- lane.repo_id        the forge's ids of the repository and the issue, which outlive a rename and a transfer; null
@@ -83,13 +83,14 @@ UPDATE evaluation SET reason_code = CASE reason
 WHERE action = 'skip' AND reason IN ('our own daily summary', 'the local agent was run by hand');
 
 ALTER TABLE dispatch RENAME COLUMN detail TO cause;
+UPDATE dispatch SET cause = json_object('kind', 'earlier', 'text', cause) WHERE cause IS NOT NULL;
 
 ALTER TABLE lane RENAME COLUMN held TO hold;
 ALTER TABLE lane ADD COLUMN repo_id INTEGER;
 ALTER TABLE lane ADD COLUMN issue_id INTEGER;
 UPDATE lane SET hold = iif(
     hold = 'timed out, and could not be looked at; `/triage retry` hands it over again',
-    json_object('kind', 'timed_out_unseen'), json_object('kind', 'earlier', 'text', hold))
+    json_object('kind', 'not_evaluated'), json_object('kind', 'earlier', 'text', hold))
 WHERE hold IS NOT NULL;
 
 -- An id that is no UUID stands behind one zero, and behind two where it would be as long as a UUID (ids.rs).

@@ -2,6 +2,7 @@
 //! has the answers.
 
 mod answers;
+mod apply;
 mod lines;
 
 use std::fmt;
@@ -9,6 +10,9 @@ use std::fmt;
 use crate::dispatch::AgentId;
 
 pub use answers::{Refusal, help, refusal};
+pub use apply::{Answer, CommandRequest, Permission, Source};
+
+pub(super) use apply::apply_commands;
 
 /// The most commands that are read from one comment.
 const MOST: usize = 10;

@@ -1,23 +1,23 @@
-//! Finds the commands that are pending for an issue: those in its new comments, and whether their writers may give
-//! any, and those given by hand; and what agents reported. This is the one thing that is read from a delivery itself,
-//! once for each comment.
+//! Finds what is asked for in the pending deliveries of an issue: the commands in its new comments, and whether their
+//! writers may give any, those given by hand, and what agents reported. This is the one thing that is read from a
+//! delivery itself, once for each comment.
 
 use std::collections::BTreeSet;
 
 use super::Worker;
 use super::process::Error;
 use crate::delivery::{CommentEvent, Event, Origin};
-use crate::dispatch::TaskType;
+use crate::dispatch::{Reported, TaskType};
 use crate::gitea as forge;
-use crate::store::{Claim, Claimed, Reported};
+use crate::store::{Claim, Claimed};
 use crate::triage::commands::{self, Command};
-use crate::triage::{Order, Permission, Source};
+use crate::triage::{CommandRequest, Permission, Source};
 
 /// The action of a delivery that brings a new comment.
 const NEW_COMMENT: &str = "issue_comment/created";
 
-/// What was asked for in one comment or entry, before it is known whether its writer may.
-struct Given {
+/// The commands of one comment or entry, before it is known whether its writer may give them.
+struct Asked {
     source: Source,
     by: String,
     commands: Vec<Command>,
@@ -25,24 +25,25 @@ struct Given {
 }
 
 impl Worker {
-    /// The orders of a claim, oldest first; those that were answered before are left out.
-    pub(super) async fn orders(&self, claim: &Claim) -> Result<Vec<Order>, Error> {
-        let mut orders = Vec::new();
+    /// The commands of a claim, oldest first; those that were answered before are left out.
+    pub(super) async fn requests(&self, claim: &Claim) -> Result<Vec<CommandRequest>, Error> {
+        let mut requests = Vec::new();
         let mut read = BTreeSet::new();
         for delivery in &claim.deliveries {
-            let Some(given) = self.given(delivery).await? else { continue };
-            if given.commands.is_empty()
-                || !read.insert(given.source)
-                || self.inner.store.is_answered(given.source).await?
+            let Some(asked) = self.asked(delivery).await? else { continue };
+            if asked.commands.is_empty()
+                || !read.insert(asked.source)
+                || self.inner.store.is_answered(asked.source).await?
             {
                 continue;
             }
-            let permission = self.permission(claim, &given).await?;
-            let Given { source, by, commands, task_type } = given;
-            let order = |command| Order { source, by: by.clone(), permission, command, task_type };
-            orders.extend(commands.into_iter().map(order));
+            let permission = self.permission(claim, &asked).await?;
+            let Asked { source, by, commands, task_type } = asked;
+            let request =
+                |command| CommandRequest { source, by: by.clone(), permission, command, task_type };
+            requests.extend(commands.into_iter().map(request));
         }
-        Ok(orders)
+        Ok(requests)
     }
 
     /// What agents reported, oldest first.
@@ -54,11 +55,11 @@ impl Worker {
         Ok(reports)
     }
 
-    async fn given(&self, delivery: &Claimed) -> Result<Option<Given>, Error> {
+    async fn asked(&self, delivery: &Claimed) -> Result<Option<Asked>, Error> {
         match delivery.origin {
             Origin::Webhook if delivery.action == NEW_COMMENT => {
                 let comment = self.comment(delivery.seq).await?;
-                Ok(comment.map(|comment| Given {
+                Ok(comment.map(|comment| Asked {
                     source: Source::Comment(comment.id),
                     commands: commands::parse(&comment.body),
                     by: comment.author.map(|a| a.login).unwrap_or_default(),
@@ -67,7 +68,7 @@ impl Worker {
             }
             Origin::Manual => {
                 let order = self.inner.store.manual_order(delivery.seq).await?;
-                Ok(order.map(|order| Given {
+                Ok(order.map(|order| Asked {
                     source: Source::Entry(delivery.seq),
                     commands: vec![commands::read(&order.command)],
                     by: order.by,
@@ -86,13 +87,13 @@ impl Worker {
         }
     }
 
-    /// What may pass is tried again with the whole issue; what stays unknown is refused. Who may give orders by hand
+    /// What may pass is tried again with the whole issue; what stays unknown is refused. Who may give commands by hand
     /// was found out where they were given.
-    async fn permission(&self, claim: &Claim, given: &Given) -> Result<Permission, Error> {
-        if matches!(given.source, Source::Entry(_)) {
+    async fn permission(&self, claim: &Claim, asked: &Asked) -> Result<Permission, Error> {
+        if matches!(asked.source, Source::Entry(_)) {
             return Ok(Permission::Writer);
         }
-        match self.inner.executor.may_write(&claim.at.repo, &given.by).await {
+        match self.inner.executor.may_write(&claim.at.repo, &asked.by).await {
             Ok(true) => Ok(Permission::Writer),
             Ok(false) => Ok(Permission::Reader),
             Err(error) if error.is_transient() => Err(error.into()),

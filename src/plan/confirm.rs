@@ -1,0 +1,55 @@
+//! What became of writes that were meant and never heard of again, because a crash or an error came between. The issue
+//! has been read since, so what is not meant again was found on it. Pure.
+
+use super::{Effect, Recovery};
+use crate::triage::{OurComment, Record, Snapshot, Unconfirmed, UnconfirmedWrite};
+
+/// What is known now of a write that was meant earlier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The ledger's number of the effect.
+    pub effect: i64,
+    /// What is known of it.
+    pub recovery: Recovery,
+    /// The comment that was found, as it is on the issue.
+    pub found: Option<OurComment>,
+}
+
+/// Whether a comment was meant and nobody knows whether it was written.
+pub(super) fn is_comment_unconfirmed(record: &Record) -> bool {
+    let is_comment = |one: &Unconfirmed| matches!(one.write, UnconfirmedWrite::Comment { .. });
+    record.unconfirmed.iter().any(is_comment)
+}
+
+/// What became of each; `effects` are meant now, `said` are our comments on the issue, newest first.
+pub(super) fn confirm(
+    s: &Snapshot<'_>,
+    effects: &[Effect],
+    said: &[OurComment],
+) -> Vec<Confirmation> {
+    s.record.unconfirmed.iter().map(|one| confirmation(one, effects, said)).collect()
+}
+
+fn confirmation(one: &Unconfirmed, effects: &[Effect], said: &[OurComment]) -> Confirmation {
+    let found = found(one, said);
+    let (kind, value) = one.write.key();
+    let is_meant = |effect: &Effect| effect.kind().as_str() == kind && effect.value() == value;
+    let is_comment = matches!(one.write, UnconfirmedWrite::Comment { .. });
+    let recovery = match is_comment {
+        _ if effects.iter().any(is_meant) => Recovery::NotWritten,
+        true if found.is_none() => Recovery::NotWritten,
+        false if one.is_agents => Recovery::Unknown,
+        _ => Recovery::Found,
+    };
+    Confirmation { effect: one.effect, recovery, found }
+}
+
+/// Of two comments about the same the newer one stands first; what the local agent says differs only by its digest.
+fn found(one: &Unconfirmed, said: &[OurComment]) -> Option<OurComment> {
+    let UnconfirmedWrite::Comment { marker, .. } = &one.write else { return None };
+    let is_it = |found: &&OurComment| {
+        found.marker.decision == marker.decision
+            && (!one.is_agents || found.marker.digest == marker.digest)
+    };
+    said.iter().find(is_it).cloned()
+}

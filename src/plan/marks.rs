@@ -1,0 +1,77 @@
+//! What is put on an issue and taken off it, and whom a dispatch calls. Pure.
+
+use std::collections::BTreeSet;
+
+use super::{Effect, NewDispatch, PlanInput, acceptance_criteria};
+use crate::dispatch::{Agent, Handoff, Interface, Mark};
+use crate::triage::Decision;
+
+impl PlanInput<'_> {
+    /// The labels, assignees and hand-offs that the decision wants.
+    pub(super) fn marks(&self, opens: Option<&NewDispatch>) -> Vec<Effect> {
+        match (&self.e.decision, self.agent) {
+            (Decision::Dispatch { .. }, Some(agent)) => self.calls(agent, opens),
+            (Decision::Flag { .. }, _) => {
+                let label = self.rules.flag_label.clone().map(Mark::Label);
+                label.filter(|mark| self.is_wanted(mark)).map(put_on).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What calls an agent; what another one had there goes first.
+    fn calls(&self, agent: &Agent, opens: Option<&NewDispatch>) -> Vec<Effect> {
+        let left_over = self.e.leftovers(self.s);
+        let is_others =
+            |mark: &Mark| mark.is_on(self.s.issue) && agent.marks().all(|own| own != *mark);
+        let gone = left_over.into_iter().filter(is_others).map(take_off);
+        let may_put = |mark: &Mark| self.is_assignable || matches!(mark, Mark::Label(_));
+        let wanted = agent.marks().filter(may_put).filter(|mark| self.is_wanted(mark)).map(put_on);
+        gone.chain(wanted).chain(self.hand_off(agent, opens)).collect()
+    }
+
+    /// Whether it is not there, was not put there before for the same dispatch, and was not taken off by a person.
+    fn is_wanted(&self, mark: &Mark) -> bool {
+        let applied = self.e.custody.dispatch().map(|_| &self.s.record.applied);
+        !mark.is_on(self.s.issue)
+            && !applied.is_some_and(|applied: &BTreeSet<Mark>| applied.contains(mark))
+            && !self.e.removed.contains(mark)
+    }
+
+    fn hand_off(&self, agent: &Agent, opens: Option<&NewDispatch>) -> Option<Effect> {
+        let open = self.e.custody.dispatch();
+        let is_called = open.is_some() && self.s.record.handed_off.contains(&agent.id);
+        if agent.interface == Interface::Forge || is_called {
+            return None;
+        }
+        // Of a dry run only the intention is seen.
+        let key = open.map(|dispatch| &dispatch.key).or(opens.map(|new| &new.key));
+        let key = key.cloned().unwrap_or_default();
+        let callback = self.rules.public_url.as_deref();
+        let handoff = Handoff {
+            callback_url: callback.map(|base| format!("{base}/dispatches/{key}")),
+            dispatch_id: key,
+            at: self.s.at.clone(),
+            title: self.s.issue.title.clone(),
+            description: self.s.issue.body.clone(),
+            acceptance_criteria: acceptance_criteria(self.s.issue),
+            agent: agent.id.clone(),
+            task_type: self.e.task_type(),
+        };
+        Some(Effect::HandOff { agent: Box::new(agent.clone()), handoff: Box::new(handoff) })
+    }
+}
+
+fn put_on(mark: Mark) -> Effect {
+    match mark {
+        Mark::Label(name) => Effect::Label(name),
+        Mark::Assignee(login) => Effect::Assignee(login),
+    }
+}
+
+fn take_off(mark: Mark) -> Effect {
+    match mark {
+        Mark::Label(name) => Effect::Unlabel(name),
+        Mark::Assignee(login) => Effect::Unassign(login),
+    }
+}

@@ -1,0 +1,202 @@
+//! What an evaluation leaves behind once its plan was carried out: how the dispatch goes on, when it has to be evaluated
+//! next, and the issue as it was read with our own writes on it. Pure.
+
+use std::time::Duration;
+
+use super::{Decided, Effect, EffectKind, EffectOutcome, EffectState};
+use crate::clock::Timestamp;
+use crate::dispatch::{DispatchState, HandOffFailed, Transition};
+use crate::issue::{Fingerprint, Issue, IssueState};
+use crate::reason::Cause;
+use crate::triage::{Decision, Rules, Snapshot, remind_at};
+
+/// The pause after the first hand-off that failed; four times as long after each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The shortest pause between two evaluations of a dispatch whose time has come.
+const AGAIN: Duration = Duration::from_secs(60);
+/// The longest pause between two hand-offs.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// How an evaluation ended.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What became of the effects, in their order.
+    pub effects: Vec<EffectOutcome>,
+    /// Where the dispatch goes that is open after the plan began.
+    pub transition: Option<Transition>,
+    /// How many hand-offs have failed by now, and how the last one did.
+    pub hand_off_failed: Option<(u32, Cause)>,
+    /// The agent was reminded of its deadline.
+    pub is_reminded: bool,
+    /// When the dispatch has to be evaluated although nothing may come.
+    pub due_at: Option<Timestamp>,
+    /// The issue as it was read, with what was written since; `None` when it is gone.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// What a plan leaves behind of which `effects` is known; `refused` says why an agent could not be called.
+pub fn outcome(
+    s: &Snapshot<'_>,
+    decided: &Decided,
+    effects: Vec<EffectOutcome>,
+    refused: Option<HandOffFailed>,
+    rules: &Rules,
+) -> Outcome {
+    let open = s.record.custody.dispatch();
+    let limit = rules.dispatch_attempts;
+    let hand_off_failed = refused
+        .map(|why| hand_off_failed(open.map_or(0, |dispatch| dispatch.failures), why, limit));
+    let due_at = match &hand_off_failed {
+        Some((failures, _)) if *failures >= limit => Some(s.now),
+        Some((failures, _)) => Some(s.now + pause(*failures)),
+        None => due_at(s, decided),
+    };
+    Outcome {
+        transition: transition(decided, &effects),
+        hand_off_failed,
+        is_reminded: decided.evaluation.is_reminded,
+        due_at,
+        fingerprint: Some(fingerprint(s.issue, &decided.plan.effects, &effects)),
+        effects,
+    }
+}
+
+/// The state the dispatch goes to: assigned when all was written, ended when the issue is closed.
+fn transition(decided: &Decided, effects: &[EffectOutcome]) -> Option<Transition> {
+    let e = &decided.evaluation;
+    let by_decision = || Cause::Decided { reason: e.decision.reason().to_string() };
+    let goes_on = e.transition.clone().filter(|to| to.state.is_open());
+    match &e.decision {
+        Decision::Finish { .. } => Some(Transition::to(DispatchState::Completed, by_decision())),
+        Decision::Dispatch { .. } => {
+            let state = e.custody.dispatch().map_or(DispatchState::Pending, |open| open.state);
+            let is_called = state == DispatchState::Pending && is_called(decided, effects);
+            let assigned =
+                is_called.then(|| Transition::to(DispatchState::Assigned, by_decision()));
+            goes_on.or(assigned)
+        }
+        _ => goes_on,
+    }
+}
+
+fn is_called(decided: &Decided, outcomes: &[EffectOutcome]) -> bool {
+    let mut each = decided.plan.effects.iter().zip(outcomes);
+    each.all(|(effect, outcome)| match outcome.state {
+        EffectState::Intended | EffectState::Withheld => false,
+        EffectState::Failed => effect.kind() != EffectKind::HandOff,
+        EffectState::Done => true,
+    })
+}
+
+fn hand_off_failed(before: u32, why: HandOffFailed, limit: u32) -> (u32, Cause) {
+    // What a person has to repair is not tried again.
+    let failures = if why.is_transient { before + 1 } else { limit };
+    let HandOffFailed { reason, answer, .. } = why;
+    (failures, Cause::HandOffFailed { number: before + 1, limit, reason, answer })
+}
+
+fn due_at(s: &Snapshot<'_>, decided: &Decided) -> Option<Timestamp> {
+    if let Some(new) = &decided.plan.opens {
+        return Some(remind_at(s.now, s.now + new.agent.timeout));
+    }
+    let dispatch = decided.evaluation.custody.dispatch()?;
+    let is_reminded = dispatch.is_reminded || decided.evaluation.is_reminded;
+    // Nobody is reminded of what they do not know of.
+    let is_called = dispatch.state != DispatchState::Pending;
+    let remind_at = remind_at(dispatch.opened_at, dispatch.deadline_at);
+    let due_at = if is_called && !is_reminded { remind_at } else { dispatch.deadline_at };
+    // What is due already was just evaluated: not at once again.
+    Some(if due_at > s.now { due_at } else { s.now + AGAIN })
+}
+
+/// 1 s, 4 s, 16 s …
+fn pause(failures: u32) -> Duration {
+    let factor = 4_u32.saturating_pow(failures.saturating_sub(1).min(10));
+    FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
+}
+
+/// What is to be seen of `issue` once these effects are on it. Changes of others in the meantime are not part of it,
+/// so that the sweep finds them when their deliveries are lost.
+fn fingerprint(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]) -> Fingerprint {
+    let mut left = issue.clone();
+    let mut is_known = true;
+    for (effect, outcome) in effects.iter().zip(outcomes) {
+        if outcome.state == EffectState::Done {
+            is_known &= put(&mut left, effect);
+        }
+    }
+    if is_known { Fingerprint::of(&left) } else { Fingerprint::unknown(&left) }
+}
+
+/// Puts an effect on the issue; false when it may have changed more than it says.
+fn put(issue: &mut Issue, effect: &Effect) -> bool {
+    match effect {
+        Effect::Comment { edit: None, .. } => issue.comments += 1,
+        Effect::Comment { edit: Some(_), .. }
+        | Effect::Reaction { .. }
+        | Effect::HandOff { .. } => {}
+        Effect::Unlabel(name) => issue.labels.retain(|label| label != name),
+        Effect::Unassign(login) => {
+            issue.assignees.retain(|one| !one.eq_ignore_ascii_case(login));
+        }
+        Effect::Reopen => issue.state = IssueState::Open,
+        Effect::Assignee(login) if issue.is_assigned_to(login) => {}
+        Effect::Assignee(login) => issue.assignees.push(login.clone()),
+        Effect::Label(name) if issue.has_label(name) => {}
+        Effect::Label(name) => {
+            issue.labels.push(name.clone());
+            // A scoped label that is exclusive takes its siblings off, and the name does not tell which ones are.
+            let scope = name.rsplit_once('/').map(|(scope, _)| format!("{scope}/"));
+            let is_sibling = |label: &String| {
+                label != name && scope.as_ref().is_some_and(|s| label.starts_with(s.as_str()))
+            };
+            return !issue.labels.iter().any(is_sibling);
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_between_hand_offs_grows_fourfold() {
+        let seconds: Vec<_> = (1..=6).map(|failures| pause(failures).as_secs()).collect();
+        assert_eq!(seconds, [1, 4, 16, 64, 256, 600]);
+    }
+    use crate::gitea::issue_from_json;
+    use serde_json::json;
+
+    fn done() -> EffectOutcome {
+        EffectOutcome::done(None)
+    }
+
+    fn issue(labels: &[&str]) -> Issue {
+        let labels: Vec<_> = labels.iter().map(|name| json!({"name": name})).collect();
+        issue_from_json(&json!({"number": 1, "title": "x", "labels": labels})).unwrap()
+    }
+
+    #[test]
+    fn what_we_wrote_is_no_change() {
+        let effects = [Effect::Label("ready".into()), Effect::Assignee("claude".into())];
+        let found = fingerprint(&issue(&["bug"]), &effects, &[done(), done()]);
+        let mut after = issue(&["ready", "bug"]);
+        after.assignees.push("Claude".into());
+        assert!(found.covers(&Fingerprint::of(&after)));
+    }
+
+    #[test]
+    fn what_we_failed_to_write_is_not_there() {
+        let withheld = EffectOutcome { state: EffectState::Withheld, ..done() };
+        let found = fingerprint(&issue(&["bug"]), &[Effect::Label("ready".into())], &[withheld]);
+        assert!(found.covers(&Fingerprint::of(&issue(&["bug"]))));
+    }
+
+    #[test]
+    fn a_label_that_may_push_its_sibling_off_leaves_the_issue_unknown() {
+        let effects = [Effect::Label("state/ready".into())];
+        assert!(!fingerprint(&issue(&["state/new"]), &effects, &[done()]).is_known());
+        assert!(fingerprint(&issue(&["kind/bug"]), &effects, &[done()]).is_known());
+    }
+}

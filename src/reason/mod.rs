@@ -1,0 +1,380 @@
+//! Why something was decided, why an issue is held, and what a dispatch's state comes from: as data, so that code never
+//! compares a sentence. The sentences for people are made in one place, [`words`].
+
+mod quote;
+mod words;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::dispatch::{AgentId, TaskType};
+use crate::issue::{IssueNumber, IssueRef, IssueType};
+
+pub use self::quote::{code, fence};
+pub use self::words::{action, age, same_bytes, type_name};
+
+/// Why a decision was made. Shown and kept as a sentence; code and the store use [`Reason::code`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The issue is closed.
+    Closed,
+    /// The issue no longer exists.
+    Gone,
+    /// It is a pull request.
+    PullRequest,
+    /// It is a daily summary of ours.
+    OwnSummary,
+    /// Its author is on the owner's list.
+    IgnoredAuthor {
+        /// The author.
+        login: String,
+    },
+    /// A label of it is on the owner's list.
+    IgnoredLabel {
+        /// The label as it stands on the issue.
+        label: String,
+    },
+    /// A person, or the end of a dispatch, took it out of automatic hands.
+    Held(Hold),
+    /// A person chose the agent.
+    Chosen {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// A person chose the agent, which is at its limit.
+    ChosenButBusy {
+        /// The agent.
+        agent: AgentId,
+        /// How many dispatches it has open.
+        load: u32,
+        /// How many it may have.
+        limit: u32,
+    },
+    /// It is to be talked about, not worked on.
+    Philosophy,
+    /// People have it.
+    Assigned {
+        /// Who, as the forge writes them.
+        logins: Vec<String>,
+    },
+    /// Its score is below the threshold.
+    NotReady {
+        /// The score.
+        score: u8,
+        /// The threshold.
+        ready_at: u8,
+        /// What would give it more points.
+        missing: Vec<Missing>,
+    },
+    /// Issues that it depends on, according to the forge, are open.
+    Depends {
+        /// Those issues.
+        on: Vec<IssueRef>,
+    },
+    /// Its own text says that it is blocked.
+    BlockedByText {
+        /// The issues of its repository that the text names and that are open; empty when it names none.
+        by: Vec<IssueNumber>,
+    },
+    /// The agent that has it keeps it.
+    StaysWith {
+        /// The issue in short.
+        subject: Brief,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// It is given to an agent.
+    GoesTo {
+        /// The issue in short.
+        subject: Brief,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// The agent that suits it is at its limit.
+    WaitsFor {
+        /// The issue in short.
+        subject: Brief,
+        /// The agent.
+        agent: AgentId,
+        /// How many dispatches it has open.
+        load: u32,
+        /// How many it may have.
+        limit: u32,
+    },
+    /// No agent suits it.
+    NoAgent {
+        /// The issue in short.
+        subject: Brief,
+        /// The kind of task.
+        task: TaskType,
+    },
+    /// Its dispatch has just timed out.
+    TimedOut {
+        /// What the agent failed to do.
+        cause: Cause,
+    },
+    /// Its dispatch has just been escalated.
+    Escalated {
+        /// What the last attempt failed on.
+        cause: Cause,
+    },
+    /// A person gave it to the agent on the forge.
+    GivenByPerson {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// It had as many writes as it may have within an hour.
+    WriteLimit {
+        /// How many it may have.
+        limit: u32,
+        /// When the next one may be made.
+        until: Timestamp,
+    },
+    /// The local agent was run on it by hand, and nobody evaluated it.
+    RunByHand,
+    /// As it was written down earlier.
+    Earlier(String),
+}
+
+impl Reason {
+    /// A short name that stays the same for ever, for filters and the store.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Gone => "gone",
+            Self::PullRequest => "pull_request",
+            Self::OwnSummary => "own_summary",
+            Self::IgnoredAuthor { .. } => "ignored_author",
+            Self::IgnoredLabel { .. } => "ignored_label",
+            Self::Held(_) => "held",
+            Self::Chosen { .. } => "chosen",
+            Self::ChosenButBusy { .. } => "chosen_but_busy",
+            Self::Philosophy => "philosophy",
+            Self::Assigned { .. } => "assigned",
+            Self::NotReady { .. } => "not_ready",
+            Self::Depends { .. } => "depends",
+            Self::BlockedByText { .. } => "blocked_by_text",
+            Self::StaysWith { .. } => "stays_with",
+            Self::GoesTo { .. } => "goes_to",
+            Self::WaitsFor { .. } => "waits_for",
+            Self::NoAgent { .. } => "no_agent",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Escalated { .. } => "escalated",
+            Self::GivenByPerson { .. } => "given_by_person",
+            Self::WriteLimit { .. } => "write_limit",
+            Self::RunByHand => "run_by_hand",
+            Self::Earlier(_) => "earlier",
+        }
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::Earlier)
+    }
+}
+
+/// An issue in a few words: `P0/bug issue (score 7, 3 days old)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brief {
+    /// Whether it goes first in line.
+    pub is_first: bool,
+    /// What kind of issue it is.
+    pub issue_type: IssueType,
+    /// Whether it calls for the research agent.
+    pub is_research: bool,
+    /// Its score.
+    pub score: u8,
+    /// Whole days since it was opened.
+    pub age_days: i64,
+}
+
+/// What an issue would need to be ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// A file or a function.
+    Place,
+    /// A file.
+    File,
+    /// A function.
+    Function,
+    /// A short title.
+    ShortTitle,
+    /// Acceptance criteria.
+    Acceptance,
+    /// A test.
+    Test,
+    /// A section for the problem or the solution.
+    Section,
+    /// Agreement: a tag says that it is to be talked about first.
+    Agreement,
+    /// A tag that says what kind of issue it is.
+    Kind,
+}
+
+/// Why an issue is left alone until a person says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hold(pub Cause);
+
+/// What the state of a dispatch comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Cause {
+    /// The decision of the evaluation that changed it.
+    Decided {
+        /// Its reason, as it was shown.
+        reason: String,
+    },
+    /// A writer said `/triage hold`.
+    HeldBy {
+        /// Who.
+        by: String,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// A writer said `/triage done`.
+    DoneBy {
+        /// Who.
+        by: String,
+    },
+    /// A writer said `/triage retry`.
+    RetriedBy {
+        /// Who.
+        by: String,
+    },
+    /// A writer said `/triage assign` with an agent or a login.
+    GivenBy {
+        /// Who.
+        by: String,
+        /// To whom.
+        to: String,
+    },
+    /// Somebody took off what had called the agent.
+    TakenOff {
+        /// The labels and logins.
+        what: Vec<String>,
+    },
+    /// Somebody else was assigned.
+    TakenOver {
+        /// Who has it now.
+        login: String,
+    },
+    /// The agent took off what had called it.
+    Accepted {
+        /// The agent.
+        agent: AgentId,
+        /// The label or login.
+        what: String,
+    },
+    /// The agent commented.
+    Commented {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// A pull request names the issue.
+    Linked {
+        /// The pull request.
+        pull: IssueRef,
+    },
+    /// The agent reported that it works on it.
+    ReportedWorking,
+    /// The agent reported that it is done.
+    ReportedDone {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// The agent reported that it failed.
+    ReportedFailed {
+        /// How its own words begin.
+        message: Option<String>,
+    },
+    /// The closed issue lacks what the owner requires.
+    ReviewFailed {
+        /// What it lacks.
+        unmet: Vec<Unmet>,
+    },
+    /// The agent could not be called.
+    HandOffFailed {
+        /// Which hand-off it was, from 1.
+        number: u32,
+        /// How many there may be.
+        limit: u32,
+        /// Why.
+        reason: String,
+        /// How the agent's answer begins; empty when there was none.
+        answer: String,
+    },
+    /// The deadline passed, and the issue is not closed.
+    NotFinished {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// The deadline passed before the agent could be called.
+    NotCalled {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// The issue could not be evaluated.
+    NotEvaluated {
+        /// The error.
+        #[serde(default)]
+        error: String,
+    },
+    /// As it was written down before causes were kept as data.
+    Earlier {
+        /// The sentence.
+        text: String,
+    },
+}
+
+impl Cause {
+    /// Whether it is a command of a person.
+    pub fn is_command(&self) -> bool {
+        matches!(
+            self,
+            Self::HeldBy { .. }
+                | Self::DoneBy { .. }
+                | Self::RetriedBy { .. }
+                | Self::GivenBy { .. }
+        )
+    }
+}
+
+/// What a closed issue lacks of what the owner requires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Unmet {
+    /// Items of its task list are open.
+    OpenTasks {
+        /// How many.
+        count: usize,
+    },
+    /// No merged pull request is linked to it.
+    NoMergedPull,
+    /// No merged pull request is linked to it whose checks could be read.
+    NoChecksToRead,
+    /// The pull request whose checks are wanted no longer exists.
+    PullGone {
+        /// The pull request.
+        pull: IssueRef,
+    },
+    /// No check ran on the pull request.
+    NoChecks {
+        /// The pull request.
+        pull: IssueRef,
+    },
+    /// The checks of the pull request are not green.
+    Checks {
+        /// The pull request.
+        pull: IssueRef,
+        /// What they say.
+        status: String,
+    },
+}

@@ -1,0 +1,284 @@
+//! The sentences for reasons, holds and causes; nothing else in the program words them. Names and text of others are
+//! quoted as code, so that a sentence calls nobody.
+
+use std::fmt::{self, Display};
+
+use super::{Brief, Cause, Hold, Missing, Reason, Unmet, code};
+use crate::delivery::WakeCause;
+use crate::issue::IssueType;
+
+const RESUME: &str = "; `/triage resume` goes on";
+const RETRY: &str = "; `/triage retry` hands it over again";
+
+impl Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the issue is closed"),
+            Self::Gone => f.write_str("the issue no longer exists"),
+            Self::PullRequest => f.write_str("a pull request, not an issue"),
+            Self::OwnSummary => f.write_str("our own daily summary"),
+            Self::IgnoredAuthor { login } => {
+                write!(f, "opened by `{login}`, whose issues are ignored")
+            }
+            Self::IgnoredLabel { label } => write!(f, "its label `{label}` says to ignore it"),
+            Self::Held(hold) => hold.fmt(f),
+            Self::Chosen { agent } => write!(f, "chosen for `{agent}` by a person"),
+            Self::ChosenButBusy { agent, load, limit } => {
+                write!(f, "chosen for `{agent}` by a person, busy with {load} of {limit}")
+            }
+            Self::Philosophy => {
+                f.write_str("a philosophy/meta issue: to be talked about, not worked on")
+            }
+            Self::Assigned { logins } => write!(f, "already assigned to {}", quoted(logins)),
+            Self::NotReady { score, ready_at, missing } => {
+                write!(f, "score {score} is below the threshold of {ready_at}: ")?;
+                write_missing(f, missing)
+            }
+            Self::Depends { on } => {
+                write!(f, "blocked: it depends on {}, still open", quoted(on))
+            }
+            Self::BlockedByText { by } => {
+                let by: Vec<_> = by.iter().map(|number| format!("#{number}")).collect();
+                let by = if by.is_empty() { String::new() } else { format!(" by {}", quoted(&by)) };
+                write!(f, "blocked{by}, as its own text says: a person has to clear the way")
+            }
+            Self::StaysWith { subject, agent } => write!(f, "{subject}: stays with `{agent}`"),
+            Self::GoesTo { subject, agent } => {
+                let first = if subject.is_first { " first" } else { "" };
+                write!(f, "{subject}: goes to `{agent}`{first}")
+            }
+            Self::WaitsFor { subject, agent, load, limit } => {
+                write!(f, "{subject}: waits for `{agent}`, busy with {load} of {limit}")
+            }
+            Self::NoAgent { subject, task } => {
+                write!(f, "{subject}: no agent is configured for it (task type `{task}`)")
+            }
+            Self::TimedOut { cause } => write!(f, "timed out: {cause}"),
+            Self::Escalated { cause } => write!(f, "escalated: {cause}"),
+            Self::GivenByPerson { agent } => {
+                write!(f, "given to {} by a person", code(agent.as_str()))
+            }
+            Self::WriteLimit { limit, until } => write!(
+                f,
+                "the limit of {limit} writes to one issue within an hour (`worker.fuse`) is reached; nothing is written until {}, then the issue is evaluated again",
+                until.format("%H:%M:%S UTC")
+            ),
+            Self::RunByHand => f.write_str("the local agent was run by hand"),
+            Self::Earlier(text) => f.write_str(text),
+        }
+    }
+}
+
+fn quoted(list: &[impl Display]) -> String {
+    list.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn write_missing(f: &mut fmt::Formatter<'_>, missing: &[Missing]) -> fmt::Result {
+    if missing.is_empty() {
+        return f.write_str("no single signal is missing");
+    }
+    let all: Vec<_> = missing.iter().map(|one| one.as_str()).collect();
+    f.write_str(&all.join(", "))
+}
+
+impl Missing {
+    /// What the issue lacks, as the rest of a sentence about it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Place => "names no file or function",
+            Self::File => "names no file",
+            Self::Function => "names no function",
+            Self::ShortTitle => "has a long title",
+            Self::Acceptance => "has no acceptance criteria",
+            Self::Test => "mentions no test",
+            Self::Section => "has no section for the problem or the solution",
+            Self::Agreement => "a tag or label says that it needs discussion first",
+            Self::Kind => "has no bug, feature or refactoring tag or label",
+        }
+    }
+}
+
+impl Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = type_name(self.issue_type);
+        match (self.is_first, name) {
+            (true, "") => f.write_str("P0")?,
+            (true, name) => write!(f, "P0/{name}")?,
+            (false, "") => f.write_str("ready")?,
+            (false, name) => write!(f, "ready {name}")?,
+        }
+        let purpose = if self.is_research && name != "research" { " to research" } else { "" };
+        write!(f, " issue{purpose} (score {}, {})", self.score, age(self.age_days))
+    }
+}
+
+/// The type in a sentence; nothing when it is unknown.
+pub fn type_name(issue_type: IssueType) -> &'static str {
+    match issue_type {
+        IssueType::Unknown => "",
+        known => known.as_str(),
+    }
+}
+
+/// The age in a sentence.
+pub fn age(days: i64) -> String {
+    match days {
+        ..=0 => "opened today".to_owned(),
+        1 => "1 day old".to_owned(),
+        _ => format!("{days} days old"),
+    }
+}
+
+impl Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cause = &self.0;
+        match cause {
+            Cause::NotFinished { .. } | Cause::NotCalled { .. } => {
+                write!(f, "timed out: {cause}{RETRY}")
+            }
+            Cause::NotEvaluated { .. } => {
+                write!(f, "timed out, and could not be evaluated{RETRY}")
+            }
+            Cause::ReportedDone { .. } => write!(f, "{cause}{RETRY}"),
+            Cause::ReviewFailed { .. }
+            | Cause::ReportedFailed { .. }
+            | Cause::HandOffFailed { .. } => write!(f, "escalated: {cause}{RETRY}"),
+            // These say themselves how to go on.
+            Cause::TakenOff { .. } | Cause::TakenOver { .. } | Cause::Earlier { .. } => {
+                cause.fmt(f)
+            }
+            _ => write!(f, "{cause}{RESUME}"),
+        }
+    }
+}
+
+impl Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decided { reason: text }
+            | Self::Earlier { text }
+            | Self::NotEvaluated { error: text } => f.write_str(text),
+            Self::HeldBy { by, reason } => {
+                write!(f, "held by {}{}", code(by), after_colon(reason.as_deref()))
+            }
+            Self::DoneBy { by } => write!(f, "done, says {}", code(by)),
+            Self::RetriedBy { by } => write!(f, "handed over once more by {}", code(by)),
+            Self::GivenBy { by, to } => write!(f, "given to {} by {}", code(to), code(by)),
+            Self::TakenOff { what } => {
+                let names: Vec<_> = what.iter().map(|value| code(value)).collect();
+                write!(f, "somebody took {} off{RESUME}", names.join(" and "))
+            }
+            Self::TakenOver { login } => write!(f, "given to {}{RESUME}", code(login)),
+            Self::Accepted { agent, what } => {
+                write!(f, "{} took {} off", code(agent.as_str()), code(what))
+            }
+            Self::Commented { agent } => write!(f, "{} commented", code(agent.as_str())),
+            Self::Linked { pull } => write!(f, "{} is about it", code(&pull.to_string())),
+            Self::ReportedWorking => f.write_str("the agent reported that it works on it"),
+            Self::ReportedDone { agent } => {
+                write!(f, "{} reported that it is done", code(agent.as_str()))
+            }
+            Self::ReportedFailed { message } => {
+                let message = after_colon(message.as_deref());
+                write!(f, "the agent reported that it failed{message}")
+            }
+            Self::ReviewFailed { unmet } => {
+                let all: Vec<_> = unmet.iter().map(Unmet::to_string).collect();
+                write!(f, "the review was not passed: {}", all.join("; "))
+            }
+            Self::HandOffFailed { number, limit, reason, answer } => {
+                let answer = after_colon(Some(answer.as_str()).filter(|text| !text.is_empty()));
+                write!(f, "hand-off {number} of {limit} failed: {reason}{answer}")
+            }
+            Self::NotFinished { agent } => {
+                write!(f, "{} did not finish it in time", code(agent.as_str()))
+            }
+            Self::NotCalled { agent } => {
+                write!(f, "{} could not be called in time", code(agent.as_str()))
+            }
+        }
+    }
+}
+
+/// `: ` and somebody's own words as code; nothing when there are none.
+fn after_colon(words: Option<&str>) -> String {
+    words.map(|words| format!(": {}", code(words))).unwrap_or_default()
+}
+
+impl Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OpenTasks { count: 1 } => f.write_str("1 task in its list is not ticked"),
+            Self::OpenTasks { count } => write!(f, "{count} tasks in its list are not ticked"),
+            Self::NoMergedPull => f.write_str("no merged pull request is linked to it"),
+            Self::NoChecksToRead => {
+                f.write_str("no merged pull request whose checks could be read is linked to it")
+            }
+            Self::PullGone { pull } => {
+                write!(f, "the pull request {} is gone", code(&pull.to_string()))
+            }
+            Self::NoChecks { pull } => {
+                write!(f, "no check ran on {}", code(&pull.to_string()))
+            }
+            Self::Checks { pull, status } => {
+                write!(f, "the checks of {} say {}", code(&pull.to_string()), code(status))
+            }
+        }
+    }
+}
+
+/// Why an issue was woken.
+fn wake_cause(cause: WakeCause) -> &'static str {
+    match cause {
+        WakeCause::Unblocked => "what it waited for is closed",
+        WakeCause::PlaceFree => "a place is free",
+        WakeCause::Due => "its time has come",
+    }
+}
+
+/// What a delivery is called, as `kind/action`.
+pub fn action(name: String) -> String {
+    let cause = name.strip_prefix("wake/").and_then(|cause| cause.parse().ok());
+    cause.map_or(name, |cause| format!("wake/{}", wake_cause(cause)))
+}
+
+/// That a delivery says what the one called `id` said before.
+pub fn same_bytes(id: &str) -> String {
+    format!("the same bytes as `{id}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hold(cause: Cause) -> String {
+        Hold(cause).to_string()
+    }
+
+    #[test]
+    fn a_hold_says_how_to_go_on() {
+        let by = || "alice".to_owned();
+        let reason = Some("not @now".to_owned());
+        let expected = "held by `alice`: `not @now`; `/triage resume` goes on";
+        assert_eq!(hold(Cause::HeldBy { by: by(), reason }), expected);
+        let what = vec!["claude-ready".to_owned(), "claude".to_owned()];
+        let expected = "somebody took `claude-ready` and `claude` off; `/triage resume` goes on";
+        assert_eq!(hold(Cause::TakenOff { what }), expected);
+        let unmet = vec![Unmet::OpenTasks { count: 1 }, Unmet::NoMergedPull];
+        let expected = "escalated: the review was not passed: 1 task in its list is not ticked; no merged pull request \
+             is linked to it; `/triage retry` hands it over again";
+        assert_eq!(hold(Cause::ReviewFailed { unmet }), expected);
+    }
+
+    #[test]
+    fn a_cause_is_read_back_as_it_was_kept() {
+        let pull = "acme/widgets#7".parse().unwrap();
+        let kept = serde_json::to_string(&Hold(Cause::Linked { pull })).unwrap();
+        assert_eq!(kept, r#"{"kind":"linked","pull":"acme/widgets#7"}"#);
+        let read: Hold = serde_json::from_str(&kept).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), kept);
+        let earlier: Hold =
+            serde_json::from_str(r#"{"kind":"earlier","text":"held by `bob`"}"#).unwrap();
+        assert_eq!(earlier.to_string(), "held by `bob`");
+    }
+}

@@ -1,0 +1,291 @@
+//! What becomes of the open dispatch: from how far it has come, what is seen of the work, and the time. Pure.
+
+use super::{Custody, Evaluation, News, Question, Rules, Snapshot, criteria, observe};
+use crate::clock::Timestamp;
+use crate::dispatch::{Attempt, Dispatch, DispatchState, Progress, Report, Transition};
+use crate::issue::IssueState;
+use crate::reason::{Cause, Hold, Reason, Unmet};
+use crate::triage::Check;
+
+/// How much of what an agent says about its failure stands in one line.
+const LONGEST_WORDS: usize = 200;
+
+/// When an agent is reminded: at three quarters of its time.
+pub fn remind_at(opened_at: Timestamp, deadline_at: Timestamp) -> Timestamp {
+    deadline_at - (deadline_at - opened_at) / 4
+}
+
+/// Moves the open dispatch on.
+pub(super) fn follow(
+    e: Evaluation,
+    s: &Snapshot<'_>,
+    rules: &Rules,
+) -> Result<Evaluation, Question> {
+    let Custody::Dispatched(dispatch) = e.custody.clone() else { return Ok(e) };
+    // One that was about to be opened again has been reviewed.
+    if s.issue.state == IssueState::Closed && !s.record.reopens() {
+        let unmet = if dispatch.by_person { Vec::new() } else { unmet(s, rules)? };
+        return Ok(match unmet.is_empty() {
+            true => e,
+            false => fail(e, &dispatch, Cause::ReviewFailed { unmet }, rules),
+        });
+    }
+    let report = latest_report(s, &dispatch);
+    match report {
+        Some(report) if report.state == Progress::Completed => {
+            return Ok(deliver(e, &dispatch, report.clone()));
+        }
+        Some(report) if report.state == Progress::Failed => {
+            return Ok(fail(e, &dispatch, gave_up(report), rules));
+        }
+        _ => {}
+    }
+    // A report shows that the hand-off arrived, whatever became of its answer. A dispatch whose agent was never called
+    // ends at its deadline like any other, or the agent's place would be taken for good.
+    let is_uncalled = dispatch.state == DispatchState::Pending && report.is_none();
+    if is_uncalled && s.now < dispatch.deadline_at {
+        // The same agent would be called again: who gets the issue does not matter.
+        let is_given_up = dispatch.failures >= rules.dispatch_attempts;
+        let cause = dispatch.cause.clone();
+        return Ok(if is_given_up { escalate(e, &dispatch, cause) } else { e });
+    }
+    on_time(e, s, rules, &dispatch)
+}
+
+fn on_time(
+    e: Evaluation,
+    s: &Snapshot<'_>,
+    rules: &Rules,
+    dispatch: &Dispatch,
+) -> Result<Evaluation, Question> {
+    if s.now >= dispatch.deadline_at {
+        return Ok(time_out(e, dispatch, s.now));
+    }
+    let is_reminder_due = s.now >= remind_at(dispatch.opened_at, dispatch.deadline_at);
+    if is_reminder_due && !dispatch.is_reminded {
+        return Ok(remind(e, dispatch, rules));
+    }
+    let reported = latest_report(s, dispatch).map(|_| Cause::ReportedWorking);
+    let begun = observe::begun(s, rules)?.or(reported);
+    Ok(match begun {
+        Some(cause) if dispatch.state != DispatchState::InProgress => {
+            let transition = Some(Transition::to(DispatchState::InProgress, cause));
+            Evaluation { transition, ..e }
+        }
+        _ => e,
+    })
+}
+
+/// The latest report about this dispatch in what is pending.
+fn latest_report<'a>(s: &'a Snapshot<'_>, dispatch: &Dispatch) -> Option<&'a Report> {
+    let about = s.reports.iter().rev().find(|reported| reported.key == dispatch.key);
+    about.map(|reported| &reported.report)
+}
+
+fn gave_up(report: &Report) -> Cause {
+    let words = |text: &String| text.chars().take(LONGEST_WORDS).collect();
+    Cause::ReportedFailed { message: report.message.as_ref().map(words) }
+}
+
+/// An agent without an account on the forge would not read it; a person who gave the issue away is not reminded.
+fn remind(e: Evaluation, dispatch: &Dispatch, rules: &Rules) -> Evaluation {
+    let e = Evaluation { is_reminded: true, ..e };
+    if dispatch.by_person {
+        return e;
+    }
+    let login = rules.agent(&dispatch.agent).and_then(|agent| agent.login.clone());
+    e.announce(dispatch.id, News::Reminder { login, deadline_at: dispatch.deadline_at })
+}
+
+fn time_out(e: Evaluation, dispatch: &Dispatch, now: Timestamp) -> Evaluation {
+    let agent = dispatch.agent.clone();
+    let cause = match dispatch.state {
+        DispatchState::Pending => Cause::NotCalled { agent: agent.clone() },
+        _ => Cause::NotFinished { agent: agent.clone() },
+    };
+    let e = e.hold(DispatchState::TimedOut, cause.clone());
+    if dispatch.by_person {
+        return e;
+    }
+    let minutes = (now - dispatch.opened_at).num_minutes();
+    let e = e.announce(dispatch.id, News::TimedOut { agent, minutes });
+    Evaluation { needs_person: Some(Reason::TimedOut { cause }), ..e }
+}
+
+fn deliver(e: Evaluation, dispatch: &Dispatch, report: Report) -> Evaluation {
+    let agent = dispatch.agent.clone();
+    let cause = Cause::ReportedDone { agent: agent.clone() };
+    e.hold(DispatchState::Completed, cause).announce(dispatch.id, News::Result { agent, report })
+}
+
+/// This attempt has failed; another agent may have the issue, unless it was the last.
+fn fail(e: Evaluation, dispatch: &Dispatch, cause: Cause, rules: &Rules) -> Evaluation {
+    if e.attempts.len() + 1 >= rules.dispatch_attempts as usize {
+        return escalate(e, dispatch, cause);
+    }
+    let is_closed = matches!(cause, Cause::ReviewFailed { .. });
+    let e = count(e, dispatch, DispatchState::Failed, cause.clone());
+    let e = Evaluation { custody: Custody::Free, reopens: e.reopens || is_closed, ..e };
+    if is_closed { e.announce(dispatch.id, News::Reopened { cause }) } else { e }
+}
+
+/// A person has to take over.
+fn escalate(e: Evaluation, dispatch: &Dispatch, cause: Cause) -> Evaluation {
+    let is_closed = matches!(cause, Cause::ReviewFailed { .. });
+    let e = count(e, dispatch, DispatchState::Escalated, cause.clone());
+    let attempts = e.attempts.clone();
+    Evaluation {
+        custody: Custody::Held(Hold(cause.clone())),
+        reopens: e.reopens || is_closed,
+        needs_person: Some(Reason::Escalated { cause }),
+        ..e.announce(dispatch.id, News::Escalation { attempts })
+    }
+}
+
+/// Ends the dispatch as an attempt that counts.
+fn count(mut e: Evaluation, dispatch: &Dispatch, state: DispatchState, cause: Cause) -> Evaluation {
+    let (id, agent) = (dispatch.id, dispatch.agent.clone());
+    e.attempts.push(Attempt { dispatch: id, agent, cause: cause.clone() });
+    Evaluation { transition: Some(Transition { state, cause, counts: true }), ..e }
+}
+
+/// What a closed issue lacks, in the order in which it is required.
+fn unmet(s: &Snapshot<'_>, rules: &Rules) -> Result<Vec<Unmet>, Question> {
+    let with_checks = rules.review.contains(&Check::Status);
+    let mut unmet = Vec::new();
+    for check in &rules.review {
+        unmet.extend(match check {
+            Check::Tasks => Some(criteria::open_tasks(s.issue))
+                .filter(|open| *open > 0)
+                .map(|count| Unmet::OpenTasks { count }),
+            Check::PullRequest => match s.merged_pull(with_checks)? {
+                Some(_) => None,
+                None => Some(Unmet::NoMergedPull),
+            },
+            Check::Status => unmet_checks(s)?,
+        });
+    }
+    Ok(unmet)
+}
+
+fn unmet_checks(s: &Snapshot<'_>) -> Result<Option<Unmet>, Question> {
+    let Some(pull) = s.merged_pull(true)? else { return Ok(Some(Unmet::NoChecksToRead)) };
+    let at = pull.at.clone();
+    Ok(match pull.status.as_deref() {
+        Some("success") => None,
+        None => Some(Unmet::PullGone { pull: at }),
+        Some("") => Some(Unmet::NoChecks { pull: at }),
+        Some(status) => Some(Unmet::Checks { pull: at, status: status.to_owned() }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::{AgentId, Reported};
+    use crate::issue::{Account, Change, Issue, TimelineEvent};
+    use crate::triage::samples::{World, agent, bug, dispatch};
+    use crate::triage::{Action, Answered};
+
+    fn world(dispatch: Dispatch) -> World {
+        World::of(bug())
+            .agents(vec![agent("claude", &[]), agent("kimi", &[])])
+            .custody(Custody::Dispatched(dispatch))
+    }
+
+    fn with_report(mut world: World, state: Progress) -> World {
+        let report = Report { state, message: None, url: None };
+        world.reports = vec![Reported { key: "k".into(), report }];
+        world
+    }
+
+    /// The state the dispatch goes to, and what people are told.
+    #[track_caller]
+    fn becomes(
+        world: World,
+        minutes: i64,
+        state: Option<DispatchState>,
+        marker: Option<&str>,
+    ) -> Evaluation {
+        let e = World { minutes, ..world }.evaluate();
+        assert_eq!(e.transition.as_ref().map(|to| to.state), state);
+        let told = e.notices.first().map(|notice| notice.marker().decision);
+        assert_eq!(told.as_deref(), marker);
+        e
+    }
+
+    #[test]
+    fn a_dispatch_is_reminded_once_and_times_out_at_its_deadline() {
+        let assigned = dispatch("claude", DispatchState::Assigned);
+        assert!(!becomes(world(assigned.clone()), 89, None, None).is_reminded);
+        let reminder = Some("notice:reminder:1");
+        assert!(becomes(world(assigned.clone()), 90, None, reminder).is_reminded);
+        let reminded = Dispatch { is_reminded: true, ..assigned };
+        becomes(world(reminded.clone()), 119, None, None);
+        let timed_out = Some(DispatchState::TimedOut);
+        let e = becomes(world(reminded), 120, timed_out, Some("notice:timed_out:1"));
+        assert_eq!(e.decision.reason().code(), "timed_out");
+        assert!(e.custody.hold().is_some());
+    }
+
+    #[test]
+    fn work_is_noticed_once() {
+        let by = Some(Account { id: 0, login: "claude".into() });
+        let commented = TimelineEvent { by, at: None, change: Change::Commented };
+        let seen = || Answered::Timeline(vec![commented.clone()]);
+        let begun = Some(DispatchState::InProgress);
+        let assigned = dispatch("claude", DispatchState::Assigned);
+        let e = becomes(world(assigned.clone()).answered(seen()), 1, begun, None);
+        assert_eq!(e.transition.unwrap().cause.to_string(), "`claude` commented");
+        let working = dispatch("claude", DispatchState::InProgress);
+        becomes(world(working).answered(seen()), 1, None, None);
+        becomes(with_report(world(assigned), Progress::InProgress), 1, begun, None);
+    }
+
+    #[test]
+    fn a_failed_attempt_is_followed_by_another_until_there_were_enough() {
+        let open =
+            || with_report(world(dispatch("claude", DispatchState::InProgress)), Progress::Failed);
+        let e = becomes(open(), 1, Some(DispatchState::Failed), None);
+        assert!(e.transition.is_some_and(|to| to.counts));
+        let mut second = open();
+        let cause = Cause::ReportedWorking;
+        second.record.attempts = vec![Attempt { dispatch: 0, agent: AgentId::new("kimi"), cause }];
+        let e = becomes(second, 1, Some(DispatchState::Escalated), Some("notice:escalation:1"));
+        assert_eq!((e.attempts.len(), e.decision.action()), (2, Action::Flag));
+    }
+
+    #[test]
+    fn a_closed_issue_fails_only_by_its_review() {
+        let closed = |review| {
+            let mut world =
+                with_report(world(dispatch("claude", DispatchState::InProgress)), Progress::Failed);
+            world.issue = Issue { state: IssueState::Closed, body: "- [ ] one".into(), ..bug() };
+            world.rules.review = review;
+            world
+        };
+        let e = becomes(closed(vec![]), 500, None, None);
+        assert_eq!(e.decision.action(), Action::Finish);
+        let review = vec![Check::Tasks, Check::PullRequest];
+        let failed = Some(DispatchState::Failed);
+        let e = becomes(closed(review), 1, failed, Some("notice:reopened:1"));
+        assert!(e.reopens);
+        let expected = "the review was not passed: 1 task in its list is not ticked; no merged pull request is linked to it";
+        assert_eq!(e.transition.unwrap().cause.to_string(), expected);
+    }
+
+    #[test]
+    fn hand_offs_that_fail_again_and_again_are_a_persons_matter() {
+        let pending =
+            |failures| world(Dispatch { failures, ..dispatch("claude", DispatchState::Pending) });
+        becomes(pending(1), 1, None, None);
+        becomes(pending(2), 1, Some(DispatchState::Escalated), Some("notice:escalation:1"));
+    }
+
+    #[test]
+    fn a_result_counts_even_after_the_deadline() {
+        let done =
+            with_report(world(dispatch("claude", DispatchState::Assigned)), Progress::Completed);
+        becomes(done, 500, Some(DispatchState::Completed), Some("notice:result:1"));
+    }
+}

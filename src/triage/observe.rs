@@ -1,0 +1,120 @@
+//! What is seen of the work on an issue that an agent has: what was taken off it, and by whom, and whether the agent has
+//! begun. The timeline is only asked for where it can say something new.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+
+use super::{Evaluation, Question, Rules, Snapshot};
+use crate::dispatch::{Agent, Dispatch, DispatchState, Mark};
+use crate::issue::{Change, IssueState, TimelineEvent};
+use crate::reason::Cause;
+
+/// How far the forge's clock may be behind ours.
+const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(5);
+
+/// A dispatch of which the timeline can say something new.
+struct Observed<'a> {
+    dispatch: &'a Dispatch,
+    agent: &'a Agent,
+    /// What called the agent and is not on the issue any more.
+    missing: BTreeSet<Mark>,
+    timeline: &'a [TimelineEvent],
+}
+
+/// Ends the dispatch of which somebody took off what had called the agent.
+pub(super) fn notice_taken_off(
+    evaluation: Evaluation,
+    s: &Snapshot<'_>,
+    rules: &Rules,
+) -> Result<Evaluation, Question> {
+    let Some(observed) = observe(s, rules)? else { return Ok(evaluation) };
+    let taken: Vec<Mark> = observed.taken_off().cloned().collect();
+    if taken.is_empty() {
+        return Ok(evaluation);
+    }
+    let what = taken.iter().map(|mark| mark.value().to_owned()).collect();
+    let mut evaluation = evaluation.hold(DispatchState::Failed, Cause::TakenOff { what });
+    evaluation.removed.extend(taken);
+    Ok(evaluation)
+}
+
+/// What shows that the agent has begun.
+pub(super) fn begun(s: &Snapshot<'_>, rules: &Rules) -> Result<Option<Cause>, Question> {
+    Ok(observe(s, rules)?.and_then(|observed| observed.begun()))
+}
+
+fn observe<'a>(s: &'a Snapshot<'_>, rules: &'a Rules) -> Result<Option<Observed<'a>>, Question> {
+    let dispatch = s.record.custody.dispatch().filter(|d| d.state != DispatchState::Pending);
+    let Some(dispatch) = dispatch.filter(|_| s.issue.state == IssueState::Open) else {
+        return Ok(None);
+    };
+    let Some(agent) = rules.agent(&dispatch.agent) else { return Ok(None) };
+    let missing = missing(s, dispatch, agent);
+    if missing.is_empty() && dispatch.state != DispatchState::Assigned {
+        return Ok(None);
+    }
+    let timeline = s.timeline(dispatch.opened_at - CLOCK_SLACK)?;
+    Ok(Some(Observed { dispatch, agent, missing, timeline }))
+}
+
+/// What called the agent and is not there any more: each thing that we put on the issue, or, of a person's dispatch,
+/// all of it.
+fn missing(s: &Snapshot<'_>, dispatch: &Dispatch, agent: &Agent) -> BTreeSet<Mark> {
+    let calls: BTreeSet<Mark> = agent.marks().collect();
+    let is_missing = |mark: &&Mark| !mark.is_on(s.issue);
+    if !dispatch.by_person {
+        return s.record.applied.intersection(&calls).filter(is_missing).cloned().collect();
+    }
+    if calls.iter().all(|mark| is_missing(&mark)) { calls } else { BTreeSet::new() }
+}
+
+impl Observed<'_> {
+    /// What was taken off by somebody else than the agent. Of a person's dispatch not all that could call the agent was
+    /// ever there, so that only what the timeline says counts.
+    fn taken_off(&self) -> impl Iterator<Item = &Mark> {
+        let was_there = |mark: &&Mark| !self.dispatch.by_person || self.removal_of(mark).is_some();
+        let by_others = self.missing.iter().filter(|mark| !self.is_taken_by_agent(mark));
+        by_others.filter(was_there)
+    }
+
+    /// The agent took its label off, it commented, or a pull request names the issue.
+    fn begun(&self) -> Option<Cause> {
+        let agent = self.agent.id.clone();
+        if let Some(mark) = self.missing.iter().find(|mark| self.is_taken_by_agent(mark)) {
+            return Some(Cause::Accepted { agent, what: mark.value().to_owned() });
+        }
+        // The forge says whole seconds.
+        let opened = self.dispatch.opened_at.timestamp();
+        let is_new = |one: &&TimelineEvent| one.at.is_none_or(|at| at.timestamp() >= opened);
+        self.timeline.iter().filter(is_new).find_map(|one| match &one.change {
+            Change::Commented if self.is_by_agent(one) => {
+                Some(Cause::Commented { agent: agent.clone() })
+            }
+            Change::Linked { pull, .. } => Some(Cause::Linked { pull: pull.clone() }),
+            _ => None,
+        })
+    }
+
+    /// Whether it was the agent's own account; one without a login is taken for the account of its name.
+    fn is_by_agent(&self, event: &TimelineEvent) -> bool {
+        let login = self.agent.login.as_deref().unwrap_or(self.agent.id.as_str());
+        event.by.as_ref().is_some_and(|by| by.login.eq_ignore_ascii_case(login))
+    }
+
+    /// How this was last taken off, where the timeline says.
+    fn removal_of(&self, mark: &Mark) -> Option<&TimelineEvent> {
+        self.timeline.iter().rev().find(|one| match (&one.change, mark) {
+            (Change::Labelled { name, on: false }, Mark::Label(label)) => name == label,
+            (Change::Assigned { login, on: false }, Mark::Assignee(assignee)) => {
+                login.eq_ignore_ascii_case(assignee)
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether the agent itself took this off, as some do when they begin. Where nobody knows, it was a person.
+    fn is_taken_by_agent(&self, mark: &Mark) -> bool {
+        self.removal_of(mark).is_some_and(|event| self.is_by_agent(event))
+    }
+}

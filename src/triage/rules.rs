@@ -1,0 +1,50 @@
+//! What the owner tunes, as one piece that is swapped whole when the configuration is read again.
+
+use super::Triage;
+use crate::dispatch::{Agent, AgentId};
+use crate::issue::RepoPatterns;
+
+/// What a closed issue has to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// No task-list item is open.
+    Tasks,
+    /// A merged pull request is linked.
+    PullRequest,
+    /// The checks of that pull request are green.
+    Status,
+}
+
+/// What the owner tunes.
+#[derive(Debug)]
+pub struct Rules {
+    /// The compiled policy.
+    pub triage: Triage,
+    /// Who works on issues, in the order they are tried.
+    pub agents: Vec<Agent>,
+    /// The repositories to look after.
+    pub repos: RepoPatterns,
+    /// Whom a flag calls; the repository's owner when not given.
+    pub owner: Option<String>,
+    /// The label a flag puts on.
+    pub flag_label: Option<String>,
+    /// How many failed evaluations make a dead letter.
+    pub max_attempts: u32,
+    /// How many writes one issue may get within an hour.
+    pub fuse: u32,
+    /// How many attempts, and how many hand-offs of one, may fail before a person is asked.
+    pub dispatch_attempts: u32,
+    /// What a closed issue has to show for its dispatch to be completed.
+    pub review: Vec<Check>,
+    /// Where agents may report to.
+    pub public_url: Option<String>,
+    /// Where people see an issue's story; `None` where no page shows it.
+    pub pages: Option<String>,
+}
+
+impl Rules {
+    /// The agent of this name, if it is configured.
+    pub fn agent(&self, id: &AgentId) -> Option<&Agent> {
+        self.agents.iter().find(|agent| agent.id == *id)
+    }
+}

@@ -1,0 +1,288 @@
+//! All that is known of one issue when it is evaluated: read once, never changed. What the forge has to be asked for is
+//! a [`Question`]; its answer is kept in [`Facts`] and never asked for again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use super::commands::CommandRequest;
+use super::{Assessment, Custody, Marker, OurComment};
+use crate::clock::Timestamp;
+use crate::dispatch::{AgentId, Attempt, Dispatch, Mark, Reported};
+use crate::issue::{Account, Issue, IssueNumber, IssueRef, TimelineEvent};
+
+/// Stands for the issue where only its text counts.
+#[expect(clippy::expect_used, reason = "a fixed text, parsed by every test")]
+static NOWHERE: LazyLock<IssueRef> =
+    LazyLock::new(|| "owner/name#1".parse().expect("a valid reference"));
+
+/// All that an evaluation is made from.
+#[derive(Debug)]
+pub struct Snapshot<'a> {
+    /// The issue.
+    pub at: &'a IssueRef,
+    /// The issue as the forge shows it now.
+    pub issue: &'a Issue,
+    /// What its text is worth.
+    pub assessment: &'a Assessment,
+    /// What the ledger says.
+    pub record: &'a Record,
+    /// What people ask for, oldest first.
+    pub requests: &'a [CommandRequest],
+    /// What agents reported, oldest first.
+    pub reports: &'a [Reported],
+    /// When it is evaluated.
+    pub now: Timestamp,
+    /// Whether nothing is to be written.
+    pub is_dry_run: bool,
+    /// The key of the dispatch that this evaluation may open.
+    pub key: &'a str,
+    /// What the forge was asked for.
+    pub facts: Facts,
+}
+
+/// What the ledger knows about an issue before it is evaluated.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// Who has it.
+    pub custody: Custody,
+    /// What a person took off it: not put back until a person says so.
+    pub removed: BTreeSet<Mark>,
+    /// What was put on it for the open dispatch.
+    pub applied: BTreeSet<Mark>,
+    /// What was put on it for dispatches of ours that have ended.
+    pub leftovers: BTreeSet<Mark>,
+    /// The agents that were called for the open dispatch through an interface of their own.
+    pub handed_off: BTreeSet<AgentId>,
+    /// The attempts that failed since a person last said to begin anew, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// The two latest dispatches of ours, open or ended, the newer one first.
+    pub recent: Vec<Dispatch>,
+    /// The agent of its latest dispatch, open or ended.
+    pub last_agent: Option<AgentId>,
+    /// Our latest audit comment on it.
+    pub audit_comment: Option<OurComment>,
+    /// Writes that were meant and of which nobody knows whether they were made.
+    pub unconfirmed: Vec<Unconfirmed>,
+    /// How many dispatches each agent has open, this issue's own not counted.
+    pub load: BTreeMap<AgentId, u32>,
+}
+
+/// A write that was meant, and then came a crash or an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unconfirmed {
+    /// The ledger's number of the effect.
+    pub effect: i64,
+    /// Whether the local agent meant it.
+    pub is_agents: bool,
+    /// What was to be written.
+    pub write: UnconfirmedWrite,
+}
+
+/// What was to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnconfirmedWrite {
+    /// A comment with this marker; the text of one that is written once, an answer or a notice.
+    Comment {
+        /// What its marker says.
+        marker: Marker,
+        /// The text, marker included.
+        body: Option<String>,
+    },
+    /// A reaction on a comment.
+    Reaction {
+        /// The forge's id of the comment.
+        comment: i64,
+        /// What it shows.
+        content: String,
+    },
+    /// The closed issue was to be opened again.
+    Reopen,
+    /// Anything else, by the name of its kind and its value.
+    Other {
+        /// The kind.
+        kind: &'static str,
+        /// The value.
+        value: String,
+    },
+}
+
+impl UnconfirmedWrite {
+    /// The kind and the value of the effect.
+    pub fn key(&self) -> (&str, &str) {
+        match self {
+            Self::Comment { marker, .. } => ("comment", &marker.decision),
+            Self::Reaction { content, .. } => ("reaction", content),
+            Self::Reopen => ("reopen", "open"),
+            Self::Other { kind, value } => (kind, value),
+        }
+    }
+}
+
+impl Record {
+    /// Whether the issue was to be opened again and nobody knows whether it was.
+    pub fn reopens(&self) -> bool {
+        self.unconfirmed.iter().any(|one| one.write == UnconfirmedWrite::Reopen)
+    }
+}
+
+/// What an evaluation asks of the forge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The issue's timeline from this moment on.
+    Timeline {
+        /// The moment.
+        since: Timestamp,
+    },
+    /// The merged pull request that closed the issue, and its checks where they are wanted.
+    Review {
+        /// Whether the checks are wanted.
+        with_checks: bool,
+    },
+    /// The open issues that it depends on.
+    Dependencies,
+    /// Which of these issues of its repository are closed.
+    Blockers(Vec<IssueNumber>),
+    /// Whether the forge takes this login as an assignee.
+    Assignable(String),
+    /// The comments by our own account.
+    Comments,
+    /// Our own account.
+    Account,
+}
+
+impl Question {
+    /// The answer of a forge that knows of nothing.
+    pub(super) fn answered_with_nothing(self) -> Answered {
+        match self {
+            Self::Timeline { .. } => Answered::Timeline(Vec::new()),
+            Self::Review { .. } => Answered::Review(None),
+            Self::Dependencies => Answered::Dependencies(Vec::new()),
+            Self::Blockers(_) => Answered::ClosedBlockers(Vec::new()),
+            Self::Assignable(login) => Answered::Assignable(login, false),
+            Self::Comments => Answered::Comments(Vec::new()),
+            Self::Account => Answered::Account(Account { id: i64::MIN, login: String::new() }),
+        }
+    }
+}
+
+/// The merged pull request that a closed issue is linked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergedPull {
+    /// The pull request.
+    pub at: IssueRef,
+    /// What its checks say, all together; empty when there are none, `None` when it is gone or they were not wanted.
+    pub status: Option<String>,
+}
+
+/// What the forge answered to a [`Question`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// To [`Question::Timeline`].
+    Timeline(Vec<TimelineEvent>),
+    /// To [`Question::Review`].
+    Review(Option<MergedPull>),
+    /// To [`Question::Dependencies`].
+    Dependencies(Vec<IssueRef>),
+    /// To [`Question::Blockers`]: those that are closed.
+    ClosedBlockers(Vec<IssueNumber>),
+    /// To [`Question::Assignable`].
+    Assignable(String, bool),
+    /// To [`Question::Comments`], newest first.
+    Comments(Vec<OurComment>),
+    /// To [`Question::Account`].
+    Account(Account),
+}
+
+/// What the forge was asked for; each is learned once.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    timeline: Option<Vec<TimelineEvent>>,
+    review: Option<Option<MergedPull>>,
+    dependencies: Option<Vec<IssueRef>>,
+    closed_blockers: Option<Vec<IssueNumber>>,
+    assignable: BTreeMap<String, bool>,
+    comments: Option<Vec<OurComment>>,
+    account: Option<Account>,
+}
+
+impl Facts {
+    /// Keeps what was answered.
+    pub fn learn(&mut self, answer: Answered) {
+        match answer {
+            Answered::Timeline(events) => self.timeline = Some(events),
+            Answered::Review(pull) => self.review = Some(pull),
+            Answered::Dependencies(open) => self.dependencies = Some(open),
+            Answered::ClosedBlockers(closed) => self.closed_blockers = Some(closed),
+            Answered::Assignable(login, answer) => drop(self.assignable.insert(login, answer)),
+            Answered::Comments(comments) => self.comments = Some(comments),
+            Answered::Account(account) => self.account = Some(account),
+        }
+    }
+}
+
+impl<'a> Snapshot<'a> {
+    /// An issue of which nothing is known but itself.
+    pub(super) fn alone(
+        issue: &'a Issue,
+        assessment: &'a Assessment,
+        record: &'a Record,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            at: &NOWHERE,
+            issue,
+            assessment,
+            record,
+            requests: &[],
+            reports: &[],
+            now,
+            is_dry_run: true,
+            key: "",
+            facts: Facts::default(),
+        }
+    }
+
+    /// The timeline from `since` on.
+    pub(super) fn timeline(&self, since: Timestamp) -> Result<&[TimelineEvent], Question> {
+        self.facts.timeline.as_deref().ok_or(Question::Timeline { since })
+    }
+
+    /// The merged pull request the issue is linked to.
+    pub(super) fn merged_pull(&self, with_checks: bool) -> Result<Option<&MergedPull>, Question> {
+        let known = self.facts.review.as_ref().ok_or(Question::Review { with_checks })?;
+        Ok(known.as_ref())
+    }
+
+    /// The open issues it depends on.
+    pub(super) fn dependencies(&self) -> Result<&[IssueRef], Question> {
+        self.facts.dependencies.as_deref().ok_or(Question::Dependencies)
+    }
+
+    /// Which of the issues that its text names as blockers are closed.
+    pub(super) fn closed_blockers(
+        &self,
+        named: &[IssueNumber],
+    ) -> Result<&[IssueNumber], Question> {
+        let ask = || Question::Blockers(named.to_vec());
+        if named.is_empty() {
+            return Ok(&[]);
+        }
+        self.facts.closed_blockers.as_deref().ok_or_else(ask)
+    }
+
+    /// Whether the forge takes this login as an assignee.
+    pub fn is_assignable(&self, login: &str) -> Result<bool, Question> {
+        let known = self.facts.assignable.get(login).copied();
+        known.ok_or_else(|| Question::Assignable(login.to_owned()))
+    }
+
+    /// The comments by our own account, newest first.
+    pub fn comments(&self) -> Result<&[OurComment], Question> {
+        self.facts.comments.as_deref().ok_or(Question::Comments)
+    }
+
+    /// Our own account.
+    pub(super) fn account(&self) -> Result<&Account, Question> {
+        self.facts.account.as_ref().ok_or(Question::Account)
+    }
+}

@@ -1,0 +1,182 @@
+//! Reconciles one claimed issue: reads it as it is now, evaluates it, plans what is missing, and carries that out. What
+//! is decided, `triage` and `plan` say; here they are only asked, until they lack no fact.
+
+use tracing::Span;
+
+use super::ask;
+use super::process::{Error, Progress};
+use super::{PACE, Worker};
+use crate::apply::Applied;
+use crate::dispatch::{DispatchState, HandOffFailed, Transition};
+use crate::gitea as forge;
+use crate::issue::{Issue, IssueRef};
+use crate::plan::{self, Decided, Outcome, plan};
+use crate::reason::Cause;
+use crate::store::{self, Claim};
+use crate::triage::{Answered, Facts, Rules, Snapshot, evaluate};
+
+/// How often an issue is evaluated anew because its agent's last place was taken in between.
+const RACES: u32 = 3;
+
+impl Worker {
+    /// Leads a claimed issue through the flow; `progress` says how far, when it stops early.
+    pub(super) async fn reconcile(
+        &self,
+        claim: &Claim,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
+        let (now, rules) = (self.inner.clock.now(), self.rules());
+        let (issue, mut facts) = self.read(claim).await?;
+        let Some(issue) = issue else { return self.finish_gone(claim, &rules).await };
+        let requests = self.requests(claim).await?;
+        let reports = self.reports(claim).await?;
+        let assessment = rules.triage.assess(&issue, now);
+        let key = uuid::Uuid::new_v4().to_string();
+        let mut races = 0;
+        loop {
+            let record = self.inner.store.record(claim.at.clone()).await?;
+            let mut snapshot = Snapshot {
+                at: &claim.at,
+                issue: &issue,
+                assessment: &assessment,
+                record: &record,
+                requests: &requests,
+                reports: &reports,
+                now,
+                is_dry_run: self.inner.forge.is_dry_run(),
+                key: &key,
+                facts,
+            };
+            let decided = self.decide(&mut snapshot, &rules).await?;
+            boundary!("walk::concluded");
+            match self.carry_out(claim, &snapshot, decided, progress).await {
+                Err(Error::Store(store::Error::AgentBusy(_))) if races < RACES => races += 1,
+                result => return result,
+            }
+            facts = snapshot.facts;
+        }
+    }
+
+    /// Evaluates and plans, asking the forge for each fact that is lacking.
+    async fn decide(&self, s: &mut Snapshot<'_>, rules: &Rules) -> Result<Decided, Error> {
+        loop {
+            let decided = evaluate(s, rules).and_then(|evaluation| {
+                plan(s, &evaluation, rules).map(|plan| Decided { evaluation, plan })
+            });
+            match decided {
+                Ok(decided) => return Ok(decided),
+                Err(question) => s.facts.learn(self.ask(s.at, question).await?),
+            }
+        }
+    }
+
+    /// Reads the issue as it is now. Of a new one it is asked at the same time what it depends on: most that are
+    /// dispatched are new, and people wait for that. Of others it is asked when the decision needs it, and so it is when
+    /// we may not know it, and while the forge does not work as it should.
+    async fn read(&self, claim: &Claim) -> Result<(Option<Issue>, Facts), forge::Error> {
+        let (forge, mut facts) = (&self.inner.forge, Facts::default());
+        if !claim.is_of_new_issue() || !self.inner.breaker.is_steady() {
+            return Ok((forge.issue(&claim.at).await?, facts));
+        }
+        let (issue, dependencies) =
+            tokio::join!(forge.issue(&claim.at), forge.dependencies(&claim.at));
+        // A wish to wait is kept, whichever of the two it answered, and the longer of two.
+        let wish = dependencies.as_ref().err().filter(|e| e.is_transient());
+        let wish = wish.and_then(forge::Error::retry_after);
+        match (issue, dependencies) {
+            (Err(error), Err(longer)) if wish > error.retry_after() => {
+                self.inner.outage.begins_with(&error);
+                Err(longer)
+            }
+            (Ok(_), Err(error)) if wish.is_some() => Err(error),
+            (issue, dependencies) => {
+                let known = dependencies.ok().map(ask::open).map(Answered::Dependencies);
+                known.into_iter().for_each(|answer| facts.learn(answer));
+                Ok((issue?, facts))
+            }
+        }
+    }
+
+    /// Writes the intent down, does it, and records how it went.
+    async fn carry_out(
+        &self,
+        claim: &Claim,
+        s: &Snapshot<'_>,
+        decided: Decided,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
+        let (store, rules) = (&self.inner.store, self.rules());
+        if let Some(until) = self.fused(claim, &decided).await? {
+            return Ok(self.hold_back(claim, s.record, decided, until).await?);
+        }
+        let mut refused = None;
+        if decided.plan.opens.is_some() || !decided.plan.effects.is_empty() {
+            progress.recorded = Some(store.intend(claim, decided.clone()).await?);
+            boundary!("walk::intended");
+            let effects = &decided.plan.effects;
+            let applied = self.inner.executor.apply(s.at, s.issue, effects).await;
+            self.count(&decided, &applied);
+            progress.effects = applied.effects;
+            if let Some(error) = applied.error {
+                return Err(error.into());
+            }
+            refused = applied.hand_off.map(|error| HandOffFailed {
+                reason: error.to_string(),
+                answer: error.answer().to_owned(),
+                is_transient: error.is_transient(),
+            });
+            boundary!("walk::applied");
+        }
+        let effects = progress.effects.clone();
+        let outcome = plan::outcome(s, &decided, effects, refused, &rules);
+        self.finish(claim, decided, progress.recorded.clone(), outcome).await
+    }
+
+    /// Ends the claim with what is known.
+    async fn finish(
+        &self,
+        claim: &Claim,
+        decided: Decided,
+        recorded: Option<store::Recorded>,
+        outcome: Outcome,
+    ) -> Result<(), Error> {
+        self.came_through(&decided);
+        log(&claim.at, claim.deliveries.len(), &decided);
+        let ended = store::Ended { decided, recorded, outcome };
+        self.inner.store.settle(claim.clone(), ended, PACE).await?;
+        boundary!("walk::settled");
+        Ok(())
+    }
+
+    /// Counts what was written, and the write that stopped the rest.
+    fn count(&self, decided: &Decided, applied: &Applied) {
+        let results = applied.effects.iter().map(|e| e.state.as_str());
+        let results = results.chain(applied.error.is_some().then_some("error"));
+        for (effect, result) in decided.plan.effects.iter().zip(results) {
+            self.inner.meters.effects.add([effect.kind().as_str(), result]);
+        }
+    }
+
+    async fn finish_gone(&self, claim: &Claim, rules: &Rules) -> Result<(), Error> {
+        let record = self.inner.store.record(claim.at.clone()).await?;
+        let decided = Decided::only(self.inner.clock.now(), rules.triage.gone(), &record);
+        let reason = decided.evaluation.decision.reason().to_string();
+        let ended = Transition::to(DispatchState::Completed, Cause::Decided { reason });
+        let outcome = Outcome { transition: Some(ended), ..Outcome::default() };
+        self.finish(claim, decided, None, outcome).await
+    }
+}
+
+fn log(at: &IssueRef, deliveries: usize, decided: &Decided) {
+    let (evaluation, plan) = (&decided.evaluation, &decided.plan);
+    Span::current().record("action", evaluation.decision.action().as_str());
+    tracing::info!(
+        issue = %at,
+        deliveries,
+        action = evaluation.decision.action().as_str(),
+        agent = evaluation.decision.agent().map(tracing::field::display),
+        score = evaluation.verdict.as_ref().map(|v| v.score.total),
+        effects = plan.effects.len(),
+        "decided"
+    );
+}
