@@ -18,13 +18,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use source::{File, Module, Paths};
 use syn::visit::{self, Visit};
 
-const LINES: usize = 39_000;
-const STRUCTS: usize = 27;
+const LINES: usize = 40_000;
+const STRUCTS: usize = 13;
 const LONG: usize = 0;
 const ARGUMENTS: usize = 18;
 const CYCLES: usize = 5;
 /// Whether the structs named in [`OLD`] may not exist any more.
-const OLD_ARE_GONE: bool = false;
+const OLD_ARE_GONE: bool = true;
 
 const PATH: [&str; 5] = ["apply", "plan", "store", "triage", "worker"];
 /// These are shown to people, not decided from.

@@ -2,7 +2,7 @@
 //! has been read since, so what is not meant again was found on it. Pure.
 
 use super::{Effect, Recovery};
-use crate::triage::{OurComment, Record, Snapshot, Unconfirmed, UnconfirmedWrite};
+use crate::triage::{MarkedComment, Record, Snapshot, Unconfirmed, UnconfirmedWrite};
 
 /// What is known now of a write that was meant earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Confirmation {
     /// What is known of it.
     pub recovery: Recovery,
     /// The comment that was found, as it is on the issue.
-    pub found: Option<OurComment>,
+    pub found: Option<MarkedComment>,
 }
 
 /// Whether a comment was meant and nobody knows whether it was written.
@@ -25,12 +25,12 @@ pub(super) fn is_comment_unconfirmed(record: &Record) -> bool {
 pub(super) fn confirm(
     s: &Snapshot<'_>,
     effects: &[Effect],
-    said: &[OurComment],
+    said: &[MarkedComment],
 ) -> Vec<Confirmation> {
     s.record.unconfirmed.iter().map(|one| confirmation(one, effects, said)).collect()
 }
 
-fn confirmation(one: &Unconfirmed, effects: &[Effect], said: &[OurComment]) -> Confirmation {
+fn confirmation(one: &Unconfirmed, effects: &[Effect], said: &[MarkedComment]) -> Confirmation {
     let found = found(one, said);
     let (kind, value) = one.write.key();
     let is_meant = |effect: &Effect| effect.kind().as_str() == kind && effect.value() == value;
@@ -45,9 +45,9 @@ fn confirmation(one: &Unconfirmed, effects: &[Effect], said: &[OurComment]) -> C
 }
 
 /// Of two comments about the same the newer one stands first; what the local agent says differs only by its digest.
-fn found(one: &Unconfirmed, said: &[OurComment]) -> Option<OurComment> {
+fn found(one: &Unconfirmed, said: &[MarkedComment]) -> Option<MarkedComment> {
     let UnconfirmedWrite::Comment { marker, .. } = &one.write else { return None };
-    let is_it = |found: &&OurComment| {
+    let is_it = |found: &&MarkedComment| {
         found.marker.decision == marker.decision
             && (!one.is_agents || found.marker.digest == marker.digest)
     };

@@ -16,7 +16,8 @@ use std::borrow::Cow;
 use crate::dispatch::{Agent, Handoff, Mark};
 use crate::issue::IssueState;
 use crate::triage::{
-    Decision, Evaluation, News, Notice, OurComment, Question, Rules, Snapshot, acceptance_criteria,
+    Decision, Evaluation, MarkedComment, News, Notice, Question, Rules, Snapshot,
+    acceptance_criteria,
 };
 
 pub use self::confirm::Confirmation;
@@ -240,7 +241,7 @@ struct PlanInput<'a> {
     /// The agent that the decision names.
     agent: Option<&'a Agent>,
     /// Our latest audit comment on the issue.
-    audit_comment: Option<&'a OurComment>,
+    audit_comment: Option<&'a MarkedComment>,
     /// Whether the forge will take the agent's account as an assignee.
     is_assignable: bool,
 }
@@ -248,7 +249,7 @@ struct PlanInput<'a> {
 /// What is missing on the issue for the evaluation to be true, or what has to be known first.
 pub fn plan(s: &Snapshot<'_>, e: &Evaluation, rules: &Rules) -> Result<Plan, Question> {
     let opened = stage::opened(s, e, rules);
-    let comments = our_comments(s, e, opened.as_ref())?;
+    let comments = marked_comments(s, e, opened.as_ref())?;
     let [stage, ended] = stage::stages(s, e, rules, opened);
     let agent = e.decision.agent().and_then(|id| rules.agent(id));
     let shown = agent.or(stage.as_ref().map(|stage| stage.agent));
@@ -293,11 +294,11 @@ fn new_dispatch(
 /// or it does not know whether one was written. Before somebody is told something new the issue is read too: a ledger
 /// that was restored from a copy does not know what was said since. Anybody can write a marker, so only comments by our
 /// own account count.
-fn our_comments<'a>(
+fn marked_comments<'a>(
     s: &'a Snapshot<'_>,
     e: &Evaluation,
     opened: Option<&Stage<'_>>,
-) -> Result<Option<&'a [OurComment]>, Question> {
+) -> Result<Option<&'a [MarkedComment]>, Question> {
     let writes = matches!(e.decision, Decision::Dispatch { .. } | Decision::Flag { .. });
     let known = s.record.audit_comment.as_ref();
     let is_new = writes && known.is_none() && s.issue.comments > 0;
@@ -364,7 +365,7 @@ impl PlanInput<'_> {
 
     /// What people are told now: not what is on the issue already, nor that the issue is open again where the next
     /// agent's comment says so, with the reason.
-    fn notices(&self, said: &[OurComment]) -> Vec<Effect> {
+    fn notices(&self, said: &[MarkedComment]) -> Vec<Effect> {
         let is_dispatched = matches!(self.e.decision, Decision::Dispatch { .. });
         let is_new = |notice: &&Notice| {
             let marker = notice.marker();

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use super::{Effect, fence};
 use crate::triage::{
-    Answer, Evaluation, Marker, OurComment, Snapshot, Source, UnconfirmedWrite, explain,
+    Answer, Evaluation, MarkedComment, Marker, Snapshot, Source, UnconfirmedWrite, explain,
 };
 
 /// The answers; `said` are our comments on the issue, where they were read.
 pub(super) fn replies(
     s: &Snapshot<'_>,
     e: &Evaluation,
-    said: Option<&[OurComment]>,
+    said: Option<&[MarkedComment]>,
 ) -> Vec<Effect> {
     let assign = e.assign.iter().filter(|login| !s.issue.is_assigned_to(login));
     let mut replies: Vec<_> = assign.cloned().map(Effect::Assignee).collect();

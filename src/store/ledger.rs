@@ -18,7 +18,7 @@ use crate::plan::{
     WriteOrigin,
 };
 use crate::triage::{
-    Custody, Evaluation, Marker, OurComment, Record, Unconfirmed, UnconfirmedWrite,
+    Custody, Evaluation, Marker, MarkedComment, Record, Unconfirmed, UnconfirmedWrite,
 };
 
 impl Store {
@@ -270,7 +270,7 @@ fn unconfirmed(c: &Connection, lane: i64) -> Result<Vec<Unconfirmed>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn latest_comment(c: &Connection, lane: i64) -> Result<Option<OurComment>, Error> {
+fn latest_comment(c: &Connection, lane: i64) -> Result<Option<MarkedComment>, Error> {
     let mut rows = c.prepare_cached(
         "SELECT forge_id, value, digest FROM effect
          WHERE lane = ?1 AND state = 'done' AND subject = 'audit' AND forge_id IS NOT NULL
@@ -278,7 +278,7 @@ fn latest_comment(c: &Connection, lane: i64) -> Result<Option<OurComment>, Error
     )?;
     let found = rows.query_row([lane], |r| {
         let digest = r.get::<_, Option<String>>(2)?.unwrap_or_default();
-        Ok(OurComment { id: r.get(0)?, marker: Marker { decision: r.get(1)?, digest } })
+        Ok(MarkedComment { id: r.get(0)?, marker: Marker { decision: r.get(1)?, digest } })
     });
     Ok(found.optional()?)
 }

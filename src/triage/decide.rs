@@ -15,7 +15,7 @@ const MAX_BLOCKERS: usize = 5;
 
 /// All that a decision is made from.
 #[derive(Clone, Copy)]
-pub(super) struct Case<'a> {
+pub(super) struct Chain<'a> {
     pub(super) triage: &'a Triage,
     pub(super) agents: &'a [Agent],
     pub(super) s: &'a Snapshot<'a>,
@@ -24,7 +24,7 @@ pub(super) struct Case<'a> {
 
 type Rule = Result<Option<Reason>, Question>;
 
-impl Case<'_> {
+impl Chain<'_> {
     /// Asks the rules in turn.
     pub(super) fn decide(self) -> Result<Decision, Question> {
         let skip = |reason| Decision::Skip { reason };

@@ -30,7 +30,7 @@ pub struct Marker {
 
 /// A comment by our own account that carries a marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OurComment {
+pub struct MarkedComment {
     /// The forge's id.
     pub id: i64,
     /// What its marker says.

@@ -8,6 +8,7 @@ mod custody;
 mod decide;
 mod defaults;
 mod evaluate;
+mod evaluation;
 mod explain;
 mod lexicon;
 mod lifecycle;
@@ -42,10 +43,11 @@ pub use self::blockers::mentioned_blockers;
 pub use self::commands::{Answer, CommandRequest, Permission, Source};
 pub use self::criteria::{acceptance_criteria, open_tasks};
 pub use self::custody::Custody;
-pub use self::evaluate::{Evaluation, evaluate};
+pub use self::evaluate::evaluate;
+pub use self::evaluation::Evaluation;
 pub use self::explain::explain;
 pub use self::lifecycle::remind_at;
-pub use self::marker::{Marker, OurComment, Subject};
+pub use self::marker::{MarkedComment, Marker, Subject};
 pub use self::notice::{News, Notice};
 pub use self::own::{SUMMARY_TITLE, is_summary_title};
 pub use self::policy::{
@@ -302,10 +304,10 @@ impl Triage {
         let mut s = Snapshot::alone(issue, &assessment, &record, now);
         let evaluation = Evaluation::start(&s);
         loop {
-            let case = decide::Case { triage: self, agents: &[], s: &s, e: &evaluation };
-            match case.decide() {
+            let chain = decide::Chain { triage: self, agents: &[], s: &s, e: &evaluation };
+            match chain.decide() {
                 Ok(decision) => {
-                    let task_type = case.task_type();
+                    let task_type = chain.task_type();
                     return Verdict { score: assessment.score, task_type, decision };
                 }
                 Err(question) => s.facts.learn(question.answered_with_nothing()),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::commands::CommandRequest;
-use super::{Assessment, Custody, Marker, OurComment};
+use super::{Assessment, Custody, MarkedComment, Marker};
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, Attempt, Dispatch, Mark, Reported};
 use crate::issue::{Account, Issue, IssueNumber, IssueRef, TimelineEvent};
@@ -60,7 +60,7 @@ pub struct Record {
     /// The agent of its latest dispatch, open or ended.
     pub last_agent: Option<AgentId>,
     /// Our latest audit comment on it.
-    pub audit_comment: Option<OurComment>,
+    pub audit_comment: Option<MarkedComment>,
     /// Writes that were meant and of which nobody knows whether they were made.
     pub unconfirmed: Vec<Unconfirmed>,
     /// How many dispatches each agent has open, this issue's own not counted.
@@ -188,7 +188,7 @@ pub enum Answered {
     /// To [`Question::Assignable`].
     Assignable(String, bool),
     /// To [`Question::Comments`], newest first.
-    Comments(Vec<OurComment>),
+    Comments(Vec<MarkedComment>),
     /// To [`Question::Account`].
     Account(Account),
 }
@@ -201,7 +201,7 @@ pub struct Facts {
     dependencies: Option<Vec<IssueRef>>,
     closed_blockers: Option<Vec<IssueNumber>>,
     assignable: BTreeMap<String, bool>,
-    comments: Option<Vec<OurComment>>,
+    comments: Option<Vec<MarkedComment>>,
     account: Option<Account>,
 }
 
@@ -277,7 +277,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// The comments by our own account, newest first.
-    pub fn comments(&self) -> Result<&[OurComment], Question> {
+    pub fn comments(&self) -> Result<&[MarkedComment], Question> {
         self.facts.comments.as_deref().ok_or(Question::Comments)
     }
 

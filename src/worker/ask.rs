@@ -3,7 +3,7 @@
 use super::Worker;
 use super::process::Error;
 use crate::issue::{Account, Change, IssueNumber, IssueRef, IssueState};
-use crate::triage::{Answered, Marker, MergedPull, OurComment, Question};
+use crate::triage::{Answered, MarkedComment, Marker, MergedPull, Question};
 
 impl Worker {
     /// The forge's answer to a question about an issue.
@@ -24,7 +24,7 @@ impl Worker {
                 let answer = self.inner.executor.is_assignable(&at.repo, &login).await?;
                 Answered::Assignable(login, answer)
             }
-            Question::Comments => Answered::Comments(self.our_comments(at).await?),
+            Question::Comments => Answered::Comments(self.marked_comments(at).await?),
             Question::Account => Answered::Account(self.us().await?),
         })
     }
@@ -37,7 +37,7 @@ impl Worker {
         }
     }
 
-    async fn our_comments(&self, at: &IssueRef) -> Result<Vec<OurComment>, Error> {
+    async fn marked_comments(&self, at: &IssueRef) -> Result<Vec<MarkedComment>, Error> {
         let us = self.us().await?;
         let comments = self.inner.forge.comments(at).await?;
         let ours = comments
@@ -45,7 +45,7 @@ impl Worker {
             .rev()
             .filter(|comment| comment.author.as_ref().is_some_and(|author| author.is_same_as(&us)));
         let marked = |comment: &crate::gitea::Comment| {
-            Marker::find(&comment.body).map(|marker| OurComment { id: comment.id, marker })
+            Marker::find(&comment.body).map(|marker| MarkedComment { id: comment.id, marker })
         };
         Ok(ours.filter_map(marked).collect())
     }

@@ -1,59 +1,13 @@
 //! What people's commands come to: which of them are carried out, who has the issue then, and what is answered. Who may
 //! command was found out before.
 
-use super::{Assignee, Command, Refusal, help, refusal};
-use crate::dispatch::{AgentId, DispatchState, TaskType};
+use super::{
+    Answer, Assignee, Command, CommandRequest, Permission, Refusal, Source, help, refusal,
+};
+use crate::dispatch::{AgentId, DispatchState};
 use crate::issue::IssueState;
 use crate::reason::Cause;
 use crate::triage::{Custody, Evaluation, Question, Rules, Snapshot};
-
-/// Whether the writer of a comment may give commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Permission {
-    /// They may write to the repository.
-    Writer,
-    /// They may not.
-    Reader,
-    /// It could not be found out.
-    Unknown,
-}
-
-/// Where a command was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
-    /// In a comment, by the forge's id of it.
-    Comment(i64),
-    /// On the command line or the dashboard, by its place in the inbox; nobody waits for an answer on the issue.
-    Entry(i64),
-}
-
-/// One command in one comment, or one given by hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandRequest {
-    /// Where it was given.
-    pub source: Source,
-    /// Who wrote it.
-    pub by: String,
-    /// What they may.
-    pub permission: Permission,
-    /// What they want.
-    pub command: Command,
-    /// The kind of task an agent is to have it for, where that was said.
-    pub task_type: Option<TaskType>,
-}
-
-/// What is answered to a comment with commands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// Where the commands were given that it answers.
-    pub source: Source,
-    /// Whether all of them were carried out.
-    pub is_done: bool,
-    /// The paragraphs of the answer; none where a reaction says enough.
-    pub texts: Vec<String>,
-    /// Whether the reasons for the decision are asked for.
-    pub explains: bool,
-}
 
 /// Carries the commands out, in their order.
 pub(in crate::triage) fn apply_commands(

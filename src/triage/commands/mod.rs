@@ -4,13 +4,14 @@
 mod answers;
 mod apply;
 mod lines;
+mod request;
 
 use std::fmt;
 
 use crate::dispatch::AgentId;
 
 pub use answers::{Refusal, help, refusal};
-pub use apply::{Answer, CommandRequest, Permission, Source};
+pub use request::{Answer, CommandRequest, Permission, Source};
 
 pub(super) use apply::apply_commands;
 

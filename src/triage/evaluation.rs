@@ -1,0 +1,148 @@
+//! What one evaluation of an issue concludes; each step of it takes the evaluation so far and gives the next.
+
+use std::collections::BTreeSet;
+
+use super::commands::Answer;
+use super::{Custody, Decision, News, Notice, Record, Signal, Snapshot, Verdict};
+use crate::clock::Timestamp;
+use crate::dispatch::{Agent, AgentId, Attempt, DispatchState, Mark, TaskType, Transition};
+use crate::issue::{Issue, IssueRef, IssueState};
+use crate::reason::{Cause, Hold, Reason};
+
+/// What was concluded about an issue at one moment, and what it changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// When.
+    pub at: Timestamp,
+    /// What is to happen.
+    pub decision: Decision,
+    /// The whole verdict; `None` when the issue is gone.
+    pub verdict: Option<Verdict>,
+    /// What gave the points.
+    pub signals: Vec<Signal>,
+    /// Who has the issue from now on; a dispatch that is to be opened is in the plan.
+    pub custody: Custody,
+    /// What a person took off it, from now on.
+    pub removed: BTreeSet<Mark>,
+    /// Whether one of these two is not as the ledger says.
+    pub changes_custody: bool,
+    /// The attempts that have failed, this evaluation's included.
+    pub attempts: Vec<Attempt>,
+    /// How the dispatch that was open goes on or ends.
+    pub transition: Option<Transition>,
+    /// A person said to begin anew: earlier attempts no longer count.
+    pub begins_anew: bool,
+    /// What is answered to comments with commands.
+    pub answers: Vec<Answer>,
+    /// Who is to be assigned by hand.
+    pub assign: Option<String>,
+    /// What people are told once.
+    pub notices: Vec<Notice>,
+    /// The agent is reminded of its deadline.
+    pub is_reminded: bool,
+    /// The issue is closed and is to be open.
+    pub reopens: bool,
+    /// The agent to which a person gave the issue on the forge, while nobody had it.
+    pub given: Option<AgentId>,
+    /// What the issue waits for.
+    pub waits_on: Vec<IssueRef>,
+    /// When the issue was opened.
+    pub opened_at: Option<Timestamp>,
+    /// Why a person has to look, whatever else would be decided.
+    pub(super) needs_person: Option<Reason>,
+    /// The agent whose account, still assigned, counts as ours although no dispatch is open.
+    pub(super) resumes: Option<AgentId>,
+    /// A person chose the agent that has the issue already.
+    pub(super) is_chosen_again: bool,
+}
+
+impl Evaluation {
+    /// One that only says what was decided, and leaves all else as the ledger says.
+    pub fn of(at: Timestamp, decision: Decision, record: &Record) -> Self {
+        Self {
+            at,
+            decision,
+            verdict: None,
+            signals: Vec::new(),
+            custody: record.custody.clone(),
+            removed: record.removed.clone(),
+            changes_custody: false,
+            attempts: record.attempts.clone(),
+            transition: None,
+            begins_anew: false,
+            answers: Vec::new(),
+            assign: None,
+            notices: Vec::new(),
+            is_reminded: false,
+            reopens: false,
+            given: None,
+            waits_on: Vec::new(),
+            opened_at: None,
+            needs_person: None,
+            resumes: None,
+            is_chosen_again: false,
+        }
+    }
+
+    /// Before the first step: as the ledger says.
+    pub(super) fn start(s: &Snapshot<'_>) -> Self {
+        let nothing = Decision::Skip { reason: Reason::Earlier(String::new()) };
+        Self {
+            reopens: s.record.reopens(),
+            opened_at: s.issue.created_at,
+            ..Self::of(s.now, nothing, s.record)
+        }
+    }
+
+    /// The kind of task; everyday coding when the issue is gone.
+    pub fn task_type(&self) -> TaskType {
+        self.verdict.as_ref().map_or(TaskType::RoutineCoding, |verdict| verdict.task_type)
+    }
+
+    /// Ends the open dispatch, if there is one, and holds the issue for the same cause.
+    pub(super) fn hold(self, state: DispatchState, cause: Cause) -> Self {
+        Self { custody: Custody::Held(Hold(cause.clone())), ..self.end(state, cause) }
+    }
+
+    /// Ends the open dispatch, if there is one; nobody has the issue then.
+    pub(super) fn end(self, state: DispatchState, cause: Cause) -> Self {
+        let ended = self.custody.dispatch().map(|_| Transition::to(state, cause));
+        Self { custody: Custody::Free, transition: ended.or(self.transition), ..self }
+    }
+
+    /// Adds something that people are told once about a dispatch.
+    pub(super) fn announce(mut self, dispatch: i64, news: News) -> Self {
+        self.notices.push(Notice { dispatch, news });
+        self
+    }
+
+    /// What was put on the issue for dispatches that have ended: what another agent had is taken off when the issue is
+    /// handed on, or two that find their label on it would both work on it.
+    pub fn leftovers(&self, s: &Snapshot<'_>) -> BTreeSet<Mark> {
+        let is_given = matches!(self.decision, Decision::Dispatch { .. })
+            || matches!(self.custody, Custody::Chosen { .. });
+        let is_handed_on = self
+            .transition
+            .as_ref()
+            .is_some_and(|ended| ended.counts || (ended.cause.is_command() && is_given));
+        let last = s.record.applied.iter().filter(|_| is_handed_on);
+        s.record.leftovers.iter().chain(last).cloned().collect()
+    }
+
+    /// Whether this account, still assigned, is one of an agent whose attempt failed.
+    pub(super) fn is_left_over(&self, login: &str, s: &Snapshot<'_>, agents: &[Agent]) -> bool {
+        let failed = self.transition.as_ref().filter(|ended| ended.counts);
+        let last = failed.and(s.record.custody.dispatch()).map(|dispatch| &dispatch.agent);
+        let last = agents.iter().find(|agent| Some(&agent.id) == last);
+        let marks =
+            s.record.leftovers.iter().cloned().chain(last.into_iter().flat_map(Agent::marks));
+        marks
+            .into_iter()
+            .any(|mark| matches!(mark, Mark::Assignee(one) if one.eq_ignore_ascii_case(login)))
+    }
+
+    /// Whether the issue is open, or is to be opened again.
+    pub(super) fn is_open(&self, issue: &Issue) -> bool {
+        self.reopens || issue.state == IssueState::Open
+    }
+}
