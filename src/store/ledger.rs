@@ -18,7 +18,7 @@ use crate::plan::{
     WriteOrigin,
 };
 use crate::triage::{
-    Custody, Evaluation, Marker, MarkedComment, Record, Unconfirmed, UnconfirmedWrite,
+    Custody, Evaluation, MarkedComment, Marker, Record, Unconfirmed, UnconfirmedWrite,
 };
 
 impl Store {
