@@ -37,7 +37,7 @@ async fn a_file_that_was_found_is_found_again_and_a_bad_one_changes_nothing() {
     std::fs::write(&found, text.replace(&old, "secrets = []")).unwrap();
     program.signal("HUP");
     // Answered after the signal was; signals of a kind can become one.
-    let complains = |line: &String| line.contains("the last good one stays");
+    let complains = |line: &String| line.contains("the last valid one stays");
     until("the complaint", PATIENCE, async || program.log().iter().any(complains)).await;
     assert!(is_taken(&program, "the-next-one").await);
     std::fs::write(&found, text.replace(&old, "secrets = [\"the-last-one\"]")).unwrap();
