@@ -10,15 +10,15 @@ use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, RepoName};
 use crate::plan::EffectOutcome;
 
-/// How long an account that may be assigned is believed to stay so.
+/// How long an account that may be assigned is cached.
 const ASSIGNABLE_FOR: Duration = Duration::from_secs(300);
-/// How long an account that may not be assigned is believed to stay so: shorter, since somebody may be mending it.
+/// How long an account that may not be assigned is cached: shorter, since somebody may be correcting it.
 const UNASSIGNABLE_FOR: Duration = Duration::from_secs(30);
 
 /// How long the assignees of an issue are taken to be as they were read; then they are read again.
 pub(super) const FRESH_FOR: Duration = Duration::from_secs(1);
 
-/// How long somebody who may write to a repository is believed to be so.
+/// How long it is cached that somebody may write to a repository.
 const WRITERS_FOR: Duration = Duration::from_secs(60);
 
 impl Executor {
@@ -67,49 +67,43 @@ impl Executor {
         Ok(EffectOutcome::done(None))
     }
 
-    /// Whether `login` may write to the repository; believed for a minute.
-    ///
-    /// # Errors
-    /// When the forge cannot be asked.
+    /// Whether `login` may write to the repository; cached for a minute.
     pub async fn may_write(&self, repo: &RepoName, login: &str) -> Result<bool, forge::Error> {
-        if let Some(answer) = self.writers.told(repo, login).await {
+        if let Some(answer) = self.writers.get(repo, login).await {
             return Ok(answer);
         }
         let answer = self.forge.is_writer(repo, login).await?;
-        self.writers.keep(repo, login, answer, WRITERS_FOR).await;
+        self.writers.insert(repo, login, answer, WRITERS_FOR).await;
         Ok(answer)
     }
 
     /// Whether the forge will take `login` as an assignee. Asked before assigning: for an unknown login Gitea
     /// answers 500 and may have dropped the old assignees by then.
-    ///
-    /// # Errors
-    /// When the forge cannot be asked.
     pub async fn is_assignable(&self, repo: &RepoName, login: &str) -> Result<bool, forge::Error> {
-        if let Some(answer) = self.assignable.told(repo, login).await {
+        if let Some(answer) = self.assignable.get(repo, login).await {
             return Ok(answer);
         }
         let answer = self.forge.assignable(repo, login).await?;
         let long = if answer { ASSIGNABLE_FOR } else { UNASSIGNABLE_FOR };
-        self.assignable.keep(repo, login, answer, long).await;
+        self.assignable.insert(repo, login, answer, long).await;
         Ok(answer)
     }
 }
 
-/// What the forge said of accounts in repositories, as long as it is believed.
+/// What the forge said of accounts in repositories, for a while.
 #[derive(Default)]
 pub(super) struct Answers {
     known: Mutex<HashMap<(RepoName, String), (Instant, bool)>>,
 }
 
 impl Answers {
-    async fn told(&self, repo: &RepoName, login: &str) -> Option<bool> {
+    async fn get(&self, repo: &RepoName, login: &str) -> Option<bool> {
         let known = self.known.lock().await;
         let (until, answer) = known.get(&key(repo, login))?;
         (Instant::now() < *until).then_some(*answer)
     }
 
-    async fn keep(&self, repo: &RepoName, login: &str, answer: bool, long: Duration) {
+    async fn insert(&self, repo: &RepoName, login: &str, answer: bool, long: Duration) {
         let now = Instant::now();
         let mut known = self.known.lock().await;
         known.retain(|_, (until, _)| now < *until);

@@ -1,4 +1,4 @@
-//! What an agent needs to be told about its work: a client for its interface. The clients themselves are in `agents`.
+//! How work is handed to an agent: by the client of its interface. The clients themselves are in `agents`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::dispatch::{Agent, Handoff, Interface};
 /// What there is to say about a hand-over that an agent accepted, such as `answered 202`.
 pub type HandedOver = Result<Option<String>, HandoffError>;
 
-/// Tells the agents of one interface.
+/// Hands work to the agents of one interface.
 pub trait AgentClient: Send + Sync {
     /// Hands an issue over. Safe to repeat: the agent sees the same `dispatch_id` each time.
     fn hand_off<'a>(&'a self, agent: &'a Agent, handoff: &'a Handoff) -> BoxFuture<'a, HandedOver>;

@@ -1,4 +1,4 @@
-//! Why an agent could not be told. No message holds a secret, nor more of the endpoint than its host: paths and
+//! Why work could not be handed to an agent. No message holds a secret, nor more of the endpoint than its host: paths and
 //! queries carry tokens too.
 
 use std::net::IpAddr;

@@ -21,7 +21,7 @@ pub struct LabelRules {
 
 /// The labels a repository has, as far as they were read. Held while one is made, so that it is made once.
 #[derive(Default)]
-pub(super) struct LabelBook {
+pub(super) struct LabelCache {
     ids: HashMap<String, i64>,
 }
 
@@ -43,30 +43,30 @@ impl Executor {
             if names.iter().any(|n| n == name) {
                 return Ok(EffectOutcome::done(None));
             }
-            self.book(&at.repo).await.lock().await.ids.clear();
+            self.label_cache(&at.repo).await.lock().await.ids.clear();
         }
         Ok(EffectOutcome::failed(format!(
             "the forge did not keep the label `{name}`; check that it exists"
         )))
     }
 
-    async fn book(&self, repo: &RepoName) -> Arc<Mutex<LabelBook>> {
-        Arc::clone(self.books.lock().await.entry(repo.clone()).or_default())
+    async fn label_cache(&self, repo: &RepoName) -> Arc<Mutex<LabelCache>> {
+        Arc::clone(self.label_caches.lock().await.entry(repo.clone()).or_default())
     }
 
     /// The id of the label, made when it does not exist. Gitea lets one name exist twice, so the list is read
     /// before, and no two tasks are here for one repository.
     async fn label_id(&self, repo: &RepoName, name: &str) -> Result<Option<i64>, forge::Error> {
-        let book = self.book(repo).await;
-        let mut book = book.lock().await;
-        if let Some(id) = book.ids.get(name) {
+        let cache = self.label_cache(repo).await;
+        let mut cache = cache.lock().await;
+        if let Some(id) = cache.ids.get(name) {
             return Ok(Some(*id));
         }
         for label in self.forge.labels(repo).await? {
             // The repository's own labels are listed before its organisation's, and older ones first.
-            book.ids.entry(label.name).or_insert(label.id);
+            cache.ids.entry(label.name).or_insert(label.id);
         }
-        if let Some(id) = book.ids.get(name) {
+        if let Some(id) = cache.ids.get(name) {
             return Ok(Some(*id));
         }
         if !self.labels.create {
@@ -75,7 +75,7 @@ impl Executor {
         let made =
             self.forge.create_label(repo, name, &self.labels.color, "calls an agent").await?;
         boundary!("apply::label_made");
-        book.ids.insert(made.name, made.id);
+        cache.ids.insert(made.name, made.id);
         Ok(Some(made.id))
     }
 

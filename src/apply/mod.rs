@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
 use self::accounts::{Answers, FRESH_FOR};
-use self::labels::LabelBook;
+use self::labels::LabelCache;
 use crate::dispatch::{Agent, Handoff};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueNumber, IssueRef, IssueState, RepoName};
@@ -31,16 +31,16 @@ pub struct Applied {
     pub effects: Vec<EffectOutcome>,
     /// What stopped it before the end.
     pub error: Option<forge::Error>,
-    /// Why an agent could not be told.
+    /// Why work could not be handed to an agent.
     pub hand_off: Option<HandoffError>,
 }
 
-/// Writes effects to the forge and tells agents.
+/// Writes effects to the forge and hands work to agents.
 pub struct Executor {
     forge: forge::Client,
     labels: LabelRules,
     clients: ArcSwap<AgentClients>,
-    books: Mutex<HashMap<RepoName, Arc<Mutex<LabelBook>>>>,
+    label_caches: Mutex<HashMap<RepoName, Arc<Mutex<LabelCache>>>>,
     assignable: Answers,
     writers: Answers,
 }
@@ -52,7 +52,7 @@ impl Executor {
             forge,
             labels,
             clients: ArcSwap::default(),
-            books: Mutex::default(),
+            label_caches: Mutex::default(),
             assignable: Answers::default(),
             writers: Answers::default(),
         }
@@ -98,12 +98,12 @@ impl Executor {
         applied
     }
 
-    /// Says how agents are told from now on.
+    /// Hands work over by these clients from now on.
     pub fn set_clients(&self, clients: AgentClients) {
         self.clients.store(Arc::new(clients));
     }
 
-    /// Tells an agent that is called directly.
+    /// Hands work to an agent that is called directly.
     async fn hand_off(
         &self,
         agent: &Agent,
@@ -154,7 +154,7 @@ impl Executor {
                 self.forge.set_state(at, IssueState::Open).await.map(|()| EffectOutcome::done(None))
             }
             Effect::HandOff { .. } => {
-                Ok(EffectOutcome::failed("an agent is not told through the forge"))
+                Ok(EffectOutcome::failed("an agent is not called through the forge"))
             }
             Effect::Reaction { comment, content } => {
                 match self.forge.react(at, *comment, content).await {
