@@ -50,9 +50,9 @@ pub struct Parts {
     pub store: Store,
     /// The forge.
     pub forge: forge::Client,
-    /// What works the inbox off.
+    /// What processes the inbox.
     pub worker: Worker,
-    /// What finds issues that no webhook told.
+    /// What finds issues whose deliveries were lost.
     pub sweeper: Sweeper,
     /// What posts the daily summaries.
     pub summaries: Summaries,

@@ -38,7 +38,7 @@ impl<'a> Base<'a> {
         Ok(Self { config, store, forge: settings::forge(config)?, clock })
     }
 
-    /// The worker; `arrived` tells it of deliveries.
+    /// The worker; `arrived` wakes it for deliveries.
     pub(super) fn worker(&self, arrived: &Arc<Notify>) -> anyhow::Result<Worker> {
         let labels = &self.config.labels;
         let labels = LabelRules { create: labels.create, color: labels.color.clone() };
@@ -99,7 +99,7 @@ impl<'a> Base<'a> {
     }
 }
 
-/// How agents are told, by their interface.
+/// The client of each agent interface.
 pub(super) fn clients(config: &Config, local: Option<&LocalClient>) -> AgentClients {
     let agents = &config.agents;
     let clients = AgentClients::default().with(Interface::Forge, GiteaAgents);

@@ -8,7 +8,7 @@ use crate::agents::local::{
 };
 use crate::config::{self, Config};
 
-/// How long a server of tools rests after its first failure.
+/// How long a server of tools is left alone after its first failure.
 const REST: Duration = Duration::from_secs(1);
 
 /// Starts the local agent, if there is one.

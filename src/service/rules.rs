@@ -49,8 +49,8 @@ pub fn triage(config: &Config) -> Result<Triage, ConfigError> {
             None => format!("policy.{key}"),
         };
         // As it is called here, not in a policy of its own.
-        let told = error.to_string().replacen(&format!("`{key}`"), &format!("`{path}`"), 1);
-        config.problem(&path, told).into()
+        let text = error.to_string().replacen(&format!("`{key}`"), &format!("`{path}`"), 1);
+        config.problem(&path, text).into()
     })
 }
 

@@ -95,7 +95,7 @@ pub(super) fn public_url(config: &Config) -> String {
     config.server.public_url.clone().unwrap_or_else(listens)
 }
 
-/// What a configuration tells the dashboard.
+/// The dashboard's settings.
 pub(super) fn dashboard(config: &Config) -> anyhow::Result<dashboard::Settings> {
     let admins = config.dashboard.admins.clone();
     let owner = config.triage.owner.clone();

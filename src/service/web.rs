@@ -43,7 +43,7 @@ pub(super) struct Web {
 }
 
 impl Web {
-    /// The handlers of a service with this worker; `arrived` tells it of deliveries.
+    /// The handlers of a service with this worker; `arrived` wakes it for deliveries.
     pub async fn build(
         base: &Base<'_>,
         worker: &Worker,
