@@ -1,11 +1,11 @@
-//! Agents that work on the forge itself: the label and the assignee are what tells them, and nothing is called.
+//! Agents that watch the forge itself: the label and the assignee notify them, and nothing is called.
 
 use futures_util::future::BoxFuture;
 
 use crate::apply::{AgentClient, HandedOver};
 use crate::dispatch::{Agent, Handoff};
 
-/// Agents that are told by a label and an assignment.
+/// Agents that are notified by a label and an assignment.
 pub struct GiteaAgents;
 
 impl AgentClient for GiteaAgents {

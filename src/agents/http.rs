@@ -80,7 +80,7 @@ impl HttpAgents {
         let answer = self.send(&call, payload(handoff)).await;
         let status = answer.as_ref().ok().map(|a| a.status().as_u16());
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::debug!(agent = %call.agent, host = call.host(), status, ms, "told an agent");
+        tracing::debug!(agent = %call.agent, host = call.host(), status, ms, "handed over to an agent");
         call.judge(answer?).await
     }
 

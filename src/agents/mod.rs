@@ -1,5 +1,5 @@
-//! How an agent is told about its work, one [`AgentClient`](crate::apply::AgentClient) for each interface, and what it
-//! reports back. Whom to tell, how often, and what a report means is decided elsewhere.
+//! How work is handed to an agent, one [`AgentClient`](crate::apply::AgentClient) for each interface, and what it
+//! reports back. Whom, how often, and what a report means is decided elsewhere.
 //!
 //! Everything an HTTP agent is sent goes through [`HttpAgents`]: no proxy and no redirect is followed, every address
 //! is checked before it is connected to, no answer is read past a limit.

@@ -82,7 +82,7 @@ impl Environment for World {
         ready(Ok(self.file.clone()))
     }
 
-    fn workers(&self) -> Answer<'_, Vec<AvailableAgent>> {
+    fn available_agents(&self) -> Answer<'_, Vec<AvailableAgent>> {
         let strengths = vec!["planning".to_owned()];
         ready(Ok(vec![AvailableAgent { id: AgentId::new("kimi"), strengths, free: 1 }]))
     }

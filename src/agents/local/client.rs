@@ -1,5 +1,5 @@
-//! The local agent as one that can be handed an issue: it works in the background, and what comes of a run is reported
-//! like any agent's. It decides nothing about the dispatch.
+//! The local agent as one that can be handed an issue: it works in the background, and its runs are reported like any
+//! agent's work. It decides nothing about the dispatch.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::dispatch::{Agent, Dispatch, Handoff, Interface, Progress, Report};
 use crate::issue::IssueRef;
 use crate::store;
 
-/// Has the local agent work on what it is handed. Cheap to clone.
+/// Starts the local agent on what it is handed. Cheap to clone.
 #[derive(Clone)]
 pub struct LocalClient {
     inner: Arc<Inner>,
@@ -44,9 +44,9 @@ impl LocalClient {
 
     /// Begins anew what was cut off when the program ended: dispatches that were handed over and have nobody at work.
     pub async fn resume(&self) {
-        let world = &self.inner.runs.world;
-        let local = world.agents.iter().filter(|agent| agent.interface == Interface::Local);
-        match world.store.handed_over(local.map(|agent| agent.id.clone()).collect()).await {
+        let parts = &self.inner.runs.environment.parts;
+        let local = parts.agents.iter().filter(|agent| agent.interface == Interface::Local);
+        match parts.store.handed_over(local.map(|agent| agent.id.clone()).collect()).await {
             Ok(open) => self.take_up(open),
             Err(error) => {
                 tracing::error!(%error, "what the local agent had begun could not be read");
@@ -92,7 +92,7 @@ impl Inner {
         self.report(&key, began).await;
         let run = self.runs.run(Task::new(at.clone()), &|_| ()).await;
         let report = match run {
-            Ok(run) => told(run),
+            Ok(run) => report(run),
             Err(error) => {
                 tracing::error!(issue = %at, error = format!("{error:#}"), "the local agent could not run");
                 failed("the store failed under it; see the log".to_owned())
@@ -103,7 +103,7 @@ impl Inner {
         self.idle.notify_waiters();
     }
 
-    /// What a store that fails does not take is told again by the next start.
+    /// A report that the store does not take is made again after the next start.
     async fn report(&self, key: &str, report: Report) {
         match self.keep(key, report).await {
             Ok(()) => (self.reported)(),
@@ -112,10 +112,10 @@ impl Inner {
     }
 
     async fn keep(&self, key: &str, report: Report) -> Result<(), store::Error> {
-        let world = &self.runs.world;
-        match world.store.dispatch_by_key(key.to_owned()).await? {
+        let parts = &self.runs.environment.parts;
+        match parts.store.dispatch_by_key(key.to_owned()).await? {
             Some(dispatch) if dispatch.state.is_open() => {
-                world.store.report(&dispatch, report, world.clock.now()).await
+                parts.store.report(&dispatch, report, parts.clock.now()).await
             }
             // A person took it away meanwhile.
             _ => Ok(()),
@@ -127,8 +127,8 @@ impl Inner {
     }
 }
 
-/// What a run came to.
-fn told(run: Run) -> Report {
+/// The report of a run.
+fn report(run: Run) -> Report {
     if run.is_failed() {
         return failed(run.error);
     }

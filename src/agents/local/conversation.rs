@@ -65,13 +65,13 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// What the model says in the end.
+    /// Runs it to the model's last answer.
     pub async fn hold(&mut self) -> Result<String, Stop> {
         self.open().await?;
         let tools = self.agent.inner.registry.specs();
         for _ in 0..self.agent.inner.max_rounds {
             let message = self.ask(&tools).await?;
-            self.say(message.clone());
+            self.add(message.clone());
             if message.calls().is_empty() {
                 return answer(message.content());
             }
@@ -80,18 +80,18 @@ impl<'a> Conversation<'a> {
         Err(Stop::Exceeded(self.agent.inner.max_rounds))
     }
 
-    /// Reads the issue and says what is wanted; the messages are built once.
+    /// Reads the issue and adds the first messages.
     async fn open(&mut self) -> Result<(), Stop> {
         let at = &self.task.at;
         let issue = self.environment.issue(at).await.map_err(|why| Stop::Failed(why.0))?;
         let issue = issue.ok_or_else(|| Stop::Failed(format!("there is no issue `{at}`")))?;
         for message in prompt::for_issue(at, &issue, self.task.prompt.as_deref()) {
-            self.say(message);
+            self.add(message);
         }
         Ok(())
     }
 
-    fn say(&mut self, message: Message) {
+    fn add(&mut self, message: Message) {
         (self.watch)(&message);
         self.run.messages.push(message);
     }
@@ -132,7 +132,7 @@ impl<'a> Conversation<'a> {
             };
             tracing::info!(issue = %self.task.at, round = self.run.rounds, tool = %name(call), "tool call");
             self.run.tool_calls.push(CallRecord::new(self.run.rounds, call, &result));
-            self.say(Message::Tool { call: call.clone(), content: result });
+            self.add(Message::Tool { call: call.clone(), content: result });
             cut?;
         }
         Ok(())
@@ -143,8 +143,8 @@ impl<'a> Conversation<'a> {
         let registry = &self.agent.inner.registry;
         let Some(tool) = registry.get(&call.name) else {
             let known = registry.names().join(", ");
-            let told = format!("Error: unknown tool `{}`; there are: {known}", name(call));
-            return (told, self.guard.mistaken(&format!("there is no tool `{}`", name(call))));
+            let answer = format!("Error: unknown tool `{}`; there are: {known}", name(call));
+            return (answer, self.guard.mistaken(&format!("there is no tool `{}`", name(call))));
         };
         if let Err(cut) = self.guard.called(call) {
             return (format!("Error: {cut}"), Err(cut));

@@ -1,5 +1,5 @@
-//! What the agent needs of the world, as a trait: reads give nouns, writes are [`AgentAction`]s. Whoever implements it sees
-//! to the dry run, the marker and the ledger; the agent only asks.
+//! What the agent can see and do, as a trait: reads give nouns, writes are [`AgentAction`]s. The implementation sees to
+//! the dry run, the marker and the ledger.
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -8,10 +8,10 @@ use crate::dispatch::AgentId;
 use crate::issue::{Issue, IssueNumber, IssueRef, RepoName};
 pub use crate::store::StoredNote as Note;
 
-/// A future that gives what was asked for, or says why not.
+/// What was asked for, or why not.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Unavailable>>;
 
-/// Why something could not be had or done; one sentence, without secrets, that the model is told.
+/// Why something could not be read or done; one sentence for the model, without secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(pub String);
@@ -78,7 +78,7 @@ pub trait Environment: Send + Sync {
         reference: Option<&'a str>,
     ) -> Answer<'a, Option<String>>;
     /// The agents an issue can be given to.
-    fn workers(&self) -> Answer<'_, Vec<AvailableAgent>>;
+    fn available_agents(&self) -> Answer<'_, Vec<AvailableAgent>>;
     /// What is remembered about a repository.
     fn notes<'a>(&'a self, repo: &'a RepoName) -> Answer<'a, Vec<Note>>;
     /// Writes; the sentence says what became of it.

@@ -110,7 +110,7 @@ impl LocalAgent {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The names of its tools, as the model is told them.
+    /// The names of its tools, as the model is offered them.
     pub fn tools(&self) -> Vec<String> {
         self.inner.registry.names()
     }
@@ -125,7 +125,7 @@ impl LocalAgent {
         self.run_watched(task, environment, &|_| {}).await
     }
 
-    /// The same, telling each message as it is added.
+    /// The same, with each message given to `watch` as it is added.
     pub async fn run_watched(
         &self,
         task: &Task,

@@ -1,4 +1,4 @@
-//! The first two messages: the rules of the talk, and the request with the issue in it.
+//! The first two messages: the rules of the conversation, and the request with the issue in it.
 
 use super::model::message::Message;
 use super::quoted::{Part, render};

@@ -69,7 +69,7 @@ impl Registry {
         self.order.clone()
     }
 
-    /// As the model is told them.
+    /// As the model is offered them.
     pub fn specs(&self) -> Vec<Value> {
         self.order.iter().filter_map(|name| self.get(name)).map(|t| t.spec().as_json()).collect()
     }

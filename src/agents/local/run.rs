@@ -1,4 +1,4 @@
-//! What a run came to: one result, whatever happened. The names of its fields are a contract.
+//! The result of a run, whatever happened. The names of its fields are a contract.
 
 use serde::Serialize;
 use serde_json::Value;

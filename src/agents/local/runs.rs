@@ -11,23 +11,24 @@ use crate::store::Spending;
 /// Runs the local agent on issues within its budgets.
 pub struct LocalRuns {
     pub(super) agent: LocalAgent,
-    pub(super) world: ForgeEnvironment,
+    pub(super) environment: ForgeEnvironment,
     budgets: Vec<Budget>,
 }
 
 impl LocalRuns {
     /// Runs of this agent.
     pub fn new(agent: LocalAgent, parts: Parts, budgets: Vec<Budget>) -> Self {
-        Self { agent, world: ForgeEnvironment::new(parts), budgets }
+        Self { agent, environment: ForgeEnvironment::new(parts), budgets }
     }
 
-    /// One run to its end; what it spent is written down. When a budget is used up nothing is asked, and a person is
-    /// told once a day.
+    /// One run to its end; what it spent is written down. When a budget is used up the model is not called, and the
+    /// owner is notified once a day.
     ///
     /// # Errors
     /// When the store cannot be used. What goes wrong in the run itself is in the [`Run`].
     pub async fn run(&self, mut task: Task, watch: Watch<'_>) -> anyhow::Result<Run> {
-        let (store, now) = (&self.world.store, self.world.clock.now());
+        let Parts { store, clock, .. } = &self.environment.parts;
+        let now = clock.now();
         let totals = store.spent(&task.at, now).await.context("the budget is unknown")?;
         let (allowance, tightest) = left(&self.budgets, &totals);
         task.allowance = task.allowance.and(allowance);
@@ -36,22 +37,22 @@ impl LocalRuns {
                 "the budget of {what} for {} is used up until midnight UTC; see `[[local_agent.budget]]`",
                 named(scope, &task.at)
             );
-            self.tell(&task.at, &why).await?;
+            self.notify(&task.at, &why).await?;
             return Ok(Run::not_started(self.agent.model(), why));
         }
-        let run = self.agent.run_watched(&task, &self.world, watch).await;
+        let run = self.agent.run_watched(&task, &self.environment, watch).await;
         let spent = Spending { rounds: run.rounds.into(), tokens: run.tokens, ms: run.latency_ms };
         store.spend(&task.at, spent, now).await.context("what was spent could not be kept")?;
         Ok(run)
     }
 
-    async fn tell(&self, at: &IssueRef, why: &str) -> anyhow::Result<()> {
-        let ForgeEnvironment { store, clock, .. } = &self.world;
-        if self.world.is_dry_run() || !store.tell_of_budget(at, clock.now()).await? {
+    async fn notify(&self, at: &IssueRef, why: &str) -> anyhow::Result<()> {
+        let Parts { store, clock, .. } = &self.environment.parts;
+        if self.environment.is_dry_run() || !store.tell_of_budget(at, clock.now()).await? {
             return Ok(());
         }
-        if let Err(forge_failed) = self.world.tell_owner(at, why).await {
-            tracing::warn!(issue = %at, %forge_failed, "nobody could be told that a budget is used up");
+        if let Err(why) = self.environment.notify_owner(at, why).await {
+            tracing::warn!(issue = %at, %why, "the owner could not be notified that a budget is used up");
         }
         Ok(())
     }

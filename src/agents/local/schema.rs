@@ -1,4 +1,4 @@
-//! Whether a tool can be told to a model: its name is one that every API takes, and its schema is one of an object.
+//! Whether a model can be offered a tool: its name is one that every API takes, and its schema is one of an object.
 //! Pure; what arguments a model then gives is checked where they are read.
 
 use serde_json::Value;

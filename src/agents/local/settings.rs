@@ -1,4 +1,4 @@
-//! What the agent is told about the world when it starts. Plain values; where they come from is not its business.
+//! The settings of the agent. Plain values; where they come from is not its business.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub struct Settings {
     pub allow_private: Vec<String>,
     /// Servers of further tools.
     pub mcp: Vec<McpSettings>,
-    /// Environment models that can be asked.
+    /// Outside models that can be asked.
     pub consult: Vec<ConsultSettings>,
     /// Whether tools that may write somewhere we cannot hold back are left uncalled.
     pub dry_run: bool,

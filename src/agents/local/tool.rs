@@ -1,4 +1,4 @@
-//! What a tool is: a name, a schema for its arguments, what it may do at most, and the doing.
+//! What a tool is: a name, a schema for its arguments, the permission it needs, and a function.
 
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
@@ -15,9 +15,9 @@ use crate::issue::IssueRef;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Permission {
-    /// Look.
+    /// Only read.
     Read,
-    /// Say something, where people read it before anything follows.
+    /// Comment, where people read it before anything follows.
     Comment,
     /// Change something.
     Write,
@@ -34,7 +34,7 @@ impl Permission {
     }
 }
 
-/// What the model is told about a tool, and what the registry checks.
+/// What the model is offered, and what the registry checks.
 #[derive(Clone, Debug)]
 pub(super) struct Spec {
     pub name: String,

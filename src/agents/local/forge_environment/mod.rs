@@ -1,5 +1,5 @@
-//! The world of the local agent: reads from the forge and the store, writes through the executor that writes everything
-//! else. It refuses what would let a text choose who works on an issue.
+//! The environment of the local agent: reads from the forge and the store, writes through the executor. It refuses what
+//! would let a text choose who works on an issue.
 
 mod sub_issues;
 mod write;
@@ -35,57 +35,42 @@ pub struct Parts {
 
 /// The forge and the store, as the agent may use them.
 pub(super) struct ForgeEnvironment {
-    pub forge: forge::Client,
-    pub executor: Executor,
-    pub store: Store,
-    pub clock: Clock,
-    pub agents: Vec<Agent>,
-    reserved_labels: Vec<String>,
-    owner: Option<String>,
-    asks_first: bool,
+    pub parts: Parts,
+    executor: Executor,
 }
 
 impl ForgeEnvironment {
     pub fn new(parts: Parts) -> Self {
         // A label is only put on when it is there: what a model calls a label is not to become one.
         let labels = LabelRules { create: false, color: String::new() };
-        Self {
-            executor: Executor::new(parts.forge.clone(), labels),
-            forge: parts.forge,
-            store: parts.store,
-            clock: parts.clock,
-            agents: parts.agents,
-            reserved_labels: parts.reserved_labels,
-            owner: parts.owner,
-            asks_first: parts.asks_first,
-        }
+        Self { executor: Executor::new(parts.forge.clone(), labels), parts }
     }
 
     pub fn is_dry_run(&self) -> bool {
-        self.forge.is_dry_run()
+        self.parts.forge.is_dry_run()
     }
 
     /// Our own account.
-    pub async fn us(&self) -> Result<Account, Unavailable> {
-        self.forge.whoami().await.map_err(|error| forge_failed(&error))
+    async fn account(&self) -> Result<Account, Unavailable> {
+        self.parts.forge.whoami().await.map_err(Unavailable::from)
     }
 
-    pub async fn must_read(&self, at: &IssueRef) -> Result<Issue, Unavailable> {
-        let issue = self.forge.issue(at).await.map_err(|error| forge_failed(&error))?;
+    async fn read_issue(&self, at: &IssueRef) -> Result<Issue, Unavailable> {
+        let issue = self.parts.forge.issue(at).await?;
         issue.ok_or_else(|| Unavailable(format!("there is no issue {at}")))
     }
 
-    async fn jot(&self, repo: &RepoName, note: Note) -> Result<String, Unavailable> {
+    async fn save_note(&self, repo: &RepoName, note: Note) -> Result<String, Unavailable> {
         if self.is_dry_run() {
             return Ok(HELD_BACK.to_owned());
         }
-        self.store.jot(repo, note, self.clock.now()).await.map_err(|e| store_failed(&e))?;
+        self.parts.store.jot(repo, note, self.parts.clock.now()).await?;
         Ok("noted".to_owned())
     }
 
     async fn delegate(&self, at: &IssueRef, id: AgentId) -> Result<String, Unavailable> {
         let known = |agent: &&Agent| agent.id == id && agent.interface != Interface::Local;
-        if self.agents.iter().find(known).is_none() {
+        if self.parts.agents.iter().find(known).is_none() {
             return Err(Unavailable(
                 "there is no such agent; `list_agents` names those there are".into(),
             ));
@@ -93,17 +78,17 @@ impl ForgeEnvironment {
         if self.is_dry_run() {
             return Ok(HELD_BACK.to_owned());
         }
-        // An order by hand: a dispatch like any other, decided and told where those are.
+        // A command like a person's: decided and handed over where those are.
         let (by, order) = ("the local agent".to_owned(), format!("assign {id}"));
-        let now = self.clock.now();
-        self.store.order(at.clone(), by, order, now).await.map_err(|e| store_failed(&e))?;
+        let now = self.parts.clock.now();
+        self.parts.store.order(at.clone(), by, order, now).await?;
         Ok(format!("{id} gets the issue when it has a place free"))
     }
 
-    async fn workers(&self) -> Result<Vec<AvailableAgent>, Unavailable> {
-        let load = self.store.load().await.map_err(|e| store_failed(&e))?;
-        let others = self.agents.iter().filter(|a| a.interface != Interface::Local);
-        let worker = |agent: &Agent| {
+    async fn available_agents(&self) -> Result<Vec<AvailableAgent>, Unavailable> {
+        let load = self.parts.store.load().await?;
+        let others = self.parts.agents.iter().filter(|a| a.interface != Interface::Local);
+        let available = |agent: &Agent| {
             let taken = load.get(&agent.id).copied().unwrap_or(0);
             AvailableAgent {
                 id: agent.id.clone(),
@@ -111,44 +96,50 @@ impl ForgeEnvironment {
                 free: agent.max_concurrent.saturating_sub(taken),
             }
         };
-        Ok(others.map(worker).collect())
+        Ok(others.map(available).collect())
     }
 }
 
 /// What a write is answered with in a dry run.
-pub(super) const HELD_BACK: &str = "held back: this is a dry run";
+const HELD_BACK: &str = "held back: this is a dry run";
 
 /// A failure of the forge in its own words, which hold no token and nothing the forge said.
-pub(super) fn forge_failed(error: &forge::Error) -> Unavailable {
-    match error {
-        forge::Error::DryRun { .. } => Unavailable(HELD_BACK.to_owned()),
-        error => Unavailable(error.to_string()),
+impl From<forge::Error> for Unavailable {
+    fn from(error: forge::Error) -> Self {
+        match error {
+            forge::Error::DryRun { .. } => Self(HELD_BACK.to_owned()),
+            error => Self(error.to_string()),
+        }
     }
 }
 
 /// A failure of the store is for the log, not for the model.
-pub(super) fn store_failed(error: &store::Error) -> Unavailable {
-    tracing::error!(%error, "the store failed under a tool of the local agent");
-    Unavailable("the store could not be used; see the log".to_owned())
+impl From<store::Error> for Unavailable {
+    fn from(error: store::Error) -> Self {
+        tracing::error!(%error, "the store failed under a tool of the local agent");
+        Self("the store could not be used; see the log".to_owned())
+    }
 }
 
 impl Environment for ForgeEnvironment {
     fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>> {
-        Box::pin(async move { self.forge.issue(at).await.map_err(|e| forge_failed(&e)) })
+        Box::pin(async move { self.parts.forge.issue(at).await.map_err(Unavailable::from) })
     }
 
     fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<IssueComment>> {
         Box::pin(async move {
-            let comments = self.forge.comments(at).await.map_err(|e| forge_failed(&e))?;
-            let by = |author: Option<Account>| author.map_or("somebody".into(), |a| a.login);
-            let remark = |c: forge::Comment| IssueComment { by: by(c.author), body: c.body };
-            Ok(comments.into_iter().map(remark).collect())
+            let comments = self.parts.forge.comments(at).await?;
+            let comment = |c: forge::Comment| IssueComment {
+                by: c.author.map_or_else(|| "somebody".to_owned(), |author| author.login),
+                body: c.body,
+            };
+            Ok(comments.into_iter().map(comment).collect())
         })
     }
 
     fn search<'a>(&'a self, repo: &'a RepoName, words: &'a str) -> Answer<'a, Vec<Issue>> {
         Box::pin(async move {
-            self.forge.search_issues(repo, words).await.map_err(|e| forge_failed(&e))
+            self.parts.forge.search_issues(repo, words).await.map_err(Unavailable::from)
         })
     }
 
@@ -159,8 +150,7 @@ impl Environment for ForgeEnvironment {
         reference: Option<&'a str>,
     ) -> Answer<'a, Option<String>> {
         Box::pin(async move {
-            let found =
-                self.forge.file(repo, path, reference).await.map_err(|e| forge_failed(&e))?;
+            let found = self.parts.forge.file(repo, path, reference).await?;
             let Some(bytes) = found else { return Ok(None) };
             if bytes.len() > LARGEST_FILE {
                 return Err(Unavailable(format!(
@@ -174,23 +164,23 @@ impl Environment for ForgeEnvironment {
         })
     }
 
-    fn workers(&self) -> Answer<'_, Vec<AvailableAgent>> {
-        Box::pin(self.workers())
+    fn available_agents(&self) -> Answer<'_, Vec<AvailableAgent>> {
+        Box::pin(self.available_agents())
     }
 
     fn notes<'a>(&'a self, repo: &'a RepoName) -> Answer<'a, Vec<Note>> {
-        Box::pin(async move { self.store.notes(repo).await.map_err(|e| store_failed(&e)) })
+        Box::pin(async move { self.parts.store.notes(repo).await.map_err(Unavailable::from) })
     }
 
     fn act<'a>(&'a self, at: &'a IssueRef, action: AgentAction) -> Answer<'a, String> {
         Box::pin(async move {
             match action {
-                AgentAction::Comment(text) => self.say(at, "comment", &text).await,
+                AgentAction::Comment(text) => self.say(at, &text).await,
                 AgentAction::Criteria(criteria) => self.propose_criteria(at, &criteria).await,
                 AgentAction::Label(name) => self.label(at, name).await,
                 AgentAction::Split(parts) => self.split(at, parts).await,
                 AgentAction::Delegate(id) => self.delegate(at, id).await,
-                AgentAction::SaveNote(note) => self.jot(&at.repo, note).await,
+                AgentAction::SaveNote(note) => self.save_note(&at.repo, note).await,
             }
         })
     }

@@ -2,7 +2,7 @@
 
 use super::super::{SubIssue, Unavailable, clean};
 use super::write::marker;
-use super::{ForgeEnvironment, HELD_BACK, forge_failed, store_failed};
+use super::{ForgeEnvironment, HELD_BACK};
 use crate::clock::Timestamp;
 use crate::gitea as forge;
 use crate::issue::IssueRef;
@@ -19,17 +19,17 @@ impl ForgeEnvironment {
             .into_iter()
             .map(|part| SubIssue { title: clean(&part.title), body: clean(&part.body) })
             .collect();
-        let now = self.clock.now();
-        if !self.asks_first {
+        let now = self.parts.clock.now();
+        if !self.parts.asks_first {
             return self.open(at, &parts, now).await;
         }
-        let waiting = self.store.proposal(at).await.map_err(|e| store_failed(&e))?;
+        let waiting = self.parts.store.proposal(at).await?;
         if let Some(waiting) = waiting
             && self.is_agreed(at, &waiting).await?
         {
             let agreed: Vec<SubIssue> = serde_json::from_str(&waiting.parts).unwrap_or_default();
             let opened = self.open(at, &agreed, waiting.at).await?;
-            self.store.settle_proposal(at).await.map_err(|e| store_failed(&e))?;
+            self.parts.store.settle_proposal(at).await?;
             return Ok(opened);
         }
         self.propose(at, &parts).await
@@ -51,15 +51,15 @@ impl ForgeEnvironment {
         if said == HELD_BACK {
             return Ok(said);
         }
-        let proposal = Proposal { parts: kept, at: self.clock.now() };
-        self.store.propose(at, proposal).await.map_err(|e| store_failed(&e))?;
+        let proposal = Proposal { parts: kept, at: self.parts.clock.now() };
+        self.parts.store.propose(at, proposal).await?;
         Ok("proposed in a comment; the parts are opened when a person has agreed".to_owned())
     }
 
     /// Whether somebody who may write here agreed after the proposal was made.
     async fn is_agreed(&self, at: &IssueRef, proposal: &Proposal) -> Result<bool, Unavailable> {
-        let us = self.us().await?;
-        let comments = self.forge.comments(at).await.map_err(|e| forge_failed(&e))?;
+        let us = self.account().await?;
+        let comments = self.parts.forge.comments(at).await?;
         let asked = marker("parts", &proposal.parts);
         let is_ours = |c: &forge::Comment| c.author.as_ref().is_some_and(|a| a.is_same_as(&us));
         let is_question =
@@ -68,7 +68,7 @@ impl ForgeEnvironment {
         for answer in comments[question + 1..].iter().filter(|c| agrees(&c.body) && !is_ours(c)) {
             let Some(by) = &answer.author else { continue };
             let may = self.executor.may_write(&at.repo, &by.login).await;
-            if may.map_err(|e| forge_failed(&e))? {
+            if may? {
                 return Ok(true);
             }
         }
@@ -85,9 +85,9 @@ impl ForgeEnvironment {
         if self.is_dry_run() {
             return Ok(HELD_BACK.to_owned());
         }
-        let us = self.us().await?;
-        let ours = self.forge.issues_of(&at.repo, &us, since).await;
-        let ours = ours.map_err(|e| forge_failed(&e))?;
+        let us = self.account().await?;
+        let ours = self.parts.forge.issues_of(&at.repo, &us, since).await;
+        let ours = ours?;
         let there: Vec<_> = ours.iter().filter_map(|issue| Marker::find(&issue.body)).collect();
         let mut opened = 0;
         for part in parts {
@@ -97,10 +97,10 @@ impl ForgeEnvironment {
             }
             let body = format!("Part of {at}.\n\n{}\n\n{marker}", fence(&part.body));
             let made = self.executor.open_issue(&at.repo, &part.title, &body).await;
-            let number = made.map_err(|e| forge_failed(&e))?;
+            let number = made?;
             let part = IssueRef { repo: at.repo.clone(), number };
-            let noted = self.store.note_own_write(&part, OwnWrite::Content).await;
-            noted.map_err(|e| store_failed(&e))?;
+            let noted = self.parts.store.note_own_write(&part, OwnWrite::Content).await;
+            noted?;
             opened += 1;
         }
         Ok(format!("{opened} issues opened, {} were there", parts.len() - opened))

@@ -1,9 +1,9 @@
-//! What the local agent says and puts on an issue: quoted like any text that is not ours, marked, and said once.
+//! What the local agent writes on an issue: comments, quoted like any untrusted text, marked, and posted once; labels.
 
 use sha2::{Digest as _, Sha256};
 
 use super::super::{Unavailable, clean};
-use super::{ForgeEnvironment, HELD_BACK, forge_failed, store_failed};
+use super::{ForgeEnvironment, HELD_BACK};
 use crate::issue::{Issue, IssueRef};
 use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState, Marker, fence};
 use crate::store::OwnWrite;
@@ -15,11 +15,11 @@ pub(super) fn marker(kind: &str, text: &str) -> Marker {
 }
 
 impl ForgeEnvironment {
-    /// Says something in a comment, unless it was said before.
-    pub async fn say(&self, at: &IssueRef, kind: &str, text: &str) -> Result<String, Unavailable> {
+    /// Comments, unless the same was said before.
+    pub async fn say(&self, at: &IssueRef, text: &str) -> Result<String, Unavailable> {
         let text = clean(text);
         let body = format!("**The local agent says:**\n\n{}", fence(&text));
-        self.comment(at, &body, marker(kind, &text)).await
+        self.comment(at, &body, marker("comment", &text)).await
     }
 
     pub async fn propose_criteria(
@@ -36,13 +36,13 @@ impl ForgeEnvironment {
         self.comment(at, &body, marker("criteria", &list)).await
     }
 
-    /// Tells the owner something, by a mention.
-    pub async fn tell_owner(&self, at: &IssueRef, why: &str) -> Result<String, Unavailable> {
-        let owner = self.owner.as_deref().unwrap_or(at.repo.owner());
+    /// Mentions the owner, with the reason why the issue was not worked on.
+    pub async fn notify_owner(&self, at: &IssueRef, why: &str) -> Result<String, Unavailable> {
+        let owner = self.parts.owner.as_deref().unwrap_or(at.repo.owner());
         let body = format!(
             "@{owner}, the local agent did not work on this: {why}. The triage decision stands."
         );
-        let day = self.clock.now().format("%Y-%m-%d").to_string();
+        let day = self.parts.clock.now().format("%Y-%m-%d").to_string();
         self.comment(at, &body, marker("budget", &day)).await
     }
 
@@ -53,8 +53,8 @@ impl ForgeEnvironment {
         body: &str,
         marker: Marker,
     ) -> Result<String, Unavailable> {
-        let issue = self.must_read(at).await?;
-        if self.is_said(at, &issue, &marker).await? {
+        let issue = self.read_issue(at).await?;
+        if self.is_posted(at, &issue, &marker).await? {
             return Ok("this was said before; it is not said again".to_owned());
         }
         let body = format!("{body}\n\n{marker}");
@@ -62,7 +62,7 @@ impl ForgeEnvironment {
         self.write(at, &issue, effect, OwnWrite::Comment).await
     }
 
-    async fn is_said(
+    async fn is_posted(
         &self,
         at: &IssueRef,
         issue: &Issue,
@@ -71,8 +71,8 @@ impl ForgeEnvironment {
         if issue.comments == 0 {
             return Ok(false);
         }
-        let us = self.us().await?;
-        let comments = self.forge.comments(at).await.map_err(|e| forge_failed(&e))?;
+        let us = self.account().await?;
+        let comments = self.parts.forge.comments(at).await?;
         let ours = comments.iter().filter(|c| c.author.as_ref().is_some_and(|a| a.is_same_as(&us)));
         Ok(ours.filter_map(|c| Marker::find(&c.body)).any(|found| found == *marker))
     }
@@ -80,19 +80,19 @@ impl ForgeEnvironment {
     /// Puts a label on. Those that call an agent or a person, or have an issue left alone, are not the model's to
     /// give: a text could ask for them.
     pub async fn label(&self, at: &IssueRef, name: String) -> Result<String, Unavailable> {
-        if self.reserved_labels.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
+        if self.parts.reserved_labels.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
             return Err(Unavailable(
                 "this label decides who works on the issue; it is not put on by a tool".into(),
             ));
         }
-        let issue = self.must_read(at).await?;
+        let issue = self.read_issue(at).await?;
         if issue.has_label(&name) {
             return Ok("the issue has this label already".to_owned());
         }
         self.write(at, &issue, Effect::Label(name), OwnWrite::Content).await
     }
 
-    /// One effect through the executor, with their dry run.
+    /// Writes one effect through the executor, with the intent in the ledger before and the outcome after.
     async fn write(
         &self,
         at: &IssueRef,
@@ -100,34 +100,27 @@ impl ForgeEnvironment {
         effect: Effect,
         kind: OwnWrite,
     ) -> Result<String, Unavailable> {
-        let (store, now) = (&self.store, self.clock.now());
-        let effect_id =
-            store.intend_agent_effect(at, &effect, now).await.map_err(|e| store_failed(&e))?;
+        let (store, now) = (&self.parts.store, self.parts.clock.now());
+        let id = store.intend_agent_effect(at, &effect, now).await?;
         boundary!("action::intended");
         let applied = self.executor.apply(at, issue, std::slice::from_ref(&effect)).await;
         boundary!("action::applied");
         if let Some(error) = applied.error {
-            // Whether a comment was written the next look at the issue finds out.
+            // Whether a comment was written, the next evaluation of the issue finds out.
             if !error.is_transient() || effect.kind() != EffectKind::Comment {
                 let refused = EffectOutcome::failed(error.to_string());
-                store
-                    .settle_agent_effect(effect_id, &refused, now)
-                    .await
-                    .map_err(|e| store_failed(&e))?;
+                store.settle_agent_effect(id, &refused, now).await?;
             }
-            return Err(forge_failed(&error));
+            return Err(error.into());
         }
         let outcome = applied.effects.into_iter().next();
         if let Some(outcome) = &outcome {
-            store
-                .settle_agent_effect(effect_id, outcome, now)
-                .await
-                .map_err(|e| store_failed(&e))?;
+            store.settle_agent_effect(id, outcome, now).await?;
         }
         match outcome.map(|o| (o.state, o.note)) {
             Some((EffectState::Done, _)) => {
                 // The sweep must not take it for a change that no webhook told.
-                self.store.note_own_write(at, kind).await.map_err(|e| store_failed(&e))?;
+                self.parts.store.note_own_write(at, kind).await?;
                 Ok("done".to_owned())
             }
             Some((EffectState::Withheld, _)) => Ok(HELD_BACK.to_owned()),

@@ -1,14 +1,14 @@
-//! Whether a server may be tried: after a failure it rests, longer each time, so that one that dies at once is not
-//! started again and again. Pure; time is an argument.
+//! Whether a server may be tried: after each failure the pause is longer, so that one that dies at once is not started
+//! again and again. Pure; time is an argument.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest rest.
+/// The longest pause.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// How often it failed in a row, and until when it rests.
+/// How often it failed in a row, and until when it is left alone.
 #[derive(Debug)]
 pub(super) struct Backoff {
     first: Duration,
@@ -17,17 +17,17 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// A server that has not failed; `first` is its first rest.
+    /// A server that has not failed; `first` is its first pause.
     pub fn new(first: Duration) -> Self {
         Self { first, failures: 0, until: None }
     }
 
-    /// How long it still rests, if it does.
+    /// How long it is still left alone, if it is.
     pub fn remaining(&self, now: Instant) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero())
     }
 
-    /// It failed; the next rest is twice as long.
+    /// It failed; the next pause is twice as long.
     pub fn record_failure(&mut self, now: Instant) {
         let doubled = self.first.saturating_mul(1 << self.failures.min(16));
         self.failures += 1;
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_failure_doubles_the_rest_and_a_success_ends_it() {
+    fn each_failure_doubles_the_pause_and_a_success_ends_it() {
         let now = Instant::now();
         let mut rest = Backoff::new(Duration::from_secs(1));
         assert_eq!(rest.remaining(now), None);

@@ -119,8 +119,8 @@ impl Tool for McpTool {
     fn call<'a>(&'a self, _: ToolContext<'a>, arguments: Value) -> ToolFuture<'a> {
         Box::pin(async move {
             if self.dry_run && self.spec.permission > Permission::Read {
-                let told = "not called: this is a dry run, and the tool may change something";
-                return Ok(vec![Part::trusted(told)]);
+                let why = "not called: this is a dry run, and the tool may change something";
+                return Ok(vec![Part::trusted(why)]);
             }
             let arguments = arguments.as_object().cloned().unwrap_or_default();
             let (text, is_error) =

@@ -1,4 +1,4 @@
-//! One server of tools: connected when it is needed, given up on when it fails, tried again after a rest.
+//! One server of tools: connected when it is needed, given up on when it fails, tried again after a pause.
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResult, ContentBlock, JsonObject, PaginatedRequestParams, Tool,
@@ -83,7 +83,7 @@ impl Server {
         Fault { reason: format!("no answer within {within}"), is_lost: true }
     }
 
-    /// A connection that can be used: the one there is, or a new one unless the server rests.
+    /// A connection that can be used: the one there is, or a new one unless the server is in its pause.
     async fn peer(&self) -> Result<rmcp::Peer<rmcp::RoleClient>, String> {
         let mut state = self.state.lock().await;
         if let Some(connection) = state.connection.as_mut().filter(|c| !c.service.is_closed()) {
@@ -108,7 +108,7 @@ impl Server {
         }
     }
 
-    /// Notes how it went: one whose connection is lost or hangs is ended, and rests.
+    /// Records how it went: one whose connection is lost or hangs is ended, and left alone for a while.
     async fn judge<T>(&self, result: Result<T, Fault>) -> Result<T, String> {
         let mut state = self.state.lock().await;
         match result {

@@ -1,4 +1,4 @@
-//! One line of the talk with the model, in no API's terms.
+//! A message of the conversation with the model, in no API's terms.
 
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ pub struct ToolCall {
 /// One message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
-    /// The rules of the talk.
+    /// The rules of the conversation.
     System(String),
     /// What is asked for.
     User(String),

@@ -142,12 +142,12 @@ struct Nothing {}
 
 fn agents(context: ToolContext<'_>, _: Nothing) -> ToolFuture<'_> {
     Box::pin(async move {
-        let workers = context.environment.workers().await?;
-        let lines: Vec<_> = workers.iter().map(line).collect();
+        let available = context.environment.available_agents().await?;
+        let lines: Vec<_> = available.iter().map(line).collect();
         Ok(vec![Part::trusted(lines.join("\n"))])
     })
 }
 
-fn line(worker: &AvailableAgent) -> String {
-    format!("{}: good at {}; {} places free", worker.id, worker.strengths.join(", "), worker.free)
+fn line(agent: &AvailableAgent) -> String {
+    format!("{}: good at {}; {} places free", agent.id, agent.strengths.join(", "), agent.free)
 }
