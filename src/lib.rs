@@ -3,28 +3,28 @@
 //! **One idea.** A delivery only says *which issue to look at*. The decision is made from the issue as it is now, and
 //! the plan is what is still missing. Webhook, sweep, replay, retry and restart are all the same path run again.
 //!
-//! # The rooms, in the order the data walks
+//! # The rooms, in the order of the data flow
 //!
 //! | room | does | uses |
 //! |---|---|---|
 //! | [`issue`], [`delivery`], [`dispatch`], [`clock`], [`meters`] | the nouns | nothing |
-//! | [`receive`] | 1: `POST /webhook`: verify, store, answer; and what agents report | `gitea`, `store`, `agents` |
+//! | [`receive`] | 1: `POST /webhook`: verify, store, answer; reports of agents | `gitea`, `store`, `agents` |
 //! | [`store`] | 2: inbox, lanes, ledger; the only SQL | types of `plan` and `triage` |
-//! | [`worker`] | 3: sorts into lanes, takes one issue at a time through the flow | `store`, `gitea`, `triage`, `plan`, `apply` |
+//! | [`worker`] | 3: assigns deliveries to lanes, processes one issue at a time | `store`, `gitea`, `triage`, `plan`, `apply` |
 //! | [`triage`] | 4: issue + standing + policy + time → verdict; pure | nouns |
 //! | [`plan`] | 5: verdict + issue → effects still missing; pure | `triage` |
-//! | [`apply`] | 6: carries effects out, in order; an agent by the client of its interface | `plan`, `gitea` |
-//! | [`summary`] | opens one issue a day that tells a repository's backlog | `gitea`, `store`, quoting of `plan` |
+//! | [`apply`] | 6: carries out the effects in order; calls an agent by the client of its interface | `plan`, `gitea` |
+//! | [`summary`] | posts one issue a day with the backlog of a repository | `gitea`, `store`, quoting of `plan` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
-//! | [`agents`] | tells agents, one client for each interface, and reads what they report back | `apply` |
-//! | [`agents::local`] | the built-in agent: a model near the server, its rounds of tool calls, and the tools | `apply`, `gitea`, `plan`, `store` |
-//! | [`sweep`] | fills the inbox with what no webhook told; decides nothing | `gitea`, `store` |
-//! | [`hooks`] | our webhooks on the forge: made, mended, replaced, proven; only for `hook` and `check` | `gitea`, `store` |
-//! | [`check`] | looks at everything a set-up needs, and says what to do | `config`, `hooks`, `gitea`, `store` |
-//! | [`health`], [`metrics`] | say how the service is: `/healthz`, `/readyz`, `/metrics` | `gitea`, `store` |
-//! | [`dashboard`] | the pages for people: reads the store, puts orders and retries into the inbox | `gitea`, `store`, `health` |
+//! | [`agents`] | calls agents, one client for each interface, and reads their reports | `apply` |
+//! | [`agents::local`] | the built-in agent: a language model, its rounds of tool calls, and the tools | `apply`, `gitea`, `plan`, `store` |
+//! | [`sweep`] | fills the inbox with changes that no webhook delivered; decides nothing | `gitea`, `store` |
+//! | [`hooks`] | the webhooks on the forge: created, repaired, replaced, tested; only for `hook` and `check` | `gitea`, `store` |
+//! | [`check`] | checks everything the setup needs, and says what to fix | `config`, `hooks`, `gitea`, `store` |
+//! | [`health`], [`metrics`] | the state of the service: `/healthz`, `/readyz`, `/metrics` | `gitea`, `store` |
+//! | [`dashboard`] | the pages for people: reads the store, puts commands and retries into the inbox | `gitea`, `store`, `health` |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
-//! | [`demo`] | a service, a Gitea in memory and the recorded deliveries, on loopback | `service`, `fake_gitea`, `config` |
+//! | [`demo`] | the service, an in-memory Gitea and the recorded deliveries, on loopback | `service`, `fake_gitea`, `config` |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
 //!
 //! # One delivery, function by function
@@ -37,14 +37,14 @@
 //!
 //! # Invariants
 //!
-//! - What was answered with 2xx is on disk, and comes to exactly one visible end.
+//! - What was answered with 2xx is on disk, and ends visibly exactly once.
 //! - No SQL outside `store`; no word of Gitea's API outside `gitea` and `fake_gitea`.
 //! - Only `apply`, `summary` and the commands behind `hooks` write to the forge; one summary for each repository and local day.
-//! - `sweep` only fills the inbox; what it finds is decided where every delivery is.
-//! - One issue is in one worker's hands at a time; a late hand is fenced off.
-//! - The model of the local agent sees no token, and text of others only inside a fence they cannot forge; what it
+//! - `sweep` only fills the inbox; what it finds is processed like a delivery.
+//! - One worker at a time processes an issue; a worker that lost its lease cannot write any more.
+//! - The model of the local agent sees no token, and text of others only inside a fence that they cannot forge; what it
 //!   writes goes through `apply`, within the repository of the issue it works on.
-//! - The dashboard writes nothing but orders and retries into the inbox; nobody sees a page who did not sign in.
+//! - The dashboard writes nothing but commands and retries into the inbox; only signed-in visitors see a page.
 //! - Nothing logs a payload, a token or a header value.
 
 #[macro_use]
