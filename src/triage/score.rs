@@ -69,49 +69,59 @@ pub(super) fn score(policy: &Policy, issue: &Issue, facts: &Facts, now: Timestam
 /// All points of an issue, in the order they are explained in.
 pub(super) fn points(policy: &Policy, title: &str, classes: &Classes, facts: &Facts) -> Vec<Point> {
     let mut points = Vec::with_capacity(8);
-    scope(policy, title, classes, facts, &mut points);
-    acceptance(policy, classes, facts, &mut points);
-    alignment(policy, classes, &mut points);
+    let grounds = Grounds { policy, classes, facts };
+    grounds.scope(title, &mut points);
+    grounds.acceptance(&mut points);
+    grounds.alignment(&mut points);
     points
 }
 
-fn scope(policy: &Policy, title: &str, classes: &Classes, facts: &Facts, points: &mut Vec<Point>) {
-    let rules = &policy.scope;
-    let mut tally = Tally::new(Part::Scope, points);
-    tally.give(facts.shows(Kind::File), Ground::File, rules.file_points);
-    tally.give(facts.shows(Kind::Function), Ground::Function, rules.function_points);
-    tally.give(is_short(title, rules.title_limit), Ground::ShortTitle, rules.title_points);
-    tally.take(classes.meta, rules.meta_penalty.into());
-    tally.cap(rules.cap);
+/// What an issue is scored by.
+struct Grounds<'a> {
+    policy: &'a Policy,
+    classes: &'a Classes,
+    facts: &'a Facts,
 }
 
-fn acceptance(policy: &Policy, classes: &Classes, facts: &Facts, points: &mut Vec<Point>) {
-    let rules = &policy.acceptance;
-    let for_terms = match facts.acceptance {
-        0 => 0,
-        count if count >= rules.many => rules.many_points,
-        _ => rules.some_points,
-    };
-    let mut tally = Tally::new(Part::Acceptance, points);
-    tally.give(true, Ground::Acceptance, for_terms);
-    tally.give(facts.shows(Kind::Test), Ground::Test, rules.test_points);
-    tally.give(facts.shows(Kind::Section), Ground::Section, rules.section_points);
-    tally.take(classes.meta, rules.meta_penalty.into());
-    tally.cap(rules.cap);
-}
-
-fn alignment(policy: &Policy, classes: &Classes, points: &mut Vec<Point>) {
-    let rules = &policy.alignment;
-    let mut tally = Tally::new(Part::Alignment, points);
-    if classes.bug {
-        tally.give(true, Ground::Bug, rules.bug_points);
-    } else {
-        tally.give(classes.refactor, Ground::Refactor, rules.refactor_points);
-        tally.give(classes.feature, Ground::Feature, rules.feature_points);
-        tally.give(classes.from_loop, Ground::FromLoop, rules.from_loop_points);
-        tally.take(classes.meta, i64::MAX);
+impl Grounds<'_> {
+    fn scope(&self, title: &str, points: &mut Vec<Point>) {
+        let Self { policy: Policy { scope: rules, .. }, classes, facts } = self;
+        let mut tally = Tally::new(Part::Scope, points);
+        tally.give(facts.shows(Kind::File), Ground::File, rules.file_points);
+        tally.give(facts.shows(Kind::Function), Ground::Function, rules.function_points);
+        tally.give(is_short(title, rules.title_limit), Ground::ShortTitle, rules.title_points);
+        tally.take(classes.meta, rules.meta_penalty.into());
+        tally.cap(rules.cap);
     }
-    tally.cap(rules.cap);
+
+    fn acceptance(&self, points: &mut Vec<Point>) {
+        let Self { policy: Policy { acceptance: rules, .. }, classes, facts } = self;
+        let for_terms = match facts.acceptance {
+            0 => 0,
+            count if count >= rules.many => rules.many_points,
+            _ => rules.some_points,
+        };
+        let mut tally = Tally::new(Part::Acceptance, points);
+        tally.give(true, Ground::Acceptance, for_terms);
+        tally.give(facts.shows(Kind::Test), Ground::Test, rules.test_points);
+        tally.give(facts.shows(Kind::Section), Ground::Section, rules.section_points);
+        tally.take(classes.meta, rules.meta_penalty.into());
+        tally.cap(rules.cap);
+    }
+
+    fn alignment(&self, points: &mut Vec<Point>) {
+        let Self { policy: Policy { alignment: rules, .. }, classes, .. } = self;
+        let mut tally = Tally::new(Part::Alignment, points);
+        if classes.bug {
+            tally.give(true, Ground::Bug, rules.bug_points);
+        } else {
+            tally.give(classes.refactor, Ground::Refactor, rules.refactor_points);
+            tally.give(classes.feature, Ground::Feature, rules.feature_points);
+            tally.give(classes.from_loop, Ground::FromLoop, rules.from_loop_points);
+            tally.take(classes.meta, i64::MAX);
+        }
+        tally.cap(rules.cap);
+    }
 }
 
 /// Whether a title has fewer characters than the limit.
