@@ -30,7 +30,7 @@
 //! # One delivery, function by function
 //!
 //! [`receive::webhook`] → [`gitea::Verifier::verify`] → [`store::Store::accept`] (answered after the flush) →
-//! `worker::sort` ([`gitea::parse`]: which issue?) → [`store::Store::claim`] (all that is pending for one issue) →
+//! `worker::classify` ([`gitea::parse`]: which issue?) → [`store::Store::claim`] (all that is pending for one issue) →
 //! [`gitea::Client::issue`] and [`store::Store::past`] → [`triage::Triage::verdict`] → [`plan::plan`] →
 //! [`store::Store::intend`] (the intent is on disk before any request leaves) → [`apply::Executor::apply`] →
 //! [`store::Store::settle`].

@@ -123,12 +123,12 @@ pub struct Working {
     pub decisions: Table<1>,
     /// Effects by kind and result.
     pub effects: Table<2>,
-    /// How often an issue had more writes than its fuse allows.
-    pub fuse_trips: Count,
+    /// How often an issue reached its write limit.
+    pub write_limits: Count,
     /// Outages of the forge.
     pub outages: Count,
     /// Whether the breaker is open now.
-    pub is_out: AtomicBool,
+    pub is_unreachable: AtomicBool,
 }
 
 /// What the forge's client counts.

@@ -30,7 +30,7 @@ async fn work_off(world: &World) {
     let (stop, stopped) = watch::channel(false);
     let stopped = Arc::new(stopped);
     let mut workers = JoinSet::new();
-    let sorting = tokio::spawn(world.worker().clone().sort_forever());
+    let classifying = tokio::spawn(world.worker().clone().classify_forever());
     for _ in 0..CONCURRENCY {
         workers.spawn(world.worker().clone().work_until(Arc::clone(&stopped)));
     }
@@ -42,7 +42,7 @@ async fn work_off(world: &World) {
     tokio::time::timeout(Duration::from_secs(120), done).await.expect("it is worked off");
     stop.send(true).unwrap();
     while workers.join_next().await.is_some() {}
-    sorting.abort();
+    classifying.abort();
 }
 
 fn issue_calls(world: &World) -> usize {
@@ -277,7 +277,7 @@ async fn done(world: &World, at: &IssueRef) -> usize {
 }
 
 #[tokio::test]
-async fn the_fuse_holds_writes_back_and_lets_them_go_an_hour_later() {
+async fn the_write_limit_holds_writes_back_and_lets_them_go_an_hour_later() {
     let world = World::start().await;
     let at = world.open("acme/widgets");
     world.settle(10).await;
@@ -290,12 +290,12 @@ async fn the_fuse_holds_writes_back_and_lets_them_go_an_hour_later() {
     assert_eq!(world.figure("gitea_triage_fuse_trips_total").await, 1.0);
     let store = &world.service.parts().store;
     let last = store.history(at.clone()).await.unwrap().unwrap().evaluations.pop().unwrap();
-    assert!(last.reason.starts_with("the fuse of 20 writes to one issue"), "{}", last.reason);
-    assert_eq!(last.effects[0].detail.as_deref(), Some("held back by the fuse"));
+    assert!(last.reason.starts_with("the limit of 20 writes to one issue"), "{}", last.reason);
+    assert_eq!(last.effects[0].detail.as_deref(), Some("held back by the write limit"));
     assert_eq!(world.dead().await, [""; 0]);
     assert!(world.backlog().await > 0, "what is held back is not done");
 
-    // Another issue has a fuse of its own.
+    // Another issue has a limit of its own.
     let other = world.gitea.open_issue(&repo("acme/gadgets"), bug());
     world.settle(10).await;
     assert!(store.history(other).await.unwrap().is_some());

@@ -23,14 +23,14 @@ use program::{PATIENCE, Program, SECRET, Stage, delivery, is_full_scale, push_pa
 const BOUNDARIES: &[(&str, u32)] = &[
     ("accept::inserted", 0),
     ("accept::stored", 0),
-    ("sort::read", 0),
+    ("classify::read", 0),
     ("classify::placed", 0),
-    ("sort::done", 0),
+    ("classify::done", 0),
     ("claim::marked", 0),
     ("claim::taken", 0),
-    ("walk::concluded", 0),
+    ("reconcile::planned", 0),
     ("intend::inserted", 0),
-    ("walk::intended", 0),
+    ("reconcile::intended", 0),
     // Comment, label, assignee.
     ("apply::before", 0),
     ("apply::after", 0),
@@ -39,9 +39,9 @@ const BOUNDARIES: &[(&str, u32)] = &[
     ("apply::after", 1),
     ("apply::before", 2),
     ("apply::after", 2),
-    ("walk::applied", 0),
+    ("reconcile::applied", 0),
     ("settle::noted", 0),
-    ("walk::settled", 0),
+    ("reconcile::settled", 0),
 ];
 
 /// Lets the program end at a boundary, and gives what it left to a whole one.
@@ -99,9 +99,9 @@ async fn crashes_at(stage: &Stage, place: &str, act: impl FnOnce()) -> Program {
 /// The boundaries of the walk that opens a closed issue again and gives it to the next agent: the ended comment, the
 /// new one, opening, label and assignee off, label on.
 const AGAIN: &[(&str, u32)] = &[
-    ("walk::concluded", 0),
+    ("reconcile::planned", 0),
     ("intend::inserted", 0),
-    ("walk::intended", 0),
+    ("reconcile::intended", 0),
     ("apply::before", 0),
     ("apply::after", 0),
     ("apply::after", 1),
@@ -111,9 +111,9 @@ const AGAIN: &[(&str, u32)] = &[
     ("apply::after", 4),
     ("apply::label_made", 0),
     ("apply::after", 5),
-    ("walk::applied", 0),
+    ("reconcile::applied", 0),
     ("settle::noted", 0),
-    ("walk::settled", 0),
+    ("reconcile::settled", 0),
 ];
 
 async fn is_given_on_once_after_a_crash_at(boundary: &str, passed: u32) {
@@ -151,16 +151,16 @@ async fn a_crash_while_an_issue_is_given_on_leaves_it_with_the_next_agent_once()
 
 /// The boundaries of the walk that answers a command: a reaction and a comment.
 const ANSWERED: &[(&str, u32)] = &[
-    ("walk::concluded", 0),
+    ("reconcile::planned", 0),
     ("intend::inserted", 0),
-    ("walk::intended", 0),
+    ("reconcile::intended", 0),
     ("apply::before", 0),
     ("apply::after", 0),
     ("apply::before", 1),
     ("apply::after", 1),
-    ("walk::applied", 0),
+    ("reconcile::applied", 0),
     ("settle::noted", 0),
-    ("walk::settled", 0),
+    ("reconcile::settled", 0),
 ];
 
 async fn is_answered_once_after_a_crash_at(boundary: &str, passed: u32) {

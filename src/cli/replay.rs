@@ -165,7 +165,7 @@ fn rules() -> anyhow::Result<Rules> {
         owner: None,
         flag_label: None,
         max_attempts: 3,
-        fuse: u32::MAX,
+        write_limit: u32::MAX,
         dispatch_attempts: 2,
         review: Vec::new(),
         public_url: None,

@@ -79,7 +79,7 @@ async fn health(reader: &Reader) -> Vec<Health> {
         }
         None => vec![part("Service", "shutting down".to_owned())],
     };
-    if parts.working.is_out.load(Ordering::Relaxed) {
+    if parts.working.is_unreachable.load(Ordering::Relaxed) {
         let text = "paused until Gitea answers again".to_owned();
         health.push(Health { name: "Processing", is_ok: false, text });
     }

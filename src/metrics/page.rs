@@ -65,9 +65,9 @@ impl Page {
         sheet.counter(
             "fuse_trips",
             "Issues whose writes were held back because there were too many within an hour",
-            working.fuse_trips.get(),
+            working.write_limits.get(),
         )?;
-        let is_open = flag(working.is_out.load(Ordering::Relaxed));
+        let is_open = flag(working.is_unreachable.load(Ordering::Relaxed));
         sheet.gauge(
             "breaker_open",
             "1 while Gitea is unreachable and no issue is taken up",

@@ -35,7 +35,7 @@ pub(super) fn start_workers(
     if let Some(local) = parts.local.clone() {
         tasks.spawn(async move { local.resume().await });
     }
-    tasks.spawn(parts.worker.clone().sort_forever());
+    tasks.spawn(parts.worker.clone().classify_forever());
     let back = parts.worker.after_outage();
     tasks.spawn(parts.sweeper.clone().run(config.sweep.at_start, back));
     tasks.spawn(parts.summaries.clone().post_forever());

@@ -29,7 +29,7 @@ pub fn rules(config: &Config) -> Result<Rules, ConfigError> {
         owner: config.triage.owner.clone(),
         flag_label: config.triage.flag_label.clone(),
         max_attempts: config.worker.max_attempts,
-        fuse: config.worker.fuse,
+        write_limit: config.worker.fuse,
         dispatch_attempts: config.dispatch.max_attempts,
         review: config.review.require.iter().map(|check| review(*check)).collect(),
         public_url: config.server.public_url.clone(),

@@ -31,7 +31,7 @@ pub struct Rules {
     /// How many failed evaluations make a dead letter.
     pub max_attempts: u32,
     /// How many writes one issue may get within an hour.
-    pub fuse: u32,
+    pub write_limit: u32,
     /// How many attempts, and how many hand-offs of one, may fail before a person is asked.
     pub dispatch_attempts: u32,
     /// What a closed issue has to show for its dispatch to be completed.

@@ -82,7 +82,7 @@ impl World {
             owner: None,
             flag_label: None,
             max_attempts: 8,
-            fuse: 20,
+            write_limit: 20,
             dispatch_attempts: 2,
             review: Vec::new(),
             public_url: None,

@@ -32,7 +32,7 @@ impl Worker {
     /// Our own account, asked for when it is not known yet.
     async fn us(&self) -> Result<Account, Error> {
         match self.account() {
-            Some(account) => Ok(account),
+            Some(account) => Ok((*account).clone()),
             None => Ok(self.inner.forge.whoami().await?),
         }
     }

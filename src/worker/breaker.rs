@@ -1,5 +1,5 @@
-//! The breaker: while the forge is out, no issue is taken up, and one cheap call now and then asks whether it is
-//! back. The first half is pure: it is told what happened and when, and says what may be done.
+//! The circuit breaker: while the forge is unreachable, no issue is taken up, and one cheap call now and then asks whether
+//! it answers again. The first half is pure: it gets what happened and when, and says what may be done.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a probe may take. Nobody else probes in this time.
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
-/// The longest that one answer can hold up every issue; the issue itself waits as long as it was told.
+/// The longest that one answer can hold up every issue; the issue itself waits as long as the answer says.
 const LONGEST_HOLD: Duration = Duration::from_secs(3_600);
 /// A failure so soon after a probe, with no success in between, belongs to the same outage.
 const RELAPSE: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ const RELAPSE: Duration = Duration::from_secs(60);
 pub(super) enum Gate {
     /// Take issues up.
     Pass,
-    /// Ask the forge whether it is back; only the caller is told so.
+    /// Ask the forge whether it answers again; only one caller gets this.
     Probe,
     /// Nothing.
     Wait,
@@ -72,7 +72,7 @@ impl Span {
 struct State {
     /// Failures in a row.
     failures: u32,
-    /// While it lasts, the forge is left alone: it asked for that, or it is out and the next probe is not due.
+    /// While it lasts, the forge is left alone: it asked for that, or it is unreachable and the next probe is not due.
     rest: Option<Span>,
     /// The pause before the latest probe; set while the breaker is open.
     open: Option<Duration>,
@@ -101,7 +101,7 @@ impl Breaker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What may be done now. [`Gate::Probe`] is given to one caller, who has to tell [`Breaker::probed`].
+    /// What may be done now. [`Gate::Probe`] is given to one caller, who has to report what came of it.
     pub fn gate(&self, now: Timestamp) -> Gate {
         let mut state = self.lock();
         match (state.rest.is_some_and(|rest| rest.holds(now)), state.open) {
@@ -167,8 +167,8 @@ impl Breaker {
         std::mem::take(&mut state.may_have_lost)
     }
 
-    /// The probe found the forge still out.
-    pub fn still_out(&self, now: Timestamp, retry_after: Option<Duration>) {
+    /// The probe found the forge still unreachable.
+    pub fn still_unreachable(&self, now: Timestamp, retry_after: Option<Duration>) {
         let mut state = self.lock();
         let pause = state.open.map_or(FIRST_PAUSE, longer);
         state.open = Some(pause);
@@ -183,7 +183,7 @@ fn longer(pause: Duration) -> Duration {
 
 impl Worker {
     /// Says what stands between the worker and the next issue: `None` when nothing does, `Some(true)` when the forge
-    /// was asked and is back, `Some(false)` when it has to wait.
+    /// was asked and answers again, `Some(false)` when it has to wait.
     pub(super) async fn held_up(&self) -> Option<bool> {
         match self.inner.breaker.gate(self.inner.clock.now()) {
             Gate::Pass => None,
@@ -192,14 +192,14 @@ impl Worker {
         }
     }
 
-    /// Counts a walk that came to its end: it shows that the forge is there.
-    pub(super) fn came_through(&self, decided: &Decided) {
+    /// Counts an issue that was reconciled: it shows that the forge is there.
+    pub(super) fn record_success(&self, decided: &Decided) {
         self.inner.meters.decisions.add([decided.evaluation.decision.action().as_str()]);
         self.inner.breaker.answered();
     }
 
-    /// Tells the breaker of a failed walk; whether it speaks of an outage.
-    pub(super) fn heed(&self, error: &forge::Error) -> bool {
+    /// Records why an issue could not be reconciled; whether that speaks of an outage.
+    pub(super) fn record_failure(&self, error: &forge::Error) -> bool {
         if !error.is_outage() {
             self.inner.breaker.answered();
             return false;
@@ -209,30 +209,30 @@ impl Worker {
             Tripped::No => return true,
             Tripped::Opened => {
                 self.inner.meters.outages.add();
-                tracing::warn!(%error, "the forge is out; issues wait until it is back, deliveries are taken as ever");
+                tracing::warn!(%error, "the forge is unreachable; issues wait until it answers again, deliveries are accepted as before");
             }
             Tripped::Relapsed => {
-                tracing::warn!(%error, "the forge is still out; issues wait on");
+                tracing::warn!(%error, "the forge is still unreachable; issues keep waiting");
             }
         }
-        self.inner.meters.is_out.store(true, Ordering::Relaxed);
+        self.inner.meters.is_unreachable.store(true, Ordering::Relaxed);
         true
     }
 
-    /// Asks the forge whether it is back; true when it is. A cheap call, and one that writes nothing.
+    /// Asks the forge whether it answers again; true when it does. A cheap call, and one that writes nothing.
     async fn probe(&self) -> bool {
         let asked = tokio::time::timeout(PROBE_LIMIT, self.inner.forge.version()).await;
         let now = self.inner.clock.now();
-        let is_out = |e: &forge::Error| e.is_outage() || e.status().is_some_and(|s| s >= 500);
+        let is_outage = |e: &forge::Error| e.is_outage() || e.status().is_some_and(|s| s >= 500);
         match asked.map(Result::err) {
-            // Any other refusal, such as of the token, is one that only the issue's own call can tell of.
-            Ok(error) if !error.as_ref().is_some_and(is_out) => {
+            // Any other refusal, such as of the token, is one that only the issue's own call can report.
+            Ok(error) if !error.as_ref().is_some_and(is_outage) => {
                 self.resume(now);
                 true
             }
             failed => {
                 let wish = failed.ok().flatten().and_then(|e| e.retry_after());
-                self.inner.breaker.still_out(now, wish);
+                self.inner.breaker.still_unreachable(now, wish);
                 false
             }
         }
@@ -240,8 +240,8 @@ impl Worker {
 
     fn resume(&self, now: Timestamp) {
         let may_have_lost = self.inner.breaker.recovered(now);
-        self.inner.meters.is_out.store(false, Ordering::Relaxed);
-        tracing::info!("the forge answers again; waiting issues are worked off");
+        self.inner.meters.is_unreachable.store(false, Ordering::Relaxed);
+        tracing::info!("the forge answers again; waiting issues are processed");
         self.inner.due.notify_waiters();
         if may_have_lost {
             self.inner.outage.ends();
@@ -293,7 +293,7 @@ mod tests {
             now += pause;
             assert_eq!(breaker.gate(at(now)), Gate::Probe);
             assert_eq!(breaker.gate(at(now)), Gate::Wait, "while the probe is on its way");
-            breaker.still_out(at(now), None);
+            breaker.still_unreachable(at(now), None);
         }
     }
 
@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(breaker.failed(at(1), seconds(90), true), Tripped::No);
         assert_eq!(breaker.gate(at(90)), Gate::Wait);
         assert_eq!(breaker.gate(at(91)), Gate::Probe);
-        breaker.still_out(at(91), seconds(60));
+        breaker.still_unreachable(at(91), seconds(60));
         assert_eq!(breaker.gate(at(150)), Gate::Wait);
         assert_eq!(breaker.gate(at(151)), Gate::Probe);
     }

@@ -1,20 +1,21 @@
-//! Works the inbox off: sorts what has come into lanes, takes one issue at a time and leads it through the flow. It
-//! decides nothing about an issue; it decides when to look, when to try again and when to stop.
+//! Processes the inbox: classifies what has arrived into lanes, and reconciles one issue at a time. It decides nothing
+//! about an issue; it decides when to look, when to retry and when to stop.
 
 mod ask;
 mod breaker;
-mod fuse;
+mod classify;
 mod outage;
 mod process;
 mod reconcile;
 mod requests;
 pub mod retry;
-mod sort;
+mod write_limit;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use chrono::TimeDelta;
 use tokio::sync::Notify;
 
@@ -28,8 +29,8 @@ use crate::store::{self, Pace, Store};
 use crate::triage::Action;
 
 use self::breaker::Breaker;
-use self::fuse::Fuses;
 use self::outage::Outage;
+use self::write_limit::WriteLimits;
 
 pub use crate::triage::{Check, Rules};
 
@@ -47,7 +48,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 /// How far the clock may go back without being taken for set back: workers read it one after the other.
 const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(2);
 /// How often dispatches are looked through for those whose time has come.
-const RING_EVERY_MS: i64 = 200;
+const WAKE_EVERY_MS: i64 = 200;
 /// How long to let the store be when it fails.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -63,11 +64,11 @@ pub struct Parts {
     pub clock: Clock,
     /// What the owner tunes.
     pub rules: Arc<Rules>,
-    /// Rung by the receiver when something was accepted.
+    /// Notified by the receiver when something was accepted.
     pub arrived: Arc<Notify>,
 }
 
-/// Works the inbox off. Cheap to clone.
+/// Processes the inbox. Cheap to clone.
 #[derive(Clone)]
 pub struct Worker {
     inner: Arc<Inner>,
@@ -78,23 +79,23 @@ struct Inner {
     forge: forge::Client,
     executor: Executor,
     clock: Clock,
-    rules: RwLock<Arc<Rules>>,
+    rules: ArcSwap<Rules>,
     /// Agents may have more places than when issues were last woken for them.
     has_new_places: AtomicBool,
-    account: RwLock<Option<Account>>,
+    account: ArcSwapOption<Account>,
     /// The latest time that was seen, in milliseconds since 1970.
     latest: AtomicI64,
     /// When dispatches were last looked through for those whose time has come, in milliseconds since 1970.
-    rung: AtomicI64,
+    woken_at: AtomicI64,
     /// Claims the store would not take back yet.
     unfinished: Mutex<Vec<process::Unfinished>>,
-    /// Rung when something was accepted.
+    /// Notified when something was accepted.
     arrived: Arc<Notify>,
-    /// Rung when a lane may be due.
+    /// Notified when a lane may be due.
     due: Notify,
     outage: Outage,
     breaker: Breaker,
-    fuses: Fuses,
+    write_limits: WriteLimits,
     meters: Arc<Working>,
 }
 
@@ -107,17 +108,17 @@ impl Worker {
             forge,
             executor,
             clock,
-            rules: RwLock::new(rules),
+            rules: ArcSwap::new(rules),
             has_new_places: AtomicBool::new(true),
-            account: RwLock::default(),
+            account: ArcSwapOption::default(),
             latest: AtomicI64::new(i64::MIN),
-            rung: AtomicI64::new(i64::MIN / 2),
+            woken_at: AtomicI64::new(i64::MIN / 2),
             unfinished: Mutex::default(),
             arrived,
             due: Notify::new(),
             outage: Outage::default(),
             breaker: Breaker::default(),
-            fuses: Fuses::default(),
+            write_limits: WriteLimits::default(),
             meters: Arc::new(meters()),
         };
         Self { inner: Arc::new(inner) }
@@ -125,32 +126,32 @@ impl Worker {
 
     /// Swaps the rules; work in flight ends under the old ones.
     pub fn set_rules(&self, rules: Arc<Rules>) {
-        *self.inner.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        self.inner.rules.store(rules);
         self.inner.has_new_places.store(true, Ordering::SeqCst);
         self.inner.due.notify_waiters();
     }
 
     /// Says which account is ours, so that its changes are known as our own.
     pub fn set_account(&self, account: Account) {
-        *self.inner.account.write().unwrap_or_else(PoisonError::into_inner) = Some(account);
+        self.inner.account.store(Some(Arc::new(account)));
     }
 
-    /// Says how agents are told from now on; work in flight ends as before.
+    /// Swaps how agents are reached; work in flight ends as before.
     pub fn set_clients(&self, clients: AgentClients) {
         self.inner.executor.set_clients(clients);
     }
 
-    /// Says that lanes have become due by another hand than the sorting.
+    /// Says that lanes have become due otherwise than by an arrival.
     pub fn wake(&self) {
         self.inner.due.notify_waiters();
     }
 
-    /// Rung when the forge answers again after it was out of reach: deliveries may have been lost meanwhile.
+    /// Notified when the forge can be reached again: deliveries may have been lost meanwhile.
     pub fn after_outage(&self) -> Arc<Notify> {
         self.inner.outage.over()
     }
 
-    /// Until when the forge is to be left alone, because it asked for it or is out.
+    /// Until when the forge is to be left alone, because it asked for that or is unreachable.
     pub fn rests_until(&self) -> Option<Timestamp> {
         self.inner.breaker.rests_until(self.inner.clock.now())
     }
@@ -161,43 +162,43 @@ impl Worker {
     }
 
     fn rules(&self) -> Arc<Rules> {
-        Arc::clone(&self.inner.rules.read().unwrap_or_else(PoisonError::into_inner))
+        self.inner.rules.load_full()
     }
 
-    fn account(&self) -> Option<Account> {
-        self.inner.account.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn account(&self) -> Option<Arc<Account>> {
+        self.inner.account.load_full()
     }
 
-    /// Sorts what arrives, until the task is dropped.
-    pub async fn sort_forever(self) {
+    /// Classifies what arrives, until the task is dropped.
+    pub async fn classify_forever(self) {
         loop {
-            match self.sort().await {
-                // Now and then without being rung: a command beside the service may have revived something.
+            match self.classify().await {
+                // Now and then without being notified: a command beside the service may have revived something.
                 Ok(0) => {
-                    let rung = self.inner.arrived.notified();
-                    let _ = tokio::time::timeout(LONGEST_SLEEP, rung).await;
+                    let arrival = self.inner.arrived.notified();
+                    let _ = tokio::time::timeout(LONGEST_SLEEP, arrival).await;
                 }
                 Ok(_) => self.inner.due.notify_waiters(),
                 Err(error) => {
-                    tracing::error!(%error, "the inbox could not be sorted; trying again");
+                    tracing::error!(%error, "the inbox could not be classified; trying again");
                     tokio::time::sleep(STORE_PAUSE).await;
                 }
             }
         }
     }
 
-    /// Works lanes off until `stop` is rung; the lane in hand is finished first.
+    /// Processes lanes until `stop` says so; the lane in hand is finished first.
     pub async fn work_until(self, stop: Arc<tokio::sync::watch::Receiver<bool>>) {
         let mut stop = (*stop).clone();
         while !*stop.borrow() {
-            // Enlisted before looking, so that a ring between the look and the wait is not missed.
-            let rung = self.inner.due.notified();
+            // Enlisted before looking, so that what becomes due between the look and the wait is not missed.
+            let due = self.inner.due.notified();
             match self.work_one().await {
                 Ok(true) => self.inner.due.notify_one(),
                 Ok(false) => {
                     let pause = self.pause().await;
                     tokio::select! {
-                        () = rung => {}
+                        () = due => {}
                         () = tokio::time::sleep(pause) => {}
                         _ = stop.changed() => {}
                     }
@@ -210,8 +211,8 @@ impl Worker {
         }
     }
 
-    /// Takes the next due lane through the flow, or asks a forge that was out whether it is back; false when there
-    /// is nothing to do.
+    /// Takes the next due lane through the flow, or asks an unreachable forge whether it answers again; false when
+    /// there is nothing to do.
     ///
     /// # Errors
     /// When the store cannot be used.
@@ -235,11 +236,11 @@ impl Worker {
 
     /// Wakes the issues of dispatches whose time has come, now and then while there is something else to do.
     async fn wake_due(&self, now: Timestamp) -> Result<(), store::Error> {
-        let last = self.inner.rung.load(Ordering::Relaxed);
-        if (now.timestamp_millis() - last).abs() < RING_EVERY_MS {
+        let last = self.inner.woken_at.load(Ordering::Relaxed);
+        if (now.timestamp_millis() - last).abs() < WAKE_EVERY_MS {
             return Ok(());
         }
-        self.inner.rung.store(now.timestamp_millis(), Ordering::Relaxed);
+        self.inner.woken_at.store(now.timestamp_millis(), Ordering::Relaxed);
         self.inner.store.wake_due(now).await.map(drop)
     }
 
@@ -256,7 +257,7 @@ impl Worker {
     }
 
     /// Lanes are due at a time of day, so a clock that is set back would make them wait for as long again. After a
-    /// start, the latest delivery tells what time it was.
+    /// start, the latest delivery says what time it was.
     async fn notice_clock_set_back(&self, now: Timestamp) -> Result<(), store::Error> {
         let before = match self.inner.latest.swap(now.timestamp_millis(), Ordering::SeqCst) {
             i64::MIN => match self.inner.store.latest_arrival().await? {
@@ -300,14 +301,14 @@ impl Worker {
             .clamp(Duration::from_millis(1), LONGEST_SLEEP)
     }
 
-    /// Works off all there is, waiting for what is due within `patience`; a manual clock is moved instead of
+    /// Processes all there is, waiting for what is due within `patience`; a manual clock is moved instead of
     /// waited for.
     ///
     /// # Errors
     /// When the store cannot be used.
     pub async fn settle(&self, patience: Duration) -> Result<(), store::Error> {
         loop {
-            if self.sort().await? > 0 || self.work_one().await? {
+            if self.classify().await? > 0 || self.work_one().await? {
                 continue;
             }
             let now = self.inner.clock.now();

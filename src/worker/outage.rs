@@ -1,4 +1,4 @@
-//! Whether the forge is out of reach, as far as the work shows it, and the moment it is back.
+//! Whether the forge is unreachable, as far as the work shows it, and the moment it can be reached again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::gitea as forge;
 
-/// Notices that the forge went away and that it came back.
+/// Notices that the forge is unreachable and that it can be reached again.
 #[derive(Default)]
 pub(super) struct Outage {
     is_on: AtomicBool,
@@ -30,7 +30,7 @@ impl Outage {
         }
     }
 
-    /// Rung once for each outage that is over.
+    /// Notified once for each outage that is over.
     pub fn over(&self) -> Arc<Notify> {
         Arc::clone(&self.over)
     }

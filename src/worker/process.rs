@@ -11,7 +11,7 @@ use crate::gitea as forge;
 use crate::plan::EffectOutcome;
 use crate::store::{self, Claim, Failure, Recorded};
 
-use super::retry::{self, Failed, Next};
+use super::retry::{self, Attempts, Failed, Next};
 use super::{PACE, Worker};
 
 /// Why an issue could not be reconciled.
@@ -61,7 +61,7 @@ impl Worker {
                 self.inner.outage.begins_with(error);
                 Failed {
                     is_transient: error.is_transient(),
-                    is_outage: self.heed(error),
+                    is_outage: self.record_failure(error),
                     retry_after: error.retry_after(),
                 }
             }
@@ -84,8 +84,8 @@ impl Worker {
         Span::current().record("otel.status_code", "error");
         let now = self.inner.clock.now();
         let failed = self.failed(error);
-        let next =
-            retry::after(failed, claim.attempts, self.rules().max_attempts, claim.at.number, now);
+        let (before, max) = (claim.attempts, self.rules().max_attempts);
+        let next = retry::after(failed, Attempts { before, max, seed: claim.at.number }, now);
         let mut failure = Failure {
             at: now,
             reason: error.to_string(),

@@ -48,7 +48,7 @@ impl Worker {
                 facts,
             };
             let decided = self.decide(&mut snapshot, &rules).await?;
-            boundary!("walk::concluded");
+            boundary!("reconcile::planned");
             match self.carry_out(claim, &snapshot, decided, progress).await {
                 Err(Error::Store(store::Error::AgentBusy(_))) if races < RACES => races += 1,
                 result => return result,
@@ -106,13 +106,13 @@ impl Worker {
         progress: &mut Progress,
     ) -> Result<(), Error> {
         let (store, rules) = (&self.inner.store, self.rules());
-        if let Some(until) = self.fused(claim, &decided).await? {
+        if let Some(until) = self.limited_until(claim, &decided).await? {
             return Ok(self.hold_back(claim, s.record, decided, until).await?);
         }
         let mut refused = None;
         if decided.plan.opens.is_some() || !decided.plan.effects.is_empty() {
             progress.recorded = Some(store.intend(claim, decided.clone()).await?);
-            boundary!("walk::intended");
+            boundary!("reconcile::intended");
             let effects = &decided.plan.effects;
             let applied = self.inner.executor.apply(s.at, s.issue, effects).await;
             self.count(&decided, &applied);
@@ -125,7 +125,7 @@ impl Worker {
                 answer: error.answer().to_owned(),
                 is_transient: error.is_transient(),
             });
-            boundary!("walk::applied");
+            boundary!("reconcile::applied");
         }
         let effects = progress.effects.clone();
         let outcome = plan::outcome(s, &decided, effects, refused, &rules);
@@ -140,11 +140,11 @@ impl Worker {
         recorded: Option<store::Recorded>,
         outcome: Outcome,
     ) -> Result<(), Error> {
-        self.came_through(&decided);
+        self.record_success(&decided);
         log(&claim.at, claim.deliveries.len(), &decided);
         let ended = store::Ended { decided, recorded, outcome };
         self.inner.store.settle(claim.clone(), ended, PACE).await?;
-        boundary!("walk::settled");
+        boundary!("reconcile::settled");
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! When to try again and when to stop. Pure.
+//! When to retry and when to stop. Pure.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 
 /// The longest pause between two tries.
 const LONGEST: Duration = Duration::from_secs(300);
-/// The pause while the forge is out, when it does not say how long to wait.
+/// The pause while the forge is unreachable, when it does not say how long to wait.
 const OUTAGE: Duration = Duration::from_secs(5);
 
 /// What kind of failure it was, as far as trying again goes.
@@ -16,7 +16,7 @@ const OUTAGE: Duration = Duration::from_secs(5);
 pub struct Failed {
     /// It may pass by itself.
     pub is_transient: bool,
-    /// The forge as a whole is out; that is not this issue's fault, so the try does not count.
+    /// The forge as a whole is unreachable; that is not this issue's fault, so the try does not count.
     pub is_outage: bool,
     /// How long the forge asked us to wait.
     pub retry_after: Option<Duration>,
@@ -36,20 +36,31 @@ pub enum Next {
     Bury,
 }
 
-/// What follows the failure of try number `attempts + 1`. `seed` spreads the tries of different issues, so that
-/// they do not all come back at once.
-pub fn after(failed: Failed, attempts: u32, max_attempts: u32, seed: u64, now: Timestamp) -> Next {
+/// The attempts on one issue.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempts {
+    /// How many have failed before.
+    pub before: u32,
+    /// How many may fail.
+    pub max: u32,
+    /// Spreads the retries of different issues, so that they do not all come back at once.
+    pub seed: u64,
+}
+
+/// What follows a failed attempt.
+pub fn after(failed: Failed, attempts: Attempts, now: Timestamp) -> Next {
+    let Attempts { before, max, seed } = attempts;
     if !failed.is_transient {
         return Next::Bury;
     }
     if failed.is_outage {
-        let pause = spread(failed.retry_after.unwrap_or(OUTAGE), seed, attempts);
+        let pause = spread(failed.retry_after.unwrap_or(OUTAGE), seed, before);
         return Next::Later { at: now + pause, spends_attempt: false };
     }
-    if attempts + 1 >= max_attempts {
+    if before + 1 >= max {
         return Next::Bury;
     }
-    let pause = spread(backoff(attempts), seed, attempts).max(longer(failed.retry_after));
+    let pause = spread(backoff(before), seed, before).max(longer(failed.retry_after));
     Next::Later { at: now + pause, spends_attempt: true }
 }
 
@@ -80,19 +91,28 @@ mod tests {
     #[test]
     fn a_permanent_failure_is_buried_at_once() {
         let failed = Failed { is_transient: false, ..PASSING };
-        assert_eq!(after(failed, 0, 10, 1, from_millis(0)), Next::Bury);
+        assert_eq!(
+            after(failed, Attempts { before: 0, max: 10, seed: 1 }, from_millis(0)),
+            Next::Bury
+        );
     }
 
     #[test]
     fn the_last_try_is_the_last() {
-        assert!(matches!(after(PASSING, 8, 10, 1, from_millis(0)), Next::Later { .. }));
-        assert_eq!(after(PASSING, 9, 10, 1, from_millis(0)), Next::Bury);
+        assert!(matches!(
+            after(PASSING, Attempts { before: 8, max: 10, seed: 1 }, from_millis(0)),
+            Next::Later { .. }
+        ));
+        assert_eq!(
+            after(PASSING, Attempts { before: 9, max: 10, seed: 1 }, from_millis(0)),
+            Next::Bury
+        );
     }
 
     #[test]
     fn an_outage_costs_no_try() {
         let failed = Failed { is_outage: true, ..PASSING };
-        let next = after(failed, 9, 10, 1, from_millis(0));
+        let next = after(failed, Attempts { before: 9, max: 10, seed: 1 }, from_millis(0));
         assert!(matches!(next, Next::Later { spends_attempt: false, .. }), "{next:?}");
     }
 
@@ -101,7 +121,7 @@ mod tests {
         fn a_wish_of_the_forge_is_kept(seconds in 0_u64..4_000, attempts in 0_u32..9, seed: u64, outage: bool) {
             let retry_after = Some(Duration::from_secs(seconds));
             let failed = Failed { is_transient: true, is_outage: outage, retry_after };
-            let Next::Later { at, .. } = after(failed, attempts, 10, seed, from_millis(0)) else {
+            let Next::Later { at, .. } = after(failed, Attempts { before: attempts, max: 10, seed }, from_millis(0)) else {
                 return Err(TestCaseError::fail("buried"));
             };
             prop_assert!(at >= from_millis(i64::try_from(seconds).unwrap() * 1_000));
@@ -109,7 +129,7 @@ mod tests {
 
         #[test]
         fn no_pause_is_longer_than_six_minutes(attempts in 0_u32..9, seed: u64) {
-            let Next::Later { at, .. } = after(PASSING, attempts, 10, seed, from_millis(0)) else {
+            let Next::Later { at, .. } = after(PASSING, Attempts { before: attempts, max: 10, seed }, from_millis(0)) else {
                 return Err(TestCaseError::fail("buried"));
             };
             prop_assert!((from_millis(1_000)..=from_millis(360_000)).contains(&at));

@@ -23,7 +23,7 @@ const STAGES_AT_ONCE: usize = 4;
 /// How long the service waits for an answer, which is what each hang costs this test.
 const TIMEOUT: &str = "1s";
 const HANG: Duration = Duration::from_secs(60);
-/// The longest pause to wait out: an open fuse's hour, and what comes on top of it.
+/// The longest pause to wait out: the hour of a reached write limit, and what comes on top of it.
 const PATIENCE: Duration = Duration::from_secs(4_000);
 /// What goes wrong at most in one mix: fewer failures than make a dead letter.
 const MOST_FAULTS: usize = 4;

@@ -8,39 +8,39 @@ use crate::store::{self, Classified, Destination, Signed, Unclassified};
 
 use super::{PACE, Rules, Worker};
 
-/// How many deliveries are sorted in one go.
+/// How many deliveries are classified in one go.
 const BATCH: u32 = 64;
 
 impl Worker {
-    /// Sorts one batch; how many there were.
+    /// Classifies one batch; how many there were.
     ///
     /// # Errors
-    /// When the store cannot be used; nothing is sorted then.
-    pub(super) async fn sort(&self) -> Result<usize, store::Error> {
-        let unsorted = self.inner.store.unclassified(BATCH).await?;
-        if unsorted.is_empty() {
+    /// When the store cannot be used; nothing is classified then.
+    pub(super) async fn classify(&self) -> Result<usize, store::Error> {
+        let unclassified = self.inner.store.unclassified(BATCH).await?;
+        if unclassified.is_empty() {
             return Ok(0);
         }
         let (rules, account) = (self.rules(), self.account());
-        let sorted: Vec<_> =
-            unsorted.iter().map(|one| sort(one, &rules, account.as_ref())).collect();
-        let count = sorted.len();
-        boundary!("sort::read");
-        self.inner.store.classify(sorted, PACE, self.inner.clock.now()).await?;
-        boundary!("sort::done");
+        let classified: Vec<_> =
+            unclassified.iter().map(|one| classify(one, &rules, account.as_deref())).collect();
+        let count = classified.len();
+        boundary!("classify::read");
+        self.inner.store.classify(classified, PACE, self.inner.clock.now()).await?;
+        boundary!("classify::done");
         Ok(count)
     }
 }
 
-fn sort(unsorted: &Unclassified, rules: &Rules, account: Option<&Account>) -> Classified {
-    let Signed { body, scope } = match &unsorted.signed {
+fn classify(unclassified: &Unclassified, rules: &Rules, account: Option<&Account>) -> Classified {
+    let Signed { body, scope } = match &unclassified.signed {
         Ok(signed) => signed,
         Err(reason) => {
             let to = Destination::Dead(reason.clone());
-            return Classified { seq: unsorted.seq, action: String::new(), to };
+            return Classified { seq: unclassified.seq, action: String::new(), to };
         }
     };
-    // A parser that panics must not keep the deliveries behind this one from being sorted.
+    // A parser that panics must not keep the deliveries behind this one from being classified.
     let (action, to) = match std::panic::catch_unwind(|| forge::parse(body)) {
         Err(_) => {
             let reason = "it could not be read because of an internal error; please report it";
@@ -55,7 +55,7 @@ fn sort(unsorted: &Unclassified, rules: &Rules, account: Option<&Account>) -> Cl
             (event.action, to)
         }
     };
-    Classified { seq: unsorted.seq, action, to }
+    Classified { seq: unclassified.seq, action, to }
 }
 
 fn place(

@@ -1,5 +1,5 @@
-//! The fuse: no issue is written to more often than the owner allows, whatever two instances, a loop or a mistake of
-//! ours may ask for. What is held back is looked at again when the hour is over, so nothing is lost.
+//! The write limit: no issue is written to more often than the owner allows, whatever two instances, a loop or a mistake
+//! of ours may ask for. What is held back is evaluated again when the hour is over, so nothing is lost.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -17,30 +17,30 @@ use super::Worker;
 /// The time in which writes are counted.
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Which issues' fuses have tripped and until when, so that each is told of once.
+/// Which issues have reached their limit and until when, so that each is logged once.
 #[derive(Debug, Default)]
-pub(super) struct Fuses(Mutex<HashMap<IssueRef, Timestamp>>);
+pub(super) struct WriteLimits(Mutex<HashMap<IssueRef, Timestamp>>);
 
-impl Fuses {
-    /// Notes a trip; false when it was known.
-    fn trip(&self, at: &IssueRef, until: Timestamp, now: Timestamp) -> bool {
+impl WriteLimits {
+    /// Notes that an issue has reached its limit; false when it was known.
+    fn reach(&self, at: &IssueRef, until: Timestamp, now: Timestamp) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, until| *until > now);
         known.insert(at.clone(), until).is_none()
     }
 }
 
-/// Until when `wanted` more writes have to wait, if they would be too many. A plan that is longer than the fuse
-/// allows at all passes when nothing else was written, or it never would.
-fn until(done: &[Timestamp], wanted: usize, fuse: usize) -> Option<Timestamp> {
-    let too_many = (done.len() + wanted).saturating_sub(fuse).min(done.len());
+/// Until when `wanted` more writes have to wait, if they would be too many. A plan that is longer than the
+/// limit passes when nothing else was written, or it never would.
+fn until(done: &[Timestamp], wanted: usize, limit: usize) -> Option<Timestamp> {
+    let too_many = (done.len() + wanted).saturating_sub(limit).min(done.len());
     let last_to_leave = too_many.checked_sub(1)?;
     (wanted > 0).then(|| done.get(last_to_leave).map(|at| *at + HOUR)).flatten()
 }
 
 impl Worker {
-    /// Until when the issue's fuse holds this intent's writes back.
-    pub(super) async fn fused(
+    /// Until when the issue's write limit holds these writes back.
+    pub(super) async fn limited_until(
         &self,
         claim: &Claim,
         decided: &Decided,
@@ -49,11 +49,11 @@ impl Worker {
             return Ok(None);
         }
         let done = self.inner.store.writes_since(claim, decided.evaluation.at - HOUR).await?;
-        let fuse = usize::try_from(self.rules().fuse).unwrap_or(usize::MAX);
-        Ok(until(&done, decided.plan.effects.len(), fuse))
+        let limit = usize::try_from(self.rules().write_limit).unwrap_or(usize::MAX);
+        Ok(until(&done, decided.plan.effects.len(), limit))
     }
 
-    /// Puts a claim back with nothing written, to be worked on when the issue's fuse lets it.
+    /// Puts a claim back with nothing written, to be processed when the issue's write limit allows it.
     pub(super) async fn hold_back(
         &self,
         claim: &Claim,
@@ -62,10 +62,10 @@ impl Worker {
         until: Timestamp,
     ) -> Result<(), store::Error> {
         let Decided { evaluation, plan } = decided;
-        let (at, limit) = (evaluation.at, self.rules().fuse);
+        let (at, limit) = (evaluation.at, self.rules().write_limit);
         let reason = Reason::WriteLimit { limit, until };
-        if self.inner.fuses.trip(&claim.at, until, at) {
-            self.inner.meters.fuse_trips.add();
+        if self.inner.write_limits.reach(&claim.at, until, at) {
+            self.inner.meters.write_limits.add();
             tracing::warn!(issue = %claim.at, "{reason}; see what wrote so much with `gitea-triage explain {}`", claim.at);
         }
         let held = EffectOutcome::failed("held back by the write limit");
@@ -80,7 +80,7 @@ impl Worker {
         let Plan { effects, confirmations, .. } = plan;
         let plan = Plan { effects, confirmations, ..Plan::default() };
         let shown = Decided { evaluation: shown, plan };
-        self.came_through(&shown);
+        self.record_success(&shown);
         let effects = vec![held; shown.plan.effects.len()];
         let recorded = Some(self.inner.store.intend(claim, shown).await?);
         let failure = Failure {
@@ -119,17 +119,17 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_longer_than_the_fuse_passes_when_it_is_alone() {
+    fn a_plan_longer_than_the_limit_passes_when_it_is_alone() {
         waits(&[], 5, None);
         waits(&[1], 5, Some(1));
     }
 
     #[test]
-    fn a_trip_is_news_once_an_hour() {
-        let fuses = Fuses::default();
+    fn a_reached_limit_is_news_once_an_hour() {
+        let limits = WriteLimits::default();
         let at: IssueRef = "acme/widgets#5".parse().unwrap();
-        assert!(fuses.trip(&at, from_millis(10), from_millis(0)));
-        assert!(!fuses.trip(&at, from_millis(10), from_millis(9)));
-        assert!(fuses.trip(&at, from_millis(20), from_millis(10)));
+        assert!(limits.reach(&at, from_millis(10), from_millis(0)));
+        assert!(!limits.reach(&at, from_millis(10), from_millis(9)));
+        assert!(limits.reach(&at, from_millis(20), from_millis(10)));
     }
 }
