@@ -68,9 +68,9 @@ async fn an_hour_without_gitea_costs_nothing_but_time() {
     assert!((100..=130).contains(&probes), "{probes} probes in an hour");
     assert_eq!(world.figure("gitea_triage_breaker_open").await, 1.0);
     let (status, _, report) = world.get("/readyz", "*/*").await;
-    assert!(status == 503 && report.contains(r#""gitea":"it is out"#), "{report}");
+    assert!(status == 503 && report.contains(r#""gitea":"it is unreachable"#), "{report}");
 
-    // Deliveries are accepted as ever.
+    // Deliveries are accepted as before.
     world.open("acme/gadgets");
     world.gitea.delivered().await;
     assert_eq!(world.gitea.deliveries().last().unwrap().status, Some(202));
@@ -85,8 +85,8 @@ async fn an_hour_without_gitea_costs_nothing_but_time() {
     assert_eq!(probes, 1);
     assert_eq!(world.figure(OPENINGS).await, 1.0);
     assert_eq!(world.figure("gitea_triage_breaker_open").await, 0.0);
-    let rung = tokio::time::timeout(Duration::from_secs(1), outage_over.notified());
-    rung.await.expect("whoever looks for lost events is told");
+    let notified = tokio::time::timeout(Duration::from_secs(1), outage_over.notified());
+    notified.await.expect("whoever looks for lost events is notified");
 }
 
 #[tokio::test]
