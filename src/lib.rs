@@ -27,13 +27,14 @@
 //! | [`demo`] | the service, an in-memory Gitea and the recorded deliveries, on loopback | `service`, `fake_gitea`, `config` |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
 //!
-//! # One delivery, function by function
+//! # One issue, function by function
 //!
 //! [`receive::webhook`] → [`gitea::Verifier::verify`] → [`store::Store::accept`] (answered after the flush) →
 //! `worker::classify` ([`gitea::parse`]: which issue?) → [`store::Store::claim`] (all that is pending for one issue) →
-//! [`gitea::Client::issue`] and [`store::Store::past`] → [`triage::Triage::verdict`] → [`plan::plan`] →
-//! [`store::Store::intend`] (the intent is on disk before any request leaves) → [`apply::Executor::apply`] →
-//! [`store::Store::settle`].
+//! `worker::reconcile`: [`gitea::Client::issue`], [`triage::Triage::assess`] and [`store::Store::record`] make the
+//! [`triage::Snapshot`] → [`triage::evaluate`] and [`plan::plan`], pure; each [`triage::Question`] is answered by
+//! `worker::ask`, and both run again → [`store::Store::intend`] (the plan is on disk before any write is sent) →
+//! [`apply::Executor::apply`] → [`store::Store::settle`].
 //!
 //! # Invariants
 //!
