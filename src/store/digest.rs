@@ -1,5 +1,5 @@
 //! What the ledger has to say about one repository and one stretch of time: how its issues stood at the end, and
-//! what was done meanwhile. It counts and reads; how it is told is another room's business.
+//! what was done meanwhile. It counts and reads; another room says how it is presented.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ pub struct Digest {
     pub actions: Vec<ActionTaken>,
     /// How many issues were found closed that were open before.
     pub done: u32,
-    /// How many events the sweep found that no webhook had told.
+    /// How many events the sweep found that no webhook had reported.
     pub missed: u32,
     /// The issues whose deliveries ended dead and wait for somebody, by number.
     pub dead: Vec<FailedDeliveries>,
@@ -224,7 +224,7 @@ fn done(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
     Ok(rows.query_row(params![q.repo, q.from, q.until, Reason::OwnSummary.code()], |r| r.get(0))?)
 }
 
-/// The inbox calls finds of the sweep so when a webhook should have told them.
+/// The inbox calls finds of the sweep so when a webhook should have reported them.
 fn missed(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
     let missed: Vec<_> = Why::ALL.iter().map(|why| format!("'sweep/{why}'")).collect();
     let mut rows = c.prepare_cached(&format!(

@@ -243,7 +243,7 @@ pub(super) fn transitions(c: &Connection, dispatch: i64) -> Result<Vec<Transitio
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The two latest dispatches of ours, open or ended, the newer one first.
+/// The two latest dispatches that no person made, open or ended, the newer one first.
 pub(super) fn latest(c: &Connection, lane: i64) -> Result<Vec<Dispatch>, Error> {
     let sql = format!(
         "{DISPATCH} WHERE dispatch.lane = ?1 AND NOT by_person ORDER BY dispatch.id DESC LIMIT 2"

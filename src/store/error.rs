@@ -16,7 +16,7 @@ pub enum Error {
     /// SQLite refused the transaction this was part of.
     #[error("the store could not be written: {0}")]
     Write(String),
-    /// The lane is no longer in this worker's hands.
+    /// This worker no longer has the lane.
     #[error("this claim is over; another worker has the issue")]
     Stale,
     /// The agent took its last free place for another issue in the meantime.

@@ -15,11 +15,11 @@ pub struct Gauges {
     pub oldest_at: Option<Timestamp>,
     /// Lanes that wait for their turn, or for another try.
     pub lanes_due: u64,
-    /// Lanes in somebody's hands.
+    /// Lanes that workers have.
     pub lanes_busy: u64,
     /// Deliveries that ended dead.
     pub dead: u64,
-    /// Changes that no webhook told, as the sweep counted them.
+    /// Changes that no webhook reported, as the sweep counted them.
     pub missed_events: u64,
 }
 

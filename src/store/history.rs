@@ -98,7 +98,7 @@ impl EvaluationView {
 pub struct EffectView {
     /// `comment`, `edit`, `label`, `assignee` or `hand_off`.
     pub kind: String,
-    /// The label, login, agent, or the decision a comment tells.
+    /// The label, login, agent, or the decision a comment explains.
     pub value: String,
     /// `intended`, `done`, `failed` or `withheld`.
     pub state: String,

@@ -71,7 +71,7 @@ pub enum Destination {
     Dead(String),
 }
 
-/// An entry of the inbox that no webhook told.
+/// An entry of the inbox that no webhook reported.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) origin: Origin,
@@ -186,7 +186,7 @@ impl Store {
         self.inner.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an entry for an issue into the inbox that no webhook told: a find of the sweep, a person's wish.
+    /// Puts an entry for an issue into the inbox that no webhook reported: a find of the sweep, a person's wish.
     pub async fn enqueue(
         &self,
         at: IssueRef,
@@ -361,7 +361,7 @@ const SAME: &str = "SELECT delivery.id FROM body AS this JOIN body AS earlier
      ORDER BY earlier.seq LIMIT 1";
 
 /// Says of a delivery that an earlier one had the same bytes: Gitea gives another id to one that is sent again by hand,
-/// and to each hook it tells. Packing is the same for the same bytes.
+/// and to each hook it calls. Packing is the same for the same bytes.
 fn note_same(c: &Connection, lane: i64, seq: i64) -> Result<(), Error> {
     let mut same = c.prepare_cached(SAME)?;
     let earlier = same.query_row(params![lane, seq, EARLIER], |row| row.get::<_, Vec<u8>>(0));

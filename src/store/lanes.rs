@@ -1,4 +1,4 @@
-//! Lanes: one for each issue. What is pending for an issue waits in its lane, and a lane is in one worker's hands
+//! Lanes: one for each issue. What is pending for an issue waits in its lane, and one worker has a lane
 //! at a time. This room keeps the times it is given; how long to wait is the worker's rule.
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct Pace {
     pub longest: Duration,
 }
 
-/// One issue in a worker's hands, with all that was pending for it.
+/// One issue that a worker has, with all that was pending for it.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// The lane.
@@ -60,14 +60,14 @@ pub struct Claimed {
 }
 
 impl Claim {
-    /// Whether the forge told of an issue that was never in anybody's hands before: most often a new one.
+    /// Whether a webhook reported an issue that no worker ever had: most often a new one.
     pub fn is_of_new_issue(&self) -> bool {
         self.epoch == 1 && self.deliveries.iter().any(|one| one.origin == Origin::Webhook)
     }
 }
 
 impl Store {
-    /// Takes the next lane that is due, P0 first, into the caller's hands. A loss of power takes it back out of them,
+    /// Gives the caller the next lane that is due, P0 first. A loss of power takes it back,
     /// as a start would: no request that writes leaves before its intent is flushed, and this with it.
     pub async fn claim(&self, now: Timestamp) -> Result<Option<Claim>, Error> {
         self.write_ahead_of_flush(move |c| {
@@ -103,9 +103,9 @@ impl Store {
                 "SELECT seq, received_at FROM delivery ORDER BY seq DESC LIMIT 1",
             )?;
             let latest = rows.query_row([], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
-            let told = super::fact(c, SET_BACK)?.and_then(|seq| seq.parse().ok());
+            let set_back = super::fact(c, SET_BACK)?.and_then(|seq| seq.parse().ok());
             Ok(latest
-                .filter(|(seq, _): &(i64, _)| Some(*seq) != told)
+                .filter(|(seq, _): &(i64, _)| Some(*seq) != set_back)
                 .map(|(_, at)| from_millis(at)))
         })
         .await
@@ -288,7 +288,7 @@ pub(super) fn fence(c: &Connection, claim: &Claim) -> Result<(), Error> {
     if rows.exists([claim.lane, claim.epoch])? { Ok(()) } else { Err(Error::Stale) }
 }
 
-/// After a crash: what was in somebody's hands is due again, and the try does not count.
+/// After a crash: what a worker had is due again, and the attempt does not count.
 pub(super) fn recover(c: &Connection) -> Result<(), Error> {
     c.execute_batch(
         "BEGIN IMMEDIATE;

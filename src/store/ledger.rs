@@ -218,7 +218,7 @@ fn applied(c: &Connection, dispatch: i64) -> Result<Vec<Written>, Error> {
     Ok(rows.query_map([dispatch], kind_and_value)?.collect::<Result<_, _>>()?)
 }
 
-/// The effects that put something on the issue for dispatches of ours that have ended, where it was there whenever it was
+/// The effects that put something on the issue for our dispatches that have ended, where it was there whenever it was
 /// looked at since, and was not taken off by us.
 const LEFT_OVER: &str = "FROM effect JOIN dispatch ON dispatch.id = effect.dispatch
      WHERE dispatch.lane = ?1 AND NOT by_person AND ended_at IS NOT NULL
@@ -226,7 +226,7 @@ const LEFT_OVER: &str = "FROM effect JOIN dispatch ON dispatch.id = effect.dispa
              SELECT 1 FROM effect AS off WHERE off.lane = ?1 AND off.id > effect.id AND off.state = 'done'
                  AND off.value = effect.value AND off.kind = iif(effect.kind = 'label', 'unlabel', 'unassign'))";
 
-/// What is still the issue's from dispatches of ours that have ended.
+/// What is still on the issue from our dispatches that have ended.
 fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error> {
     let mut rows = c.prepare_cached(&format!("SELECT DISTINCT kind, value {LEFT_OVER}"))?;
     let rows: Vec<_> = rows.query_map([lane], kind_and_value)?.collect::<Result<_, _>>()?;

@@ -1,4 +1,4 @@
-//! The only SQL: the inbox (what was accepted and how it ended), the lanes (which issue is in whose hands) and the
+//! The only SQL: the inbox (what was accepted and how it ended), the lanes (which issue is being processed) and the
 //! ledger (what was concluded and written). It decides nothing and talks to nobody but SQLite.
 //!
 //! One thread writes, and groups what is queued into one commit; readers are apart and never wait for it. What a

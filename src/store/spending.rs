@@ -72,7 +72,7 @@ impl Store {
         .await
     }
 
-    /// Notes that a person is told on this issue and day that a budget is used up; false when one was told before.
+    /// Notes that people are notified on this issue and day that a budget is used up; false when they were before.
     pub async fn tell_of_budget(&self, at: &IssueRef, now: Timestamp) -> Result<bool, Error> {
         let (repo, number, day) = (at.repo.to_string(), at.number, day_of(now));
         self.write(move |c| {

@@ -26,7 +26,7 @@ pub struct SummaryDay {
 pub struct Ask {
     /// The present moment.
     pub now: Timestamp,
-    /// Up to when the summary tells what happened, if nobody has begun it before.
+    /// Up to when the summary covers what happened, if nobody has begun it before.
     pub until: Timestamp,
     /// How long nobody else may take it up.
     pub lease: TimeDelta,
@@ -41,7 +41,7 @@ pub enum Turn {
     Yours {
         /// Tries before this one.
         attempts: u32,
-        /// Up to when it tells what happened: the same in every try, since an earlier one may be on the forge.
+        /// Up to when it covers what happened: the same in every try, since an earlier one may be on the forge.
         until: Timestamp,
     },
     /// It is posted.
@@ -59,7 +59,7 @@ pub struct Posted {
     pub day: NaiveDate,
     /// Its issue.
     pub number: IssueNumber,
-    /// Up to when it tells what happened.
+    /// Up to when it covers what happened.
     pub until: Timestamp,
     /// Whether the older one has been seen to.
     pub is_tidied: bool,

@@ -14,7 +14,7 @@ use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName};
 
 /// How many finds one transaction takes, so that deliveries never wait long for the writer.
 const STEP: usize = 100;
-/// The fact that counts what no webhook had told.
+/// The fact that counts what no webhook had reported.
 const MISSED: &str = "missed_events_total";
 
 /// A moment in the ledger: what is evaluated after it may be newer than a list that was asked for at it.
@@ -45,7 +45,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// Whether it was in a worker's hands at `mark` or later.
+    /// Whether a worker had it at `mark` or later.
     pub fn was_in_hands_since(&self, mark: &Mark) -> bool {
         self.evaluation > mark.evaluation || mark.claimed.contains(&self.lane)
     }
@@ -79,7 +79,7 @@ pub struct Find {
     pub at: IssueRef,
     /// Why it has to be looked at.
     pub why: Why,
-    /// Whether a webhook should have told it and did not.
+    /// Whether a webhook should have reported it and did not.
     pub is_missed: bool,
     /// What was known of it when it was judged.
     pub known: Option<Known>,
@@ -95,7 +95,7 @@ impl Find {
     }
 }
 
-/// A write of ours that was no effect of an evaluation.
+/// A write by gitea-triage that was no effect of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnWrite {
     /// One more comment.
@@ -153,13 +153,13 @@ impl Store {
         Ok(made)
     }
 
-    /// How many events the sweep found that no webhook had told.
+    /// How many events the sweep found that no webhook had reported.
     pub async fn missed_events(&self) -> Result<u64, Error> {
         let count = self.fact(MISSED).await?;
         count.map_or(Ok(0), |text| text.parse().map_err(|e| unreadable(&e)))
     }
 
-    /// Notes a write of ours that no evaluation meant, such as an answer to a command: what the sweep finds because
+    /// Notes a write by gitea-triage that no evaluation planned, such as an answer to a command: what the sweep finds because
     /// of it is not the change of somebody else.
     pub async fn note_own_write(&self, at: &IssueRef, write: OwnWrite) -> Result<(), Error> {
         let at = at.clone();

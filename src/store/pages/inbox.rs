@@ -39,7 +39,7 @@ fn page(c: &Connection, query: &DeliveryQuery) -> Result<DeliveryPage, Error> {
     Ok(filling.page)
 }
 
-/// The open deliveries of every issue, or of the issues in somebody's hands, by their places alone: sorting those is
+/// The open deliveries of every issue, or of the issues that workers have, by their places alone: sorting those is
 /// cheap, and no more rows are read than the page shows.
 const PENDING: &str = "SELECT seq FROM delivery INDEXED BY delivery_open
      WHERE state IN ('pending', 'claimed') AND seq < ?1";

@@ -38,7 +38,7 @@ pub struct Lane {
     pub last_error: Option<String>,
     /// The agent whose place it waits for.
     pub waits_for: Option<String>,
-    /// Why people took it out of automatic hands.
+    /// Why it is on hold.
     pub held: Option<String>,
     /// The agent that people chose for it.
     pub chosen: Option<String>,

@@ -29,7 +29,7 @@ named_enum! {
         Dispatched = "dispatched",
         /// Those that wait for an agent's place.
         Waiting = "waiting",
-        /// Those that people took out of automatic hands.
+        /// Those on hold.
         Held = "held",
         /// Those that are left alone.
         Skipped = "skipped",
@@ -74,7 +74,7 @@ pub struct IssueRow {
     pub reason: String,
     /// Its score, 0–9.
     pub score: Option<u8>,
-    /// Why people took it out of automatic hands, if they did.
+    /// Why it is on hold, if it is.
     pub held: Option<String>,
     /// Who has it and how far that has come, while a dispatch is open.
     pub dispatch: Option<(String, DispatchState)>,
@@ -96,11 +96,11 @@ pub struct IssuePage {
 pub struct Standings {
     /// Waiting for a person's answer.
     pub flagged: u64,
-    /// In an agent's hands.
+    /// Dispatched to an agent.
     pub dispatched: u64,
     /// Waiting for an agent's place.
     pub waiting: u64,
-    /// Taken out of automatic hands by people.
+    /// On hold.
     pub held: u64,
 }
 

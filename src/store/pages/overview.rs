@@ -52,7 +52,7 @@ pub struct DispatchRow {
     pub deadline_at: Timestamp,
 }
 
-/// What an agent has on its hands, and how its work ended so far.
+/// How many issues an agent has, and how its work ended so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentLoad {
     /// Its name.
