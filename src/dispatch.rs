@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -11,7 +12,9 @@ use crate::issue::{Issue, IssueRef};
 use crate::reason::Cause;
 
 /// An agent's name in the configuration, such as `claude`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct AgentId(String);
 
@@ -33,17 +36,16 @@ impl fmt::Display for AgentId {
     }
 }
 
-/// How an agent is told about its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Interface {
-    /// By a label and an assignment on the forge itself; written `gitea` in the configuration.
-    #[serde(rename = "gitea")]
-    Forge,
-    /// By a POST to the agent's own endpoint.
-    Http,
-    /// By running the built-in agent.
-    Local,
+named_enum! {
+    /// How an agent is told about its work.
+    Interface {
+        /// By a label and an assignment on the forge itself; written `gitea` in the configuration.
+        Forge = "gitea",
+        /// By a POST to the agent's own endpoint.
+        Http = "http",
+        /// By running the built-in agent.
+        Local = "local",
+    }
 }
 
 named_enum! {

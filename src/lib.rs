@@ -7,7 +7,7 @@
 //!
 //! | room | does | uses |
 //! |---|---|---|
-//! | [`issue`], [`delivery`], [`dispatch`], [`clock`], [`meters`] | the nouns | nothing |
+//! | [`issue`], [`delivery`], [`dispatch`], [`clock`], [`meters`], [`reason`], [`setting`] | the nouns | nothing |
 //! | [`receive`] | 1: `POST /webhook`: verify, store, answer; reports of agents | `gitea`, `store`, `agents` |
 //! | [`store`] | 2: inbox, lanes, ledger; the only SQL | types of `plan` and `triage` |
 //! | [`worker`] | 3: assigns deliveries to lanes, processes one issue at a time | `store`, `gitea`, `triage`, `plan`, `apply` |
@@ -74,6 +74,7 @@ pub mod plan;
 pub mod reason;
 pub mod receive;
 pub mod service;
+pub mod setting;
 pub mod store;
 pub mod summary;
 pub mod sweep;

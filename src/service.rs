@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 pub use self::base::Base;
 pub use self::local::local_agent;
-pub use self::rules::{as_section, policy, rules, triage};
+pub use self::rules::rules;
 pub use self::settings::{database, forge, forge_as, wanted_hook};
 use self::web::Web;
 use crate::agents::local::LocalClient;

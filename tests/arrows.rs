@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use source::{File, Paths};
 use syn::visit::{self, Visit};
 
-const NOUNS: [&str; 6] = ["clock", "delivery", "dispatch", "issue", "meters", "reason"];
+const NOUNS: [&str; 7] = ["clock", "delivery", "dispatch", "issue", "meters", "reason", "setting"];
 
 /// Room → the rooms it may use beyond the nouns, and does.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -32,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("check", &["config", "hooks", "gitea", "store"]),
     ("dashboard", &["gitea", "store", "health"]),
     ("summary", &["gitea", "store", "plan", "triage"]),
-    ("config", &["agents"]),
+    ("config", &["agents", "triage"]),
 ];
 /// These wire the others and may use all of them.
 const WIRING: [&str; 5] = ["cli", "demo", "lib", "main", "service"];

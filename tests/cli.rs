@@ -184,7 +184,7 @@ fn every_mistake_in_the_section_of_the_policy_has_its_line_and_the_nearest_key()
     let words = [
         "line 10: `policy.ready_at` has a place of its own; write `triage.ready_at`",
         "line 12: unknown key `policy.scope.fle_points`; did you mean `policy.scope.file_points`?",
-        "line 13: `policy.scope.cap` cannot be used: invalid type",
+        "line 13: `policy.scope.cap` is `much`; it wants a whole number from 0 to 255",
     ];
     refused(&check, "", 2, &words);
     for command in ["serve", "score"] {

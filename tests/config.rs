@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gitea_triage::config::{
-    Config, McpReach, ModelApi, Origin, ReviewCheck, Route, find, reference, schema,
-};
+use gitea_triage::agents::local::{ModelApi, SubIssues};
+use gitea_triage::config::{Config, Origin, find, reference, schema};
 use gitea_triage::dispatch::{AgentId, Interface, TaskType};
+use gitea_triage::triage::{Check, Policy, Route};
 use secrecy::ExposeSecret;
 
 const SMALLEST: &str = r#"
@@ -115,7 +115,7 @@ fn what_is_left_out_has_its_documented_default() {
     assert_eq!(config.summary.timezone, chrono_tz::UTC);
     assert_eq!((config.worker.concurrency, config.worker.fuse), (4, 20));
     assert!(config.local_agent.is_none());
-    assert!(config.policy.is_empty());
+    assert_eq!(config.policy, Policy::default());
 }
 
 #[test]
@@ -214,11 +214,11 @@ tools = ["fetch"]
     );
     assert_eq!((local.max_rounds, local.timeout), (10, Duration::from_secs(60)));
     let command = ["mcp-files", "--root", "."].map(str::to_owned).to_vec();
-    assert_eq!(local.mcp[0].reach, McpReach::Command(command));
-    assert_eq!(local.mcp[1].reach, McpReach::Url("http://127.0.0.1:9000".to_owned()));
+    assert_eq!((&local.mcp[0].command, &local.mcp[0].url), (&command, &None));
+    assert_eq!(local.mcp[1].url.as_deref(), Some("http://127.0.0.1:9000"));
     assert!(local.mcp[1].required);
-    assert_eq!((local.temperature, local.context), (20, 8192));
-    assert!(local.ask_before_sub_issues && local.budgets.is_empty());
+    assert_eq!((local.temperature, local.context), (Some(20), Some(8192)));
+    assert!(local.sub_issues == SubIssues::Ask && local.budgets.is_empty());
 }
 
 #[test]
@@ -242,8 +242,8 @@ time = "1h"
 "#,
     );
     let local = config.local_agent.unwrap();
-    assert_eq!(local.temperature, 100);
-    assert_eq!(local.consult[0].invoice.as_ref().unwrap().sats, 100);
+    assert_eq!(local.temperature, Some(100));
+    assert_eq!(local.consult[0].sats, 100);
     let budget = local.budgets[0];
     assert_eq!((budget.rounds, budget.tokens), (Some(200), None));
     assert_eq!(budget.time, Some(Duration::from_secs(3_600)));
@@ -283,7 +283,7 @@ fn a_variable_of_each_kind_overrides_the_file() {
             ("GITEA_TRIAGE__SUMMARY__TIMEZONE", "Europe/Berlin"),
             ("GITEA_TRIAGE__AGENT__CLAUDE__MAX_CONCURRENT", "4"),
             ("GITEA_TRIAGE__AGENT__NEW__INTERFACE", "http"),
-            ("GITEA_TRIAGE__POLICY__POINTS__SCOPE", "2"),
+            ("GITEA_TRIAGE__POLICY__SCOPE__CAP", "2"),
             ("GITEA_TRIAGE_LOG", "debug"),
             ("HOME", "/home/alice"),
         ],
@@ -294,13 +294,13 @@ fn a_variable_of_each_kind_overrides_the_file() {
     assert_eq!(config.webhook.secrets.len(), 2);
     assert_eq!(config.webhook.max_body, 1_000_000);
     assert_eq!((config.triage.ready_at, config.triage.dry_run), (7, true));
-    assert_eq!(config.review.require, [ReviewCheck::Tasks, ReviewCheck::Status]);
+    assert_eq!(config.review.require, [Check::Tasks, Check::Status]);
     assert_eq!(config.dispatch.route, Route::TaskType);
     assert_eq!(config.summary.at.to_string(), "18:30:00");
     assert_eq!(config.summary.timezone, chrono_tz::Europe::Berlin);
     assert_eq!(config.agents.list[0].max_concurrent, 4);
     assert_eq!(ids(&config), ["claude", "kimi", "api", "local", "new"]);
-    assert_eq!(config.policy["points"]["scope"].as_integer(), Some(2));
+    assert_eq!(config.policy.scope.cap, 2);
 }
 
 #[test]
@@ -447,7 +447,7 @@ interface = "carrier-pigeon"
 "#
     ), @r#"
     config `gitea-triage.toml` line 8: `agent.cluade.interface` is missing; say how the new agent is told: `gitea`, `http` or `local` (or did you mean the built-in `claude`?)
-    config `gitea-triage.toml` line 10: label `claude-ready` calls both `claude` and `kimi`; give each its own
+    config `gitea-triage.toml` line 12: label `claude-ready` calls both `claude` and `kimi`; give each its own
     config `gitea-triage.toml` line 13: agent `kimi` is there twice; merge the two entries
     config `gitea-triage.toml` line 15: `agent.id` is missing; add `id = "claude"`
     config `gitea-triage.toml` line 17: `agent.silent` has neither `label` nor `login`, so nothing would tell it; add one
@@ -477,9 +477,9 @@ fn sections_of_the_wrong_shape_are_named() {
 #[test]
 fn broken_toml_is_told_by_line() {
     insta::assert_snapshot!(refused_with_env("[gitea]\nurl = https://x\n\n[gitea]\ntoken = \"canary", &[]), @r#"
-    config `gitea-triage.toml` line 2: this is not TOML: string values must be quoted, expected literal string
-    config `gitea-triage.toml` line 4: this is not TOML: duplicate key
-    config `gitea-triage.toml` line 5: this is not TOML: invalid basic string, expected `"`
+    config `gitea-triage.toml` line 2: this is not TOML (column 7): string values must be quoted, expected literal string
+    config `gitea-triage.toml` line 4: this is not TOML (column 2): duplicate key
+    config `gitea-triage.toml` line 5: this is not TOML (column 16): invalid basic string, expected `"`
     "#);
 }
 
@@ -567,7 +567,7 @@ endpoint = "https://alice:canary@example.com"
 #[test]
 fn what_is_shown_says_where_it_came_from_and_can_be_read_again() {
     let config = with_env(
-        &format!("{SMALLEST}[triage]\nready_at = 6\n[policy]\nx = 1\n"),
+        &format!("{SMALLEST}[triage]\nready_at = 6\n[policy]\nresearch_label = \"x\"\n"),
         &[("GITEA_TRIAGE__WORKER__CONCURRENCY", "0")],
     );
     let shown = config.show();
@@ -579,17 +579,76 @@ fn what_is_shown_says_where_it_came_from_and_can_be_read_again() {
     assert_eq!(json["values"]["triage"]["ready_at"], 6);
     assert_eq!(json["values"]["agent"][1]["id"], "kimi");
     assert_eq!(json["from"]["triage.ready_at"], "line 9");
-    assert_eq!(json["from"]["policy.x"], "line 11");
+    assert_eq!(json["from"]["policy.research_label"], "line 11");
     assert_eq!(json["from"].get("triage.dry_run"), None);
 }
 
 #[test]
-fn another_room_s_mistake_about_the_policy_has_a_line() {
-    let config = read("[policy]\n[policy.points]\nscope = 99\n");
-    assert_eq!(
-        config.problem("policy.points.scope", "`policy.points.scope` is too much").to_string(),
-        "config `gitea-triage.toml` line 10: `policy.points.scope` is too much"
-    );
+fn every_mistake_of_file_and_environment_is_told_at_once() {
+    insta::assert_snapshot!(refused_with_env(
+        r#"
+[gitea]
+url = "https://gitea.example.com"
+token = "a-token"
+repos = ["acme/widgets", "acme"]
+[webhook]
+secrets = ["a-secret"]
+[policy]
+ready_at = 4
+[policy.scope]
+file_point = 2
+cap = "five"
+function_points = 300
+[policy.points]
+scope = 99
+[polcy]
+x = 1
+[sweep]
+every = "1 fortnight"
+[[agent]]
+id = "claude"
+max_concurent = 2
+max_concurrent = "two"
+"#,
+        &[("GITEA_TRIAGE__POLICY__SCOPE__CAPP", "2"), ("GITEA_TRIAGE__SWEEP__EVERY", "2h"), ("GITEA_TRIAGE__WORKER__FUSE", "0")],
+    ), @r#"
+    config `gitea-triage.toml` line 5: `gitea.repos` is a list with `acme` in it; it wants a list of `owner/name`, where `*` stands for any part of a name
+    config `gitea-triage.toml` line 9: `policy.ready_at` has a place of its own; write `triage.ready_at`
+    config `gitea-triage.toml` line 11: unknown key `policy.scope.file_point`; did you mean `policy.scope.file_points`?
+    config `gitea-triage.toml` line 12: `policy.scope.cap` is `five`; it wants a whole number from 0 to 255
+    config `gitea-triage.toml` line 13: `policy.scope.function_points` is `300`; it wants a whole number from 0 to 255
+    config `gitea-triage.toml` line 14: unknown key `policy.points`; known there are `default_agent`, `research_agent`, `research_label`, `blocked_terms`, `tags`, `scope`, `acceptance`, `alignment`, `task_types`
+    config `gitea-triage.toml` line 16: unknown key `polcy`; did you mean `[policy]`?
+    config `gitea-triage.toml` line 22: unknown key `agent.claude.max_concurent`; did you mean `agent.claude.max_concurrent`?
+    config `gitea-triage.toml` line 23: `agent.claude.max_concurrent` is `two`; it wants a whole number from 1 to 10000
+    environment variable `GITEA_TRIAGE__POLICY__SCOPE__CAPP`: unknown key `policy.scope.capp`; did you mean `GITEA_TRIAGE__POLICY__SCOPE__CAP`?
+    environment variable `GITEA_TRIAGE__WORKER__FUSE`: `worker.fuse` is `0`; it wants a whole number from 1
+    "#);
+}
+
+#[test]
+fn a_policy_that_makes_no_sense_is_told_with_the_rest() {
+    insta::assert_snapshot!(refused(
+        "[triage]\nready_at = 9\nredy_at = 1\n[policy.scope]\ncap = 1\n"
+    ), @r"
+    config `gitea-triage.toml` line 9: `triage.ready_at` is 9, but no issue can score more than 7; lower it
+    config `gitea-triage.toml` line 10: unknown key `triage.redy_at`; did you mean `triage.ready_at`?
+    ");
+    insta::assert_snapshot!(refused("[policy]\nblocked_terms = ['on {holt}']\n"), @"config `gitea-triage.toml` line 9: `policy.blocked_terms`: the term `on {holt}` has an unknown mark `{holt}`; write `{word}`, `{space}`, `{spaces}`, `{any}` or `{edge}`, and `{{` for a brace");
+}
+
+#[test]
+fn a_relative_path_of_a_secret_starts_in_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "from-a-file\n").unwrap();
+    let text = SMALLEST.replace(r#"token = "a-token""#, r#"token_file = "token""#);
+    let path = folder.path().join("gitea-triage.toml");
+    std::fs::write(&path, text).unwrap();
+    let config = Config::load(Some(&path), vars(&[])).unwrap();
+    assert_eq!(config.gitea.token.expose_secret(), "from-a-file");
+    let shown = config.show();
+    assert!(shown.contains("token_file = \"token\"  # line 4\n"), "{shown}");
+    assert!(!shown.contains("from-a-file"));
 }
 
 #[test]

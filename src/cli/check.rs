@@ -35,7 +35,6 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
         let config = load(path)?;
-        service::rules(&config)?;
         let token = hook_token(&config, self.hook_token_file.as_ref())?;
         let checkup = Checkup {
             config: &config,

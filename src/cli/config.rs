@@ -6,8 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Failure, load, print, print_json, read_config, show};
-use crate::config::{self, Config, ConfigError};
-use crate::service;
+use crate::config;
 use crate::triage::Policy;
 
 /// Check, show or describe the configuration
@@ -65,15 +64,15 @@ impl ConfigCommand {
 
 fn policy(path: Option<PathBuf>, json: bool) -> Result<(), Failure> {
     let policy = match config::find(path.as_deref())? {
-        Some(file) => service::policy(&load(Some(file))?)?,
+        Some(file) => load(Some(file))?.policy,
         None => Policy::default(),
     };
-    let section = service::as_section(&policy)?;
+    let section = config::as_section(&policy)?;
     show(json, &section, toml::to_string(&section)?.trim_end())
 }
 
 fn check(path: Option<PathBuf>, json: bool) -> Result<(), Failure> {
-    let checked = load_all(path);
+    let checked = read_config(path.as_deref());
     if !json {
         let config = checked?;
         let file = config.file().unwrap_or("the environment");
@@ -82,20 +81,8 @@ fn check(path: Option<PathBuf>, json: bool) -> Result<(), Failure> {
     match checked {
         Ok(config) => print_json(&json!({ "ok": true, "file": config.file(), "problems": [] })),
         Err(error) => {
-            let problems = match error.downcast_ref::<ConfigError>() {
-                Some(config) => json!(config.problems()),
-                None => json!([{ "message": format!("{error:#}") }]),
-            };
-            print_json(&json!({ "ok": false, "problems": problems }))?;
+            print_json(&json!({ "ok": false, "problems": error.problems() }))?;
             Err(Failure::Reported(2))
         }
     }
-}
-
-/// The configuration, with the checks that other rooms make: the policy and the path of the database.
-fn load_all(path: Option<PathBuf>) -> anyhow::Result<Config> {
-    let config = read_config(path.as_deref())?;
-    service::rules(&config)?;
-    service::database(&config)?;
-    Ok(config)
 }

@@ -126,7 +126,7 @@ impl Score {
                 toml::from_str(&text).map_err(|e| usage(&e))?
             }
             None => match config::find(named.as_deref())? {
-                Some(file) => return Ok(service::triage(&load(Some(file))?)?),
+                Some(file) => load(Some(file))?.policy,
                 None => Policy::default(),
             },
         };

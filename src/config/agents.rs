@@ -3,147 +3,154 @@
 use std::collections::BTreeMap;
 
 use secrecy::SecretString;
+use toml::{Table, Value};
 
-use super::error::{Mistakes, nearest_of};
-use super::kind::Value;
-use super::resolve::complete;
-use super::row::Row;
-use super::tree::Origin;
+use super::AgentEntry;
+use super::error::Mistakes;
+use super::keys::nearest_of;
+use super::source::{Origin, Source};
 use crate::dispatch::{Agent, AgentId, Interface};
 
-/// id, interface, label, login, strengths, how many at once.
-type BuiltIn =
-    (&'static str, &'static str, &'static str, &'static str, &'static [&'static str], u64);
-
 /// The agents that are there without any configuration, in the order they are shown.
-const BUILT_IN: &[BuiltIn] = &[
-    (
-        "claude",
-        "gitea",
-        "claude-ready",
-        "claude",
-        &["architecture", "refactoring", "complex_reasoning", "code_review"],
-        1,
-    ),
-    (
-        "kimi",
-        "gitea",
-        "kimi-ready",
-        "",
-        &["parallel_implementation", "routine_coding", "fast_iteration"],
-        1,
-    ),
-    ("api", "http", "", "", &["research", "analysis", "specialized"], 5),
-    ("local", "local", "", "", &["triage", "planning", "creative", "orchestration"], 1),
-];
+const BUILT_IN: &str = r#"
+[[agent]]
+id = "claude"
+interface = "gitea"
+label = "claude-ready"
+login = "claude"
+strengths = ["architecture", "refactoring", "complex_reasoning", "code_review"]
+[[agent]]
+id = "kimi"
+interface = "gitea"
+label = "kimi-ready"
+strengths = ["parallel_implementation", "routine_coding", "fast_iteration"]
+[[agent]]
+id = "api"
+interface = "http"
+strengths = ["research", "analysis", "specialized"]
+max_concurrent = 5
+[[agent]]
+id = "local"
+interface = "local"
+strengths = ["triage", "planning", "creative", "orchestration"]
+"#;
 
-fn built_in((id, interface, label, login, strengths, at_once): &BuiltIn) -> Row {
-    let mut row = Row::default();
-    let strengths = strengths.iter().map(ToString::to_string).collect();
-    let text = |t: &str| Value::Text(t.to_owned());
-    for (name, value) in [
-        ("id", text(id)),
-        ("interface", text(interface)),
-        ("label", text(label)),
-        ("login", text(login)),
-        ("strengths", Value::List(strengths)),
-        ("max_concurrent", Value::Count(*at_once)),
-    ] {
-        row.set(name, value, Origin::Default);
-    }
-    row
+fn built_in() -> Vec<Value> {
+    let root: Table = toml::from_str(BUILT_IN).unwrap_or_default();
+    root.get("agent").and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
-/// The built-in agents with `entries` laid over them, then the added ones; complete, without those
-/// that are not enabled.
-pub(super) fn merge(entries: Vec<(Origin, Row)>, mistakes: &mut Mistakes) -> Vec<Row> {
-    let mut agents: Vec<(Origin, Row)> =
-        BUILT_IN.iter().map(|b| (Origin::Default, built_in(b))).collect();
-    for (origin, entry) in entries {
-        let id = entry.text("id");
-        let same = |row: &Row| !id.is_empty() && row.text("id").eq_ignore_ascii_case(&id);
-        match agents.iter_mut().find(|(_, row)| same(row)) {
-            Some((seen, _)) if *seen != Origin::Default => {
+/// Lays the entries of the file over the built-in agents, and those it adds behind them.
+pub(super) fn over_built_in(source: &mut Source, mistakes: &mut Mistakes) {
+    let entries = match source.root.remove("agent") {
+        Some(Value::Array(entries)) => entries,
+        None => Vec::new(),
+        // Of the wrong shape, which is reported when it is read.
+        Some(other) => return drop(source.root.insert("agent".to_owned(), other)),
+    };
+    let origins: Vec<_> =
+        (0..entries.len()).map(|at| source.origins.take(&format!("agent.{at}"))).collect();
+    let mut all = built_in();
+    let mut is_laid_over = vec![false; all.len()];
+    for (entry, origins) in entries.into_iter().zip(origins) {
+        let id = id(&entry);
+        let same = |built: &Value| !id.is_empty() && self::id(built).eq_ignore_ascii_case(&id);
+        let at = match all.iter().position(same) {
+            Some(at) if is_laid_over[at] => {
                 let message = format!("agent `{id}` is there twice; merge the two entries");
-                mistakes.add(&origin, &format!("agent.{id}"), message);
+                let origin = origins.first().map(|(_, origin)| origin.clone());
+                mistakes.add(&origin.unwrap_or(Origin::Default), &format!("agent.{id}"), message);
+                continue;
             }
-            Some((seen, row)) => {
-                *seen = origin;
-                row.extend(entry);
+            Some(at) => at,
+            None => {
+                all.push(Value::Table(Table::new()));
+                is_laid_over.push(false);
+                all.len() - 1
             }
-            None => agents.push((origin, entry)),
+        };
+        is_laid_over[at] = true;
+        match (&mut all[at], entry) {
+            (Value::Table(table), Value::Table(entry)) => table.extend(entry),
+            (place, entry) => *place = entry,
         }
+        let moved = origins.into_iter().map(|(rest, origin)| (format!("agent.{at}{rest}"), origin));
+        source.origins.0.extend(moved);
     }
-    for (origin, row) in &mut agents {
-        check(origin, row, mistakes);
-    }
-    labels_are_told_apart(&agents, mistakes);
-    agents.into_iter().map(|(_, row)| row).filter(|r| r.bool("enabled")).collect()
+    source.root.insert("agent".to_owned(), Value::Array(all));
 }
 
-fn check(origin: &Origin, row: &mut Row, mistakes: &mut Mistakes) {
-    let id = row.text("id");
-    let label = if id.is_empty() { "agent".to_owned() } else { format!("agent.{id}") };
-    complete("agent[]", &label, origin, row, mistakes);
-    let interface = row.some_text("interface");
-    let unreachable = row.some_text("label").is_none() && row.some_text("login").is_none();
-    let message = match interface.as_deref() {
-        _ if id.is_empty() || row.is_bad("interface") => return,
+fn id(entry: &Value) -> String {
+    entry.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// What makes an agent unable to work: the place of the entry, the key and the message.
+pub(super) fn mistakes(agents: &[AgentEntry]) -> Vec<(String, String, String)> {
+    let unable = agents.iter().enumerate().filter_map(|(at, agent)| {
+        Some((format!("agent.{at}"), format!("agent.{}.interface", agent.id), unable(agent)?))
+    });
+    unable.chain(unclear(agents)).collect()
+}
+
+fn unable(agent: &AgentEntry) -> Option<String> {
+    let label = format!("agent.{}", agent.id);
+    let is_unreachable = agent.label.is_none() && agent.login.is_none() && agent.enabled;
+    match agent.interface {
+        _ if agent.id.is_empty() => None,
         None => {
-            let names: Vec<_> = BUILT_IN.iter().map(|b| b.0).collect();
-            let hint = nearest_of(&id, &names)
+            let built_in: Vec<_> = built_in().iter().map(id).collect();
+            let names: Vec<_> = built_in.iter().map(String::as_str).collect();
+            let hint = nearest_of(&agent.id, &names)
                 .map(|near| format!(" (or did you mean the built-in `{near}`?)"))
                 .unwrap_or_default();
-            format!(
+            Some(format!(
                 "`{label}.interface` is missing; say how the new agent is told: `gitea`, `http` or `local`{hint}"
-            )
+            ))
         }
-        Some("gitea") if unreachable && row.bool("enabled") => {
-            format!("`{label}` has neither `label` nor `login`, so nothing would tell it; add one")
-        }
-        Some(_) => return,
-    };
-    mistakes.add(origin, &format!("{label}.interface"), message);
+        Some(Interface::Forge) if is_unreachable => Some(format!(
+            "`{label}` has neither `label` nor `login`, so nothing would tell it; add one"
+        )),
+        Some(_) => None,
+    }
 }
 
 /// A label that a person puts on has to name one agent.
-fn labels_are_told_apart(agents: &[(Origin, Row)], mistakes: &mut Mistakes) {
-    let mut seen: BTreeMap<String, String> = BTreeMap::new();
-    for (origin, row) in agents.iter().filter(|(_, row)| row.bool("enabled")) {
-        let (Some(label), id) = (row.some_text("label"), row.text("id")) else { continue };
-        if let Some(other) = seen.insert(label.clone(), id.clone()) {
+fn unclear(agents: &[AgentEntry]) -> Vec<(String, String, String)> {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut all = Vec::new();
+    for (at, agent) in agents.iter().enumerate().filter(|(_, agent)| agent.enabled) {
+        let (Some(label), id) = (agent.label.as_deref(), agent.id.as_str()) else { continue };
+        if let Some(other) = seen.insert(label, id) {
             let message =
                 format!("label `{label}` calls both `{other}` and `{id}`; give each its own");
-            mistakes.add(origin, &format!("agent.{id}.label"), message);
+            all.push((format!("agent.{at}.label"), format!("agent.{id}.label"), message));
         }
     }
+    all
 }
 
 /// The agents that are there without any configuration.
 pub fn built_in_agents() -> Vec<Agent> {
-    merge(Vec::new(), &mut Mistakes::new(None)).iter().map(agent).collect()
+    let entries: Vec<AgentEntry> = Value::Array(built_in()).try_into().unwrap_or_default();
+    enabled(&entries).collect()
 }
 
-/// The agent that `row` describes.
-pub(super) fn agent(row: &Row) -> Agent {
-    Agent {
-        id: AgentId::new(row.text("id")),
-        interface: match row.text("interface").as_str() {
-            "http" => Interface::Http,
-            "local" => Interface::Local,
-            _ => Interface::Forge,
-        },
-        label: row.some_text("label"),
-        login: row.some_text("login"),
-        strengths: row.list("strengths").iter().filter_map(|s| s.parse().ok()).collect(),
-        max_concurrent: row.count_u32("max_concurrent"),
-        timeout: row.duration("timeout"),
-        endpoint: row.some_text("endpoint"),
-    }
+/// Those that are enabled.
+pub(super) fn enabled(entries: &[AgentEntry]) -> impl Iterator<Item = Agent> {
+    entries.iter().filter(|entry| entry.enabled).map(|entry| Agent {
+        id: AgentId::new(&entry.id),
+        interface: entry.interface.unwrap_or(Interface::Forge),
+        label: entry.label.clone(),
+        login: entry.login.clone(),
+        strengths: entry.strengths.clone(),
+        max_concurrent: entry.max_concurrent,
+        timeout: entry.timeout,
+        endpoint: entry.endpoint.clone(),
+    })
 }
 
 /// The secret of each agent that has one.
-pub(super) fn secrets(rows: &[Row]) -> BTreeMap<AgentId, SecretString> {
-    let pair = |row: &Row| Some((AgentId::new(row.text("id")), row.secret("secret")?));
-    rows.iter().filter_map(pair).collect()
+pub(super) fn secrets(entries: &[AgentEntry]) -> BTreeMap<AgentId, SecretString> {
+    let enabled = entries.iter().filter(|entry| entry.enabled);
+    enabled.filter_map(|entry| Some((AgentId::new(&entry.id), entry.secret.clone()?))).collect()
 }

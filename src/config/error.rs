@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::keys::{self, KEYS, SECTIONS};
-use super::tree::Origin;
+use super::source::Origin;
 
 /// Everything that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,11 +14,6 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// An error of these mistakes.
-    pub fn new(problems: Vec<Problem>) -> Self {
-        Self { problems }
-    }
-
     /// Each mistake, in the order of the file.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -28,7 +22,7 @@ impl ConfigError {
 
 impl From<Problem> for ConfigError {
     fn from(problem: Problem) -> Self {
-        Self::new(vec![problem])
+        Self { problems: vec![problem] }
     }
 }
 
@@ -86,7 +80,7 @@ impl Mistakes {
     /// The mistakes in the order of the file, then those without a line, then the variables'.
     pub fn into_error(mut self) -> Option<ConfigError> {
         self.found.sort_by_key(|p| (p.variable.is_some(), p.line.unwrap_or(usize::MAX)));
-        (!self.found.is_empty()).then(|| ConfigError::new(self.found))
+        (!self.found.is_empty()).then_some(ConfigError { problems: self.found })
     }
 }
 
@@ -100,34 +94,4 @@ pub(super) fn problem(file: Option<&str>, origin: &Origin, key: &str, message: S
     let file = file.filter(|_| variable.is_none()).map(str::to_owned);
     let key = Some(key.to_owned()).filter(|k| !k.is_empty());
     Problem { file, line, variable, key, message }
-}
-
-/// Below this, a guess would only confuse.
-const ALIKE: f64 = 0.4;
-
-/// The key of `section` most like `name`, or the same name elsewhere, as section and name.
-pub(super) fn nearest_key(section: &str, name: &str) -> Option<(&'static str, &'static str)> {
-    let likeness = |k: &keys::Key| match (k.section == section, k.name == name) {
-        (true, _) => strsim::normalized_damerau_levenshtein(k.name, name),
-        (false, true) if !k.section.ends_with("[]") => 0.6,
-        _ => 0.0,
-    };
-    best(KEYS.iter().map(|k| ((k.section, k.name), likeness(k))))
-}
-
-/// The section most like `name`.
-pub(super) fn nearest_section(name: &str) -> Option<&'static str> {
-    let names = SECTIONS.iter().map(|s| s.name).chain(["policy"]).filter(|s| !s.contains('.'));
-    best(names.map(|s| (s, strsim::normalized_damerau_levenshtein(s.trim_end_matches("[]"), name))))
-}
-
-/// The one of `all` most like `name`.
-pub(super) fn nearest_of<'a>(name: &str, all: &[&'a str]) -> Option<&'a str> {
-    best(all.iter().map(|s| (*s, strsim::normalized_damerau_levenshtein(s, name))))
-}
-
-fn best<T>(scored: impl Iterator<Item = (T, f64)>) -> Option<T> {
-    let alike = scored.filter(|(_, s)| *s >= ALIKE);
-    // Of equals the first: a `token` without a section is more likely Gitea's than one that was added later.
-    alike.reduce(|best, one| if one.1 > best.1 { one } else { best }).map(|(t, _)| t)
 }

@@ -1,41 +1,46 @@
 //! One [`Config`] from a TOML file and the environment. Every mistake names its key and its line, all of
 //! them at once; secrets are wrapped from the moment they are read.
 //!
-//! All keys are listed once, in `keys.rs`; what is read, shown, documented and refused comes from there.
+//! A key is a field of a settings struct, with its kind, its default and its doc comment: `sections.rs` holds the
+//! structs, but for those of rooms that take theirs as they stand. Nothing else has to be changed for a new key but
+//! the code that uses it; the reference in the book is printed by `gitea-triage config reference`.
 
 mod agents;
-mod build;
-mod checks;
-mod dashboard;
-mod env;
 mod error;
 mod keys;
-mod kind;
-mod resolve;
-mod row;
+mod policy;
+mod read;
+mod rules;
 mod schema;
-mod secret_file;
 mod sections;
 mod show;
-mod tree;
+mod source;
 
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use agents::built_in_agents;
 pub use error::{ConfigError, Problem};
+pub use policy::as_section;
 pub use schema::{reference, schema};
 pub use sections::*;
-pub use tree::Origin;
+pub use source::Origin;
 
+use crate::agents::local;
+use crate::triage::Policy;
 use error::{Mistakes, problem};
-use resolve::Resolved;
+use read::{Reader, Spot};
+use source::{Origins, Source};
 
 /// Where a configuration is looked for when none is named.
 pub const PLACES: [&str; 2] = ["gitea-triage.toml", "/etc/gitea-triage/gitea-triage.toml"];
 
 /// Everything an operator tunes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Config {
     /// The Gitea or Forgejo server.
     pub gitea: Gitea,
@@ -53,22 +58,30 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// What a closed issue has to show.
     pub review: Review,
-    /// Who works on issues.
+    /// What holds for all agents.
     pub agents: Agents,
-    /// The model behind local agents, when there is one.
-    pub local_agent: Option<LocalAgent>,
+    /// One agent; a built-in `id` changes only the keys named here.
+    pub agent: Vec<AgentEntry>,
+    /// The model behind agents with `interface = "local"`.
+    #[schemars(with = "local::Settings")]
+    pub local_agent: Option<local::Settings>,
     /// Looking for what no webhook told.
     pub sweep: Sweep,
     /// The daily summary issue.
     pub summary: Summary,
     /// How the inbox is worked off.
     pub worker: Worker,
-    /// The pages for people.
+    /// The pages for people; they show nothing until a way to sign in is set.
     pub dashboard: Dashboard,
-    /// The policy as it stands in the file; the triage room knows its keys.
-    pub policy: toml::Table,
+    /// What the owner tunes in scoring and deciding.
+    pub policy: Policy,
+    #[serde(skip)]
     file: Option<String>,
-    resolved: Resolved,
+    #[serde(skip)]
+    origins: Origins,
+    /// The file that each secret was read from.
+    #[serde(skip)]
+    files: BTreeMap<String, String>,
 }
 
 /// The file to read: the one that was named, else the first of [`PLACES`] that exists.
@@ -116,18 +129,40 @@ impl Config {
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::new(file);
-        let mut root = tree::parse(text).map_err(|found| {
-            let one = |(line, what): (usize, String)| {
-                problem(file, &Origin::Line(line), "", format!("this is not TOML: {what}"))
-            };
-            ConfigError::new(found.into_iter().map(one).collect())
+        let mut source = Source::parse(text).map_err(|slips| {
+            let mut mistakes = Mistakes::new(file);
+            for (line, column, what) in slips {
+                let message = format!("this is not TOML (column {column}): {what}");
+                mistakes.add(&Origin::Line(line), "", message);
+            }
+            mistakes.into_error().unwrap_or_else(|| unread(file))
         })?;
-        env::overlay(&mut root, env, &mut mistakes);
-        let resolved = resolve::resolve(&root, &mut mistakes);
-        match mistakes.into_error() {
-            Some(error) => Err(error),
-            None => build::config(file.map(str::to_owned), resolved),
+        agents::over_built_in(&mut source, &mut mistakes);
+        source.overlay(env, &mut mistakes);
+        let Source { root, origins } = source;
+        let mut reader = Reader {
+            origins: &origins,
+            mistakes: &mut mistakes,
+            bad: BTreeSet::new(),
+            files: BTreeMap::new(),
+            folder: file.and_then(|file| Some(Path::new(file).parent()?.to_owned())),
+        };
+        let root = reader.table(keys::root(), root, &Spot::default());
+        let (bad, files) = (reader.bad, reader.files);
+        let whole = toml::Value::Table(root).try_into::<Self>().ok().map(policy::complete);
+        for (at, key, message) in whole.iter().flat_map(rules::all) {
+            if !bad.iter().any(|bad| bad.starts_with(&at)) {
+                mistakes.add(&origins.near(&at), &key, message);
+            }
         }
+        let mut config = match (mistakes.into_error(), whole) {
+            (Some(error), _) => return Err(error),
+            (None, Some(config)) => config,
+            (None, None) => return Err(unread(file)),
+        };
+        config.agents.list = agents::enabled(&config.agent).collect();
+        config.agents.secrets = agents::secrets(&config.agent);
+        Ok(Self { file: file.map(str::to_owned), origins, files, ..config })
     }
 
     /// The file it was read from.
@@ -135,17 +170,14 @@ impl Config {
         self.file.as_deref()
     }
 
-    /// Where `path` was set: a key such as `triage.ready_at`, or one inside the policy.
+    /// Where `path` was set: a key such as `triage.ready_at`.
     pub fn origin(&self, path: &str) -> Origin {
-        if let Some(origin) = self.resolved.policy_origins.get(path) {
-            return origin.clone();
-        }
-        let row = path.split_once('.').and_then(|(s, k)| Some((self.resolved.sections.get(s)?, k)));
-        row.map_or(Origin::Default, |(row, key)| row.origin(key).clone())
+        self.origins.of(path)
     }
+}
 
-    /// A mistake about `path` that only another room can see, told like the ones found here.
-    pub fn problem(&self, path: &str, message: impl fmt::Display) -> Problem {
-        problem(self.file.as_deref(), &self.origin(path), path, message.to_string())
-    }
+/// Cannot happen: each value was read on its own before.
+fn unread(file: Option<&str>) -> ConfigError {
+    problem(file, &Origin::Default, "", "cannot be read as a whole; please report this".to_owned())
+        .into()
 }

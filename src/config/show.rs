@@ -2,17 +2,20 @@
 
 use std::fmt::Write;
 
-use chrono::SecondsFormat;
 use serde_json::{Map, Value as Json, json};
 
 use super::Config;
-use super::keys::{self, SECTIONS};
-use super::kind::{Kind, Value, fraction};
-use super::row::Row;
-use super::tree::Origin;
+use super::keys::{SECTIONS, Section, Shape};
+use super::source::Origin;
 
-/// What stands in a secret's place.
-const HIDDEN: &str = "***";
+/// One table as it is shown.
+struct Shown {
+    section: &'static Section,
+    /// Its path in the source, with the place of an entry.
+    at: String,
+    /// Keys that have a value, in their documented order.
+    values: Vec<(String, Json)>,
+}
 
 impl Config {
     /// Every value in force, much as it would stand in the file, with where it came from behind it.
@@ -21,20 +24,13 @@ impl Config {
         if let Some(file) = &self.file {
             let _ = writeln!(out, "# {file}");
         }
-        for (name, row) in self.shown_sections() {
-            let title = match name.strip_suffix("[]") {
-                Some(list) => format!("[[{list}]]"),
-                None => format!("[{name}]"),
-            };
-            let _ = writeln!(out, "\n{title}");
-            for (key, value) in shown(name, row) {
-                let _ = writeln!(out, "{key} = {}{}", inline(&value), behind(row.origin(key)));
+        for table in self.shown() {
+            let _ = writeln!(out, "\n{}", table.section.heading());
+            for (key, value) in &table.values {
+                let from = place(&self.origins.of(&format!("{}.{key}", table.at)));
+                let behind = from.map(|from| format!("  # {from}")).unwrap_or_default();
+                let _ = writeln!(out, "{key} = {}{behind}", inline(value));
             }
-        }
-        if !self.policy.is_empty() {
-            let policy =
-                toml::Table::from_iter([("policy".to_owned(), self.policy.clone().into())]);
-            let _ = write!(out, "\n{policy}");
         }
         out
     }
@@ -42,84 +38,75 @@ impl Config {
     /// The same for programs: `values` by section and key, `from` with where each one that is not a
     /// default came from.
     pub fn to_json(&self) -> Json {
-        let (mut values, mut from) = (Map::new(), Map::new());
-        for (name, row) in self.shown_sections() {
-            let bare = name.trim_end_matches("[]");
-            let section: Map<String, Json> =
-                shown(name, row).map(|(key, value)| (key.to_owned(), value)).collect();
-            let path = match name.ends_with("[]") {
-                true => format!("{bare}.{}", row.text("id")),
-                false => bare.to_owned(),
-            };
-            for key in keys::of(name).filter(|k| *row.origin(k.name) != Origin::Default) {
-                from.insert(format!("{path}.{}", key.name), place(row.origin(key.name)).into());
+        let (mut values, mut from) = (json!({}), Map::new());
+        for table in self.shown() {
+            let section: Json = table.values.iter().cloned().collect::<Map<_, _>>().into();
+            let pointer = format!("/{}", table.section.path.replace('.', "/"));
+            let mut name = table.section.path.clone();
+            if table.section.is_list {
+                name = format!("{name}.{}", section["id"].as_str().unwrap_or_default());
             }
-            match name.ends_with("[]") {
-                false => drop(values.insert(bare.to_owned(), section.into())),
-                true => {
-                    let list = values.entry(bare).or_insert_with(|| json!([]));
-                    list.as_array_mut().into_iter().for_each(|l| l.push(section.clone().into()));
-                }
+            for (key, _) in &table.values {
+                let origin = place(&self.origins.of(&format!("{}.{key}", table.at)));
+                from.extend(origin.map(|origin| (format!("{name}.{key}"), origin.into())));
             }
-        }
-        let policy = serde_json::to_value(&self.policy).unwrap_or_default();
-        values.insert("policy".to_owned(), policy);
-        for (path, origin) in &self.resolved.policy_origins {
-            from.insert(path.clone(), place(origin).into());
+            put(&mut values, &pointer, section, table.section.is_list);
         }
         json!({ "file": self.file, "values": values, "from": from })
     }
 
-    /// The sections in their documented order, one for each agent.
-    fn shown_sections(&self) -> Vec<(&'static str, &Row)> {
-        let mut all = Vec::new();
-        for section in SECTIONS {
-            match section.name {
-                "agent[]" => all.extend(self.resolved.agents.iter().map(|row| ("agent[]", row))),
-                "local_agent" if self.local_agent.is_none() => {}
-                name => all.extend(self.resolved.sections.get(name).map(|row| (name, row))),
+    /// The sections in their documented order, one for each agent. Tables within a section's lists are values of
+    /// that list; of the policy only what was set is shown.
+    fn shown(&self) -> Vec<Shown> {
+        let all = serde_json::to_value(self).unwrap_or_default();
+        let mut shown = Vec::new();
+        for section in SECTIONS.iter().skip(1).filter(|s| !s.is_list || s.path == "agent") {
+            let value = all.pointer(&format!("/{}", section.path.replace('.', "/")));
+            match value {
+                Some(Json::Array(entries)) => {
+                    let entries = entries.iter().enumerate();
+                    shown.extend(entries.map(|(at, entry)| {
+                        self.table(section, format!("{}.{at}", section.path), entry)
+                    }));
+                }
+                Some(table @ Json::Object(_)) => {
+                    shown.push(self.table(section, section.path.clone(), table))
+                }
+                _ => {}
             }
         }
-        all
+        shown.retain(|table| !table.values.is_empty() || !table.section.is_policy());
+        shown
+    }
+
+    fn table(&self, section: &'static Section, at: String, values: &Json) -> Shown {
+        let is_shown = |key: &str| {
+            !section.is_policy() || self.origins.of(&format!("{at}.{key}")) != Origin::Default
+        };
+        let keys =
+            section.keys.iter().filter(|key| key.shape != Shape::Table && is_shown(&key.name));
+        let value = |name: &str| match name
+            .strip_suffix("_file")
+            .filter(|_| values.get(name).is_none())
+        {
+            Some(base) => self.files.get(&format!("{at}.{base}")).map(|path| path.as_str().into()),
+            None => values.get(name).filter(|value| !value.is_null()).cloned(),
+        };
+        let values = keys.filter_map(|key| Some((key.name.clone(), value(&key.name)?))).collect();
+        Shown { section, at, values }
     }
 }
 
-/// The keys of `row` that have a value, in their documented order.
-fn shown<'a>(section: &'a str, row: &'a Row) -> impl Iterator<Item = (&'static str, Json)> + 'a {
-    keys::of(section).filter_map(|key| Some((key.name, json(key.kind, row.get(key.name)?))))
-}
-
-fn json(kind: Kind, value: &Value) -> Json {
-    match value {
-        Value::Secret(_) => HIDDEN.into(),
-        Value::Text(text) if kind == Kind::Endpoint => without_query(text).into(),
-        Value::Text(text) => text.as_str().into(),
-        Value::Bool(yes) => (*yes).into(),
-        Value::Count(number) if matches!(kind, Kind::Fraction { .. }) => fraction(*number).into(),
-        Value::Count(number) => (*number).into(),
-        Value::Duration(span) => {
-            humantime::format_duration(*span).to_string().replace(' ', "").into()
-        }
-        Value::List(items) => items.clone().into(),
-        Value::Repos(repos) => repos.texts().collect::<Vec<_>>().into(),
-        Value::ClockTime(time) => time.format("%H:%M").to_string().into(),
-        Value::Zone(zone) => zone.name().into(),
-        Value::Moment(moment) => moment.to_rfc3339_opts(SecondsFormat::AutoSi, true).into(),
-        Value::Rows(rows) => entries(kind, rows),
+/// Puts `section` where it belongs among `values`.
+fn put(values: &mut Json, pointer: &str, section: Json, is_list: bool) {
+    let mut place = values;
+    for name in pointer.split('/').skip(1) {
+        place = &mut place[name];
     }
-}
-
-fn entries(kind: Kind, rows: &[Row]) -> Json {
-    let Kind::Entries { section, .. } = kind else { return Json::Null };
-    let entry = |row| Json::Object(shown(section, row).map(|(k, v)| (k.to_owned(), v)).collect());
-    rows.iter().map(entry).collect()
-}
-
-/// Services hand out addresses with a key in their query.
-fn without_query(url: &str) -> String {
-    match url.split_once('?') {
-        Some((start, _)) => format!("{start}?{HIDDEN}"),
-        None => url.to_owned(),
+    match place {
+        Json::Array(list) => list.push(section),
+        place if is_list => *place = json!([section]),
+        place => *place = section,
     }
 }
 
@@ -130,7 +117,8 @@ fn inline(value: &Json) -> String {
             format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", "))
         }
         Json::Object(map) => {
-            let pairs: Vec<_> = map.iter().map(|(k, v)| format!("{k} = {}", inline(v))).collect();
+            let map = map.iter().filter(|(_, value)| !value.is_null());
+            let pairs: Vec<_> = map.map(|(k, v)| format!("{k} = {}", inline(v))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
         Json::String(text) => toml::Value::String(text.clone()).to_string(),
@@ -138,17 +126,10 @@ fn inline(value: &Json) -> String {
     }
 }
 
-fn behind(origin: &Origin) -> String {
+fn place(origin: &Origin) -> Option<String> {
     match origin {
-        Origin::Default => String::new(),
-        set => format!("  # {}", place(set)),
-    }
-}
-
-fn place(origin: &Origin) -> String {
-    match origin {
-        Origin::Default => "default".to_owned(),
-        Origin::Line(line) => format!("line {line}"),
-        Origin::Variable(name) => name.clone(),
+        Origin::Default => None,
+        Origin::Line(line) => Some(format!("line {line}")),
+        Origin::Variable(name) => Some(name.clone()),
     }
 }

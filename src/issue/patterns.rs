@@ -3,7 +3,7 @@
 use super::RepoName;
 
 /// Repositories by name and by pattern; `*` stands for any part of a name but never crosses the `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepoPatterns(Vec<Pattern>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -64,7 +64,7 @@ impl<'a> Base<'a> {
             agents: agents.list.clone(),
             reserved_labels: labels.chain(triage.flag_label.clone()).collect(),
             owner: triage.owner.clone(),
-            asks_first: local_agent.as_ref().is_none_or(|l| l.ask_before_sub_issues),
+            asks_first: local_agent.as_ref().is_none_or(|l| l.sub_issues == local::SubIssues::Ask),
         };
         let budgets = local_agent.as_ref().map(|l| l.budgets.clone()).unwrap_or_default();
         LocalRuns::new(agent, parts, budgets)

@@ -112,12 +112,14 @@ pub(super) fn dashboard(config: &Config) -> anyhow::Result<dashboard::Settings> 
 }
 
 fn sign_in(config: &Config) -> anyhow::Result<Option<forge::SignIn>> {
-    let Some(oauth) = &config.dashboard.oauth else { return Ok(None) };
+    let dashboard = &config.dashboard;
+    let oauth = dashboard.client_id.clone().zip(dashboard.client_secret.clone());
+    let Some((client_id, client_secret)) = oauth else { return Ok(None) };
     let sign_in = forge::SignIn::new(forge::Application {
         url: config.gitea.url.clone(),
-        browser_url: oauth.url.clone().unwrap_or_else(|| config.gitea.url.clone()),
-        client_id: oauth.client_id.clone(),
-        client_secret: oauth.client_secret.clone(),
+        browser_url: dashboard.gitea_url.clone().unwrap_or_else(|| config.gitea.url.clone()),
+        client_id,
+        client_secret,
         redirect_uri: format!("{}/sign-in/callback", public_url(config)),
         patience: forge::Patience {
             connect: config.gitea.connect_timeout,

@@ -1,6 +1,7 @@
 //! What an owner tunes: points, word lists, tags, threshold and routing, as plain data.
 //! The built-in default scores every issue as the loop did that this service replaces.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::term::TermProblem;
@@ -20,7 +21,7 @@ use crate::dispatch::{AgentId, TaskType};
 /// | `{any}` | one character that is no line feed |
 /// | `{edge}` | the beginning or end of a word |
 /// | `{{` | a `{` |
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// The score from which an issue is handed to an agent.
@@ -51,19 +52,20 @@ pub struct Policy {
     pub task_types: Vec<TaskWords>,
 }
 
-/// What the agent is chosen by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Route {
-    /// The research agent for research, the default agent for the rest.
-    #[default]
-    Triage,
-    /// The first agent whose strengths hold the task type, free ones first.
-    TaskType,
+named_enum! {
+    /// What the agent is chosen by.
+    #[derive(Default)]
+    Route {
+        /// The research agent for research, the default agent for the rest.
+        #[default]
+        Triage = "triage",
+        /// The first agent whose strengths hold the task type, free ones first.
+        TaskType = "task-type",
+    }
 }
 
 /// Tags, bracketed in the title or label names, and what they make of an issue; compared in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TagSets {
     /// Something is broken.
@@ -83,7 +85,7 @@ pub struct TagSets {
 }
 
 /// Points for how well an issue is scoped. Terms are found in title and body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScopeRules {
     /// Terms that name a file.
@@ -105,7 +107,7 @@ pub struct ScopeRules {
 }
 
 /// Points for how clear it is when an issue is done. Terms are found in title and body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AcceptanceRules {
     /// Terms that say what must hold; of two that begin at the same place, the first in the list counts.
@@ -131,7 +133,7 @@ pub struct AcceptanceRules {
 }
 
 /// Points for how much an issue is wanted, by its tags. A meta tag takes all but a bug's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlignmentRules {
     /// Points for a bug; nothing else counts then.
@@ -147,13 +149,20 @@ pub struct AlignmentRules {
 }
 
 /// The words that tell a kind of task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct TaskWords {
     /// The kind of task.
+    #[schemars(extend("x-required" = "task = \"research\""))]
     pub task: TaskType,
     /// Plain text without marks, found anywhere in title or body, in any case.
     pub words: Vec<String>,
+}
+
+impl Default for TaskWords {
+    fn default() -> Self {
+        Self { task: TaskType::RoutineCoding, words: Vec::new() }
+    }
 }
 
 /// Why a policy cannot be used.

@@ -4,15 +4,16 @@ use super::Triage;
 use crate::dispatch::{Agent, AgentId};
 use crate::issue::RepoPatterns;
 
-/// What a closed issue has to show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
-    /// No task-list item is open.
-    Tasks,
-    /// A merged pull request is linked.
-    PullRequest,
-    /// The checks of that pull request are green.
-    Status,
+named_enum! {
+    /// One thing that a closed issue has to show.
+    Check {
+        /// No task-list item is open.
+        Tasks = "tasks",
+        /// A merged pull request is linked.
+        PullRequest = "pull_request",
+        /// The checks of that pull request are green.
+        Status = "status",
+    }
 }
 
 /// What the owner tunes.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use gitea_triage::agents::local::{
-    ConsultSettings, InvoiceKind, InvoiceSettings, LocalAgent, Run, Settings,
-};
+use gitea_triage::agents::local::{ConsultSettings, InvoiceKind, LocalAgent, Run, Settings};
 use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -48,12 +46,10 @@ impl Place {
             model: "big-model".into(),
             api_key: Some("sk-paid".into()),
             timeout: Duration::from_secs(5),
-            invoice: Some(InvoiceSettings {
-                kind,
-                url: self.invoices.uri(),
-                key: "00ff-key".into(),
-                sats: 100,
-            }),
+            invoice: kind,
+            invoice_url: Some(self.invoices.uri()),
+            invoice_key: Some("00ff-key".into()),
+            sats: 100,
         }];
         settings
     }
@@ -136,9 +132,7 @@ async fn without_an_invoice_nothing_reaches_the_paid_endpoint() {
 async fn an_invoice_service_that_is_down_sends_nothing_either() {
     let place = Place::new("/", "x-api-key", ResponseTemplate::new(200)).await;
     let mut settings = place.settings(InvoiceKind::Lnbits);
-    if let Some(invoice) = &mut settings.consult[0].invoice {
-        invoice.url = "http://127.0.0.1:1".into();
-    }
+    settings.consult[0].invoice_url = Some("http://127.0.0.1:1".into());
     let run = LocalAgent::start(settings).await.unwrap().run(&task(), &World::new()).await;
     assert!(run.tool_calls[0].result.contains("was not sent"), "{:?}", run.tool_calls);
     assert_eq!(place.paid_requests().await, 0);

@@ -1,6 +1,6 @@
 //! What cannot be registered stops the start, and is named.
 
-use gitea_triage::agents::local::{ConsultSettings, LocalAgent, McpReach, McpSettings, Permission};
+use gitea_triage::agents::local::{ConsultSettings, LocalAgent, McpSettings, Permission};
 use std::time::Duration;
 
 use crate::model::settings;
@@ -22,9 +22,8 @@ async fn two_tools_of_one_name_are_refused() {
         name: "big".into(),
         url: "http://127.0.0.1:1".into(),
         model: "m".into(),
-        api_key: None,
         timeout: Duration::from_secs(1),
-        invoice: None,
+        ..ConsultSettings::default()
     };
     consult.consult = vec![one.clone(), one];
     says(
@@ -56,11 +55,10 @@ async fn a_required_server_that_cannot_be_reached_is_named() {
     let mut local = settings("http://127.0.0.1:1", &[]);
     local.mcp = vec![McpSettings {
         name: "files".into(),
-        reach: McpReach::Command(vec!["/nonexistent/mcp-files".into()]),
+        command: vec!["/nonexistent/mcp-files".into()],
         tools: vec!["read".into()],
         timeout: Duration::from_secs(5),
-        required: true,
-        rest: Duration::from_secs(1),
+        ..McpSettings::default()
     }];
     let error = LocalAgent::start(local.clone()).await.unwrap_err().to_string();
     let expected =

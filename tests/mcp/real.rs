@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gitea_triage::agents::local::{LocalAgent, McpReach, Message};
+use gitea_triage::agents::local::{LocalAgent, McpSettings, Message};
 use serde_json::json;
 
 use crate::model::{Model, call, text};
@@ -57,7 +57,7 @@ pub async fn story(program: PathBuf) {
     .await;
     let mut settings = model.settings(&[]);
     let tools = ["echo", "get-sum", "get-env", "trigger-long-running-operation"];
-    settings.mcp = vec![server(McpReach::Command(command), &tools)];
+    settings.mcp = vec![McpSettings { command, ..server(&tools) }];
     let agent = LocalAgent::start(settings).await.unwrap();
     assert_eq!(agent.tools().len(), tools.len());
     called(&agent).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gitea_triage::agents::local::{LocalAgent, McpReach, McpSettings, Permission, Run, Settings};
+use gitea_triage::agents::local::{LocalAgent, McpSettings, Permission, Run, Settings};
 use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -30,20 +30,20 @@ pub const ALL: &[Named] = &[
     ("a_server_over_http_is_called_alike", || Box::pin(over_http())),
 ];
 
-pub fn server(reach: McpReach, tools: &[&str]) -> McpSettings {
+pub fn server(tools: &[&str]) -> McpSettings {
     McpSettings {
         name: "our.tools".into(),
-        reach,
         tools: tools.iter().map(ToString::to_string).collect(),
         timeout: Duration::from_secs(20),
-        required: true,
         rest: Duration::ZERO,
+        ..McpSettings::default()
     }
 }
 
-fn scripted(how: &str) -> McpReach {
+/// One that is started, and does `how` it is told.
+fn scripted(how: &str, tools: &[&str]) -> McpSettings {
     let program = std::env::current_exe().unwrap().display().to_string();
-    McpReach::Command(vec![program, "--serve-tools".into(), how.into()])
+    McpSettings { command: vec![program, "--serve-tools".into(), how.into()], ..server(tools) }
 }
 
 fn of_model(model: &Model, server: McpSettings) -> Settings {
@@ -82,7 +82,7 @@ fn told(run: &Run) -> Vec<String> {
 
 async fn named_and_called() {
     let echo = ("our_tools__echo", json!({"text": "hello <!-- x -->there"}));
-    let run = run(server(scripted("well"), &["echo"]), &[echo]).await;
+    let run = run(scripted("well", &["echo"]), &[echo]).await;
     let told = &told(&run)[0];
     assert!(
         told.starts_with("[[untrusted ")
@@ -93,8 +93,7 @@ async fn named_and_called() {
 
 async fn only_named() {
     let model = Model::says(vec![text("x")]).await;
-    let agent =
-        LocalAgent::start(of_model(&model, server(scripted("well"), &["pid", "echo"]))).await;
+    let agent = LocalAgent::start(of_model(&model, scripted("well", &["pid", "echo"]))).await;
     let agent = agent.unwrap();
     assert_eq!(agent.tools(), ["our_tools__pid", "our_tools__echo"]);
     agent.run(&task(), &World::new()).await;
@@ -107,7 +106,7 @@ async fn only_named() {
 /// The test harness runs with many variables, `CARGO_MANIFEST_DIR` among them.
 async fn scrubbed() {
     assert!(std::env::var("CARGO_MANIFEST_DIR").is_ok());
-    let run = run(server(scripted("well"), &["env"]), &[("our_tools__env", json!({}))]).await;
+    let run = run(scripted("well", &["env"]), &[("our_tools__env", json!({}))]).await;
     let passed =
         ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"];
     let told = &told(&run)[0];
@@ -118,7 +117,7 @@ async fn scrubbed() {
 }
 
 async fn long() {
-    let run = run(server(scripted("well"), &["long"]), &[("our_tools__long", json!({}))]).await;
+    let run = run(scripted("well", &["long"]), &[("our_tools__long", json!({}))]).await;
     let told = &told(&run)[0];
     assert!(told.contains("\n(cut here)"), "{}", &told[told.len() - 200..]);
     assert!(told.len() < 9_000, "{}", told.len());
@@ -126,7 +125,7 @@ async fn long() {
 
 async fn flood() {
     let calls = [("our_tools__flood", json!({})), ("our_tools__echo", json!({"text": "back"}))];
-    let mut server = server(scripted("well"), &["flood", "echo"]);
+    let mut server = scripted("well", &["flood", "echo"]);
     server.timeout = Duration::from_secs(3);
     let told = told(&run(server, &calls).await);
     assert_eq!(told[0], "Error executing our_tools__flood: no answer within 3s");
@@ -134,14 +133,14 @@ async fn flood() {
 }
 
 async fn noise() {
-    let run = run(server(scripted("well"), &["noise"]), &[("our_tools__noise", json!({}))]).await;
+    let run = run(scripted("well", &["noise"]), &[("our_tools__noise", json!({}))]).await;
     assert!(told(&run)[0].contains("\nquiet again\n"));
 }
 
 async fn dies() {
     let pid = || ("our_tools__pid", json!({}));
     let calls = [pid(), ("our_tools__die", json!({})), pid()];
-    let told = told(&run(server(scripted("well"), &["pid", "die"]), &calls).await);
+    let told = told(&run(scripted("well", &["pid", "die"]), &calls).await);
     assert_eq!(told[1], "Error executing our_tools__die: the tool server ended before it answered");
     let line = |at: usize| told[at].lines().nth(1).unwrap().to_owned();
     assert!(line(0).starts_with("pid ") && line(2).starts_with("pid "));
@@ -150,7 +149,7 @@ async fn dies() {
 
 async fn rests() {
     let calls = [("our_tools__die", json!({})), ("our_tools__echo", json!({"text": "x"}))];
-    let mut server = server(scripted("well"), &["die", "echo"]);
+    let mut server = scripted("well", &["die", "echo"]);
     server.rest = Duration::from_secs(120);
     let told = told(&run(server, &calls).await);
     let expected =
@@ -160,7 +159,7 @@ async fn rests() {
 
 async fn hangs() {
     let calls = [("our_tools__hang", json!({})), ("our_tools__echo", json!({"text": "back"}))];
-    let mut server = server(scripted("well"), &["hang", "echo"]);
+    let mut server = scripted("well", &["hang", "echo"]);
     server.timeout = Duration::from_secs(1);
     let told = told(&run(server, &calls).await);
     assert_eq!(told[0], "Error executing our_tools__hang: no answer within 1s");
@@ -168,14 +167,14 @@ async fn hangs() {
 }
 
 async fn refuses() {
-    let run = run(server(scripted("well"), &["refuse"]), &[("our_tools__refuse", json!({}))]).await;
+    let run = run(scripted("well", &["refuse"]), &[("our_tools__refuse", json!({}))]).await;
     assert!(told(&run)[0].contains(": the tool failed and said]]\nno such thing\n[[end "));
 }
 
 async fn dry() {
     let calls = [("our_tools__pid", json!({})), ("our_tools__echo", json!({"text": "read"}))];
     let dry = |settings: &mut Settings| settings.dry_run = true;
-    let run = run_with(server(scripted("well"), &["pid", "echo"]), &calls, dry).await;
+    let run = run_with(scripted("well", &["pid", "echo"]), &calls, dry).await;
     let told = told(&run);
     assert_eq!(told[0], "not called: this is a dry run, and the tool may change something");
     assert!(told[1].contains("\nread\n"));
@@ -184,7 +183,7 @@ async fn dry() {
 async fn refused() {
     let start = async |how: &str, tools: &[&str], most: Permission| {
         let mut settings = settings("http://127.0.0.1:1", &[]);
-        let mut server = server(scripted(how), tools);
+        let mut server = scripted(how, tools);
         server.timeout = Duration::from_secs(2);
         settings.mcp = vec![server];
         settings.permission = most;
@@ -240,7 +239,7 @@ async fn over_http() {
     };
     Mock::given(method("POST")).respond_with(answer).mount(&http).await;
     Mock::given(method("GET")).respond_with(ResponseTemplate::new(405)).mount(&http).await;
-    let reach = McpReach::Url(format!("{}/mcp", http.uri()));
-    let run = run(server(reach, &["time"]), &[("our_tools__time", json!({}))]).await;
+    let server = McpSettings { url: Some(format!("{}/mcp", http.uri())), ..server(&["time"]) };
+    let run = run(server, &[("our_tools__time", json!({}))]).await;
     assert!(told(&run)[0].contains("\nnoon\n"), "{:?}", told(&run));
 }

@@ -2,30 +2,46 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::setting::{As, Maybe, Span};
 use crate::store::{Spending, Totals};
 
-/// `[[local_agent.budget]]`: what may be spent within a day of UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the local agent may spend within a day (UTC); without one there is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Budget {
-    /// What it is for.
+    /// What the budget is for: each issue, each repository, or all of them together.
+    #[schemars(extend("x-required" = "per = \"issue\""))]
     pub per: BudgetScope,
     /// Answers of the model.
+    #[schemars(with = "u64", range(min = 1))]
     pub rounds: Option<u64>,
-    /// Tokens.
+    /// Tokens, as the model counts them.
+    #[schemars(with = "u64", range(min = 1))]
     pub tokens: Option<u64>,
     /// Time of all runs together.
+    #[serde(with = "As::<Maybe<Span>>")]
     pub time: Option<Duration>,
 }
 
-/// What a budget is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BudgetScope {
-    /// Each issue.
-    Issue,
-    /// Each repository.
-    Repository,
-    /// All of them together.
-    Day,
+impl Default for Budget {
+    fn default() -> Self {
+        Self { per: BudgetScope::Day, rounds: None, tokens: None, time: None }
+    }
+}
+
+named_enum! {
+    /// What a budget is for.
+    BudgetScope {
+        /// Each issue.
+        Issue = "issue",
+        /// Each repository.
+        Repository = "repository",
+        /// All of them together.
+        Day = "day",
+    }
 }
 
 /// What may still be spent; `None` is no limit.

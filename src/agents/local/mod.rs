@@ -38,7 +38,7 @@ pub use self::model::message::{Message, ToolCall};
 pub use self::run::{CallRecord, Run};
 pub use self::runs::LocalRuns;
 pub use self::settings::{
-    ConsultSettings, InvoiceKind, InvoiceSettings, McpReach, McpSettings, ModelApi, Settings,
+    ConsultSettings, InvoiceKind, McpSettings, ModelApi, Settings, SubIssues,
 };
 pub use self::tool::{Permission, RegistrationError};
 

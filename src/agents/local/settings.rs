@@ -1,57 +1,101 @@
-//! The settings of the agent. Plain values; where they come from is not its business.
+//! What the agent is told about the world when it starts: the section `[local_agent]`, and what holds for all agents.
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
 use super::tool::Permission;
+use crate::setting::{As, Fraction, Maybe, Name, Secret, Span, Text, Url};
 
-/// Which API a model is reached by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ModelApi {
-    /// Ollama's own `/api/chat`.
-    Ollama,
-    /// The one OpenAI made and others copy: `/v1/chat/completions`.
-    OpenAi,
+/// How long a server of tools rests after its first failure.
+const REST: Duration = Duration::from_secs(1);
+
+named_enum! {
+    /// Which API a model is reached by.
+    ModelApi {
+        /// Ollama's own `/api/chat`.
+        Ollama = "ollama",
+        /// The one OpenAI made and others copy: `/v1/chat/completions`.
+        OpenAi = "openai",
+    }
 }
 
-/// Everything the agent needs to start.
-#[derive(Clone, Debug)]
+named_enum! {
+    /// What happens to the parts into which an issue is split.
+    SubIssues {
+        /// A comment asks before they are opened.
+        Ask = "ask",
+        /// They are opened at once.
+        Create = "create",
+    }
+}
+
+/// The model behind agents with `interface = "local"`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Settings {
     /// Which API the model is reached by.
     pub api: ModelApi,
-    /// Address of that API, without a slash at its end; for [`ModelApi::OpenAi`] with or without `/v1`.
+    /// Address of that API.
+    #[serde(with = "As::<Url>")]
     pub url: String,
-    /// The model's name.
+    /// The model's name; required as soon as the section is there.
+    #[serde(with = "As::<Text>")]
+    #[schemars(extend("x-required" = "model = \"llama3.1\""))]
     pub model: String,
-    /// The key that an OpenAI-compatible endpoint wants.
+    /// Key that an OpenAI-compatible API wants; or `api_key_file`.
+    #[serde(with = "As::<Maybe<Secret>>")]
     pub api_key: Option<SecretString>,
-    /// How long one answer of the model may take, to its last byte.
+    /// How long one answer of the model may take.
+    #[serde(with = "As::<Span>")]
     pub timeout: Duration,
-    /// How freely the model speaks, in hundredths: 20 is a temperature of 0.2. The server's default when `None`.
-    pub temperature: Option<u32>,
-    /// How many tokens the model can take in; the server's default when `None`.
-    pub context: Option<u32>,
-    /// Answers of the model that may hold tool calls.
+    /// Rounds of tool calls before a run is given up.
+    #[schemars(range(min = 1, max = 1000))]
     pub max_rounds: u32,
+    /// How freely the model speaks.
+    #[serde(with = "As::<Maybe<Fraction>>")]
+    pub temperature: Option<u32>,
+    /// Tokens the model takes in; the oldest results of tools make room.
+    #[schemars(with = "u32", range(min = 512))]
+    pub context: Option<u32>,
     /// Built-in tools it may use.
     pub tools: Vec<String>,
-    /// The most any of its tools may do.
+    /// The most any of its tools may do; one that may do more stops the start.
     pub permission: Permission,
-    /// Hosts that `web_fetch` may read from.
+    /// Hosts that the tool `web_fetch` may read from.
     pub web_hosts: Vec<String>,
-    /// Private addresses, networks and host names that may be called all the same.
-    pub allow_private: Vec<String>,
+    /// Whether the tool `plan_sub_issues` asks in a comment before it opens issues.
+    pub sub_issues: SubIssues,
     /// Servers of further tools.
     pub mcp: Vec<McpSettings>,
-    /// Outside models that can be asked.
+    /// Outside models it may ask.
     pub consult: Vec<ConsultSettings>,
+    /// What it may spend.
+    #[serde(rename = "budget")]
+    pub budgets: Vec<Budget>,
+    /// Private addresses, networks and host names that may be called all the same.
+    #[serde(skip)]
+    pub allow_private: Vec<String>,
     /// Whether tools that may write somewhere we cannot hold back are left uncalled.
+    #[serde(skip)]
     pub dry_run: bool,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            temperature: Some(20),
+            context: Some(8192),
+            ..Self::new(ModelApi::Ollama, "http://127.0.0.1:11434", "")
+        }
+    }
+}
+
 impl Settings {
-    /// Settings with the usual limits and no tools.
+    /// Settings with the usual limits and no tools; temperature and context are the model server's own.
     pub fn new(api: ModelApi, url: impl Into<String>, model: impl Into<String>) -> Self {
         Self {
             api,
@@ -59,81 +103,124 @@ impl Settings {
             model: model.into(),
             api_key: None,
             timeout: Duration::from_secs(60),
+            max_rounds: 10,
             temperature: None,
             context: None,
-            max_rounds: 10,
             tools: Vec::new(),
             permission: Permission::Write,
             web_hosts: Vec::new(),
-            allow_private: Vec::new(),
+            sub_issues: SubIssues::Ask,
             mcp: Vec::new(),
             consult: Vec::new(),
+            budgets: Vec::new(),
+            allow_private: Vec::new(),
             dry_run: false,
         }
     }
 }
 
-/// A server of further tools, spoken to by the Model Context Protocol.
-#[derive(Clone, Debug)]
+/// A server of tools for the local agent; `command` or `url`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct McpSettings {
-    /// Its name, which begins the names of its tools.
+    /// Name of the tool server.
+    #[serde(with = "As::<Name>")]
+    #[schemars(extend("x-required" = "name = \"files\""))]
     pub name: String,
-    /// How it is reached.
-    pub reach: McpReach,
-    /// The tools of it that may be used, by its own names.
+    /// Program and arguments that start it.
+    pub command: Vec<String>,
+    /// Address of it, instead of `command`.
+    #[serde(with = "As::<Maybe<Url>>")]
+    pub url: Option<String>,
+    /// Tools of it that may be used.
     pub tools: Vec<String>,
     /// How long starting it, and each call, may take.
+    #[serde(with = "As::<Span>")]
     pub timeout: Duration,
-    /// Whether the agent may not start without it.
+    /// Whether the service refuses to start without it.
     pub required: bool,
     /// How long it rests after its first failure; each further one doubles that.
+    #[serde(skip, default = "rest")]
     pub rest: Duration,
 }
 
-/// How a server of tools is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum McpReach {
-    /// Started as this program with these arguments, spoken to over its standard input and output.
-    Command(Vec<String>),
-    /// Called at this address by streamable HTTP.
-    Url(String),
+fn rest() -> Duration {
+    REST
 }
 
-/// An outside model that can be asked, for money or not.
-#[derive(Clone, Debug)]
+impl Default for McpSettings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            command: Vec::new(),
+            url: None,
+            tools: Vec::new(),
+            timeout: Duration::from_secs(30),
+            required: true,
+            rest: REST,
+        }
+    }
+}
+
+/// An outside model the local agent may ask, as the tool `consult_<name>`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct ConsultSettings {
-    /// Its name; the tool is called `consult_` and this.
+    /// Name of the outside model; the tool is called `consult_` and this.
+    #[serde(with = "As::<Name>")]
+    #[schemars(extend("x-required" = "name = \"big\""))]
     pub name: String,
     /// Address of its OpenAI-compatible API.
+    #[serde(with = "As::<Url>")]
+    #[schemars(extend("x-required" = "url = \"https://api.example.com/v1\""))]
     pub url: String,
     /// The model's name there.
+    #[serde(with = "As::<Text>")]
+    #[schemars(extend("x-required" = "model = \"big-model\""))]
     pub model: String,
-    /// The key it wants.
+    /// Key that the API wants; or `api_key_file`.
+    #[serde(with = "As::<Maybe<Secret>>")]
     pub api_key: Option<SecretString>,
     /// How long its answer may take.
+    #[serde(with = "As::<Span>")]
     pub timeout: Duration,
-    /// What has to succeed before it is asked.
-    pub invoice: Option<InvoiceSettings>,
-}
-
-/// The service that makes an invoice before a question is sent.
-#[derive(Clone, Debug)]
-pub struct InvoiceSettings {
-    /// Which API it has.
-    pub kind: InvoiceKind,
-    /// Its address.
-    pub url: String,
-    /// The key (LNbits) or the macaroon in hexadecimal (LND) it wants.
-    pub key: SecretString,
-    /// The amount, in satoshi.
+    /// Service that makes a Lightning invoice before a question is sent; without an invoice nothing is sent.
+    pub invoice: InvoiceKind,
+    /// Address of that service.
+    #[serde(with = "As::<Maybe<Url>>")]
+    pub invoice_url: Option<String>,
+    /// Key of LNbits, or macaroon of LND in hexadecimal; or `invoice_key_file`.
+    #[serde(with = "As::<Maybe<Secret>>")]
+    pub invoice_key: Option<SecretString>,
+    /// Amount of the invoice, in satoshi.
+    #[schemars(range(min = 1))]
     pub sats: u64,
 }
 
-/// Which API an invoice service has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InvoiceKind {
-    /// That of LNbits.
-    Lnbits,
-    /// That of LND's REST proxy.
-    Lnd,
+impl Default for ConsultSettings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            url: String::new(),
+            model: String::new(),
+            api_key: None,
+            timeout: Duration::from_secs(60),
+            invoice: InvoiceKind::None,
+            invoice_url: None,
+            invoice_key: None,
+            sats: 100,
+        }
+    }
+}
+
+named_enum! {
+    /// Which API an invoice service has.
+    InvoiceKind {
+        /// There is none.
+        None = "none",
+        /// That of LNbits.
+        Lnbits = "lnbits",
+        /// That of LND's REST proxy.
+        Lnd = "lnd",
+    }
 }

@@ -3,7 +3,6 @@
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -11,26 +10,15 @@ use super::environment::{Environment, Unavailable};
 use super::quoted::Part;
 use crate::issue::IssueRef;
 
-/// The most a tool may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Permission {
-    /// Only read.
-    Read,
-    /// Comment, where people read it before anything follows.
-    Comment,
-    /// Change something.
-    Write,
-}
-
-impl Permission {
-    /// The word for it in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Comment => "comment",
-            Self::Write => "write",
-        }
+named_enum! {
+    /// The most a tool may do.
+    Permission {
+        /// Only read.
+        Read = "read",
+        /// Comment, where people read it before anything follows.
+        Comment = "comment",
+        /// Change something.
+        Write = "write",
     }
 }
 

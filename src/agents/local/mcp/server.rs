@@ -94,7 +94,7 @@ impl Server {
             let seconds = left.as_secs().max(1);
             return Err(format!("the tool server is down; it is tried again in {seconds}s"));
         }
-        let connected = timeout(self.settings.timeout, connect(&self.settings.reach)).await;
+        let connected = timeout(self.settings.timeout, connect(&self.settings)).await;
         match connected.unwrap_or_else(|_| Err(self.slow().reason)) {
             Ok(connection) => {
                 let peer = connection.service.peer().clone();

@@ -10,7 +10,7 @@ use rmcp::{RoleClient, ServiceExt as _, service::RunningService};
 use tokio::process::{Child, Command};
 
 use super::super::json_client::JsonClient;
-use super::super::settings::McpReach;
+use super::super::settings::McpSettings;
 
 /// The longest message that is read, in bytes; a longer line is dropped, and the call it answered runs out of time.
 pub(super) const LONGEST_MESSAGE: usize = 1024 * 1024;
@@ -27,10 +27,10 @@ pub(super) struct Connection {
 }
 
 /// Connects and shakes hands.
-pub(super) async fn connect(reach: &McpReach) -> Result<Connection, String> {
-    match reach {
-        McpReach::Command(command) => start(command).await,
-        McpReach::Url(url) => call(url).await,
+pub(super) async fn connect(server: &McpSettings) -> Result<Connection, String> {
+    match &server.url {
+        Some(url) => call(url).await,
+        None => start(&server.command).await,
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::json_client::{CallError, JsonClient};
 use super::super::model::message::Message;
 use super::super::model::{Model, ModelSettings};
 use super::super::quoted::Part;
-use super::super::settings::{ConsultSettings, InvoiceSettings, ModelApi};
+use super::super::settings::{ConsultSettings, InvoiceKind, ModelApi};
 use super::super::tool::{
     Permission, RegistrationError, Spec, Tool, ToolContext, ToolError, ToolFuture, read, schema_of,
 };
@@ -30,7 +30,7 @@ struct Question {
 struct Consult {
     spec: Spec,
     model: Model,
-    invoice: Option<InvoiceSettings>,
+    settings: ConsultSettings,
     client: JsonClient,
     dry_run: bool,
 }
@@ -42,7 +42,8 @@ pub(super) fn tool(
 ) -> Result<Box<dyn Tool>, RegistrationError> {
     let name = format!("consult_{}", settings.name.replace('.', "_"));
     let cannot = |reason| RegistrationError::tool(&name, reason);
-    let price = settings.invoice.as_ref().map(|i| format!(" It costs {} satoshi.", i.sats));
+    let is_paid = settings.invoice != InvoiceKind::None;
+    let price = is_paid.then(|| format!(" It costs {} satoshi.", settings.sats));
     let spec = Spec {
         name: name.clone(),
         about: format!(
@@ -66,7 +67,7 @@ pub(super) fn tool(
     Ok(Box::new(Consult {
         spec,
         model: model.map_err(cannot)?,
-        invoice: settings.invoice.clone(),
+        settings: settings.clone(),
         client: JsonClient::new().map_err(cannot)?,
         dry_run,
     }))
@@ -96,9 +97,9 @@ impl Tool for Consult {
 
 impl Consult {
     async fn bill(&self, question: &str) -> Result<Vec<Part>, ToolError> {
-        let Some(settings) = &self.invoice else { return Ok(Vec::new()) };
-        match invoice::create(&self.client, settings, question).await {
-            Ok(invoice) => Ok(vec![Part::trusted(format!(
+        match invoice::create(&self.client, &self.settings, question).await {
+            Ok(None) => Ok(Vec::new()),
+            Ok(Some(invoice)) => Ok(vec![Part::trusted(format!(
                 "[Lightning invoice: {} sats — {}…]",
                 invoice.sats, invoice.request
             ))]),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 use super::super::json_client::{CallError, JsonClient, Post, join, key_header};
-use super::super::settings::{InvoiceKind, InvoiceSettings};
+use super::super::settings::{ConsultSettings, InvoiceKind};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest answer that is read, in bytes.
@@ -24,15 +24,16 @@ pub(super) struct Invoice {
     pub request: String,
 }
 
-/// Asks the service for an invoice; why there is none is for the log, not for the model.
+/// Asks the service for an invoice, if there is one; why there is none is for the log, not for the model.
 pub(super) async fn create(
     client: &JsonClient,
-    settings: &InvoiceSettings,
+    settings: &ConsultSettings,
     question: &str,
-) -> Result<Invoice, String> {
+) -> Result<Option<Invoice>, String> {
     let memo: String = question.chars().take(MEMO).collect();
     let memo = format!("Query: {memo}");
-    let (segments, header, body): (&[&str], _, _) = match settings.kind {
+    let (segments, header, body): (&[&str], _, _) = match settings.invoice {
+        InvoiceKind::None => return Ok(None),
         InvoiceKind::Lnbits => (
             &["api", "v1", "payments"],
             "x-api-key",
@@ -45,9 +46,11 @@ pub(super) async fn create(
             json!({"value": settings.sats.to_string(), "memo": memo}),
         ),
     };
-    let key = key_header("", &settings.key).ok_or("the key holds bytes that no header can")?;
+    let key = settings.invoice_key.as_ref().ok_or("the key is missing")?;
+    let url = settings.invoice_url.as_deref().ok_or("the address is missing")?;
+    let key = key_header("", key).ok_or("the key holds bytes that no header can")?;
     let post = Post {
-        url: join(&settings.url, segments)?,
+        url: join(url, segments)?,
         headers: HeaderMap::from_iter([(HeaderName::from_static(header), key)]),
         body: &body,
         timeout: TIMEOUT,
@@ -55,7 +58,7 @@ pub(super) async fn create(
     };
     let answer = client.post(post).await.map_err(explain)?;
     let request = payment_request(&answer).ok_or("the answer holds no payment request")?;
-    Ok(Invoice { sats: settings.sats, request: request.chars().take(SHOWN).collect() })
+    Ok(Some(Invoice { sats: settings.sats, request: request.chars().take(SHOWN).collect() }))
 }
 
 /// LNbits calls it `payment_request`, and `bolt11` since version 1; LND the first.

@@ -1,0 +1,426 @@
+//! Kinds of values that settings are written as: how each is read, shown and described. A field of a settings struct
+//! names its kind with `#[serde(with = "As::<Kind>")]`; its Rust type stays a plain one.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveTime, SecondsFormat, Utc};
+use ipnet::IpNet;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Value as Json, json};
+use toml::Value;
+
+use crate::clock::Timestamp;
+use crate::issue::RepoPatterns;
+
+/// What is shown in a secret's place.
+pub const HIDDEN: &str = "***";
+
+/// One kind of value.
+pub trait Kind {
+    /// What it is in the program.
+    type Value;
+    /// What the key wants, to end the sentence "it wants …".
+    const WANTS: &str;
+    /// Whether a message may not repeat what was written.
+    const IS_PRIVATE: bool = false;
+    /// Whether the empty text means that there is none.
+    const EMPTY_IS_NONE: bool = false;
+
+    /// The JSON Schema of what is written.
+    fn schema() -> Json {
+        json!({ "type": "string" })
+    }
+
+    /// The value in what was written; `None` when it is not what is wanted.
+    fn read(value: &Value) -> Option<Self::Value>;
+
+    /// The value as people may see it, written as it is read.
+    fn show(value: &Self::Value) -> Json;
+}
+
+/// Reads, writes and describes a field as the kind `K`.
+pub struct As<K>(PhantomData<K>);
+
+impl<K: Kind> As<K> {
+    /// For serde.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<K::Value, D::Error> {
+        let value = Value::deserialize(from)?;
+        K::read(&value).ok_or_else(|| de::Error::custom(format_args!("it wants {}", K::WANTS)))
+    }
+
+    /// For serde.
+    pub fn serialize<S: Serializer>(value: &K::Value, into: S) -> Result<S::Ok, S::Error> {
+        K::show(value).serialize(into)
+    }
+}
+
+impl<K: Kind> JsonSchema for As<K> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        std::any::type_name::<K>().into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = Schema::try_from(K::schema()).unwrap_or_default();
+        schema.insert("x-wants".to_owned(), K::WANTS.into());
+        schema.insert("x-private".to_owned(), K::IS_PRIVATE.into());
+        schema
+    }
+}
+
+/// The same kind, or none.
+pub struct Maybe<K>(PhantomData<K>);
+
+impl<K: Kind> Kind for Maybe<K> {
+    type Value = Option<K::Value>;
+    const WANTS: &str = K::WANTS;
+    const IS_PRIVATE: bool = K::IS_PRIVATE;
+
+    fn schema() -> Json {
+        K::schema()
+    }
+
+    fn read(value: &Value) -> Option<Self::Value> {
+        match value.as_str() {
+            Some(text) if K::EMPTY_IS_NONE && text.trim().is_empty() => Some(None),
+            _ => K::read(value).map(Some),
+        }
+    }
+
+    fn show(value: &Self::Value) -> Json {
+        value.as_ref().map_or(Json::Null, K::show)
+    }
+}
+
+/// The kinds that are one text: name, type, what is wanted, what else the schema says, how it is read and shown.
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident: $type:ty, $wants:literal, $schema:tt, $read:expr, $show:expr
+        $(, $flag:ident)*;)+) => {$(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl Kind for $name {
+            type Value = $type;
+            const WANTS: &str = $wants;
+            $(const $flag: bool = true;)*
+
+            fn schema() -> Json {
+                let mut schema = json!($schema);
+                schema["type"] = "string".into();
+                schema
+            }
+
+            fn read(value: &Value) -> Option<$type> {
+                let read: fn(&str) -> Option<$type> = $read;
+                read(value.as_str()?)
+            }
+
+            fn show(value: &$type) -> Json {
+                let show: fn(&$type) -> String = $show;
+                show(value).into()
+            }
+        }
+    )+};
+}
+
+texts! {
+    /// Any text without white space around it.
+    Text: String, "a text", {}, |t| Some(t.trim().to_owned()), String::clone, EMPTY_IS_NONE;
+    /// Letters, digits, `-`, `_` and `.`, at least one.
+    Name: String, "a name of letters, digits, `-`, `_` and `.`", { "minLength": 1 },
+        |t| kept(t, is_name), String::clone;
+    /// A span of time above zero.
+    Span: Duration, "a duration above zero such as `30s`, `5m` or `2h`", {},
+        |t| humantime::parse_duration(t).ok().filter(|d| !d.is_zero()), |d| span(*d);
+    /// A text nobody may see.
+    Secret: SecretString, "a text that is not empty", { "minLength": 1, "x-secret": true },
+        |t| Some(t).filter(|t| !t.trim().is_empty()).map(Into::into), |_| HIDDEN.to_owned(), IS_PRIVATE;
+    /// An address without credentials, which would be shown, and without a query, which appended paths would end up in.
+    Url: String, "an address such as `https://example.com`, without user, query or fragment",
+        { "pattern": "^(https?://.+)?$" },
+        |t| kept(t.trim_end_matches('/'), |t| is_endpoint(t) && !t.contains(['?', '#'])), String::clone,
+        IS_PRIVATE, EMPTY_IS_NONE;
+    /// An address to post to, taken as it is. Services hand out addresses with a key in their query: it is not shown.
+    Endpoint: String, "an address such as `https://example.com/tasks`, without user",
+        { "pattern": "^(https?://.+)?$" }, |t| kept(t, is_endpoint), |t| without_query(t),
+        IS_PRIVATE, EMPTY_IS_NONE;
+    /// `address:port` or `host:port`.
+    Listen: String, "an address with a port such as `127.0.0.1:8484`", {}, |t| kept(t, is_listen), String::clone;
+    /// The database.
+    StoreUrl: String, "`sqlite:` and the path of a file", { "pattern": "^sqlite:." },
+        |t| kept(t, |t| t.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty())), String::clone, IS_PRIVATE;
+    /// A time of day.
+    ClockTime: NaiveTime, "a time of day such as `06:00`", { "pattern": "^[0-2]?[0-9]:[0-5][0-9]$" },
+        |t| NaiveTime::parse_from_str(t, "%H:%M").ok(), |at| at.format("%H:%M").to_string();
+    /// A time zone.
+    Zone: chrono_tz::Tz, "a time zone such as `Europe/Berlin` or `UTC`", {},
+        |t| t.parse().ok(), |zone| zone.name().to_owned();
+    /// `#` and six hexadecimal digits, as Gitea stores it.
+    Colour: String, "a colour such as `#006b75`", { "pattern": "^#[0-9a-fA-F]{6}$" }, |t| kept(t, is_colour), String::clone;
+}
+
+/// A number of bytes, with a unit or without.
+pub struct Size;
+
+impl Kind for Size {
+    type Value = usize;
+    const WANTS: &str = "a size such as `10MiB`, `10MB` or a number of bytes";
+
+    fn schema() -> Json {
+        json!({ "type": ["integer", "string"], "minimum": 1 })
+    }
+
+    fn read(value: &Value) -> Option<usize> {
+        let bytes = match value {
+            Value::Integer(number) => u64::try_from(*number).ok().filter(|n| *n > 0)?,
+            other => bytes(other.as_str()?)?,
+        };
+        usize::try_from(bytes).ok()
+    }
+
+    fn show(value: &usize) -> Json {
+        match value % (1 << 20) {
+            0 => format!("{}MiB", value >> 20).into(),
+            _ => (*value).into(),
+        }
+    }
+}
+
+/// A number with a fraction, kept in hundredths.
+pub struct Fraction;
+
+impl Kind for Fraction {
+    type Value = u32;
+    const WANTS: &str = "a number from 0 to 2, such as `0.2`";
+
+    fn schema() -> Json {
+        json!({ "type": "number", "minimum": 0, "maximum": 2 })
+    }
+
+    fn read(value: &Value) -> Option<u32> {
+        let number = value.as_float().or(value.as_integer().map(|n| n as f64))?;
+        let hundredths = (number * 100.0).round();
+        (0.0..=200.0).contains(&hundredths).then_some(hundredths as u32)
+    }
+
+    fn show(value: &u32) -> Json {
+        (f64::from(*value) / 100.0).into()
+    }
+}
+
+/// A moment, as a text or as TOML has it.
+pub struct Moment;
+
+impl Kind for Moment {
+    type Value = Timestamp;
+    const WANTS: &str = "a moment such as `2026-12-31T00:00:00Z`";
+
+    fn read(value: &Value) -> Option<Timestamp> {
+        let text = match value {
+            Value::Datetime(time) => time.to_string(),
+            other => other.as_str()?.to_owned(),
+        };
+        DateTime::parse_from_rfc3339(&text).ok().map(|time| time.with_timezone(&Utc))
+    }
+
+    fn show(value: &Timestamp) -> Json {
+        value.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()
+    }
+}
+
+/// The kinds that are a list of texts: name, type, what is wanted, how all of them are read and shown.
+macro_rules! lists {
+    ($($(#[$doc:meta])* $name:ident: $type:ty, $wants:literal, $read:expr, $show:expr;)+) => {$(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl Kind for $name {
+            type Value = $type;
+            const WANTS: &str = $wants;
+
+            fn schema() -> Json {
+                json!({ "type": "array", "items": { "type": "string" } })
+            }
+
+            fn read(value: &Value) -> Option<$type> {
+                let texts = value.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?;
+                let read: fn(Vec<&str>) -> Option<$type> = $read;
+                read(texts)
+            }
+
+            fn show(value: &$type) -> Json {
+                let show: fn(&$type) -> Vec<String> = $show;
+                show(value).into()
+            }
+        }
+    )+};
+}
+
+lists! {
+    /// Repositories and patterns of them.
+    Repos: RepoPatterns, "a list of `owner/name`, where `*` stands for any part of a name",
+        |texts| RepoPatterns::new(texts).ok(), |repos| repos.texts().collect();
+    /// Addresses, networks and host names.
+    Hosts: Vec<String>, "a list of addresses, networks such as `10.1.0.0/16` and host names",
+        |texts| texts.into_iter().map(|t| kept(t, is_host)).collect(), Vec::clone;
+    /// Addresses and networks.
+    Networks: Vec<IpNet>, "a list of addresses and networks such as `10.1.0.0/16`",
+        |texts| texts.into_iter().map(network).collect(), |nets| nets.iter().map(written).collect();
+}
+
+fn kept(text: &str, is_fine: impl Fn(&str) -> bool) -> Option<String> {
+    is_fine(text).then(|| text.to_owned())
+}
+
+/// Letters, digits, `-`, `_` and `.`, at least one.
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+fn is_endpoint(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|u| {
+        matches!(u.scheme(), "http" | "https")
+            && u.has_host()
+            && u.username().is_empty()
+            && u.password().is_none()
+    })
+}
+
+fn without_query(url: &str) -> String {
+    match url.split_once('?') {
+        Some((start, _)) => format!("{start}?{HIDDEN}"),
+        None => url.to_owned(),
+    }
+}
+
+fn is_listen(text: &str) -> bool {
+    let host_and_port = || {
+        let (host, port) = text.rsplit_once(':')?;
+        Some(is_host_name(host) && port.parse::<u16>().is_ok())
+    };
+    text.parse::<SocketAddr>().is_ok() || host_and_port().unwrap_or(false)
+}
+
+fn is_host(text: &str) -> bool {
+    network(text).is_some() || is_host_name(text)
+}
+
+/// An address alone is a network of one.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+fn written(net: &IpNet) -> String {
+    match net.prefix_len() == net.max_prefix_len() {
+        true => net.addr().to_string(),
+        false => net.to_string(),
+    }
+}
+
+/// A name with a letter in it, so that a mistyped IPv4 address is not taken for one.
+fn is_host_name(text: &str) -> bool {
+    text.chars().any(char::is_alphabetic)
+        && text.split('.').all(|part| {
+            !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+        })
+}
+
+fn is_colour(text: &str) -> bool {
+    text.strip_prefix('#')
+        .is_some_and(|hex| hex.len() == 6 && hex.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+/// The bytes in `10MiB`, `10MB`, `512KiB` or `1024`; never zero.
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1000,
+        "kib" => 1 << 10,
+        "mb" => 1_000_000,
+        "mib" => 1 << 20,
+        "gb" => 1_000_000_000,
+        "gib" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit).filter(|n| *n > 0)
+}
+
+/// In the largest unit that leaves no rest, up to hours, and days from two on.
+fn span(span: Duration) -> String {
+    let s = span.as_secs();
+    match (span.subsec_nanos(), s) {
+        (0, s) if s % 86_400 == 0 && s > 86_400 => format!("{}d", s / 86_400),
+        (0, s) if s % 3_600 == 0 => format!("{}h", s / 3_600),
+        (0, s) if s % 60 == 0 && s > 60 => format!("{}m", s / 60),
+        (0, s) => format!("{s}s"),
+        _ => humantime::format_duration(span).to_string().replace(' ', ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_and_without_a_unit() {
+        assert_eq!(bytes("10MiB"), Some(10 << 20));
+        assert_eq!(bytes("10 MB"), Some(10_000_000));
+        assert_eq!(bytes("4096"), Some(4096));
+        assert_eq!(bytes("0"), None);
+        assert_eq!(bytes("10 apples"), None);
+        assert_eq!(bytes("99999999999999999999GiB"), None);
+    }
+
+    #[test]
+    fn an_address_with_credentials_or_a_query_is_refused() {
+        let is_url = |text: &str| Url::read(&text.into()).is_some();
+        assert!(is_url("https://gitea.example.com/git"));
+        assert!(!is_url("https://alice:pw@gitea.example.com"));
+        assert!(!is_url("https://gitea.example.com/?token=x"));
+        assert!(!is_url("ftp://gitea.example.com"));
+        assert!(!is_url("gitea.example.com"));
+    }
+
+    #[test]
+    fn hosts_are_addresses_networks_or_names() {
+        for good in ["127.0.0.1", "10.1.0.0/16", "::1", "fd00::/8", "agents.internal", "localhost"]
+        {
+            assert!(is_host(good), "{good}");
+        }
+        for bad in ["10.1.0.0/33", "300.1.2.3", "", "a..b", "http://x"] {
+            assert!(!is_host(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_listen_address_needs_a_port() {
+        assert!(is_listen("127.0.0.1:8484"));
+        assert!(is_listen("[::1]:8484"));
+        assert!(is_listen("localhost:8484"));
+        assert!(!is_listen("127.0.0.1"));
+        assert!(!is_listen(":8484"));
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        for seconds in [1, 60, 90, 300, 3_600, 5_400, 86_400, 30 * 86_400] {
+            let duration = Duration::from_secs(seconds);
+            assert_eq!(humantime::parse_duration(&span(duration)), Ok(duration), "{seconds}");
+        }
+        assert_eq!(Size::show(&(10 << 20)), "10MiB");
+        assert_eq!(Size::show(&1000), 1000);
+        let nets = Networks::read(&vec!["::1", "10.0.0.0/8"].into()).unwrap();
+        assert_eq!(Networks::show(&nets), json!(["::1", "10.0.0.0/8"]));
+    }
+}
