@@ -34,14 +34,18 @@ pub struct Outcome {
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// What a plan leaves behind of which `effects` is known; `refused` says why an agent could not be called.
-pub fn outcome(
-    s: &Snapshot<'_>,
-    decided: &Decided,
-    effects: Vec<EffectOutcome>,
-    refused: Option<HandOffFailed>,
-    rules: &Rules,
-) -> Outcome {
+/// How far a plan was carried out.
+#[derive(Debug, Default)]
+pub struct CarriedOut {
+    /// What became of the effects, in their order.
+    pub effects: Vec<EffectOutcome>,
+    /// Why an agent could not be called.
+    pub refused: Option<HandOffFailed>,
+}
+
+/// What a plan leaves behind that was carried out.
+pub fn outcome(s: &Snapshot<'_>, decided: &Decided, done: CarriedOut, rules: &Rules) -> Outcome {
+    let CarriedOut { effects, refused } = done;
     let open = s.record.custody.dispatch();
     let limit = rules.dispatch_attempts;
     let hand_off_failed = refused
