@@ -18,11 +18,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use source::{File, Module, Paths};
 use syn::visit::{self, Visit};
 
-const LINES: usize = 39_600;
-const STRUCTS: usize = 13;
+const LINES: usize = 39_300;
+const STRUCTS: usize = 12;
 const LONG: usize = 0;
-const ARGUMENTS: usize = 9;
-const CYCLES: usize = 2;
+const ARGUMENTS: usize = 2;
+const CYCLES: usize = 1;
 
 const PATH: [&str; 5] = ["apply", "plan", "store", "triage", "worker"];
 /// These are shown to people, not decided from.

@@ -22,7 +22,7 @@ use crate::triage::{
 
 pub use self::confirm::Confirmation;
 pub use self::decided::Decided;
-pub use self::outcome::{CarriedOut, Outcome, outcome};
+pub use self::outcome::Outcome;
 pub use self::remark::{Recovery, Remark, WriteOrigin};
 pub use crate::triage::{Marker, Subject, code, fence};
 

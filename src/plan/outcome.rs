@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::dispatch::{DispatchState, HandOffFailed, Transition};
 use crate::issue::{Fingerprint, Issue, IssueState};
 use crate::reason::Cause;
-use crate::triage::{Decision, Rules, Snapshot, remind_at};
+use crate::triage::{Decision, Snapshot, remind_at};
 
 /// The pause after the first hand-off that failed; four times as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -34,34 +34,31 @@ pub struct Outcome {
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// How far a plan was carried out.
-#[derive(Debug, Default)]
-pub struct CarriedOut {
-    /// What became of the effects, in their order.
-    pub effects: Vec<EffectOutcome>,
-    /// Why an agent could not be called.
-    pub refused: Option<HandOffFailed>,
-}
-
-/// What a plan leaves behind that was carried out.
-pub fn outcome(s: &Snapshot<'_>, decided: &Decided, done: CarriedOut, rules: &Rules) -> Outcome {
-    let CarriedOut { effects, refused } = done;
-    let open = s.record.custody.dispatch();
-    let limit = rules.dispatch_attempts;
-    let hand_off_failed = refused
-        .map(|why| hand_off_failed(open.map_or(0, |dispatch| dispatch.failures), why, limit));
-    let due_at = match &hand_off_failed {
-        Some((failures, _)) if *failures >= limit => Some(s.now),
-        Some((failures, _)) => Some(s.now + pause(*failures)),
-        None => due_at(s, decided),
-    };
-    Outcome {
-        transition: transition(decided, &effects),
-        hand_off_failed,
-        is_reminded: decided.evaluation.is_reminded,
-        due_at,
-        fingerprint: Some(fingerprint(s.issue, &decided.plan.effects, &effects)),
-        effects,
+impl Decided {
+    /// What is left behind, with what is known of the effects; `refused` says why an agent could not be called, and
+    /// `limit` how many hand-offs may fail before a person is asked.
+    pub fn outcome(
+        &self,
+        s: &Snapshot<'_>,
+        effects: Vec<EffectOutcome>,
+        refused: Option<HandOffFailed>,
+        limit: u32,
+    ) -> Outcome {
+        let before = s.record.custody.dispatch().map_or(0, |dispatch| dispatch.failures);
+        let hand_off_failed = refused.map(|why| hand_off_failed(before, why, limit));
+        let due_at = match &hand_off_failed {
+            Some((failures, _)) if *failures >= limit => Some(s.now),
+            Some((failures, _)) => Some(s.now + pause(*failures)),
+            None => due_at(s, self),
+        };
+        Outcome {
+            transition: transition(self, &effects),
+            hand_off_failed,
+            is_reminded: self.evaluation.is_reminded,
+            due_at,
+            fingerprint: Some(fingerprint(s.issue, &self.plan.effects, &effects)),
+            effects,
+        }
     }
 }
 

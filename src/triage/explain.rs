@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::lexicon::Kind;
+use super::kinds::{Kind, Part};
 use super::policy::Policy;
-use super::score::{Ground, Part, Point, is_short};
+use super::score::{Ground, Point, is_short};
 use super::signals::{Facts, Quotes};
 use super::tags::{self, Classes};
 use super::{Assessment, Score, Signal, Triage, Verdict, text};
@@ -23,7 +23,7 @@ pub(super) fn signals(triage: &Triage, issue: &Issue, points: &[Point]) -> Vec<S
     let quotes = Quotes::of(&triage.lexicon, issue);
     let signal = |point: &Point| Signal {
         part: part_name(point.part).to_owned(),
-        name: ground_name(point.ground).to_owned(),
+        name: ground_name(&triage.policy, point.ground).to_owned(),
         points: point.points,
         words: words(&triage.policy, issue, &quotes, point.ground),
     };
@@ -38,14 +38,10 @@ fn part_name(part: Part) -> &'static str {
     }
 }
 
-fn ground_name(ground: Ground) -> &'static str {
+fn ground_name(policy: &Policy, ground: Ground) -> &'static str {
     match ground {
-        Ground::File => "names a file",
-        Ground::Function => "names a function or class",
+        Ground::Term(kind) => kind.list(policy).gives.map_or("", |(_, _, name)| name),
         Ground::ShortTitle => "has a short title",
-        Ground::Acceptance => "states acceptance criteria",
-        Ground::Test => "mentions tests",
-        Ground::Section => "describes the problem in sections",
         Ground::Bug => "is a bug",
         Ground::Refactor => "is a refactoring",
         Ground::Feature => "is a feature",
@@ -58,11 +54,7 @@ fn ground_name(ground: Ground) -> &'static str {
 fn words(policy: &Policy, issue: &Issue, quotes: &Quotes, ground: Ground) -> Vec<String> {
     let tagged = |set: &[String]| distinct(tagged(issue, set));
     match ground {
-        Ground::File => distinct(quotes.words(Kind::File)),
-        Ground::Function => distinct(quotes.words(Kind::Function)),
-        Ground::Acceptance => distinct(quotes.words(Kind::Acceptance)),
-        Ground::Test => distinct(quotes.words(Kind::Test)),
-        Ground::Section => distinct(quotes.words(Kind::Section)),
+        Ground::Term(kind) => distinct(quotes.words(kind)),
         Ground::Bug => tagged(&policy.tags.bug),
         Ground::Refactor => tagged(&policy.tags.refactor),
         Ground::Feature => tagged(&policy.tags.feature),

@@ -7,24 +7,10 @@ use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, StartKind};
 
+use super::kinds::{Kind, TermList};
 use super::policy::{Policy, PolicyError};
 use super::term::{Runs, Term};
 use super::text;
-
-/// What a term shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    File,
-    Function,
-    Acceptance,
-    Test,
-    Section,
-    Blocked,
-}
-
-impl Kind {
-    pub(super) const COUNT: usize = 6;
-}
 
 /// What was found at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,16 +124,9 @@ impl Lexicon {
 }
 
 fn terms(policy: &Policy) -> Result<Vec<(Kind, Term)>, PolicyError> {
-    let lists = [
-        ("scope.file_terms", Kind::File, &policy.scope.file_terms),
-        ("scope.function_terms", Kind::Function, &policy.scope.function_terms),
-        ("acceptance.terms", Kind::Acceptance, &policy.acceptance.terms),
-        ("acceptance.test_terms", Kind::Test, &policy.acceptance.test_terms),
-        ("acceptance.section_terms", Kind::Section, &policy.acceptance.section_terms),
-        ("blocked_terms", Kind::Blocked, &policy.blocked_terms),
-    ];
-    let all = lists.into_iter().flat_map(|(key, kind, list)| {
-        list.iter().map(move |term| match Term::parse(term) {
+    let all = Kind::ALL.into_iter().flat_map(|kind| {
+        let TermList { key, terms, .. } = kind.list(policy);
+        terms.iter().map(move |term| match Term::parse(term) {
             Ok(parsed) => Ok((kind, parsed)),
             Err(problem) => Err(PolicyError::Term { key, term: term.clone(), problem }),
         })

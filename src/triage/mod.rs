@@ -10,12 +10,14 @@ mod defaults;
 mod evaluate;
 mod evaluation;
 mod explain;
+mod kinds;
 mod lexicon;
 mod lifecycle;
 mod marker;
 mod notice;
 mod observe;
 mod own;
+mod points;
 mod policy;
 mod roster;
 mod rules;
@@ -50,9 +52,8 @@ pub use self::lifecycle::remind_at;
 pub use self::marker::{MarkedComment, Marker, Subject};
 pub use self::notice::{News, Notice};
 pub use self::own::{SUMMARY_TITLE, is_summary_title};
-pub use self::policy::{
-    AcceptanceRules, AlignmentRules, Policy, PolicyError, Route, ScopeRules, TagSets, TaskWords,
-};
+pub use self::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets};
+pub use self::policy::{Policy, PolicyError, Route, TaskWords};
 pub use self::rules::{Check, Rules};
 pub use self::snapshot::{
     Answered, Facts, MergedPull, Question, Record, Snapshot, Unconfirmed, UnconfirmedWrite,
@@ -249,9 +250,9 @@ impl Triage {
         let facts = signals::facts(&self.lexicon, issue);
         let tags = tags::of(issue);
         let classes = Classes::new(&self.policy, &tags);
-        let points =
-            score::points(&self.policy, &tags::without_brackets(&issue.title), &classes, &facts);
-        explain::signals(self, issue, &points)
+        let title = &tags::without_brackets(&issue.title);
+        let basis = score::Basis { policy: &self.policy, title, classes: &classes, facts: &facts };
+        explain::signals(self, issue, &basis.points())
     }
 
     /// Whether an issue with this title and these labels is looked at before others.

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets};
 use super::term::TermProblem;
 use super::text;
 use crate::dispatch::{AgentId, TaskType};
@@ -62,90 +63,6 @@ named_enum! {
         /// The first agent whose strengths hold the task type, free ones first.
         TaskType = "task-type",
     }
-}
-
-/// Tags, bracketed in the title or label names, and what they make of an issue; compared in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct TagSets {
-    /// Something is broken.
-    pub bug: Vec<String>,
-    /// Something new is wanted.
-    pub feature: Vec<String>,
-    /// Something is to be restructured.
-    pub refactor: Vec<String>,
-    /// Something is to be talked about.
-    pub meta: Vec<String>,
-    /// It goes first in line.
-    pub p0: Vec<String>,
-    /// Something is to be found out.
-    pub research: Vec<String>,
-    /// It was written by the loop itself.
-    pub from_loop: Vec<String>,
-}
-
-/// Points for how well an issue is scoped. Terms are found in title and body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ScopeRules {
-    /// Terms that name a file.
-    pub file_terms: Vec<String>,
-    /// Points for one of them.
-    pub file_points: u8,
-    /// Terms that name a function or class.
-    pub function_terms: Vec<String>,
-    /// Points for one of them.
-    pub function_points: u8,
-    /// A title is short when it has fewer characters, tags not counted.
-    pub title_limit: usize,
-    /// Points for a short title.
-    pub title_points: u8,
-    /// Points taken from an issue with a meta tag.
-    pub meta_penalty: u8,
-    /// The most this part can give.
-    pub cap: u8,
-}
-
-/// Points for how clear it is when an issue is done. Terms are found in title and body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct AcceptanceRules {
-    /// Terms that say what must hold; of two that begin at the same place, the first in the list counts.
-    pub terms: Vec<String>,
-    /// Points for at least one of them.
-    pub some_points: u8,
-    /// How many of them are many.
-    pub many: usize,
-    /// Points for many of them.
-    pub many_points: u8,
-    /// Terms that speak of tests.
-    pub test_terms: Vec<String>,
-    /// Points for one of them.
-    pub test_points: u8,
-    /// Terms for headings; found in the body only.
-    pub section_terms: Vec<String>,
-    /// Points for one of them.
-    pub section_points: u8,
-    /// Points taken from an issue with a meta tag.
-    pub meta_penalty: u8,
-    /// The most this part can give.
-    pub cap: u8,
-}
-
-/// Points for how much an issue is wanted, by its tags. A meta tag takes all but a bug's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct AlignmentRules {
-    /// Points for a bug; nothing else counts then.
-    pub bug_points: u8,
-    /// Points for a refactoring.
-    pub refactor_points: u8,
-    /// Points for a feature.
-    pub feature_points: u8,
-    /// Points for what the loop itself wrote.
-    pub from_loop_points: u8,
-    /// The most this part can give.
-    pub cap: u8,
 }
 
 /// The words that tell a kind of task.

@@ -1,30 +1,18 @@
 //! From facts to points, and from points to a score. The same points make the score and its explanation.
 
 use super::Score;
-use super::lexicon::Kind;
+use super::kinds::{Kind, Part, TermList};
 use super::policy::Policy;
 use super::signals::Facts;
 use super::tags::{self, Classes};
 use crate::clock::Timestamp;
 use crate::issue::Issue;
 
-/// A part of the score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Scope,
-    Acceptance,
-    Alignment,
-}
-
 /// What points were given or taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ground {
-    File,
-    Function,
+    Term(Kind),
     ShortTitle,
-    Acceptance,
-    Test,
-    Section,
     Bug,
     Refactor,
     Feature,
@@ -46,7 +34,7 @@ pub(super) fn score(policy: &Policy, issue: &Issue, facts: &Facts, now: Timestam
     let tags = tags::of(issue);
     let classes = Classes::new(policy, &tags);
     let title = tags::without_brackets(&issue.title);
-    let points = points(policy, &title, &classes, facts);
+    let points = Basis { policy, title: &title, classes: &classes, facts }.points();
     let [scope, acceptance, alignment] =
         [Part::Scope, Part::Acceptance, Part::Alignment].map(|part| sum(&points, part));
     let total = scope + acceptance + alignment;
@@ -66,51 +54,63 @@ pub(super) fn score(policy: &Policy, issue: &Issue, facts: &Facts, now: Timestam
     }
 }
 
-/// All points of an issue, in the order they are explained in.
-pub(super) fn points(policy: &Policy, title: &str, classes: &Classes, facts: &Facts) -> Vec<Point> {
-    let mut points = Vec::with_capacity(8);
-    let grounds = Grounds { policy, classes, facts };
-    grounds.scope(title, &mut points);
-    grounds.acceptance(&mut points);
-    grounds.alignment(&mut points);
-    points
+/// What the points are made from.
+pub(super) struct Basis<'a> {
+    pub(super) policy: &'a Policy,
+    /// The title without its tags.
+    pub(super) title: &'a str,
+    pub(super) classes: &'a Classes,
+    pub(super) facts: &'a Facts,
 }
 
-/// What an issue is scored by.
-struct Grounds<'a> {
-    policy: &'a Policy,
-    classes: &'a Classes,
-    facts: &'a Facts,
-}
+impl Basis<'_> {
+    /// All points of an issue, in the order they are explained in.
+    pub(super) fn points(&self) -> Vec<Point> {
+        let mut points = Vec::with_capacity(8);
+        self.scope(&mut points);
+        self.acceptance(&mut points);
+        self.alignment(&mut points);
+        points
+    }
 
-impl Grounds<'_> {
-    fn scope(&self, title: &str, points: &mut Vec<Point>) {
-        let Self { policy: Policy { scope: rules, .. }, classes, facts } = self;
+    fn scope(&self, points: &mut Vec<Point>) {
+        let rules = &self.policy.scope;
         let mut tally = Tally::new(Part::Scope, points);
-        tally.give(facts.shows(Kind::File), Ground::File, rules.file_points);
-        tally.give(facts.shows(Kind::Function), Ground::Function, rules.function_points);
-        tally.give(is_short(title, rules.title_limit), Ground::ShortTitle, rules.title_points);
-        tally.take(classes.meta, rules.meta_penalty.into());
+        self.terms(&mut tally);
+        let is_short = is_short(self.title, rules.title_limit);
+        tally.give(is_short, Ground::ShortTitle, rules.title_points);
+        tally.take(self.classes.meta, rules.meta_penalty.into());
         tally.cap(rules.cap);
     }
 
     fn acceptance(&self, points: &mut Vec<Point>) {
-        let Self { policy: Policy { acceptance: rules, .. }, classes, facts } = self;
-        let for_terms = match facts.acceptance {
-            0 => 0,
-            count if count >= rules.many => rules.many_points,
-            _ => rules.some_points,
-        };
+        let rules = &self.policy.acceptance;
         let mut tally = Tally::new(Part::Acceptance, points);
-        tally.give(true, Ground::Acceptance, for_terms);
-        tally.give(facts.shows(Kind::Test), Ground::Test, rules.test_points);
-        tally.give(facts.shows(Kind::Section), Ground::Section, rules.section_points);
-        tally.take(classes.meta, rules.meta_penalty.into());
+        self.terms(&mut tally);
+        tally.take(self.classes.meta, rules.meta_penalty.into());
         tally.cap(rules.cap);
     }
 
+    /// The points for terms of this part.
+    fn terms(&self, tally: &mut Tally<'_>) {
+        for kind in Kind::ALL {
+            let TermList { gives: Some((part, points, _)), .. } = kind.list(self.policy) else {
+                continue;
+            };
+            let rules = &self.policy.acceptance;
+            let (due, points) = match kind {
+                Kind::Acceptance => (
+                    self.facts.acceptance > 0,
+                    if self.facts.acceptance >= rules.many { rules.many_points } else { points },
+                ),
+                _ => (self.facts.shows(kind), points),
+            };
+            tally.give(due && part == tally.part, Ground::Term(kind), points);
+        }
+    }
+
     fn alignment(&self, points: &mut Vec<Point>) {
-        let Self { policy: Policy { alignment: rules, .. }, classes, .. } = self;
+        let (rules, classes) = (&self.policy.alignment, self.classes);
         let mut tally = Tally::new(Part::Alignment, points);
         if classes.bug {
             tally.give(true, Ground::Bug, rules.bug_points);

@@ -2,7 +2,8 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::lexicon::{Find, Kind, Lexicon};
+use super::kinds::Kind;
+use super::lexicon::{Find, Lexicon};
 use super::term::Runs;
 use super::text;
 use crate::issue::Issue;
@@ -14,7 +15,7 @@ const MOST_QUOTES: usize = 64;
 /// What the text of an issue shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
-    shown: [bool; Kind::COUNT],
+    shown: [bool; Kind::ALL.len()],
     /// How many acceptance terms it has, none counted inside another.
     pub(super) acceptance: usize,
     /// The first task type that one of its words tells, by place in the policy.

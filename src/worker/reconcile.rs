@@ -10,7 +10,7 @@ use crate::apply::Applied;
 use crate::dispatch::{DispatchState, HandOffFailed, Transition};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef};
-use crate::plan::{self, CarriedOut, Decided, Outcome, plan};
+use crate::plan::{Decided, Outcome, plan};
 use crate::reason::Cause;
 use crate::store::{self, Claim};
 use crate::triage::{Answered, Facts, Rules, Snapshot, evaluate};
@@ -127,8 +127,8 @@ impl Worker {
             });
             boundary!("reconcile::applied");
         }
-        let done = CarriedOut { effects: progress.effects.clone(), refused };
-        let outcome = plan::outcome(s, &decided, done, &rules);
+        let effects = progress.effects.clone();
+        let outcome = decided.outcome(s, effects, refused, rules.dispatch_attempts);
         self.finish(claim, decided, progress.recorded.clone(), outcome).await
     }
 

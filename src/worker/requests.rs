@@ -7,41 +7,29 @@ use std::collections::BTreeSet;
 use super::Worker;
 use super::process::Error;
 use crate::delivery::{CommentEvent, Event, Origin};
-use crate::dispatch::{Reported, TaskType};
+use crate::dispatch::Reported;
 use crate::gitea as forge;
 use crate::store::{Claim, Claimed};
-use crate::triage::commands::{self, Command};
+use crate::triage::commands;
 use crate::triage::{CommandRequest, Permission, Source};
 
 /// The action of a delivery that brings a new comment.
 const NEW_COMMENT: &str = "issue_comment/created";
 
-/// The commands of one comment or entry, before it is known whether its writer may give them.
-struct Asked {
-    source: Source,
-    by: String,
-    commands: Vec<Command>,
-    task_type: Option<TaskType>,
-}
-
 impl Worker {
     /// The commands of a claim, oldest first; those that were answered before are left out.
     pub(super) async fn requests(&self, claim: &Claim) -> Result<Vec<CommandRequest>, Error> {
-        let mut requests = Vec::new();
+        let mut requests: Vec<CommandRequest> = Vec::new();
         let mut read = BTreeSet::new();
         for delivery in &claim.deliveries {
-            let Some(asked) = self.asked(delivery).await? else { continue };
-            if asked.commands.is_empty()
-                || !read.insert(asked.source)
-                || self.inner.store.is_answered(asked.source).await?
-            {
+            let mut asked = self.asked(delivery).await?;
+            let Some(first) = asked.first() else { continue };
+            if !read.insert(first.source) || self.inner.store.is_answered(first.source).await? {
                 continue;
             }
-            let permission = self.permission(claim, &asked).await?;
-            let Asked { source, by, commands, task_type } = asked;
-            let request =
-                |command| CommandRequest { source, by: by.clone(), permission, command, task_type };
-            requests.extend(commands.into_iter().map(request));
+            let permission = self.permission(claim, first).await?;
+            asked.iter_mut().for_each(|request| request.permission = permission);
+            requests.extend(asked);
         }
         Ok(requests)
     }
@@ -55,27 +43,37 @@ impl Worker {
         Ok(reports)
     }
 
-    async fn asked(&self, delivery: &Claimed) -> Result<Option<Asked>, Error> {
+    /// What one delivery asks for, before it is known whether its writer may.
+    async fn asked(&self, delivery: &Claimed) -> Result<Vec<CommandRequest>, Error> {
+        let permission = Permission::Unknown;
         match delivery.origin {
             Origin::Webhook if delivery.action == NEW_COMMENT => {
-                let comment = self.comment(delivery.seq).await?;
-                Ok(comment.map(|comment| Asked {
-                    source: Source::Comment(comment.id),
-                    commands: commands::parse(&comment.body),
-                    by: comment.author.map(|a| a.login).unwrap_or_default(),
-                    task_type: None,
-                }))
+                let Some(comment) = self.comment(delivery.seq).await? else {
+                    return Ok(Vec::new());
+                };
+                let (source, task_type) = (Source::Comment(comment.id), None);
+                let by = comment.author.map(|a| a.login).unwrap_or_default();
+                let request = |command| CommandRequest {
+                    source,
+                    by: by.clone(),
+                    permission,
+                    command,
+                    task_type,
+                };
+                Ok(commands::parse(&comment.body).into_iter().map(request).collect())
             }
             Origin::Manual => {
                 let order = self.inner.store.manual_order(delivery.seq).await?;
-                Ok(order.map(|order| Asked {
+                let request = order.map(|order| CommandRequest {
                     source: Source::Entry(delivery.seq),
-                    commands: vec![commands::read(&order.command)],
+                    command: commands::read(&order.command),
                     by: order.by,
+                    permission,
                     task_type: order.task_type,
-                }))
+                });
+                Ok(request.into_iter().collect())
             }
-            _ => Ok(None),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -89,7 +87,7 @@ impl Worker {
 
     /// What may pass is tried again with the whole issue; what stays unknown is refused. Who may give commands by hand
     /// was found out where they were given.
-    async fn permission(&self, claim: &Claim, asked: &Asked) -> Result<Permission, Error> {
+    async fn permission(&self, claim: &Claim, asked: &CommandRequest) -> Result<Permission, Error> {
         if matches!(asked.source, Source::Entry(_)) {
             return Ok(Permission::Writer);
         }

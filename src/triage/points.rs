@@ -1,0 +1,174 @@
+//! The keys of a policy that give points: tags and terms, with the built-in values. The lists are the original's, in the
+//! original's order, which decides between acceptance terms that begin at one place.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Tags, bracketed in the title or label names, and what they make of an issue; compared in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TagSets {
+    /// Something is broken.
+    pub bug: Vec<String>,
+    /// Something new is wanted.
+    pub feature: Vec<String>,
+    /// Something is to be restructured.
+    pub refactor: Vec<String>,
+    /// Something is to be talked about.
+    pub meta: Vec<String>,
+    /// It goes first in line.
+    pub p0: Vec<String>,
+    /// Something is to be found out.
+    pub research: Vec<String>,
+    /// It was written by the loop itself.
+    pub from_loop: Vec<String>,
+}
+
+/// Points for how well an issue is scoped. Terms are found in title and body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScopeRules {
+    /// Terms that name a file.
+    pub file_terms: Vec<String>,
+    /// Points for one of them.
+    pub file_points: u8,
+    /// Terms that name a function or class.
+    pub function_terms: Vec<String>,
+    /// Points for one of them.
+    pub function_points: u8,
+    /// A title is short when it has fewer characters, tags not counted.
+    pub title_limit: usize,
+    /// Points for a short title.
+    pub title_points: u8,
+    /// Points taken from an issue with a meta tag.
+    pub meta_penalty: u8,
+    /// The most this part can give.
+    pub cap: u8,
+}
+
+/// Points for how clear it is when an issue is done. Terms are found in title and body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AcceptanceRules {
+    /// Terms that say what must hold; of two that begin at the same place, the first in the list counts.
+    pub terms: Vec<String>,
+    /// Points for at least one of them.
+    pub some_points: u8,
+    /// How many of them are many.
+    pub many: usize,
+    /// Points for many of them.
+    pub many_points: u8,
+    /// Terms that speak of tests.
+    pub test_terms: Vec<String>,
+    /// Points for one of them.
+    pub test_points: u8,
+    /// Terms for headings; found in the body only.
+    pub section_terms: Vec<String>,
+    /// Points for one of them.
+    pub section_points: u8,
+    /// Points taken from an issue with a meta tag.
+    pub meta_penalty: u8,
+    /// The most this part can give.
+    pub cap: u8,
+}
+
+/// Points for how much an issue is wanted, by its tags. A meta tag takes all but a bug's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlignmentRules {
+    /// Points for a bug; nothing else counts then.
+    pub bug_points: u8,
+    /// Points for a refactoring.
+    pub refactor_points: u8,
+    /// Points for a feature.
+    pub feature_points: u8,
+    /// Points for what the loop itself wrote.
+    pub from_loop_points: u8,
+    /// The most this part can give.
+    pub cap: u8,
+}
+
+impl Default for TagSets {
+    fn default() -> Self {
+        Self {
+            bug: list(&["bug", "broken", "crash", "error", "fix", "regression", "hotfix"]),
+            feature: list(&["feature", "feat", "enhancement", "capability", "timmy-capability"]),
+            refactor: list(&["refactor", "cleanup", "tech-debt", "optimization", "perf"]),
+            meta: list(&["philosophy", "soul-gap", "discussion", "question", "rfc"]),
+            p0: list(&["security", "data-loss", "blocking", "p0", "critical"]),
+            research: list(&["research", "kimi-ready", "investigation", "spike"]),
+            from_loop: list(&["loop-generated"]),
+        }
+    }
+}
+
+impl Default for ScopeRules {
+    fn default() -> Self {
+        Self {
+            file_terms: list(&[
+                "src/", "tests/", "scripts/", ".py", ".html", ".js", ".yaml", ".toml", ".sh",
+            ]),
+            file_points: 1,
+            function_terms: list(&["def ", "class ", "function ", "method ", "`{word}()`"]),
+            function_points: 1,
+            title_limit: 80,
+            title_points: 1,
+            meta_penalty: 2,
+            cap: 3,
+        }
+    }
+}
+
+impl Default for AcceptanceRules {
+    fn default() -> Self {
+        Self {
+            terms: list(ACCEPTANCE_TERMS),
+            some_points: 1,
+            many: 3,
+            many_points: 2,
+            test_terms: list(&["tox", "pytest", "test_{word}", ".test.", "assert{space}"]),
+            test_points: 1,
+            section_terms: list(&[
+                "##{spaces}problem",
+                "##{spaces}solution",
+                "##{spaces}expected",
+                "##{spaces}actual",
+                "##{spaces}steps",
+            ]),
+            section_points: 1,
+            meta_penalty: 1,
+            cap: 3,
+        }
+    }
+}
+
+impl Default for AlignmentRules {
+    fn default() -> Self {
+        Self { bug_points: 3, refactor_points: 2, feature_points: 2, from_loop_points: 1, cap: 3 }
+    }
+}
+
+const ACCEPTANCE_TERMS: &[&str] = &[
+    "should",
+    "must",
+    "expect",
+    "verify",
+    "assert",
+    "test{any}case",
+    "testcase",
+    "acceptance",
+    "criteria",
+    "passes",
+    "passing",
+    "fails",
+    "failing",
+    "returns",
+    "return",
+    "raises",
+    "raise",
+];
+
+/// The words as an owner writes them.
+pub(super) fn list(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
