@@ -11,8 +11,8 @@
 //! | [`receive`] | 1: `POST /webhook`: verify, store, answer; reports of agents | `gitea`, `store`, `agents` |
 //! | [`store`] | 2: inbox, lanes, ledger; the only SQL | types of `plan` and `triage` |
 //! | [`worker`] | 3: assigns deliveries to lanes, processes one issue at a time | `store`, `gitea`, `triage`, `plan`, `apply` |
-//! | [`triage`] | 4: issue + standing + policy + time → verdict; pure | nouns |
-//! | [`plan`] | 5: verdict + issue → effects still missing; pure | `triage` |
+//! | [`triage`] | 4: snapshot + rules → evaluation, or a question to the forge; pure | nouns |
+//! | [`plan`] | 5: snapshot + evaluation → effects still missing, or a question; pure | `triage` |
 //! | [`apply`] | 6: carries out the effects in order; calls an agent by the client of its interface | `plan`, `gitea` |
 //! | [`summary`] | posts one issue a day with the backlog of a repository | `gitea`, `store`, quoting of `plan` |
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |

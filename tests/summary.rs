@@ -122,13 +122,13 @@ async fn it_shows_the_backlog_and_what_needs_attention() {
     ## Actions Taken
 
     - [`#1`](https://gitea/acme/widgets/issues/1/) → `dispatch` (`claude`): `P0/bug issue (score 9, opened today): goes to claude first`
-    - [`#4`](https://gitea/acme/widgets/issues/4/) → `flag`: `blocked, as its own text says: a person has to clear the way`
+    - [`#4`](https://gitea/acme/widgets/issues/4/) → `flag`: `blocked, by its own text: a person has to resolve that`
     - [`#1`](https://gitea/acme/widgets/issues/1/) → `completed` (`claude`): `the issue is closed`
     - [`#2`](https://gitea/acme/widgets/issues/2/) → `dispatch` (`claude`): `P0/bug issue (score 9, opened today): goes to claude first`
 
     ## Needs Attention
 
-    - [`#4`](https://gitea/acme/widgets/issues/4/) needs the owner, `alice`: `blocked, as its own text says: a person has to clear the way`
+    - [`#4`](https://gitea/acme/widgets/issues/4/) needs the owner, `alice`: `blocked, by its own text: a person has to resolve that`
     - [`#11`](https://gitea/acme/widgets/issues/11/) needs the operator: a failed delivery, `GET acme/widgets#11: Gitea answered 403; the token's scopes or the account's permissions do not allo…`; `gitea-triage inbox list --state dead`
 
     ## Skipped (7 issues)

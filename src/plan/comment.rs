@@ -178,7 +178,7 @@ fn override_hint(about: About<'_>) -> String {
             )
         }
         About::Dispatch(_) => {
-            "<sub>`/triage retry` hands it over once more (`/triage help` lists what else).</sub>".to_owned()
+            "<sub>`/triage retry` dispatches it again (`/triage help` lists what else).</sub>".to_owned()
         }
         About::Decision(_) => "<sub>To override: assign somebody, edit the issue, or comment `/triage assign <agent>` (`/triage help` lists what else).</sub>"
             .to_owned(),

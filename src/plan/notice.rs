@@ -30,7 +30,7 @@ fn text(news: &News, owner: &str) -> String {
 
 const CLOSE_FOR_GOOD: &str =
     "<sub>To close it all the same: comment `/triage done`, then close it.</sub>";
-const WAYS_ON: &str = "<sub>`/triage retry` hands it over once more, `/triage assign <agent>` or `/triage assign @login` gives it to somebody else. Nothing more happens by itself.</sub>";
+const WAYS_ON: &str = "<sub>`/triage retry` dispatches it again, `/triage assign <agent>` or `/triage assign @login` gives it to somebody else. Nothing else happens automatically.</sub>";
 
 /// The first letter as a sentence wants it.
 fn sentence(text: &str) -> String {
@@ -78,7 +78,7 @@ fn result(agent: &AgentId, report: &Report) -> String {
         let _ = write!(text, "To be seen at {}\n\n", code(url));
     }
     text.push_str(
-        "<sub>Close the issue if that settles it; `/triage retry` hands it over once more.</sub>",
+        "<sub>Close the issue if that settles it; `/triage retry` dispatches it again.</sub>",
     );
     text
 }
@@ -118,7 +118,7 @@ mod tests {
         - `claude`: the review was not passed: 1 task in its list is not ticked
         - `kimi`: the agent reported that it failed: `no idea @bob`
 
-        <sub>`/triage retry` hands it over once more, `/triage assign <agent>` or `/triage assign @login` gives it to somebody else. Nothing more happens by itself.</sub>
+        <sub>`/triage retry` dispatches it again, `/triage assign <agent>` or `/triage assign @login` gives it to somebody else. Nothing else happens automatically.</sub>
 
         <!-- gitea-triage decision=notice:escalation:7 digest=- -->
         ");

@@ -50,7 +50,7 @@ pub enum Reason {
         /// How many it may have.
         limit: u32,
     },
-    /// It is to be talked about, not worked on.
+    /// It is needs discussion, not work.
     Philosophy,
     /// People have it.
     Assigned {
@@ -212,7 +212,7 @@ pub enum Missing {
     Test,
     /// A section for the problem or the solution.
     Section,
-    /// Agreement: a tag says that it is to be talked about first.
+    /// Agreement: a tag says that it needs discussion first.
     Agreement,
     /// A tag that says what kind of issue it is.
     Kind,

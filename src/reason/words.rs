@@ -7,8 +7,8 @@ use super::{Brief, Cause, Hold, Missing, Reason, Unmet, code};
 use crate::delivery::WakeCause;
 use crate::issue::IssueType;
 
-const RESUME: &str = "; `/triage resume` goes on";
-const RETRY: &str = "; `/triage retry` hands it over again";
+const RESUME: &str = "; `/triage resume` continues";
+const RETRY: &str = "; `/triage retry` dispatches it again";
 
 impl Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,7 +27,7 @@ impl Display for Reason {
                 write!(f, "chosen for `{agent}` by a person, busy with {load} of {limit}")
             }
             Self::Philosophy => {
-                f.write_str("a philosophy/meta issue: to be talked about, not worked on")
+                f.write_str("a philosophy/meta issue: needs discussion, not work")
             }
             Self::Assigned { logins } => write!(f, "already assigned to {}", quoted(logins)),
             Self::NotReady { score, ready_at, missing } => {
@@ -40,7 +40,7 @@ impl Display for Reason {
             Self::BlockedByText { by } => {
                 let by: Vec<_> = by.iter().map(|number| format!("#{number}")).collect();
                 let by = if by.is_empty() { String::new() } else { format!(" by {}", quoted(&by)) };
-                write!(f, "blocked{by}, as its own text says: a person has to clear the way")
+                write!(f, "blocked{by}, by its own text: a person has to resolve that")
             }
             Self::StaysWith { subject, agent } => write!(f, "{subject}: stays with `{agent}`"),
             Self::GoesTo { subject, agent } => {
@@ -162,11 +162,11 @@ impl Display for Cause {
                 write!(f, "held by {}{}", code(by), after_colon(reason.as_deref()))
             }
             Self::DoneBy { by } => write!(f, "done, says {}", code(by)),
-            Self::RetriedBy { by } => write!(f, "handed over once more by {}", code(by)),
+            Self::RetriedBy { by } => write!(f, "dispatched again by {}", code(by)),
             Self::GivenBy { by, to } => write!(f, "given to {} by {}", code(to), code(by)),
             Self::TakenOff { what } => {
                 let names: Vec<_> = what.iter().map(|value| code(value)).collect();
-                write!(f, "somebody took {} off{RESUME}", names.join(" and "))
+                write!(f, "a person removed {}{RESUME}", names.join(" and "))
             }
             Self::TakenOver { login } => write!(f, "given to {}{RESUME}", code(login)),
             Self::Accepted { agent, what } => {
@@ -259,14 +259,14 @@ mod tests {
     fn a_hold_says_how_to_go_on() {
         let by = || "alice".to_owned();
         let reason = Some("not @now".to_owned());
-        let expected = "held by `alice`: `not @now`; `/triage resume` goes on";
+        let expected = "held by `alice`: `not @now`; `/triage resume` continues";
         assert_eq!(hold(Cause::HeldBy { by: by(), reason }), expected);
         let what = vec!["claude-ready".to_owned(), "claude".to_owned()];
-        let expected = "somebody took `claude-ready` and `claude` off; `/triage resume` goes on";
+        let expected = "a person removed `claude-ready` and `claude`; `/triage resume` continues";
         assert_eq!(hold(Cause::TakenOff { what }), expected);
         let unmet = vec![Unmet::OpenTasks { count: 1 }, Unmet::NoMergedPull];
         let expected = "escalated: the review was not passed: 1 task in its list is not ticked; no merged pull request \
-             is linked to it; `/triage retry` hands it over again";
+             is linked to it; `/triage retry` dispatches it again";
         assert_eq!(hold(Cause::ReviewFailed { unmet }), expected);
     }
 

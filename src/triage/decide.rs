@@ -343,7 +343,7 @@ mod tests {
     fn philosophy_comes_before_an_assignee() {
         let labels = vec!["rfc".into()];
         let talk = Issue { labels, assignees: vec!["alice".into()], ..issue("why?", "") };
-        let expected = "skip: a philosophy/meta issue: to be talked about, not worked on";
+        let expected = "skip: a philosophy/meta issue: needs discussion, not work";
         decides(World::of(talk), expected);
     }
 
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_blocked_issue_flags_the_owner() {
-        let by_text = "flag: blocked by `#12`, as its own text says: a person has to clear the way";
+        let by_text = "flag: blocked by `#12`, by its own text: a person has to resolve that";
         decides(blocked_by_12(), by_text);
         let by_forge = "flag: blocked: it depends on `acme/widgets#3`, still open";
         decides(depending_on_3(World::of(bug())), by_forge);

@@ -55,7 +55,7 @@ async fn a_flag_says_whom_it_calls_and_why() {
     insta::assert_snapshot!(world.comment(&issue), @r#"
     **Triage: @alice, this needs you**
 
-    **Why:** blocked, as its own text says: a person has to clear the way.
+    **Why:** blocked, by its own text: a person has to resolve that.
 
     | type | score | scope | acceptance | alignment | age | task type |
     |---|---|---|---|---|---|---|

@@ -140,7 +140,7 @@ async fn the_service_goes_on_where_the_version_before_was_interrupted() {
     assert_eq!(given(2, "decision=notice:reminder:2"), 1);
     // What was held stays so, in the same words, until a person says otherwise.
     let reason = |history: History| history.evaluations.last().unwrap().reason.clone();
-    let timed_out = "timed out, and could not be evaluated; `/triage retry` hands it over again";
+    let timed_out = "timed out, and could not be evaluated; `/triage retry` dispatches it again";
     assert_eq!(reason(world.history(&at(3)).await), timed_out);
     let held = "held by `alice`: `until the release`; `/triage resume` goes on";
     assert_eq!(reason(world.history(&at(5)).await), held);
@@ -334,7 +334,7 @@ const NOT_TOLD: &str = "
                 || '<!-- gitea-triage decision=notice:reminder:' || dispatch.id || ' digest=- -->'
         FROM lane JOIN dispatch ON dispatch.lane = lane.id JOIN evaluation ON evaluation.lane = lane.id
         WHERE number = 2 GROUP BY dispatch.id;
-    UPDATE lane SET held = 'timed out, and could not be evaluated; `/triage retry` hands it over again'
+    UPDATE lane SET held = 'timed out, and could not be looked at; `/triage retry` hands it over again'
         WHERE number = 3;
     INSERT INTO delivery (id, origin, received_at, event, state, lane, action, evaluation, settled_at)
         SELECT x'0190b5a000007000800000000000000b', 'wake', at, '', 'done', lane, 'wake/a place is free', evaluation.id, at

@@ -129,7 +129,8 @@ impl Triage {
             text = text.replace(from, to);
         }
         let mut command = command(&self.folder);
-        let other = tempfile::NamedTempFile::new().unwrap();
+        // Beside the configuration: the files it names are looked for there.
+        let other = tempfile::NamedTempFile::new_in(self.folder.path()).unwrap();
         std::fs::write(other.path(), text).unwrap();
         set_mode(other.path(), 0o644);
         command.arg("--config").arg(other.path()).args(arguments);
