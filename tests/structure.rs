@@ -22,7 +22,7 @@ const LINES: usize = 39_300;
 const STRUCTS: usize = 12;
 const LONG: usize = 0;
 const ARGUMENTS: usize = 2;
-const CYCLES: usize = 1;
+const CYCLES: usize = 0;
 
 const PATH: [&str; 5] = ["apply", "plan", "store", "triage", "worker"];
 /// These are shown to people, not decided from.

@@ -7,8 +7,9 @@ use toml::{Table, Value};
 
 use super::AgentEntry;
 use super::error::Mistakes;
+use super::error::Origin;
 use super::keys::nearest_of;
-use super::source::{Origin, Source};
+use super::source::Source;
 use crate::dispatch::{Agent, AgentId, Interface};
 
 /// The agents that are there without any configuration, in the order they are shown.

@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::source::Origin;
-
 /// Everything that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", lines(.problems))]
@@ -59,6 +57,17 @@ impl fmt::Display for Problem {
         }
         f.write_str(&self.message)
     }
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// This line of the file.
+    Line(usize),
+    /// This environment variable.
+    Variable(String),
 }
 
 /// Collects mistakes while one file is read.

@@ -23,11 +23,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use agents::built_in_agents;
+pub use error::Origin;
 pub use error::{ConfigError, Problem};
 pub use policy::as_section;
 pub use schema::{reference, schema};
 pub use sections::*;
-pub use source::Origin;
 
 use crate::agents::local;
 use crate::triage::Policy;

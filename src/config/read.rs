@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::error::Mistakes;
+use super::error::Origin;
 use super::keys::{self, Key, Section, Shape};
 use super::policy::ELSEWHERE;
-use super::source::{Origin, Origins, variable};
+use super::source::{Origins, variable};
 use crate::setting::is_name;
 
 /// Reads tables, and collects what is wrong with them.

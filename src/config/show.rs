@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use super::Config;
+use super::error::Origin;
 use super::keys::{SECTIONS, Section, Shape};
-use super::source::Origin;
 
 /// One table as it is shown.
 struct Shown {

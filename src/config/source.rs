@@ -6,19 +6,8 @@ use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::error::Mistakes;
+use super::error::{Mistakes, Origin};
 use super::keys::{self, Key, Shape};
-
-/// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody set it.
-    Default,
-    /// This line of the file.
-    Line(usize),
-    /// This environment variable.
-    Variable(String),
-}
 
 /// Where each value came from, by its path; a number in it is a place in a list.
 #[derive(Clone, Debug, Default)]

@@ -26,9 +26,7 @@ impl Display for Reason {
             Self::ChosenButBusy { agent, load, limit } => {
                 write!(f, "chosen for `{agent}` by a person, busy with {load} of {limit}")
             }
-            Self::Philosophy => {
-                f.write_str("a philosophy/meta issue: needs discussion, not work")
-            }
+            Self::Philosophy => f.write_str("a philosophy/meta issue: needs discussion, not work"),
             Self::Assigned { logins } => write!(f, "already assigned to {}", quoted(logins)),
             Self::NotReady { score, ready_at, missing } => {
                 write!(f, "score {score} is below the threshold of {ready_at}: ")?;
