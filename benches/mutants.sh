@@ -12,7 +12,7 @@ group() {
         signature) files=(src/gitea/signature.rs) tests=(--test=signature) ;;
         inbox) files=(src/store/inbox.rs src/store/ids.rs src/store/packing.rs) tests=(--lib --test=store) ;;
         plan) files=('src/plan/**/*.rs') tests=(--lib --test=flow) ;;
-        decide) files=(src/triage/decide.rs) tests=(--lib --test=parity) ;;
+        decide) files=(src/triage/decide.rs src/triage/evaluate.rs src/triage/lifecycle.rs src/triage/observe.rs) tests=(--lib --test=parity) ;;
         *) echo "there is no group \`$1\`; take signature, inbox, plan or decide" >&2; exit 2 ;;
     esac
 }

@@ -3,7 +3,7 @@
 
 use chrono::DateTime;
 use gitea_triage::issue::{Issue, IssueState};
-use gitea_triage::triage::{Policy, Standing, Triage};
+use gitea_triage::triage::{Policy, Triage};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -24,6 +24,6 @@ fuzz_target!(|text: &str| {
         comments: 0,
     };
     let now = DateTime::from_timestamp_millis(1_774_267_200_000).unwrap();
-    let verdict = triage.verdict(&issue, &Standing::default(), now);
+    let verdict = triage.verdict(&issue, now);
     assert_eq!(verdict.score, triage.score(&issue, now));
 });
