@@ -82,7 +82,7 @@ async fn a_flag_says_whom_it_calls_and_why() {
 
     <sub>To override: assign somebody, edit the issue, or comment `/triage assign <agent>` (`/triage help` lists what else).</sub>
 
-    <!-- gitea-triage decision=flag digest=b3b67bd8e6c8 -->
+    <!-- gitea-triage decision=flag digest=bb867c9cd396 -->
     "#);
 }
 
