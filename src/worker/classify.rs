@@ -74,7 +74,7 @@ fn place(
     }
     let is_ours = event.sender.as_ref().zip(account).is_some_and(|(by, us)| by.is_same_as(us));
     if is_ours && event.echoes {
-        let reason = "a change by gitea-triage".to_owned();
+        let reason = "our own change".to_owned();
         return Destination::Ignored { at: Some(event.at.clone()), reason };
     }
     let is_urgent = rules.triage.is_urgent(&event.shown.title, &event.shown.labels);

@@ -72,7 +72,7 @@ fn fill(world: &World) {
                      ELSE 'ignored' END,
                  1 + i % {lanes}, 'issues/edited', CASE WHEN i % 3 = 0 THEN i END,
                  CASE WHEN i % 2000 = 2 THEN NULL ELSE {now} END,
-                 CASE WHEN i % 3 = 0 AND i % 1000 <> 1 OR i % 2000 = 2 THEN NULL ELSE 'a change by gitea-triage' END
+                 CASE WHEN i % 3 = 0 AND i % 1000 <> 1 OR i % 2000 = 2 THEN NULL ELSE 'our own change' END
              FROM n;
          INSERT INTO delivery_id SELECT id, seq FROM delivery ORDER BY id;
          INSERT INTO fact SELECT 'ids_upto', max(seq) FROM delivery;

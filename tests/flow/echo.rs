@@ -17,7 +17,7 @@ async fn our_own_comment_label_and_assignment_are_ignored_without_a_call() {
     let deliveries = world.deliveries().await;
     let own: Vec<_> = deliveries
         .iter()
-        .filter(|d| d.reason.as_deref() == Some("a change by gitea-triage"))
+        .filter(|d| d.reason.as_deref() == Some("our own change"))
         .collect();
     assert_eq!(own.len(), 3, "{deliveries:#?}");
     assert!(

@@ -151,7 +151,7 @@ fn echoes_are_ignored(story: &Story) {
     let to_issues = |r: &&forge::Asked| r.method != "GET" && r.path.contains("/issues/");
     let writes = story.asked.iter().filter(to_issues).count();
     let ours = |d: &&triage::Delivery| {
-        d.state == "ignored" && d.reason.as_deref() == Some("a change by gitea-triage")
+        d.state == "ignored" && d.reason.as_deref() == Some("our own change")
     };
     assert_eq!(story.inbox.iter().filter(ours).count(), writes);
 }
