@@ -15,10 +15,8 @@ async fn our_own_comment_label_and_assignment_are_ignored_without_a_call() {
     world.work().await;
     assert!(world.gitea.requests().is_empty(), "{:?}", world.gitea.requests());
     let deliveries = world.deliveries().await;
-    let own: Vec<_> = deliveries
-        .iter()
-        .filter(|d| d.reason.as_deref() == Some("our own change"))
-        .collect();
+    let own: Vec<_> =
+        deliveries.iter().filter(|d| d.reason.as_deref() == Some("our own change")).collect();
     assert_eq!(own.len(), 3, "{deliveries:#?}");
     assert!(
         own.iter().all(|d| d.state == DeliveryState::Ignored && d.issue == Some(issue.to_string()))
