@@ -212,6 +212,30 @@ impl Transition {
     }
 }
 
+named_enum! {
+    /// The kinds of write.
+    EffectKind {
+        /// A new comment.
+        Comment = "comment",
+        /// A comment of ours, brought up to date.
+        Edit = "edit",
+        /// A label.
+        Label = "label",
+        /// An assignee.
+        Assignee = "assignee",
+        /// Telling an agent through its own interface.
+        HandOff = "hand_off",
+        /// A reaction on a comment.
+        Reaction = "reaction",
+        /// A label of ours taken off again.
+        Unlabel = "unlabel",
+        /// An assignee of ours taken off again.
+        Unassign = "unassign",
+        /// A closed issue opened again.
+        Reopen = "reopen",
+    }
+}
+
 /// Something of ours that stays on an issue to be seen, and that a person may take off.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
@@ -222,6 +246,23 @@ pub enum Mark {
 }
 
 impl Mark {
+    /// What an effect of this kind and value puts on an issue, if that stays to be seen.
+    pub fn of(kind: EffectKind, value: String) -> Option<Self> {
+        match kind {
+            EffectKind::Label => Some(Self::Label(value)),
+            EffectKind::Assignee => Some(Self::Assignee(value)),
+            _ => None,
+        }
+    }
+
+    /// The kind of effect that puts it on.
+    pub fn kind(&self) -> EffectKind {
+        match self {
+            Self::Label(_) => EffectKind::Label,
+            Self::Assignee(_) => EffectKind::Assignee,
+        }
+    }
+
     /// The label or the login.
     pub fn value(&self) -> &str {
         match self {

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Failure, block_on, load, open_store, show};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
-use crate::store::{EvaluationView, History, Transition};
+use crate::store::{EvaluationView, History, TransitionView};
 use crate::triage::explain;
 
 /// Show what was decided about an issue, what was written, and why
@@ -76,7 +76,7 @@ fn as_text(at: &IssueRef, history: &History) -> String {
 }
 
 /// The states of a dispatch.
-fn dispatch_text(d: &Dispatch, transitions: &[Transition]) -> String {
+fn dispatch_text(d: &Dispatch, transitions: &[TransitionView]) -> String {
     let mut text = format!("dispatch {}: {} for {}, {}", d.id, d.agent, d.task_type, d.state);
     if d.state.is_open() {
         let _ = write!(text, ", due {}", d.deadline_at.format("%Y-%m-%d %H:%M UTC"));

@@ -1,7 +1,7 @@
 //! What became of writes that were meant and never heard of again, because a crash or an error came between. The issue
 //! has been read since, so what is not meant again was found on it. Pure.
 
-use super::{Effect, Recovery};
+use super::{Effect, EffectKind, Recovery};
 use crate::triage::{MarkedComment, Record, Snapshot, Unconfirmed, UnconfirmedWrite};
 
 /// What is known now of a write that was meant earlier.
@@ -32,14 +32,15 @@ pub(super) fn confirm(
 
 fn confirmation(one: &Unconfirmed, effects: &[Effect], said: &[MarkedComment]) -> Confirmation {
     let found = found(one, said);
-    let (kind, value) = one.write.key();
-    let is_meant = |effect: &Effect| effect.kind().as_str() == kind && effect.value() == value;
-    let is_comment = matches!(one.write, UnconfirmedWrite::Comment { .. });
-    let recovery = match is_comment {
-        _ if effects.iter().any(is_meant) => Recovery::NotWritten,
-        true if found.is_none() => Recovery::NotWritten,
-        false if one.is_agents => Recovery::Unknown,
-        _ => Recovery::Found,
+    let key = one.write.key();
+    let is_comment = key.0 == EffectKind::Comment;
+    let is_meant = effects.iter().any(|effect| (effect.kind(), effect.value()) == key);
+    let recovery = if is_meant || (is_comment && found.is_none()) {
+        Recovery::NotWritten
+    } else if one.is_agents && !is_comment {
+        Recovery::Unknown
+    } else {
+        Recovery::Found
     };
     Confirmation { effect: one.effect, recovery, found }
 }

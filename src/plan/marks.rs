@@ -1,7 +1,5 @@
 //! What is put on an issue and taken off it, and whom a dispatch calls. Pure.
 
-use std::collections::BTreeSet;
-
 use super::{Effect, NewDispatch, PlanInput, acceptance_criteria};
 use crate::dispatch::{Agent, Handoff, Interface, Mark};
 use crate::triage::Decision;
@@ -32,10 +30,9 @@ impl PlanInput<'_> {
 
     /// Whether it is not there, was not put there before for the same dispatch, and was not taken off by a person.
     fn is_wanted(&self, mark: &Mark) -> bool {
-        let applied = self.e.custody.dispatch().map(|_| &self.s.record.applied);
-        !mark.is_on(self.s.issue)
-            && !applied.is_some_and(|applied: &BTreeSet<Mark>| applied.contains(mark))
-            && !self.e.removed.contains(mark)
+        let record = self.s.record;
+        let was_put = self.e.custody.dispatch().is_some() && record.applied.contains(mark);
+        !mark.is_on(self.s.issue) && !was_put && !self.e.removed.contains(mark)
     }
 
     fn hand_off(&self, agent: &Agent, opens: Option<&NewDispatch>) -> Option<Effect> {

@@ -24,34 +24,11 @@ pub use self::confirm::Confirmation;
 pub use self::decided::Decided;
 pub use self::outcome::Outcome;
 pub use self::remark::{Recovery, Remark, WriteOrigin};
+pub use crate::dispatch::EffectKind;
 pub use crate::triage::{Marker, Subject, code, fence};
 
 use self::comment::About;
 use self::stage::Stage;
-
-named_enum! {
-    /// The kinds of write.
-    EffectKind {
-        /// A new comment.
-        Comment = "comment",
-        /// A comment of ours, brought up to date.
-        Edit = "edit",
-        /// A label.
-        Label = "label",
-        /// An assignee.
-        Assignee = "assignee",
-        /// Telling an agent through its own interface.
-        HandOff = "hand_off",
-        /// A reaction on a comment.
-        Reaction = "reaction",
-        /// A label of ours taken off again.
-        Unlabel = "unlabel",
-        /// An assignee of ours taken off again.
-        Unassign = "unassign",
-        /// A closed issue opened again.
-        Reopen = "reopen",
-    }
-}
 
 /// One write to the outside. Each is safe to ask for again: it names what should be there, not a step.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -160,12 +160,6 @@ fn put(issue: &mut Issue, effect: &Effect) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_pause_between_hand_offs_grows_fourfold() {
-        let seconds: Vec<_> = (1..=6).map(|failures| pause(failures).as_secs()).collect();
-        assert_eq!(seconds, [1, 4, 16, 64, 256, 600]);
-    }
     use crate::gitea::issue_from_json;
     use serde_json::json;
 
@@ -173,6 +167,11 @@ mod tests {
         EffectOutcome::done(None)
     }
 
+    #[test]
+    fn the_pause_between_hand_offs_grows_fourfold() {
+        let seconds: Vec<_> = (1..=6).map(|failures| pause(failures).as_secs()).collect();
+        assert_eq!(seconds, [1, 4, 16, 64, 256, 600]);
+    }
     fn issue(labels: &[&str]) -> Issue {
         let labels: Vec<_> = labels.iter().map(|name| json!({"name": name})).collect();
         issue_from_json(&json!({"number": 1, "title": "x", "labels": labels})).unwrap()

@@ -12,7 +12,7 @@ use super::rows::{from_json, parsed, to_json};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Origin, WakeCause};
-use crate::dispatch::{Agent, AgentId, Attempt, Dispatch, DispatchState, Transition as To};
+use crate::dispatch::{Agent, AgentId, Attempt, Dispatch, DispatchState, Transition};
 use crate::issue::IssueRef;
 use crate::plan::NewDispatch;
 use crate::reason::Cause;
@@ -27,7 +27,7 @@ pub(super) const DISPATCH: &str =
 
 /// One change of a dispatch's state, as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Transition {
+pub struct TransitionView {
     /// When.
     pub at: Timestamp,
     /// The state it went to.
@@ -84,13 +84,18 @@ pub(super) fn open(
             to_json(&cause),
         ])?;
     let moment = Moment { at: e.at, evaluation: Some(evaluation) };
-    note(c, id, &To::to(state, cause), moment)?;
+    note(c, id, &Transition::to(state, cause), moment)?;
     Ok(id)
 }
 
 /// Moves a dispatch on; when it ends, the issue that waits for its agent with the best claim is woken. A move to the
 /// state it has already is none.
-pub(super) fn advance(c: &Connection, id: i64, to: &To, moment: Moment) -> Result<(), Error> {
+pub(super) fn advance(
+    c: &Connection,
+    id: i64,
+    to: &Transition,
+    moment: Moment,
+) -> Result<(), Error> {
     let ended = (!to.state.is_open()).then_some(moment.at.timestamp_millis());
     let mut update = c.prepare_cached(
         "UPDATE dispatch SET state = ?2, ended_at = ?3, cause = ?4, counts = ?5,
@@ -142,7 +147,7 @@ pub(super) fn note_failure(
 ) -> Result<(), Error> {
     c.prepare_cached("UPDATE dispatch SET cause = ?2 WHERE id = ?1")?
         .execute(params![id, to_json(cause)])?;
-    note(c, id, &To::to(DispatchState::Failed, cause.clone()), moment)
+    note(c, id, &Transition::to(DispatchState::Failed, cause.clone()), moment)
 }
 
 /// When an open dispatch has to be looked at next.
@@ -159,7 +164,7 @@ pub(super) fn reminded(c: &Connection, id: i64, at: Timestamp) -> Result<(), Err
     Ok(())
 }
 
-fn note(c: &Connection, id: i64, to: &To, moment: Moment) -> Result<(), Error> {
+fn note(c: &Connection, id: i64, to: &Transition, moment: Moment) -> Result<(), Error> {
     let Moment { at, evaluation } = moment;
     c.prepare_cached(
         "INSERT INTO transition (dispatch, at, state, cause, evaluation) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -228,12 +233,12 @@ pub(super) fn begin_anew(c: &Connection, lane: i64) -> Result<(), Error> {
 }
 
 /// How a dispatch went, oldest first.
-pub(super) fn transitions(c: &Connection, dispatch: i64) -> Result<Vec<Transition>, Error> {
+pub(super) fn transitions(c: &Connection, dispatch: i64) -> Result<Vec<TransitionView>, Error> {
     let mut rows = c.prepare_cached(
         "SELECT at, state, cause, evaluation FROM transition WHERE dispatch = ?1 ORDER BY id",
     )?;
     let rows = rows.query_map([dispatch], |r| {
-        Ok(Transition {
+        Ok(TransitionView {
             at: from_millis(r.get(0)?),
             state: r.get(1)?,
             cause: r.get(2)?,

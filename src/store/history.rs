@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
-use super::dispatches::{DISPATCH, Transition, dispatch_of, transitions};
+use super::dispatches::{DISPATCH, TransitionView, dispatch_of, transitions};
 use super::ids::{self, id_of, key};
 use super::lanes;
 use super::rows::{from_json, parsed, parsed_if_any};
@@ -120,7 +120,7 @@ pub struct History {
     /// Who had it.
     pub dispatches: Vec<Dispatch>,
     /// How each of them went, in the same order.
-    pub transitions: Vec<Vec<Transition>>,
+    pub transitions: Vec<Vec<TransitionView>>,
     /// What waits to be looked at.
     pub pending: Vec<DeliveryView>,
 }
@@ -241,7 +241,7 @@ pub(super) fn dispatches(
     c: &Connection,
     rest: &str,
     values: &[&dyn rusqlite::ToSql],
-) -> Result<Vec<(Dispatch, Vec<Transition>)>, Error> {
+) -> Result<Vec<(Dispatch, Vec<TransitionView>)>, Error> {
     let mut rows = c.prepare_cached(&format!("{DISPATCH} {rest}"))?;
     let mut rows = rows.query(values)?;
     let mut found = Vec::new();

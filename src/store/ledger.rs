@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::dispatches::Moment;
 use super::lanes::{self, Claim};
 use super::recorded::Recorded;
-use super::rows::{kind_and_value, mark_kind, marks, parsed, to_json};
+use super::rows::{kind_and_value, marks, parsed, to_json};
 use super::{Error, Store, dispatches, people};
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, Mark};
@@ -36,7 +36,7 @@ impl Store {
             let handed_off = done.iter().filter(|(kind, _)| *kind == EffectKind::HandOff);
             Ok(Record {
                 handed_off: handed_off.map(|(_, agent)| AgentId::new(agent)).collect(),
-                applied: marks(&done),
+                applied: marks(done),
                 removed: people::removed(c, lane)?,
                 custody: match dispatch {
                     Some(dispatch) => Custody::Dispatched(dispatch),
@@ -230,7 +230,7 @@ const LEFT_OVER: &str = "FROM effect JOIN dispatch ON dispatch.id = effect.dispa
 fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error> {
     let mut rows = c.prepare_cached(&format!("SELECT DISTINCT kind, value {LEFT_OVER}"))?;
     let rows: Vec<_> = rows.query_map([lane], kind_and_value)?.collect::<Result<_, _>>()?;
-    Ok(marks(&rows))
+    Ok(marks(rows))
 }
 
 /// Parts what is no longer on the issue from the ended dispatches it was put there for.
@@ -240,7 +240,7 @@ pub(super) fn forget(c: &Connection, lane: i64, absent: &[Mark]) -> Result<(), E
              AND dispatch IN (SELECT id FROM dispatch WHERE lane = ?1 AND ended_at IS NOT NULL)",
     )?;
     for mark in absent {
-        part.execute(params![lane, mark_kind(mark), mark.value()])?;
+        part.execute(params![lane, mark.kind().as_str(), mark.value()])?;
     }
     Ok(())
 }
@@ -262,7 +262,7 @@ fn unconfirmed(c: &Connection, lane: i64) -> Result<Vec<Unconfirmed>, Error> {
                 UnconfirmedWrite::Reaction { comment, content: value }
             }
             (EffectKind::Reopen, _) => UnconfirmedWrite::Reopen,
-            _ => UnconfirmedWrite::Other { kind: kind.as_str(), value },
+            _ => UnconfirmedWrite::Other { kind, value },
         };
         let is_agents = parsed::<WriteOrigin>(r, 1)? == WriteOrigin::Agent;
         Ok(Unconfirmed { effect: r.get(0)?, is_agents, write })

@@ -57,7 +57,7 @@ pub use crate::delivery::DeliveryState;
 pub use backup::Copied;
 pub use cursors::SweepCursor;
 pub use digest::{ActionTaken, Digest, FailedDeliveries, OpenIssue, Period};
-pub use dispatches::Transition;
+pub use dispatches::TransitionView;
 pub use error::Error;
 pub use gauges::Gauges;
 pub use history::{DeliveryView, EffectView, EvaluationView, Filter, History};

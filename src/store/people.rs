@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Row, params};
 
-use super::rows::{from_json, kind_and_value, mark_kind, marks, parsed_if_any, to_json};
+use super::rows::{from_json, kind_and_value, marks, parsed_if_any, to_json};
 use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, Mark, TaskType};
@@ -41,7 +41,7 @@ pub(super) fn custody(c: &Connection, lane: i64) -> Result<Custody, Error> {
 pub(super) fn removed(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error> {
     let mut rows = c.prepare_cached("SELECT kind, value FROM removed WHERE lane = ?1")?;
     let rows: Vec<_> = rows.query_map([lane], kind_and_value)?.collect::<Result<_, _>>()?;
-    Ok(marks(&rows))
+    Ok(marks(rows))
 }
 
 /// Writes down who has the issue from now on, and what people took off it.
@@ -57,7 +57,7 @@ pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Erro
     let mut insert = c.prepare_cached("INSERT INTO removed VALUES (?1, ?2, ?3, ?4)")?;
     for mark in &e.removed {
         let at = e.at.timestamp_millis();
-        insert.execute(params![lane, mark_kind(mark), mark.value(), at])?;
+        insert.execute(params![lane, mark.kind().as_str(), mark.value(), at])?;
     }
     Ok(())
 }

@@ -10,8 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Error;
-use crate::dispatch::Mark;
-use crate::plan::EffectKind;
+use crate::dispatch::{EffectKind, Mark};
 
 /// What the text of a column names.
 struct Parsed<T>(T);
@@ -57,19 +56,6 @@ pub(super) fn unreadable(error: &dyn Display) -> Error {
 }
 
 /// Those of the effects that stay on the issue to be seen.
-pub(super) fn marks(written: &[(EffectKind, String)]) -> BTreeSet<Mark> {
-    let mark = |(kind, value): &(EffectKind, String)| match kind {
-        EffectKind::Label => Some(Mark::Label(value.clone())),
-        EffectKind::Assignee => Some(Mark::Assignee(value.clone())),
-        _ => None,
-    };
-    written.iter().filter_map(mark).collect()
-}
-
-/// The name of the kind of effect that puts it on the issue.
-pub(super) fn mark_kind(mark: &Mark) -> &'static str {
-    match mark {
-        Mark::Label(_) => EffectKind::Label.as_str(),
-        Mark::Assignee(_) => EffectKind::Assignee.as_str(),
-    }
+pub(super) fn marks(written: Vec<(EffectKind, String)>) -> BTreeSet<Mark> {
+    written.into_iter().filter_map(|(kind, value)| Mark::of(kind, value)).collect()
 }

@@ -1,11 +1,10 @@
 //! What becomes of the open dispatch: from how far it has come, what is seen of the work, and the time. Pure.
 
-use super::{Custody, Evaluation, News, Question, Rules, Snapshot, criteria, observe};
+use super::{Check, Custody, Evaluation, News, Question, Rules, Snapshot, criteria, observe};
 use crate::clock::Timestamp;
 use crate::dispatch::{Attempt, Dispatch, DispatchState, Progress, Report, Transition};
 use crate::issue::IssueState;
 use crate::reason::{Cause, Hold, Reason, Unmet};
-use crate::triage::Check;
 
 /// How much of what an agent says about its failure stands in one line.
 const LONGEST_WORDS: usize = 200;

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use super::commands::CommandRequest;
 use super::{Assessment, Custody, MarkedComment, Marker};
 use crate::clock::Timestamp;
-use crate::dispatch::{AgentId, Attempt, Dispatch, Mark, Reported};
+use crate::dispatch::{AgentId, Attempt, Dispatch, EffectKind, Mark, Reported};
 use crate::issue::{Account, Issue, IssueNumber, IssueRef, TimelineEvent};
 
 /// Stands for the issue where only its text counts.
@@ -97,10 +97,10 @@ pub enum UnconfirmedWrite {
     },
     /// The closed issue was to be opened again.
     Reopen,
-    /// Anything else, by the name of its kind and its value.
+    /// Anything else, by its kind and value.
     Other {
         /// The kind.
-        kind: &'static str,
+        kind: EffectKind,
         /// The value.
         value: String,
     },
@@ -108,12 +108,12 @@ pub enum UnconfirmedWrite {
 
 impl UnconfirmedWrite {
     /// The kind and the value of the effect.
-    pub fn key(&self) -> (&str, &str) {
+    pub fn key(&self) -> (EffectKind, &str) {
         match self {
-            Self::Comment { marker, .. } => ("comment", &marker.decision),
-            Self::Reaction { content, .. } => ("reaction", content),
-            Self::Reopen => ("reopen", "open"),
-            Self::Other { kind, value } => (kind, value),
+            Self::Comment { marker, .. } => (EffectKind::Comment, &marker.decision),
+            Self::Reaction { content, .. } => (EffectKind::Reaction, content),
+            Self::Reopen => (EffectKind::Reopen, "open"),
+            Self::Other { kind, value } => (*kind, value),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::issue::IssueRef;
 use crate::store::history::{dispatches, evaluations, views};
 use crate::store::people::hold_text;
 use crate::store::rows::parsed;
-use crate::store::{DeliveryView, Error, EvaluationView, Store, Transition, lanes};
+use crate::store::{DeliveryView, Error, EvaluationView, Store, TransitionView, lanes};
 
 /// How many deliveries and dispatches are shown.
 const MOST: u32 = 30;
@@ -58,7 +58,7 @@ pub struct IssueStory {
     /// Where the older evaluations begin.
     pub older: Option<i64>,
     /// Who had it, the newest first, and how each came to where it is.
-    pub dispatches: Vec<(Dispatch, Vec<Transition>)>,
+    pub dispatches: Vec<(Dispatch, Vec<TransitionView>)>,
     /// What waits to be looked at, the oldest first.
     pub pending: Vec<DeliveryView>,
     /// What came to an end, the newest first.
