@@ -1,0 +1,240 @@
+-- The schema of an empty store. Made of the numbered steps: `NEWEST_SCHEMA=write cargo test newest`.
+CREATE TABLE blocker (
+    lane   INTEGER NOT NULL REFERENCES lane (id),
+    repo   TEXT    NOT NULL COLLATE NOCASE,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (lane, repo, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE body (
+    seq   INTEGER PRIMARY KEY REFERENCES delivery (seq) ON DELETE CASCADE,
+    bytes BLOB NOT NULL
+) STRICT;
+CREATE TABLE "command" (
+    id             INTEGER PRIMARY KEY,
+    lane           INTEGER NOT NULL REFERENCES lane (id),
+    source_comment INTEGER,
+    source_entry   INTEGER,
+    part           INTEGER NOT NULL DEFAULT 0,
+    given_by       TEXT,
+    command        TEXT,
+    task_type      TEXT,
+    state          TEXT    NOT NULL DEFAULT 'answered' CHECK (state IN ('open', 'answered')),
+    at             INTEGER NOT NULL,
+    CHECK ((source_comment IS NULL) <> (source_entry IS NULL))
+) STRICT;
+CREATE TABLE delivery (
+    seq         INTEGER PRIMARY KEY,
+    id          BLOB    NOT NULL,
+    origin      TEXT    NOT NULL CHECK (origin IN ('webhook', 'sweep', 'manual', 'wake', 'agent')),
+    received_at INTEGER NOT NULL,
+    event       TEXT    NOT NULL,
+    scope       TEXT,
+    state       TEXT    NOT NULL DEFAULT 'received'
+                CHECK (state IN ('received', 'pending', 'claimed', 'done', 'ignored', 'dead')),
+    lane        INTEGER REFERENCES lane (id),
+    action      TEXT,
+    evaluation  INTEGER REFERENCES evaluation (id),
+    settled_at  INTEGER,
+    reason      TEXT,
+    repeats     INTEGER NOT NULL DEFAULT 0,
+    repeated_at INTEGER, same_as BLOB,
+    CHECK ((state IN ('done', 'ignored', 'dead')) = (settled_at IS NOT NULL)),
+    CHECK (state NOT IN ('ignored', 'dead') OR reason IS NOT NULL),
+    CHECK (state NOT IN ('pending', 'claimed', 'done') OR lane IS NOT NULL)
+) STRICT;
+CREATE TABLE delivery_id (
+    id  BLOB    PRIMARY KEY,
+    seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE dispatch (
+    id          INTEGER PRIMARY KEY,
+    key         TEXT    NOT NULL UNIQUE,
+    lane        INTEGER NOT NULL REFERENCES lane (id),
+    evaluation  INTEGER REFERENCES evaluation (id),
+    agent       TEXT    NOT NULL,
+    task_type   TEXT    NOT NULL,
+    state       TEXT    NOT NULL CHECK (state IN
+                ('pending', 'assigned', 'in_progress', 'completed', 'failed', 'escalated', 'timed_out')),
+    opened_at   INTEGER NOT NULL,
+    deadline_at INTEGER NOT NULL,
+    ended_at    INTEGER,
+    cause      TEXT,
+    by_person   INTEGER NOT NULL DEFAULT 0,
+    failures    INTEGER NOT NULL DEFAULT 0,
+    counts      INTEGER NOT NULL DEFAULT 0,
+    due_at      INTEGER,
+    reminded_at INTEGER,
+    CHECK ((state IN ('pending', 'assigned', 'in_progress')) = (ended_at IS NULL)),
+    CHECK (ended_at IS NULL OR due_at IS NULL)
+) STRICT;
+CREATE TABLE "effect" (
+    id          INTEGER PRIMARY KEY,
+    evaluation  INTEGER NOT NULL REFERENCES evaluation (id),
+    lane        INTEGER NOT NULL REFERENCES lane (id),
+    dispatch    INTEGER REFERENCES dispatch (id),
+    origin      TEXT    NOT NULL DEFAULT 'plan' CHECK (origin IN ('plan', 'agent')),
+    kind        TEXT    NOT NULL CHECK (kind IN
+                ('comment', 'edit', 'label', 'assignee', 'hand_off', 'reaction', 'unlabel', 'unassign', 'reopen')),
+    value       TEXT    NOT NULL,
+    subject     TEXT    CHECK (subject IN ('audit', 'answer', 'notice')),
+    comment     INTEGER,
+    digest      TEXT,
+    body        TEXT,
+    state       TEXT    NOT NULL DEFAULT 'intended' CHECK (state IN ('intended', 'done', 'failed', 'withheld')),
+    intended_at INTEGER NOT NULL,
+    settled_at  INTEGER,
+    forge_id    INTEGER,
+    recovery    TEXT    CHECK (recovery IN ('found', 'not_written', 'unknown')),
+    note        TEXT,
+    CHECK ((state = 'intended') = (settled_at IS NULL)),
+    CHECK ((kind IN ('comment', 'edit')) = (subject IS NOT NULL)),
+    CHECK (body IS NULL OR kind IN ('comment', 'edit')),
+    CHECK (comment IS NULL OR kind = 'reaction'),
+    CHECK (recovery IS NULL OR state IN ('done', 'failed'))
+) STRICT;
+CREATE TABLE evaluation (
+    id      INTEGER PRIMARY KEY,
+    lane    INTEGER NOT NULL REFERENCES lane (id),
+    at      INTEGER NOT NULL,
+    action  TEXT    NOT NULL CHECK (action IN ('dispatch', 'flag', 'wait', 'skip', 'finish')),
+    agent   TEXT,
+    reason  TEXT    NOT NULL,
+    verdict TEXT,
+    signals TEXT    NOT NULL DEFAULT '[]'
+, reason_code TEXT) STRICT;
+CREATE TABLE fact (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE lane (
+    id           INTEGER PRIMARY KEY,
+    repo         TEXT    NOT NULL COLLATE NOCASE,
+    number       INTEGER NOT NULL CHECK (number > 0),
+    state        TEXT    NOT NULL DEFAULT 'idle' CHECK (state IN ('idle', 'due', 'claimed')),
+    due_at       INTEGER,
+    claimed_at   INTEGER,
+    epoch        INTEGER NOT NULL DEFAULT 0,
+    attempts     INTEGER NOT NULL DEFAULT 0,
+    last_error   TEXT,
+    priority     INTEGER NOT NULL DEFAULT 1,
+    evaluated_at INTEGER,
+    waits_for    TEXT,
+    wait_p0      INTEGER NOT NULL DEFAULT 0,
+    wait_score   INTEGER NOT NULL DEFAULT 0,
+    wait_since   INTEGER NOT NULL DEFAULT 0,
+    hold         TEXT,
+    fresh_from   INTEGER NOT NULL DEFAULT 0,
+    chosen       TEXT,
+    chosen_task  TEXT,
+    fingerprint         TEXT,
+    fingerprint_comments INTEGER NOT NULL DEFAULT 0,
+    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER,
+    CHECK ((state = 'due') = (due_at IS NOT NULL)),
+    CHECK ((state = 'claimed') = (claimed_at IS NOT NULL)),
+    UNIQUE (repo, number)
+) STRICT;
+CREATE TABLE latest (
+    lane       INTEGER PRIMARY KEY REFERENCES lane (id),
+    evaluation INTEGER NOT NULL,
+    at         INTEGER NOT NULL,
+    action     TEXT    NOT NULL,
+    agent      TEXT,
+    reason     TEXT    NOT NULL,
+    title      TEXT    NOT NULL,
+    score      INTEGER
+) STRICT;
+CREATE TABLE note (
+    repo  TEXT    NOT NULL COLLATE NOCASE,
+    topic TEXT    NOT NULL,
+    text  TEXT    NOT NULL,
+    at    INTEGER NOT NULL,
+    PRIMARY KEY (repo, topic)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE proposal (
+    repo   TEXT    NOT NULL COLLATE NOCASE,
+    number INTEGER NOT NULL CHECK (number > 0),
+    parts  TEXT    NOT NULL,
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (repo, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE removed (
+    lane  INTEGER NOT NULL REFERENCES lane (id),
+    kind  TEXT    NOT NULL,
+    value TEXT    NOT NULL,
+    at    INTEGER NOT NULL,
+    PRIMARY KEY (lane, kind, value)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE spending (
+    day    TEXT    NOT NULL CHECK (day GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
+    repo   TEXT    NOT NULL COLLATE NOCASE,
+    number INTEGER NOT NULL CHECK (number > 0),
+    rounds INTEGER NOT NULL DEFAULT 0,
+    tokens INTEGER NOT NULL DEFAULT 0,
+    ms     INTEGER NOT NULL DEFAULT 0,
+    told   INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (day, repo, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE summary (
+    repo      TEXT    NOT NULL COLLATE NOCASE,
+    day       TEXT    NOT NULL CHECK (day GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
+    state     TEXT    NOT NULL CHECK (state IN ('intended', 'posted', 'failed', 'withheld')),
+    until     INTEGER NOT NULL,
+    attempts  INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    again_at  INTEGER,
+    number    INTEGER CHECK (number > 0),
+    tidied_at INTEGER,
+    closed_at INTEGER,
+    detail    TEXT,
+    CHECK ((state = 'posted') = (number IS NOT NULL)),
+    CHECK (state = 'posted' OR (tidied_at IS NULL AND closed_at IS NULL)),
+    CHECK (state <> 'intended' OR again_at IS NOT NULL),
+    PRIMARY KEY (repo, day)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sweep (
+    repo      TEXT    PRIMARY KEY,
+    passed_at INTEGER NOT NULL,
+    full_at   INTEGER NOT NULL,
+    since     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE transition (
+    id         INTEGER PRIMARY KEY,
+    dispatch   INTEGER NOT NULL REFERENCES dispatch (id),
+    at         INTEGER NOT NULL,
+    state      TEXT    NOT NULL,
+    cause      TEXT    NOT NULL,
+    evaluation INTEGER REFERENCES evaluation (id)
+) STRICT;
+CREATE INDEX blocker_of ON blocker (repo, number);
+CREATE UNIQUE INDEX command_comment ON command (source_comment, part) WHERE source_comment IS NOT NULL;
+CREATE UNIQUE INDEX command_entry ON command (source_entry, part) WHERE source_entry IS NOT NULL;
+CREATE INDEX delivery_dead ON delivery (settled_at) WHERE state = 'dead';
+CREATE INDEX delivery_dead_lane ON delivery (lane, settled_at) WHERE state = 'dead';
+CREATE INDEX delivery_ended ON delivery (state, seq) WHERE settled_at IS NOT NULL;
+CREATE INDEX delivery_ended_lane ON delivery (lane, seq) WHERE settled_at IS NOT NULL;
+CREATE INDEX delivery_evaluation ON delivery (evaluation) WHERE evaluation IS NOT NULL;
+CREATE INDEX delivery_open ON delivery (lane, seq) WHERE state IN ('pending', 'claimed');
+CREATE INDEX delivery_received ON delivery (seq) WHERE state = 'received';
+CREATE INDEX delivery_sweep ON delivery (received_at) WHERE origin = 'sweep';
+CREATE INDEX dispatch_agent ON dispatch (agent, state);
+CREATE INDEX dispatch_due ON dispatch (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX dispatch_escalated ON dispatch (lane) WHERE state = 'escalated';
+CREATE INDEX dispatch_lane ON dispatch (lane, id);
+CREATE INDEX dispatch_load ON dispatch (agent) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX dispatch_open ON dispatch (lane) WHERE ended_at IS NULL;
+CREATE INDEX effect_lane ON effect (lane, id);
+CREATE INDEX evaluation_at ON evaluation (at, action);
+CREATE INDEX evaluation_lane ON evaluation (lane, id);
+CREATE TRIGGER evaluation_latest AFTER INSERT ON evaluation BEGIN
+    INSERT INTO latest VALUES (NEW.lane, NEW.id, NEW.at, NEW.action, NEW.agent, NEW.reason,
+        coalesce(json_extract(NEW.verdict, '$.title'), ''), json_extract(NEW.verdict, '$.score'))
+    ON CONFLICT (lane) DO UPDATE SET evaluation = excluded.evaluation, at = excluded.at, action = excluded.action,
+        agent = excluded.agent, reason = excluded.reason, score = excluded.score,
+        title = CASE excluded.title WHEN '' THEN latest.title ELSE excluded.title END;
+END;
+CREATE INDEX lane_claimed ON lane (id) WHERE state = 'claimed';
+CREATE INDEX lane_due ON lane (priority, due_at) WHERE state = 'due';
+CREATE INDEX lane_held ON lane (id) WHERE hold IS NOT NULL;
+CREATE INDEX lane_waiting ON lane (waits_for) WHERE waits_for IS NOT NULL;
+CREATE INDEX latest_action ON latest (action, evaluation);
+CREATE UNIQUE INDEX latest_evaluation ON latest (evaluation);
+CREATE INDEX transition_dispatch ON transition (dispatch, id);
