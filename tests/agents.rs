@@ -21,8 +21,10 @@ const TOKEN: &str = "canary-77aa01f2-token";
 
 fn agents(secret: Option<&str>) -> HttpAgents {
     let secrets = secret.map(|secret| (AgentId::new("api"), SecretString::from(secret)));
-    let agents = HttpAgents::new(vec!["127.0.0.1".into()], secrets.into_iter().collect()).unwrap();
-    agents.with_timeout(Duration::from_millis(500))
+    let secrets = secrets.into_iter().collect();
+    let mut agents = HttpAgents::new(vec!["127.0.0.1".into()], secrets).unwrap();
+    agents.timeout = Duration::from_millis(500);
+    agents
 }
 
 fn reaching(listed: &str) -> Result<HttpAgents, HandoffError> {

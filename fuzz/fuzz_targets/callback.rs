@@ -1,11 +1,11 @@
 //! Any report of an agent: it is read or refused, and what is kept of it is short, printable and safe to link.
 #![no_main]
 
-use gitea_triage::agents::Callback;
+use gitea_triage::agents::parse_report;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
-    match Callback::parse(body) {
+    match parse_report(body) {
         Ok(report) => {
             if let Some(message) = report.message {
                 assert!(!message.is_empty() && message.chars().count() <= 2000);

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::outbound::parse_url;
-use crate::dispatch::Progress;
+use crate::dispatch::{Progress, Report};
 
 /// The longest message that is kept, in characters.
 const LONGEST_MESSAGE: usize = 2000;
@@ -12,46 +12,27 @@ const LONGEST_MESSAGE: usize = 2000;
 const LONGEST_URL: usize = 2000;
 /// How much of a wrong state is repeated.
 const LONGEST_STATE: usize = 40;
-
-/// A report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Callback {
-    /// How far the work has come.
-    pub state: Progress,
-    /// What the agent says about it, at most 2,000 characters in its own words: quote them as code.
-    pub message: Option<String>,
-    /// Where the work can be seen: an `http` or `https` address without credentials; any other is left out.
-    pub url: Option<String>,
-}
+/// The longest body of a report, in bytes.
+pub const MAX_REPORT: usize = 64 * 1024;
 
 /// Why a report could not be read; the words are for whoever sent it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackError {
     /// Longer than any report.
-    #[error("the body is larger than {} bytes; shorten `message`", Callback::MAX_BODY)]
+    #[error("the body is larger than {MAX_REPORT} bytes; shorten `message`")]
     TooLarge,
-    /// The body is not JSON.
-    #[error(
-        "the body is not JSON (line {line}, column {column}); send `{{\"state\": \"completed\"}}`"
-    )]
-    NotJson {
-        /// Where it stops being JSON.
-        line: usize,
-        /// Where in the line.
-        column: usize,
-    },
+    /// The body is not JSON from this line and column on.
+    #[error("the body is not JSON (line {0}, column {1}); send `{{\"state\": \"completed\"}}`")]
+    NotJson(usize, usize),
     /// The body is JSON, but no object.
     #[error("the body is not a JSON object; send `{{\"state\": \"completed\"}}`")]
     NotAnObject,
     /// There is no state, or it is not a text.
     #[error("`state` is missing or not a text; send one of {}", allowed())]
     NoState,
-    /// There is no such state.
-    #[error("`state` is `{given}`, which is none of {}", allowed())]
-    UnknownState {
-        /// What was sent, cut and without control characters.
-        given: String,
-    },
+    /// There is no such state as was sent, cut and without control characters.
+    #[error("`state` is `{0}`, which is none of {all}", all = allowed())]
+    UnknownState(String),
 }
 
 fn allowed() -> String {
@@ -59,23 +40,19 @@ fn allowed() -> String {
     names.join(", ")
 }
 
-impl Callback {
-    /// The longest body of a report, in bytes.
-    pub const MAX_BODY: usize = 64 * 1024;
-
-    /// The report in a body: `{"state": "completed", "message": "…", "url": "…"}`; only the state is needed, and
-    /// anything else in it is ignored.
-    pub fn parse(body: &[u8]) -> Result<Self, CallbackError> {
-        if body.len() > Self::MAX_BODY {
-            return Err(CallbackError::TooLarge);
-        }
-        // The error's own text may quote the body, so only its place is kept.
-        let value: Value = serde_json::from_slice(body)
-            .map_err(|e| CallbackError::NotJson { line: e.line(), column: e.column() })?;
-        let Value::Object(fields) = value else { return Err(CallbackError::NotAnObject) };
-        let (message, url) = (message(fields.get("message")), url(fields.get("url")));
-        Ok(Self { state: state(&fields)?, message, url })
+/// The report in a body: `{"state": "completed", "message": "…", "url": "…"}`; only the state is needed, and anything
+/// else in it is ignored. The message is at most 2,000 characters in the agent's own words, to be quoted as code; an
+/// address that is not `http` or `https`, or has credentials, is left out.
+pub fn parse_report(body: &[u8]) -> Result<Report, CallbackError> {
+    if body.len() > MAX_REPORT {
+        return Err(CallbackError::TooLarge);
     }
+    // The error's own text may quote the body, so only its place is kept.
+    let value: Value =
+        serde_json::from_slice(body).map_err(|e| CallbackError::NotJson(e.line(), e.column()))?;
+    let Value::Object(fields) = value else { return Err(CallbackError::NotAnObject) };
+    let (message, url) = (message(fields.get("message")), url(fields.get("url")));
+    Ok(Report { state: state(&fields)?, message, url })
 }
 
 /// `In-Progress` is meant as `in_progress`.
@@ -84,7 +61,7 @@ fn state(fields: &Map<String, Value>) -> Result<Progress, CallbackError> {
     let plain = given.trim().to_ascii_lowercase().replace(['-', ' '], "_");
     plain.parse().map_err(|_| {
         let given = given.chars().filter(|c| !c.is_control()).take(LONGEST_STATE).collect();
-        CallbackError::UnknownState { given }
+        CallbackError::UnknownState(given)
     })
 }
 
@@ -111,8 +88,8 @@ mod tests {
 
     use super::*;
 
-    fn parse(body: &str) -> Result<Callback, CallbackError> {
-        Callback::parse(body.as_bytes())
+    fn parse(body: &str) -> Result<Report, CallbackError> {
+        parse_report(body.as_bytes())
     }
 
     #[track_caller]
@@ -123,7 +100,7 @@ mod tests {
     #[test]
     fn a_report_is_read() {
         let body = r#"{"state":"completed","message":"done","url":"https://example.com/1","x":1}"#;
-        let expected = Callback {
+        let expected = Report {
             state: Progress::Completed,
             message: Some("done".into()),
             url: Some("https://example.com/1".into()),
@@ -133,7 +110,7 @@ mod tests {
 
     #[test]
     fn only_the_state_is_needed() {
-        let bare = |state| Ok(Callback { state, message: None, url: None });
+        let bare = |state| Ok(Report { state, message: None, url: None });
         assert_eq!(parse(r#"{"state":"in_progress"}"#), bare(Progress::InProgress));
         assert_eq!(
             parse(r#"{"state":" In-Progress ","message":null}"#),
@@ -176,16 +153,16 @@ mod tests {
 
     #[test]
     fn what_is_too_long_or_too_deep_is_refused() {
-        assert_eq!(parse(&" ".repeat(Callback::MAX_BODY + 1)), Err(CallbackError::TooLarge));
-        assert!(matches!(parse(&"[".repeat(10_000)), Err(CallbackError::NotJson { .. })));
+        assert_eq!(parse(&" ".repeat(MAX_REPORT + 1)), Err(CallbackError::TooLarge));
+        assert!(matches!(parse(&"[".repeat(10_000)), Err(CallbackError::NotJson(..))));
     }
 
     proptest! {
         #[test]
         fn no_body_is_too_strange(body: Vec<u8>, state: String, message: String) {
-            let _ = Callback::parse(&body);
+            let _ = parse_report(&body);
             let body = serde_json::json!({"state": state, "message": message}).to_string();
-            let _ = Callback::parse(body.as_bytes());
+            let _ = parse_report(body.as_bytes());
         }
     }
 }

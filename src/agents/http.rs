@@ -1,7 +1,6 @@
 //! Agents that are called by a POST to an endpoint of theirs.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,27 +18,19 @@ use crate::apply::{AgentClient, HandedOver, HandoffError, Wrong};
 use crate::dispatch::{Agent, AgentId, Handoff};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// For the whole hand-over, the answer included.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
 
 /// Tells agents over HTTP.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct HttpAgents {
+    /// For the whole hand-over, the answer included.
+    pub timeout: Duration,
     http: reqwest::Client,
     allowed: Arc<Allowed>,
     secrets: BTreeMap<AgentId, SecretString>,
-    timeout: Duration,
     has_certificates: bool,
-}
-
-impl fmt::Debug for HttpAgents {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("HttpAgents");
-        debug.field("allowed", &self.allowed).field("timeout", &self.timeout);
-        debug.finish_non_exhaustive()
-    }
 }
 
 /// One hand-over on its way: to whom, and what must not show up in a message.
@@ -61,16 +52,9 @@ impl HttpAgents {
             HandoffError::Settings(format!("`agents.allow_private`: `{text}` is not {wanted}"))
         })?;
         let allowed = Arc::new(allowed);
-        let built = outbound::client(CONNECT_TIMEOUT, Some(&allowed));
-        let (http, has_certificates) = built
+        let (http, has_certificates) = outbound::client(CONNECT_TIMEOUT, Some(&allowed))
             .map_err(|why| HandoffError::Settings(format!("{why}, so no agent can be called")))?;
         Ok(Self { http, allowed, secrets, timeout: TIMEOUT, has_certificates })
-    }
-
-    /// The same, with another limit on how long a hand-over may take.
-    #[must_use]
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
     }
 
     async fn post(&self, agent: &Agent, handoff: &Handoff) -> HandedOver {

@@ -6,14 +6,26 @@
 
 mod callback;
 mod excerpt;
-mod gitea;
 mod http;
 pub mod local;
 mod outbound;
 mod reach;
 mod signature;
 
-pub use callback::{Callback, CallbackError};
-pub use gitea::GiteaAgents;
+pub use callback::{CallbackError, MAX_REPORT, parse_report};
 pub use http::HttpAgents;
 pub use signature::{SIGNATURE_HEADER, verify_callback};
+
+use futures_util::future::{BoxFuture, ready};
+
+use crate::apply::{AgentClient, HandedOver};
+use crate::dispatch::{Agent, Handoff};
+
+/// Agents that watch the forge itself: a label and the assignment notify them, and nothing is called.
+pub struct GiteaAgents;
+
+impl AgentClient for GiteaAgents {
+    fn hand_off<'a>(&'a self, _: &'a Agent, _: &'a Handoff) -> BoxFuture<'a, HandedOver> {
+        Box::pin(ready(Ok(None)))
+    }
+}

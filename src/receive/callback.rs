@@ -11,9 +11,9 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::{BODY_TIMEOUT, Proxies, RETRY_AFTER_S, Refusals};
-use crate::agents::{Callback, CallbackError, SIGNATURE_HEADER, verify_callback};
+use crate::agents::{CallbackError, MAX_REPORT, SIGNATURE_HEADER, parse_report, verify_callback};
 use crate::clock::Clock;
-use crate::dispatch::{AgentId, Dispatch, Report};
+use crate::dispatch::{AgentId, Dispatch};
 use crate::store::{self, Store};
 
 /// What it takes to hear agents.
@@ -103,9 +103,8 @@ impl Callbacks {
         let body = read(payload).await?;
         let dispatch = self.store.dispatch_by_key(key).await?.ok_or(Refused::Unknown)?;
         self.verify(request, &dispatch, &body)?;
-        let Callback { state, message, url } = Callback::parse(&body)?;
+        let report = parse_report(&body)?;
         if dispatch.state.is_open() {
-            let report = Report { state, message, url };
             self.store.report(&dispatch, report, self.clock.now()).await?;
             (self.arrived)();
         }
@@ -127,7 +126,7 @@ impl Callbacks {
 }
 
 async fn read(payload: Payload) -> Result<Bytes, Refused> {
-    let whole = payload.to_bytes_limited(Callback::MAX_BODY);
+    let whole = payload.to_bytes_limited(MAX_REPORT);
     match tokio::time::timeout(BODY_TIMEOUT, whole).await {
         Ok(Ok(Ok(body))) => Ok(body),
         Ok(Err(_)) => Err(CallbackError::TooLarge.into()),
