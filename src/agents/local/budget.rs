@@ -70,10 +70,7 @@ impl Allowance {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         fn less<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
-            match (a, b) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            }
+            a.into_iter().chain(b).min()
         }
         Self {
             rounds: less(self.rounds, other.rounds),
@@ -84,15 +81,12 @@ impl Allowance {
 
     /// What of it is used up, if anything is.
     pub fn used_up(&self) -> Option<&'static str> {
-        if self.rounds == Some(0) {
-            Some("rounds")
-        } else if self.tokens == Some(0) {
-            Some("tokens")
-        } else if self.time == Some(Duration::ZERO) {
-            Some("time")
-        } else {
-            None
-        }
+        let is_used_up = [
+            (self.rounds == Some(0), "rounds"),
+            (self.tokens == Some(0), "tokens"),
+            (self.time == Some(Duration::ZERO), "time"),
+        ];
+        is_used_up.into_iter().find(|(is_it, _)| *is_it).map(|(_, what)| what)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
-use super::{LocalRuns, Run, Task};
+use super::{LocalRuns, Parts, Task};
 use crate::apply::{AgentClient, HandedOver};
 use crate::dispatch::{Agent, Dispatch, Handoff, Interface, Progress, Report};
 use crate::issue::IssueRef;
@@ -49,7 +49,7 @@ impl LocalClient {
         match parts.store.handed_over(local.map(|agent| agent.id.clone()).collect()).await {
             Ok(open) => self.take_up(open),
             Err(error) => {
-                tracing::error!(%error, "what the local agent had begun could not be read");
+                tracing::error!(%error, "what the local agent had begun could not be read")
             }
         }
     }
@@ -88,35 +88,32 @@ impl LocalClient {
 
 impl Inner {
     async fn work(&self, key: String, at: IssueRef) {
-        let began = Report { state: Progress::InProgress, message: None, url: None };
-        self.report(&key, began).await;
-        let run = self.runs.run(Task::new(at.clone()), &|_| ()).await;
-        let report = match run {
-            Ok(run) => report(run),
+        self.report(&key, Progress::InProgress, None).await;
+        let (state, said) = match self.runs.run(Task::new(at.clone()), &|_| ()).await {
+            Ok(run) if run.is_failed() => (Progress::Failed, run.error),
+            Ok(run) => (Progress::Completed, run.content),
             Err(error) => {
                 tracing::error!(issue = %at, error = format!("{error:#}"), "the local agent could not run");
-                failed("the store failed under it; see the log".to_owned())
+                (Progress::Failed, "the store failed under it; see the log".to_owned())
             }
         };
-        self.report(&key, report).await;
+        self.report(&key, state, Some(said)).await;
         self.working().remove(&key);
         self.idle.notify_waiters();
     }
 
     /// A report that the store does not take is made again after the next start.
-    async fn report(&self, key: &str, report: Report) {
-        match self.keep(key, report).await {
+    async fn report(&self, key: &str, state: Progress, message: Option<String>) {
+        match self.keep(key, Report { state, message, url: None }).await {
             Ok(()) => (self.reported)(),
             Err(error) => tracing::error!(%error, "the local agent's report could not be kept"),
         }
     }
 
     async fn keep(&self, key: &str, report: Report) -> Result<(), store::Error> {
-        let parts = &self.runs.environment.parts;
-        match parts.store.dispatch_by_key(key.to_owned()).await? {
-            Some(dispatch) if dispatch.state.is_open() => {
-                parts.store.report(&dispatch, report, parts.clock.now()).await
-            }
+        let Parts { store, clock, .. } = &self.runs.environment.parts;
+        match store.dispatch_by_key(key.to_owned()).await? {
+            Some(open) if open.state.is_open() => store.report(&open, report, clock.now()).await,
             // A person took it away meanwhile.
             _ => Ok(()),
         }
@@ -125,16 +122,4 @@ impl Inner {
     fn working(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.working.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The report of a run.
-fn report(run: Run) -> Report {
-    if run.is_failed() {
-        return failed(run.error);
-    }
-    Report { state: Progress::Completed, message: Some(run.content), url: None }
-}
-
-fn failed(message: String) -> Report {
-    Report { state: Progress::Failed, message: Some(message), url: None }
 }

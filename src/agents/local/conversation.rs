@@ -7,15 +7,16 @@ use serde_json::Value;
 
 use super::guard::{CALLS, Cut, Guard};
 use super::json_client::CallError;
-use super::model::message::{Message, ToolCall};
 use super::quoted::render;
-use super::run::{CallRecord, Run};
 use super::tool::{Permission, Tool, ToolContext, ToolError};
-use super::{Environment, LocalAgent, Task, Watch, clean, prompt};
-use crate::store::Spending;
+use super::{
+    CallRecord, Environment, LocalAgent, Message, Run, Task, ToolCall, Watch, clean, prompt,
+};
 
 /// How often one run may say or change something.
 const WRITES: u32 = 10;
+/// How much of a tool's result the record keeps, in characters.
+const RECORDED: usize = 500;
 /// What a run says that did not come to an answer in its rounds, as in the program this replaces.
 const EXCEEDED: &str = "(max tool-call rounds reached)";
 
@@ -59,7 +60,7 @@ impl<'a> Conversation<'a> {
             environment,
             watch,
             guard: Guard::default(),
-            run: Run::not_started(agent.model(), String::new()),
+            run: agent.not_begun(),
             writes: 0,
             started: Instant::now(),
         }
@@ -68,8 +69,9 @@ impl<'a> Conversation<'a> {
     /// Runs it to the model's last answer.
     pub async fn hold(&mut self) -> Result<String, Stop> {
         self.open().await?;
-        let tools = self.agent.inner.registry.specs();
-        for _ in 0..self.agent.inner.max_rounds {
+        let tools: Vec<_> = self.agent.registry.tools.iter().map(Tool::as_json).collect();
+        let rounds = self.agent.model.settings.max_rounds.max(1);
+        for _ in 0..rounds {
             let message = self.ask(&tools).await?;
             self.add(message.clone());
             if message.calls().is_empty() {
@@ -77,7 +79,7 @@ impl<'a> Conversation<'a> {
             }
             self.carry_out(message.calls()).await?;
         }
-        Err(Stop::Exceeded(self.agent.inner.max_rounds))
+        Err(Stop::Exceeded(rounds))
     }
 
     /// Reads the issue and adds the first messages.
@@ -97,11 +99,12 @@ impl<'a> Conversation<'a> {
     }
 
     async fn ask(&mut self, tools: &[Value]) -> Result<Message, Stop> {
-        let left = self.task.allowance.after(self.spent());
+        self.run.latency_ms = millis(self.started.elapsed());
+        let left = self.task.allowance.after(self.run.spent());
         if let Some(what) = left.used_up() {
             return Err(Stop::UsedUp(what));
         }
-        let model = &self.agent.inner.model;
+        let model = &self.agent.model;
         let asked = model.ask(&self.run.messages, tools, left.time).await;
         let reply = asked.map_err(|error| match error {
             CallError::Slow(after) if left.time.is_some_and(|left| left <= after) => {
@@ -114,24 +117,18 @@ impl<'a> Conversation<'a> {
         Ok(reply.message)
     }
 
-    fn spent(&self) -> Spending {
-        let (rounds, tokens) = (self.run.rounds.into(), self.run.tokens);
-        Spending { rounds, tokens, ms: millis(self.started.elapsed()) }
-    }
-
     /// Carries out the calls of one answer, in order; each is answered and recorded, the one that ends the run too.
     async fn carry_out(&mut self, calls: &[ToolCall]) -> Result<(), Stop> {
         for (at, call) in calls.iter().enumerate() {
-            let (result, cut) = if at < CALLS {
-                self.result(call).await
-            } else {
-                (
-                    format!("Error: more than {CALLS} calls in one answer; this one was left out"),
-                    Ok(()),
-                )
-            };
+            let too_many =
+                || format!("Error: more than {CALLS} calls in one answer; this one was left out");
+            let (result, cut) =
+                if at < CALLS { self.result(call).await } else { (too_many(), Ok(())) };
             tracing::info!(issue = %self.task.at, round = self.run.rounds, tool = %name(call), "tool call");
-            self.run.tool_calls.push(CallRecord::new(self.run.rounds, call, &result));
+            let ToolCall { name: tool, arguments, .. } = call.clone();
+            let begins = result.chars().take(RECORDED).collect();
+            let record = CallRecord { round: self.run.rounds, tool, arguments, result: begins };
+            self.run.tool_calls.push(record);
             self.add(Message::Tool { call: call.clone(), content: result });
             cut?;
         }
@@ -140,7 +137,7 @@ impl<'a> Conversation<'a> {
 
     /// What a call gives, and whether the run ends with it.
     async fn result(&mut self, call: &ToolCall) -> (String, Result<(), Cut>) {
-        let registry = &self.agent.inner.registry;
+        let registry = &self.agent.registry;
         let Some(tool) = registry.get(&call.name) else {
             let known = registry.names().join(", ");
             let answer = format!("Error: unknown tool `{}`; there are: {known}", name(call));
@@ -161,20 +158,18 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    async fn carried_out(&mut self, tool: &dyn Tool, call: &ToolCall) -> Result<String, ToolError> {
+    async fn carried_out(&mut self, tool: &Tool, call: &ToolCall) -> Result<String, ToolError> {
         if !call.arguments.is_object() {
             return Err(ToolError::Arguments("they are not a JSON object".to_owned()));
         }
-        if tool.spec().permission > Permission::Read {
-            self.writes += 1;
-            if self.writes > WRITES {
-                let why =
-                    format!("a run may say or change something {WRITES} times; that is used up");
-                return Err(ToolError::Failed(why));
-            }
+        let is_write = tool.permission > Permission::Read;
+        self.writes += u32::from(is_write);
+        if is_write && self.writes > WRITES {
+            let why = format!("a run may say or change something {WRITES} times; that is used up");
+            return Err(ToolError::Failed(why));
         }
         let context = ToolContext { at: &self.task.at, environment: self.environment };
-        Ok(render(&tool.call(context, call.arguments.clone()).await?))
+        Ok(render(&(tool.act)(context, call.arguments.clone()).await?))
     }
 
     /// The result of the conversation, however it ended.

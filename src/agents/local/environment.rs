@@ -2,6 +2,7 @@
 //! the dry run, the marker and the ledger.
 
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dispatch::AgentId;
@@ -37,7 +38,9 @@ pub struct AvailableAgent {
 }
 
 /// A part of an issue, to become an issue of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(description = "One part.")]
 pub struct SubIssue {
     /// Its title.
     pub title: String,

@@ -55,7 +55,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn call(name: &str, arguments: Value) -> ToolCall {
-        ToolCall { id: None, name: name.into(), arguments }
+        ToolCall { id: String::new(), name: name.into(), arguments }
     }
 
     #[test]

@@ -12,16 +12,20 @@ use crate::agents::outbound::{self, End};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What became of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a call gave nothing.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
     /// No connection, or one that broke off.
+    #[error("{0}")]
     Connection(String),
     /// An answer whose status says no.
+    #[error("the service answered {0}")]
     Status(u16),
     /// No whole answer in time.
+    #[error("no answer within {}", humantime::format_duration(*.0))]
     Slow(Duration),
     /// A whole answer that is not what was asked for; without a word of it.
+    #[error("{0}")]
     Protocol(String),
 }
 
@@ -37,48 +41,32 @@ pub(super) struct Post<'a> {
 }
 
 /// The client for what the owner named: no proxy, no redirect.
-#[derive(Clone)]
-pub(super) struct JsonClient {
-    http: reqwest::Client,
+pub(super) fn client() -> Result<reqwest::Client, String> {
+    Ok(outbound::client(CONNECT_TIMEOUT, None)?.0)
 }
 
-impl JsonClient {
-    pub fn new() -> Result<Self, String> {
-        let (http, _) = outbound::client(CONNECT_TIMEOUT, None)?;
-        Ok(Self { http })
-    }
-
-    /// The client itself, for what speaks a protocol of its own.
-    pub fn client(&self) -> reqwest::Client {
-        self.http.clone()
-    }
-
+impl Post<'_> {
     /// Posts, and reads the answer as JSON.
-    pub async fn post(&self, post: Post<'_>) -> Result<Value, CallError> {
-        let Post { url, headers, body, timeout, limit } = post;
+    pub async fn send(self, http: &reqwest::Client) -> Result<Value, CallError> {
+        let Self { url, headers, body, timeout, limit } = self;
         let host = host(&url);
-        let request = self.http.post(url).headers(headers).json(body).timeout(timeout);
         let broken = |error: &reqwest::Error| broken(error, &host, timeout);
+        let request = http.post(url).headers(headers).json(body).timeout(timeout);
         let response = request.send().await.map_err(|e| broken(&e))?;
         if !response.status().is_success() {
             return Err(CallError::Status(response.status().as_u16()));
         }
-        let body = match outbound::read(response, limit).await {
-            (body, End::Whole) => body,
-            (_, End::TooLarge) => {
-                let why = format!("the answer is larger than {limit} bytes");
-                return Err(CallError::Protocol(why));
-            }
-            (_, End::Broken(error)) => return Err(broken(&error)),
-        };
-        serde_json::from_slice(&body).map_err(|e| {
-            // The error's own text may quote the answer, so only its place is kept.
-            CallError::Protocol(format!(
-                "the answer is not JSON (line {}, column {})",
-                e.line(),
-                e.column()
-            ))
-        })
+        let (body, end) = outbound::read(response, limit).await;
+        match end {
+            End::Whole => serde_json::from_slice(&body).map_err(|e| {
+                // The error's own text may quote the answer, so only its place is kept.
+                let (line, column) = (e.line(), e.column());
+                format!("the answer is not JSON (line {line}, column {column})")
+            }),
+            End::TooLarge => Err(format!("the answer is larger than {limit} bytes")),
+            End::Broken(error) => return Err(broken(&error)),
+        }
+        .map_err(CallError::Protocol)
     }
 }
 
@@ -89,18 +77,18 @@ fn host(url: &Url) -> String {
 }
 
 fn broken(error: &reqwest::Error, host: &str, timeout: Duration) -> CallError {
-    if error.is_connect() {
-        let why = if error.is_timeout() { "did not answer" } else { "refused the connection" };
-        return CallError::Connection(format!(
-            "`{host}` {why}; see that it runs and the address is right"
-        ));
-    }
-    if error.is_timeout() {
-        return CallError::Slow(timeout);
-    }
-    CallError::Connection(format!(
-        "the connection to `{host}` broke off before the whole answer came"
-    ))
+    CallError::Connection(match (error.is_connect(), error.is_timeout()) {
+        (false, true) => return CallError::Slow(timeout),
+        (true, true) => {
+            format!("`{host}` did not answer; see that it runs and the address is right")
+        }
+        (true, false) => {
+            format!("`{host}` refused the connection; see that it runs and the address is right")
+        }
+        (false, false) => {
+            format!("the connection to `{host}` broke off before the whole answer came")
+        }
+    })
 }
 
 /// A header that carries a key, marked so that no log shows it.
@@ -113,9 +101,7 @@ pub(super) fn key_header(text: &str, key: &SecretString) -> Option<HeaderValue> 
 /// `base` with these segments after its path.
 pub(super) fn join(base: &str, segments: &[&str]) -> Result<Url, String> {
     let mut url = Url::parse(base).map_err(|_| format!("`{base}` is no address"))?;
-    url.path_segments_mut()
-        .map_err(|()| format!("`{base}` is no address with a path"))?
-        .pop_if_empty()
-        .extend(segments);
+    let path = url.path_segments_mut().map_err(|()| format!("`{base}` is no address with a path"));
+    path?.pop_if_empty().extend(segments);
     Ok(url)
 }

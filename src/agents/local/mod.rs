@@ -43,7 +43,7 @@ pub use self::settings::{
 pub use self::tool::{Permission, RegistrationError};
 
 use self::conversation::Conversation;
-use self::model::{Model, ModelSettings};
+use self::model::Model;
 use self::registry::Registry;
 use crate::issue::IssueRef;
 
@@ -68,21 +68,13 @@ impl Task {
 /// The agent. Cheap to clone; clones share its tools and connections.
 #[derive(Clone)]
 pub struct LocalAgent {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    model: Model,
-    registry: Registry,
-    max_rounds: u32,
+    model: Arc<Model>,
+    registry: Arc<Registry>,
 }
 
 impl std::fmt::Debug for LocalAgent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LocalAgent")
-            .field("model", &self.inner.model.name())
-            .field("tools", &self.tools())
-            .finish_non_exhaustive()
+        f.debug_struct("LocalAgent").field("tools", &self.tools()).finish_non_exhaustive()
     }
 }
 
@@ -96,28 +88,13 @@ impl LocalAgent {
     /// When one tool cannot be registered, or a server that is required does not answer; names it and says why.
     pub async fn start(settings: Settings) -> Result<Self, RegistrationError> {
         let registry = Registry::fill(&settings).await?;
-        let model = Model::new(ModelSettings {
-            api: settings.api,
-            url: settings.url,
-            name: settings.model,
-            key: settings.api_key,
-            timeout: settings.timeout,
-            temperature: settings.temperature.map(|hundredths| f64::from(hundredths) / 100.0),
-            context: settings.context,
-        });
-        let model = model.map_err(RegistrationError::Client)?;
-        let inner = Inner { model, registry, max_rounds: settings.max_rounds.max(1) };
-        Ok(Self { inner: Arc::new(inner) })
+        let model = Model::new(settings).map_err(RegistrationError::Client)?;
+        Ok(Self { model: Arc::new(model), registry: Arc::new(registry) })
     }
 
     /// The names of its tools, as the model is offered them.
     pub fn tools(&self) -> Vec<String> {
-        self.inner.registry.names()
-    }
-
-    /// The model's name.
-    pub fn model(&self) -> &str {
-        self.inner.model.name()
+        self.registry.names()
     }
 
     /// Works on one issue to the end. Never fails: what went wrong is in [`Run::error`], with what was done so far.
@@ -137,8 +114,13 @@ impl LocalAgent {
         conversation.into_run(result)
     }
 
+    /// A run that has not begun.
+    fn not_begun(&self) -> Run {
+        Run { model: self.model.settings.model.clone(), ..Run::default() }
+    }
+
     /// Ends the servers of further tools that were started.
     pub async fn stop(&self) {
-        self.inner.registry.stop().await;
+        self.registry.stop().await;
     }
 }

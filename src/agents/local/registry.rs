@@ -1,22 +1,19 @@
 //! All the tools of an agent. A tool that cannot be registered stops the start: one that is silently missing shows
 //! itself only when the model would have needed it.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde_json::Value;
-
-use super::mcp::Servers;
+use super::mcp::{self, Server};
 use super::schema::{name_fault, schema_fault};
 use super::settings::Settings;
 use super::tool::{Permission, RegistrationError, Tool};
 use super::tools;
 
-/// The tools, by name.
+/// The tools, in the order they were registered, and the servers that some of them are on.
 pub(super) struct Registry {
-    tools: BTreeMap<String, Box<dyn Tool>>,
-    order: Vec<String>,
+    pub tools: Vec<Tool>,
     most: Permission,
-    servers: Servers,
+    servers: Vec<Arc<Server>>,
 }
 
 impl Registry {
@@ -26,7 +23,7 @@ impl Registry {
         for tool in tools::all(settings)? {
             registry.add(tool)?;
         }
-        let (servers, found) = Servers::start(&settings.mcp, settings.dry_run).await?;
+        let (servers, found) = mcp::start(&settings.mcp, settings.dry_run).await?;
         registry.servers = servers;
         for tool in found {
             registry.add(tool)?;
@@ -35,76 +32,54 @@ impl Registry {
     }
 
     fn empty(most: Permission) -> Self {
-        Self { tools: BTreeMap::new(), order: Vec::new(), most, servers: Servers::default() }
+        Self { tools: Vec::new(), most, servers: Vec::new() }
     }
 
-    fn add(&mut self, tool: Box<dyn Tool>) -> Result<(), RegistrationError> {
-        let spec = tool.spec();
-        let name = spec.name.clone();
-        let fault = name_fault(&name).or_else(|| schema_fault(&spec.schema)).or_else(|| {
-            (spec.permission > self.most).then(|| {
-                format!(
-                    "it needs the permission `{}`, and `local_agent.permission` is `{}`",
-                    spec.permission.as_str(),
-                    self.most.as_str()
-                )
+    fn add(&mut self, tool: Tool) -> Result<(), RegistrationError> {
+        let Tool { name, schema, permission, .. } = &tool;
+        let fault = name_fault(name).or_else(|| schema_fault(schema)).or_else(|| {
+            let (is_too_much, most) = (*permission > self.most, self.most);
+            is_too_much.then(|| {
+                format!("it needs the permission `{permission}`, and `local_agent.permission` is `{most}`")
             })
         });
-        if let Some(reason) = fault {
+        let is_there = || self.get(name).map(|_| "there are two of this name".to_owned());
+        if let Some(reason) = fault.or_else(is_there) {
             return Err(RegistrationError::tool(name, reason));
         }
-        if self.tools.insert(name.clone(), tool).is_some() {
-            return Err(RegistrationError::tool(name, "there are two of this name"));
-        }
-        self.order.push(name);
+        self.tools.push(tool);
         Ok(())
     }
 
-    pub fn get(&self, name: &str) -> Option<&dyn Tool> {
-        self.tools.get(name).map(AsRef::as_ref)
+    pub fn get(&self, name: &str) -> Option<&Tool> {
+        self.tools.iter().find(|tool| tool.name == name)
     }
 
-    /// In the order they were registered.
     pub fn names(&self) -> Vec<String> {
-        self.order.clone()
-    }
-
-    /// As the model is offered them.
-    pub fn specs(&self) -> Vec<Value> {
-        self.order.iter().filter_map(|name| self.get(name)).map(|t| t.spec().as_json()).collect()
+        self.tools.iter().map(|tool| tool.name.clone()).collect()
     }
 
     /// Ends the servers that were started.
     pub async fn stop(&self) {
-        self.servers.stop().await;
+        for server in &self.servers {
+            server.stop().await;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tool::{Spec, ToolContext, ToolFuture};
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    struct Fake(Spec);
-
-    impl Tool for Fake {
-        fn spec(&self) -> &Spec {
-            &self.0
-        }
-
-        fn call<'a>(&'a self, _: ToolContext<'a>, _: Value) -> ToolFuture<'a> {
-            Box::pin(std::future::ready(Ok(Vec::new())))
-        }
-    }
-
-    fn fake(name: &str, schema: Value, permission: Permission) -> Box<dyn Tool> {
+    fn fake(name: &str, schema: Value, permission: Permission) -> Tool {
         let (name, about) = (name.to_owned(), String::new());
-        Box::new(Fake(Spec { name, about, schema, permission }))
+        let nothing = || Box::pin(std::future::ready(Ok(Vec::new())));
+        Tool { name, about, schema, permission, act: Box::new(move |_, _| nothing()) }
     }
 
     #[track_caller]
-    fn refuses(tool: Box<dyn Tool>, expected: &str) {
+    fn refuses(tool: Tool, expected: &str) {
         let mut registry = Registry::empty(Permission::Comment);
         registry.add(fake("known", json!({"type": "object"}), Permission::Read)).unwrap();
         assert_eq!(registry.add(tool).unwrap_err().to_string(), expected);

@@ -4,9 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Message;
-
-/// How much of a tool's result the record keeps, in characters; the model was given all of it.
-const RECORDED: usize = 500;
+use crate::store::Spending;
 
 /// One tool call that was answered.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,23 +15,12 @@ pub struct CallRecord {
     pub tool: String,
     /// The arguments, as the model gave them.
     pub arguments: Value,
-    /// How the result begins: 500 characters at most.
+    /// How the result begins: 500 characters at most. The model was given all of it.
     pub result: String,
 }
 
-impl CallRecord {
-    pub(super) fn new(round: u32, call: &super::ToolCall, result: &str) -> Self {
-        Self {
-            round,
-            tool: call.name.clone(),
-            arguments: call.arguments.clone(),
-            result: result.chars().take(RECORDED).collect(),
-        }
-    }
-}
-
 /// The result of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Run {
     /// What the model said at last; text of somebody else, to be quoted.
     pub content: String,
@@ -56,18 +43,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run that was not begun, and why.
-    pub fn not_started(model: &str, error: String) -> Self {
-        Self {
-            content: String::new(),
-            tool_calls: Vec::new(),
-            rounds: 0,
-            latency_ms: 0,
-            model: model.to_owned(),
-            error,
-            tokens: 0,
-            messages: Vec::new(),
-        }
+    /// What it has spent.
+    pub(super) fn spent(&self) -> Spending {
+        Spending { rounds: self.rounds.into(), tokens: self.tokens, ms: self.latency_ms }
     }
 
     /// Whether something went wrong.

@@ -6,7 +6,6 @@ use super::budget::{Budget, BudgetScope, left};
 use super::forge_environment::{ForgeEnvironment, Parts};
 use super::{LocalAgent, Run, Task, Watch};
 use crate::issue::IssueRef;
-use crate::store::Spending;
 
 /// Runs the local agent on issues within its budgets.
 pub struct LocalRuns {
@@ -33,16 +32,20 @@ impl LocalRuns {
         let (allowance, tightest) = left(&self.budgets, &totals);
         task.allowance = task.allowance.and(allowance);
         if let (Some(what), Some(scope)) = (allowance.used_up(), tightest) {
+            let whom = match scope {
+                BudgetScope::Issue => format!("`{}`", task.at),
+                BudgetScope::Repository => format!("`{}`", task.at.repo),
+                BudgetScope::Day => "all issues".to_owned(),
+            };
             let why = format!(
-                "the budget of {what} for {} is used up until midnight UTC; see `[[local_agent.budget]]`",
-                named(scope, &task.at)
+                "the budget of {what} for {whom} is used up until midnight UTC; see `[[local_agent.budget]]`"
             );
             self.notify(&task.at, &why).await?;
-            return Ok(Run::not_started(self.agent.model(), why));
+            return Ok(Run { error: why, ..self.agent.not_begun() });
         }
         let run = self.agent.run_watched(&task, &self.environment, watch).await;
-        let spent = Spending { rounds: run.rounds.into(), tokens: run.tokens, ms: run.latency_ms };
-        store.spend(&task.at, spent, now).await.context("what was spent could not be kept")?;
+        let kept = store.spend(&task.at, run.spent(), now).await;
+        kept.context("what was spent could not be kept")?;
         Ok(run)
     }
 
@@ -55,13 +58,5 @@ impl LocalRuns {
             tracing::warn!(issue = %at, %why, "the owner could not be notified that a budget is used up");
         }
         Ok(())
-    }
-}
-
-fn named(scope: BudgetScope, at: &IssueRef) -> String {
-    match scope {
-        BudgetScope::Issue => format!("`{at}`"),
-        BudgetScope::Repository => format!("`{}`", at.repo),
-        BudgetScope::Day => "all issues".to_owned(),
     }
 }

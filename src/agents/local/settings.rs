@@ -10,9 +10,6 @@ use super::budget::Budget;
 use super::tool::Permission;
 use crate::setting::{As, Fraction, Maybe, Name, Secret, Span, Text, Url};
 
-/// How long a server of tools rests after its first failure.
-const REST: Duration = Duration::from_secs(1);
-
 named_enum! {
     /// Which API a model is reached by.
     ModelApi {
@@ -140,12 +137,8 @@ pub struct McpSettings {
     /// Whether the service refuses to start without it.
     pub required: bool,
     /// How long it rests after its first failure; each further one doubles that.
-    #[serde(skip, default = "rest")]
+    #[serde(skip)]
     pub rest: Duration,
-}
-
-fn rest() -> Duration {
-    REST
 }
 
 impl Default for McpSettings {
@@ -157,7 +150,7 @@ impl Default for McpSettings {
             tools: Vec::new(),
             timeout: Duration::from_secs(30),
             required: true,
-            rest: REST,
+            rest: Duration::from_secs(1),
         }
     }
 }

@@ -22,25 +22,6 @@ named_enum! {
     }
 }
 
-/// What the model is offered, and what the registry checks.
-#[derive(Clone, Debug)]
-pub(super) struct Spec {
-    pub name: String,
-    pub about: String,
-    /// A JSON Schema of an object.
-    pub schema: Value,
-    pub permission: Permission,
-}
-
-impl Spec {
-    /// As both APIs want it.
-    pub fn as_json(&self) -> Value {
-        json!({"type": "function", "function": {
-            "name": self.name, "description": self.about, "parameters": self.schema,
-        }})
-    }
-}
-
 /// Why the agent cannot start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
@@ -86,8 +67,10 @@ impl From<Unavailable> for ToolError {
     }
 }
 
-/// A future that gives a call's result.
-pub(super) type ToolFuture<'a> = BoxFuture<'a, Result<Vec<Part>, ToolError>>;
+/// A call's result.
+pub(super) type Outcome = Result<Vec<Part>, ToolError>;
+/// A future that gives it.
+pub(super) type ToolFuture<'a> = BoxFuture<'a, Outcome>;
 
 /// What a call may use of its run.
 #[derive(Clone, Copy)]
@@ -98,61 +81,54 @@ pub(super) struct ToolContext<'a> {
 }
 
 /// Something the model can call.
-pub(super) trait Tool: Send + Sync {
-    fn spec(&self) -> &Spec;
-    fn call<'a>(&'a self, context: ToolContext<'a>, arguments: Value) -> ToolFuture<'a>;
+pub(super) struct Tool {
+    pub name: String,
+    pub about: String,
+    /// A JSON Schema of an object.
+    pub schema: Value,
+    pub permission: Permission,
+    /// Carries a call out; its arguments are not checked yet.
+    pub act: Box<dyn for<'a> Fn(ToolContext<'a>, Value) -> ToolFuture<'a> + Send + Sync>,
 }
 
-/// A tool of ours, whose arguments are a type of ours.
-pub(super) struct BuiltIn<A> {
-    spec: Spec,
-    act: for<'a> fn(ToolContext<'a>, A) -> ToolFuture<'a>,
-}
-
-impl<A: DeserializeOwned + JsonSchema + 'static> BuiltIn<A> {
-    pub fn boxed(
-        name: &str,
-        about: &str,
+impl Tool {
+    /// A tool of ours, whose arguments are a type of ours.
+    pub fn new<A: DeserializeOwned + JsonSchema>(
+        name: impl Into<String>,
+        about: impl Into<String>,
         permission: Permission,
-        act: for<'a> fn(ToolContext<'a>, A) -> ToolFuture<'a>,
-    ) -> Box<dyn Tool> {
-        let spec = Spec {
-            name: name.to_owned(),
-            about: about.to_owned(),
+        act: impl for<'a> Fn(ToolContext<'a>, A) -> ToolFuture<'a> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            about: about.into(),
             schema: schema_of::<A>(),
             permission,
-        };
-        Box::new(Self { spec, act })
-    }
-}
-
-impl<A: DeserializeOwned + 'static> Tool for BuiltIn<A> {
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn call<'a>(&'a self, context: ToolContext<'a>, arguments: Value) -> ToolFuture<'a> {
-        match read(arguments) {
-            Ok(arguments) => (self.act)(context, arguments),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
+            act: Box::new(move |context, arguments| match serde_json::from_value(arguments) {
+                Ok(arguments) => act(context, arguments),
+                Err(error) => {
+                    let wrong = ToolError::Arguments(error.to_string());
+                    Box::pin(std::future::ready(Err(wrong)))
+                }
+            }),
         }
     }
-}
 
-/// The arguments as a type of ours.
-pub(super) fn read<A: DeserializeOwned>(arguments: Value) -> Result<A, ToolError> {
-    serde_json::from_value(arguments).map_err(|error| ToolError::Arguments(error.to_string()))
+    /// As both APIs want it.
+    pub fn as_json(&self) -> Value {
+        json!({"type": "function", "function": {
+            "name": self.name, "description": self.about, "parameters": self.schema,
+        }})
+    }
 }
 
 /// The schema of a type, in one piece: models read references badly.
-pub(super) fn schema_of<A: JsonSchema>() -> Value {
+fn schema_of<A: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft07().with(|s| {
         s.inline_subschemas = true;
         s.meta_schema = None;
     });
-    let mut schema = settings.into_generator().into_root_schema_for::<A>().to_value();
-    if let Some(schema) = schema.as_object_mut() {
-        schema.remove("title");
-    }
-    schema
+    let mut schema = settings.into_generator().into_root_schema_for::<A>();
+    schema.remove("title");
+    schema.to_value()
 }

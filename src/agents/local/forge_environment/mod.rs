@@ -52,7 +52,7 @@ impl ForgeEnvironment {
 
     /// Our own account.
     async fn account(&self) -> Result<Account, Unavailable> {
-        self.parts.forge.whoami().await.map_err(Unavailable::from)
+        Ok(self.parts.forge.whoami().await?)
     }
 
     async fn read_issue(&self, at: &IssueRef) -> Result<Issue, Unavailable> {
@@ -68,12 +68,15 @@ impl ForgeEnvironment {
         Ok("noted".to_owned())
     }
 
+    /// The agents an issue can be given to.
+    fn others(&self) -> impl Iterator<Item = &Agent> {
+        self.parts.agents.iter().filter(|agent| agent.interface != Interface::Local)
+    }
+
     async fn delegate(&self, at: &IssueRef, id: AgentId) -> Result<String, Unavailable> {
-        let known = |agent: &&Agent| agent.id == id && agent.interface != Interface::Local;
-        if self.parts.agents.iter().find(known).is_none() {
-            return Err(Unavailable(
-                "there is no such agent; `list_agents` names those there are".into(),
-            ));
+        if !self.others().any(|agent| agent.id == id) {
+            let why = "there is no such agent; `list_agents` names those there are";
+            return Err(Unavailable(why.to_owned()));
         }
         if self.is_dry_run() {
             return Ok(HELD_BACK.to_owned());
@@ -83,20 +86,6 @@ impl ForgeEnvironment {
         let now = self.parts.clock.now();
         self.parts.store.order(at.clone(), by, order, now).await?;
         Ok(format!("{id} gets the issue when it has a place free"))
-    }
-
-    async fn available_agents(&self) -> Result<Vec<AvailableAgent>, Unavailable> {
-        let load = self.parts.store.load().await?;
-        let others = self.parts.agents.iter().filter(|a| a.interface != Interface::Local);
-        let available = |agent: &Agent| {
-            let taken = load.get(&agent.id).copied().unwrap_or(0);
-            AvailableAgent {
-                id: agent.id.clone(),
-                strengths: agent.strengths.iter().map(ToString::to_string).collect(),
-                free: agent.max_concurrent.saturating_sub(taken),
-            }
-        };
-        Ok(others.map(available).collect())
     }
 }
 
@@ -123,7 +112,7 @@ impl From<store::Error> for Unavailable {
 
 impl Environment for ForgeEnvironment {
     fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>> {
-        Box::pin(async move { self.parts.forge.issue(at).await.map_err(Unavailable::from) })
+        Box::pin(async move { Ok(self.parts.forge.issue(at).await?) })
     }
 
     fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<IssueComment>> {
@@ -138,9 +127,7 @@ impl Environment for ForgeEnvironment {
     }
 
     fn search<'a>(&'a self, repo: &'a RepoName, words: &'a str) -> Answer<'a, Vec<Issue>> {
-        Box::pin(async move {
-            self.parts.forge.search_issues(repo, words).await.map_err(Unavailable::from)
-        })
+        Box::pin(async move { Ok(self.parts.forge.search_issues(repo, words).await?) })
     }
 
     fn file<'a>(
@@ -153,23 +140,30 @@ impl Environment for ForgeEnvironment {
             let found = self.parts.forge.file(repo, path, reference).await?;
             let Some(bytes) = found else { return Ok(None) };
             if bytes.len() > LARGEST_FILE {
-                return Err(Unavailable(format!(
-                    "the file is larger than {} KiB",
-                    LARGEST_FILE / 1024
-                )));
+                let most = LARGEST_FILE / 1024;
+                return Err(Unavailable(format!("the file is larger than {most} KiB")));
             }
-            let text =
-                String::from_utf8(bytes).map_err(|_| Unavailable("the file is no text".into()))?;
-            Ok(Some(text))
+            let text = String::from_utf8(bytes);
+            text.map(Some).map_err(|_| Unavailable("the file is no text".to_owned()))
         })
     }
 
     fn available_agents(&self) -> Answer<'_, Vec<AvailableAgent>> {
-        Box::pin(self.available_agents())
+        Box::pin(async move {
+            let load = self.parts.store.load().await?;
+            let available = |agent: &Agent| AvailableAgent {
+                id: agent.id.clone(),
+                strengths: agent.strengths.iter().map(ToString::to_string).collect(),
+                free: agent
+                    .max_concurrent
+                    .saturating_sub(load.get(&agent.id).copied().unwrap_or(0)),
+            };
+            Ok(self.others().map(available).collect())
+        })
     }
 
     fn notes<'a>(&'a self, repo: &'a RepoName) -> Answer<'a, Vec<Note>> {
-        Box::pin(async move { self.parts.store.notes(repo).await.map_err(Unavailable::from) })
+        Box::pin(async move { Ok(self.parts.store.notes(repo).await?) })
     }
 
     fn act<'a>(&'a self, at: &'a IssueRef, action: AgentAction) -> Answer<'a, String> {

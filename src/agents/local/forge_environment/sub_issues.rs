@@ -1,7 +1,7 @@
 //! Splitting an issue into parts: asked first, opened exactly as agreed to, and each part opened once.
 
 use super::super::{SubIssue, Unavailable, clean};
-use super::write::marker;
+use super::write::{is_by, marker};
 use super::{ForgeEnvironment, HELD_BACK};
 use crate::clock::Timestamp;
 use crate::gitea as forge;
@@ -15,16 +15,13 @@ const AGREED: &str = "approved";
 impl ForgeEnvironment {
     /// Proposes the parts and waits for a person, or opens those a person has agreed to.
     pub async fn split(&self, at: &IssueRef, parts: Vec<SubIssue>) -> Result<String, Unavailable> {
-        let parts: Vec<_> = parts
-            .into_iter()
-            .map(|part| SubIssue { title: clean(&part.title), body: clean(&part.body) })
-            .collect();
-        let now = self.parts.clock.now();
+        let cleaned =
+            |part: SubIssue| SubIssue { title: clean(&part.title), body: clean(&part.body) };
+        let parts: Vec<_> = parts.into_iter().map(cleaned).collect();
         if !self.parts.asks_first {
-            return self.open(at, &parts, now).await;
+            return self.open(at, &parts, self.parts.clock.now()).await;
         }
-        let waiting = self.parts.store.proposal(at).await?;
-        if let Some(waiting) = waiting
+        if let Some(waiting) = self.parts.store.proposal(at).await?
             && self.is_agreed(at, &waiting).await?
         {
             let agreed: Vec<SubIssue> = serde_json::from_str(&waiting.parts).unwrap_or_default();
@@ -37,11 +34,9 @@ impl ForgeEnvironment {
 
     async fn propose(&self, at: &IssueRef, parts: &[SubIssue]) -> Result<String, Unavailable> {
         let kept = serde_json::to_string(parts).unwrap_or_default();
-        let list: Vec<_> = parts
-            .iter()
-            .enumerate()
-            .map(|(at, part)| format!("{}. {}\n{}", at + 1, part.title, part.body))
-            .collect();
+        let numbered =
+            (1..).zip(parts).map(|(n, SubIssue { title, body })| format!("{n}. {title}\n{body}"));
+        let list: Vec<_> = numbered.collect();
         let body = format!(
             "**The local agent would split this issue into {} parts:**\n\n{}\n\nTo have exactly these opened, answer with a comment that begins with `{AGREED}`.",
             parts.len(),
@@ -61,14 +56,12 @@ impl ForgeEnvironment {
         let us = self.account().await?;
         let comments = self.parts.forge.comments(at).await?;
         let asked = marker("parts", &proposal.parts);
-        let is_ours = |c: &forge::Comment| c.author.as_ref().is_some_and(|a| a.is_same_as(&us));
         let is_question =
-            |c: &forge::Comment| is_ours(c) && Marker::find(&c.body).as_ref() == Some(&asked);
+            |c: &forge::Comment| is_by(c, &us) && Marker::find(&c.body).as_ref() == Some(&asked);
         let Some(question) = comments.iter().rposition(is_question) else { return Ok(false) };
-        for answer in comments[question + 1..].iter().filter(|c| agrees(&c.body) && !is_ours(c)) {
-            let Some(by) = &answer.author else { continue };
-            let may = self.executor.may_write(&at.repo, &by.login).await;
-            if may? {
+        let answers = comments[question + 1..].iter().filter(|c| agrees(&c.body) && !is_by(c, &us));
+        for by in answers.filter_map(|answer| answer.author.as_ref()) {
+            if self.executor.may_write(&at.repo, &by.login).await? {
                 return Ok(true);
             }
         }
@@ -86,8 +79,7 @@ impl ForgeEnvironment {
             return Ok(HELD_BACK.to_owned());
         }
         let us = self.account().await?;
-        let ours = self.parts.forge.issues_of(&at.repo, &us, since).await;
-        let ours = ours?;
+        let ours = self.parts.forge.issues_of(&at.repo, &us, since).await?;
         let there: Vec<_> = ours.iter().filter_map(|issue| Marker::find(&issue.body)).collect();
         let mut opened = 0;
         for part in parts {
@@ -96,11 +88,9 @@ impl ForgeEnvironment {
                 continue;
             }
             let body = format!("Part of {at}.\n\n{}\n\n{marker}", fence(&part.body));
-            let made = self.executor.open_issue(&at.repo, &part.title, &body).await;
-            let number = made?;
+            let number = self.executor.open_issue(&at.repo, &part.title, &body).await?;
             let part = IssueRef { repo: at.repo.clone(), number };
-            let noted = self.parts.store.note_own_write(&part, OwnWrite::Content).await;
-            noted?;
+            self.parts.store.note_own_write(&part, OwnWrite::Content).await?;
             opened += 1;
         }
         Ok(format!("{opened} issues opened, {} were there", parts.len() - opened))

@@ -4,7 +4,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::{Unavailable, clean};
 use super::{ForgeEnvironment, HELD_BACK};
-use crate::issue::{Issue, IssueRef};
+use crate::gitea as forge;
+use crate::issue::{Account, Issue, IssueRef};
 use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState, Marker, fence};
 use crate::store::OwnWrite;
 
@@ -12,6 +13,11 @@ use crate::store::OwnWrite;
 pub(super) fn marker(kind: &str, text: &str) -> Marker {
     let digest = Sha256::digest(text.as_bytes());
     Marker { decision: format!("answer:local-{kind}"), digest: hex::encode(&digest[..12]) }
+}
+
+/// Whether `who` wrote the comment.
+pub(super) fn is_by(comment: &forge::Comment, who: &Account) -> bool {
+    comment.author.as_ref().is_some_and(|author| author.is_same_as(who))
 }
 
 impl ForgeEnvironment {
@@ -27,8 +33,8 @@ impl ForgeEnvironment {
         at: &IssueRef,
         criteria: &[String],
     ) -> Result<String, Unavailable> {
-        let list: Vec<_> = criteria.iter().map(|c| format!("- [ ] {}", clean(c))).collect();
-        let list = list.join("\n");
+        let lines: Vec<_> = criteria.iter().map(|c| format!("- [ ] {}", clean(c))).collect();
+        let list = lines.join("\n");
         let body = format!(
             "**The local agent proposes these acceptance criteria:**\n\n{}\n\n<sub>Copy into the issue what is right; nothing was changed.</sub>",
             fence(&list)
@@ -73,17 +79,16 @@ impl ForgeEnvironment {
         }
         let us = self.account().await?;
         let comments = self.parts.forge.comments(at).await?;
-        let ours = comments.iter().filter(|c| c.author.as_ref().is_some_and(|a| a.is_same_as(&us)));
-        Ok(ours.filter_map(|c| Marker::find(&c.body)).any(|found| found == *marker))
+        let mut ours = comments.iter().filter(|c| is_by(c, &us));
+        Ok(ours.any(|c| Marker::find(&c.body).as_ref() == Some(marker)))
     }
 
     /// Puts a label on. Those that call an agent or a person, or have an issue left alone, are not the model's to
     /// give: a text could ask for them.
     pub async fn label(&self, at: &IssueRef, name: String) -> Result<String, Unavailable> {
         if self.parts.reserved_labels.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
-            return Err(Unavailable(
-                "this label decides who works on the issue; it is not put on by a tool".into(),
-            ));
+            let why = "this label decides who works on the issue; it is not put on by a tool";
+            return Err(Unavailable(why.to_owned()));
         }
         let issue = self.read_issue(at).await?;
         if issue.has_label(&name) {
@@ -113,19 +118,17 @@ impl ForgeEnvironment {
             }
             return Err(error.into());
         }
-        let outcome = applied.effects.into_iter().next();
-        if let Some(outcome) = &outcome {
-            store.settle_agent_effect(id, outcome, now).await?;
-        }
-        match outcome.map(|o| (o.state, o.note)) {
-            Some((EffectState::Done, _)) => {
+        let not_done = || Unavailable("it was not done".to_owned());
+        let outcome = applied.effects.into_iter().next().ok_or_else(not_done)?;
+        store.settle_agent_effect(id, &outcome, now).await?;
+        match outcome.state {
+            EffectState::Done => {
                 // The sweep must not take it for a change that no webhook told.
-                self.parts.store.note_own_write(at, kind).await?;
+                store.note_own_write(at, kind).await?;
                 Ok("done".to_owned())
             }
-            Some((EffectState::Withheld, _)) => Ok(HELD_BACK.to_owned()),
-            Some((_, Some(why))) => Err(Unavailable(why)),
-            _ => Err(Unavailable("it was not done".to_owned())),
+            EffectState::Withheld => Ok(HELD_BACK.to_owned()),
+            _ => Err(outcome.note.map_or_else(not_done, Unavailable)),
         }
     }
 }

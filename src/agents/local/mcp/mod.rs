@@ -9,124 +9,83 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use self::server::Server;
+pub(super) use self::server::Server;
 use super::quoted::Part;
 use super::settings::McpSettings;
-use super::tool::{Permission, RegistrationError, Spec, Tool, ToolContext, ToolError, ToolFuture};
+use super::tool::{Permission, RegistrationError, Tool, ToolError};
 
-/// All servers of an agent.
-#[derive(Default)]
-pub(super) struct Servers {
-    all: Vec<Arc<Server>>,
-}
-
-impl Servers {
-    /// Starts or calls each server and lists its tools; gives those that are allowed.
-    pub async fn start(
-        settings: &[McpSettings],
-        dry_run: bool,
-    ) -> Result<(Self, Vec<Box<dyn Tool>>), RegistrationError> {
-        let mut servers = Self::default();
-        let mut tools: Vec<Box<dyn Tool>> = Vec::new();
-        for settings in settings {
-            let server = Arc::new(Server::new(settings.clone()));
-            match server.list().await {
-                Ok(listed) => {
-                    for tool in allowed(&server, &listed, dry_run)? {
-                        tools.push(Box::new(tool));
-                    }
-                }
-                Err(reason) if settings.required => {
-                    let server = settings.name.clone();
-                    return Err(RegistrationError::Server { server, reason });
-                }
-                Err(reason) => {
-                    tracing::warn!(server = settings.name, %reason, "a tool server that is not required is left out");
+/// Starts or calls each server and lists its tools; gives those that are allowed.
+pub(super) async fn start(
+    settings: &[McpSettings],
+    dry_run: bool,
+) -> Result<(Vec<Arc<Server>>, Vec<Tool>), RegistrationError> {
+    let (mut servers, mut tools) = (Vec::new(), Vec::new());
+    for settings in settings {
+        let server = Arc::new(Server::new(settings.clone()));
+        let name = &settings.name;
+        match server.list().await {
+            Ok(listed) => {
+                for tool in &settings.tools {
+                    tools.push(allowed(&server, &listed, tool, dry_run)?);
                 }
             }
-            servers.all.push(server);
+            Err(reason) if settings.required => {
+                return Err(RegistrationError::Server { server: name.clone(), reason });
+            }
+            Err(reason) => {
+                tracing::warn!(server = name, %reason, "a tool server that is not required is left out");
+            }
         }
-        Ok((servers, tools))
+        servers.push(server);
     }
-
-    /// Ends those that were started.
-    pub async fn stop(&self) {
-        for server in &self.all {
-            server.stop().await;
-        }
-    }
+    Ok((servers, tools))
 }
 
-/// The tools that may be used. One that is allowed and not there is a mistake somebody has to know of.
+/// The tool of this name, which may be used. One that is allowed and not there is a mistake somebody has to know of.
 fn allowed(
     server: &Arc<Server>,
     listed: &[rmcp::model::Tool],
+    name: &str,
     dry_run: bool,
-) -> Result<Vec<McpTool>, RegistrationError> {
-    let settings = server.settings();
-    let mut tools = Vec::new();
-    for name in &settings.tools {
-        let found: Vec<_> = listed.iter().filter(|tool| tool.name == *name).collect();
-        let ours = format!("{}__{}", settings.name, name).replace('.', "_");
-        match found.as_slice() {
-            [tool] => tools.push(McpTool::new(server, ours, tool, dry_run)),
-            [] => {
-                let there: Vec<_> = listed.iter().map(|t| t.name.as_ref()).take(30).collect();
-                let reason = format!(
-                    "the server `{}` has no tool `{name}`; it has {}",
-                    settings.name,
-                    there.join(", ")
-                );
-                return Err(RegistrationError::tool(ours, reason));
-            }
-            _ => {
-                let reason = format!("the server `{}` has two of this name", settings.name);
-                return Err(RegistrationError::tool(ours, reason));
-            }
+) -> Result<Tool, RegistrationError> {
+    let owner = &server.settings.name;
+    let ours = format!("{owner}__{name}").replace('.', "_");
+    let mut found = listed.iter().filter(|tool| tool.name == name);
+    let reason = match (found.next(), found.next()) {
+        (Some(tool), None) => return Ok(offered(Arc::clone(server), ours, tool, dry_run)),
+        (None, _) => {
+            let there: Vec<_> = listed.iter().map(|t| t.name.as_ref()).take(30).collect();
+            format!("the server `{owner}` has no tool `{name}`; it has {}", there.join(", "))
         }
-    }
-    Ok(tools)
+        _ => format!("the server `{owner}` has two of this name"),
+    };
+    Err(RegistrationError::tool(ours, reason))
 }
 
-struct McpTool {
-    spec: Spec,
-    server: Arc<Server>,
-    /// The server's own name for it.
-    name: String,
-    dry_run: bool,
-}
-
-impl McpTool {
-    fn new(server: &Arc<Server>, ours: String, tool: &rmcp::model::Tool, dry_run: bool) -> Self {
-        // Only a hint, but given by a server that the owner chose, for a tool that the owner named.
-        let reads = tool.annotations.as_ref().and_then(|a| a.read_only_hint) == Some(true);
-        let about = tool.description.as_deref().unwrap_or_default();
-        let spec = Spec {
-            name: ours,
-            about: super::clean(about).chars().take(1_000).collect(),
-            schema: Value::Object(tool.input_schema.as_ref().clone()),
-            permission: if reads { Permission::Read } else { Permission::Write },
-        };
-        Self { spec, server: Arc::clone(server), name: tool.name.to_string(), dry_run }
-    }
-}
-
-impl Tool for McpTool {
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn call<'a>(&'a self, _: ToolContext<'a>, arguments: Value) -> ToolFuture<'a> {
-        Box::pin(async move {
-            if self.dry_run && self.spec.permission > Permission::Read {
-                let why = "not called: this is a dry run, and the tool may change something";
-                return Ok(vec![Part::trusted(why)]);
-            }
-            let arguments = arguments.as_object().cloned().unwrap_or_default();
-            let (text, is_error) =
-                self.server.call(&self.name, arguments).await.map_err(ToolError::Failed)?;
-            let what = if is_error { "the tool failed and said" } else { "the tool's result" };
-            Ok(vec![Part::untrusted(what, text)])
-        })
+/// A tool of a server, as the model is offered it under our name.
+fn offered(server: Arc<Server>, name: String, tool: &rmcp::model::Tool, dry_run: bool) -> Tool {
+    // Only a hint, but given by a server that the owner chose, for a tool that the owner named.
+    let reads = tool.annotations.as_ref().and_then(|a| a.read_only_hint) == Some(true);
+    let about = super::clean(tool.description.as_deref().unwrap_or_default());
+    let theirs = tool.name.to_string();
+    Tool {
+        name,
+        about: about.chars().take(1_000).collect(),
+        schema: Value::Object(tool.input_schema.as_ref().clone()),
+        permission: if reads { Permission::Read } else { Permission::Write },
+        act: Box::new(move |_, arguments| {
+            let (server, theirs) = (Arc::clone(&server), theirs.clone());
+            Box::pin(async move {
+                if dry_run && !reads {
+                    let why = "not called: this is a dry run, and the tool may change something";
+                    return Ok(vec![Part::trusted(why)]);
+                }
+                let arguments = arguments.as_object().cloned().unwrap_or_default();
+                let called = server.call(theirs, arguments).await;
+                let (text, is_error) = called.map_err(ToolError::Failed)?;
+                let what = if is_error { "the tool failed and said" } else { "the tool's result" };
+                Ok(vec![Part::untrusted(what, text)])
+            })
+        }),
     }
 }

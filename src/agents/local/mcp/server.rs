@@ -1,7 +1,8 @@
 //! One server of tools: connected when it is needed, given up on when it fails, tried again after a pause.
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResult, ContentBlock, JsonObject, PaginatedRequestParams, Tool,
+    CallToolRequestParams, CallToolResult, ContentBlock, ErrorData, JsonObject,
+    PaginatedRequestParams, Tool,
 };
 use rmcp::service::ServiceError;
 use tokio::sync::Mutex;
@@ -17,28 +18,19 @@ const PAGES: usize = 20;
 const LONGEST: usize = 7_900;
 
 /// A server.
-pub(super) struct Server {
-    settings: McpSettings,
-    state: Mutex<State>,
-}
-
-struct State {
-    connection: Option<Connection>,
-    backoff: Backoff,
+pub(in crate::agents::local) struct Server {
+    pub(super) settings: McpSettings,
+    state: Mutex<(Option<Connection>, Backoff)>,
 }
 
 impl Server {
-    pub fn new(settings: McpSettings) -> Self {
-        let backoff = Backoff::new(settings.rest);
-        Self { settings, state: Mutex::new(State { connection: None, backoff }) }
-    }
-
-    pub fn settings(&self) -> &McpSettings {
-        &self.settings
+    pub(super) fn new(settings: McpSettings) -> Self {
+        let state = Mutex::new((None, Backoff::new(settings.rest)));
+        Self { settings, state }
     }
 
     /// Its tools.
-    pub async fn list(&self) -> Result<Vec<Tool>, String> {
+    pub(super) async fn list(&self) -> Result<Vec<Tool>, String> {
         let peer = self.peer().await?;
         let listing = async {
             let (mut tools, mut cursor) = (Vec::new(), None);
@@ -53,103 +45,77 @@ impl Server {
             }
             Ok(tools)
         };
-        let listed = timeout(self.settings.timeout, listing).await;
-        let listed = match listed {
-            Err(_) => Err(self.slow()),
-            Ok(Err(ServiceError::McpError(_))) => Err(Fault::refused()),
-            Ok(Err(_)) => Err(Fault::lost()),
-            Ok(Ok(tools)) => Ok(tools),
-        };
-        self.judge(listed).await
+        self.answer(listing).await?.map_err(|_| "it refused to list its tools".to_owned())
     }
 
     /// Calls a tool; its text, and whether it says that it failed.
-    pub async fn call(&self, name: &str, arguments: JsonObject) -> Result<(String, bool), String> {
+    pub(super) async fn call(
+        &self,
+        name: String,
+        arguments: JsonObject,
+    ) -> Result<(String, bool), String> {
         let peer = self.peer().await?;
-        let request = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
-        let called = timeout(self.settings.timeout, peer.call_tool(request)).await;
-        let result = match called {
-            Err(_) => Err(self.slow()),
-            // A refusal is an answer, in the server's own words.
-            Ok(Err(ServiceError::McpError(error))) => Ok((cut(error.message.chars()), true)),
-            Ok(Err(_)) => Err(Fault::lost()),
-            Ok(Ok(result)) => Ok((text(&result), result.is_error == Some(true))),
-        };
-        self.judge(result).await
+        let request = CallToolRequestParams::new(name).with_arguments(arguments);
+        Ok(match self.answer(peer.call_tool(request)).await? {
+            Ok(result) => (text(&result), result.is_error == Some(true)),
+            // In the server's own words.
+            Err(refusal) => (cut(refusal.message.chars()), true),
+        })
     }
 
-    fn slow(&self) -> Fault {
-        let within = humantime::format_duration(self.settings.timeout);
-        Fault { reason: format!("no answer within {within}"), is_lost: true }
+    /// What the server answers, be it a refusal. One whose connection is lost or hangs is ended, and left alone for a
+    /// while.
+    async fn answer<T>(
+        &self,
+        request: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<Result<T, ErrorData>, String> {
+        let answer = timeout(self.settings.timeout, request).await;
+        let (connection, backoff) = &mut *self.state.lock().await;
+        let reason = match answer {
+            Ok(Ok(answer)) => {
+                backoff.record_success();
+                return Ok(Ok(answer));
+            }
+            Ok(Err(ServiceError::McpError(refusal))) => {
+                backoff.record_success();
+                return Ok(Err(refusal));
+            }
+            Ok(Err(_)) => "the tool server ended before it answered".to_owned(),
+            Err(_) => self.slow(),
+        };
+        *connection = None;
+        backoff.record_failure(Instant::now());
+        Err(reason)
+    }
+
+    fn slow(&self) -> String {
+        format!("no answer within {}", humantime::format_duration(self.settings.timeout))
     }
 
     /// A connection that can be used: the one there is, or a new one unless the server is in its pause.
     async fn peer(&self) -> Result<rmcp::Peer<rmcp::RoleClient>, String> {
-        let mut state = self.state.lock().await;
-        if let Some(connection) = state.connection.as_mut().filter(|c| !c.service.is_closed()) {
+        let (connection, backoff) = &mut *self.state.lock().await;
+        if let Some(connection) = connection.as_ref().filter(|c| !c.service.is_closed()) {
             return Ok(connection.service.peer().clone());
         }
-        state.connection = None;
-        if let Some(left) = state.backoff.remaining(Instant::now()) {
+        *connection = None;
+        if let Some(left) = backoff.remaining(Instant::now()) {
             let seconds = left.as_secs().max(1);
             return Err(format!("the tool server is down; it is tried again in {seconds}s"));
         }
         let connected = timeout(self.settings.timeout, connect(&self.settings)).await;
-        match connected.unwrap_or_else(|_| Err(self.slow().reason)) {
-            Ok(connection) => {
-                let peer = connection.service.peer().clone();
-                state.connection = Some(connection);
-                Ok(peer)
-            }
-            Err(reason) => {
-                state.backoff.record_failure(Instant::now());
-                Err(reason)
-            }
-        }
-    }
-
-    /// Records how it went: one whose connection is lost or hangs is ended, and left alone for a while.
-    async fn judge<T>(&self, result: Result<T, Fault>) -> Result<T, String> {
-        let mut state = self.state.lock().await;
-        match result {
-            Ok(value) => {
-                state.backoff.record_success();
-                Ok(value)
-            }
-            Err(fault) => {
-                if fault.is_lost {
-                    state.connection = None;
-                    state.backoff.record_failure(Instant::now());
-                }
-                Err(fault.reason)
-            }
-        }
+        let connected = connected.unwrap_or_else(|_| Err(self.slow()));
+        let made = connected.inspect_err(|_| backoff.record_failure(Instant::now()))?;
+        Ok(connection.insert(made).service.peer().clone())
     }
 
     /// Ends it.
     pub async fn stop(&self) {
-        let connection = self.state.lock().await.connection.take();
+        let connection = self.state.lock().await.0.take();
         let Some(Connection { service, child }) = connection else { return };
         // Closing its input is how it is asked to end; one that does not is killed when `child` is dropped.
         let _ = timeout(self.settings.timeout, service.cancel()).await;
         drop(child);
-    }
-}
-
-/// What went wrong with a request.
-struct Fault {
-    reason: String,
-    /// Whether the connection is of no more use.
-    is_lost: bool,
-}
-
-impl Fault {
-    fn lost() -> Self {
-        Self { reason: "the tool server ended before it answered".to_owned(), is_lost: true }
-    }
-
-    fn refused() -> Self {
-        Self { reason: "it refused to list its tools".to_owned(), is_lost: false }
     }
 }
 

@@ -9,7 +9,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::{RoleClient, ServiceExt as _, service::RunningService};
 use tokio::process::{Child, Command};
 
-use super::super::json_client::JsonClient;
+use super::super::json_client::client;
 use super::super::settings::McpSettings;
 
 /// The longest message that is read, in bytes; a longer line is dropped, and the call it answered runs out of time.
@@ -52,8 +52,7 @@ async fn start(command: &[String]) -> Result<Connection, String> {
     let input = child.stdin.take().ok_or("its input could not be written")?;
     let transport = AsyncRwTransport::<RoleClient, _, _>::new(output, input)
         .with_max_line_length(LONGEST_MESSAGE);
-    let shaken = ().serve(transport).await;
-    let service = shaken.map_err(|_| {
+    let service = ().serve(transport).await.map_err(|_| {
         format!(
             "`{program}` was started, but ended or spoke something else before it said what it is"
         )
@@ -62,11 +61,10 @@ async fn start(command: &[String]) -> Result<Connection, String> {
 }
 
 async fn call(url: &str) -> Result<Connection, String> {
-    let client = JsonClient::new()?.client();
     let config = StreamableHttpClientTransportConfig::with_uri(url)
         .max_sse_event_size(LONGEST_MESSAGE)
         .max_json_response_size(LONGEST_MESSAGE);
-    let transport = StreamableHttpClientTransport::with_client(client, config);
+    let transport = StreamableHttpClientTransport::with_client(client()?, config);
     let shaken = ().serve(transport).await;
     // The error may quote the address, whose path can be a key.
     let service = shaken.map_err(|_| "it does not answer, or not as a tool server".to_owned())?;

@@ -3,13 +3,12 @@
 use serde_json::Value;
 
 use super::super::settings::ModelApi;
-use super::reply;
 
 /// A call the model asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolCall {
-    /// The API's name for this call, where it has one.
-    pub id: Option<String>,
+    /// The API's name for this call, or a number where it gives none.
+    pub id: String,
     /// The tool.
     pub name: String,
     /// What it is called with.
@@ -44,9 +43,8 @@ pub enum Message {
 impl Message {
     /// What a model answered, in the body of its API's answer, or what is wrong with that.
     pub fn answer(api: ModelApi, body: &[u8]) -> Result<Self, String> {
-        let body =
-            serde_json::from_slice(body).map_err(|e| format!("the answer is no JSON: {e}"))?;
-        Ok(reply(api, body)?.message)
+        let body = serde_json::from_slice(body);
+        Ok(api.read(body.map_err(|e| format!("the answer is no JSON: {e}"))?)?.message)
     }
 
     /// Who speaks, as every API calls it.

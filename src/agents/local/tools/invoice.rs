@@ -1,11 +1,12 @@
 //! An invoice from a Lightning service, made before anything is paid for. It only makes one; who pays it and when is
 //! between the owner and the service.
 
-use reqwest::header::{HeaderMap, HeaderName};
-use serde_json::{Value, json};
 use std::time::Duration;
 
-use super::super::json_client::{CallError, JsonClient, Post, join, key_header};
+use reqwest::header::{HeaderMap, HeaderName};
+use serde_json::{Value, json};
+
+use super::super::json_client::{Post, join, key_header};
 use super::super::settings::{ConsultSettings, InvoiceKind};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -16,20 +17,13 @@ const MEMO: usize = 50;
 /// How much of the payment request is shown: enough to tell one from another.
 const SHOWN: usize = 40;
 
-/// An invoice.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Invoice {
-    pub sats: u64,
-    /// How the payment request begins.
-    pub request: String,
-}
-
-/// Asks the service for an invoice, if there is one; why there is none is for the log, not for the model.
+/// Asks the service for an invoice, if there is one, and gives how the payment request begins; why there is none is for
+/// the log, not for the model.
 pub(super) async fn create(
-    client: &JsonClient,
+    http: &reqwest::Client,
     settings: &ConsultSettings,
     question: &str,
-) -> Result<Option<Invoice>, String> {
+) -> Result<Option<String>, String> {
     let memo: String = question.chars().take(MEMO).collect();
     let memo = format!("Query: {memo}");
     let (segments, header, body): (&[&str], _, _) = match settings.invoice {
@@ -56,9 +50,9 @@ pub(super) async fn create(
         timeout: TIMEOUT,
         limit: MAX_ANSWER,
     };
-    let answer = client.post(post).await.map_err(explain)?;
+    let answer = post.send(http).await.map_err(|error| error.to_string())?;
     let request = payment_request(&answer).ok_or("the answer holds no payment request")?;
-    Ok(Some(Invoice { sats: settings.sats, request: request.chars().take(SHOWN).collect() }))
+    Ok(Some(request.chars().take(SHOWN).collect()))
 }
 
 /// LNbits calls it `payment_request`, and `bolt11` since version 1; LND the first.
@@ -68,14 +62,4 @@ fn payment_request(answer: &Value) -> Option<&str> {
     let is_one = request.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("ln"))
         && request.chars().all(|c| c.is_ascii_alphanumeric());
     is_one.then_some(request)
-}
-
-fn explain(error: CallError) -> String {
-    match error {
-        CallError::Connection(reason) | CallError::Protocol(reason) => reason,
-        CallError::Status(status) => format!("the service answered {status}"),
-        CallError::Slow(after) => {
-            format!("no answer within {}", humantime::format_duration(after))
-        }
-    }
 }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::super::clean;
 use super::super::environment::{AgentAction, Note};
 use super::super::quoted::Part;
-use super::super::tool::{BuiltIn, Permission, Tool, ToolContext, ToolError, ToolFuture};
+use super::super::tool::{Outcome, Permission, Tool, ToolContext, ToolError};
+use super::write::{on_one_line, writing};
 
 /// The longest note, in characters.
 const LONGEST: usize = 2_000;
@@ -15,19 +16,19 @@ const LONGEST: usize = 2_000;
 const LONGEST_TOPIC: usize = 80;
 
 /// The tools of this file.
-pub(super) fn tools() -> Vec<Box<dyn Tool>> {
-    vec![
-        BuiltIn::boxed(
+pub(super) fn tools() -> [Tool; 2] {
+    [
+        writing(
             "jot_note",
             "Remember something about this repository for later runs; a note of the same topic is replaced.",
             Permission::Comment,
             jot,
         ),
-        BuiltIn::boxed(
+        Tool::new(
             "recall_notes",
             "Recall what was noted about this repository, all of it or one topic.",
             Permission::Read,
-            recall,
+            |c, a| Box::pin(recall(c, a)),
         ),
     ]
 }
@@ -42,27 +43,21 @@ struct SaveNote {
     text: String,
 }
 
-fn jot(context: ToolContext<'_>, given: SaveNote) -> ToolFuture<'_> {
-    Box::pin(async move {
-        let topic = topic(&given.topic);
-        let text = clean(&given.text).trim().to_owned();
-        if topic.is_empty() || text.is_empty() {
-            return Err(ToolError::Arguments("`topic` or `text` is empty".to_owned()));
-        }
-        if topic.chars().count() > LONGEST_TOPIC || text.chars().count() > LONGEST {
-            return Err(ToolError::Arguments(format!(
-                "a topic has at most {LONGEST_TOPIC} characters and a text {LONGEST}"
-            )));
-        }
-        let note = Note { topic, text };
-        Ok(vec![Part::trusted(
-            context.environment.act(context.at, AgentAction::SaveNote(note)).await?,
-        )])
-    })
+fn jot(given: SaveNote) -> Result<AgentAction, ToolError> {
+    let topic = topic(&given.topic);
+    let text = clean(&given.text).trim().to_owned();
+    if topic.is_empty() || text.is_empty() {
+        return Err(ToolError::Arguments("`topic` or `text` is empty".to_owned()));
+    }
+    if topic.chars().count() > LONGEST_TOPIC || text.chars().count() > LONGEST {
+        let why = format!("a topic has at most {LONGEST_TOPIC} characters and a text {LONGEST}");
+        return Err(ToolError::Arguments(why));
+    }
+    Ok(AgentAction::SaveNote(Note { topic, text }))
 }
 
 fn topic(given: &str) -> String {
-    clean(given).split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+    on_one_line(&clean(given)).to_lowercase()
 }
 
 /// Which notes.
@@ -73,17 +68,11 @@ struct Recall {
     topic: Option<String>,
 }
 
-fn recall(context: ToolContext<'_>, given: Recall) -> ToolFuture<'_> {
-    Box::pin(async move {
-        let wanted = given.topic.as_deref().map(topic);
-        let mut notes = context.environment.notes(&context.at.repo).await?;
-        notes.retain(|note| wanted.as_ref().is_none_or(|wanted| *wanted == note.topic));
-        let mut parts = vec![Part::trusted(format!("{} notes", notes.len()))];
-        parts.extend(
-            notes
-                .into_iter()
-                .map(|note| Part::untrusted("a note", format!("{}: {}", note.topic, note.text))),
-        );
-        Ok(parts)
-    })
+async fn recall(context: ToolContext<'_>, given: Recall) -> Outcome {
+    let wanted = given.topic.as_deref().map(topic);
+    let mut notes = context.environment.notes(&context.at.repo).await?;
+    notes.retain(|note| wanted.as_ref().is_none_or(|wanted| *wanted == note.topic));
+    let head = Part::trusted(format!("{} notes", notes.len()));
+    let texts = notes.into_iter().map(|Note { topic, text }| format!("{topic}: {text}"));
+    Ok([head].into_iter().chain(texts.map(|text| Part::untrusted("a note", text))).collect())
 }

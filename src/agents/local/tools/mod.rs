@@ -16,27 +16,26 @@ use super::tool::{RegistrationError, Tool};
 const WEB_FETCH: &str = "web_fetch";
 
 /// The built-in tools that the settings name, and one for each outside model.
-pub(super) fn all(settings: &Settings) -> Result<Vec<Box<dyn Tool>>, RegistrationError> {
+pub(super) fn all(settings: &Settings) -> Result<Vec<Tool>, RegistrationError> {
     let named = settings.tools.iter().map(|name| built_in(name, settings));
     let models = settings.consult.iter().map(|model| consult::tool(model, settings.dry_run));
     named.chain(models).collect()
 }
 
 /// The tool called `name`.
-fn built_in(name: &str, settings: &Settings) -> Result<Box<dyn Tool>, RegistrationError> {
+fn built_in(name: &str, settings: &Settings) -> Result<Tool, RegistrationError> {
     if name == WEB_FETCH {
         return web::tool(name, settings);
     }
-    let found = simple().find(|tool| tool.spec().name == name);
-    found.ok_or_else(|| {
-        let known: Vec<_> = simple().map(|tool| tool.spec().name.clone()).collect();
+    simple().find(|tool| tool.name == name).ok_or_else(|| {
+        let known: Vec<_> = simple().map(|tool| tool.name).collect();
         let reason = format!("there is no such tool; known are {}, {WEB_FETCH}", known.join(", "));
         RegistrationError::tool(name, reason)
     })
 }
 
 /// Every built-in tool that needs no setting.
-fn simple() -> impl Iterator<Item = Box<dyn Tool>> {
+fn simple() -> impl Iterator<Item = Tool> {
     read::tools().into_iter().chain(write::tools()).chain(memory::tools())
 }
 
@@ -54,10 +53,9 @@ mod tests {
         let tools: Vec<_> = simple().chain([web]).collect();
         assert_eq!(tools.len(), 13);
         for tool in tools {
-            let spec = tool.spec();
-            let name = spec.name.as_str();
-            assert_eq!((name_fault(name), schema_fault(&spec.schema)), (None, None), "{name}");
-            assert_eq!(spec.schema["additionalProperties"], false, "{name}: {}", spec.schema);
+            let name = tool.name.as_str();
+            assert_eq!((name_fault(name), schema_fault(&tool.schema)), (None, None), "{name}");
+            assert_eq!(tool.schema["additionalProperties"], false, "{name}: {}", tool.schema);
         }
     }
 

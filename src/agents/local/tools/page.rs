@@ -5,63 +5,57 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use super::write::on_one_line;
+
+/// What is taken out in turn, and what is left in its place.
+static TAKEN_OUT: LazyLock<[(Regex, &str); 8]> = LazyLock::new(|| {
+    let hidden = |tag| (pattern(&format!(r"(?is)<{tag}\b[^>]*>.*?(?:</{tag}\s*>|\z)")), "\n");
+    let breaks = r"(?i)</?(?:p|div|br|li|ul|ol|tr|table|h[1-6]|pre|section|article|header|footer|blockquote)\b[^>]*>";
+    [
+        hidden("script"),
+        hidden("style"),
+        hidden("noscript"),
+        hidden("template"),
+        hidden("svg"),
+        hidden("head"),
+        (pattern(breaks), "\n"),
+        (pattern(r"(?s)<!--.*?(?:-->|\z)|</?[a-zA-Z!][^>]*>"), ""),
+    ]
+});
+static TITLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?is)<title\b[^>]*>(.*?)</title"));
+static ENTITIES: LazyLock<Regex> = LazyLock::new(|| pattern(r"&(#x?[0-9a-fA-F]{1,6}|[a-z]{2,6});"));
+
 #[expect(clippy::expect_used, reason = "fixed patterns, compiled by every test")]
-static HIDDEN: LazyLock<[Regex; 6]> = LazyLock::new(|| {
-    ["script", "style", "noscript", "template", "svg", "head"].map(|tag| {
-        Regex::new(&format!(r"(?is)<{tag}\b[^>]*>.*?(?:</{tag}\s*>|\z)")).expect("a valid pattern")
-    })
-});
-#[expect(clippy::expect_used, reason = "a fixed pattern, compiled by every test")]
-static TITLE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?is)<title\b[^>]*>(.*?)</title").expect("a valid pattern"));
-#[expect(clippy::expect_used, reason = "a fixed pattern, compiled by every test")]
-static BREAKS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)</?(?:p|div|br|li|ul|ol|tr|table|h[1-6]|pre|section|article|header|footer|blockquote)\b[^>]*>")
-        .expect("a valid pattern")
-});
-#[expect(clippy::expect_used, reason = "a fixed pattern, compiled by every test")]
-static TAGS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?s)<!--.*?(?:-->|\z)|</?[a-zA-Z!][^>]*>").expect("a valid pattern")
-});
-#[expect(clippy::expect_used, reason = "a fixed pattern, compiled by every test")]
-static ENTITIES: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"&(#x?[0-9a-fA-F]{1,6}|[a-z]{2,6});").expect("a valid pattern"));
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a valid pattern")
+}
 
 /// The text of an HTML page, one line a block.
 pub(super) fn words(html: &str) -> String {
     let title = TITLE.captures(html).map(|found| format!("{}\n", &found[1])).unwrap_or_default();
-    let mut text = html.to_owned();
-    for hidden in HIDDEN.iter() {
-        text = hidden.replace_all(&text, "\n").into_owned();
-    }
-    let text = BREAKS.replace_all(&text, "\n");
-    let text = TAGS.replace_all(&text, "");
+    let text = TAKEN_OUT.iter().fold(html.to_owned(), |text, (pattern, left)| {
+        pattern.replace_all(&text, *left).into_owned()
+    });
     let text = format!("{title}{text}");
-    let text = ENTITIES.replace_all(&text, |found: &Captures<'_>| entity(&found[1]));
-    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    let text = ENTITIES.replace_all(&text, |found: &Captures<'_>| {
+        entity(&found[1]).map_or_else(|| found[0].to_owned(), String::from)
+    });
+    let lines = text.lines().map(on_one_line).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
-fn entity(name: &str) -> String {
-    let number = |digits: &str, radix| {
-        u32::from_str_radix(digits, radix).ok().and_then(char::from_u32).map(String::from)
+fn entity(name: &str) -> Option<char> {
+    let named =
+        [("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("nbsp", ' ')];
+    if let Some((_, known)) = named.iter().find(|(known, _)| *known == name) {
+        return Some(*known);
+    }
+    let digits = name.strip_prefix('#')?;
+    let code = match digits.strip_prefix('x') {
+        Some(hex) => u32::from_str_radix(hex, 16),
+        None => digits.parse(),
     };
-    let known = match name {
-        "amp" => Some("&".to_owned()),
-        "lt" => Some("<".to_owned()),
-        "gt" => Some(">".to_owned()),
-        "quot" => Some("\"".to_owned()),
-        "apos" => Some("'".to_owned()),
-        "nbsp" => Some(" ".to_owned()),
-        _ => match name.strip_prefix('#') {
-            Some(digits) => match digits.strip_prefix(['x', 'X']) {
-                Some(hex) => number(hex, 16),
-                None => number(digits, 10),
-            },
-            None => None,
-        },
-    };
-    known.unwrap_or_else(|| format!("&{name};"))
+    char::from_u32(code.ok()?)
 }
 
 #[cfg(test)]

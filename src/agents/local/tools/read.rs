@@ -3,11 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::environment::{AvailableAgent, Unavailable, beside};
+use super::super::environment::{Unavailable, beside};
 use super::super::prompt::describe;
 use super::super::quoted::Part;
-use super::super::tool::{BuiltIn, Permission, Tool, ToolContext, ToolError, ToolFuture};
-use crate::issue::IssueRef;
+use super::super::tool::{Outcome, Permission::Read, Tool, ToolContext, ToolError};
 
 /// How many comments are shown, the newest.
 const COMMENTS: usize = 20;
@@ -15,33 +14,34 @@ const COMMENTS: usize = 20;
 const FOUND: usize = 10;
 
 /// The tools of this file.
-pub(super) fn tools() -> Vec<Box<dyn Tool>> {
-    use Permission::Read;
-    vec![
-        BuiltIn::boxed("read_issue", "Read an issue of this repository as it is now.", Read, issue),
-        BuiltIn::boxed(
+pub(super) fn tools() -> [Tool; 5] {
+    [
+        Tool::new("read_issue", "Read an issue of this repository as it is now.", Read, |c, a| {
+            Box::pin(issue(c, a))
+        }),
+        Tool::new(
             "read_comments",
             "Read the newest comments on an issue of this repository.",
             Read,
-            comments,
+            |c, a| Box::pin(comments(c, a)),
         ),
-        BuiltIn::boxed(
+        Tool::new(
             "search_issues",
             "Find issues of this repository, open and closed, that hold these words.",
             Read,
-            search,
+            |c, a| Box::pin(search(c, a)),
         ),
-        BuiltIn::boxed(
+        Tool::new(
             "read_file",
             "Read a text file of this repository at a branch, tag or commit.",
             Read,
-            file,
+            |c, a| Box::pin(file(c, a)),
         ),
-        BuiltIn::boxed(
+        Tool::new(
             "list_agents",
             "List the agents the issue can be given to, what they are good at and how many places they have free.",
             Read,
-            agents,
+            |c, a| Box::pin(agents(c, a)),
         ),
     ]
 }
@@ -54,30 +54,24 @@ struct Which {
     number: Option<u64>,
 }
 
-fn issue(context: ToolContext<'_>, which: Which) -> ToolFuture<'_> {
-    Box::pin(async move {
-        let at = beside(context.at, which.number);
-        match context.environment.issue(&at).await? {
-            Some(issue) => Ok(describe(&at, &issue).into()),
-            None => Err(ToolError::Failed(format!("there is no issue {at}"))),
-        }
-    })
+async fn issue(context: ToolContext<'_>, which: Which) -> Outcome {
+    let at = beside(context.at, which.number);
+    match context.environment.issue(&at).await? {
+        Some(issue) => Ok(describe(&at, &issue).into()),
+        None => Err(ToolError::Failed(format!("there is no issue {at}"))),
+    }
 }
 
-fn comments(context: ToolContext<'_>, which: Which) -> ToolFuture<'_> {
-    Box::pin(async move {
-        let at = beside(context.at, which.number);
-        let remarks = context.environment.comments(&at).await?;
-        let first = remarks.len().saturating_sub(COMMENTS);
-        let shown = remarks.len() - first;
-        let mut parts =
-            vec![Part::trusted(format!("{shown} of {} comments on {at}:", remarks.len()))];
-        // The login goes inside: even a name is chosen by somebody else.
-        parts.extend(remarks[first..].iter().map(|remark| {
-            Part::untrusted("a comment", format!("{} wrote:\n{}", remark.by, remark.body))
-        }));
-        Ok(parts)
-    })
+async fn comments(context: ToolContext<'_>, which: Which) -> Outcome {
+    let at = beside(context.at, which.number);
+    let all = context.environment.comments(&at).await?;
+    let shown = &all[all.len().saturating_sub(COMMENTS)..];
+    let head = format!("{} of {} comments on {at}:", shown.len(), all.len());
+    // The login goes inside: even a name is chosen by somebody else.
+    let quoted = shown.iter().map(|comment| {
+        Part::untrusted("a comment", format!("{} wrote:\n{}", comment.by, comment.body))
+    });
+    Ok([Part::trusted(head)].into_iter().chain(quoted).collect())
 }
 
 /// What to look for.
@@ -88,20 +82,18 @@ struct Search {
     words: String,
 }
 
-fn search(context: ToolContext<'_>, search: Search) -> ToolFuture<'_> {
-    Box::pin(async move {
-        if search.words.trim().is_empty() {
-            return Err(ToolError::Arguments("`words` is empty".to_owned()));
-        }
-        let found = context.environment.search(&context.at.repo, search.words.trim()).await?;
-        let mut parts = vec![Part::trusted(format!("{} found", found.len()))];
-        parts.extend(found.iter().take(FOUND).map(|issue| {
-            let at = IssueRef { repo: context.at.repo.clone(), number: issue.number };
-            let state = if issue.closed_at.is_some() { "closed" } else { "open" };
-            Part::untrusted(format!("title of {at}, {state}"), issue.title.clone())
-        }));
-        Ok(parts)
-    })
+async fn search(context: ToolContext<'_>, search: Search) -> Outcome {
+    let words = search.words.trim();
+    if words.is_empty() {
+        return Err(ToolError::Arguments("`words` is empty".to_owned()));
+    }
+    let found = context.environment.search(&context.at.repo, words).await?;
+    let titles = found.iter().take(FOUND).map(|issue| {
+        let at = beside(context.at, Some(issue.number));
+        let state = if issue.closed_at.is_some() { "closed" } else { "open" };
+        Part::untrusted(format!("title of {at}, {state}"), issue.title.clone())
+    });
+    Ok([Part::trusted(format!("{} found", found.len()))].into_iter().chain(titles).collect())
 }
 
 /// Which file.
@@ -115,24 +107,17 @@ struct File {
     reference: Option<String>,
 }
 
-fn file(context: ToolContext<'_>, file: File) -> ToolFuture<'_> {
-    Box::pin(async move {
-        let path = file.path.trim_start_matches("./");
-        // Names of repositories, tokens and other secrets are reached by climbing; a path in a repository never does.
-        if path.is_empty()
-            || path.starts_with('/')
-            || path.split('/').any(|s| matches!(s, "" | "." | ".."))
-        {
-            return Err(ToolError::Arguments(
-                "`path` is not a path inside the repository".to_owned(),
-            ));
-        }
-        let found =
-            context.environment.file(&context.at.repo, path, file.reference.as_deref()).await?;
-        let text =
-            found.ok_or_else(|| Unavailable("there is no such file at that ref".to_owned()))?;
-        Ok(vec![Part::untrusted("a file", format!("{path}:\n{text}"))])
-    })
+async fn file(context: ToolContext<'_>, file: File) -> Outcome {
+    let path = file.path.trim_start_matches("./");
+    // Names of repositories, tokens and other secrets are reached by climbing; a path in a repository never does.
+    if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+        let why = "`path` is not a path inside the repository";
+        return Err(ToolError::Arguments(why.to_owned()));
+    }
+    let reference = file.reference.as_deref();
+    let found = context.environment.file(&context.at.repo, path, reference).await?;
+    let text = found.ok_or_else(|| Unavailable("there is no such file at that ref".to_owned()))?;
+    Ok(vec![Part::untrusted("a file", format!("{path}:\n{text}"))])
 }
 
 /// Nothing is needed.
@@ -140,14 +125,11 @@ fn file(context: ToolContext<'_>, file: File) -> ToolFuture<'_> {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-fn agents(context: ToolContext<'_>, _: Nothing) -> ToolFuture<'_> {
-    Box::pin(async move {
-        let available = context.environment.available_agents().await?;
-        let lines: Vec<_> = available.iter().map(line).collect();
-        Ok(vec![Part::trusted(lines.join("\n"))])
-    })
-}
-
-fn line(agent: &AvailableAgent) -> String {
-    format!("{}: good at {}; {} places free", agent.id, agent.strengths.join(", "), agent.free)
+async fn agents(context: ToolContext<'_>, _: Nothing) -> Outcome {
+    let available = context.environment.available_agents().await?;
+    let lines = available.iter().map(|agent| {
+        let strengths = agent.strengths.join(", ");
+        format!("{}: good at {strengths}; {} places free", agent.id, agent.free)
+    });
+    Ok(vec![Part::trusted(lines.collect::<Vec<_>>().join("\n"))])
 }

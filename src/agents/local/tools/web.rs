@@ -8,13 +8,10 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Response, Url};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::super::quoted::Part;
 use super::super::settings::Settings;
-use super::super::tool::{
-    Permission, RegistrationError, Spec, Tool, ToolContext, ToolError, ToolFuture, read, schema_of,
-};
+use super::super::tool::{Permission, RegistrationError, Tool, ToolError};
 use super::page::words;
 use crate::agents::outbound::{self, End};
 use crate::agents::reach::Allowed;
@@ -36,47 +33,33 @@ struct Fetch {
 }
 
 struct Web {
-    spec: Spec,
     http: reqwest::Client,
     hosts: Vec<String>,
     allowed: Arc<Allowed>,
 }
 
 /// The tool, if the settings list a host.
-pub(super) fn tool(name: &str, settings: &Settings) -> Result<Box<dyn Tool>, RegistrationError> {
+pub(super) fn tool(name: &str, settings: &Settings) -> Result<Tool, RegistrationError> {
+    let Settings { web_hosts, allow_private, .. } = settings;
     let cannot = |reason: String| RegistrationError::tool(name, reason);
-    if settings.web_hosts.is_empty() {
+    if web_hosts.is_empty() {
         return Err(cannot("no host is listed in `local_agent.web_hosts`".to_owned()));
     }
-    let allowed = Allowed::new(settings.allow_private.clone())
+    let allowed = Allowed::new(allow_private.clone())
         .map_err(|text| cannot(format!("`agents.allow_private`: `{text}` is no address")))?;
     let allowed = Arc::new(allowed);
-    let spec = Spec {
-        name: name.to_owned(),
-        about: format!(
-            "Read a web page as text. Only these hosts: {}.",
-            settings.web_hosts.join(", ")
-        ),
-        schema: schema_of::<Fetch>(),
-        permission: Permission::Read,
-    };
     let client = outbound::client(CONNECT_TIMEOUT, Some(&allowed));
     let (http, _) = client.map_err(|why| cannot(why.to_owned()))?;
-    let hosts = settings.web_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-    Ok(Box::new(Web { spec, http, hosts, allowed }))
-}
-
-impl Tool for Web {
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn call<'a>(&'a self, _: ToolContext<'a>, arguments: Value) -> ToolFuture<'a> {
+    let hosts = web_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+    let web = Arc::new(Web { http, hosts, allowed });
+    let about = format!("Read a web page as text. Only these hosts: {}.", web_hosts.join(", "));
+    Ok(Tool::new(name, about, Permission::Read, move |_, page: Fetch| {
+        let web = Arc::clone(&web);
         Box::pin(async move {
-            let url = self.address(&read::<Fetch>(arguments)?.url)?;
-            self.fetch(url).await.map(|part| vec![part]).map_err(ToolError::Failed)
+            let page = web.fetch(web.address(&page.url)?).await.map_err(ToolError::Failed)?;
+            Ok(vec![page])
         })
-    }
+    }))
 }
 
 impl Web {
@@ -89,10 +72,8 @@ impl Web {
         let url = outbound::parse_url(text.trim()).map_err(bad)?;
         let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
         if !self.hosts.contains(&host) {
-            return Err(bad(&format!(
-                "leads to a host that is not listed; only {} are",
-                self.hosts.join(", ")
-            )));
+            let listed = self.hosts.join(", ");
+            return Err(bad(&format!("leads to a host that is not listed; only {listed} are")));
         }
         let checked = self.allowed.check_url(&url);
         checked.map_err(|refused| ToolError::Failed(refused.to_string()))?;
@@ -100,8 +81,8 @@ impl Web {
     }
 
     async fn fetch(&self, url: Url) -> Result<Part, String> {
-        let response =
-            self.http.get(url.clone()).timeout(TIMEOUT).send().await.map_err(|e| broken(&e))?;
+        let request = self.http.get(url.clone()).timeout(TIMEOUT);
+        let response = request.send().await.map_err(|e| broken(&e))?;
         let status = response.status();
         if status.is_redirection() {
             let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
@@ -111,40 +92,27 @@ impl Web {
         if !status.is_success() {
             return Err(format!("the host answered {}", status.as_u16()));
         }
-        let kind = kind(&response).ok_or("the page is neither text, HTML, JSON nor XML")?;
-        let body = match outbound::read(response, LARGEST).await {
-            (body, End::Whole) => body,
-            (_, End::TooLarge) => {
-                return Err(format!("the page is larger than {} KiB", LARGEST / 1024));
-            }
-            (_, End::Broken(error)) => return Err(broken(&error)),
-        };
+        let is_html = is_html(&response).ok_or("the page is neither text, HTML, JSON nor XML")?;
+        let (body, end) = outbound::read(response, LARGEST).await;
+        match end {
+            End::Whole => {}
+            End::TooLarge => return Err(format!("the page is larger than {} KiB", LARGEST / 1024)),
+            End::Broken(error) => return Err(broken(&error)),
+        }
         let text = String::from_utf8_lossy(&body);
-        let text = if kind == Kind::Html { words(&text) } else { text.into_owned() };
+        let text = if is_html { words(&text) } else { text.into_owned() };
         Ok(Part::untrusted("a web page", format!("{url}\n{text}")))
     }
 }
 
-#[derive(PartialEq)]
-enum Kind {
-    Html,
-    Plain,
-}
-
-fn kind(response: &Response) -> Option<Kind> {
+/// Whether it is a page with marks to be taken out; `None` when it is no text.
+fn is_html(response: &Response) -> Option<bool> {
     let value = response.headers().get(CONTENT_TYPE)?.to_str().ok()?.to_ascii_lowercase();
-    let kind = value.split(';').next().unwrap_or_default().trim();
-    match kind {
-        "text/html" | "application/xhtml+xml" => Some(Kind::Html),
-        "application/json" | "application/xml" => Some(Kind::Plain),
-        other
-            if other.starts_with("text/")
-                || other.ends_with("+json")
-                || other.ends_with("+xml") =>
-        {
-            Some(Kind::Plain)
-        }
-        _ => None,
+    match value.split(';').next().unwrap_or_default().trim() {
+        "text/html" | "application/xhtml+xml" => Some(true),
+        "application/json" | "application/xml" => Some(false),
+        kind if kind.starts_with("text/") => Some(false),
+        kind => (kind.ends_with("+json") || kind.ends_with("+xml")).then_some(false),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::super::clean;
 use super::super::environment::{AgentAction, SubIssue};
 use super::super::quoted::Part;
-use super::super::tool::{BuiltIn, Permission, Tool, ToolContext, ToolError, ToolFuture};
+use super::super::tool::{Permission, Tool, ToolError};
 use crate::dispatch::AgentId;
 
 /// The longest text that is written, in characters.
@@ -17,29 +18,24 @@ const LONGEST_LINE: usize = 200;
 const MOST: usize = 10;
 
 /// The tools of this file.
-pub(super) fn tools() -> Vec<Box<dyn Tool>> {
+pub(super) fn tools() -> [Tool; 5] {
     use Permission::{Comment as Say, Write};
-    vec![
-        BuiltIn::boxed("comment", "Write a comment on the issue you work on.", Say, comment),
-        BuiltIn::boxed(
+    [
+        writing("comment", "Write a comment on the issue you work on.", Say, comment),
+        writing(
             "propose_criteria",
             "Propose, in a comment, what has to hold when the issue is done.",
             Say,
             criteria,
         ),
-        BuiltIn::boxed(
-            "add_label",
-            "Put a label that exists on the issue you work on.",
-            Write,
-            label,
-        ),
-        BuiltIn::boxed(
+        writing("add_label", "Put a label that exists on the issue you work on.", Write, label),
+        writing(
             "plan_sub_issues",
             "Split the issue into parts. A person may have to agree before they are opened.",
             Write,
             split,
         ),
-        BuiltIn::boxed(
+        writing(
             "delegate",
             "Give the issue you work on to an agent when you are done.",
             Write,
@@ -48,10 +44,19 @@ pub(super) fn tools() -> Vec<Box<dyn Tool>> {
     ]
 }
 
-fn act<'a>(context: ToolContext<'a>, action: Result<AgentAction, ToolError>) -> ToolFuture<'a> {
-    Box::pin(
-        async move { Ok(vec![Part::trusted(context.environment.act(context.at, action?).await?)]) },
-    )
+/// A tool whose arguments are one action.
+pub(super) fn writing<A: DeserializeOwned + JsonSchema + 'static>(
+    name: &str,
+    about: &str,
+    permission: Permission,
+    action: fn(A) -> Result<AgentAction, ToolError>,
+) -> Tool {
+    Tool::new(name, about, permission, move |context, given| {
+        let action = action(given);
+        Box::pin(async move {
+            Ok(vec![Part::trusted(context.environment.act(context.at, action?).await?)])
+        })
+    })
 }
 
 /// A text that says something, cleaned of what nobody would see.
@@ -68,12 +73,22 @@ fn text(name: &str, given: &str, longest: usize) -> Result<String, ToolError> {
 
 /// The same, on one line.
 fn line(name: &str, given: &str) -> Result<String, ToolError> {
-    Ok(text(name, given, LONGEST_LINE)?.split_whitespace().collect::<Vec<_>>().join(" "))
+    text(name, given, LONGEST_LINE).map(|text| on_one_line(&text))
 }
 
-fn few<T>(name: &str, given: &[T]) -> Result<(), ToolError> {
+/// The words of a text with one space between them.
+pub(super) fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A list that is neither empty nor too long, each element read.
+fn few<T, U>(
+    name: &str,
+    given: &[T],
+    read: impl Fn(&T) -> Result<U, ToolError>,
+) -> Result<Vec<U>, ToolError> {
     match given.len() {
-        1..=MOST => Ok(()),
+        1..=MOST => given.iter().map(read).collect(),
         n => Err(ToolError::Arguments(format!("`{name}` holds {n}; 1 to {MOST} are taken"))),
     }
 }
@@ -86,8 +101,8 @@ struct Comment {
     text: String,
 }
 
-fn comment(context: ToolContext<'_>, given: Comment) -> ToolFuture<'_> {
-    act(context, text("text", &given.text, LONGEST).map(AgentAction::Comment))
+fn comment(given: Comment) -> Result<AgentAction, ToolError> {
+    text("text", &given.text, LONGEST).map(AgentAction::Comment)
 }
 
 /// A label.
@@ -98,8 +113,8 @@ struct Label {
     name: String,
 }
 
-fn label(context: ToolContext<'_>, given: Label) -> ToolFuture<'_> {
-    act(context, line("name", &given.name).map(AgentAction::Label))
+fn label(given: Label) -> Result<AgentAction, ToolError> {
+    line("name", &given.name).map(AgentAction::Label)
 }
 
 /// Acceptance criteria.
@@ -110,12 +125,8 @@ struct Criteria {
     criteria: Vec<String>,
 }
 
-fn criteria(context: ToolContext<'_>, given: Criteria) -> ToolFuture<'_> {
-    let lines = || -> Result<Vec<String>, ToolError> {
-        few("criteria", &given.criteria)?;
-        given.criteria.iter().map(|criterion| line("criteria", criterion)).collect()
-    };
-    act(context, lines().map(AgentAction::Criteria))
+fn criteria(given: Criteria) -> Result<AgentAction, ToolError> {
+    few("criteria", &given.criteria, |one| line("criteria", one)).map(AgentAction::Criteria)
 }
 
 /// The parts of an issue.
@@ -123,31 +134,14 @@ fn criteria(context: ToolContext<'_>, given: Criteria) -> ToolFuture<'_> {
 #[serde(deny_unknown_fields)]
 struct Split {
     /// The parts, in the order they should be done.
-    parts: Vec<PartOfIt>,
+    parts: Vec<SubIssue>,
 }
 
-/// One part.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct PartOfIt {
-    /// Its title.
-    title: String,
-    /// What is to be done.
-    body: String,
-}
-
-fn split(context: ToolContext<'_>, given: Split) -> ToolFuture<'_> {
-    let part = |part: &PartOfIt| {
-        Ok(SubIssue {
-            title: line("title", &part.title)?,
-            body: text("body", &part.body, LONGEST)?,
-        })
+fn split(given: Split) -> Result<AgentAction, ToolError> {
+    let part = |SubIssue { title, body }: &SubIssue| {
+        Ok(SubIssue { title: line("title", title)?, body: text("body", body, LONGEST)? })
     };
-    let parts = || -> Result<Vec<SubIssue>, ToolError> {
-        few("parts", &given.parts)?;
-        given.parts.iter().map(part).collect()
-    };
-    act(context, parts().map(AgentAction::Split))
+    few("parts", &given.parts, part).map(AgentAction::Split)
 }
 
 /// An agent.
@@ -158,6 +152,6 @@ struct Delegate {
     agent: String,
 }
 
-fn delegate(context: ToolContext<'_>, given: Delegate) -> ToolFuture<'_> {
-    act(context, line("agent", &given.agent).map(|id| AgentAction::Delegate(AgentId::new(id))))
+fn delegate(given: Delegate) -> Result<AgentAction, ToolError> {
+    line("agent", &given.agent).map(|id| AgentAction::Delegate(AgentId::new(id)))
 }
