@@ -36,8 +36,7 @@ pub enum CallbackError {
 }
 
 fn allowed() -> String {
-    let names: Vec<_> = Progress::ALL.iter().map(|state| format!("`{state}`")).collect();
-    names.join(", ")
+    format!("`{}`", Progress::NAMES.join("`, `"))
 }
 
 /// The report in a body: `{"state": "completed", "message": "…", "url": "…"}`; only the state is needed, and anything

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Response, Url};
 use secrecy::SecretString;
 use serde_json::json;
@@ -132,7 +132,8 @@ impl Call<'_> {
     async fn judge(&self, response: Response) -> HandedOver {
         let status = response.status().as_u16();
         let is_taken = matches!(status, 200..=202);
-        let says_html = says_html(response.headers());
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().get(..9));
+        let says_html = kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"));
         let (body, end) = outbound::read(response, MAX_ANSWER).await;
         let answer = excerpt(&body, &self.url, self.secret);
         let wrong = match end {
@@ -146,7 +147,10 @@ impl Call<'_> {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> HandoffError {
-        if let Some(refused) = refused(error) {
+        // The resolver's own error, below what the client wraps around it.
+        let first: &(dyn std::error::Error + 'static) = error;
+        let mut causes = std::iter::successors(Some(first), |e| e.source());
+        if let Some(refused) = causes.find_map(|e| e.downcast_ref::<Refused>()) {
             return private(self.agent.clone(), refused.clone());
         }
         let reason = if error.is_dns() {
@@ -161,15 +165,4 @@ impl Call<'_> {
         let (agent, host) = (self.agent.clone(), self.host().to_owned());
         HandoffError::Unreachable { agent, host, reason }
     }
-}
-
-/// The resolver's own error, below what the client wraps around it.
-fn refused(error: &reqwest::Error) -> Option<&Refused> {
-    let first: &(dyn std::error::Error + 'static) = error;
-    std::iter::successors(Some(first), |e| e.source()).find_map(|e| e.downcast_ref())
-}
-
-fn says_html(headers: &HeaderMap) -> bool {
-    let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
-    value.is_some_and(|v| v.get(..9).is_some_and(|v| v.eq_ignore_ascii_case(b"text/html")))
 }

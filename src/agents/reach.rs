@@ -50,14 +50,12 @@ const NAT64: Ipv6Net = v6(0x64, 0xff9b, 0, 96);
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(ip) => !CLOSED_V4.iter().any(|net| net.contains(&ip)),
-        IpAddr::V6(ip) if NAT64.contains(&ip) => is_public(last_32_bits(ip).into()),
+        IpAddr::V6(ip) if NAT64.contains(&ip) => {
+            let [.., a, b, c, d] = ip.octets();
+            is_public([a, b, c, d].into())
+        }
         IpAddr::V6(ip) => OPEN_V6.contains(&ip) && !CLOSED_V6.iter().any(|net| net.contains(&ip)),
     }
-}
-
-fn last_32_bits(ip: Ipv6Addr) -> Ipv4Addr {
-    let [.., a, b, c, d] = ip.octets();
-    Ipv4Addr::new(a, b, c, d)
 }
 
 /// An address that an agent must not be called on.
@@ -105,7 +103,8 @@ impl Allowed {
         }
         // `::ffff:10.0.0.1` is 10.0.0.1 to the system.
         let mut addresses = addresses.into_iter().map(|address| address.to_canonical());
-        match addresses.find(|address| !is_public(*address) && !self.lists(*address)) {
+        let is_listed = |address: &IpAddr| self.networks.iter().any(|net| net.contains(address));
+        match addresses.find(|address| !is_public(*address) && !is_listed(address)) {
             Some(address) => Err(Refused { host: host.to_owned(), address }),
             None => Ok(()),
         }
@@ -120,10 +119,6 @@ impl Allowed {
             _ => None,
         };
         self.check(url.host_str().unwrap_or_default(), address)
-    }
-
-    fn lists(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(&address))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::setting::{As, Maybe, Span};
 use crate::store::{Spending, Totals};
 
 /// What the local agent may spend within a day (UTC); without one there is no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Budget {
     /// What the budget is for: each issue, each repository, or all of them together.
@@ -26,20 +26,16 @@ pub struct Budget {
     pub time: Option<Duration>,
 }
 
-impl Default for Budget {
-    fn default() -> Self {
-        Self { per: BudgetScope::Day, rounds: None, tokens: None, time: None }
-    }
-}
-
 named_enum! {
     /// What a budget is for.
+    #[derive(Default)]
     BudgetScope {
         /// Each issue.
         Issue = "issue",
         /// Each repository.
         Repository = "repository",
         /// All of them together.
+        #[default]
         Day = "day",
     }
 }

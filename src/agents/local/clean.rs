@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use crate::issue::is_invisible;
 
@@ -20,10 +20,14 @@ static MARKS: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a valid pattern")
 });
 
+/// An unclosed comment hides everything to the end, as it does on the page.
+#[expect(clippy::expect_used, reason = "a fixed pattern, compiled by every test")]
+static COMMENTS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?s)<!--.*?(?:-->|\z)").expect("a valid pattern"));
+
 /// `text` without invisible characters, HTML comments and the marks of chat templates.
 pub fn clean(text: &str) -> String {
-    let visible: String = text.chars().filter_map(seen).collect();
-    let mut broken = without_comments(&visible);
+    let mut broken = without_comments(text.chars().filter_map(seen).collect());
     // Again, because marks can share a character: of `<|>` only the first is found. A space makes no new one.
     while MARKS.is_match(&broken) {
         broken = MARKS.replace_all(&broken, broken_up).into_owned();
@@ -31,7 +35,7 @@ pub fn clean(text: &str) -> String {
     broken
 }
 
-fn broken_up(found: &regex::Captures<'_>) -> String {
+fn broken_up(found: &Captures<'_>) -> String {
     let mark = &found[0];
     let first = mark.chars().next().map_or(0, char::len_utf8);
     format!("{} {}", &mark[..first], &mark[first..])
@@ -48,27 +52,14 @@ fn seen(c: char) -> Option<char> {
 }
 
 /// Takes comments out until none is left: one that is cut out may leave two halves of another.
-fn without_comments(text: &str) -> String {
-    let mut text = text.to_owned();
+fn without_comments(mut text: String) -> String {
     for _ in 0..PASSES {
         if !text.contains("<!--") {
             return text;
         }
-        text = cut_comments(&text);
+        text = COMMENTS.replace_all(&text, "").into_owned();
     }
     text.replace("<!--", "< !--")
-}
-
-/// An unclosed comment hides everything to the end, as it does on the page.
-fn cut_comments(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("<!--") {
-        kept.push_str(before);
-        rest = after.split_once("-->").map_or("", |(_, after)| after);
-    }
-    kept.push_str(rest);
-    kept
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 //! agent's work. It decides nothing about the dispatch.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::{LocalRuns, Parts, Task};
 use crate::apply::{AgentClient, HandedOver};
@@ -15,17 +15,14 @@ use crate::store;
 
 /// Starts the local agent on what it is handed. Cheap to clone.
 #[derive(Clone)]
-pub struct LocalClient {
-    inner: Arc<Inner>,
-}
+pub struct LocalClient(Arc<Inner>);
 
 struct Inner {
     runs: LocalRuns,
     /// Called when something was reported.
     reported: Box<dyn Fn() + Send + Sync>,
     /// The dispatches that are worked on.
-    working: Mutex<BTreeSet<String>>,
-    idle: Notify,
+    working: watch::Sender<BTreeSet<String>>,
 }
 
 impl AgentClient for LocalClient {
@@ -38,13 +35,13 @@ impl AgentClient for LocalClient {
 impl LocalClient {
     /// A client over these runs; `reported` is called when there is something to look at.
     pub fn new(runs: LocalRuns, reported: impl Fn() + Send + Sync + 'static) -> Self {
-        let (reported, working) = (Box::new(reported), Mutex::default());
-        Self { inner: Arc::new(Inner { runs, reported, working, idle: Notify::new() }) }
+        let (reported, working) = (Box::new(reported), watch::Sender::default());
+        Self(Arc::new(Inner { runs, reported, working }))
     }
 
     /// Begins anew what was cut off when the program ended: dispatches that were handed over and have nobody at work.
     pub async fn resume(&self) {
-        let parts = &self.inner.runs.environment.parts;
+        let parts = &self.0.runs.environment.parts;
         let local = parts.agents.iter().filter(|agent| agent.interface == Interface::Local);
         match parts.store.handed_over(local.map(|agent| agent.id.clone()).collect()).await {
             Ok(open) => self.take_up(open),
@@ -63,24 +60,19 @@ impl LocalClient {
 
     /// Ends the servers of tools that were started.
     pub async fn stop(&self) {
-        self.inner.runs.agent.stop().await;
+        self.0.runs.agent.stop().await;
     }
 
     /// Waits until nothing is worked on.
     pub async fn finished(&self) {
-        loop {
-            let idle = self.inner.idle.notified();
-            if self.inner.working().is_empty() {
-                return;
-            }
-            idle.await;
-        }
+        // Fails only without a sender, which is ours.
+        let _ = self.0.working.subscribe().wait_for(BTreeSet::is_empty).await;
     }
 
     fn begin(&self, key: String, at: IssueRef) {
         // Told twice, it begins once.
-        if self.inner.working().insert(key.clone()) {
-            let inner = Arc::clone(&self.inner);
+        if self.0.working.send_if_modified(|working| working.insert(key.clone())) {
+            let inner = Arc::clone(&self.0);
             tokio::spawn(async move { inner.work(key, at).await });
         }
     }
@@ -98,8 +90,7 @@ impl Inner {
             }
         };
         self.report(&key, state, Some(said)).await;
-        self.working().remove(&key);
-        self.idle.notify_waiters();
+        self.working.send_if_modified(|working| working.remove(&key));
     }
 
     /// A report that the store does not take is made again after the next start.
@@ -117,9 +108,5 @@ impl Inner {
             // A person took it away meanwhile.
             _ => Ok(()),
         }
-    }
-
-    fn working(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.working.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

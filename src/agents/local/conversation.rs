@@ -10,7 +10,8 @@ use super::json_client::CallError;
 use super::quoted::render;
 use super::tool::{Permission, Tool, ToolContext, ToolError};
 use super::{
-    CallRecord, Environment, LocalAgent, Message, Run, Task, ToolCall, Watch, clean, prompt,
+    CallRecord, Environment, LocalAgent, Message, Run, Task, ToolCall, Unavailable, Watch, clean,
+    prompt,
 };
 
 /// How often one run may say or change something.
@@ -22,7 +23,7 @@ const EXCEEDED: &str = "(max tool-call rounds reached)";
 
 /// Why a conversation ended without an answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Stop {
+enum Stop {
     #[error("Exceeded maximum of {0} tool-call rounds")]
     Exceeded(u32),
     #[error(transparent)]
@@ -31,12 +32,12 @@ pub(super) enum Stop {
     Empty,
     #[error("the budget of {0} is used up")]
     UsedUp(&'static str),
-    #[error("{0}")]
-    Failed(String),
+    #[error(transparent)]
+    Failed(#[from] Unavailable),
 }
 
 /// A conversation on its way.
-pub(super) struct Conversation<'a> {
+struct Conversation<'a> {
     agent: &'a LocalAgent,
     task: &'a Task,
     environment: &'a dyn Environment,
@@ -47,27 +48,26 @@ pub(super) struct Conversation<'a> {
     started: Instant,
 }
 
-impl<'a> Conversation<'a> {
-    pub fn new(
-        agent: &'a LocalAgent,
-        task: &'a Task,
-        environment: &'a dyn Environment,
-        watch: Watch<'a>,
-    ) -> Self {
-        Self {
-            agent,
-            task,
-            environment,
-            watch,
-            guard: Guard::default(),
-            run: agent.not_begun(),
-            writes: 0,
-            started: Instant::now(),
-        }
+impl LocalAgent {
+    /// Works on one issue as [`LocalAgent::run`] does, with each message given to `watch` as it is added.
+    pub async fn run_watched(
+        &self,
+        task: &Task,
+        environment: &dyn Environment,
+        watch: Watch<'_>,
+    ) -> Run {
+        let (guard, run, started) = (Guard::default(), self.not_begun(), Instant::now());
+        let agent = self;
+        let mut conversation =
+            Conversation { agent, task, environment, watch, guard, run, writes: 0, started };
+        let end = conversation.hold().await;
+        conversation.into_run(end)
     }
+}
 
+impl Conversation<'_> {
     /// Runs it to the model's last answer.
-    pub async fn hold(&mut self) -> Result<String, Stop> {
+    async fn hold(&mut self) -> Result<String, Stop> {
         self.open().await?;
         let tools: Vec<_> = self.agent.registry.tools.iter().map(Tool::as_json).collect();
         let rounds = self.agent.model.settings.max_rounds.max(1);
@@ -85,8 +85,8 @@ impl<'a> Conversation<'a> {
     /// Reads the issue and adds the first messages.
     async fn open(&mut self) -> Result<(), Stop> {
         let at = &self.task.at;
-        let issue = self.environment.issue(at).await.map_err(|why| Stop::Failed(why.0))?;
-        let issue = issue.ok_or_else(|| Stop::Failed(format!("there is no issue `{at}`")))?;
+        let issue = self.environment.issue(at).await?;
+        let issue = issue.ok_or_else(|| Unavailable(format!("there is no issue `{at}`")))?;
         for message in prompt::for_issue(at, &issue, self.task.prompt.as_deref()) {
             self.add(message);
         }
@@ -110,7 +110,7 @@ impl<'a> Conversation<'a> {
             CallError::Slow(after) if left.time.is_some_and(|left| left <= after) => {
                 Stop::UsedUp("time")
             }
-            error => Stop::Failed(model.explain(error)),
+            error => Unavailable(model.explain(error)).into(),
         })?;
         self.run.rounds += 1;
         self.run.tokens += reply.tokens;
@@ -173,7 +173,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// The result of the conversation, however it ended.
-    pub fn into_run(mut self, end: Result<String, Stop>) -> Run {
+    fn into_run(mut self, end: Result<String, Stop>) -> Run {
         let (content, error) = match end {
             Ok(content) => (content, String::new()),
             Err(stop @ Stop::Exceeded(_)) => (EXCEEDED.to_owned(), stop.to_string()),

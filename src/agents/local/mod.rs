@@ -42,7 +42,6 @@ pub use self::settings::{
 };
 pub use self::tool::{Permission, RegistrationError};
 
-use self::conversation::Conversation;
 use self::model::Model;
 use self::registry::Registry;
 use crate::issue::IssueRef;
@@ -100,18 +99,6 @@ impl LocalAgent {
     /// Works on one issue to the end. Never fails: what went wrong is in [`Run::error`], with what was done so far.
     pub async fn run(&self, task: &Task, environment: &dyn Environment) -> Run {
         self.run_watched(task, environment, &|_| {}).await
-    }
-
-    /// The same, with each message given to `watch` as it is added.
-    pub async fn run_watched(
-        &self,
-        task: &Task,
-        environment: &dyn Environment,
-        watch: Watch<'_>,
-    ) -> Run {
-        let mut conversation = Conversation::new(self, task, environment, watch);
-        let result = conversation.hold().await;
-        conversation.into_run(result)
     }
 
     /// A run that has not begun.

@@ -5,7 +5,6 @@ use anyhow::Context as _;
 use super::budget::{Budget, BudgetScope, left};
 use super::forge_environment::{ForgeEnvironment, Parts};
 use super::{LocalAgent, Run, Task, Watch};
-use crate::issue::IssueRef;
 
 /// Runs the local agent on issues within its budgets.
 pub struct LocalRuns {
@@ -40,23 +39,18 @@ impl LocalRuns {
             let why = format!(
                 "the budget of {what} for {whom} is used up until midnight UTC; see `[[local_agent.budget]]`"
             );
-            self.notify(&task.at, &why).await?;
+            let env = &self.environment;
+            if !env.is_dry_run()
+                && store.tell_of_budget(&task.at, now).await?
+                && let Err(why) = env.notify_owner(&task.at, &why).await
+            {
+                tracing::warn!(issue = %task.at, %why, "the owner could not be notified that a budget is used up");
+            }
             return Ok(Run { error: why, ..self.agent.not_begun() });
         }
         let run = self.agent.run_watched(&task, &self.environment, watch).await;
         let kept = store.spend(&task.at, run.spent(), now).await;
         kept.context("what was spent could not be kept")?;
         Ok(run)
-    }
-
-    async fn notify(&self, at: &IssueRef, why: &str) -> anyhow::Result<()> {
-        let Parts { store, clock, .. } = &self.environment.parts;
-        if self.environment.is_dry_run() || !store.tell_of_budget(at, clock.now()).await? {
-            return Ok(());
-        }
-        if let Err(why) = self.environment.notify_owner(at, why).await {
-            tracing::warn!(issue = %at, %why, "the owner could not be notified that a budget is used up");
-        }
-        Ok(())
     }
 }

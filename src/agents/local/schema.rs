@@ -22,12 +22,14 @@ pub(super) fn name_fault(name: &str) -> Option<String> {
 
 /// What is wrong with the schema of a tool's arguments, if anything is.
 pub(super) fn schema_fault(schema: &Value) -> Option<String> {
-    let wrong = |what: &str| Some(format!("its schema {what}"));
-    let Some(object) = schema.as_object() else { return wrong("is not an object") };
-    if object.get("type").and_then(Value::as_str) != Some("object") {
-        return wrong("does not say `\"type\": \"object\"`");
-    }
-    fault(schema, "", 0).map(|fault| format!("its schema {fault}"))
+    let fault = if !schema.is_object() {
+        Some("is not an object".to_owned())
+    } else if schema.get("type").and_then(Value::as_str) != Some("object") {
+        Some("does not say `\"type\": \"object\"`".to_owned())
+    } else {
+        fault(schema, "", 0)
+    };
+    fault.map(|fault| format!("its schema {fault}"))
 }
 
 fn fault(schema: &Value, path: &str, depth: usize) -> Option<String> {
@@ -43,21 +45,19 @@ fn fault(schema: &Value, path: &str, depth: usize) -> Option<String> {
     if let Some(kind) = object.get("type").filter(|kind| !is_type(kind)) {
         return Some(format!("has the unknown type `{kind}` {at}"));
     }
-    if let Some(required) = object.get("required") {
-        let names = required.as_array().filter(|names| names.iter().all(Value::is_string));
-        if names.is_none() {
-            return Some(format!("has a `required` that is no list of names {at}"));
-        }
+    let is_names = |v: &Value| v.as_array().is_some_and(|names| names.iter().all(Value::is_string));
+    if object.get("required").is_some_and(|required| !is_names(required)) {
+        return Some(format!("has a `required` that is no list of names {at}"));
     }
-    let properties = match object.get("properties") {
-        None => None,
-        Some(Value::Object(properties)) => Some(properties),
-        Some(_) => return Some(format!("has `properties` that are no object {at}")),
-    };
-    let below = |name: &str| format!("{path}/{name}");
-    let inner = properties.into_iter().flatten().map(|(name, schema)| (below(name), schema));
-    let items = object.get("items").filter(|i| !i.is_array()).map(|i| (below("items"), i));
-    inner.chain(items).find_map(|(path, schema)| fault(schema, &path, depth + 1))
+    let properties = object.get("properties");
+    if properties.is_some_and(|properties| !properties.is_object()) {
+        return Some(format!("has `properties` that are no object {at}"));
+    }
+    let items = object.get("items").filter(|items| !items.is_array());
+    let items = items.map(|items| ("items", items));
+    let inner = properties.and_then(Value::as_object).into_iter().flatten();
+    let mut inner = inner.map(|(name, schema)| (name.as_str(), schema)).chain(items);
+    inner.find_map(|(name, schema)| fault(schema, &format!("{path}/{name}"), depth + 1))
 }
 
 /// One of the names, or a list of them.

@@ -84,25 +84,14 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            temperature: Some(20),
-            context: Some(8192),
-            ..Self::new(ModelApi::Ollama, "http://127.0.0.1:11434", "")
-        }
-    }
-}
-
-impl Settings {
-    /// Settings with the usual limits and no tools; temperature and context are the model server's own.
-    pub fn new(api: ModelApi, url: impl Into<String>, model: impl Into<String>) -> Self {
-        Self {
-            api,
-            url: url.into(),
-            model: model.into(),
+            api: ModelApi::Ollama,
+            url: "http://127.0.0.1:11434".to_owned(),
+            model: String::new(),
             api_key: None,
             timeout: Duration::from_secs(60),
             max_rounds: 10,
-            temperature: None,
-            context: None,
+            temperature: Some(20),
+            context: Some(8192),
             tools: Vec::new(),
             permission: Permission::Write,
             web_hosts: Vec::new(),
@@ -113,6 +102,14 @@ impl Settings {
             allow_private: Vec::new(),
             dry_run: false,
         }
+    }
+}
+
+impl Settings {
+    /// The defaults for a model elsewhere; temperature and context are its server's own.
+    pub fn new(api: ModelApi, url: impl Into<String>, model: impl Into<String>) -> Self {
+        let (url, model) = (url.into(), model.into());
+        Self { api, url, model, temperature: None, context: None, ..Self::default() }
     }
 }
 

@@ -25,22 +25,12 @@ named_enum! {
 /// Why the agent cannot start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
-    /// A tool could not be registered.
-    #[error("the tool `{tool}` cannot be registered: {reason}")]
-    Tool {
-        /// The tool.
-        tool: String,
-        /// Why.
-        reason: String,
-    },
-    /// A server of tools that is required could not be used.
-    #[error("the tool server `{server}` cannot be used: {reason}")]
-    Server {
-        /// The server's name.
-        server: String,
-        /// Why.
-        reason: String,
-    },
+    /// The tool of this name could not be registered, and why.
+    #[error("the tool `{0}` cannot be registered: {1}")]
+    Tool(String, String),
+    /// The server of tools of this name, which is required, could not be used, and why.
+    #[error("the tool server `{0}` cannot be used: {1}")]
+    Server(String, String),
     /// What is needed to call the model could not be made.
     #[error("`local_agent` cannot be used: {0}")]
     Client(String),
@@ -48,7 +38,7 @@ pub enum RegistrationError {
 
 impl RegistrationError {
     pub(super) fn tool(tool: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Tool { tool: tool.into(), reason: reason.into() }
+        Self::Tool(tool.into(), reason.into())
     }
 }
 

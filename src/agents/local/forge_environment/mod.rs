@@ -60,7 +60,7 @@ impl ForgeEnvironment {
         issue.ok_or_else(|| Unavailable(format!("there is no issue {at}")))
     }
 
-    async fn save_note(&self, repo: &RepoName, note: Note) -> Result<String, Unavailable> {
+    async fn save_note(&self, repo: &RepoName, note: Note) -> Written {
         if self.is_dry_run() {
             return Ok(HELD_BACK.to_owned());
         }
@@ -73,7 +73,7 @@ impl ForgeEnvironment {
         self.parts.agents.iter().filter(|agent| agent.interface != Interface::Local)
     }
 
-    async fn delegate(&self, at: &IssueRef, id: AgentId) -> Result<String, Unavailable> {
+    async fn delegate(&self, at: &IssueRef, id: AgentId) -> Written {
         if !self.others().any(|agent| agent.id == id) {
             let why = "there is no such agent; `list_agents` names those there are";
             return Err(Unavailable(why.to_owned()));
@@ -89,6 +89,8 @@ impl ForgeEnvironment {
     }
 }
 
+/// What became of a write, in a sentence for the model.
+type Written = Result<String, Unavailable>;
 /// What a write is answered with in a dry run.
 const HELD_BACK: &str = "held back: this is a dry run";
 

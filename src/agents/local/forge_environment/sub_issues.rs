@@ -2,7 +2,7 @@
 
 use super::super::{SubIssue, Unavailable, clean};
 use super::write::{is_by, marker};
-use super::{ForgeEnvironment, HELD_BACK};
+use super::{ForgeEnvironment, HELD_BACK, Written};
 use crate::clock::Timestamp;
 use crate::gitea as forge;
 use crate::issue::IssueRef;
@@ -14,7 +14,7 @@ const AGREED: &str = "approved";
 
 impl ForgeEnvironment {
     /// Proposes the parts and waits for a person, or opens those a person has agreed to.
-    pub async fn split(&self, at: &IssueRef, parts: Vec<SubIssue>) -> Result<String, Unavailable> {
+    pub async fn split(&self, at: &IssueRef, parts: Vec<SubIssue>) -> Written {
         let cleaned =
             |part: SubIssue| SubIssue { title: clean(&part.title), body: clean(&part.body) };
         let parts: Vec<_> = parts.into_iter().map(cleaned).collect();
@@ -32,7 +32,7 @@ impl ForgeEnvironment {
         self.propose(at, &parts).await
     }
 
-    async fn propose(&self, at: &IssueRef, parts: &[SubIssue]) -> Result<String, Unavailable> {
+    async fn propose(&self, at: &IssueRef, parts: &[SubIssue]) -> Written {
         let kept = serde_json::to_string(parts).unwrap_or_default();
         let numbered =
             (1..).zip(parts).map(|(n, SubIssue { title, body })| format!("{n}. {title}\n{body}"));
@@ -69,12 +69,7 @@ impl ForgeEnvironment {
     }
 
     /// Opens the parts that are not there yet; those opened before are found by their marker.
-    async fn open(
-        &self,
-        at: &IssueRef,
-        parts: &[SubIssue],
-        since: Timestamp,
-    ) -> Result<String, Unavailable> {
+    async fn open(&self, at: &IssueRef, parts: &[SubIssue], since: Timestamp) -> Written {
         if self.is_dry_run() {
             return Ok(HELD_BACK.to_owned());
         }

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::super::{Unavailable, clean};
-use super::{ForgeEnvironment, HELD_BACK};
+use super::{ForgeEnvironment, HELD_BACK, Written};
 use crate::gitea as forge;
 use crate::issue::{Account, Issue, IssueRef};
 use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState, Marker, fence};
@@ -22,17 +22,13 @@ pub(super) fn is_by(comment: &forge::Comment, who: &Account) -> bool {
 
 impl ForgeEnvironment {
     /// Comments, unless the same was said before.
-    pub async fn say(&self, at: &IssueRef, text: &str) -> Result<String, Unavailable> {
+    pub async fn say(&self, at: &IssueRef, text: &str) -> Written {
         let text = clean(text);
         let body = format!("**The local agent says:**\n\n{}", fence(&text));
         self.comment(at, &body, marker("comment", &text)).await
     }
 
-    pub async fn propose_criteria(
-        &self,
-        at: &IssueRef,
-        criteria: &[String],
-    ) -> Result<String, Unavailable> {
+    pub async fn propose_criteria(&self, at: &IssueRef, criteria: &[String]) -> Written {
         let lines: Vec<_> = criteria.iter().map(|c| format!("- [ ] {}", clean(c))).collect();
         let list = lines.join("\n");
         let body = format!(
@@ -43,7 +39,7 @@ impl ForgeEnvironment {
     }
 
     /// Mentions the owner, with the reason why the issue was not worked on.
-    pub async fn notify_owner(&self, at: &IssueRef, why: &str) -> Result<String, Unavailable> {
+    pub async fn notify_owner(&self, at: &IssueRef, why: &str) -> Written {
         let owner = self.parts.owner.as_deref().unwrap_or(at.repo.owner());
         let body = format!(
             "@{owner}, the local agent did not work on this: {why}. The triage decision stands."
@@ -53,39 +49,23 @@ impl ForgeEnvironment {
     }
 
     /// Writes a comment through the executor, when none with its marker is there.
-    pub async fn comment(
-        &self,
-        at: &IssueRef,
-        body: &str,
-        marker: Marker,
-    ) -> Result<String, Unavailable> {
+    pub async fn comment(&self, at: &IssueRef, body: &str, marker: Marker) -> Written {
         let issue = self.read_issue(at).await?;
-        if self.is_posted(at, &issue, &marker).await? {
-            return Ok("this was said before; it is not said again".to_owned());
+        if issue.comments > 0 {
+            let (us, comments) = (self.account().await?, self.parts.forge.comments(at).await?);
+            let mut ours = comments.iter().filter(|comment| is_by(comment, &us));
+            if ours.any(|comment| Marker::find(&comment.body).as_ref() == Some(&marker)) {
+                return Ok("this was said before; it is not said again".to_owned());
+            }
         }
         let body = format!("{body}\n\n{marker}");
         let effect = Effect::Comment { edit: None, marker, body };
-        self.write(at, &issue, effect, OwnWrite::Comment).await
-    }
-
-    async fn is_posted(
-        &self,
-        at: &IssueRef,
-        issue: &Issue,
-        marker: &Marker,
-    ) -> Result<bool, Unavailable> {
-        if issue.comments == 0 {
-            return Ok(false);
-        }
-        let us = self.account().await?;
-        let comments = self.parts.forge.comments(at).await?;
-        let mut ours = comments.iter().filter(|c| is_by(c, &us));
-        Ok(ours.any(|c| Marker::find(&c.body).as_ref() == Some(marker)))
+        self.write(at, &issue, effect).await
     }
 
     /// Puts a label on. Those that call an agent or a person, or have an issue left alone, are not the model's to
     /// give: a text could ask for them.
-    pub async fn label(&self, at: &IssueRef, name: String) -> Result<String, Unavailable> {
+    pub async fn label(&self, at: &IssueRef, name: String) -> Written {
         if self.parts.reserved_labels.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
             let why = "this label decides who works on the issue; it is not put on by a tool";
             return Err(Unavailable(why.to_owned()));
@@ -94,25 +74,20 @@ impl ForgeEnvironment {
         if issue.has_label(&name) {
             return Ok("the issue has this label already".to_owned());
         }
-        self.write(at, &issue, Effect::Label(name), OwnWrite::Content).await
+        self.write(at, &issue, Effect::Label(name)).await
     }
 
     /// Writes one effect through the executor, with the intent in the ledger before and the outcome after.
-    async fn write(
-        &self,
-        at: &IssueRef,
-        issue: &Issue,
-        effect: Effect,
-        kind: OwnWrite,
-    ) -> Result<String, Unavailable> {
+    async fn write(&self, at: &IssueRef, issue: &Issue, effect: Effect) -> Written {
         let (store, now) = (&self.parts.store, self.parts.clock.now());
+        let is_comment = effect.kind() == EffectKind::Comment;
         let id = store.intend_agent_effect(at, &effect, now).await?;
         boundary!("action::intended");
         let applied = self.executor.apply(at, issue, std::slice::from_ref(&effect)).await;
         boundary!("action::applied");
         if let Some(error) = applied.error {
             // Whether a comment was written, the next evaluation of the issue finds out.
-            if !error.is_transient() || effect.kind() != EffectKind::Comment {
+            if !error.is_transient() || !is_comment {
                 let refused = EffectOutcome::failed(error.to_string());
                 store.settle_agent_effect(id, &refused, now).await?;
             }
@@ -124,6 +99,7 @@ impl ForgeEnvironment {
         match outcome.state {
             EffectState::Done => {
                 // The sweep must not take it for a change that no webhook told.
+                let kind = if is_comment { OwnWrite::Comment } else { OwnWrite::Content };
                 store.note_own_write(at, kind).await?;
                 Ok("done".to_owned())
             }

@@ -1,7 +1,6 @@
 //! Tools of other programs, by the Model Context Protocol. Each must be allowed by name; its name begins with its
 //! server's; what it gives is text of somebody else, and capped.
 
-mod backoff;
 mod server;
 mod start;
 
@@ -30,7 +29,7 @@ pub(super) async fn start(
                 }
             }
             Err(reason) if settings.required => {
-                return Err(RegistrationError::Server { server: name.clone(), reason });
+                return Err(RegistrationError::Server(name.clone(), reason));
             }
             Err(reason) => {
                 tracing::warn!(server = name, %reason, "a tool server that is not required is left out");

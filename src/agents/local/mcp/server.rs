@@ -1,5 +1,7 @@
 //! One server of tools: connected when it is needed, given up on when it fails, tried again after a pause.
 
+use std::time::Duration;
+
 use rmcp::model::{
     CallToolRequestParams, CallToolResult, ContentBlock, ErrorData, JsonObject,
     PaginatedRequestParams, Tool,
@@ -8,7 +10,6 @@ use rmcp::service::ServiceError;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::backoff::Backoff;
 use super::start::{Connection, connect};
 use crate::agents::local::settings::McpSettings;
 
@@ -16,6 +17,8 @@ use crate::agents::local::settings::McpSettings;
 const PAGES: usize = 20;
 /// How much of a result is kept, in characters; with the word that it was cut, what the model is given of one text.
 const LONGEST: usize = 7_900;
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// A server.
 pub(in crate::agents::local) struct Server {
@@ -139,4 +142,58 @@ fn cut(said: impl Iterator<Item = char>) -> String {
         text.push_str("\n(cut here)");
     }
     text
+}
+
+/// How often a server failed in a row, and until when it is left alone: after each failure longer, so that one that dies
+/// at once is not started again and again.
+struct Backoff {
+    first: Duration,
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    /// A server that has not failed; `first` is its first pause.
+    fn new(first: Duration) -> Self {
+        Self { first, failures: 0, until: None }
+    }
+
+    /// How long it is still left alone, if it is.
+    fn remaining(&self, now: Instant) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    /// It failed; the next pause is twice as long.
+    fn record_failure(&mut self, now: Instant) {
+        let doubled = self.first.saturating_mul(1 << self.failures.min(16));
+        self.failures += 1;
+        self.until = Some(now + doubled.min(LONGEST_PAUSE));
+    }
+
+    /// It did what it was asked.
+    fn record_success(&mut self) {
+        self.failures = 0;
+        self.until = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_doubles_the_pause_and_a_success_ends_it() {
+        let now = Instant::now();
+        let mut rest = Backoff::new(Duration::from_secs(1));
+        assert_eq!(rest.remaining(now), None);
+        let rests = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300];
+        for expected in rests {
+            rest.record_failure(now);
+            assert_eq!(rest.remaining(now), Some(Duration::from_secs(expected)));
+        }
+        assert_eq!(rest.remaining(now + Duration::from_secs(300)), None);
+        rest.record_success();
+        rest.record_failure(now);
+        assert_eq!(rest.remaining(now), Some(Duration::from_secs(1)));
+    }
 }
