@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Response, Url};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::excerpt::excerpt;
 use super::outbound::{self, End};
@@ -17,6 +17,7 @@ use super::signature::{SIGNATURE_HEADER, sign};
 use crate::apply::{AgentClient, HandedOver, HandoffError, Wrong};
 use crate::dispatch::{Agent, AgentId, Handoff};
 
+const JSON: &str = "application/json";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest answer that is read, in bytes.
@@ -58,27 +59,21 @@ impl HttpAgents {
     }
 
     async fn post(&self, agent: &Agent, handoff: &Handoff) -> HandedOver {
-        let secret = self.secrets.get(&agent.id);
-        let call = Call { agent: &agent.id, url: self.endpoint(agent)?, secret };
+        let (url, secret) = (self.endpoint(agent)?, self.secrets.get(&agent.id));
+        let call = Call { agent: &agent.id, url, secret };
+        // Built once, so that what is signed is what is sent.
+        let body = payload(handoff).to_string();
+        let request = self.http.post(call.url.clone()).timeout(self.timeout);
+        let mut request = request.header(CONTENT_TYPE, JSON).header(ACCEPT, JSON);
+        if let Some(signature) = secret.and_then(|secret| sign(secret, body.as_bytes())) {
+            request = request.header(SIGNATURE_HEADER, signature);
+        }
         let started = Instant::now();
-        let answer = self.send(&call, payload(handoff)).await;
+        let answer = request.body(body).send().await;
         let status = answer.as_ref().ok().map(|a| a.status().as_u16());
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(agent = %call.agent, host = call.host(), status, ms, "handed over to an agent");
-        call.judge(answer?).await
-    }
-
-    async fn send(&self, call: &Call<'_>, body: Vec<u8>) -> Result<Response, HandoffError> {
-        let mut request = self
-            .http
-            .post(call.url.clone())
-            .timeout(self.timeout)
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/json");
-        if let Some(signature) = call.secret.and_then(|secret| sign(secret, &body)) {
-            request = request.header(SIGNATURE_HEADER, signature);
-        }
-        request.body(body).send().await.map_err(|error| call.unreachable(&error))
+        call.judge(answer.map_err(|error| call.unreachable(&error))?).await
     }
 
     /// Where the agent listens.
@@ -107,9 +102,8 @@ fn private(agent: AgentId, refused: Refused) -> HandoffError {
     HandoffError::Private { agent, host: refused.host, address: refused.address }
 }
 
-/// Built once, so that what is signed is what is sent.
-fn payload(handoff: &Handoff) -> Vec<u8> {
-    let payload = json!({
+fn payload(handoff: &Handoff) -> Value {
+    json!({
         "title": handoff.title,
         "description": handoff.description,
         "acceptance_criteria": handoff.acceptance_criteria,
@@ -119,8 +113,7 @@ fn payload(handoff: &Handoff) -> Vec<u8> {
         "task_type": handoff.task_type,
         "dispatch_id": handoff.dispatch_id,
         "callback_url": handoff.callback_url,
-    });
-    payload.to_string().into_bytes()
+    })
 }
 
 impl Call<'_> {

@@ -17,20 +17,15 @@ pub(super) fn sign(secret: &SecretString, body: &[u8]) -> Option<String> {
 /// Whether the header's value is this secret's signature of these bytes; compared in constant time. An empty secret
 /// has signed nothing.
 pub fn verify_callback(secret: &SecretString, header: Option<&[u8]>, body: &[u8]) -> bool {
-    let Some(claim) = header.and_then(read_claim) else { return false };
-    mac(secret).is_some_and(|mac| mac.chain_update(body).verify_slice(&claim).is_ok())
+    let hex = header.and_then(|header| header.trim_ascii().strip_prefix(PREFIX.as_bytes()));
+    let mut claim = [0; 32];
+    hex.is_some_and(|hex| hex::decode_to_slice(hex, &mut claim).is_ok())
+        && mac(secret).is_some_and(|mac| mac.chain_update(body).verify_slice(&claim).is_ok())
 }
 
 fn mac(secret: &SecretString) -> Option<Hmac<Sha256>> {
     let key = secret.expose_secret().as_bytes();
     if key.is_empty() { None } else { Hmac::new_from_slice(key).ok() }
-}
-
-fn read_claim(header: &[u8]) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    let hex = header.trim_ascii().strip_prefix(PREFIX.as_bytes())?;
-    hex::decode_to_slice(hex, &mut digest).ok()?;
-    Some(digest)
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use gitea_triage::agents::local::{IssueComment, LocalAgent, Permission, Run};
+use gitea_triage::agents::local::{LocalAgent, Permission, Run};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::model::{Model, call, text};
-use crate::outside::{World, task};
+use crate::outside::{World, comment, task};
 
 const CANARY: &str = "canary-0d1f7a";
 /// What this agent may use: everything that reads, nothing that says or changes something.
@@ -51,8 +51,7 @@ impl Attempt {
             Place::Title => world.issue.title = self.text.clone(),
             Place::Body => world.issue.body = self.text.clone(),
             Place::Comment => {
-                world.remarks =
-                    vec![IssueComment { by: "mallory".into(), body: self.text.clone() }];
+                world.remarks = vec![comment("mallory", &self.text)];
             }
             Place::File => world.file = Some(self.text.clone()),
         }

@@ -3,14 +3,15 @@
 use std::sync::Mutex;
 
 use gitea_triage::agents::local::{
-    AgentAction, Answer, AvailableAgent, Environment, IssueComment, Note, Task, Unavailable,
+    AgentAction, Answer, AvailableAgent, Environment, Note, Task, Unavailable,
 };
 use gitea_triage::dispatch::AgentId;
+use gitea_triage::gitea::Comment;
 use gitea_triage::issue::{Account, Issue, IssueRef, IssueState, RepoName};
 
 pub struct World {
     pub issue: Issue,
-    pub remarks: Vec<IssueComment>,
+    pub remarks: Vec<Comment>,
     pub file: Option<String>,
     pub notes: Mutex<Vec<Note>>,
     pub actions: Mutex<Vec<AgentAction>>,
@@ -18,6 +19,11 @@ pub struct World {
 
 pub fn at() -> IssueRef {
     "acme/widgets#5".parse().unwrap()
+}
+
+pub fn comment(by: &str, body: &str) -> Comment {
+    let author = Some(Account { id: 9, login: by.into() });
+    Comment { id: 1, author, body: body.into(), created_at: None, updated_at: None }
 }
 
 pub fn task() -> Task {
@@ -44,7 +50,7 @@ impl World {
             closed_at: None,
             comments: 1,
         };
-        let remarks = vec![IssueComment { by: "alice".into(), body: "Happens to me too".into() }];
+        let remarks = vec![comment("alice", "Happens to me too")];
         Self { issue, remarks, file: None, notes: Mutex::default(), actions: Mutex::default() }
     }
 
@@ -62,7 +68,7 @@ impl Environment for World {
         ready(Ok((at.number == 5).then(|| self.issue.clone())))
     }
 
-    fn comments<'a>(&'a self, _: &'a IssueRef) -> Answer<'a, Vec<IssueComment>> {
+    fn comments<'a>(&'a self, _: &'a IssueRef) -> Answer<'a, Vec<Comment>> {
         ready(Ok(self.remarks.clone()))
     }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dispatch::AgentId;
+use crate::gitea::Comment;
 use crate::issue::{Issue, IssueNumber, IssueRef, RepoName};
 pub use crate::store::StoredNote as Note;
 
@@ -16,15 +17,6 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, Unavailable>>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(pub String);
-
-/// A comment on an issue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IssueComment {
-    /// Who wrote it.
-    pub by: String,
-    /// What it says.
-    pub body: String,
-}
 
 /// An agent that an issue can be given to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +62,7 @@ pub trait Environment: Send + Sync {
     /// An issue as it is now; `None` when there is none.
     fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>>;
     /// The comments on an issue, oldest first.
-    fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<IssueComment>>;
+    fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<Comment>>;
     /// Issues of a repository that hold these words, open and closed.
     fn search<'a>(&'a self, repo: &'a RepoName, words: &'a str) -> Answer<'a, Vec<Issue>>;
     /// A file's text at a branch, tag or commit; the default branch when `None`. `None` when there is no such file.

@@ -31,7 +31,7 @@ pub use self::budget::{Allowance, Budget, BudgetScope};
 pub use self::clean::clean;
 pub use self::client::LocalClient;
 pub use self::environment::{
-    AgentAction, Answer, AvailableAgent, Environment, IssueComment, Note, SubIssue, Unavailable,
+    AgentAction, Answer, AvailableAgent, Environment, Note, SubIssue, Unavailable,
 };
 pub use self::forge_environment::Parts;
 pub use self::model::message::{Message, ToolCall};

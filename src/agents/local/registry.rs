@@ -36,15 +36,15 @@ impl Registry {
     }
 
     fn add(&mut self, tool: Tool) -> Result<(), RegistrationError> {
-        let Tool { name, schema, permission, .. } = &tool;
-        let fault = name_fault(name).or_else(|| schema_fault(schema)).or_else(|| {
-            let (is_too_much, most) = (*permission > self.most, self.most);
-            is_too_much.then(|| {
-                format!("it needs the permission `{permission}`, and `local_agent.permission` is `{most}`")
-            })
-        });
-        let is_there = || self.get(name).map(|_| "there are two of this name".to_owned());
-        if let Some(reason) = fault.or_else(is_there) {
+        let (Tool { name, schema, permission: needs, .. }, most) = (&tool, self.most);
+        let too_much = || {
+            format!("it needs the permission `{needs}`, and `local_agent.permission` is `{most}`")
+        };
+        let fault = name_fault(name)
+            .or_else(|| schema_fault(schema))
+            .or_else(|| (*needs > most).then(too_much))
+            .or_else(|| self.get(name).map(|_| "there are two of this name".to_owned()));
+        if let Some(reason) = fault {
             return Err(RegistrationError::tool(name, reason));
         }
         self.tools.push(tool);

@@ -4,7 +4,7 @@
 mod sub_issues;
 mod write;
 
-use super::{AgentAction, Answer, AvailableAgent, Environment, IssueComment, Note, Unavailable};
+use super::{AgentAction, Answer, AvailableAgent, Environment, Note, Unavailable};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::dispatch::{Agent, AgentId, Interface};
@@ -117,15 +117,8 @@ impl Environment for ForgeEnvironment {
         Box::pin(async move { Ok(self.parts.forge.issue(at).await?) })
     }
 
-    fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<IssueComment>> {
-        Box::pin(async move {
-            let comments = self.parts.forge.comments(at).await?;
-            let comment = |c: forge::Comment| IssueComment {
-                by: c.author.map_or_else(|| "somebody".to_owned(), |author| author.login),
-                body: c.body,
-            };
-            Ok(comments.into_iter().map(comment).collect())
-        })
+    fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<forge::Comment>> {
+        Box::pin(async move { Ok(self.parts.forge.comments(at).await?) })
     }
 
     fn search<'a>(&'a self, repo: &'a RepoName, words: &'a str) -> Answer<'a, Vec<Issue>> {

@@ -69,7 +69,8 @@ async fn comments(context: ToolContext<'_>, which: Which) -> Outcome {
     let head = format!("{} of {} comments on {at}:", shown.len(), all.len());
     // The login goes inside: even a name is chosen by somebody else.
     let quoted = shown.iter().map(|comment| {
-        Part::untrusted("a comment", format!("{} wrote:\n{}", comment.by, comment.body))
+        let by = comment.author.as_ref().map_or("somebody", |by| by.login.as_str());
+        Part::untrusted("a comment", format!("{by} wrote:\n{}", comment.body))
     });
     Ok([Part::trusted(head)].into_iter().chain(quoted).collect())
 }

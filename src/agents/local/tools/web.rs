@@ -97,7 +97,7 @@ impl Web {
         match end {
             End::Whole => {}
             End::TooLarge => return Err(format!("the page is larger than {} KiB", LARGEST / 1024)),
-            End::Broken(error) => return Err(broken(&error)),
+            End::Broken(error) => return Err(broken(&error).to_owned()),
         }
         let text = String::from_utf8_lossy(&body);
         let text = if is_html { words(&text) } else { text.into_owned() };
@@ -116,13 +116,12 @@ fn is_html(response: &Response) -> Option<bool> {
     }
 }
 
-fn broken(error: &reqwest::Error) -> String {
-    let why = if error.is_timeout() {
+fn broken(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
         "no whole page came in time"
     } else if error.is_connect() {
         "the host could not be reached, or leads to a private address"
     } else {
         "the connection broke off"
-    };
-    why.to_owned()
+    }
 }
