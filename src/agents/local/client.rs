@@ -11,7 +11,6 @@ use super::{LocalRuns, Parts, Task};
 use crate::apply::{AgentClient, HandedOver};
 use crate::dispatch::{Agent, Dispatch, Handoff, Interface, Progress, Report};
 use crate::issue::IssueRef;
-use crate::store;
 
 /// Starts the local agent on what it is handed. Cheap to clone.
 #[derive(Clone)]
@@ -95,18 +94,18 @@ impl Inner {
 
     /// A report that the store does not take is made again after the next start.
     async fn report(&self, key: &str, state: Progress, message: Option<String>) {
-        match self.keep(key, Report { state, message, url: None }).await {
+        let Parts { store, clock, .. } = &self.runs.environment.parts;
+        let report = Report { state, message, url: None };
+        let kept = match store.dispatch_by_key(key.to_owned()).await {
+            Ok(Some(open)) if open.state.is_open() => {
+                store.report(&open, report, clock.now()).await
+            }
+            // A person took it away meanwhile.
+            found => found.map(|_| ()),
+        };
+        match kept {
             Ok(()) => (self.reported)(),
             Err(error) => tracing::error!(%error, "the local agent's report could not be kept"),
-        }
-    }
-
-    async fn keep(&self, key: &str, report: Report) -> Result<(), store::Error> {
-        let Parts { store, clock, .. } = &self.runs.environment.parts;
-        match store.dispatch_by_key(key.to_owned()).await? {
-            Some(open) if open.state.is_open() => store.report(&open, report, clock.now()).await,
-            // A person took it away meanwhile.
-            _ => Ok(()),
         }
     }
 }

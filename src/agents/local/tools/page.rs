@@ -8,19 +8,13 @@ use regex::{Captures, Regex};
 use super::write::on_one_line;
 
 /// What is taken out in turn, and what is left in its place.
-static TAKEN_OUT: LazyLock<[(Regex, &str); 8]> = LazyLock::new(|| {
-    let hidden = |tag| (pattern(&format!(r"(?is)<{tag}\b[^>]*>.*?(?:</{tag}\s*>|\z)")), "\n");
+static TAKEN_OUT: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let hidden = ["script", "style", "noscript", "template", "svg", "head"];
+    let hidden = hidden.map(|tag| format!(r"(?is)<{tag}\b[^>]*>.*?(?:</{tag}\s*>|\z)"));
     let breaks = r"(?i)</?(?:p|div|br|li|ul|ol|tr|table|h[1-6]|pre|section|article|header|footer|blockquote)\b[^>]*>";
-    [
-        hidden("script"),
-        hidden("style"),
-        hidden("noscript"),
-        hidden("template"),
-        hidden("svg"),
-        hidden("head"),
-        (pattern(breaks), "\n"),
-        (pattern(r"(?s)<!--.*?(?:-->|\z)|</?[a-zA-Z!][^>]*>"), ""),
-    ]
+    let tags = (pattern(r"(?s)<!--.*?(?:-->|\z)|</?[a-zA-Z!][^>]*>"), "");
+    let blocks = hidden.iter().map(String::as_str).chain([breaks]);
+    blocks.map(|block| (pattern(block), "\n")).chain([tags]).collect()
 });
 static TITLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?is)<title\b[^>]*>(.*?)</title"));
 static ENTITIES: LazyLock<Regex> = LazyLock::new(|| pattern(r"&(#x?[0-9a-fA-F]{1,6}|[a-z]{2,6});"));
