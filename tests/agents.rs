@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gitea_triage::agents::{HttpAgents, SIGNATURE_HEADER, verify_callback};
-use gitea_triage::apply::{AgentClient, HandedOver, HandoffError, Wrong};
-use gitea_triage::dispatch::{Agent, AgentId, Handoff, Interface, TaskType};
+use gitea_triage::apply::{AgentClient, HandedOver};
+use gitea_triage::dispatch::{Agent, AgentId, Handoff, HandoffError, Interface, TaskType, Wrong};
 use rstest::rstest;
 use secrecy::SecretString;
 use serde_json::{Value, json};

@@ -14,8 +14,8 @@ use super::excerpt::excerpt;
 use super::outbound::{self, End};
 use super::reach::{Allowed, Refused};
 use super::signature::{SIGNATURE_HEADER, sign};
-use crate::apply::{AgentClient, HandedOver, HandoffError, Wrong};
-use crate::dispatch::{Agent, AgentId, Handoff};
+use crate::apply::{AgentClient, HandedOver};
+use crate::dispatch::{Agent, AgentId, Handoff, HandoffError, Wrong};
 
 const JSON: &str = "application/json";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::HandoffError;
-use crate::dispatch::{Agent, Handoff, Interface};
+use crate::dispatch::{Agent, Handoff, HandoffError, Interface};
 
 /// What there is to say about a hand-over that an agent accepted, such as `answered 202`.
 pub type HandedOver = Result<Option<String>, HandoffError>;

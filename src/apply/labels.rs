@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::Executor;
+use super::{Executor, Written};
 use crate::gitea as forge;
 use crate::issue::{IssueRef, RepoName};
 use crate::plan::EffectOutcome;
@@ -19,20 +19,13 @@ pub struct LabelRules {
     pub color: String,
 }
 
-/// The labels a repository has, as far as they were read. Held while one is made, so that it is made once.
-#[derive(Default)]
-pub(super) struct LabelCache {
-    ids: HashMap<String, i64>,
-}
+/// The ids of a repository's labels, as far as they were read. Locked while one is made, so that it is made once.
+pub(super) type LabelCache = Arc<Mutex<HashMap<String, i64>>>;
 
 impl Executor {
     /// Adds a label by id. Gitea drops what it does not know and answers 200, so the answer is compared; a label
     /// that was known and is gone is looked up once more.
-    pub(super) async fn label(
-        &self,
-        at: &IssueRef,
-        name: &str,
-    ) -> Result<EffectOutcome, forge::Error> {
+    pub(super) async fn label(&self, at: &IssueRef, name: &str) -> Written {
         for _ in 0..2 {
             let Some(id) = self.label_id(&at.repo, name).await? else {
                 return Ok(EffectOutcome::failed(format!(
@@ -43,14 +36,14 @@ impl Executor {
             if names.iter().any(|n| n == name) {
                 return Ok(EffectOutcome::done(None));
             }
-            self.label_cache(&at.repo).await.lock().await.ids.clear();
+            self.label_cache(&at.repo).await.lock().await.clear();
         }
         Ok(EffectOutcome::failed(format!(
             "the forge did not keep the label `{name}`; check that it exists"
         )))
     }
 
-    async fn label_cache(&self, repo: &RepoName) -> Arc<Mutex<LabelCache>> {
+    async fn label_cache(&self, repo: &RepoName) -> LabelCache {
         Arc::clone(self.label_caches.lock().await.entry(repo.clone()).or_default())
     }
 
@@ -59,14 +52,14 @@ impl Executor {
     async fn label_id(&self, repo: &RepoName, name: &str) -> Result<Option<i64>, forge::Error> {
         let cache = self.label_cache(repo).await;
         let mut cache = cache.lock().await;
-        if let Some(id) = cache.ids.get(name) {
+        if let Some(id) = cache.get(name) {
             return Ok(Some(*id));
         }
         for label in self.forge.labels(repo).await? {
             // The repository's own labels are listed before its organisation's, and older ones first.
-            cache.ids.entry(label.name).or_insert(label.id);
+            cache.entry(label.name).or_insert(label.id);
         }
-        if let Some(id) = cache.ids.get(name) {
+        if let Some(id) = cache.get(name) {
             return Ok(Some(*id));
         }
         if !self.labels.create {
@@ -75,16 +68,12 @@ impl Executor {
         let made =
             self.forge.create_label(repo, name, &self.labels.color, "calls an agent").await?;
         boundary!("apply::label_made");
-        cache.ids.insert(made.name, made.id);
+        cache.insert(made.name, made.id);
         Ok(Some(made.id))
     }
 
     /// Takes a label off. One that does not exist (any more) is on no issue.
-    pub(super) async fn unlabel(
-        &self,
-        at: &IssueRef,
-        name: &str,
-    ) -> Result<EffectOutcome, forge::Error> {
+    pub(super) async fn unlabel(&self, at: &IssueRef, name: &str) -> Written {
         let labels = self.forge.labels(&at.repo).await?;
         // Names are not unique, and which of them is on the issue is not known here.
         for label in labels.iter().filter(|label| label.name == name) {

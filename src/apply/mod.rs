@@ -3,7 +3,6 @@
 
 mod accounts;
 mod clients;
-mod handoff;
 mod labels;
 
 use std::collections::HashMap;
@@ -15,17 +14,19 @@ use tokio::sync::Mutex;
 
 use self::accounts::{Answers, FRESH_FOR};
 use self::labels::LabelCache;
-use crate::dispatch::{Agent, Handoff};
+use crate::dispatch::{Agent, Handoff, HandoffError, Mark};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueNumber, IssueRef, IssueState, RepoName};
 use crate::plan::{Effect, EffectOutcome};
 
 pub use self::clients::{AgentClient, AgentClients, HandedOver};
-pub use self::handoff::{HandoffError, Wrong};
 pub use self::labels::LabelRules;
 
+/// What became of one effect, or why the forge did not take it.
+type Written = Result<EffectOutcome, forge::Error>;
+
 /// How far a plan was carried out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Applied {
     /// What became of the effects that were tried, in their order.
     pub effects: Vec<EffectOutcome>,
@@ -40,7 +41,7 @@ pub struct Executor {
     forge: forge::Client,
     labels: LabelRules,
     clients: ArcSwap<AgentClients>,
-    label_caches: Mutex<HashMap<RepoName, Arc<Mutex<LabelCache>>>>,
+    label_caches: Mutex<HashMap<RepoName, LabelCache>>,
     assignable: Answers,
     writers: Answers,
 }
@@ -60,7 +61,7 @@ impl Executor {
 
     /// Writes what the plan asks for, in order, and stops at the first failure. Nothing is tried twice here.
     pub async fn apply(&self, at: &IssueRef, issue: &Issue, plan: &[Effect]) -> Applied {
-        let mut applied = Applied { effects: Vec::new(), error: None, hand_off: None };
+        let mut applied = Applied::default();
         let mut issue = issue.clone();
         let began = Instant::now();
         for effect in plan {
@@ -69,18 +70,18 @@ impl Executor {
                 Effect::HandOff { agent, handoff } => {
                     let handed_off = self.hand_off(agent, handoff).await;
                     Ok(handed_off.unwrap_or_else(|why| {
-                        let outcome = EffectOutcome::failed(in_full(&why));
+                        let outcome = EffectOutcome::failed(why.in_full());
                         applied.hand_off = Some(why);
                         outcome
                     }))
                 }
                 // The next assignment sends the whole set, and people may have changed it since it was read.
-                Effect::Assignee(login) if began.elapsed() > FRESH_FOR => {
+                Effect::Put(Mark::Assignee(login)) if began.elapsed() > FRESH_FOR => {
                     self.assign_anew(at, login).await
                 }
                 other => self.write(at, &issue, other).await,
             };
-            if let (Effect::Unassign(login), Ok(_)) = (effect, &written) {
+            if let (Effect::TakeOff(Mark::Assignee(login)), Ok(_)) = (effect, &written) {
                 issue.assignees.retain(|one| !one.eq_ignore_ascii_case(login));
             }
             match written {
@@ -104,15 +105,11 @@ impl Executor {
     }
 
     /// Hands work to an agent that is called directly.
-    async fn hand_off(
-        &self,
-        agent: &Agent,
-        handoff: &Handoff,
-    ) -> Result<EffectOutcome, HandoffError> {
+    async fn hand_off(&self, agent: &Agent, to: &Handoff) -> Result<EffectOutcome, HandoffError> {
         if self.forge.is_dry_run() {
             return Ok(EffectOutcome::withheld(None));
         }
-        let note = self.clients.load_full().hand_off(agent, handoff).await?;
+        let note = self.clients.load_full().hand_off(agent, to).await?;
         Ok(EffectOutcome { note, ..EffectOutcome::done(None) })
     }
 
@@ -126,12 +123,7 @@ impl Executor {
         Ok(self.forge.create_issue(repo, title, body).await?.number)
     }
 
-    async fn write(
-        &self,
-        at: &IssueRef,
-        issue: &Issue,
-        effect: &Effect,
-    ) -> Result<EffectOutcome, forge::Error> {
+    async fn write(&self, at: &IssueRef, issue: &Issue, effect: &Effect) -> Written {
         match effect {
             Effect::Comment { edit: None, body, .. } => {
                 let comment = self.forge.post_comment(at, body).await?;
@@ -146,10 +138,10 @@ impl Executor {
                     answer => answer.map(|()| EffectOutcome::done(Some(*id))),
                 }
             }
-            Effect::Label(name) => self.label(at, name).await,
-            Effect::Assignee(login) => self.assign(at, issue, login).await,
-            Effect::Unlabel(name) => self.unlabel(at, name).await,
-            Effect::Unassign(login) => self.unassign(at, login).await,
+            Effect::Put(Mark::Label(name)) => self.label(at, name).await,
+            Effect::Put(Mark::Assignee(login)) => self.assign(at, issue, login).await,
+            Effect::TakeOff(Mark::Label(name)) => self.unlabel(at, name).await,
+            Effect::TakeOff(Mark::Assignee(login)) => self.unassign(at, login).await,
             Effect::Reopen => {
                 self.forge.set_state(at, IssueState::Open).await.map(|()| EffectOutcome::done(None))
             }
@@ -166,13 +158,5 @@ impl Executor {
                 }
             }
         }
-    }
-}
-
-/// Why, with the agent's own words.
-fn in_full(why: &HandoffError) -> String {
-    match why.answer() {
-        "" => why.to_string(),
-        answer => format!("{why}: {answer}"),
     }
 }

@@ -191,7 +191,7 @@ async fn replay(file: &Path, verifier: &Verifier, rules: &Arc<Rules>) -> Result<
         forge,
         executor,
         clock,
-        rules: Arc::clone(rules),
+        rules: Arc::clone(rules).into(),
         arrived: Arc::new(Notify::new()),
     });
     worker.set_account(gitea.bot());

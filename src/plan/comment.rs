@@ -28,27 +28,21 @@ pub(super) fn marker(about: About<'_>, input: &PlanInput<'_>) -> Marker {
         }
         About::Decision(decision) => decision.action().to_string(),
     };
+    // What becomes of the issue's text after a dispatch has ended is no news.
     if !matches!(about, About::Dispatch(stage) if !stage.state.is_open()) {
-        update_with_score(&mut hash, input);
+        let (score, task_type) = (&input.s.assessment.score, input.e.task_type());
+        let parts = [score.scope, score.acceptance, score.alignment];
+        hash.update(format!("{:?} {parts:?} {task_type} {}", score.issue_type, score.p0));
+        for signal in &input.s.assessment.signals {
+            hash.update(format!("{}{}{:?}", signal.name, signal.points, signal.words));
+        }
+        acceptance_criteria(input.s.issue).iter().for_each(|criterion| hash.update(criterion));
+        hash.update([u8::from(input.is_assignable)]);
     }
     if let About::Decision(Decision::Flag { reason }) = about {
         hash.update(reason.to_string());
     }
     Marker { decision, digest: hex::encode(&hash.finalize()[..6]) }
-}
-
-fn update_with_score(hash: &mut Sha256, input: &PlanInput<'_>) {
-    let score = &input.s.assessment.score;
-    let parts = [score.scope, score.acceptance, score.alignment];
-    let task_type = input.e.task_type();
-    hash.update(format!("{:?} {parts:?} {task_type} {}", score.issue_type, score.p0));
-    for signal in &input.s.assessment.signals {
-        hash.update(format!("{}{}{:?}", signal.name, signal.points, signal.words));
-    }
-    for criterion in acceptance_criteria(input.s.issue) {
-        hash.update(criterion);
-    }
-    hash.update([u8::from(input.is_assignable)]);
 }
 
 /// The whole comment.

@@ -1,8 +1,49 @@
 //! What became of writes that were meant and never heard of again, because a crash or an error came between. The issue
 //! has been read since, so what is not meant again was found on it. Pure.
 
-use super::{Effect, EffectKind, Recovery};
-use crate::triage::{MarkedComment, Record, Snapshot, Unconfirmed, UnconfirmedWrite};
+use super::{Effect, EffectKind, EffectState};
+use crate::triage::{MarkedComment, Snapshot, Unconfirmed, UnconfirmedWrite};
+
+named_enum! {
+    /// Who asked for a write.
+    WriteOrigin {
+        /// The plan of an evaluation.
+        Plan = "plan",
+        /// The local agent.
+        Agent = "agent",
+    }
+}
+
+named_enum! {
+    /// How a write was settled that an interruption had left open.
+    Recovery {
+        /// It was found on the issue.
+        Found = "found",
+        /// It was not there.
+        NotWritten = "not_written",
+        /// Nobody can tell.
+        Unknown = "unknown",
+    }
+}
+
+impl Recovery {
+    /// The state it comes to.
+    pub fn state(self) -> EffectState {
+        match self {
+            Self::Found => EffectState::Done,
+            Self::NotWritten | Self::Unknown => EffectState::Failed,
+        }
+    }
+
+    /// The words for it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Found => "found on the issue after an interruption",
+            Self::NotWritten => "interrupted before it was written",
+            Self::Unknown => "interrupted; not known whether it was written",
+        }
+    }
+}
 
 /// What is known now of a write that was meant earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,34 +56,27 @@ pub struct Confirmation {
     pub found: Option<MarkedComment>,
 }
 
-/// Whether a comment was meant and nobody knows whether it was written.
-pub(super) fn is_comment_unconfirmed(record: &Record) -> bool {
-    let is_comment = |one: &Unconfirmed| matches!(one.write, UnconfirmedWrite::Comment { .. });
-    record.unconfirmed.iter().any(is_comment)
-}
-
 /// What became of each; `effects` are meant now, `said` are our comments on the issue, newest first.
 pub(super) fn confirm(
     s: &Snapshot<'_>,
     effects: &[Effect],
     said: &[MarkedComment],
 ) -> Vec<Confirmation> {
-    s.record.unconfirmed.iter().map(|one| confirmation(one, effects, said)).collect()
-}
-
-fn confirmation(one: &Unconfirmed, effects: &[Effect], said: &[MarkedComment]) -> Confirmation {
-    let found = found(one, said);
-    let key = one.write.key();
-    let is_comment = key.0 == EffectKind::Comment;
-    let is_meant = effects.iter().any(|effect| (effect.kind(), effect.value()) == key);
-    let recovery = if is_meant || (is_comment && found.is_none()) {
-        Recovery::NotWritten
-    } else if one.is_agents && !is_comment {
-        Recovery::Unknown
-    } else {
-        Recovery::Found
+    let confirmation = |one: &Unconfirmed| {
+        let found = found(one, said);
+        let key = one.write.key();
+        let is_comment = key.0 == EffectKind::Comment;
+        let is_meant = effects.iter().any(|effect| (effect.kind(), effect.value()) == key);
+        let recovery = if is_meant || (is_comment && found.is_none()) {
+            Recovery::NotWritten
+        } else if one.is_agents && !is_comment {
+            Recovery::Unknown
+        } else {
+            Recovery::Found
+        };
+        Confirmation { effect: one.effect, recovery, found }
     };
-    Confirmation { effect: one.effect, recovery, found }
+    s.record.unconfirmed.iter().map(confirmation).collect()
 }
 
 /// Of two comments about the same the newer one stands first; what the local agent says differs only by its digest.

@@ -1,8 +1,8 @@
 //! What is put on an issue and taken off it, and whom a dispatch calls. Pure.
 
-use super::{Effect, NewDispatch, PlanInput, acceptance_criteria};
+use super::{Effect, NewDispatch, PlanInput};
 use crate::dispatch::{Agent, Handoff, Interface, Mark};
-use crate::triage::Decision;
+use crate::triage::{Decision, acceptance_criteria};
 
 impl PlanInput<'_> {
     /// The labels, assignees and hand-offs that the decision wants.
@@ -11,7 +11,7 @@ impl PlanInput<'_> {
             (Decision::Dispatch { .. }, Some(agent)) => self.calls(agent, opens),
             (Decision::Flag { .. }, _) => {
                 let label = self.rules.flag_label.clone().map(Mark::Label);
-                label.filter(|mark| self.is_wanted(mark)).map(put_on).into_iter().collect()
+                label.filter(|mark| self.is_wanted(mark)).map(Effect::Put).into_iter().collect()
             }
             _ => Vec::new(),
         }
@@ -22,9 +22,10 @@ impl PlanInput<'_> {
         let left_over = self.e.leftovers(self.s);
         let is_others =
             |mark: &Mark| mark.is_on(self.s.issue) && agent.marks().all(|own| own != *mark);
-        let gone = left_over.into_iter().filter(is_others).map(take_off);
+        let gone = left_over.into_iter().filter(is_others).map(Effect::TakeOff);
         let may_put = |mark: &Mark| self.is_assignable || matches!(mark, Mark::Label(_));
-        let wanted = agent.marks().filter(may_put).filter(|mark| self.is_wanted(mark)).map(put_on);
+        let wanted =
+            agent.marks().filter(may_put).filter(|mark| self.is_wanted(mark)).map(Effect::Put);
         gone.chain(wanted).chain(self.hand_off(agent, opens)).collect()
     }
 
@@ -56,19 +57,5 @@ impl PlanInput<'_> {
             task_type: self.e.task_type(),
         };
         Some(Effect::HandOff { agent: Box::new(agent.clone()), handoff: Box::new(handoff) })
-    }
-}
-
-fn put_on(mark: Mark) -> Effect {
-    match mark {
-        Mark::Label(name) => Effect::Label(name),
-        Mark::Assignee(login) => Effect::Assignee(login),
-    }
-}
-
-fn take_off(mark: Mark) -> Effect {
-    match mark {
-        Mark::Label(name) => Effect::Unlabel(name),
-        Mark::Assignee(login) => Effect::Unassign(login),
     }
 }

@@ -3,27 +3,23 @@
 
 mod comment;
 mod confirm;
-mod decided;
 mod marks;
 mod notice;
 mod outcome;
-mod remark;
 mod reply;
 mod stage;
 
 use std::borrow::Cow;
 
+use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Handoff, Mark};
 use crate::issue::IssueState;
 use crate::triage::{
-    Decision, Evaluation, MarkedComment, News, Notice, Question, Rules, Snapshot,
-    acceptance_criteria,
+    Decision, Evaluation, MarkedComment, News, Notice, Question, Record, Rules, Snapshot,
 };
 
-pub use self::confirm::Confirmation;
-pub use self::decided::Decided;
+pub use self::confirm::{Confirmation, Recovery, WriteOrigin};
 pub use self::outcome::Outcome;
-pub use self::remark::{Recovery, Remark, WriteOrigin};
 pub use crate::dispatch::EffectKind;
 pub use crate::triage::{Marker, Subject, code, fence};
 
@@ -42,14 +38,10 @@ pub enum Effect {
         /// The text, marker included.
         body: String,
     },
-    /// The issue carries this label.
-    Label(String),
-    /// The issue is assigned to this login, beside whoever has it.
-    Assignee(String),
-    /// The issue does not carry this label, which was ours.
-    Unlabel(String),
-    /// The issue is not assigned to this login, which was ours.
-    Unassign(String),
+    /// This is on the issue; an assignee beside whoever has it.
+    Put(Mark),
+    /// This, which was ours, is not on the issue.
+    TakeOff(Mark),
     /// The issue is open.
     Reopen,
     /// The agent knows of the issue, by its own interface.
@@ -74,10 +66,9 @@ impl Effect {
         match self {
             Self::Comment { edit: None, .. } => EffectKind::Comment,
             Self::Comment { edit: Some(_), .. } => EffectKind::Edit,
-            Self::Label(_) => EffectKind::Label,
-            Self::Assignee(_) => EffectKind::Assignee,
-            Self::Unlabel(_) => EffectKind::Unlabel,
-            Self::Unassign(_) => EffectKind::Unassign,
+            Self::Put(mark) => mark.kind(),
+            Self::TakeOff(Mark::Label(_)) => EffectKind::Unlabel,
+            Self::TakeOff(Mark::Assignee(_)) => EffectKind::Unassign,
             Self::Reopen => EffectKind::Reopen,
             Self::HandOff { .. } => EffectKind::HandOff,
             Self::Reaction { .. } => EffectKind::Reaction,
@@ -88,20 +79,17 @@ impl Effect {
     pub fn value(&self) -> &str {
         match self {
             Self::Comment { marker, .. } => &marker.decision,
-            Self::Label(value)
-            | Self::Assignee(value)
-            | Self::Unlabel(value)
-            | Self::Unassign(value) => value,
+            Self::Put(mark) | Self::TakeOff(mark) => mark.value(),
             Self::Reopen => "open",
             Self::HandOff { agent, .. } => agent.id.as_str(),
             Self::Reaction { content, .. } => content,
         }
     }
 
-    /// What a comment is.
-    pub fn subject(&self) -> Option<Subject> {
+    /// What the marker of a comment says.
+    pub fn marker(&self) -> Option<&Marker> {
         match self {
-            Self::Comment { marker, .. } => Some(marker.subject()),
+            Self::Comment { marker, .. } => Some(marker),
             _ => None,
         }
     }
@@ -125,15 +113,8 @@ impl Effect {
     /// The text of a comment that is written once, an answer or a notice: it is needed to write the comment again,
     /// because nobody would conclude it a second time.
     pub fn kept_body(&self) -> Option<&str> {
-        self.body().filter(|_| {
-            self.kind() == EffectKind::Comment && self.subject() != Some(Subject::Audit)
-        })
-    }
-
-    /// The digest of what a comment says.
-    pub fn digest(&self) -> Option<&str> {
         match self {
-            Self::Comment { marker, .. } => Some(&marker.digest),
+            Self::Comment { edit: None, marker, body } if !marker.is_audit() => Some(body),
             _ => None,
         }
     }
@@ -197,6 +178,22 @@ pub struct Plan {
     /// What was put on the issue for dispatches and is not there any more: should it come back once they have ended, it
     /// is a person's.
     pub absent: Vec<Mark>,
+}
+
+/// An evaluation and its plan, as they go to the ledger and to whoever carries them out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// What was concluded.
+    pub evaluation: Evaluation,
+    /// What is missing for it to be true.
+    pub plan: Plan,
+}
+
+impl Decided {
+    /// A decision that writes and changes nothing.
+    pub fn only(at: Timestamp, decision: Decision, record: &Record) -> Self {
+        Self { evaluation: Evaluation::of(at, decision, record), plan: Plan::default() }
+    }
 }
 
 /// A dispatch about to be opened.
@@ -283,7 +280,7 @@ fn marked_comments<'a>(
         let said = known.map(|comment| comment.marker.decision.as_str());
         said.zip(opened).is_some_and(|(said, opened)| opened.decision() != said)
     };
-    let is_unsure = confirm::is_comment_unconfirmed(s.record);
+    let is_unsure = s.record.unconfirmed.iter().any(|one| one.write.key().0 == EffectKind::Comment);
     if !(is_unsure || is_new || !e.notices.is_empty() || is_opened_anew()) {
         return Ok(None);
     }

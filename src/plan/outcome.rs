@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Decided, Effect, EffectKind, EffectOutcome, EffectState};
 use crate::clock::Timestamp;
-use crate::dispatch::{DispatchState, HandOffFailed, Transition};
+use crate::dispatch::{DispatchState, HandoffError, Mark, Transition};
 use crate::issue::{Fingerprint, Issue, IssueState};
 use crate::reason::Cause;
 use crate::triage::{Decision, Snapshot, remind_at};
@@ -41,11 +41,16 @@ impl Decided {
         &self,
         s: &Snapshot<'_>,
         effects: Vec<EffectOutcome>,
-        refused: Option<HandOffFailed>,
+        refused: Option<HandoffError>,
         limit: u32,
     ) -> Outcome {
         let before = s.record.custody.dispatch().map_or(0, |dispatch| dispatch.failures);
-        let hand_off_failed = refused.map(|why| hand_off_failed(before, why, limit));
+        let hand_off_failed = refused.map(|why| {
+            let (number, reason, answer) = (before + 1, why.to_string(), why.answer().to_owned());
+            // What a person has to repair is not tried again.
+            let failures = if why.is_transient() { number } else { limit };
+            (failures, Cause::HandOffFailed { number, limit, reason, answer })
+        });
         let due_at = match &hand_off_failed {
             Some((failures, _)) if *failures >= limit => Some(s.now),
             Some((failures, _)) => Some(s.now + pause(*failures)),
@@ -89,13 +94,6 @@ fn is_called(decided: &Decided, outcomes: &[EffectOutcome]) -> bool {
     })
 }
 
-fn hand_off_failed(before: u32, why: HandOffFailed, limit: u32) -> (u32, Cause) {
-    // What a person has to repair is not tried again.
-    let failures = if why.is_transient { before + 1 } else { limit };
-    let HandOffFailed { reason, answer, .. } = why;
-    (failures, Cause::HandOffFailed { number: before + 1, limit, reason, answer })
-}
-
 fn due_at(s: &Snapshot<'_>, decided: &Decided) -> Option<Timestamp> {
     if let Some(new) = &decided.plan.opens {
         return Some(remind_at(s.now, s.now + new.agent.timeout));
@@ -136,15 +134,14 @@ fn put(issue: &mut Issue, effect: &Effect) -> bool {
         Effect::Comment { edit: Some(_), .. }
         | Effect::Reaction { .. }
         | Effect::HandOff { .. } => {}
-        Effect::Unlabel(name) => issue.labels.retain(|label| label != name),
-        Effect::Unassign(login) => {
+        Effect::TakeOff(Mark::Label(name)) => issue.labels.retain(|label| label != name),
+        Effect::TakeOff(Mark::Assignee(login)) => {
             issue.assignees.retain(|one| !one.eq_ignore_ascii_case(login));
         }
         Effect::Reopen => issue.state = IssueState::Open,
-        Effect::Assignee(login) if issue.is_assigned_to(login) => {}
-        Effect::Assignee(login) => issue.assignees.push(login.clone()),
-        Effect::Label(name) if issue.has_label(name) => {}
-        Effect::Label(name) => {
+        Effect::Put(mark) if mark.is_on(issue) => {}
+        Effect::Put(Mark::Assignee(login)) => issue.assignees.push(login.clone()),
+        Effect::Put(Mark::Label(name)) => {
             issue.labels.push(name.clone());
             // A scoped label that is exclusive takes its siblings off, and the name does not tell which ones are.
             let scope = name.rsplit_once('/').map(|(scope, _)| format!("{scope}/"));
@@ -163,6 +160,10 @@ mod tests {
     use crate::gitea::issue_from_json;
     use serde_json::json;
 
+    fn label(name: &str) -> Effect {
+        Effect::Put(Mark::Label(name.to_owned()))
+    }
+
     fn done() -> EffectOutcome {
         EffectOutcome::done(None)
     }
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_we_wrote_is_no_change() {
-        let effects = [Effect::Label("ready".into()), Effect::Assignee("claude".into())];
+        let effects = [label("ready"), Effect::Put(Mark::Assignee("claude".into()))];
         let found = fingerprint(&issue(&["bug"]), &effects, &[done(), done()]);
         let mut after = issue(&["ready", "bug"]);
         after.assignees.push("Claude".into());
@@ -189,13 +190,13 @@ mod tests {
     #[test]
     fn what_we_failed_to_write_is_not_there() {
         let withheld = EffectOutcome { state: EffectState::Withheld, ..done() };
-        let found = fingerprint(&issue(&["bug"]), &[Effect::Label("ready".into())], &[withheld]);
+        let found = fingerprint(&issue(&["bug"]), &[label("ready")], &[withheld]);
         assert!(found.covers(&Fingerprint::of(&issue(&["bug"]))));
     }
 
     #[test]
     fn a_label_that_may_push_its_sibling_off_leaves_the_issue_unknown() {
-        let effects = [Effect::Label("state/ready".into())];
+        let effects = [label("state/ready")];
         assert!(!fingerprint(&issue(&["state/new"]), &effects, &[done()]).is_known());
         assert!(fingerprint(&issue(&["kind/bug"]), &effects, &[done()]).is_known());
     }

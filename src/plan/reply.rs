@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Effect, fence};
+use crate::dispatch::Mark;
 use crate::triage::{
     Answer, Evaluation, MarkedComment, Marker, Snapshot, Source, UnconfirmedWrite, explain,
 };
@@ -13,8 +14,8 @@ pub(super) fn replies(
     e: &Evaluation,
     said: Option<&[MarkedComment]>,
 ) -> Vec<Effect> {
-    let assign = e.assign.iter().filter(|login| !s.issue.is_assigned_to(login));
-    let mut replies: Vec<_> = assign.cloned().map(Effect::Assignee).collect();
+    let assign = e.assign.iter().filter(|login| !s.issue.is_assigned_to(login)).cloned();
+    let mut replies: Vec<_> = assign.map(|login| Effect::Put(Mark::Assignee(login))).collect();
     if !e.answers.is_empty() {
         let explanation = e.verdict.as_ref().map(|verdict| explain(verdict, &e.signals));
         let explanation = explanation.unwrap_or_default();

@@ -47,7 +47,7 @@ impl<'a> Base<'a> {
             forge: self.forge.clone(),
             executor: Executor::new(self.forge.clone(), labels),
             clock: self.clock.clone(),
-            rules: Arc::new(rules::rules(self.config)?),
+            rules: Arc::new(rules::rules(self.config)?).into(),
             arrived: Arc::clone(arrived),
         }))
     }

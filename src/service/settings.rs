@@ -85,7 +85,6 @@ pub(super) fn sweep(config: &Config) -> sweep::Settings {
         repos: config.gitea.repos.clone(),
         every: config.sweep.every,
         full_every: config.sweep.full_every,
-        grace: sweep::GRACE,
     }
 }
 

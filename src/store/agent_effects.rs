@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Error, Store, lanes, ledger};
 use crate::clock::Timestamp;
 use crate::issue::IssueRef;
-use crate::plan::{Effect, EffectOutcome, Subject, WriteOrigin};
+use crate::plan::{Effect, EffectOutcome, WriteOrigin};
 use crate::reason::Reason;
 
 impl Store {
@@ -33,8 +33,8 @@ impl Store {
                 WriteOrigin::Agent.as_str(),
                 effect.kind().as_str(),
                 effect.value(),
-                effect.subject().map(Subject::as_str),
-                effect.digest(),
+                effect.marker().map(|marker| marker.subject().as_str()),
+                effect.marker().map(|marker| marker.digest.as_str()),
                 now.timestamp_millis(),
             ])?;
             Ok(c.last_insert_rowid())

@@ -13,7 +13,7 @@ use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{DeliveryId, DeliveryState, Origin};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
-use crate::plan::Remark;
+use crate::plan::{Recovery, WriteOrigin};
 use crate::reason;
 use crate::triage::{Signal, Verdict};
 
@@ -263,8 +263,10 @@ fn effects(c: &Connection, lane: i64, evaluation: i64) -> Result<Vec<EffectView>
 }
 
 fn effect(row: &Row<'_>) -> rusqlite::Result<EffectView> {
-    let (origin, recovery) = (parsed(row, 6)?, parsed_if_any(row, 7)?);
-    let remark = Remark { origin, recovery, note: row.get(8)?, body: row.get(9)? };
+    let recovery: Option<Recovery> = parsed_if_any(row, 7)?;
+    let is_agents = parsed::<WriteOrigin>(row, 6)? == WriteOrigin::Agent;
+    let by_agent = is_agents.then(|| "by the local agent".to_owned());
+    let said = recovery.map(|recovery| recovery.text().to_owned());
     Ok(EffectView {
         kind: row.get(0)?,
         value: row.get(1)?,
@@ -272,6 +274,6 @@ fn effect(row: &Row<'_>) -> rusqlite::Result<EffectView> {
         intended_at: from_millis(row.get(3)?),
         settled_at: row.get::<_, Option<i64>>(4)?.map(from_millis),
         forge_id: row.get(5)?,
-        detail: remark.into_text(),
+        detail: said.or(row.get(8)?).or(row.get(9)?).or(by_agent),
     })
 }

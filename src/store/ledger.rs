@@ -14,8 +14,7 @@ use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, Mark};
 use crate::issue::IssueRef;
 use crate::plan::{
-    Confirmation, Decided, Effect, EffectKind, EffectOutcome, NewDispatch, Plan, Subject,
-    WriteOrigin,
+    Confirmation, Decided, Effect, EffectKind, EffectOutcome, NewDispatch, Plan, WriteOrigin,
 };
 use crate::triage::{
     Custody, Evaluation, MarkedComment, Marker, Record, Unconfirmed, UnconfirmedWrite,
@@ -152,9 +151,9 @@ fn insert_effect(
         recorded.dispatch,
         effect.kind().as_str(),
         effect.value(),
-        effect.subject().map(Subject::as_str),
+        effect.marker().map(|marker| marker.subject().as_str()),
         effect.reacts_to(),
-        effect.digest(),
+        effect.marker().map(|marker| marker.digest.as_str()),
         effect.kept_body(),
         at.timestamp_millis(),
     ])?)

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use chrono::{NaiveDate, TimeDelta};
+use chrono::NaiveDate;
 
 use crate::clock::{Clock, Timestamp};
 use crate::gitea as forge;
@@ -138,18 +138,13 @@ impl Summaries {
 
     /// The summary of a repository and day, as it was or would be posted. Nothing is written anywhere.
     pub async fn write(&self, of: &SummaryDay) -> Result<Written, Error> {
-        let settings = self.settings();
-        let now = self.inner.clock.now();
-        if of.day > settings.schedule.day(now) {
-            return Err(Error::Future(of.day));
-        }
-        let until = self.until(of, &settings.schedule, now).await?;
+        let until = self.until(of).await?;
         self.write_until(of, until).await
     }
 
     async fn write_until(&self, of: &SummaryDay, until: Timestamp) -> Result<Written, Error> {
         let settings = self.settings();
-        let period = self.period(of, &settings.schedule, until).await?;
+        let period = self.period(of, until).await?;
         let digest = self.inner.store.digest(&of.repo, period).await?;
         let link = |number| {
             let at = IssueRef { repo: of.repo.clone(), number };
@@ -168,14 +163,12 @@ impl Summaries {
 
     /// Up to when a day's summary covers what happened: where it was posted, now for today, or the hour of a day
     /// gone by.
-    async fn until(
-        &self,
-        of: &SummaryDay,
-        schedule: &Schedule,
-        now: Timestamp,
-    ) -> Result<Timestamp, Error> {
-        let newest = self.inner.store.summaries(of, 1).await?.pop();
-        Ok(match newest.filter(|posted| posted.day == of.day) {
+    async fn until(&self, of: &SummaryDay) -> Result<Timestamp, Error> {
+        let (schedule, now) = (self.settings().schedule, self.inner.clock.now());
+        if of.day > schedule.day(now) {
+            return Err(Error::Future(of.day));
+        }
+        Ok(match self.posted(of).await? {
             Some(posted) => posted.until,
             None if of.day == schedule.day(now) => now,
             None => schedule.moment(of.day).min(now),
@@ -183,14 +176,10 @@ impl Summaries {
     }
 
     /// What a day's summary covers: since the one before it, or since the hour of the day before.
-    async fn period(
-        &self,
-        of: &SummaryDay,
-        schedule: &Schedule,
-        until: Timestamp,
-    ) -> Result<Period, Error> {
+    async fn period(&self, of: &SummaryDay, until: Timestamp) -> Result<Period, Error> {
         let known = self.inner.store.summaries(of, 2).await?;
         let before = known.iter().find(|p| p.day < of.day).map(|p| p.until);
+        let schedule = self.settings().schedule;
         let usual = of.day.pred_opt().map_or(until, |day| schedule.moment(day));
         Ok(Period { from: before.filter(|at| *at < until).unwrap_or(usual).min(until), until })
     }
@@ -205,10 +194,17 @@ impl Summaries {
         for repo in self.repos().await? {
             let of = SummaryDay { repo, day: settings.schedule.day(now) };
             match self.post(&of, By::Timer).await {
-                Ok(outcome) => outcome.log(&of),
+                Ok(Outcome::Opened(number)) => {
+                    tracing::info!(repo = %of.repo, day = %of.day, number, "the daily summary was posted");
+                }
+                Ok(Outcome::Withheld { is_news: true }) => {
+                    tracing::info!(repo = %of.repo, day = %of.day, "dry run: the daily summary would have been posted");
+                }
+                // Nothing has changed.
+                Ok(_) => {}
                 Err(Error::Store(error)) => return Err(error),
                 Err(error) => {
-                    tracing::warn!(repo = %of.repo, day = %of.day, %error, "the daily summary was not posted")
+                    tracing::warn!(repo = %of.repo, day = %of.day, %error, "the daily summary was not posted");
                 }
             }
         }
@@ -243,12 +239,5 @@ impl Summaries {
         let (now, schedule) = (self.inner.clock.now(), self.settings().schedule);
         let pause = (schedule.moment(schedule.day(now)) - now).to_std().unwrap_or(LONGEST_SLEEP);
         pause.clamp(Duration::from_millis(10), LONGEST_SLEEP)
-    }
-
-    /// How long a write that got no answer may still be under way.
-    fn lease(settings: &Settings) -> TimeDelta {
-        let twice = TimeDelta::from_std(settings.timeout.saturating_mul(2))
-            .unwrap_or(TimeDelta::minutes(2));
-        twice.clamp(TimeDelta::minutes(2), TimeDelta::hours(1))
     }
 }

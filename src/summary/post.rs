@@ -12,7 +12,8 @@ use crate::store::{Ask, OwnWrite, Posted, SummaryDay, Turn};
 /// By how much the forge's clock and ours may differ.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::days(3);
 /// The pauses before a failed summary is tried again: doubled each time from the first to the longest.
-const PAUSES: (TimeDelta, TimeDelta) = (TimeDelta::minutes(1), TimeDelta::hours(1));
+const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(1);
+const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
 /// How many earlier summaries are looked up to learn whether we closed them before.
 const EARLIER: u32 = 100;
 
@@ -43,37 +44,22 @@ pub enum Outcome {
     GivenUp,
 }
 
-impl Outcome {
-    /// Logs what has changed, and nothing when nothing has.
-    pub(super) fn log(self, of: &SummaryDay) {
-        match self {
-            Self::Opened(number) => {
-                tracing::info!(repo = %of.repo, day = %of.day, number, "the daily summary was posted");
-            }
-            Self::Withheld { is_news: true } => {
-                tracing::info!(repo = %of.repo, day = %of.day, "dry run: the daily summary would have been posted");
-            }
-            _ => {}
-        }
-    }
-}
-
 impl Summaries {
     /// Posts the summary of a repository and day, unless it is there. Safe to repeat.
     pub async fn post(&self, of: &SummaryDay, by: By) -> Result<Outcome, Error> {
         let (settings, now) = (self.settings(), self.inner.clock.now());
         let store = &self.inner.store;
-        if of.day > settings.schedule.day(now) {
-            return Err(Error::Future(of.day));
-        }
+        let until = self.until(of).await?;
         if let Some(posted) = self.posted(of).await?.filter(|p| !p.is_to_tidy(now)) {
             return Ok(Outcome::There(posted.number));
         }
-        let until = self.until(of, &settings.schedule, now).await?;
         if self.inner.forge.is_dry_run() {
             return Ok(Outcome::Withheld { is_news: store.summary_withheld(of, until).await? });
         }
-        let ask = Ask { now, until, lease: Self::lease(&settings), by_hand: by == By::Hand };
+        // As long as a write that got no answer may still be under way.
+        let lease = TimeDelta::from_std(settings.timeout.saturating_mul(2)).unwrap_or_default();
+        let lease = lease.clamp(TimeDelta::minutes(2), TimeDelta::hours(1));
+        let ask = Ask { now, until, lease, by_hand: by == By::Hand };
         let outcome = match store.claim_summary(of, ask).await? {
             Turn::Yours { attempts, until } => self.settle(of, attempts, until).await?,
             Turn::Posted(posted) => Outcome::There(posted.number),
@@ -84,7 +70,7 @@ impl Summaries {
         Ok(outcome)
     }
 
-    async fn posted(&self, of: &SummaryDay) -> Result<Option<Posted>, Error> {
+    pub(super) async fn posted(&self, of: &SummaryDay) -> Result<Option<Posted>, Error> {
         let newest = self.inner.store.summaries(of, 1).await?.pop();
         Ok(newest.filter(|posted| posted.day == of.day))
     }
@@ -108,7 +94,8 @@ impl Summaries {
             Err(Error::Forge(error)) if error.may_have_happened() => Err(error.into()),
             Err(Error::Forge(error)) => {
                 let wait = error.retry_after().and_then(|d| TimeDelta::from_std(d).ok());
-                let pause = pause(attempts).max(wait.unwrap_or_default()).min(PAUSES.1);
+                let doubled = FIRST_PAUSE * (1 << attempts.min(10));
+                let pause = doubled.max(wait.unwrap_or_default()).min(LONGEST_PAUSE);
                 let again_at = error.is_transient().then(|| self.inner.clock.now() + pause);
                 store.summary_failed(of, again_at, error.to_string()).await?;
                 Err(error.into())
@@ -183,7 +170,7 @@ impl Summaries {
             Err(Error::Forge(error)) => {
                 tracing::warn!(repo = %of.repo, day = %of.day, %error, "the older summary was not closed");
                 match error.is_transient() {
-                    true => Ok(store.summary_untidy(of, now + PAUSES.0 * 10).await?),
+                    true => Ok(store.summary_untidy(of, now + FIRST_PAUSE * 10).await?),
                     false => Ok(store.summary_tidied(of, None, now).await?),
                 }
             }
@@ -211,9 +198,4 @@ fn previous(of: &SummaryDay, ours: Vec<Issue>, known: &[Posted]) -> Option<Issue
         (day < of.day && !row.is_some_and(|p| p.was_closed)).then_some((day, issue))
     });
     dated.max_by_key(|(day, issue)| (*day, issue.number)).map(|(_, issue)| issue)
-}
-
-fn pause(attempts: u32) -> TimeDelta {
-    let (first, longest) = PAUSES;
-    first.checked_mul(1 << attempts.min(10)).map_or(longest, |pause| pause.min(longest))
 }

@@ -36,16 +36,16 @@ pub(super) struct Page<'a> {
 impl Page<'_> {
     /// The whole text.
     pub(super) fn render(&self) -> String {
-        let mut text = format!("{}\n\n{}\n", self.counts(), self.covers());
-        text.push_str(&self.top());
-        text.push_str(&self.actions());
-        text.push_str(&self.needs());
-        text.push_str(&self.skipped());
-        text.push_str(
-            "\n---\n*Auto-generated from the triage ledger. Override any decision by assigning somebody or editing \
-             the issue. It is then evaluated again.*\n",
-        );
-        text
+        format!(
+            "{}\n\n{}\n{}{}{}{}\n---\n*Auto-generated from the triage ledger. Override any decision by assigning \
+             somebody or editing the issue. It is then evaluated again.*\n",
+            self.counts(),
+            self.covers(),
+            self.top(),
+            self.actions(),
+            self.needs(),
+            self.skipped(),
+        )
     }
 
     fn counts(&self) -> String {
@@ -84,21 +84,21 @@ impl Page<'_> {
         let mut ready: Vec<_> = self.digest.open.iter().filter(|i| i.is_ready).collect();
         ready.sort_by_key(|i| (std::cmp::Reverse(i.score), i.number));
         let line = |i: &&OpenIssue| {
-            let flag = if i.is_bug {
-                "🐛 "
-            } else if i.is_p0 {
-                "⚡ "
-            } else {
-                ""
+            let flag = match (i.is_bug, i.is_p0) {
+                (true, _) => "🐛 ",
+                (false, true) => "⚡ ",
+                (false, false) => "",
             };
             let (score, age) = (i.score, i.age_days);
             let (issue, title) = (self.issue(i.number), quoted(&i.title, TITLE));
             format!("{flag}**{issue}** (score={score}, age={age}d) — {title}{}", holder(i))
         };
         let lines: Vec<_> = ready.iter().take(TOP).map(line).collect();
-        let none = "No issue is ready.\n";
-        let list = if lines.is_empty() { none.to_owned() } else { list(&lines, TOP) };
-        format!("\n## Top 10 Ready Issues (by score)\n\n{list}")
+        let heading = "Top 10 Ready Issues (by score)";
+        match lines.is_empty() {
+            true => format!("\n## {heading}\n\nNo issue is ready.\n"),
+            false => section(heading, &lines, TOP),
+        }
     }
 
     fn actions(&self) -> String {
@@ -112,10 +112,7 @@ impl Page<'_> {
             format!("{issue} → `{}`{agent}: {}", a.what, quoted(&a.reason, REASON))
         };
         let lines: Vec<_> = actions.into_iter().map(line).collect();
-        if lines.is_empty() {
-            return String::new();
-        }
-        format!("\n## Actions Taken\n\n{}", list(&lines, LISTED))
+        section("Actions Taken", &lines, LISTED)
     }
 
     /// What needs the attention of a person, and of whom.
@@ -130,11 +127,7 @@ impl Page<'_> {
             let (issue, reason) = (self.issue(d.number), quoted(&d.reason, REASON));
             format!("{issue} needs the operator: {failed}, {reason}; `gitea-triage inbox list --state dead`")
         });
-        let lines: Vec<_> = flagged.chain(dead).collect();
-        if lines.is_empty() {
-            return String::new();
-        }
-        format!("\n## Needs Attention\n\n{}", list(&lines, LISTED))
+        section("Needs Attention", &flagged.chain(dead).collect::<Vec<_>>(), LISTED)
     }
 
     fn skipped(&self) -> String {
@@ -142,11 +135,8 @@ impl Page<'_> {
         let line =
             |i: &OpenIssue| format!("{}: {}", self.issue(i.number), quoted(&i.reason, TITLE));
         let lines: Vec<_> = skipped.map(line).collect();
-        if lines.is_empty() {
-            return String::new();
-        }
         let issues = if lines.len() == 1 { "issue" } else { "issues" };
-        format!("\n## Skipped ({} {issues})\n\n{}", lines.len(), list(&lines, SKIPPED))
+        section(&format!("Skipped ({} {issues})", lines.len()), &lines, SKIPPED)
     }
 }
 
@@ -181,8 +171,12 @@ fn quoted(text: &str, most: usize) -> String {
     code(short.trim())
 }
 
-fn list(lines: &[String], most: usize) -> String {
-    let mut text = String::new();
+/// A list below its heading; nothing when there is none.
+fn section(heading: &str, lines: &[String], most: usize) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n## {heading}\n\n");
     for line in lines.iter().take(most) {
         let _ = writeln!(text, "- {line}");
     }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Kind;
 use super::listing::Listed;
 use crate::clock::Timestamp;
 use crate::issue::{IssueNumber, IssueRef, RepoName};
@@ -11,46 +10,32 @@ use crate::store::{Find, Known, Mark, Why};
 /// What a pass knows when it judges.
 pub(super) struct Ground<'a> {
     pub repo: &'a RepoName,
-    pub kind: Kind,
     /// Where the ledger stood before anything was listed.
     pub mark: &'a Mark,
     /// What is known of the issues, by number.
-    pub known: &'a BTreeMap<IssueNumber, Known>,
+    pub known: BTreeMap<IssueNumber, Known>,
     /// Issues of which a delivery has arrived that is not classified yet.
-    pub arrived: &'a BTreeSet<IssueNumber>,
+    pub arrived: BTreeSet<IssueNumber>,
     /// What changed after this is left to its delivery.
     pub settled_by: Option<Timestamp>,
-    /// When the last pass began, on the forge's clock.
+    /// When the last pass began, on the forge's clock. The first pass only says where things stand.
     pub last: Option<Timestamp>,
 }
 
-/// What was found, and how many more were left to their deliveries.
-#[derive(Debug, Default)]
-pub(super) struct Finds {
-    pub finds: Vec<Find>,
-    pub left: usize,
-}
-
 impl Ground<'_> {
-    /// The finds among the issues that are listed.
-    pub(super) fn listed(&self, issues: &BTreeMap<IssueNumber, Listed>) -> Finds {
-        let mut found = Finds::default();
+    /// The finds among the issues that are listed, and how many more are left to their deliveries.
+    pub fn listed(&self, issues: &BTreeMap<IssueNumber, Listed>) -> (Vec<Find>, usize) {
         let news = issues.iter().filter(|(number, issue)| self.is_news(**number, issue));
-        for (number, issue) in news {
-            if self.is_fresh(issue) {
-                found.left += 1;
-            } else {
-                found.finds.push(self.find(*number, issue));
-            }
-        }
-        found
+        let (fresh, settled): (Vec<_>, Vec<_>) = news.partition(|(_, issue)| self.is_fresh(issue));
+        let finds = settled.into_iter().map(|(number, issue)| self.find(*number, issue));
+        (finds.collect(), fresh.len())
     }
 
     /// The issues that were open, or are in somebody's hands, and are not listed.
-    pub(super) fn gone(&self, issues: &BTreeMap<IssueNumber, Listed>) -> Vec<Find> {
+    pub fn gone(&self, issues: &BTreeMap<IssueNumber, Listed>) -> Vec<Find> {
+        let was_open = |known: &Known| known.fingerprint.as_ref().is_some_and(|s| s.is_open);
         let gone = self.known.values().filter(|known| {
-            let was_open = known.fingerprint.as_ref().is_some_and(|s| s.is_open);
-            (was_open || known.is_dispatched)
+            (was_open(known) || known.is_dispatched)
                 && !issues.contains_key(&known.number)
                 && known.died_at.is_none()
                 && self.is_at_rest(known)
@@ -58,7 +43,7 @@ impl Ground<'_> {
         let find = |known: &Known| Find {
             at: self.at(known.number),
             why: Why::Gone,
-            is_missed: self.counts() && known.fingerprint.as_ref().is_some_and(|s| s.is_open),
+            is_missed: self.last.is_some() && was_open(known),
             known: Some(known.clone()),
         };
         gone.map(find).collect()
@@ -66,11 +51,6 @@ impl Ground<'_> {
 
     fn at(&self, number: IssueNumber) -> IssueRef {
         IssueRef { repo: self.repo.clone(), number }
-    }
-
-    /// The first pass only says where things stand.
-    fn counts(&self) -> bool {
-        self.kind != Kind::First
     }
 
     /// Nobody has it in hand, and nobody had while the list was read.
@@ -91,8 +71,7 @@ impl Ground<'_> {
 
     /// Whether the delivery of the last change may be on its way.
     fn is_fresh(&self, issue: &Listed) -> bool {
-        let is_late = |(by, at): (Timestamp, Timestamp)| at > by;
-        self.counts() && self.settled_by.zip(issue.updated_at).is_some_and(is_late)
+        self.last.is_some() && self.settled_by.zip(issue.updated_at).is_some_and(|(by, at)| at > by)
     }
 
     fn find(&self, number: IssueNumber, issue: &Listed) -> Find {
@@ -107,7 +86,7 @@ impl Ground<'_> {
         Find {
             at: self.at(number),
             why: if is_evaluated { Why::Changed } else { Why::New },
-            is_missed: self.counts() && !is_ours && is_event,
+            is_missed: self.last.is_some() && !is_ours && is_event,
             known: known.cloned(),
         }
     }

@@ -29,22 +29,26 @@ pub(super) struct Listed {
     pub closed_at: Option<Timestamp>,
 }
 
-impl Listed {
-    fn of(issue: &Issue) -> Self {
-        Self {
-            fingerprint: Fingerprint::of(issue),
-            updated_at: issue.updated_at,
-            closed_at: issue.closed_at,
-        }
-    }
-}
-
 /// A list, read.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub issues: BTreeMap<IssueNumber, Listed>,
     /// When reading began, on the forge's clock.
     pub read_at: Option<Timestamp>,
+}
+
+impl Listing {
+    /// Keeps what a page shows, without the texts; gives the numbers.
+    fn take(&mut self, page: Page<Issue>) -> Vec<IssueNumber> {
+        let issues = page.items.iter().filter(|issue| !issue.is_pull_request);
+        let keep = |issue: &Issue| {
+            let (updated_at, closed_at) = (issue.updated_at, issue.closed_at);
+            let listed = Listed { fingerprint: Fingerprint::of(issue), updated_at, closed_at };
+            self.issues.insert(issue.number, listed);
+            issue.number
+        };
+        issues.map(keep).collect()
+    }
 }
 
 /// Which list, and who watches it being read.
@@ -72,55 +76,35 @@ impl List<'_> {
         let first = self.page(1).await?;
         let (total, size) = (first.total, first.items.len());
         listing.read_at = listing.read_at.or(first.at);
-        let mut reading = Reading { listing, numbers: BTreeSet::new(), total, stood_still: true };
-        reading.take(first);
-        let Some(total) = total else { return self.read_on(reading).await };
-        let pages = pages(total, size);
+        let mut numbers = BTreeSet::from_iter(listing.take(first));
+        // A forge that does not say how many there are is asked until a page brings nothing.
+        let Some(count) = total else {
+            for page in 2..=MAX_PAGES {
+                let before = numbers.len();
+                numbers.extend(listing.take(self.page(page).await?));
+                if numbers.len() == before {
+                    break;
+                }
+            }
+            return Ok(true);
+        };
+        let pages = pages(count, size);
         (self.watch)(self.repo, 1, pages);
         let mut rest =
             stream::iter(2..=pages).map(|page| self.page(page)).buffer_unordered(IN_FLIGHT);
-        let mut done = 1;
+        let (mut done, mut stood_still) = (1, true);
         while let Some(page) = rest.next().await {
-            reading.take(page?);
+            let page = page?;
+            stood_still &= page.total == total;
+            numbers.extend(listing.take(page));
             done += 1;
             (self.watch)(self.repo, done, pages);
         }
-        Ok(reading.stood_still && reading.numbers.len() as u64 == total)
-    }
-
-    /// A forge that does not say how many there are is asked until a page brings nothing.
-    async fn read_on(&self, mut reading: Reading<'_>) -> Result<bool, forge::Error> {
-        for page in 2..=MAX_PAGES {
-            let before = reading.numbers.len();
-            reading.take(self.page(page).await?);
-            if reading.numbers.len() == before {
-                break;
-            }
-        }
-        Ok(true)
+        Ok(stood_still && numbers.len() as u64 == count)
     }
 
     async fn page(&self, page: u32) -> Result<Page<Issue>, forge::Error> {
         self.forge.issues_page(self.repo, &self.query, page).await
-    }
-}
-
-/// One reading of a list.
-struct Reading<'a> {
-    listing: &'a mut Listing,
-    numbers: BTreeSet<IssueNumber>,
-    total: Option<u64>,
-    stood_still: bool,
-}
-
-impl Reading<'_> {
-    /// Keeps what a page shows, without the texts.
-    fn take(&mut self, page: Page<Issue>) {
-        self.stood_still &= page.total == self.total;
-        for issue in page.items.iter().filter(|i| !i.is_pull_request) {
-            self.numbers.insert(issue.number);
-            self.listing.issues.insert(issue.number, Listed::of(issue));
-        }
     }
 }
 

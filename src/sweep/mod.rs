@@ -9,7 +9,7 @@
 //!
 //! **What is left alone.** An issue with something pending, in a worker's hands, or evaluated since the pass began
 //! (the list may be older than the evaluation); one whose delivery has arrived and is not classified yet; one that
-//! changed within [`Settings::grace`], since its delivery may be on its way; one that ended dead and has not changed
+//! changed within ten seconds, since its delivery may be on its way; one that ended dead and has not changed
 //! since, which waits for a person.
 //!
 //! **What counts as missed.** Every other find, except on the first pass over a repository, which only says where
@@ -20,7 +20,7 @@ mod listing;
 mod pass;
 mod timer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ use crate::store::{self, Find, Store};
 
 /// How long ago an issue must have changed for its delivery to count as lost: twice the five seconds Gitea gives a
 /// delivery (gitea-facts 1.1), since it waits in a queue before.
-pub const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What the owner tunes.
 #[derive(Clone, Debug)]
@@ -44,8 +44,6 @@ pub struct Settings {
     pub every: Duration,
     /// Time between two passes that read every open issue.
     pub full_every: Duration,
-    /// How long a change is left to its delivery.
-    pub grace: Duration,
 }
 
 /// What a sweep is made of.
@@ -88,15 +86,11 @@ pub enum Kind {
     Full,
     /// Every change since the last pass.
     Changes,
-    /// None: the repository is archived, and nothing could be written to it.
-    Archived,
 }
 
 /// What a pass over one repository found.
 #[derive(Clone, Debug)]
 pub struct Passed {
-    /// The repository, as the forge spells it.
-    pub repo: RepoName,
     /// What kind of pass it was.
     pub kind: Kind,
     /// How many issues were listed.
@@ -196,35 +190,25 @@ impl Sweeper {
         patterns: &RepoPatterns,
         report: &mut Report,
     ) -> Result<Vec<RepoName>, store::Error> {
-        let mut found: Vec<RepoName> = patterns.names().cloned().collect();
         let mut asked: BTreeMap<&str, Option<Vec<RepoName>>> = BTreeMap::new();
         for (owner, name) in patterns.wildcards() {
-            if !asked.contains_key(owner) {
-                let listed = match self.repos_of(owner).await {
-                    Ok(listed) => listed,
-                    Err(error) => {
-                        let place = format!("{owner}/{name}");
-                        report.failed.push(Failed { place, error });
-                        None
-                    }
-                };
-                asked.insert(owner, listed);
+            // No list of the forge answers an owner with `*`.
+            if owner.contains('*') {
+                asked.insert(owner, None);
+            } else if !asked.contains_key(owner) {
+                let listed = self.inner.forge.repositories(owner).await.map_err(|error| {
+                    report.failed.push(Failed { place: format!("{owner}/{name}"), error });
+                });
+                asked.insert(owner, listed.ok());
             }
         }
+        let mut found: Vec<RepoName> = patterns.names().cloned().collect();
         if asked.values().any(Option::is_none) {
             found.extend(self.inner.store.known_repos().await?);
         }
         found.extend(asked.into_values().flatten().flatten());
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         found.retain(|r| patterns.allows(r) && seen.insert(r.to_string().to_lowercase()));
         Ok(found)
-    }
-
-    /// The repositories of an owner; `None` for an owner with `*`, which no list of the forge answers.
-    async fn repos_of(&self, owner: &str) -> Result<Option<Vec<RepoName>>, forge::Error> {
-        if owner.contains('*') {
-            return Ok(None);
-        }
-        self.inner.forge.repositories(owner).await.map(Some)
     }
 }

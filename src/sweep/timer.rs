@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::pass::delta;
-use super::{How, Report, Sweeper};
+use super::{GRACE, How, Report, Sweeper};
 use crate::clock::{Clock, Timestamp};
 use crate::store;
 
@@ -34,11 +33,11 @@ impl Timer {
     /// from a clock that was wrong.
     fn rest(self, now: Timestamp) -> Duration {
         let Some(last) = self.last else { return Duration::ZERO };
-        let (since, pause) = (now - last, delta(self.pause));
-        if -since > pause.max(delta(NAP)) {
+        let [since, ahead] = [now - last, last - now].map(|d| d.to_std().unwrap_or_default());
+        if ahead > self.pause.max(NAP) {
             return Duration::ZERO;
         }
-        (pause - since).to_std().unwrap_or_default()
+        self.pause.saturating_add(ahead).saturating_sub(since)
     }
 }
 
@@ -56,7 +55,7 @@ impl Sweeper {
             timer.last = Some(self.inner.clock.now());
             let result = self.round(How::default(), &|_, _, _| {}).await;
             let every = self.settings().every;
-            timer.pause = pause_after(&result, every, self.settings().grace, follows_up);
+            timer.pause = pause_after(&result, every, follows_up);
             follows_up = timer.pause < every;
             log(&result, is_out);
             is_out = result.is_ok_and(|report| report.saw_outage());
@@ -92,15 +91,14 @@ impl Sweeper {
 fn pause_after(
     result: &Result<Report, store::Error>,
     every: Duration,
-    grace: Duration,
     follows_up: bool,
 ) -> Duration {
-    match result {
-        Ok(report) if report.saw_outage() => OUTAGE_PAUSE.min(every),
-        Ok(report) if report.left() > 0 && !follows_up => (grace * 2).min(every),
+    every.min(match result {
+        Ok(report) if report.saw_outage() => OUTAGE_PAUSE,
+        Ok(report) if report.left() > 0 && !follows_up => GRACE * 2,
         Ok(_) => every,
-        Err(_) => NAP.min(every),
-    }
+        Err(_) => NAP,
+    })
 }
 
 /// A failure is logged once a round, an outage once for as long as it lasts; neither stops the others or the next round.
@@ -108,8 +106,7 @@ fn log(result: &Result<Report, store::Error>, was_out: bool) {
     let report = match result {
         Ok(report) => report,
         Err(error) => {
-            tracing::error!(%error, "the sweep could not use the store; trying again");
-            return;
+            return tracing::error!(%error, "the sweep could not use the store; trying again");
         }
     };
     let (out, refused): (Vec<_>, Vec<_>) = report.failed.iter().partition(|f| f.error.is_outage());

@@ -8,7 +8,7 @@ use crate::triage::{Answered, MarkedComment, Marker, MergedPull, Question};
 impl Worker {
     /// The forge's answer to a question about an issue.
     pub(super) async fn ask(&self, at: &IssueRef, question: Question) -> Result<Answered, Error> {
-        let forge = &self.inner.forge;
+        let forge = &self.parts.forge;
         Ok(match question {
             Question::Timeline { since } => {
                 Answered::Timeline(forge.timeline(at, Some(since)).await?)
@@ -21,7 +21,7 @@ impl Worker {
                 Answered::ClosedBlockers(self.closed_among(at, named).await?)
             }
             Question::Assignable(login) => {
-                let answer = self.inner.executor.is_assignable(&at.repo, &login).await?;
+                let answer = self.parts.executor.is_assignable(&at.repo, &login).await?;
                 Answered::Assignable(login, answer)
             }
             Question::Comments => Answered::Comments(self.marked_comments(at).await?),
@@ -33,13 +33,13 @@ impl Worker {
     async fn us(&self) -> Result<Account, Error> {
         match self.account() {
             Some(account) => Ok((*account).clone()),
-            None => Ok(self.inner.forge.whoami().await?),
+            None => Ok(self.parts.forge.whoami().await?),
         }
     }
 
     async fn marked_comments(&self, at: &IssueRef) -> Result<Vec<MarkedComment>, Error> {
         let us = self.us().await?;
-        let comments = self.inner.forge.comments(at).await?;
+        let comments = self.parts.forge.comments(at).await?;
         let ours = comments
             .iter()
             .rev()
@@ -58,7 +58,7 @@ impl Worker {
         let mut closed = Vec::new();
         for number in named {
             let blocker = IssueRef { repo: at.repo.clone(), number };
-            let found = self.inner.forge.issue(&blocker).await?;
+            let found = self.parts.forge.issue(&blocker).await?;
             if found.is_some_and(|issue| issue.state == IssueState::Closed) {
                 closed.push(number);
             }
@@ -72,7 +72,7 @@ impl Worker {
         at: &IssueRef,
         with_checks: bool,
     ) -> Result<Option<MergedPull>, Error> {
-        let forge = &self.inner.forge;
+        let forge = &self.parts.forge;
         let timeline = forge.timeline(at, None).await?;
         let merged = timeline.into_iter().rev().find_map(|one| match one.change {
             Change::Linked { pull, is_merged: true } => Some(pull),

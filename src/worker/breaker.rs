@@ -2,8 +2,10 @@
 //! it answers again. The first half is pure: it gets what happened and when, and says what may be done.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
 use crate::gitea as forge;
@@ -68,7 +70,7 @@ impl Span {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     /// Failures in a row.
     failures: u32,
@@ -76,24 +78,18 @@ struct State {
     rest: Option<Span>,
     /// The pause before the latest probe; set while the breaker is open.
     open: Option<Duration>,
-    /// Whether deliveries may have been lost. A forge that only asks for fewer calls loses none.
+    /// Whether deliveries may have been lost.
     may_have_lost: bool,
     /// The latest probe that found the forge back, and the pause before it, until another call confirms it.
     unproven: Option<(Span, Duration)>,
 }
 
 /// Whether the forge may be asked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Breaker {
     state: Mutex<State>,
-}
-
-impl Default for Breaker {
-    fn default() -> Self {
-        let state =
-            State { failures: 0, rest: None, open: None, may_have_lost: false, unproven: None };
-        Self { state: Mutex::new(state) }
-    }
+    /// Notified when the forge can be reached again after an outage in which deliveries may have been lost.
+    pub over: Arc<Notify>,
 }
 
 impl Breaker {
@@ -132,8 +128,20 @@ impl Breaker {
     pub fn answered(&self) {
         let mut state = self.lock();
         if state.open.is_none() {
-            (state.failures, state.unproven, state.may_have_lost) = (0, None, false);
+            (state.failures, state.unproven) = (0, None);
+            self.is_back(&mut state);
         }
+    }
+
+    fn is_back(&self, state: &mut State) {
+        if std::mem::take(&mut state.may_have_lost) {
+            self.over.notify_one();
+        }
+    }
+
+    /// Notes that deliveries may be lost by this, beside the failure that is counted.
+    pub fn note_loss(&self, error: &forge::Error) {
+        self.lock().may_have_lost |= may_lose(error);
     }
 
     /// A call failed in a way that speaks of an outage.
@@ -158,13 +166,13 @@ impl Breaker {
         tripped
     }
 
-    /// The probe found the forge back; whether deliveries may have been lost meanwhile.
-    pub fn recovered(&self, now: Timestamp) -> bool {
+    /// The probe found the forge back.
+    pub fn recovered(&self, now: Timestamp) {
         let mut state = self.lock();
         let pause = state.open.take().unwrap_or(FIRST_PAUSE);
         state.unproven = Some((Span::new(now, RELAPSE), pause));
         (state.failures, state.rest) = (0, None);
-        std::mem::take(&mut state.may_have_lost)
+        self.is_back(&mut state);
     }
 
     /// The probe found the forge still unreachable.
@@ -177,6 +185,11 @@ impl Breaker {
     }
 }
 
+/// A forge that asks for fewer requests is there, and loses no delivery.
+fn may_lose(error: &forge::Error) -> bool {
+    error.is_outage() && error.status() != Some(429)
+}
+
 fn longer(pause: Duration) -> Duration {
     (pause * 2).min(LONGEST_PAUSE)
 }
@@ -185,7 +198,7 @@ impl Worker {
     /// Says what stands between the worker and the next issue: `None` when nothing does, `Some(true)` when the forge
     /// was asked and answers again, `Some(false)` when it has to wait.
     pub(super) async fn held_up(&self) -> Option<bool> {
-        match self.inner.breaker.gate(self.inner.clock.now()) {
+        match self.state.breaker.gate(self.parts.clock.now()) {
             Gate::Pass => None,
             Gate::Wait => Some(false),
             Gate::Probe => Some(self.probe().await),
@@ -194,58 +207,50 @@ impl Worker {
 
     /// Counts an issue that was reconciled: it shows that the forge is there.
     pub(super) fn record_success(&self, decided: &Decided) {
-        self.inner.meters.decisions.add([decided.evaluation.decision.action().as_str()]);
-        self.inner.breaker.answered();
+        self.state.meters.decisions.add([decided.evaluation.decision.action().as_str()]);
+        self.state.breaker.answered();
     }
 
     /// Records why an issue could not be reconciled; whether that speaks of an outage.
     pub(super) fn record_failure(&self, error: &forge::Error) -> bool {
         if !error.is_outage() {
-            self.inner.breaker.answered();
+            self.state.breaker.answered();
             return false;
         }
-        let may_lose = error.status() != Some(429);
-        match self.inner.breaker.failed(self.inner.clock.now(), error.retry_after(), may_lose) {
+        let (now, wish) = (self.parts.clock.now(), error.retry_after());
+        match self.state.breaker.failed(now, wish, may_lose(error)) {
             Tripped::No => return true,
             Tripped::Opened => {
-                self.inner.meters.outages.add();
+                self.state.meters.outages.add();
                 tracing::warn!(%error, "the forge is unreachable; issues wait until it answers again, deliveries are accepted as before");
             }
             Tripped::Relapsed => {
                 tracing::warn!(%error, "the forge is still unreachable; issues keep waiting");
             }
         }
-        self.inner.meters.is_unreachable.store(true, Ordering::Relaxed);
+        self.state.meters.is_unreachable.store(true, Ordering::Relaxed);
         true
     }
 
     /// Asks the forge whether it answers again; true when it does. A cheap call, and one that writes nothing.
     async fn probe(&self) -> bool {
-        let asked = tokio::time::timeout(PROBE_LIMIT, self.inner.forge.version()).await;
-        let now = self.inner.clock.now();
+        let asked = tokio::time::timeout(PROBE_LIMIT, self.parts.forge.version()).await;
+        let now = self.parts.clock.now();
         let is_outage = |e: &forge::Error| e.is_outage() || e.status().is_some_and(|s| s >= 500);
-        match asked.map(Result::err) {
+        let wish = match asked {
+            Err(_) => None,
+            Ok(Err(error)) if is_outage(&error) => error.retry_after(),
             // Any other refusal, such as of the token, is one that only the issue's own call can report.
-            Ok(error) if !error.as_ref().is_some_and(is_outage) => {
-                self.resume(now);
-                true
+            Ok(_) => {
+                self.state.breaker.recovered(now);
+                self.state.meters.is_unreachable.store(false, Ordering::Relaxed);
+                tracing::info!("the forge answers again; waiting issues are processed");
+                self.state.due.notify_waiters();
+                return true;
             }
-            failed => {
-                let wish = failed.ok().flatten().and_then(|e| e.retry_after());
-                self.inner.breaker.still_unreachable(now, wish);
-                false
-            }
-        }
-    }
-
-    fn resume(&self, now: Timestamp) {
-        let may_have_lost = self.inner.breaker.recovered(now);
-        self.inner.meters.is_unreachable.store(false, Ordering::Relaxed);
-        tracing::info!("the forge answers again; waiting issues are processed");
-        self.inner.due.notify_waiters();
-        if may_have_lost {
-            self.inner.outage.ends();
-        }
+        };
+        self.state.breaker.still_unreachable(now, wish);
+        false
     }
 }
 
@@ -253,6 +258,7 @@ impl Worker {
 mod tests {
     use super::*;
     use crate::clock::from_millis;
+    use futures_util::FutureExt as _;
 
     fn at(second: i64) -> Timestamp {
         from_millis(second * 1_000)
@@ -342,8 +348,11 @@ mod tests {
         for _ in 0..OPENS_AFTER {
             breaker.failed(at(0), None, false);
         }
-        assert!(!breaker.recovered(at(2)));
-        assert!(open().recovered(at(2)));
+        breaker.recovered(at(2));
+        assert!(breaker.over.notified().now_or_never().is_none());
+        let breaker = open();
+        breaker.recovered(at(2));
+        assert!(breaker.over.notified().now_or_never().is_some());
     }
 
     #[test]

@@ -17,7 +17,7 @@ impl Worker {
     /// # Errors
     /// When the store cannot be used; nothing is classified then.
     pub(super) async fn classify(&self) -> Result<usize, store::Error> {
-        let unclassified = self.inner.store.unclassified(BATCH).await?;
+        let unclassified = self.parts.store.unclassified(BATCH).await?;
         if unclassified.is_empty() {
             return Ok(0);
         }
@@ -26,7 +26,7 @@ impl Worker {
             unclassified.iter().map(|one| classify(one, &rules, account.as_deref())).collect();
         let count = classified.len();
         boundary!("classify::read");
-        self.inner.store.classify(classified, PACE, self.inner.clock.now()).await?;
+        self.parts.store.classify(classified, PACE, self.parts.clock.now()).await?;
         boundary!("classify::done");
         Ok(count)
     }

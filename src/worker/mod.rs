@@ -4,11 +4,10 @@
 mod ask;
 mod breaker;
 mod classify;
-mod outage;
 mod process;
 mod reconcile;
 mod requests;
-pub mod retry;
+mod retry;
 mod write_limit;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -29,7 +28,6 @@ use crate::store::{self, Pace, Store};
 use crate::triage::Action;
 
 use self::breaker::Breaker;
-use self::outage::Outage;
 use self::write_limit::WriteLimits;
 
 pub use crate::triage::{Check, Rules};
@@ -63,7 +61,7 @@ pub struct Parts {
     /// The time.
     pub clock: Clock,
     /// What the owner tunes.
-    pub rules: Arc<Rules>,
+    pub rules: ArcSwap<Rules>,
     /// Notified by the receiver when something was accepted.
     pub arrived: Arc<Notify>,
 }
@@ -71,29 +69,24 @@ pub struct Parts {
 /// Processes the inbox. Cheap to clone.
 #[derive(Clone)]
 pub struct Worker {
-    inner: Arc<Inner>,
+    parts: Arc<Parts>,
+    state: Arc<State>,
 }
 
-struct Inner {
-    store: Store,
-    forge: forge::Client,
-    executor: Executor,
-    clock: Clock,
-    rules: ArcSwap<Rules>,
-    /// Agents may have more places than when issues were last woken for them.
-    has_new_places: AtomicBool,
+/// What is kept between two issues.
+#[derive(Default)]
+struct State {
     account: ArcSwapOption<Account>,
-    /// The latest time that was seen, in milliseconds since 1970.
+    /// Issues were woken for the places that agents have by the present rules.
+    has_filled_places: AtomicBool,
+    /// The latest time that was seen, in milliseconds since 1970; 0 before any was.
     latest: AtomicI64,
     /// When dispatches were last looked through for those whose time has come, in milliseconds since 1970.
     woken_at: AtomicI64,
     /// Claims the store would not take back yet.
     unfinished: Mutex<Vec<process::Unfinished>>,
-    /// Notified when something was accepted.
-    arrived: Arc<Notify>,
     /// Notified when a lane may be due.
     due: Notify,
-    outage: Outage,
     breaker: Breaker,
     write_limits: WriteLimits,
     meters: Arc<Working>,
@@ -102,71 +95,53 @@ struct Inner {
 impl Worker {
     /// A worker over these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, forge, executor, clock, rules, arrived } = parts;
-        let inner = Inner {
-            store,
-            forge,
-            executor,
-            clock,
-            rules: ArcSwap::new(rules),
-            has_new_places: AtomicBool::new(true),
-            account: ArcSwapOption::default(),
-            latest: AtomicI64::new(i64::MIN),
-            woken_at: AtomicI64::new(i64::MIN / 2),
-            unfinished: Mutex::default(),
-            arrived,
-            due: Notify::new(),
-            outage: Outage::default(),
-            breaker: Breaker::default(),
-            write_limits: WriteLimits::default(),
-            meters: Arc::new(meters()),
-        };
-        Self { inner: Arc::new(inner) }
+        let state = State { meters: Arc::new(meters()), ..State::default() };
+        Self { parts: Arc::new(parts), state: Arc::new(state) }
     }
 
     /// Swaps the rules; work in flight ends under the old ones.
     pub fn set_rules(&self, rules: Arc<Rules>) {
-        self.inner.rules.store(rules);
-        self.inner.has_new_places.store(true, Ordering::SeqCst);
-        self.inner.due.notify_waiters();
+        self.parts.rules.store(rules);
+        self.state.has_filled_places.store(false, Ordering::SeqCst);
+        self.state.due.notify_waiters();
     }
 
     /// Says which account is ours, so that its changes are known as our own.
     pub fn set_account(&self, account: Account) {
-        self.inner.account.store(Some(Arc::new(account)));
+        self.state.account.store(Some(Arc::new(account)));
     }
 
     /// Swaps how agents are reached; work in flight ends as before.
     pub fn set_clients(&self, clients: AgentClients) {
-        self.inner.executor.set_clients(clients);
+        self.parts.executor.set_clients(clients);
     }
 
     /// Says that lanes have become due otherwise than by an arrival.
     pub fn wake(&self) {
-        self.inner.due.notify_waiters();
+        self.state.due.notify_waiters();
     }
 
     /// Notified when the forge can be reached again: deliveries may have been lost meanwhile.
     pub fn after_outage(&self) -> Arc<Notify> {
-        self.inner.outage.over()
+        Arc::clone(&self.state.breaker.over)
     }
 
     /// Until when the forge is to be left alone, because it asked for that or is unreachable.
     pub fn rests_until(&self) -> Option<Timestamp> {
-        self.inner.breaker.rests_until(self.inner.clock.now())
+        self.state.breaker.rests_until(self.parts.clock.now())
     }
 
     /// What was done so far, for the metrics.
     pub fn meters(&self) -> Arc<Working> {
-        Arc::clone(&self.inner.meters)
+        Arc::clone(&self.state.meters)
     }
 
     fn rules(&self) -> Arc<Rules> {
-        self.inner.rules.load_full()
+        self.parts.rules.load_full()
     }
 
     fn account(&self) -> Option<Arc<Account>> {
-        self.inner.account.load_full()
+        self.state.account.load_full()
     }
 
     /// Classifies what arrives, until the task is dropped.
@@ -175,10 +150,10 @@ impl Worker {
             match self.classify().await {
                 // Now and then without being notified: a command beside the service may have revived something.
                 Ok(0) => {
-                    let arrival = self.inner.arrived.notified();
+                    let arrival = self.parts.arrived.notified();
                     let _ = tokio::time::timeout(LONGEST_SLEEP, arrival).await;
                 }
-                Ok(_) => self.inner.due.notify_waiters(),
+                Ok(_) => self.state.due.notify_waiters(),
                 Err(error) => {
                     tracing::error!(%error, "the inbox could not be classified; trying again");
                     tokio::time::sleep(STORE_PAUSE).await;
@@ -192,9 +167,9 @@ impl Worker {
         let mut stop = (*stop).clone();
         while !*stop.borrow() {
             // Enlisted before looking, so that what becomes due between the look and the wait is not missed.
-            let due = self.inner.due.notified();
+            let due = self.state.due.notified();
             match self.work_one().await {
-                Ok(true) => self.inner.due.notify_one(),
+                Ok(true) => self.state.due.notify_one(),
                 Ok(false) => {
                     let pause = self.pause().await;
                     tokio::select! {
@@ -213,45 +188,42 @@ impl Worker {
 
     /// Takes the next due lane through the flow, or asks an unreachable forge whether it answers again; false when
     /// there is nothing to do.
-    ///
-    /// # Errors
-    /// When the store cannot be used.
     async fn work_one(&self) -> Result<bool, store::Error> {
         self.give_back_all().await?;
-        let now = self.inner.clock.now();
+        let now = self.parts.clock.now();
         self.notice_clock_set_back(now).await?;
         if let Some(is_back) = self.held_up().await {
             return Ok(is_back);
         }
         self.wake_due(now).await?;
         self.fill_places(now).await?;
-        match self.inner.store.claim(now).await? {
+        match self.parts.store.claim(now).await? {
             Some(claim) => {
                 boundary!("claim::taken");
                 self.process(claim).await.map(|()| true)
             }
-            None => Ok(self.inner.store.wake_due(now).await? > 0),
+            None => Ok(self.parts.store.wake_due(now).await? > 0),
         }
     }
 
     /// Wakes the issues of dispatches whose time has come, now and then while there is something else to do.
     async fn wake_due(&self, now: Timestamp) -> Result<(), store::Error> {
-        let last = self.inner.woken_at.load(Ordering::Relaxed);
+        let last = self.state.woken_at.load(Ordering::Relaxed);
         if (now.timestamp_millis() - last).abs() < WAKE_EVERY_MS {
             return Ok(());
         }
-        self.inner.woken_at.store(now.timestamp_millis(), Ordering::Relaxed);
-        self.inner.store.wake_due(now).await.map(drop)
+        self.state.woken_at.store(now.timestamp_millis(), Ordering::Relaxed);
+        self.parts.store.wake_due(now).await.map(drop)
     }
 
     /// Wakes issues for the places that a start or new rules may have made.
     async fn fill_places(&self, now: Timestamp) -> Result<(), store::Error> {
-        if !self.inner.has_new_places.swap(false, Ordering::SeqCst) {
+        if self.state.has_filled_places.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        let woken = self.inner.store.wake_for_places(self.rules().agents.clone(), now).await;
+        let woken = self.parts.store.wake_for_places(self.rules().agents.clone(), now).await;
         if woken.is_err() {
-            self.inner.has_new_places.store(true, Ordering::SeqCst);
+            self.state.has_filled_places.store(false, Ordering::SeqCst);
         }
         woken
     }
@@ -259,8 +231,8 @@ impl Worker {
     /// Lanes are due at a time of day, so a clock that is set back would make them wait for as long again. After a
     /// start, the latest delivery says what time it was.
     async fn notice_clock_set_back(&self, now: Timestamp) -> Result<(), store::Error> {
-        let before = match self.inner.latest.swap(now.timestamp_millis(), Ordering::SeqCst) {
-            i64::MIN => match self.inner.store.latest_arrival().await? {
+        let before = match self.state.latest.swap(now.timestamp_millis(), Ordering::SeqCst) {
+            0 => match self.parts.store.latest_arrival().await? {
                 Some(at) => at,
                 None => return Ok(()),
             },
@@ -270,34 +242,31 @@ impl Worker {
         if back <= CLOCK_SLACK {
             return Ok(());
         }
-        tracing::warn!(
-            seconds = back.num_seconds(),
-            "the clock was set back; what waits goes with it"
-        );
-        let set_back = self.inner.store.set_back(back).await;
+        let seconds = back.num_seconds();
+        tracing::warn!(seconds, "the clock was set back; what waits goes with it");
+        let set_back = self.parts.store.set_back(back).await;
         if set_back.is_err() {
             // To be noticed again by the next look.
-            self.inner.latest.fetch_max(before.timestamp_millis(), Ordering::SeqCst);
+            self.state.latest.fetch_max(before.timestamp_millis(), Ordering::SeqCst);
         }
         set_back
     }
 
     /// When the next lane is due, or the next dispatch has to be looked at.
     async fn next_due(&self) -> Result<Option<Timestamp>, store::Error> {
-        let lane = self.inner.store.next_due().await?;
-        let dispatch = self.inner.store.next_timer().await?;
+        let lane = self.parts.store.next_due().await?;
+        let dispatch = self.parts.store.next_timer().await?;
         Ok(lane.into_iter().chain(dispatch).min())
     }
 
     /// How long until the next lane is due.
     async fn pause(&self) -> Duration {
-        let now = self.inner.clock.now();
-        let due: Option<Timestamp> = match self.inner.breaker.rests_until(now) {
+        let now = self.parts.clock.now();
+        let due = match self.state.breaker.rests_until(now) {
             Some(until) => Some(until),
             None => self.next_due().await.ok().flatten(),
         };
-        due.and_then(|at| (at - now).to_std().ok().or(Some(Duration::ZERO)))
-            .unwrap_or(LONGEST_SLEEP)
+        due.map_or(LONGEST_SLEEP, |at| (at - now).to_std().unwrap_or_default())
             .clamp(Duration::from_millis(1), LONGEST_SLEEP)
     }
 
@@ -311,14 +280,14 @@ impl Worker {
             if self.classify().await? > 0 || self.work_one().await? {
                 continue;
             }
-            let now = self.inner.clock.now();
+            let now = self.parts.clock.now();
             let Some(due) = self.next_due().await? else { return Ok(()) };
-            let due = self.inner.breaker.rests_until(now).unwrap_or(due);
+            let due = self.state.breaker.rests_until(now).unwrap_or(due);
             let pause = (due - now).to_std().unwrap_or_default();
             if pause > patience {
                 return Ok(());
             }
-            match &self.inner.clock {
+            match &self.parts.clock {
                 Clock::System => tokio::time::sleep(pause).await,
                 manual @ Clock::Manual(_) => manual.advance(due - now),
             }

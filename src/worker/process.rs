@@ -36,19 +36,14 @@ pub(super) struct Progress {
 }
 
 impl Worker {
-    /// Leads a claim to its end, or puts it back to be tried again.
-    ///
-    /// # Errors
-    /// When the store does not take the claim back; it is kept until the store does.
+    /// Leads a claim to its end, or puts it back to be tried again. A claim that the store does not take back is kept
+    /// until the store does.
     #[tracing::instrument(level = "debug", name = "work_issue", skip_all, fields(otel.kind = "consumer", issue = %claim.at, deliveries = claim.deliveries.len(), action = Empty, otel.status_code = Empty))]
     pub(super) async fn process(&self, claim: Claim) -> Result<(), store::Error> {
         let mut progress = Progress::default();
         let result = AssertUnwindSafe(self.reconcile(&claim, &mut progress)).catch_unwind().await;
         match result.unwrap_or(Err(Error::Broken)) {
-            Ok(()) => {
-                self.inner.outage.ends();
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(error) => self.fail(claim, &error, progress).await,
         }
     }
@@ -56,21 +51,14 @@ impl Worker {
     /// What kind of failure it was. A store that cannot be written takes no claim back either, so such a failure is
     /// only counted once the store works again.
     fn failed(&self, error: &Error) -> Failed {
+        let is_busy = matches!(error, Error::Store(store::Error::AgentBusy(_)));
         match error {
-            Error::Forge(error) => {
-                self.inner.outage.begins_with(error);
-                Failed {
-                    is_transient: error.is_transient(),
-                    is_outage: self.record_failure(error),
-                    retry_after: error.retry_after(),
-                }
-            }
-            Error::Store(error) => Failed {
-                is_transient: true,
-                is_outage: matches!(error, store::Error::AgentBusy(_)),
-                retry_after: None,
+            Error::Forge(error) => Failed {
+                is_transient: error.is_transient(),
+                is_outage: self.record_failure(error),
+                retry_after: error.retry_after(),
             },
-            Error::Broken => Failed { is_transient: true, is_outage: false, retry_after: None },
+            _ => Failed { is_transient: true, is_outage: is_busy, retry_after: None },
         }
     }
 
@@ -82,7 +70,7 @@ impl Worker {
         progress: Progress,
     ) -> Result<(), store::Error> {
         Span::current().record("otel.status_code", "error");
-        let now = self.inner.clock.now();
+        let now = self.parts.clock.now();
         let failed = self.failed(error);
         let (before, max) = (claim.attempts, self.rules().max_attempts);
         let next = retry::after(failed, Attempts { before, max, seed: claim.at.number }, now);
@@ -107,35 +95,30 @@ impl Worker {
     }
 
     /// Gives claims back that the store would not take back before. Until it does, nobody else can have the issue.
-    ///
-    /// # Errors
-    /// When the store still cannot be written.
     pub(super) async fn give_back_all(&self) -> Result<(), store::Error> {
         loop {
-            let last = self.unfinished().pop();
-            let Some(unfinished) = last else { return Ok(()) };
-            self.give_back(unfinished).await?;
+            let Some(last) = self.unfinished().pop() else { return Ok(()) };
+            self.give_back(last).await?;
         }
     }
 
     async fn give_back(&self, unfinished: Unfinished) -> Result<(), store::Error> {
         let Unfinished { claim, failure, next } = unfinished.clone();
         let given_back = match next {
-            Next::Later { at, .. } => self.inner.store.retry(claim, failure, at).await,
-            Next::Bury => self.inner.store.bury(claim, failure, PACE).await,
+            Next::Later { at, .. } => self.parts.store.retry(claim, failure, at).await,
+            Next::Bury => self.parts.store.bury(claim, failure, PACE).await,
         };
         match given_back {
-            Err(store::Error::Stale) => Ok(()),
+            Ok(()) | Err(store::Error::Stale) => Ok(()),
             Err(error) => {
                 self.unfinished().push(unfinished);
                 Err(error)
             }
-            Ok(()) => Ok(()),
         }
     }
 
     fn unfinished(&self) -> MutexGuard<'_, Vec<Unfinished>> {
-        self.inner.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

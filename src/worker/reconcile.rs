@@ -7,7 +7,7 @@ use super::ask;
 use super::process::{Error, Progress};
 use super::{PACE, Worker};
 use crate::apply::Applied;
-use crate::dispatch::{DispatchState, HandOffFailed, Transition};
+use crate::dispatch::{DispatchState, Transition};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef};
 use crate::plan::{Decided, Outcome, plan};
@@ -25,7 +25,7 @@ impl Worker {
         claim: &Claim,
         progress: &mut Progress,
     ) -> Result<(), Error> {
-        let (now, rules) = (self.inner.clock.now(), self.rules());
+        let (now, rules) = (self.parts.clock.now(), self.rules());
         let (issue, mut facts) = self.read(claim).await?;
         let Some(issue) = issue else { return self.finish_gone(claim, &rules).await };
         let requests = self.requests(claim).await?;
@@ -34,7 +34,7 @@ impl Worker {
         let key = uuid::Uuid::new_v4().to_string();
         let mut races = 0;
         loop {
-            let record = self.inner.store.record(claim.at.clone()).await?;
+            let record = self.parts.store.record(claim.at.clone()).await?;
             let mut snapshot = Snapshot {
                 at: &claim.at,
                 issue: &issue,
@@ -43,7 +43,7 @@ impl Worker {
                 requests: &requests,
                 reports: &reports,
                 now,
-                is_dry_run: self.inner.forge.is_dry_run(),
+                is_dry_run: self.parts.forge.is_dry_run(),
                 key: &key,
                 facts,
             };
@@ -74,8 +74,8 @@ impl Worker {
     /// dispatched are new, and people wait for that. Of others it is asked when the decision needs it, and so it is when
     /// we may not know it, and while the forge does not work as it should.
     async fn read(&self, claim: &Claim) -> Result<(Option<Issue>, Facts), forge::Error> {
-        let (forge, mut facts) = (&self.inner.forge, Facts::default());
-        if !claim.is_of_new_issue() || !self.inner.breaker.is_steady() {
+        let (forge, mut facts) = (&self.parts.forge, Facts::default());
+        if !claim.is_of_new_issue() || !self.state.breaker.is_steady() {
             return Ok((forge.issue(&claim.at).await?, facts));
         }
         let (issue, dependencies) =
@@ -85,7 +85,7 @@ impl Worker {
         let wish = wish.and_then(forge::Error::retry_after);
         match (issue, dependencies) {
             (Err(error), Err(longer)) if wish > error.retry_after() => {
-                self.inner.outage.begins_with(&error);
+                self.state.breaker.note_loss(&error);
                 Err(longer)
             }
             (Ok(_), Err(error)) if wish.is_some() => Err(error),
@@ -105,7 +105,7 @@ impl Worker {
         decided: Decided,
         progress: &mut Progress,
     ) -> Result<(), Error> {
-        let (store, rules) = (&self.inner.store, self.rules());
+        let (store, rules) = (&self.parts.store, self.rules());
         if let Some(until) = self.limited_until(claim, &decided).await? {
             return Ok(self.hold_back(claim, s.record, decided, until).await?);
         }
@@ -114,17 +114,13 @@ impl Worker {
             progress.recorded = Some(store.intend(claim, decided.clone()).await?);
             boundary!("reconcile::intended");
             let effects = &decided.plan.effects;
-            let applied = self.inner.executor.apply(s.at, s.issue, effects).await;
+            let applied = self.parts.executor.apply(s.at, s.issue, effects).await;
             self.count(&decided, &applied);
             progress.effects = applied.effects;
             if let Some(error) = applied.error {
                 return Err(error.into());
             }
-            refused = applied.hand_off.map(|error| HandOffFailed {
-                reason: error.to_string(),
-                answer: error.answer().to_owned(),
-                is_transient: error.is_transient(),
-            });
+            refused = applied.hand_off;
             boundary!("reconcile::applied");
         }
         let effects = progress.effects.clone();
@@ -143,7 +139,7 @@ impl Worker {
         self.record_success(&decided);
         log(&claim.at, claim.deliveries.len(), &decided);
         let ended = store::Ended { decided, recorded, outcome };
-        self.inner.store.settle(claim.clone(), ended, PACE).await?;
+        self.parts.store.settle(claim.clone(), ended, PACE).await?;
         boundary!("reconcile::settled");
         Ok(())
     }
@@ -153,13 +149,13 @@ impl Worker {
         let results = applied.effects.iter().map(|e| e.state.as_str());
         let results = results.chain(applied.error.is_some().then_some("error"));
         for (effect, result) in decided.plan.effects.iter().zip(results) {
-            self.inner.meters.effects.add([effect.kind().as_str(), result]);
+            self.state.meters.effects.add([effect.kind().as_str(), result]);
         }
     }
 
     async fn finish_gone(&self, claim: &Claim, rules: &Rules) -> Result<(), Error> {
-        let record = self.inner.store.record(claim.at.clone()).await?;
-        let decided = Decided::only(self.inner.clock.now(), rules.triage.gone(), &record);
+        let record = self.parts.store.record(claim.at.clone()).await?;
+        let decided = Decided::only(self.parts.clock.now(), rules.triage.gone(), &record);
         let reason = decided.evaluation.decision.reason().to_string();
         let ended = Transition::to(DispatchState::Completed, Cause::Decided { reason });
         let outcome = Outcome { transition: Some(ended), ..Outcome::default() };

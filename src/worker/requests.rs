@@ -24,7 +24,7 @@ impl Worker {
         for delivery in &claim.deliveries {
             let mut asked = self.asked(delivery).await?;
             let Some(first) = asked.first() else { continue };
-            if !read.insert(first.source) || self.inner.store.is_answered(first.source).await? {
+            if !read.insert(first.source) || self.parts.store.is_answered(first.source).await? {
                 continue;
             }
             let permission = self.permission(claim, first).await?;
@@ -38,7 +38,7 @@ impl Worker {
     pub(super) async fn reports(&self, claim: &Claim) -> Result<Vec<Reported>, Error> {
         let mut reports = Vec::new();
         for delivery in claim.deliveries.iter().filter(|d| d.origin == Origin::Agent) {
-            reports.extend(self.inner.store.reported(delivery.seq).await?);
+            reports.extend(self.parts.store.reported(delivery.seq).await?);
         }
         Ok(reports)
     }
@@ -63,7 +63,7 @@ impl Worker {
                 Ok(commands::parse(&comment.body).into_iter().map(request).collect())
             }
             Origin::Manual => {
-                let order = self.inner.store.manual_order(delivery.seq).await?;
+                let order = self.parts.store.manual_order(delivery.seq).await?;
                 let request = order.map(|order| CommandRequest {
                     source: Source::Entry(delivery.seq),
                     command: commands::read(&order.command),
@@ -78,7 +78,7 @@ impl Worker {
     }
 
     async fn comment(&self, seq: i64) -> Result<Option<CommentEvent>, Error> {
-        let Some(body) = self.inner.store.body(seq).await? else { return Ok(None) };
+        let Some(body) = self.parts.store.body(seq).await? else { return Ok(None) };
         match forge::parse(&body) {
             Ok(Event::Issue(event)) => Ok(event.comment.filter(|c| c.created)),
             _ => Ok(None),
@@ -91,7 +91,7 @@ impl Worker {
         if matches!(asked.source, Source::Entry(_)) {
             return Ok(Permission::Writer);
         }
-        match self.inner.executor.may_write(&claim.at.repo, &asked.by).await {
+        match self.parts.executor.may_write(&claim.at.repo, &asked.by).await {
             Ok(true) => Ok(Permission::Writer),
             Ok(false) => Ok(Permission::Reader),
             Err(error) if error.is_transient() => Err(error.into()),

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
-
 use crate::clock::Timestamp;
 
 /// The longest pause between two tries.
@@ -13,7 +11,7 @@ const OUTAGE: Duration = Duration::from_secs(5);
 
 /// What kind of failure it was, as far as trying again goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failed {
+pub(super) struct Failed {
     /// It may pass by itself.
     pub is_transient: bool,
     /// The forge as a whole is unreachable; that is not this issue's fault, so the try does not count.
@@ -24,21 +22,16 @@ pub struct Failed {
 
 /// What follows a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Try again then.
-    Later {
-        /// The time.
-        at: Timestamp,
-        /// Whether the failed try counts.
-        spends_attempt: bool,
-    },
+pub(super) enum Next {
+    /// Try again at this time; whether the failed try counts.
+    Later { at: Timestamp, spends_attempt: bool },
     /// Stop; a person has to look.
     Bury,
 }
 
 /// The attempts on one issue.
 #[derive(Clone, Copy, Debug)]
-pub struct Attempts {
+pub(super) struct Attempts {
     /// How many have failed before.
     pub before: u32,
     /// How many may fail.
@@ -48,24 +41,17 @@ pub struct Attempts {
 }
 
 /// What follows a failed attempt.
-pub fn after(failed: Failed, attempts: Attempts, now: Timestamp) -> Next {
+pub(super) fn after(failed: Failed, attempts: Attempts, now: Timestamp) -> Next {
+    let Failed { is_transient, is_outage, retry_after } = failed;
     let Attempts { before, max, seed } = attempts;
-    if !failed.is_transient {
+    if !is_transient || (!is_outage && before + 1 >= max) {
         return Next::Bury;
     }
-    if failed.is_outage {
-        let pause = spread(failed.retry_after.unwrap_or(OUTAGE), seed, before);
-        return Next::Later { at: now + pause, spends_attempt: false };
-    }
-    if before + 1 >= max {
-        return Next::Bury;
-    }
-    let pause = spread(backoff(before), seed, before).max(longer(failed.retry_after));
-    Next::Later { at: now + pause, spends_attempt: true }
-}
-
-fn longer(retry_after: Option<Duration>) -> TimeDelta {
-    retry_after.and_then(|d| TimeDelta::from_std(d).ok()).unwrap_or_default()
+    let pause = match is_outage {
+        true => spread(retry_after.unwrap_or(OUTAGE), seed, before),
+        false => spread(backoff(before), seed, before).max(retry_after.unwrap_or_default()),
+    };
+    Next::Later { at: now + pause, spends_attempt: !is_outage }
 }
 
 /// 1 s, 2 s, 4 s … up to [`LONGEST`].
@@ -74,10 +60,10 @@ fn backoff(attempts: u32) -> Duration {
 }
 
 /// Up to a fifth longer, never shorter: a `Retry-After` has to be kept.
-fn spread(pause: Duration, seed: u64, attempts: u32) -> TimeDelta {
+fn spread(pause: Duration, seed: u64, attempts: u32) -> Duration {
     let mixed = (seed ^ (u64::from(attempts) << 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let share = f64::from(u32::try_from(mixed >> 32).unwrap_or(0)) / f64::from(u32::MAX);
-    TimeDelta::from_std(pause.mul_f64(1.0 + share / 5.0)).unwrap_or(TimeDelta::MAX)
+    pause.mul_f64(1.0 + share / 5.0)
 }
 
 #[cfg(test)]

@@ -45,10 +45,10 @@ impl Worker {
         claim: &Claim,
         decided: &Decided,
     ) -> Result<Option<Timestamp>, store::Error> {
-        if decided.plan.effects.is_empty() || self.inner.forge.is_dry_run() {
+        if decided.plan.effects.is_empty() || self.parts.forge.is_dry_run() {
             return Ok(None);
         }
-        let done = self.inner.store.writes_since(claim, decided.evaluation.at - HOUR).await?;
+        let done = self.parts.store.writes_since(claim, decided.evaluation.at - HOUR).await?;
         let limit = usize::try_from(self.rules().write_limit).unwrap_or(usize::MAX);
         Ok(until(&done, decided.plan.effects.len(), limit))
     }
@@ -64,13 +64,13 @@ impl Worker {
         let Decided { evaluation, plan } = decided;
         let (at, limit) = (evaluation.at, self.rules().write_limit);
         let reason = Reason::WriteLimit { limit, until };
-        if self.inner.write_limits.reach(&claim.at, until, at) {
-            self.inner.meters.write_limits.add();
+        if self.state.write_limits.reach(&claim.at, until, at) {
+            self.state.meters.write_limits.add();
             tracing::warn!(issue = %claim.at, "{reason}; see what wrote so much with `gitea-triage explain {}`", claim.at);
         }
         let held = EffectOutcome::failed("held back by the write limit");
         for effect in &plan.effects {
-            self.inner.meters.effects.add([effect.kind().as_str(), "held_back"]);
+            self.state.meters.effects.add([effect.kind().as_str(), "held_back"]);
         }
         // Only what is held back is written down. What was ordered, reported or ended is concluded anew from the same
         // deliveries: concluded now, it would be over, and its answers and notices with it.
@@ -82,7 +82,7 @@ impl Worker {
         let shown = Decided { evaluation: shown, plan };
         self.record_success(&shown);
         let effects = vec![held; shown.plan.effects.len()];
-        let recorded = Some(self.inner.store.intend(claim, shown).await?);
+        let recorded = Some(self.parts.store.intend(claim, shown).await?);
         let failure = Failure {
             at,
             reason: reason.to_string(),
@@ -91,7 +91,7 @@ impl Worker {
             recorded,
             effects,
         };
-        self.inner.store.retry(claim.clone(), failure, until).await
+        self.parts.store.retry(claim.clone(), failure, until).await
     }
 }
 

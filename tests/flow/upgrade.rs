@@ -3,6 +3,7 @@
 
 use chrono::TimeDelta;
 use gitea_triage::clock::Timestamp;
+use gitea_triage::dispatch::Mark;
 use gitea_triage::fake_gitea::{FakeGitea, Fault, FaultKind, NewIssue};
 use gitea_triage::issue::{IssueRef, RepoName};
 use gitea_triage::plan::{Effect, EffectOutcome, Marker};
@@ -253,16 +254,16 @@ async fn a_database_in_the_middle_of_its_work_is_written_down() {
     let author = world.gitea.bot().login;
     let summary = opened(&world, NewIssue { title, author, ..NewIssue::default() }).await;
     let cut_off = opened(&world, blocked()).await;
-    by_agent(&world, &cut_off, Effect::Label("docs".into()), None).await;
+    by_agent(&world, &cut_off, label("docs"), None).await;
     world.gitea.edit_issue(&cut_off, "bob", Some("[bug] It crashes again"), None);
     world.settle().await;
     let alone: IssueRef = "acme/widgets#11".parse().unwrap();
-    by_agent(&world, &alone, Effect::Label("docs".into()), Some(finished(None))).await;
+    by_agent(&world, &alone, label("docs"), Some(finished(None))).await;
     let refused = finished(Some("`acme/widgets#3` could not be changed: Gitea answered 422"));
-    by_agent(&world, &waiting, Effect::Label("area/auth".into()), Some(refused)).await;
-    by_agent(&world, &waiting, Effect::Label("help wanted".into()), None).await;
+    by_agent(&world, &waiting, label("area/auth"), Some(refused)).await;
+    by_agent(&world, &waiting, label("help wanted"), None).await;
     by_agent(&world, &open, said_by_agent("It fails in `login()`."), None).await;
-    by_agent(&world, &flagged, Effect::Label("docs".into()), Some(finished(None))).await;
+    by_agent(&world, &flagged, label("docs"), Some(finished(None))).await;
     // A delivery that came again with another id.
     let same = world.gitea.deliveries()[0].clone();
     world.post("0190b5a0-0000-7000-8000-00000000000a", &same.body).await;
@@ -314,6 +315,10 @@ async fn a_database_in_the_middle_of_its_work_is_written_down() {
 
 fn finished(refusal: Option<&str>) -> EffectOutcome {
     refusal.map_or_else(|| EffectOutcome::done(None), EffectOutcome::failed)
+}
+
+fn label(name: &str) -> Effect {
+    Effect::Put(Mark::Label(name.to_owned()))
 }
 
 /// A write of the local agent, and how it ended, if that is known.

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::{Unavailable, clean};
 use super::{ForgeEnvironment, HELD_BACK, Written};
+use crate::dispatch::Mark;
 use crate::gitea as forge;
 use crate::issue::{Account, Issue, IssueRef};
 use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState, Marker, fence};
@@ -74,7 +75,7 @@ impl ForgeEnvironment {
         if issue.has_label(&name) {
             return Ok("the issue has this label already".to_owned());
         }
-        self.write(at, &issue, Effect::Label(name)).await
+        self.write(at, &issue, Effect::Put(Mark::Label(name))).await
     }
 
     /// Writes one effect through the executor, with the intent in the ledger before and the outcome after.

@@ -1,6 +1,8 @@
 //! The nouns of a dispatch: who works on issues, on what kind of task, and how far one hand-over has come.
 //! No I/O, no rules.
 
+mod handoff;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::issue::{Issue, IssueRef};
 use crate::reason::Cause;
+
+pub use self::handoff::{HandoffError, Wrong};
 
 /// An agent's name in the configuration, such as `claude`.
 #[derive(
@@ -114,14 +118,6 @@ named_enum! {
     }
 }
 
-impl Agent {
-    /// What calls it on the forge: its label and its login.
-    pub fn marks(&self) -> impl Iterator<Item = Mark> {
-        let label = self.label.clone().map(Mark::Label);
-        label.into_iter().chain(self.login.clone().map(Mark::Assignee))
-    }
-}
-
 impl DispatchState {
     /// Whether the dispatch still occupies its agent.
     pub fn is_open(self) -> bool {
@@ -148,6 +144,14 @@ pub struct Agent {
     pub timeout: Duration,
     /// Where an HTTP agent listens.
     pub endpoint: Option<String>,
+}
+
+impl Agent {
+    /// What calls it on the forge: its label and its login.
+    pub fn marks(&self) -> impl Iterator<Item = Mark> {
+        let label = self.label.clone().map(Mark::Label);
+        label.into_iter().chain(self.login.clone().map(Mark::Assignee))
+    }
 }
 
 /// One issue in one agent's hands.
@@ -297,17 +301,6 @@ pub struct Reported {
     pub key: String,
     /// What was reported.
     pub report: Report,
-}
-
-/// Why an agent could not be called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandOffFailed {
-    /// Why, for people.
-    pub reason: String,
-    /// How the agent's answer begins, in its own words; empty when there was none. To be quoted as code.
-    pub answer: String,
-    /// Whether the same hand-off may well succeed later.
-    pub is_transient: bool,
 }
 
 /// What an agent that is called directly is told about an issue.

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::dispatch::AgentId;
+use super::AgentId;
 
 /// What is wrong with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,17 +102,20 @@ impl HandoffError {
         }
     }
 
+    /// Why, with the agent's own words.
+    pub fn in_full(&self) -> String {
+        match self.answer() {
+            "" => self.to_string(),
+            answer => format!("{self}: {answer}"),
+        }
+    }
+
     /// Whether the same hand-over may well succeed later, with nobody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Answer { wrong: Wrong::Html, .. } => true,
             Self::Answer { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
-            Self::NoEndpoint { .. }
-            | Self::BadEndpoint { .. }
-            | Self::Private { .. }
-            | Self::NoTitle
-            | Self::NoModel
-            | Self::Settings(_) => false,
+            _ => false,
         }
     }
 }
