@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use super::{PlanInput, Stage};
-use crate::issue::Issue;
+use crate::issue::{Issue, IssueRef};
 use crate::triage::{Decision, Marker, acceptance_criteria, code, fence};
 
 /// What an audit comment is about.
@@ -54,7 +54,11 @@ pub(super) fn render(about: About<'_>, input: &PlanInput<'_>) -> String {
         why(about, &input.e.decision).trim_end_matches('.')
     );
     if let About::Dispatch(stage) = about {
-        text.push_str(&progress(stage));
+        // How far it has come, and what came of the one before it.
+        if let Some(before) = &stage.before {
+            let _ = write!(text, "**Before:** {before}.\n\n");
+        }
+        let _ = write!(text, "{}\n\n", stage.line());
     }
     let _ = write!(
         text,
@@ -72,16 +76,13 @@ pub(super) fn render(about: About<'_>, input: &PlanInput<'_>) -> String {
     text.push_str(&points(input));
     text.push_str(&criteria(input.s.issue));
     text.push_str(&override_hint(about));
-    if let Some(page) = page(input) {
+    if let Some(base) = &input.rules.pages {
+        let IssueRef { repo, number } = input.s.at;
+        // No path of the forge's: a link to an issue there would leave a reference on it.
+        let page = format!("{base}/issues/{}/{}/{number}", repo.owner(), repo.name());
         let _ = write!(text, " <sub>[The whole story]({page})</sub>");
     }
     text
-}
-
-/// The page of the issue's story. No path of the forge's: a link to an issue there would leave a reference on it.
-fn page(input: &PlanInput<'_>) -> Option<String> {
-    let (base, at) = (input.rules.pages.as_ref()?, input.s.at);
-    Some(format!("{base}/issues/{}/{}/{}", at.repo.owner(), at.repo.name(), at.number))
 }
 
 /// Of an issue that somebody has, why they got it, whatever is decided about it now.
@@ -92,12 +93,6 @@ fn why(about: About<'_>, decision: &Decision) -> String {
         }
         _ => decision.reason().to_string(),
     }
-}
-
-/// How far the dispatch has come, and what came of the one before it.
-fn progress(stage: &Stage<'_>) -> String {
-    let before = stage.before.as_ref().map(|before| format!("**Before:** {before}.\n\n"));
-    format!("{}{}\n\n", before.unwrap_or_default(), stage.line())
 }
 
 fn headline(about: About<'_>, input: &PlanInput<'_>) -> String {
