@@ -27,39 +27,9 @@ impl Count {
     }
 }
 
-/// One counter for each of a fixed list of names, reached by its place in the list: no lookup, no lock.
-#[derive(Debug)]
-pub struct Tally(Vec<(&'static str, Count)>);
-
-impl Tally {
-    /// All at zero.
-    pub fn new(names: impl IntoIterator<Item = &'static str>) -> Self {
-        Self(names.into_iter().map(|name| (name, Count::default())).collect())
-    }
-
-    /// One more at this place of the list; a place that is not there counts nowhere.
-    pub fn add(&self, place: usize) {
-        if let Some((_, count)) = self.0.get(place) {
-            count.add();
-        }
-    }
-
-    /// Every name with its count.
-    pub fn rows(&self) -> Vec<([&'static str; 1], u64)> {
-        self.0.iter().map(|(name, count)| ([*name], count.get())).collect()
-    }
-}
-
-/// Counters by names that are known only where they are counted. It locks, so it is for paths that wait for a network
-/// anyway. The names are part of the program, so there can only be so many.
-#[derive(Debug)]
+/// Counters by names. The names are part of the program, so there can only be so many.
+#[derive(Debug, Default)]
 pub struct Table<const N: usize>(Mutex<BTreeMap<[&'static str; N], u64>>);
-
-impl<const N: usize> Default for Table<N> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
 
 impl<const N: usize> Table<N> {
     /// One that shows these rows before anything was counted, so that the first one is seen as a rise.
@@ -111,7 +81,7 @@ impl Latency {
 #[derive(Debug)]
 pub struct Receiving {
     /// Deliveries by how they were answered.
-    pub answers: Tally,
+    pub answers: Table<1>,
     /// From the head of a delivery to its answer, for those that came as far as the store.
     pub accept: Latency,
 }
@@ -154,12 +124,5 @@ mod tests {
         (expected[0], expected[1], expected[13], expected[14]) = (2, 1, 1, 1);
         assert_eq!(latency.buckets(), expected);
         assert!((latency.sum_s() - 10.000_502).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_place_outside_of_the_list_counts_nowhere() {
-        let tally = Tally::new(["one"]);
-        tally.add(1);
-        assert_eq!(tally.rows(), [(["one"], 0)]);
     }
 }

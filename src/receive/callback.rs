@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{Bytes, Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse};
 use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::{BODY_TIMEOUT, Proxies, RETRY_AFTER_S, Refusals};
+use super::{BODY_TIMEOUT, Refusals, refusal};
 use crate::agents::{CallbackError, MAX_REPORT, SIGNATURE_HEADER, parse_report, verify_callback};
 use crate::clock::Clock;
 use crate::dispatch::{AgentId, Dispatch};
@@ -28,8 +27,6 @@ pub struct Callbacks {
     pub arrived: Box<dyn Fn() + Send + Sync>,
     /// Keeps a flood of refused reports from flooding the log.
     pub refusals: Refusals,
-    /// Who may say where a request comes from.
-    pub proxies: Proxies,
 }
 
 /// Why a report was not taken.
@@ -50,18 +47,14 @@ enum Refused {
 }
 
 impl Refused {
-    fn answer(&self) -> HttpResponseBuilder {
+    fn status(&self) -> u16 {
         match self {
-            Self::Unknown => HttpResponse::NotFound(),
-            Self::Unsigned => HttpResponse::Unauthorized(),
-            Self::Unreadable(CallbackError::TooLarge) => HttpResponse::PayloadTooLarge(),
-            Self::Unreadable(_) => HttpResponse::BadRequest(),
-            Self::Slow => HttpResponse::RequestTimeout(),
-            Self::NotStored(_) => {
-                let mut answer = HttpResponse::ServiceUnavailable();
-                answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
-                answer
-            }
+            Self::Unknown => 404,
+            Self::Unsigned => 401,
+            Self::Unreadable(CallbackError::TooLarge) => 413,
+            Self::Unreadable(_) => 400,
+            Self::Slow => 408,
+            Self::NotStored(_) => 503,
         }
     }
 }
@@ -82,13 +75,9 @@ pub async fn report(
             "status": "ended", "dispatch": dispatch.key, "state": dispatch.state,
         })),
         Err(refused) => {
-            let sender = callbacks.proxies.sender(request.peer_addr(), request.headers());
-            callbacks.refusals.log("report refused", &refused, sender);
-            let mut answer = refused.answer();
-            if matches!(refused, Refused::Slow | Refused::Unreadable(CallbackError::TooLarge)) {
-                answer.force_close();
-            }
-            answer.json(json!({ "error": refused.to_string() }))
+            callbacks.refusals.log("report refused", &refused, &request);
+            let status = refused.status();
+            refusal(status, &refused, !matches!(status, 408 | 413))
         }
     }
 }

@@ -6,14 +6,15 @@ pub mod callback;
 mod refusals;
 mod sender;
 
-use std::net::IpAddr;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::error::PayloadError;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse};
 use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use serde::Serialize;
@@ -24,8 +25,8 @@ use tracing::field::{Empty, display};
 use crate::clock::Clock;
 use crate::delivery::DeliveryId;
 use crate::gitea::{Rejected, Verifier};
-use crate::meters::{Latency, Receiving, Tally};
-use crate::store::{Accepted, Store};
+use crate::meters::{Latency, Receiving, Table};
+use crate::store::{self, Accepted, Store};
 
 pub use callback::Callbacks;
 pub use refusals::Refusals;
@@ -59,33 +60,16 @@ pub struct Receiver {
     pub arrived: Arc<Notify>,
     /// Keeps a flood of refused deliveries from flooding the log.
     pub refusals: Refusals,
-    /// Who may say where a request comes from.
-    pub proxies: Proxies,
     /// What is counted.
     pub meters: Arc<Receiving>,
 }
 
-/// How a delivery was answered, as it is counted; a rejected one is counted by its class, after these.
-#[derive(Clone, Copy)]
-enum Answered {
-    Accepted,
-    Duplicate,
-    Unavailable,
-    TooLarge,
-    TooSlow,
-    BrokenOff,
-}
-
-const ANSWERED: [&str; 6] =
-    ["accepted", "duplicate", "unavailable", "too_large", "too_slow", "broken_off"];
-
-/// The receiver's meters, all at zero.
+/// The receiver's meters, with a zero for every answer there is.
 pub fn meters() -> Receiving {
-    let classes = Rejected::ALL.map(Rejected::class);
-    Receiving {
-        answers: Tally::new(ANSWERED.into_iter().chain(classes)),
-        accept: Latency::default(),
-    }
+    let answers =
+        ["accepted", "duplicate", "unavailable", "too_large", "too_slow", "broken_off"].into_iter();
+    let answers = answers.chain(Rejected::ALL.map(Rejected::class)).map(|name| [name]);
+    Receiving { answers: Table::with(answers), accept: Latency::default() }
 }
 
 #[derive(Serialize)]
@@ -96,23 +80,31 @@ struct Answer<'a> {
 }
 
 /// Why a request was not taken.
+#[derive(Debug, thiserror::Error)]
 enum Refused {
+    #[error("the body is larger than {limit} bytes; raise `webhook.max_body` to take it")]
     TooLarge { limit: usize },
+    #[error("the body took too long to arrive")]
     TooSlow,
+    #[error("the body broke off")]
     Broken,
+    #[error("too many large bodies at once; send it again in a moment")]
     Crowded,
-    Rejected(Rejected),
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    #[error("the delivery was not stored; send it again in a moment")]
+    NotStored(#[from] store::Error),
 }
 
 impl Refused {
-    /// Its place among the counted answers.
-    fn place(&self) -> usize {
+    /// The status to answer with, and the name it is counted by.
+    fn answer(&self) -> (u16, &'static str) {
         match self {
-            Self::TooLarge { .. } => Answered::TooLarge as usize,
-            Self::TooSlow => Answered::TooSlow as usize,
-            Self::Broken => Answered::BrokenOff as usize,
-            Self::Crowded => Answered::Unavailable as usize,
-            Self::Rejected(rejected) => ANSWERED.len() + *rejected as usize,
+            Self::TooLarge { .. } => (413, "too_large"),
+            Self::TooSlow => (408, "too_slow"),
+            Self::Broken => (400, "broken_off"),
+            Self::Crowded | Self::NotStored(_) => (503, "unavailable"),
+            Self::Rejected(rejected) => (rejected.status(), rejected.class()),
         }
     }
 }
@@ -124,47 +116,10 @@ pub async fn webhook(
     payload: Payload,
     receiver: Data<Receiver>,
 ) -> HttpResponse {
-    let answer = take(&request, payload, &receiver).await;
+    let taken = receiver.take(&request, payload).await;
+    let answer = taken.unwrap_or_else(|refused| receiver.refuse(&request, &refused));
     Span::current().record("http.response.status_code", answer.status().as_u16());
     answer
-}
-
-async fn take(request: &HttpRequest, payload: Payload, receiver: &Receiver) -> HttpResponse {
-    let started = Instant::now();
-    // The room is kept until the delivery is stored, for so long its body is in memory.
-    let (body, _room) = match read(request, payload, receiver).await {
-        Ok(read) => read,
-        Err(refused) => return receiver.refuse(request, &refused),
-    };
-    let delivery =
-        match receiver.verifier.load().verify(request.headers(), body, receiver.clock.now()) {
-            Ok(delivery) => delivery,
-            Err(rejected) => return receiver.refuse(request, &Refused::Rejected(rejected)),
-        };
-    let id = delivery.id.clone();
-    Span::current().record("delivery", display(&id));
-    let accepted = receiver.store.accept(delivery).await;
-    receiver.meters.accept.add(started.elapsed());
-    receiver.meters.answers.add(match &accepted {
-        Ok(Accepted::New) => Answered::Accepted,
-        Ok(Accepted::Duplicate) => Answered::Duplicate,
-        Err(_) => Answered::Unavailable,
-    } as usize);
-    match accepted {
-        Ok(Accepted::New) => {
-            receiver.arrived.notify_one();
-            boundary!("accept::stored");
-            receiver.answer(HttpResponse::Accepted(), "accepted", &id)
-        }
-        Ok(Accepted::Duplicate) => receiver.answer(HttpResponse::Ok(), "duplicate", &id),
-        Err(error) => {
-            receiver.refusals.log("delivery not stored", &error, receiver.sender(request));
-            let error = "the delivery was not stored; send it again in a moment";
-            HttpResponse::ServiceUnavailable()
-                .insert_header((RETRY_AFTER, RETRY_AFTER_S))
-                .json(serde_json::json!({ "error": error }))
-        }
-    }
 }
 
 /// The answer to every other method. Not a redirect: Gitea would follow it with an empty GET and take a 2xx to that
@@ -173,6 +128,19 @@ pub async fn method_not_allowed() -> HttpResponse {
     HttpResponse::MethodNotAllowed().insert_header((ALLOW, "POST")).json(
         serde_json::json!({ "error": "this is sent by POST; set the webhook's method to POST" }),
     )
+}
+
+/// The answer to a request that was not taken. What was not read of its body must not be taken for the next request.
+fn refusal(status: u16, why: &dyn Display, is_read: bool) -> HttpResponse {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut answer = HttpResponse::build(status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
+    }
+    if !is_read {
+        answer.force_close();
+    }
+    answer.json(serde_json::json!({ "error": why.to_string() }))
 }
 
 /// Room for bodies that are larger than usual, shared by all that arrive at one time.
@@ -196,91 +164,74 @@ impl LargeBodies {
     }
 }
 
-/// Reads the body, but never more than the limit, and not into room that others need.
-async fn read(
-    request: &HttpRequest,
-    mut payload: Payload,
-    receiver: &Receiver,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refused> {
-    let limit = receiver.max_body;
-    let announced =
-        request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    let announced: usize = announced.unwrap_or(0);
-    if announced > limit {
-        return Err(Refused::TooLarge { limit });
-    }
-    let all = async {
-        let mut body = BytesMut::with_capacity(announced.min(SMALL_BODY));
-        let mut room: Option<OwnedSemaphorePermit> = None;
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|error| refused(&error, limit))?;
-            if body.len() + chunk.len() > limit {
-                return Err(Refused::TooLarge { limit });
-            }
-            if let Some(more) = receiver.large.take(body.len(), chunk.len())? {
-                match &mut room {
-                    Some(room) => room.merge(more),
-                    None => room = Some(more),
-                }
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok((body.freeze(), room))
-    };
-    tokio::time::timeout(BODY_TIMEOUT, all).await.unwrap_or(Err(Refused::TooSlow))
-}
-
-fn refused(error: &PayloadError, limit: usize) -> Refused {
-    match error {
-        PayloadError::Overflow => Refused::TooLarge { limit },
-        _ => Refused::Broken,
-    }
-}
-
 impl Receiver {
-    fn answer(
-        &self,
-        mut builder: HttpResponseBuilder,
-        status: &str,
-        id: &DeliveryId,
-    ) -> HttpResponse {
-        builder.json(Answer { status, delivery: id, details: format!("{}{id}", self.page) })
+    async fn take(&self, request: &HttpRequest, payload: Payload) -> Result<HttpResponse, Refused> {
+        let started = Instant::now();
+        // The room is kept until the delivery is stored, for so long its body is in memory.
+        let (body, _room) = self.read(request, payload).await?;
+        let delivery = self.verifier.load().verify(request.headers(), body, self.clock.now())?;
+        let id = delivery.id.clone();
+        Span::current().record("delivery", display(&id));
+        let accepted = self.store.accept(delivery).await;
+        self.meters.accept.add(started.elapsed());
+        let (mut answer, status) = match accepted? {
+            Accepted::New => {
+                self.arrived.notify_one();
+                boundary!("accept::stored");
+                (HttpResponse::Accepted(), "accepted")
+            }
+            Accepted::Duplicate => (HttpResponse::Ok(), "duplicate"),
+        };
+        self.meters.answers.add([status]);
+        let details = format!("{}{id}", self.page);
+        Ok(answer.json(Answer { status, delivery: &id, details }))
     }
 
-    fn sender(&self, request: &HttpRequest) -> Option<IpAddr> {
-        self.proxies.sender(request.peer_addr(), request.headers())
+    /// Reads the body, but never more than the limit, and not into room that others need.
+    async fn read(
+        &self,
+        request: &HttpRequest,
+        mut payload: Payload,
+    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refused> {
+        let limit = self.max_body;
+        let announced = request.headers().get(CONTENT_LENGTH);
+        let announced = announced.and_then(|v| v.to_str().ok()?.parse().ok()).unwrap_or(0);
+        if announced > limit {
+            return Err(Refused::TooLarge { limit });
+        }
+        let all = async {
+            let mut body = BytesMut::with_capacity(announced.min(SMALL_BODY));
+            let mut room: Option<OwnedSemaphorePermit> = None;
+            while let Some(chunk) = payload.next().await {
+                let chunk = chunk.map_err(|error| match error {
+                    PayloadError::Overflow => Refused::TooLarge { limit },
+                    _ => Refused::Broken,
+                })?;
+                if body.len() + chunk.len() > limit {
+                    return Err(Refused::TooLarge { limit });
+                }
+                if let Some(more) = self.large.take(body.len(), chunk.len())? {
+                    match &mut room {
+                        Some(room) => room.merge(more),
+                        None => room = Some(more),
+                    }
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok((body.freeze(), room))
+        };
+        tokio::time::timeout(BODY_TIMEOUT, all).await.unwrap_or(Err(Refused::TooSlow))
     }
 
     fn refuse(&self, request: &HttpRequest, refused: &Refused) -> HttpResponse {
-        let (mut answer, error) = match refused {
-            Refused::TooLarge { limit } => (
-                HttpResponse::PayloadTooLarge(),
-                format!(
-                    "the body is larger than {limit} bytes; raise `webhook.max_body` to take it"
-                ),
-            ),
-            Refused::TooSlow => {
-                (HttpResponse::RequestTimeout(), "the body took too long to arrive".to_owned())
-            }
-            Refused::Crowded => {
-                let mut answer = HttpResponse::ServiceUnavailable();
-                answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
-                (answer, "too many large bodies at once; send it again in a moment".to_owned())
-            }
-            Refused::Broken => (HttpResponse::BadRequest(), "the body broke off".to_owned()),
-            Refused::Rejected(rejected) => {
-                let status = actix_web::http::StatusCode::from_u16(rejected.status());
-                let status = status.unwrap_or(actix_web::http::StatusCode::BAD_REQUEST);
-                (HttpResponseBuilder::new(status), rejected.to_string())
-            }
-        };
-        self.meters.answers.add(refused.place());
-        self.refusals.log("delivery refused", &error, self.sender(request));
-        // What was not read of a body must not be taken for the next request.
-        if !matches!(refused, Refused::Rejected(_)) {
-            answer.force_close();
+        let (status, name) = refused.answer();
+        self.meters.answers.add([name]);
+        match refused {
+            Refused::NotStored(error) => self.refusals.log("delivery not stored", error, request),
+            refused => self.refusals.log("delivery refused", refused, request),
         }
-        answer.json(serde_json::json!({ "error": error }))
+        let is_read = matches!(refused, Refused::Rejected(_) | Refused::NotStored(_));
+        refusal(status, refused, is_read)
     }
 }
 
@@ -292,8 +243,11 @@ mod tests {
     fn every_refusal_is_counted_under_its_own_name() {
         let name = |refused: Refused| {
             let meters = meters();
-            meters.answers.add(refused.place());
-            meters.answers.rows().into_iter().find(|(_, count)| *count == 1).unwrap().0[0]
+            let all = meters.answers.rows().len();
+            meters.answers.add([refused.answer().1]);
+            let rows = meters.answers.rows();
+            assert_eq!(rows.len(), all, "it was shown as zero before");
+            rows.into_iter().find(|(_, count)| *count == 1).unwrap().0[0]
         };
         assert_eq!(name(Refused::TooLarge { limit: 1 }), "too_large");
         assert_eq!(name(Refused::TooSlow), "too_slow");

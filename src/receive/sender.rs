@@ -8,14 +8,9 @@ use ipnet::IpNet;
 
 /// The proxies whose `X-Forwarded-For` is believed; anybody else could write any address there.
 #[derive(Clone, Debug, Default)]
-pub struct Proxies(Vec<IpNet>);
+pub struct Proxies(pub Vec<IpNet>);
 
 impl Proxies {
-    /// Those in `networks`.
-    pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
-    }
-
     /// Where a request comes from. Each proxy appends the address it got the request from, so the list is read from
     /// its end, as far as the addresses are those of trusted proxies.
     pub(super) fn sender(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
@@ -23,17 +18,13 @@ impl Proxies {
         let lines: Vec<_> =
             headers.get_all(X_FORWARDED_FOR).filter_map(|v| v.to_str().ok()).collect();
         for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-            if !self.trusts(sender) {
+            if !self.0.iter().any(|network| network.contains(&sender)) {
                 break;
             }
             let Some(address) = address(hop.trim()) else { break };
             sender = address;
         }
         Some(sender)
-    }
-
-    fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
     }
 }
 
@@ -57,7 +48,7 @@ mod tests {
             headers.append(X_FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
         }
         let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
-        let sender = Proxies::new(networks.to_vec()).sender(Some(peer), &headers);
+        let sender = Proxies(networks.to_vec()).sender(Some(peer), &headers);
         assert_eq!(sender, Some(expected.parse().unwrap()));
     }
 

@@ -128,8 +128,7 @@ fn receiver(base: &Base<'_>, arrived: Arc<Notify>, meters: Arc<Receiving>) -> Da
         large: LargeBodies::new(config.webhook.max_body),
         page: format!("{}/deliveries/", settings::public_url(config)),
         arrived,
-        refusals: Refusals::default(),
-        proxies: Proxies::new(config.server.trusted_proxies.clone()),
+        refusals: Refusals::new(Proxies(config.server.trusted_proxies.clone())),
         meters,
     })
 }
@@ -141,8 +140,7 @@ fn callbacks(base: &Base<'_>, worker: &Worker) -> Data<Callbacks> {
         secrets: ArcSwap::from_pointee(config.agents.secrets.clone()),
         clock: base.clock.clone(),
         arrived: Box::new(move || worker.wake()),
-        refusals: Refusals::default(),
-        proxies: Proxies::new(config.server.trusted_proxies.clone()),
+        refusals: Refusals::new(Proxies(config.server.trusted_proxies.clone())),
     })
 }
 
