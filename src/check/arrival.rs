@@ -53,28 +53,28 @@ pub(super) async fn address(checkup: &Checkup<'_>, out: Output<'_>) {
     let valid = wanted.secrets.iter().filter(|s| s.expires.is_none_or(|end| now < end));
     for secret in valid {
         match knock(&wanted.url, &secret.key).await {
-            Ok(Some(Knock::Known)) => {}
+            Ok(Knock::Known) => {}
             answer => return out(stranger(&at, &answer.map_err(|e| e.is_connect()))),
         }
     }
     out(at.green("is reached from here, and knows every valid secret"));
 }
 
-fn stranger(at: &Subject, answer: &Result<Option<Knock>, bool>) -> Line {
+fn stranger(at: &Subject, answer: &Result<Knock, bool>) -> Line {
     match answer {
-        Ok(Some(Knock::Unknown) | None) => {
+        Ok(Knock::Unknown) => {
             at.red("the service there does not know a secret of this configuration")
                 .cure("let it read the configuration again: `systemctl reload gitea-triage` or `kill -HUP`")
         }
-        Ok(Some(Knock::Stranger(status @ 300..400))) => {
+        Ok(Knock::Stranger(status @ 300..400)) => {
             at.red(format!("answers with a redirect ({status}), which loses deliveries"))
                 .cure("set `server.public_url` to the address it leads to")
         }
-        Ok(Some(Knock::Stranger(413))) => {
+        Ok(Knock::Stranger(413)) => {
             at.red("a proxy there refuses the size of a delivery")
                 .cure("let the proxy pass at least `webhook.max_body`")
         }
-        Ok(Some(_)) => at.red("something else answers there").cure(
+        Ok(_) => at.red("something else answers there").cure(
             "see `server.public_url`, and that the proxy leads `/webhook` to the service without a sign-in",
         ),
         Err(true) => at.yellow("cannot be reached from here").cure(

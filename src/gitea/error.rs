@@ -134,10 +134,7 @@ impl Error {
         match self {
             Self::Unreachable { .. } | Self::Malformed { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
-            Self::TooLarge { .. }
-            | Self::DryRun { .. }
-            | Self::Moved { .. }
-            | Self::Settings(_) => false,
+            _ => false,
         }
     }
 
@@ -166,7 +163,7 @@ impl Error {
             }
             Self::Status { call, status, .. } => call.is_write() && *status >= 500,
             Self::Malformed { call, .. } | Self::TooLarge { call, .. } => call.is_write(),
-            Self::DryRun { .. } | Self::Moved { .. } | Self::Settings(_) => false,
+            _ => false,
         }
     }
 

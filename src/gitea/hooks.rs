@@ -7,17 +7,18 @@ use std::fmt;
 
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::hook_events::{lacking, names};
 use super::transport::{Request, path, repo_path};
-use super::wire::{lenient, listed};
+use super::wire::lenient;
 use super::{Client, Error};
 use crate::issue::RepoName;
 
 /// What webhooks hang on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
 pub enum HookPlace {
     /// One repository.
     Repo(RepoName),
@@ -31,12 +32,6 @@ impl fmt::Display for HookPlace {
             Self::Repo(repo) => write!(f, "{repo}"),
             Self::Org(org) => f.write_str(org),
         }
-    }
-}
-
-impl Serialize for HookPlace {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 
@@ -57,28 +52,39 @@ impl HookPlace {
     }
 }
 
-/// A webhook as the forge shows it; its secret is never shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hook {
-    /// The forge's id of it.
-    pub id: i64,
-    /// Where it sends to.
-    pub url: String,
-    /// Whether it sends JSON; a form otherwise.
-    pub is_json: bool,
-    /// Whether it sends at all.
-    pub is_active: bool,
-    /// Whether it sends what we read; one for a chat room does not.
-    pub is_readable: bool,
-    events: BTreeSet<String>,
-    branch_filter: String,
-    authorization: String,
+lenient! {
+    /// A webhook as the forge shows it; its secret is never shown.
+    pub struct Hook {
+        /// The forge's id of it.
+        pub id: i64,
+        #[serde(rename = "type")]
+        kind: String,
+        /// Whether it sends at all.
+        #[serde(rename = "active")]
+        pub is_active: bool,
+        events: BTreeSet<String>,
+        branch_filter: String,
+        authorization_header: String,
+        config: HookConfig,
+    }
+
+    struct HookConfig { url: String, content_type: String }
 }
 
 impl Hook {
-    /// The kinds of event it hears, as the forge lists them.
-    pub fn events(&self) -> impl Iterator<Item = &str> {
-        self.events.iter().map(String::as_str)
+    /// Where it sends to.
+    pub fn url(&self) -> &str {
+        &self.config.url
+    }
+
+    /// Whether it sends JSON; a form otherwise.
+    pub fn is_json(&self) -> bool {
+        self.config.content_type == "json"
+    }
+
+    /// Whether it sends what we read; one for a chat room does not.
+    pub fn is_readable(&self) -> bool {
+        matches!(self.kind.as_str(), "gitea" | "forgejo" | "gogs")
     }
 
     /// The kinds of event that have to come and do not.
@@ -93,10 +99,10 @@ impl Hook {
     /// The event that no request can ask for, so that it would be lost.
     pub fn form(&self, is_forgejo: bool) -> Result<HookForm, String> {
         Ok(HookForm {
-            url: self.url.clone(),
+            url: self.config.url.clone(),
             events: names(&self.events, is_forgejo)?,
             branch_filter: self.branch_filter.clone(),
-            authorization: self.authorization.clone(),
+            authorization: self.authorization_header.clone(),
         })
     }
 }
@@ -139,46 +145,18 @@ impl HookForm {
     }
 }
 
-lenient! {
-    struct WireHook {
-        id: i64,
-        #[serde(rename = "type")]
-        kind: String,
-        active: bool,
-        events: BTreeSet<String>,
-        branch_filter: String,
-        authorization_header: String,
-        config: WireConfig,
-    }
-
-    struct WireConfig { url: String, content_type: String }
-}
-
-listed!(WireHook);
-
-impl WireHook {
-    fn into_hook(self) -> Result<Hook, String> {
-        if self.id == 0 {
-            return Err("a hook without an id".into());
-        }
-        Ok(Hook {
-            id: self.id,
-            url: self.config.url,
-            is_json: self.config.content_type == "json",
-            is_active: self.active,
-            is_readable: matches!(self.kind.as_str(), "gitea" | "forgejo" | "gogs"),
-            events: self.events,
-            branch_filter: self.branch_filter,
-            authorization: self.authorization_header,
-        })
-    }
+/// The forge's answer to a change, which has an id when it is a hook.
+fn changed(hook: Hook) -> Result<Hook, String> {
+    if hook.id == 0 { Err("a hook without an id".into()) } else { Ok(hook) }
 }
 
 impl Client {
     /// Every webhook that hangs on this place itself.
     pub async fn hooks(&self, place: &HookPlace) -> Result<Vec<Hook>, Error> {
-        let hooks: Vec<WireHook> = self.all(format!("{place} hooks"), place.path(&[])).await?;
-        Ok(hooks.into_iter().filter_map(|hook| hook.into_hook().ok()).collect())
+        let what = format!("{place} hooks");
+        let mut hooks = self.all(what, place.path(&[]), |hook: &Hook| hook.id).await?;
+        hooks.retain(|hook| hook.id != 0);
+        Ok(hooks)
     }
 
     /// Makes a webhook. The forge makes a second one of the same address without a word: look first.
@@ -191,7 +169,7 @@ impl Client {
         let mut body = form.json();
         body["config"]["secret"] = json!(secret.expose_secret());
         let request = place.request(Method::POST, None).json(body);
-        self.send(request).await?.read(WireHook::into_hook)
+        self.send(request).await?.read(changed)
     }
 
     /// Changes a webhook to this form; its secret stays what it was.
@@ -202,15 +180,12 @@ impl Client {
         form: &HookForm,
     ) -> Result<Hook, Error> {
         let request = place.request(Method::PATCH, Some(id)).json(form.json());
-        self.send(request).await?.read(WireHook::into_hook)
+        self.send(request).await?.read(changed)
     }
 
     /// Takes a webhook away; fine when it is gone already.
     pub async fn delete_hook(&self, place: &HookPlace, id: i64) -> Result<(), Error> {
-        match self.send(place.request(Method::DELETE, Some(id))).await {
-            Err(Error::Status { status: 404, .. }) => Ok(()),
-            answer => answer.map(|_| ()),
-        }
+        self.find(place.request(Method::DELETE, Some(id)), &[404]).await.map(|_| ())
     }
 }
 
@@ -219,7 +194,7 @@ mod tests {
     use super::*;
 
     fn hook(value: Value) -> Hook {
-        serde_json::from_value::<WireHook>(value).unwrap().into_hook().unwrap()
+        changed(serde_json::from_value(value).unwrap()).unwrap()
     }
 
     #[test]
@@ -242,7 +217,7 @@ mod tests {
     #[test]
     fn nulls_and_absent_keys_are_a_hook_as_well() {
         let bare = hook(json!({"id": 3, "type": "slack", "config": null, "events": null}));
-        assert!(!bare.is_active && !bare.is_readable && !bare.is_json);
+        assert!(!bare.is_active && !bare.is_readable() && !bare.is_json());
         assert_eq!(bare.lacks().len(), 5);
     }
 }

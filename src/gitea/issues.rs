@@ -13,21 +13,15 @@ use crate::issue::{Issue, IssueRef, IssueState, RepoName};
 impl Client {
     /// The issue as it is now, or `None` when it does not exist (any more).
     pub async fn issue(&self, at: &IssueRef) -> Result<Option<Issue>, Error> {
-        match self.send(Request::get(at, issue_path(at, &[]))).await {
-            Err(Error::Status { status: 404, .. }) => {
-                self.must_show_issues(&at.repo).await.map(|()| None)
-            }
-            answer => answer?.read(WireIssue::into_issue).map(Some),
+        if let Some(answer) = self.find(Request::get(at, issue_path(at, &[])), &[404]).await? {
+            return answer.read(WireIssue::into_issue).map(Some);
         }
-    }
-
-    /// Gitea answers 404 for a repository we may not see, and for one whose issues are off. Neither means that an
-    /// issue was deleted.
-    async fn must_show_issues(&self, repo: &RepoName) -> Result<(), Error> {
-        if self.repository(repo).await?.has_issues {
-            return Ok(());
+        // Gitea answers 404 for a repository we may not see, and for one whose issues are off. Neither means that an
+        // issue was deleted.
+        if self.repository(&at.repo).await?.has_issues {
+            return Ok(None);
         }
-        let call = Call::new(Method::GET, format_args!("{repo} issues"));
+        let call = Call::new(Method::GET, format_args!("{} issues", at.repo));
         Err(Error::Status { call, status: 404, retry_after: None })
     }
 
@@ -73,7 +67,8 @@ impl Client {
     /// The issues that this one waits for, open and closed, as far as we may see them.
     pub async fn dependencies(&self, at: &IssueRef) -> Result<Vec<(IssueRef, IssueState)>, Error> {
         let what = format!("{at} dependencies");
-        match self.all::<WireIssue>(what, issue_path(at, &["dependencies"])).await {
+        let path = issue_path(at, &["dependencies"]);
+        match self.all(what, path, |issue: &WireIssue| issue.id).await {
             // Dependencies are switched off in the repository.
             Err(Error::Status { status: 404, .. }) => Ok(Vec::new()),
             issues => Ok(issues?.iter().filter_map(|issue| issue.dependency(at)).collect()),

@@ -12,9 +12,10 @@ impl Client {
     /// The repository's labels, then its organisation's. Both lists are asked for: the first holds only its own.
     pub async fn labels(&self, repo: &RepoName) -> Result<Vec<Label>, Error> {
         let what = format!("{repo} labels");
-        let own = self.all::<WireLabel>(&what, repo_path(repo, &["labels"])).await?;
+        let id = |label: &WireLabel| label.id;
+        let own = self.all(&what, repo_path(repo, &["labels"]), id).await?;
         let org = path(&["orgs", repo.owner(), "labels"]);
-        let org = match self.all::<WireLabel>(format!("{} labels", repo.owner()), org).await {
+        let org = match self.all(format!("{} labels", repo.owner()), org, id).await {
             // The owner is no organisation, or the token lacks `read:organization`.
             Err(Error::Status { status: 403 | 404, .. }) => Vec::new(),
             org => org?,

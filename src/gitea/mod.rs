@@ -10,7 +10,6 @@ mod hooks;
 mod issues;
 mod labels;
 mod lists;
-mod payload;
 mod probe;
 mod receiver;
 mod recording;
@@ -47,15 +46,6 @@ pub use wire::{issue_from_json, issue_text};
 use crate::clock::Timestamp;
 use crate::issue::{Account, IssueRef, RepoName};
 use crate::meters::Calls;
-
-/// How long to wait for Gitea.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// For a connection.
-    pub connect: Duration,
-    /// For a whole answer.
-    pub answer: Duration,
-}
 
 /// How to reach Gitea, and how patient to be.
 #[derive(Clone, Debug)]
@@ -178,10 +168,7 @@ pub struct Page<T> {
 struct Inner {
     http: reqwest::Client,
     base: Url,
-    dry_run: bool,
-    account: Option<String>,
-    max_response: usize,
-    page_size: u32,
+    settings: Settings,
     calls: Arc<Calls>,
 }
 
@@ -195,7 +182,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("url", &self.inner.base.as_str())
-            .field("dry_run", &self.inner.dry_run)
+            .field("dry_run", &self.inner.settings.dry_run)
             .finish_non_exhaustive()
     }
 }
@@ -204,16 +191,9 @@ impl Client {
     /// A client for these settings; nothing is sent yet.
     pub fn new(settings: Settings) -> Result<Self, Error> {
         let base = base_url(&settings.url)?;
-        let inner = Inner {
-            http: http_client(&settings, &base)?,
-            base,
-            dry_run: settings.dry_run,
-            account: settings.account,
-            max_response: settings.max_response,
-            page_size: settings.page_size.max(1),
-            calls: Arc::default(),
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        let builder = http_builder(settings.connect_timeout, settings.timeout, &base);
+        let http = built(builder.default_headers(default_headers(&settings.token)?))?;
+        Ok(Self { inner: Arc::new(Inner { http, base, settings, calls: Arc::default() }) })
     }
 
     /// The page of an issue, for people.
@@ -223,7 +203,7 @@ impl Client {
 
     /// Whether nothing may be written.
     pub fn is_dry_run(&self) -> bool {
-        self.inner.dry_run
+        self.inner.settings.dry_run
     }
 
     /// How many requests were answered, or failed, so far.
@@ -237,21 +217,16 @@ impl Client {
     }
 }
 
-fn http_client(settings: &Settings, base: &Url) -> Result<reqwest::Client, Error> {
-    let patience = Patience { connect: settings.connect_timeout, answer: settings.timeout };
-    built(http_builder(patience, base).default_headers(default_headers(&settings.token)?))
-}
-
 /// What holds for every connection to Gitea, whoever asks.
-fn http_builder(patience: Patience, base: &Url) -> reqwest::ClientBuilder {
+fn http_builder(connect: Duration, whole: Duration, base: &Url) -> reqwest::ClientBuilder {
     // Fails only when the program has chosen a provider already, which then serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .user_agent(concat!("gitea-triage/", env!("CARGO_PKG_VERSION")))
         // A renamed repository answers 301, and a followed 301 turns a POST into a GET that succeeds.
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(patience.connect)
-        .timeout(patience.answer)
+        .connect_timeout(connect)
+        .timeout(whole)
         // Below the 60 to 75 s after which proxies drop an idle connection: a write that meets such a
         // connection would have an unknown outcome.
         .pool_idle_timeout(Duration::from_secs(30));

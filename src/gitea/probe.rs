@@ -12,10 +12,7 @@ impl Client {
     /// only answered to who may (the order of the checks in routers/api/v1/api.go).
     pub async fn may_write(&self, repo: &RepoName) -> Result<(), Error> {
         let request = Request::of_repo(Method::POST, repo, &["labels"]);
-        match self.send(request.json(json!({}))).await {
-            Err(Error::Status { status: 422, .. }) => Ok(()),
-            answer => answer.map(|_| ()),
-        }
+        self.find(request.json(json!({})), &[422]).await.map(|_| ())
     }
 
     /// Adds no label to an issue. Nothing changes, not even when it was updated, and yet every webhook of the

@@ -32,18 +32,18 @@ pub async fn post(url: &str, recording: &Recording) -> Result<(u16, String), req
 }
 
 /// Asks the receiver at `url` whether it knows `secret`, with a signed request that has no delivery id: the signature
-/// is judged first, so that 400 is only answered to who has a secret. Nothing is stored. `None` when nobody can sign
-/// with it.
-pub async fn knock(url: &str, secret: &SecretString) -> Result<Option<Knock>, reqwest::Error> {
+/// is judged first, so that 400 is only answered to who has a secret. Nothing is stored. With a secret that nobody can
+/// sign with, nothing is asked.
+pub async fn knock(url: &str, secret: &SecretString) -> Result<Knock, reqwest::Error> {
     let signed = Recording::signed("-", "ping", Bytes::from_static(b"{}"), secret);
-    let Some(mut recording) = signed else { return Ok(None) };
+    let Some(mut recording) = signed else { return Ok(Knock::Unknown) };
     recording.headers.retain(|(name, _)| !name.contains("Delivery"));
     let patient = reqwest::Client::builder().timeout(KNOCK_TIMEOUT);
-    Ok(Some(match send(patient, url, &recording).await?.status().as_u16() {
+    Ok(match send(patient, url, &recording).await?.status().as_u16() {
         400 => Knock::Known,
         401 => Knock::Unknown,
         status => Knock::Stranger(status),
-    }))
+    })
 }
 
 async fn send(

@@ -53,24 +53,24 @@ impl Rejected {
 
     /// The HTTP status to answer with.
     pub fn status(self) -> u16 {
-        self.answer().0
+        match self {
+            Self::NoDeliveryId | Self::BadForm => 400,
+            Self::UnsupportedContentType => 415,
+            _ => 401,
+        }
     }
 
     /// The class in one word, for a metric's label.
     pub fn class(self) -> &'static str {
-        self.answer().1
-    }
-
-    fn answer(self) -> (u16, &'static str) {
         match self {
-            Self::SignatureMissing => (401, "signature_missing"),
-            Self::SignatureEmpty => (401, "signature_empty"),
-            Self::SignatureMalformed => (401, "signature_malformed"),
-            Self::SignatureMismatch => (401, "signature_mismatch"),
-            Self::SecretExpired => (401, "secret_expired"),
-            Self::NoDeliveryId => (400, "no_delivery_id"),
-            Self::UnsupportedContentType => (415, "unsupported_content_type"),
-            Self::BadForm => (400, "bad_form"),
+            Self::SignatureMissing => "signature_missing",
+            Self::SignatureEmpty => "signature_empty",
+            Self::SignatureMalformed => "signature_malformed",
+            Self::SignatureMismatch => "signature_mismatch",
+            Self::SecretExpired => "secret_expired",
+            Self::NoDeliveryId => "no_delivery_id",
+            Self::UnsupportedContentType => "unsupported_content_type",
+            Self::BadForm => "bad_form",
         }
     }
 }

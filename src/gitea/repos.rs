@@ -13,7 +13,7 @@ impl Client {
     /// login stands in, with the id 0 for "not known".
     pub async fn whoami(&self) -> Result<Account, Error> {
         let answer = self.send(Request::get("user", path(&["user"]))).await;
-        match (answer, &self.inner.account) {
+        match (answer, &self.inner.settings.account) {
             (Err(Error::Status { status: 403, .. }), Some(login)) => {
                 Ok(Account { id: 0, login: login.clone() })
             }
@@ -37,11 +37,11 @@ impl Client {
     /// issues of their own, are left out.
     pub async fn repositories(&self, owner: &str) -> Result<Vec<RepoName>, Error> {
         let what = format!("{owner} repositories");
-        let users = self.all::<WireRepo>(&what, path(&["users", owner, "repos"])).await;
-        let found = match users {
+        let id = |repo: &WireRepo| repo.id;
+        let found = match self.all(&what, path(&["users", owner, "repos"]), id).await {
             // The two paths need different scopes of the token; one of them is enough.
             Err(Error::Status { status: 403 | 404, .. }) => {
-                self.all(&what, path(&["orgs", owner, "repos"])).await?
+                self.all(&what, path(&["orgs", owner, "repos"]), id).await?
             }
             users => users?,
         };
@@ -110,11 +110,11 @@ impl Client {
 
     async fn exists(&self, kind: &str, login: &str) -> Result<bool, Error> {
         let request = Request::get(format_args!("{kind} {login}"), path(&[kind, login]));
-        match self.send(request).await {
-            Err(Error::Status { status: 404, .. }) => Ok(false),
-            // Organisations need a scope of their own; a token without it takes the account for a person.
-            Err(Error::Status { status: 403, .. }) if kind == "orgs" => Ok(false),
-            answer => answer?.json::<IgnoredAny>().map(|_| true),
+        // Organisations need a scope of their own; a token without it takes the account for a person.
+        let nothing: &[u16] = if kind == "orgs" { &[403, 404] } else { &[404] };
+        match self.find(request, nothing).await? {
+            Some(answer) => answer.json::<IgnoredAny>().map(|_| true),
+            None => Ok(false),
         }
     }
 
@@ -127,13 +127,8 @@ impl Client {
         reference: Option<&str>,
     ) -> Result<Option<Vec<u8>>, Error> {
         let segments: Vec<&str> = ["raw"].into_iter().chain(path.split('/')).collect();
-        let mut request = Request::get(format_args!("{repo} file"), repo_path(repo, &segments));
-        if let Some(reference) = reference {
-            request = request.query("ref", reference);
-        }
-        match self.send(request).await {
-            Err(Error::Status { status: 404, .. }) => Ok(None),
-            answer => Ok(Some(answer?.bytes())),
-        }
+        let request = Request::get(format_args!("{repo} file"), repo_path(repo, &segments));
+        let request = request.maybe("ref", reference);
+        Ok(self.find(request, &[404]).await?.map(|answer| answer.body))
     }
 }

@@ -1,6 +1,8 @@
 //! "Sign in with Gitea": the authorization code flow of OAuth2 with PKCE, and what Gitea says of who signed in. It
 //! uses the access token once and forgets it; who may see or do what, others decide.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::ACCEPT;
@@ -8,9 +10,12 @@ use reqwest::{RequestBuilder, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
-use super::{Error, Patience, base_url, below, built, http_builder, issue_page};
+use super::transport::read;
+use super::{Error, base_url, below, built, http_builder, issue_page};
 use crate::clock::Timestamp;
 use crate::issue::{Account, IssueRef};
 
@@ -34,8 +39,10 @@ pub struct Application {
     pub client_secret: SecretString,
     /// Where Gitea sends people back to, exactly as the application says.
     pub redirect_uri: String,
-    /// How long to wait.
-    pub patience: Patience,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long to wait for a whole answer.
+    pub timeout: Duration,
 }
 
 /// What ties one person's way to Gitea and back together: nobody else may know it, and it is good for one time.
@@ -83,17 +90,11 @@ struct Tokens {
 
 #[derive(Deserialize)]
 struct Claims {
-    aud: Audience,
+    /// One application, or a list of them.
+    aud: Value,
     nonce: String,
     exp: i64,
     sub: String,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -105,7 +106,9 @@ struct UserInfo {
 impl Flow {
     /// A new one that nobody can guess.
     pub fn start() -> Self {
-        let secret = || URL_SAFE_NO_PAD.encode([uuid_bytes(), uuid_bytes()].concat());
+        // A UUID has 122 random bits, so two of them are as good as the 256 that PKCE wants.
+        let bytes = || *Uuid::new_v4().as_bytes();
+        let secret = || URL_SAFE_NO_PAD.encode([bytes(), bytes()].concat());
         Self { state: secret(), nonce: secret(), verifier: secret() }
     }
 
@@ -120,18 +123,14 @@ impl Flow {
     }
 }
 
-/// Random bytes: a UUID has 122 random bits, so two of them are as good as the 256 that PKCE wants.
-fn uuid_bytes() -> [u8; 16] {
-    uuid::Uuid::new_v4().into_bytes()
-}
-
 impl SignIn {
     /// One for this application; nothing is sent yet.
     pub fn new(application: Application) -> Result<Self, Error> {
         let server = base_url(&application.url)?;
         let browser = base_url(&application.browser_url)?;
         // Without the service's own token, which has no business at these endpoints.
-        let http = built(http_builder(application.patience, &server))?;
+        let Application { connect_timeout, timeout, .. } = application;
+        let http = built(http_builder(connect_timeout, timeout, &server))?;
         Ok(Self { application, server, browser, http })
     }
 
@@ -208,10 +207,8 @@ impl SignIn {
         let claims = payload.and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
         let claims = claims.ok_or(SignInError::Unusable("it has no id token"))?;
         let ours = &self.application.client_id;
-        let is_for_us = match &claims.aud {
-            Audience::One(one) => one == ours,
-            Audience::Many(many) => many.contains(ours),
-        };
+        let is_among = |many: &Vec<Value>| many.iter().any(|one| one == ours);
+        let is_for_us = claims.aud == *ours || claims.aud.as_array().is_some_and(is_among);
         let wrong = if !is_for_us {
             "it is for another application"
         } else if claims.nonce != flow.nonce {
@@ -227,36 +224,29 @@ impl SignIn {
 
 async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, SignInError> {
     let response = request.header(ACCEPT, "application/json").send().await;
-    let mut response = response.map_err(|_| SignInError::Unreachable)?;
+    let response = response.map_err(|_| SignInError::Unreachable)?;
     let status = response.status();
     if !status.is_success() {
         return Err(SignInError::Refused { status: status.as_u16() });
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| SignInError::Unreachable)? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(SignInError::Unusable("it is too long"));
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let body = read(response, MAX_ANSWER).await.map_err(|_| SignInError::Unreachable)?;
+    let body = body.ok_or(SignInError::Unusable("it is too long"))?;
     serde_json::from_slice(&body).map_err(|_| SignInError::Unusable("it is not what Gitea sends"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn sign_in() -> SignIn {
-        let patience = Duration::from_secs(1);
         SignIn::new(Application {
             url: "http://gitea:3000".into(),
             browser_url: "https://git.example.com/gitea/".into(),
             client_id: "app".into(),
             client_secret: "secret".into(),
             redirect_uri: "https://triage.example.com/sign-in/callback".into(),
-            patience: Patience { connect: patience, answer: patience },
+            connect_timeout: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
         })
         .unwrap()
     }

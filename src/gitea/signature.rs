@@ -1,8 +1,6 @@
 //! Whose bytes are these? Checks a delivery's signature over the raw bytes and, only then, looks at its headers.
 //! It never reads the payload.
 
-use std::fmt;
-
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -56,20 +54,13 @@ impl HeaderLookup for Recording {
     }
 }
 
-/// A header that must not be repeated: two values would let a proxy and us read different ones.
-enum Once<'a> {
-    Absent,
-    Value(&'a [u8]),
-    Repeated,
-}
+/// A header came twice: two values would let a proxy and us read different ones.
+struct Repeated;
 
-fn once<'a>(headers: &'a impl HeaderLookup, name: &'a str) -> Once<'a> {
+fn once<'a>(headers: &'a impl HeaderLookup, name: &'a str) -> Result<Option<&'a [u8]>, Repeated> {
     let mut values = headers.values(name);
-    match (values.next(), values.next()) {
-        (None, _) => Once::Absent,
-        (Some(value), None) => Once::Value(value.trim_ascii()),
-        (Some(_), Some(_)) => Once::Repeated,
-    }
+    let value = values.next().map(<[u8]>::trim_ascii);
+    if values.next().is_some() { Err(Repeated) } else { Ok(value) }
 }
 
 /// One of the secrets that are valid at the same time.
@@ -83,52 +74,22 @@ pub struct Secret {
     pub repos: Option<Vec<String>>,
 }
 
-/// What one entry of the configuration lets a key do.
-struct Grant {
-    expires: Option<Timestamp>,
-    repos: Option<Vec<String>>,
-}
-
-/// A key's state after the key itself went in, so that a delivery costs one pass over its body and no more.
-struct Key {
-    mac: Hmac<Sha256>,
-    grants: Vec<Grant>,
-}
-
-impl Key {
-    /// Whether `claim` is the digest of `signed`; `verify_slice` compares in constant time.
-    fn signs(&self, signed: &[u8], claim: &Digest) -> bool {
-        self.mac.clone().chain_update(signed).verify_slice(claim).is_ok()
-    }
-}
-
 /// Holds the secrets and accepts what one of them signed.
+#[derive(Debug)]
 pub struct Verifier {
-    keys: Vec<Key>,
-}
-
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("secrets", &self.keys.len()).finish_non_exhaustive()
-    }
+    /// Each secret, with its key's state after the key itself went in: that part is done once and not for each delivery.
+    secrets: Vec<(Hmac<Sha256>, Secret)>,
 }
 
 impl Verifier {
     /// A verifier for these secrets. An empty one is left out: anyone can sign with it.
     pub fn new(secrets: Vec<Secret>) -> Self {
-        let mut distinct: Vec<(SecretString, Key)> = Vec::new();
-        for Secret { key, expires, repos } in secrets {
-            let grant = Grant { expires, repos };
-            let text = key.expose_secret();
-            if let Some((_, known)) = distinct.iter_mut().find(|(k, _)| k.expose_secret() == text) {
-                known.grants.push(grant);
-            } else if let (false, Ok(mac)) =
-                (text.is_empty(), Hmac::new_from_slice(text.as_bytes()))
-            {
-                distinct.push((key, Key { mac, grants: vec![grant] }));
-            }
-        }
-        Self { keys: distinct.into_iter().map(|(_, key)| key).collect() }
+        let signing = |secret: Secret| {
+            let key = secret.key.expose_secret().as_bytes();
+            let mac = Hmac::new_from_slice(key).ok().filter(|_| !key.is_empty())?;
+            Some((mac, secret))
+        };
+        Self { secrets: secrets.into_iter().filter_map(signing).collect() }
     }
 
     /// The delivery in a request, if one of the secrets signed it. The signature is judged before anything else,
@@ -160,13 +121,16 @@ impl Verifier {
         claim: &Digest,
         now: Timestamp,
     ) -> Result<Option<Vec<String>>, Rejected> {
-        let grants: Vec<&Grant> =
-            self.keys.iter().filter(|k| k.signs(signed, claim)).flat_map(|k| &k.grants).collect();
-        if grants.is_empty() {
+        // `verify_slice` compares in constant time.
+        let signs =
+            |mac: &Hmac<Sha256>| mac.clone().chain_update(signed).verify_slice(claim).is_ok();
+        let signers: Vec<&Secret> =
+            self.secrets.iter().filter(|(mac, _)| signs(mac)).map(|(_, secret)| secret).collect();
+        if signers.is_empty() {
             return Err(Rejected::SignatureMismatch);
         }
-        let valid = grants.into_iter().filter(|g| g.expires.is_none_or(|end| now < end));
-        valid.map(|g| g.repos.clone()).reduce(union).ok_or(Rejected::SecretExpired)
+        let valid = signers.into_iter().filter(|s| s.expires.is_none_or(|end| now < end));
+        valid.map(|s| s.repos.clone()).reduce(union).ok_or(Rejected::SecretExpired)
     }
 }
 
@@ -185,32 +149,27 @@ fn union(a: Option<Vec<String>>, b: Option<Vec<String>>) -> Option<Vec<String>> 
 fn claim(headers: &impl HeaderLookup) -> Result<Digest, Rejected> {
     let mut claims = Vec::with_capacity(SIGNATURES.len());
     for (name, prefix) in SIGNATURES {
-        claims.extend(read_claim(once(headers, name), prefix)?);
+        let value = once(headers, name).map_err(|Repeated| Rejected::SignatureMalformed)?;
+        claims.extend(value.map(|value| digest(value, prefix)).transpose()?);
     }
     let first = *claims.first().ok_or(Rejected::SignatureMissing)?;
     let agree = claims.iter().all(|claim| *claim == first);
     if agree { Ok(first) } else { Err(Rejected::SignatureMismatch) }
 }
 
-fn read_claim(header: Once<'_>, prefix: &str) -> Result<Option<Digest>, Rejected> {
-    let value = match header {
-        Once::Absent => return Ok(None),
-        Once::Repeated => return Err(Rejected::SignatureMalformed),
-        Once::Value(b"") => return Err(Rejected::SignatureEmpty),
-        Once::Value(value) => value,
-    };
-    let hex = value.strip_prefix(prefix.as_bytes()).ok_or(Rejected::SignatureMalformed)?;
-    if hex.is_empty() {
+fn digest(value: &[u8], prefix: &str) -> Result<Digest, Rejected> {
+    if value.is_empty() || value == prefix.as_bytes() {
         return Err(Rejected::SignatureEmpty);
     }
+    let hex = value.strip_prefix(prefix.as_bytes()).ok_or(Rejected::SignatureMalformed)?;
     let mut digest = Digest::default();
     hex::decode_to_slice(hex, &mut digest).map_err(|_| Rejected::SignatureMalformed)?;
-    Ok(Some(digest))
+    Ok(digest)
 }
 
 /// The bytes Gitea signed: the raw body of JSON, the decoded field of a form (services/webhook/deliver.go).
 fn signed_bytes(headers: &impl HeaderLookup, body: &Bytes) -> Result<Bytes, Rejected> {
-    let Once::Value(content_type) = once(headers, "Content-Type") else {
+    let Ok(Some(content_type)) = once(headers, "Content-Type") else {
         return Err(Rejected::UnsupportedContentType);
     };
     let media_type = content_type.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
@@ -233,10 +192,8 @@ fn payload_field(form: &[u8]) -> Option<Bytes> {
 
 fn delivery_id(headers: &impl HeaderLookup) -> Option<DeliveryId> {
     for name in DELIVERIES {
-        match once(headers, name) {
-            Once::Absent => {}
-            Once::Repeated => return None,
-            Once::Value(value) => return DeliveryId::parse(str::from_utf8(value).ok()?),
+        if let Some(value) = once(headers, name).ok()? {
+            return DeliveryId::parse(str::from_utf8(value).ok()?);
         }
     }
     None

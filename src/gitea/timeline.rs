@@ -32,14 +32,14 @@ impl Client {
         for page in 1..=MAX_PAGES {
             let request = Request::of_issue(Method::GET, at, &["timeline"])
                 .query("page", page)
-                .query("limit", self.inner.page_size)
+                .query("limit", self.inner.settings.page_size)
                 .since(since);
             let found: Vec<WireEvent> = self.send(request).await?.list()?;
             let received = found.len();
             all.extend(found.into_iter().map(|one| one.into_event(at)));
             // Gitea leaves out what we may not see after it has cut the page, and counts only what is in the answer:
             // a page that is a little short need not be the last.
-            if received * 2 < self.inner.page_size as usize {
+            if received * 2 < self.inner.settings.page_size as usize {
                 break;
             }
         }
@@ -50,13 +50,9 @@ impl Client {
     pub async fn pull(&self, at: &IssueRef) -> Result<Option<Pull>, Error> {
         let path = repo_path(&at.repo, &["pulls", &at.number.to_string()]);
         let request = Request::get(format_args!("{at} pull"), path);
-        match self.send(request).await {
-            Err(Error::Status { status: 404, .. }) => Ok(None),
-            answer => {
-                let pull = answer?.json::<WirePull>()?;
-                Ok(Some(Pull { is_merged: pull.merged, head: pull.head.sha }))
-            }
-        }
+        let Some(answer) = self.find(request, &[404]).await? else { return Ok(None) };
+        let pull = answer.json::<WirePull>()?;
+        Ok(Some(Pull { is_merged: pull.merged, head: pull.head.sha }))
     }
 
     /// What the checks say of a commit, all together: `success`, `failure`, `pending`, …; empty when there are none.

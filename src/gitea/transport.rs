@@ -50,14 +50,16 @@ impl Request {
 
     /// Only what changed at or after this moment.
     pub fn since(self, since: Option<Timestamp>) -> Self {
-        match since {
-            Some(since) => self.query("since", since.to_rfc3339_opts(SecondsFormat::Secs, true)),
-            None => self,
-        }
+        self.maybe("since", since.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)))
     }
 
-    pub fn query(mut self, key: &'static str, value: impl ToString) -> Self {
-        self.query.push((key, value.to_string()));
+    pub fn query(self, key: &'static str, value: impl ToString) -> Self {
+        self.maybe(key, Some(value))
+    }
+
+    /// A parameter, when there is a value for it.
+    pub fn maybe(mut self, key: &'static str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|value| (key, value.to_string())));
         self
     }
 
@@ -88,7 +90,7 @@ pub(super) struct Answer {
     pub total: Option<u64>,
     /// When it was given, on Gitea's own clock.
     pub at: Option<Timestamp>,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
@@ -98,11 +100,6 @@ impl Answer {
             reason: format!("at line {}, column {}", e.line(), e.column()),
             call: self.call,
         })
-    }
-
-    /// The answer as it came.
-    pub fn bytes(self) -> Vec<u8> {
-        self.body
     }
 
     /// The answer as `T`, made into one of our nouns.
@@ -128,17 +125,11 @@ impl Answer {
     }
 }
 
-/// Something that comes in pages and is known by its id.
-pub(super) trait Listed: DeserializeOwned {
-    /// Gitea's id of it.
-    fn id(&self) -> i64;
-}
-
 impl Client {
     /// Sends a request and reads its answer. The one place where a dry run holds writes back.
     pub(super) async fn send(&self, request: Request) -> Result<Answer, Error> {
         let Request { call, path, query, body } = request;
-        if self.inner.dry_run && call.is_write() {
+        if self.is_dry_run() && call.is_write() {
             tracing::debug!(%call, "held back by the dry run");
             return Err(Error::DryRun { call });
         }
@@ -154,6 +145,18 @@ impl Client {
         result
     }
 
+    /// Like [`Client::send`], where one of these statuses says that there is nothing.
+    pub(super) async fn find(
+        &self,
+        request: Request,
+        nothing: &[u16],
+    ) -> Result<Option<Answer>, Error> {
+        match self.send(request).await {
+            Err(Error::Status { status, .. }) if nothing.contains(&status) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
     #[tracing::instrument(level = "debug", name = "call_forge", skip_all, fields(otel.kind = "client", http.request.method = %call.method(), http.response.status_code = Empty, otel.status_code = Empty))]
     async fn exchange(
         &self,
@@ -166,10 +169,14 @@ impl Client {
         log(&call, path, result.as_ref(), started);
         let response = result.map_err(|e| Error::unreachable(&call, &e))?;
         let response = success(&call, response)?;
-        let total = number(response.headers(), "x-total-count");
+        let total = header(response.headers(), "x-total-count").and_then(|n| n.parse().ok());
         let at = header(response.headers(), DATE).and_then(date);
-        let body = self.read_body(&call, response).await?;
-        Ok(Answer { call, total, at, body })
+        let limit = self.inner.settings.max_response;
+        match read(response, limit).await {
+            Ok(Some(body)) => Ok(Answer { call, total, at, body }),
+            Ok(None) => Err(Error::TooLarge { call, limit }),
+            Err(error) => Err(Error::unreachable(&call, &error)),
+        }
     }
 
     fn api_url(&self, path: &[String], query: &[(&'static str, String)]) -> Url {
@@ -180,40 +187,25 @@ impl Client {
         url
     }
 
-    async fn read_body(&self, call: &Call, mut response: Response) -> Result<Vec<u8>, Error> {
-        let limit = self.inner.max_response;
-        let too_large = || Error::TooLarge { call: call.clone(), limit };
-        if response.content_length().is_some_and(|length| length > limit as u64) {
-            return Err(too_large());
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| Error::unreachable(call, &e))? {
-            if body.len() + chunk.len() > limit {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    /// Every item of a list. Pages are counted rather than followed: the links in Gitea's answers are made from
+    /// Every item of a list, each known by its `id`. Pages are counted rather than followed: the links in Gitea's answers are made from
     /// `ROOT_URL`, which may not be reachable from here, and without `page` some versions give a part only.
-    pub(super) async fn all<T: Listed>(
+    pub(super) async fn all<T: DeserializeOwned>(
         &self,
         what: impl fmt::Display,
         path: Vec<String>,
+        id: fn(&T) -> i64,
     ) -> Result<Vec<T>, Error> {
         let (mut items, mut seen) = (Vec::new(), HashSet::new());
         for page in 1..=MAX_PAGES {
             let request = Request::get(&what, path.clone())
                 .query("page", page)
-                .query("limit", self.inner.page_size);
+                .query("limit", self.inner.settings.page_size);
             let answer = self.send(request).await?;
             let total = answer.total;
             let found: Vec<T> = answer.list()?;
             let (received, before) = (found.len(), items.len());
-            items.extend(found.into_iter().filter(|item| seen.insert(item.id())));
-            let asked = u64::from(page) * u64::from(self.inner.page_size);
+            items.extend(found.into_iter().filter(|item| seen.insert(id(item))));
+            let asked = u64::from(page) * u64::from(self.inner.settings.page_size);
             // A server may give fewer than asked for, and may leave out what we cannot see, so a short page is not
             // the last one. A page that brings nothing new comes from a server that does not page this list.
             let done = match total {
@@ -261,23 +253,37 @@ fn outcome(error: Option<&Error>) -> &'static str {
 }
 
 fn success(call: &Call, response: Response) -> Result<Response, Error> {
-    let (status, headers) = (response.status(), response.headers());
+    let (call, status, headers) = (call.clone(), response.status(), response.headers());
     if status.is_success() {
         Ok(response)
     } else if status.is_redirection() {
-        Err(Error::Moved { call: call.clone(), to: new_name(headers) })
+        Err(Error::Moved { call, to: new_name(headers) })
     } else {
         let retry_after = retry_after(headers);
-        Err(Error::Status { call: call.clone(), status: status.as_u16(), retry_after })
+        Err(Error::Status { call, status: status.as_u16(), retry_after })
     }
+}
+
+/// The body of an answer; `None` when it is longer than the limit.
+pub(super) async fn read(
+    mut response: Response,
+    limit: usize,
+) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Ok(None);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
 }
 
 fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok().map(str::trim)
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    header(headers, name)?.parse().ok()
 }
 
 fn date(text: &str) -> Option<Timestamp> {

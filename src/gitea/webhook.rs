@@ -2,8 +2,14 @@
 //! Of a payload only identity is believed; labels, state and text are read from Gitea afresh. The title and labels it
 //! shows say who is looked at first, and nothing else.
 
-use super::payload::{Issue, Object, Payload, User};
-use crate::delivery::{Event, IssueEvent};
+use std::collections::HashMap;
+
+use serde::Deserialize as _;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::wire::{RepoMeta, User, lenient, time};
+use crate::delivery::{CommentEvent, Event, IssueEvent, Shown};
 use crate::issue::{IssueRef, RepoName};
 
 /// Why a signed body is no delivery that can be worked on.
@@ -38,134 +44,150 @@ impl From<serde_json::Error> for ParseError {
     }
 }
 
+lenient! {
+    /// What is read of a payload; the rest is skipped unread.
+    struct Payload {
+        action: String,
+        number: i64,
+        issue: Option<Issue>,
+        /// A text in a delivery about a wiki.
+        comment: Option<Value>,
+        pull_request: Option<IgnoredAny>,
+        is_pull: Option<bool>,
+        repository: Option<RepoMeta>,
+        sender: Option<User>,
+    }
+
+    struct Issue {
+        number: i64,
+        title: String,
+        created_at: String,
+        labels: Vec<Named>,
+        assignees: Vec<IgnoredAny>,
+        milestone: Option<IgnoredAny>,
+        pull_request: Option<IgnoredAny>,
+    }
+
+    struct Named { name: String }
+
+    struct Comment { id: i64, body: String, user: Option<User> }
+}
+
+const PULLS: &str = "pull requests are not triaged";
+const REFS: &str = "a branch or tag concerns no issue";
+/// The payloads without an issue: the keys by which they are known (modules/structs/hook.go), their name, and why they
+/// are not worked on. The first that fits counts.
+const OTHERS: [(&[&str], &str, &str); 13] = [
+    (&["pull_request"], "pull_request", PULLS),
+    (&["ref_type", "pusher_type"], "delete", REFS),
+    (&["ref_type"], "create", REFS),
+    (&["ref", "commits"], "push", "a push concerns no issue"),
+    (&["ref", "after"], "push", "a push concerns no issue"),
+    (&["release"], "release", "a release concerns no issue"),
+    (&["forkee"], "fork", "a fork concerns no issue"),
+    (&["package"], "package", "a package concerns no issue"),
+    (&["workflow_job"], "workflow_job", "a workflow run concerns no issue"),
+    (&["workflow_run"], "workflow_run", "a workflow run concerns no issue"),
+    (&["page"], "wiki", "a wiki page concerns no issue"),
+    (&["context", "commit"], "status", "a commit status concerns no issue"),
+    (&["repository", "action"], "repository", "a repository's own events concern no issue"),
+];
+/// The changes our own writes come back as; what opens, closes or removes an issue is always worth a look.
+const ECHOES: &str =
+    "assigned demilestoned edited label_cleared label_updated milestoned unassigned";
+
 /// Reads what a body says to look at.
 pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
     // serde_json does not look into strings it skips, so the whole text is checked first.
     let text = str::from_utf8(body).map_err(|_| ParseError::NotText)?;
-    let Object::Map(payload) = serde_json::from_str::<Object<Payload<'_>>>(text)? else {
+    if !text.trim_start().starts_with('{') {
+        serde_json::from_str::<IgnoredAny>(text)?;
         return Err(ParseError::NotAnObject);
+    }
+    let mut payload: Payload = serde_json::from_str(text)?;
+    let Some(issue) = payload.issue.take() else {
+        let keys: HashMap<String, Option<IgnoredAny>> = serde_json::from_str(text)?;
+        let is_there = |key: &&str| keys.get(*key).is_some_and(Option::is_some);
+        let known = OTHERS.iter().find(|(wanted, ..)| wanted.iter().all(is_there));
+        let (_, kind, reason) = known.unwrap_or(&(&[], "unknown", "no issue in it"));
+        return Ok(payload.ignored(kind, reason));
     };
-    let kind = Kind::of(&payload);
-    match kind {
-        Kind::Issues | Kind::IssueComment if payload.action().is_some() => {
-            issue_event(payload, kind).map(Event::Issue)
+    let comment = payload.comment.take().filter(Value::is_object);
+    let comment = comment.map(Comment::deserialize).transpose()?;
+    let is_comment = comment.is_some() || payload.is_pull.is_some();
+    // Gitea 1.22 sends no `pull_request` with a comment on one, only `is_pull`.
+    if payload.pull_request.or(issue.pull_request).is_some() || payload.is_pull == Some(true) {
+        let kind = if is_comment { "pull_request_comment" } else { "pull_request" };
+        return Ok(payload.ignored(kind, PULLS));
+    }
+    let kind = if is_comment { "issue_comment" } else { "issues" };
+    if payload.action.is_empty() {
+        return Ok(payload.ignored(kind, "it does not say what happened to the issue"));
+    }
+    let action = payload.action.as_str();
+    Ok(Event::Issue(IssueEvent {
+        at: IssueRef {
+            repo: payload.repo().ok_or(ParseError::Repository)?,
+            // The envelope's number stands in when the issue is the all-zero one of a failed conversion
+            // (services/convert/issue.go).
+            number: [issue.number, payload.number]
+                .into_iter()
+                .find_map(|n| u64::try_from(n).ok().filter(|n| *n > 0))
+                .ok_or(ParseError::Number)?,
+        },
+        action: payload.full_action(kind),
+        echoes: is_comment || ECHOES.split(' ').any(|echo| echo == action),
+        more_coming: !is_comment && issue.more_coming(action),
+        deleted: !is_comment && action == "deleted",
+        comment: comment.and_then(|comment| comment.event(action == "created")),
+        shown: Shown {
+            title: issue.title,
+            labels: issue.labels.into_iter().map(|label| label.name).collect(),
+        },
+        sender: payload.sender.and_then(User::into_account),
+    }))
+}
+
+impl Payload {
+    fn repo(&self) -> Option<RepoName> {
+        self.repository.as_ref()?.full_name.parse().ok()
+    }
+
+    /// Kind and action for people, cut to what is safe to print.
+    fn full_action(&self, kind: &str) -> String {
+        if self.action.is_empty() {
+            return kind.to_owned();
         }
-        _ => Ok(ignored(&payload, kind)),
+        let safe = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let action: String = self.action.chars().filter(safe).take(40).collect();
+        format!("{kind}/{action}")
+    }
+
+    fn ignored(&self, kind: &str, reason: &str) -> Event {
+        let repo = self.repo().map(|name| name.to_string());
+        Event::Ignored { action: self.full_action(kind), repo, reason: reason.to_owned() }
     }
 }
 
-/// The kinds of payload, told apart by their keys (modules/structs/hook.go).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Issues,
-    IssueComment,
-    PullRequest,
-    PullRequestComment,
-    Push,
-    Create,
-    Delete,
-    Release,
-    Fork,
-    Wiki,
-    Package,
-    WorkflowRun,
-    WorkflowJob,
-    Status,
-    Repository,
-    Unknown,
-}
-
-impl Kind {
-    fn of(payload: &Payload<'_>) -> Self {
-        let comment = payload.comment.is_some() || payload.is_pull.is_some();
-        match &payload.issue {
-            Some(issue) if payload.is_about_pull_request(issue) && comment => {
-                Self::PullRequestComment
+impl Issue {
+    /// An issue made with labels, assignees or a milestone comes as `assigned`… (dated 1970, for it is not saved
+    /// yet), `opened`, `label_updated`, `milestoned`, in this order (seen on 1.25.4).
+    fn more_coming(&self, action: &str) -> bool {
+        match action {
+            "opened" => {
+                !self.labels.is_empty() || !self.assignees.is_empty() || self.milestone.is_some()
             }
-            Some(issue) if payload.is_about_pull_request(issue) => Self::PullRequest,
-            Some(_) if comment => Self::IssueComment,
-            Some(_) => Self::Issues,
-            None if payload.pull_request.is_some() => Self::PullRequest,
-            None => Self::without_issue(payload),
-        }
-    }
-
-    fn without_issue(payload: &Payload<'_>) -> Self {
-        let keys = [
-            (payload.ref_type.is_some() && payload.pusher_type.is_some(), Self::Delete),
-            (payload.ref_type.is_some(), Self::Create),
-            (payload.git_ref.is_some() && payload.has_commits(), Self::Push),
-            (payload.release.is_some(), Self::Release),
-            (payload.forkee.is_some(), Self::Fork),
-            (payload.package.is_some(), Self::Package),
-            (payload.workflow_job.is_some(), Self::WorkflowJob),
-            (payload.workflow_run.is_some(), Self::WorkflowRun),
-            (payload.page.is_some(), Self::Wiki),
-            (payload.context.is_some() && payload.commit.is_some(), Self::Status),
-            (payload.repository.is_some() && payload.action().is_some(), Self::Repository),
-        ];
-        keys.into_iter().find(|(there, _)| *there).map_or(Self::Unknown, |(_, kind)| kind)
-    }
-
-    /// Its name, and why it is not worked on.
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Issues => ("issues", "it does not say what happened to the issue"),
-            Self::IssueComment => ("issue_comment", "it does not say what happened to the issue"),
-            Self::PullRequest => ("pull_request", "pull requests are not triaged"),
-            Self::PullRequestComment => ("pull_request_comment", "pull requests are not triaged"),
-            Self::Push => ("push", "a push concerns no issue"),
-            Self::Create => ("create", "a branch or tag concerns no issue"),
-            Self::Delete => ("delete", "a branch or tag concerns no issue"),
-            Self::Release => ("release", "a release concerns no issue"),
-            Self::Fork => ("fork", "a fork concerns no issue"),
-            Self::Wiki => ("wiki", "a wiki page concerns no issue"),
-            Self::Package => ("package", "a package concerns no issue"),
-            Self::WorkflowRun => ("workflow_run", "a workflow run concerns no issue"),
-            Self::WorkflowJob => ("workflow_job", "a workflow run concerns no issue"),
-            Self::Status => ("status", "a commit status concerns no issue"),
-            Self::Repository => ("repository", "a repository's own events concern no issue"),
-            Self::Unknown => ("unknown", "no issue in it"),
+            // In the server's own zone, so 1969 in the Americas.
+            "assigned" => time(&self.created_at).is_some_and(|t| t.timestamp() == 0),
+            _ => false,
         }
     }
 }
 
-fn issue_event(payload: Payload<'_>, kind: Kind) -> Result<IssueEvent, ParseError> {
-    let repo = payload.repo_name().parse::<RepoName>().map_err(|_| ParseError::Repository)?;
-    let number = payload.issue_number().ok_or(ParseError::Number)?;
-    let action = payload.action().unwrap_or_default();
-    let about_comment = kind == Kind::IssueComment;
-    Ok(IssueEvent {
-        at: IssueRef { repo, number },
-        action: full_action(&payload, kind),
-        echoes: about_comment || echoes(action),
-        more_coming: !about_comment && payload.more_coming(),
-        deleted: !about_comment && action == "deleted",
-        shown: payload.issue.as_ref().map(Issue::shown).unwrap_or_default(),
-        comment: payload.comment.as_ref().and_then(|c| c.event(action == "created")),
-        sender: payload.sender.as_ref().and_then(User::account),
-    })
-}
-
-/// The changes our own writes come back as; what opens, closes or removes an issue is always worth a look.
-fn echoes(action: &str) -> bool {
-    let echoes = ["assigned", "demilestoned", "edited", "label_cleared", "label_updated"];
-    echoes.contains(&action) || ["milestoned", "unassigned"].contains(&action)
-}
-
-fn ignored(payload: &Payload<'_>, kind: Kind) -> Event {
-    let repo = payload.repo_name().parse::<RepoName>().ok().map(|name| name.to_string());
-    Event::Ignored { action: full_action(payload, kind), repo, reason: kind.words().1.to_owned() }
-}
-
-/// Kind and action for people, cut to what is safe to print.
-fn full_action(payload: &Payload<'_>, kind: Kind) -> String {
-    let safe = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    match payload.action() {
-        Some(action) => {
-            let action: String = action.chars().filter(safe).take(40).collect();
-            format!("{}/{action}", kind.words().0)
-        }
-        None => kind.words().0.to_owned(),
+impl Comment {
+    /// A command in a comment without an id cannot be applied exactly once, so it only says to look at the issue.
+    fn event(self, created: bool) -> Option<CommentEvent> {
+        let author = self.user.and_then(User::into_account);
+        (self.id != 0).then_some(CommentEvent { id: self.id, body: self.body, author, created })
     }
 }

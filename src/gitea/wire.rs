@@ -40,12 +40,12 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 lenient! {
     pub(super) struct User { pub id: i64, pub login: String }
 
-    pub(super) struct WireLabel { id: i64, pub name: String, color: String, is_archived: bool }
+    pub(super) struct WireLabel { pub id: i64, pub name: String, color: String, is_archived: bool }
 
-    pub(super) struct RepoMeta { full_name: String }
+    pub(super) struct RepoMeta { pub full_name: String }
 
     pub(super) struct WireIssue {
-        id: i64,
+        pub id: i64,
         number: u64,
         title: String,
         body: String,
@@ -70,7 +70,7 @@ lenient! {
     }
 
     pub(super) struct WireRepo {
-        id: i64,
+        pub id: i64,
         full_name: String,
         owner: Option<User>,
         private: bool,
@@ -97,19 +97,6 @@ pub(super) struct Permission {
 pub(super) struct Version {
     pub version: String,
 }
-
-macro_rules! listed {
-    ($($name:ident),+) => {$(
-        impl crate::gitea::transport::Listed for $name {
-            fn id(&self) -> i64 {
-                self.id
-            }
-        }
-    )+};
-}
-pub(super) use listed;
-
-listed!(WireIssue, WireLabel, WireRepo);
 
 impl User {
     /// The account, or `None` for the empty object Gitea sends where it has none.

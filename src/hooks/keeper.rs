@@ -191,7 +191,7 @@ impl Keeper {
     async fn redirect(&self, place: &HookPlace, hook: &Hook) -> Result<Report, Error> {
         let form = hook.form(self.server.is_forgejo());
         let form = form.map(|form| form.with_url(&self.wanted.url));
-        let notes = vec![format!("it sent to {}", hook.url)];
+        let notes = vec![format!("it sent to {}", hook.url())];
         self.edit(place, hook, form).await.map(|report| report.with(notes))
     }
 

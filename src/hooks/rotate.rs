@@ -39,8 +39,8 @@ impl Keeper {
     async fn is_known(&self, place: &HookPlace, now: Timestamp) -> Result<(), Error> {
         let url = &self.wanted.url;
         let why = match knock(url, self.secret(place, now)?).await {
-            Ok(Some(Knock::Known)) => return Ok(()),
-            Ok(Some(Knock::Unknown) | None) => {
+            Ok(Knock::Known) => return Ok(()),
+            Ok(Knock::Unknown) => {
                 return Err(Error::NotReady {
                     place: place.clone(),
                     why: format!(
@@ -50,7 +50,7 @@ impl Keeper {
                 });
             }
             _ if self.is_forced => return Ok(()),
-            Ok(Some(Knock::Stranger(status))) => format!("`{url}` answered {status}"),
+            Ok(Knock::Stranger(status)) => format!("`{url}` answered {status}"),
             Err(_) => format!("`{url}` does not answer"),
         };
         let why = format!(

@@ -25,7 +25,7 @@ impl Wanted {
 
     /// Whether a webhook is one of ours.
     pub fn is_ours(&self, hook: &Hook) -> bool {
-        hook.is_readable && is_same_address(&hook.url, &self.url)
+        hook.is_readable() && is_same_address(hook.url(), &self.url)
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn differences(hook: &Hook) -> Vec<String> {
     if !lacks.is_empty() {
         found.push(format!("it does not hear {}", lacks.join(", ")));
     }
-    if !hook.is_json {
+    if !hook.is_json() {
         found.push("it sends forms, not JSON".to_owned());
     }
     found

@@ -120,10 +120,8 @@ fn sign_in(config: &Config) -> anyhow::Result<Option<forge::SignIn>> {
         client_id,
         client_secret,
         redirect_uri: format!("{}/sign-in/callback", public_url(config)),
-        patience: forge::Patience {
-            connect: config.gitea.connect_timeout,
-            answer: config.gitea.timeout,
-        },
+        connect_timeout: config.gitea.connect_timeout,
+        timeout: config.gitea.timeout,
     });
     Ok(Some(sign_in?))
 }
