@@ -11,22 +11,6 @@ use std::time::Duration;
 pub const BOUNDS_S: [f64; 14] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
-/// Something that is counted up.
-#[derive(Debug, Default)]
-pub struct Count(AtomicU64);
-
-impl Count {
-    /// One more.
-    pub fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many so far.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// Counters by names. The names are part of the program, so there can only be so many.
 #[derive(Debug, Default)]
 pub struct Table<const N: usize>(Mutex<BTreeMap<[&'static str; N], u64>>);
@@ -94,9 +78,9 @@ pub struct Working {
     /// Effects by kind and result.
     pub effects: Table<2>,
     /// How often an issue reached its write limit.
-    pub write_limits: Count,
+    pub write_limits: AtomicU64,
     /// Outages of the forge.
-    pub outages: Count,
+    pub outages: AtomicU64,
     /// Whether the breaker is open now.
     pub is_unreachable: AtomicBool,
 }

@@ -2,7 +2,7 @@
 
 use super::line::{Line, Subject};
 use super::{Checkup, Output};
-use crate::gitea::{HookPlace, Knock, Server, knock};
+use crate::gitea::{HookPlace, Knock, knock};
 use crate::hooks::{
     Error, Keeper, Proof, Proven, Reach, Receiver, Report, Status, Target, advice, argument,
 };
@@ -10,27 +10,21 @@ use crate::issue::RepoName;
 
 /// Whether the service of this configuration runs on this machine.
 pub(super) async fn service(receiver: &Receiver, out: Output<'_>) -> bool {
-    let at = Subject::new("service", receiver.address());
-    match receiver.get("readyz").await {
-        Ok((200, _)) => out(at.green("is ready")),
+    let at = Subject::new("service", &receiver.address);
+    let (line, is_ours) = match receiver.get("readyz").await {
+        Ok((200, _)) => (at.green("is ready"), true),
         Ok((503, text)) => {
-            let why = text.trim();
-            out(at
-                .yellow(format!("takes deliveries, but is not ready: {why}"))
-                .cure("see the lines about store and forge"));
+            let line = at.yellow(format!("takes deliveries, but is not ready: {}", text.trim()));
+            (line.cure("see the lines about store and forge"), true)
         }
         Ok((status, _)) => {
-            out(at
-                .red(format!("something else answers there ({status})"))
-                .cure("change `server.listen`, or end the other program"));
-            return false;
+            let line = at.red(format!("something else answers there ({status})"));
+            (line.cure("change `server.listen`, or end the other program"), false)
         }
-        Err(_) => {
-            out(at.red("does not answer").cure("start `gitea-triage serve`"));
-            return false;
-        }
-    }
-    true
+        Err(_) => (at.red("does not answer").cure("start `gitea-triage serve`"), false),
+    };
+    out(line);
+    is_ours
 }
 
 /// Whether the public address leads to a service that knows the secrets.
@@ -50,8 +44,7 @@ pub(super) async fn address(checkup: &Checkup<'_>, out: Output<'_>) {
             .cure("set `server.public_url` to an address of this machine that the forge reaches"));
     }
     let now = checkup.clock.now();
-    let valid = wanted.secrets.iter().filter(|s| s.expires.is_none_or(|end| now < end));
-    for secret in valid {
+    for secret in wanted.secrets.iter().filter(|s| s.is_valid(now)) {
         match knock(&wanted.url, &secret.key).await {
             Ok(Knock::Known) => {}
             answer => return out(stranger(&at, &answer.map_err(|e| e.is_connect()))),
@@ -90,7 +83,6 @@ pub(super) struct Arrivals {
     /// `None` when no delivery can be waited for.
     pub proof: Option<Proof>,
     pub target: Target,
-    pub server: Server,
 }
 
 impl Arrivals {
@@ -123,7 +115,7 @@ impl Arrivals {
             (Proven::Nothing, Some(_)) => Some(
                 "see the lines about the webhook and the allowed hosts, and *Recent Deliveries* on its page".to_owned(),
             ),
-            _ => advice(&proven, place, &self.target, &self.server),
+            _ => advice(&proven, place, &self.target, &self.keeper.server),
         };
         let line = match &proven {
             Proven::Arrived { ms, .. } => at.green(format!("one arrived after {ms} ms")),
@@ -138,14 +130,14 @@ impl Arrivals {
 
     /// Whether the forge may deliver to this address; only a delivery can show it for one that is not public.
     pub fn allowed_hosts(&self, seen: &[Option<Proven>], out: Output<'_>) {
-        let at = Subject::new("allowed hosts", &self.target.host);
+        let (at, server) = (Subject::new("allowed hosts", &self.target.host), &self.keeper.server);
         let any = |wanted: fn(&Proven) -> bool| seen.iter().flatten().any(wanted);
         let arrived = any(|p| matches!(p, Proven::Arrived { .. } | Proven::Refused { .. }));
         let line = match (self.target.to_allow(), self.target.reach) {
             (Some(_), _) if arrived => at.green("the forge delivers there"),
             (Some(allow), _) => {
-                let said = format!("{} does not deliver there unless told to", self.server.name());
-                let lines = self.server.allowed_hosts(allow);
+                let said = format!("{} does not deliver there unless told to", server.name());
+                let lines = server.allowed_hosts(allow);
                 let cure =
                     format!("in its `app.ini`, beside what is there, and restart it:\n{lines}");
                 match any(|p| *p == Proven::Nothing) {

@@ -15,10 +15,8 @@ pub use line::{Level, Line};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::gitea::{Client, Server};
+use crate::gitea::Client;
 use crate::hooks::{Keeper, Proof, Receiver, Target, Wanted, repositories};
-use crate::issue::{Account, RepoName};
-use crate::store::Store;
 
 use arrival::Arrivals;
 
@@ -56,7 +54,8 @@ impl Checkup<'_> {
             None => false,
         };
         arrival::address(self, out).await;
-        let Some((server, account)) = self.forge(out).await else { return };
+        let (server, account) = (forge::server(self, out).await, forge::token(self, out).await);
+        let Some((server, account)) = server.zip(account) else { return };
         let repos = match repositories(&self.forge, &self.config.gitea.repos).await {
             Ok(repos) => repos,
             Err(error) => return out(Subject::new("repositories", "gitea.repos").red(error)),
@@ -65,35 +64,17 @@ impl Checkup<'_> {
         for repo in &repos {
             repo::repository(self, repo, &account, out).await;
         }
-        let store = store.filter(|_| is_served);
-        if let Some((wanted, receiver)) = self.wanted.clone().zip(receiver) {
-            let keeper = self.keeper(wanted, server.clone());
-            let proof = self.proof(store, receiver);
-            let target = Target::of(&keeper.wanted.url).await;
-            self.arrivals(Arrivals { keeper, proof, target, server }, &repos, out).await;
-        }
-    }
-
-    /// The server and our account on it, when both answer.
-    async fn forge(&self, out: Output<'_>) -> Option<(Server, Account)> {
-        let server = forge::server(self, out).await;
-        let account = forge::token(self, out).await;
-        server.zip(account)
-    }
-
-    fn keeper(&self, wanted: Wanted, server: Server) -> Keeper {
-        Keeper { forge: self.hook_forge.clone(), server, wanted, is_forced: false }
-    }
-
-    /// `None` when no delivery can be waited for.
-    fn proof(&self, store: Option<Store>, receiver: Receiver) -> Option<Proof> {
-        let (patience, store) = self.patience.zip(store)?;
-        Some(Proof { forge: self.forge.clone(), store, receiver, patience })
-    }
-
-    async fn arrivals(&self, arrivals: Arrivals, repos: &[RepoName], out: Output<'_>) {
+        let Some((wanted, receiver)) = self.wanted.clone().zip(receiver) else { return };
+        let target = Target::of(&wanted.url).await;
+        let keeper = Keeper { forge: self.hook_forge.clone(), server, wanted, is_forced: false };
+        let waiting = self.patience.zip(store.filter(|_| is_served));
+        let proof = waiting.map(|(patience, store)| {
+            let forge = self.forge.clone();
+            Proof { forge, store, receiver, patience }
+        });
+        let arrivals = Arrivals { keeper, proof, target };
         let mut seen = Vec::new();
-        for repo in repos {
+        for repo in &repos {
             seen.push(arrivals.of(repo, out).await);
         }
         arrivals.allowed_hosts(&seen, out);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::forge::SCOPES;
-use super::line::{Line, Subject};
+use super::line::{Level, Line, Subject};
 use super::{Checkup, Output};
 use crate::dispatch::{Agent, Interface};
-use crate::gitea::Error;
+use crate::gitea::{Error, IssueQuery};
 use crate::issue::{Account, RepoName};
 
 /// Looks at one repository.
@@ -24,26 +24,25 @@ pub(super) async fn repository(
         Ok(found) if !found.has_issues => at
             .red("keeps no issues of its own")
             .cure("switch its issues on, or take it out of `gitea.repos`"),
-        Ok(_) => {
-            let line = permission(checkup, &at, repo, account).await;
-            let goes_on = line.level < super::Level::Red;
-            out(line);
-            if goes_on {
-                labels(checkup, repo, out).await;
-                agents(checkup, repo, out).await;
-            }
-            return;
-        }
+        Ok(_) => permission(checkup, &at, repo, account).await,
         Err(error) => unseen(&at, account, &error),
     };
+    let goes_on = line.level < Level::Red;
     out(line);
+    if goes_on {
+        labels(checkup, repo, out).await;
+        agents(checkup, repo, out).await;
+    }
+}
+
+fn lacks(at: &Subject, scope: &str) -> Line {
+    at.red(format!("the token lacks the scope `{scope}`"))
+        .cure(format!("make one with the scopes {SCOPES}"))
 }
 
 fn unseen(at: &Subject, account: &Account, error: &Error) -> Line {
     match error.status() {
-        Some(403) => at
-            .red("the token lacks the scope `read:repository`")
-            .cure(format!("make one with the scopes {SCOPES}")),
+        Some(403) => lacks(at, "read:repository"),
         Some(404) => at.red(format!("is not there, or `{}` may not see it", account.login)).cure(
             "correct its name in `gitea.repos`, or make the account a collaborator that may write",
         ),
@@ -59,12 +58,10 @@ async fn permission(
     repo: &RepoName,
     account: &Account,
 ) -> Line {
-    let query = crate::gitea::IssueQuery::default();
+    let query = IssueQuery::default();
     if let Err(error) = checkup.forge.issues_page(repo, &query, 1).await {
         return match error.status() {
-            Some(403) => at
-                .red("the token lacks the scope `read:issue`")
-                .cure(format!("make one with the scopes {SCOPES}")),
+            Some(403) => lacks(at, "read:issue"),
             _ => at.red(error).cure("then run this again"),
         };
     }
@@ -75,9 +72,7 @@ async fn permission(
         Ok(()) => at.green("can be read and written"),
         Err(Error::DryRun { .. }) if may => at.green("can be read, and the account may write"),
         Err(Error::DryRun { .. }) => at.red("the account may not write here").cure(give),
-        Err(error) if error.status() == Some(403) && may => at
-            .red("the token lacks the scope `write:issue`")
-            .cure(format!("make one with the scopes {SCOPES}")),
+        Err(error) if error.status() == Some(403) && may => lacks(at, "write:issue"),
         Err(error) if error.status() == Some(403) => at
             .red("the account may not write here")
             .cure(format!("{give}; the token needs the scope `write:issue`")),

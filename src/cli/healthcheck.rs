@@ -22,7 +22,7 @@ impl Healthcheck {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         let receiver = Receiver::new(&config.server.listen)?;
         let page = if self.ready { "readyz" } else { "healthz" };
-        let url = format!("{}/{page}", receiver.address());
+        let url = format!("{}/{page}", receiver.address);
         let answer = receiver.get(page).await;
         let (status, text) = answer.with_context(|| {
             format!("`{url}` does not answer; check that `gitea-triage serve` is running")

@@ -11,17 +11,13 @@ use crate::issue::RepoName;
 /// One request as people should read it: `POST acme/widgets#5 comments`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    method: Method,
+    pub(super) method: Method,
     what: String,
 }
 
 impl Call {
     pub(super) fn new(method: Method, what: impl fmt::Display) -> Self {
         Self { method, what: what.to_string() }
-    }
-
-    pub(super) fn method(&self) -> &Method {
-        &self.method
     }
 
     /// Whether the request asks Gitea to change something.

@@ -92,14 +92,14 @@ impl Hook {
         lacking(&self.events)
     }
 
-    /// The form with which an edit of this hook, or one made in its place, keeps all that is not ours: its further
-    /// events, its branch filter, its authorization.
+    /// The form with which an edit of this hook, or one made in its place, sends to `url` and keeps all that is not ours:
+    /// its further events, its branch filter, its authorization.
     ///
     /// # Errors
     /// The event that no request can ask for, so that it would be lost.
-    pub fn form(&self, is_forgejo: bool) -> Result<HookForm, String> {
+    pub fn form(&self, url: &str, is_forgejo: bool) -> Result<HookForm, String> {
         Ok(HookForm {
-            url: self.config.url.clone(),
+            url: url.to_owned(),
             events: names(&self.events, is_forgejo)?,
             branch_filter: self.branch_filter.clone(),
             authorization: self.authorization_header.clone(),
@@ -125,11 +125,6 @@ impl HookForm {
             branch_filter: String::new(),
             authorization: String::new(),
         }
-    }
-
-    /// The same, sending to another address.
-    pub fn with_url(self, url: &str) -> Self {
-        Self { url: url.to_owned(), ..self }
     }
 
     /// Every field that an edit would reset, even those that stay as they are.
@@ -204,7 +199,7 @@ mod tests {
             "authorization_header": "Bearer x", "events": ["push", "issues"],
             "config": {"url": "https://x.example.com/webhook", "content_type": "form"},
         }));
-        let sent = hook.form(false).unwrap().json();
+        let sent = hook.form(hook.url(), false).unwrap().json();
         assert_eq!(sent["branch_filter"], "release/*");
         assert_eq!(sent["authorization_header"], "Bearer x");
         assert_eq!(sent["active"], true);

@@ -191,8 +191,8 @@ impl Client {
     /// A client for these settings; nothing is sent yet.
     pub fn new(settings: Settings) -> Result<Self, Error> {
         let base = base_url(&settings.url)?;
-        let builder = http_builder(settings.connect_timeout, settings.timeout, &base);
-        let http = built(builder.default_headers(default_headers(&settings.token)?))?;
+        let headers = default_headers(&settings.token)?;
+        let http = http_client(settings.connect_timeout, settings.timeout, &base, headers)?;
         Ok(Self { inner: Arc::new(Inner { http, base, settings, calls: Arc::default() }) })
     }
 
@@ -218,11 +218,17 @@ impl Client {
 }
 
 /// What holds for every connection to Gitea, whoever asks.
-fn http_builder(connect: Duration, whole: Duration, base: &Url) -> reqwest::ClientBuilder {
+fn http_client(
+    connect: Duration,
+    whole: Duration,
+    base: &Url,
+    headers: HeaderMap,
+) -> Result<reqwest::Client, Error> {
     // Fails only when the program has chosen a provider already, which then serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .user_agent(concat!("gitea-triage/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers)
         // A renamed repository answers 301, and a followed 301 turns a POST into a GET that succeeds.
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(connect)
@@ -230,14 +236,10 @@ fn http_builder(connect: Duration, whole: Duration, base: &Url) -> reqwest::Clie
         // Below the 60 to 75 s after which proxies drop an idle connection: a write that meets such a
         // connection would have an unknown outcome.
         .pool_idle_timeout(Duration::from_secs(30));
-    match base.scheme() {
+    if base.scheme() == "http" {
         // A bare container has no CA certificates, and plain `http://` must not fail for want of them.
-        "http" => builder.tls_certs_only([]),
-        _ => builder,
+        builder = builder.tls_certs_only([]);
     }
-}
-
-fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
     builder.build().map_err(|_| {
         Error::Settings("no CA certificates were found for TLS; install `ca-certificates`".into())
     })

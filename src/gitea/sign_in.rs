@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::header::ACCEPT;
+use reqwest::header::{ACCEPT, HeaderMap};
 use reqwest::{RequestBuilder, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::transport::read;
-use super::{Error, base_url, below, built, http_builder, issue_page};
+use super::{Error, base_url, below, http_client, issue_page};
 use crate::clock::Timestamp;
 use crate::issue::{Account, IssueRef};
 
@@ -130,7 +130,7 @@ impl SignIn {
         let browser = base_url(&application.browser_url)?;
         // Without the service's own token, which has no business at these endpoints.
         let Application { connect_timeout, timeout, .. } = application;
-        let http = built(http_builder(connect_timeout, timeout, &server))?;
+        let http = http_client(connect_timeout, timeout, &server, HeaderMap::new())?;
         Ok(Self { application, server, browser, http })
     }
 

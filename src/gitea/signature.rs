@@ -74,6 +74,13 @@ pub struct Secret {
     pub repos: Option<Vec<String>>,
 }
 
+impl Secret {
+    /// Whether its time is not over yet.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|end| now < end)
+    }
+}
+
 /// Holds the secrets and accepts what one of them signed.
 #[derive(Debug)]
 pub struct Verifier {
@@ -101,17 +108,11 @@ impl Verifier {
         now: Timestamp,
     ) -> Result<Delivery, Rejected> {
         let claim = claim(headers)?;
-        let (signed, unusable) = match signed_bytes(headers, &body) {
-            Ok(signed) => (signed, None),
-            Err(rejected) => (body, Some(rejected)),
-        };
-        let scope = self.scope(&signed, &claim, now)?;
-        if let Some(rejected) = unusable {
-            return Err(rejected);
-        }
+        let signed = signed_bytes(headers, &body);
+        let scope = self.scope(signed.as_ref().unwrap_or(&body), &claim, now)?;
+        let body = signed?;
         let id = delivery_id(headers).ok_or(Rejected::NoDeliveryId)?;
-        let event_header = event_header(headers);
-        Ok(Delivery { id, received_at: now, body: signed, event_header, scope })
+        Ok(Delivery { id, received_at: now, body, event_header: event_header(headers), scope })
     }
 
     /// What the secrets that made this digest speak for together.
@@ -129,7 +130,7 @@ impl Verifier {
         if signers.is_empty() {
             return Err(Rejected::SignatureMismatch);
         }
-        let valid = signers.into_iter().filter(|s| s.expires.is_none_or(|end| now < end));
+        let valid = signers.into_iter().filter(|s| s.is_valid(now));
         valid.map(|s| s.repos.clone()).reduce(union).ok_or(Rejected::SecretExpired)
     }
 }

@@ -133,11 +133,11 @@ impl Client {
             tracing::debug!(%call, "held back by the dry run");
             return Err(Error::DryRun { call });
         }
-        let mut http = self.inner.http.request(call.method().clone(), self.api_url(&path, &query));
+        let mut http = self.inner.http.request(call.method.clone(), self.api_url(&path, &query));
         if let Some(body) = &body {
             http = http.json(body);
         }
-        let (method, started) = (method_name(call.method()), Instant::now());
+        let (method, started) = (method_name(&call.method), Instant::now());
         let result = self.exchange(http, call, &path).await;
         let meters = &self.inner.calls;
         meters.time.add(started.elapsed());
@@ -157,7 +157,7 @@ impl Client {
         }
     }
 
-    #[tracing::instrument(level = "debug", name = "call_forge", skip_all, fields(otel.kind = "client", http.request.method = %call.method(), http.response.status_code = Empty, otel.status_code = Empty))]
+    #[tracing::instrument(level = "debug", name = "call_forge", skip_all, fields(otel.kind = "client", http.request.method = %call.method, http.response.status_code = Empty, otel.status_code = Empty))]
     async fn exchange(
         &self,
         http: reqwest::RequestBuilder,
@@ -229,7 +229,7 @@ fn log(call: &Call, path: &[String], result: Result<&Response, &reqwest::Error>,
     if status.is_none_or(|status| status >= 400) {
         span.record("otel.status_code", "error");
     }
-    tracing::debug!(method = %call.method(), path = path.join("/"), status, ms, "asked Gitea");
+    tracing::debug!(method = %call.method, path = path.join("/"), status, ms, "asked Gitea");
 }
 
 /// The method as the metrics name it.

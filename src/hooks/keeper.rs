@@ -3,8 +3,8 @@
 
 use secrecy::SecretString;
 
-use super::report::{Report, Status, look_at, overlapping};
-use super::wanted::{Wanted, differences};
+use super::report::{Report, Status, overlapping};
+use super::wanted::{Wanted, differences, is_sent_to};
 use crate::clock::Timestamp;
 use crate::gitea::{self as forge, Hook, HookForm, HookPlace, Server};
 
@@ -23,31 +23,13 @@ pub enum Error {
         /// The place.
         place: HookPlace,
     },
-    /// No secret may sign for the place.
-    #[error(
-        "`{place}`: no entry of `webhook.secrets` is valid for it; add one, or take its `repos` or `expires` away"
-    )]
-    NoSecret {
-        /// The place.
-        place: HookPlace,
-    },
-    /// The running service would refuse what a new webhook sends.
+    /// What was asked for cannot be done yet, or was not done as it was asked for.
     #[error("`{place}`: {why}")]
-    NotReady {
+    Refused {
         /// The place.
         place: HookPlace,
-        /// What to do first.
+        /// What is wrong, and what to do.
         why: String,
-    },
-    /// What was asked for is not what is there.
-    #[error("`{place}`: the forge did not keep hook {hook} as it was asked to: {what}")]
-    NotKept {
-        /// The place.
-        place: HookPlace,
-        /// The webhook.
-        hook: i64,
-        /// What is otherwise.
-        what: String,
     },
 }
 
@@ -95,7 +77,10 @@ impl Keeper {
         };
         let report = match (ours.first(), moved) {
             (Some(hook), None) => self.correct(place, hook).await?,
-            (None, Some(hook)) => self.redirect(place, &hook).await?,
+            (None, Some(hook)) => {
+                let notes = vec![format!("it sent to {}", hook.url())];
+                self.edit(place, &hook, &self.wanted.url, notes).await?
+            }
             (Some(_), Some(hook)) => Report::new(place, Some(hook.id), Status::Blocked)
                 .with(vec!["one of our address is there already; remove one of the two".into()]),
             (None, None) => Report::new(place, None, Status::Absent),
@@ -106,17 +91,16 @@ impl Keeper {
     /// Which webhooks exist, and what of them has to be corrected.
     pub async fn inspect(&self, place: &HookPlace) -> Result<Report, Error> {
         let (ours, above) = (self.ours(place).await?, self.above(place).await?);
-        let report = match (ours.first(), above.first()) {
-            (Some(hook), _) => look_at(place, hook),
-            (None, Some(hook)) => Report {
-                status: match differences(hook).is_empty() {
-                    true => Status::Covered,
-                    false => Status::Differs,
-                },
-                ..look_at(place, hook)
-            },
-            (None, None) => Report::new(place, None, Status::Absent),
+        let Some(hook) = ours.first().or(above.first()) else {
+            return Ok(Report::new(place, None, Status::Absent));
         };
+        let notes = differences(hook);
+        let status = match (notes.is_empty(), ours.is_empty()) {
+            (false, _) => Status::Differs,
+            (true, false) => Status::Unchanged,
+            (true, true) => Status::Covered,
+        };
+        let report = Report::new(place, Some(hook.id), status).with(notes);
         Ok(overlapping(report, &ours, &above))
     }
 
@@ -138,12 +122,11 @@ impl Keeper {
     }
 
     async fn at(&self, place: &HookPlace, url: &str) -> Result<Vec<Hook>, Error> {
-        let wanted = Wanted { url: url.to_owned(), secrets: Vec::new() };
         let mut hooks = self.forge.hooks(place).await.map_err(|error| match error.status() {
             Some(403) => Error::Forbidden { place: place.clone() },
             _ => error.into(),
         })?;
-        hooks.retain(|hook| wanted.is_ours(hook));
+        hooks.retain(|hook| is_sent_to(hook, url));
         hooks.sort_by_key(|hook| hook.id);
         Ok(hooks)
     }
@@ -161,7 +144,10 @@ impl Keeper {
 
     pub(super) fn secret(&self, place: &HookPlace, now: Timestamp) -> Result<&SecretString, Error> {
         let secret = self.wanted.secret_for(place, now);
-        secret.ok_or_else(|| Error::NoSecret { place: place.clone() })
+        secret.ok_or_else(|| Error::Refused {
+            place: place.clone(),
+            why: "no entry of `webhook.secrets` is valid for it; add one, or take its `repos` or `expires` away".into(),
+        })
     }
 
     async fn create(&self, place: &HookPlace, now: Timestamp) -> Result<Report, Error> {
@@ -183,44 +169,31 @@ impl Keeper {
         if notes.is_empty() {
             return Ok(Report::new(place, Some(hook.id), Status::Unchanged));
         }
-        let form = hook.form(self.server.is_forgejo());
-        self.edit(place, hook, form).await.map(|report| report.with(notes))
+        self.edit(place, hook, hook.url(), notes).await
     }
 
-    /// Redirects a webhook of another address to ours.
-    async fn redirect(&self, place: &HookPlace, hook: &Hook) -> Result<Report, Error> {
-        let form = hook.form(self.server.is_forgejo());
-        let form = form.map(|form| form.with_url(&self.wanted.url));
-        let notes = vec![format!("it sent to {}", hook.url())];
-        self.edit(place, hook, form).await.map(|report| report.with(notes))
-    }
-
+    /// Changes a webhook to one that is as it has to be and sends to `url`.
     async fn edit(
         &self,
         place: &HookPlace,
         hook: &Hook,
-        form: Result<HookForm, String>,
+        url: &str,
+        notes: Vec<String>,
     ) -> Result<Report, Error> {
-        let form = match self.form_for_edit(hook, form) {
+        let report = |status| Report::new(place, Some(hook.id), status);
+        let form = match self.form_for_edit(hook, url) {
             Ok(form) => form,
-            Err(why) => {
-                return Ok(Report::new(place, Some(hook.id), Status::Blocked).with(vec![why]));
-            }
+            Err(why) => return Ok(report(Status::Blocked).with(vec![why]).with(notes)),
         };
-        let report = Report::new(place, Some(hook.id), Status::Updated);
         match sent(place, self.forge.edit_hook(place, hook.id, &form).await)? {
-            Some(now) => kept(place, &now).map(|()| report),
-            None => Ok(Report { dry_run: true, ..report }),
+            Some(now) => kept(place, &now).map(|()| report(Status::Updated).with(notes)),
+            None => Ok(Report { dry_run: true, ..report(Status::Updated).with(notes) }),
         }
     }
 
     /// The form, unless an edit with it would lose what is not ours.
-    pub(super) fn form_for_edit(
-        &self,
-        hook: &Hook,
-        form: Result<HookForm, String>,
-    ) -> Result<HookForm, String> {
-        let form = form.map_err(|event| {
+    pub(super) fn form_for_edit(&self, hook: &Hook, url: &str) -> Result<HookForm, String> {
+        let form = hook.form(url, self.server.is_forgejo()).map_err(|event| {
             format!("it hears `{event}`, which no request can ask for and a change would lose; change it on its page")
         })?;
         if self.server.hides_authorization() && !self.is_forced {
@@ -254,5 +227,7 @@ pub(super) fn kept(place: &HookPlace, hook: &Hook) -> Result<(), Error> {
     if what.is_empty() {
         return Ok(());
     }
-    Err(Error::NotKept { place: place.clone(), hook: hook.id, what: what.join("; ") })
+    let what = what.join("; ");
+    let why = format!("the forge did not keep hook {} as it was asked to: {what}", hook.id);
+    Err(Error::Refused { place: place.clone(), why })
 }

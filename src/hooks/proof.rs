@@ -83,18 +83,15 @@ impl Proof {
         let page = self.forge.issues_page(repo, &query, 1).await?;
         let Some(issue) = page.items.first() else { return Ok(Proven::NoIssue) };
         let at = IssueRef { repo: repo.clone(), number: issue.number };
-        let (last, refused) = (self.newest().await?, self.receiver.refused().await);
+        let newest = self.store.deliveries(Filter { state: None, limit: 1 }).await?;
+        let last = newest.first().map_or(0, |d| d.seq);
+        let refused = self.receiver.refused().await;
         let began = Instant::now();
         match self.forge.nudge(&at).await {
             Err(forge::Error::DryRun { .. }) => return Ok(Proven::DryRun),
             nudged => nudged?,
         }
         self.wait(Nudge { at, last, refused, began }).await
-    }
-
-    async fn newest(&self) -> Result<i64, store::Error> {
-        let newest = self.store.deliveries(Filter { state: None, limit: 1 }).await?;
-        Ok(newest.first().map_or(0, |d| d.seq))
     }
 
     async fn wait(&self, nudge: Nudge) -> Result<Proven, Error> {
@@ -130,21 +127,19 @@ impl Proof {
 
     /// One that nobody has read yet is read here.
     async fn is_about(&self, delivery: &DeliveryView, at: &IssueRef) -> Result<bool, store::Error> {
-        if let Some(issue) = &delivery.issue {
-            return Ok(issue.eq_ignore_ascii_case(&at.to_string()));
-        }
-        let body = self.store.body(delivery.seq).await?.unwrap_or_default();
-        Ok(match forge::parse(&body) {
-            Ok(Event::Issue(event)) => event.at.to_string().eq_ignore_ascii_case(&at.to_string()),
-            _ => false,
-        })
+        let issue = match &delivery.issue {
+            Some(issue) => issue.clone(),
+            None => match forge::parse(&self.store.body(delivery.seq).await?.unwrap_or_default()) {
+                Ok(Event::Issue(event)) => event.at.to_string(),
+                _ => return Ok(false),
+            },
+        };
+        Ok(issue.eq_ignore_ascii_case(&at.to_string()))
     }
 }
 
 /// Why more requests were turned away than before.
 fn more(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Option<String> {
-    let grown = |(why, count): (&String, &u64)| {
-        (before.get(why).is_none_or(|old| count > old) && *count > 0).then(|| why.clone())
-    };
-    after.iter().find_map(grown)
+    let has_grown = |(why, count): &(&String, &u64)| *count > before.get(*why).unwrap_or(&0);
+    after.iter().find(has_grown).map(|(why, _)| why.clone())
 }

@@ -14,7 +14,8 @@ const TAKEN: [&str; 2] = ["accepted", "duplicate"];
 /// The service of this configuration, as seen from the same machine.
 #[derive(Clone, Debug)]
 pub struct Receiver {
-    base: String,
+    /// Where it is asked.
+    pub address: String,
     http: reqwest::Client,
 }
 
@@ -34,17 +35,12 @@ impl Receiver {
         // Fails only when the program has chosen a provider already, which then serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).tls_certs_only([]);
-        Ok(Self { base: format!("http://{}", local_address(listen)), http: http.build()? })
-    }
-
-    /// Where it is asked.
-    pub fn address(&self) -> &str {
-        &self.base
+        Ok(Self { address: format!("http://{}", local_address(listen)), http: http.build()? })
     }
 
     /// Status and text of one of its pages.
     pub async fn get(&self, page: &str) -> Result<(u16, String), reqwest::Error> {
-        let answer = self.http.get(format!("{}/{page}", self.base)).send().await?;
+        let answer = self.http.get(format!("{}/{page}", self.address)).send().await?;
         let status = answer.status().as_u16();
         Ok((status, answer.text().await?))
     }

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::wanted::differences;
 use crate::gitea::{Hook, HookPlace};
 
 /// What became of the webhooks of one place.
@@ -67,23 +66,15 @@ impl Report {
     }
 }
 
-/// One webhook, with what is not correct.
-pub(super) fn look_at(place: &HookPlace, hook: &Hook) -> Report {
-    let notes = differences(hook);
-    let status = if notes.is_empty() { Status::Unchanged } else { Status::Differs };
-    Report::new(place, Some(hook.id), status).with(notes)
-}
-
 /// The report with every other webhook of ours that hears the same events.
 pub(super) fn overlapping(mut report: Report, ours: &[Hook], above: &[Hook]) -> Report {
-    let here = ours.iter().filter(|h| h.is_active).map(|h| (report.place.clone(), h.id));
     let org = match &report.place {
         HookPlace::Repo(repo) => HookPlace::Org(repo.owner().to_owned()),
         org => org.clone(),
     };
-    let above = above.iter().map(|h| (org.clone(), h.id));
-    let all: Vec<Overlap> =
-        here.chain(above).map(|(place, hook)| Overlap { place, hook }).collect();
-    report.overlaps = all.into_iter().filter(|o| Some(o.hook) != report.hook).collect();
+    let here = ours.iter().filter(|h| h.is_active).map(|h| (&report.place, h.id));
+    let others = here.chain(above.iter().map(|h| (&org, h.id)));
+    let others = others.filter(|(_, hook)| Some(*hook) != report.hook);
+    report.overlaps = others.map(|(place, hook)| Overlap { place: place.clone(), hook }).collect();
     report
 }

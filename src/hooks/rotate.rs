@@ -14,7 +14,7 @@ impl Keeper {
         let Some(model) = old.last() else {
             return Ok(Report::new(place, None, Status::Absent));
         };
-        let form = match self.form_for_edit(model, model.form(self.server.is_forgejo())) {
+        let form = match self.form_for_edit(model, model.url()) {
             Ok(form) => form,
             Err(why) => {
                 return Ok(Report::new(place, Some(model.id), Status::Blocked).with(vec![why]));
@@ -41,7 +41,7 @@ impl Keeper {
         let why = match knock(url, self.secret(place, now)?).await {
             Ok(Knock::Known) => return Ok(()),
             Ok(Knock::Unknown) => {
-                return Err(Error::NotReady {
+                return Err(Error::Refused {
                     place: place.clone(),
                     why: format!(
                         "the service at `{url}` does not know the first entry of `webhook.secrets` yet; let it \
@@ -57,6 +57,6 @@ impl Keeper {
             "{why}, so nobody knows whether the service takes the new secret; start it, or say `--force` when it \
              cannot be reached from here"
         );
-        Err(Error::NotReady { place: place.clone(), why })
+        Err(Error::Refused { place: place.clone(), why })
     }
 }

@@ -19,14 +19,14 @@ pub struct Wanted {
 impl Wanted {
     /// The secret for a webhook that is made now: the first that is valid and speaks for the place.
     pub fn secret_for(&self, place: &HookPlace, now: Timestamp) -> Option<&SecretString> {
-        let valid = |s: &&Secret| s.expires.is_none_or(|end| now < end);
-        self.secrets.iter().filter(valid).find(|s| covers(s, place)).map(|s| &s.key)
+        let fits = |s: &&Secret| s.is_valid(now) && covers(s, place);
+        self.secrets.iter().find(fits).map(|s| &s.key)
     }
+}
 
-    /// Whether a webhook is one of ours.
-    pub fn is_ours(&self, hook: &Hook) -> bool {
-        hook.is_readable() && is_same_address(hook.url(), &self.url)
-    }
+/// Whether a webhook sends what we read to this address.
+pub(super) fn is_sent_to(hook: &Hook, url: &str) -> bool {
+    hook.is_readable() && is_same_address(hook.url(), url)
 }
 
 fn covers(secret: &Secret, place: &HookPlace) -> bool {

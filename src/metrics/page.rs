@@ -65,7 +65,7 @@ impl Page {
         sheet.counter(
             "fuse_trips",
             "Issues whose writes were held back because there were too many within an hour",
-            working.write_limits.get(),
+            working.write_limits.load(Ordering::Relaxed),
         )?;
         let is_open = flag(working.is_unreachable.load(Ordering::Relaxed));
         sheet.gauge(
@@ -73,7 +73,11 @@ impl Page {
             "1 while Gitea is unreachable and no issue is taken up",
             is_open,
         )?;
-        sheet.counter("breaker_openings", "Outages of Gitea", working.outages.get())
+        sheet.counter(
+            "breaker_openings",
+            "Outages of Gitea",
+            working.outages.load(Ordering::Relaxed),
+        )
     }
 
     fn calls(&self, sheet: &mut Sheet<'_>) -> Result<(), Error> {

@@ -221,7 +221,7 @@ impl Worker {
         match self.state.breaker.failed(now, wish, may_lose(error)) {
             Tripped::No => return true,
             Tripped::Opened => {
-                self.state.meters.outages.add();
+                self.state.meters.outages.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%error, "the forge is unreachable; issues wait until it answers again, deliveries are accepted as before");
             }
             Tripped::Relapsed => {

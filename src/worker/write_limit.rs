@@ -2,6 +2,7 @@
 //! of ours may ask for. What is held back is evaluated again when the hour is over, so nothing is lost.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ impl Worker {
         let (at, limit) = (evaluation.at, self.rules().write_limit);
         let reason = Reason::WriteLimit { limit, until };
         if self.state.write_limits.reach(&claim.at, until, at) {
-            self.state.meters.write_limits.add();
+            self.state.meters.write_limits.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(issue = %claim.at, "{reason}; see what wrote so much with `gitea-triage explain {}`", claim.at);
         }
         let held = EffectOutcome::failed("held back by the write limit");

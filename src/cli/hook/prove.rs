@@ -28,7 +28,7 @@ pub(super) async fn test(config: &Config, common: &Common) -> Result<(), Failure
     };
     let answer = proof.receiver.get("healthz").await;
     answer.with_context(|| {
-        format!("no service answers at `{}`; start `gitea-triage serve`", proof.receiver.address())
+        format!("no service answers at `{}`; start `gitea-triage serve`", proof.receiver.address)
     })?;
     let mut is_fine = true;
     for (place, repos) in trials(config, common, &forge).await? {
