@@ -11,7 +11,7 @@ use crate::dispatch::{AgentId, TaskType};
 use crate::issue::{IssueNumber, IssueRef, IssueType};
 
 pub use self::quote::{code, fence};
-pub use self::words::{action, age, same_bytes, type_name};
+pub use self::words::{action, age, same_bytes};
 
 /// Why a decision was made. Shown and kept as a sentence; code and the store use [`Reason::code`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,22 +25,13 @@ pub enum Reason {
     /// It is a daily summary of ours.
     OwnSummary,
     /// Its author is on the owner's list.
-    IgnoredAuthor {
-        /// The author.
-        login: String,
-    },
-    /// A label of it is on the owner's list.
-    IgnoredLabel {
-        /// The label as it stands on the issue.
-        label: String,
-    },
+    IgnoredAuthor(String),
+    /// A label of it, as it stands there, is on the owner's list.
+    IgnoredLabel(String),
     /// A person, or the end of a dispatch, took it out of automatic hands.
     Held(Hold),
     /// A person chose the agent.
-    Chosen {
-        /// The agent.
-        agent: AgentId,
-    },
+    Chosen(AgentId),
     /// A person chose the agent, which is at its limit.
     ChosenButBusy {
         /// The agent.
@@ -50,13 +41,10 @@ pub enum Reason {
         /// How many it may have.
         limit: u32,
     },
-    /// It is needs discussion, not work.
+    /// It needs discussion, not work.
     Philosophy,
-    /// People have it.
-    Assigned {
-        /// Who, as the forge writes them.
-        logins: Vec<String>,
-    },
+    /// People have it, with these logins as the forge writes them.
+    Assigned(Vec<String>),
     /// Its score is below the threshold.
     NotReady {
         /// The score.
@@ -66,16 +54,10 @@ pub enum Reason {
         /// What would give it more points.
         missing: Vec<Missing>,
     },
-    /// Issues that it depends on, according to the forge, are open.
-    Depends {
-        /// Those issues.
-        on: Vec<IssueRef>,
-    },
-    /// Its own text says that it is blocked.
-    BlockedByText {
-        /// The issues of its repository that the text names and that are open; empty when it names none.
-        by: Vec<IssueNumber>,
-    },
+    /// These issues, which it depends on according to the forge, are open.
+    Depends(Vec<IssueRef>),
+    /// Its own text says that it is blocked: by these open issues of its repository, where it names any.
+    BlockedByText(Vec<IssueNumber>),
     /// The agent that has it keeps it.
     StaysWith {
         /// The issue in short.
@@ -108,21 +90,12 @@ pub enum Reason {
         /// The kind of task.
         task: TaskType,
     },
-    /// Its dispatch has just timed out.
-    TimedOut {
-        /// What the agent failed to do.
-        cause: Cause,
-    },
-    /// Its dispatch has just been escalated.
-    Escalated {
-        /// What the last attempt failed on.
-        cause: Cause,
-    },
+    /// Its dispatch has just timed out, for what the agent failed to do.
+    TimedOut(Cause),
+    /// Its dispatch has just been escalated, for what the last attempt failed on.
+    Escalated(Cause),
     /// A person gave it to the agent on the forge.
-    GivenByPerson {
-        /// The agent.
-        agent: AgentId,
-    },
+    GivenByPerson(AgentId),
     /// It had as many writes as it may have within an hour.
     WriteLimit {
         /// How many it may have.
@@ -144,23 +117,23 @@ impl Reason {
             Self::Gone => "gone",
             Self::PullRequest => "pull_request",
             Self::OwnSummary => "own_summary",
-            Self::IgnoredAuthor { .. } => "ignored_author",
-            Self::IgnoredLabel { .. } => "ignored_label",
+            Self::IgnoredAuthor(_) => "ignored_author",
+            Self::IgnoredLabel(_) => "ignored_label",
             Self::Held(_) => "held",
-            Self::Chosen { .. } => "chosen",
+            Self::Chosen(_) => "chosen",
             Self::ChosenButBusy { .. } => "chosen_but_busy",
             Self::Philosophy => "philosophy",
-            Self::Assigned { .. } => "assigned",
+            Self::Assigned(_) => "assigned",
             Self::NotReady { .. } => "not_ready",
-            Self::Depends { .. } => "depends",
-            Self::BlockedByText { .. } => "blocked_by_text",
+            Self::Depends(_) => "depends",
+            Self::BlockedByText(_) => "blocked_by_text",
             Self::StaysWith { .. } => "stays_with",
             Self::GoesTo { .. } => "goes_to",
             Self::WaitsFor { .. } => "waits_for",
             Self::NoAgent { .. } => "no_agent",
-            Self::TimedOut { .. } => "timed_out",
-            Self::Escalated { .. } => "escalated",
-            Self::GivenByPerson { .. } => "given_by_person",
+            Self::TimedOut(_) => "timed_out",
+            Self::Escalated(_) => "escalated",
+            Self::GivenByPerson(_) => "given_by_person",
             Self::WriteLimit { .. } => "write_limit",
             Self::RunByHand => "run_by_hand",
             Self::Earlier(_) => "earlier",
@@ -195,27 +168,28 @@ pub struct Brief {
     pub age_days: i64,
 }
 
-/// What an issue would need to be ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// A file or a function.
-    Place,
-    /// A file.
-    File,
-    /// A function.
-    Function,
-    /// A short title.
-    ShortTitle,
-    /// Acceptance criteria.
-    Acceptance,
-    /// A test.
-    Test,
-    /// A section for the problem or the solution.
-    Section,
-    /// Agreement: a tag says that it needs discussion first.
-    Agreement,
-    /// A tag that says what kind of issue it is.
-    Kind,
+named_enum! {
+    /// What an issue would need to be ready, and how a sentence about it says so.
+    Missing {
+        /// A file or a function.
+        Place = "names no file or function",
+        /// A file.
+        File = "names no file",
+        /// A function.
+        Function = "names no function",
+        /// A short title.
+        ShortTitle = "has a long title",
+        /// Acceptance criteria.
+        Acceptance = "has no acceptance criteria",
+        /// A test.
+        Test = "mentions no test",
+        /// A section for the problem or the solution.
+        Section = "has no section for the problem or the solution",
+        /// Agreement.
+        Agreement = "a tag or label says that it needs discussion first",
+        /// A tag that says what kind of issue it is.
+        Kind = "has no bug, feature or refactoring tag or label",
+    }
 }
 
 /// Why an issue is left alone until a person says otherwise.

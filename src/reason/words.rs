@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display};
 
-use super::{Brief, Cause, Hold, Missing, Reason, Unmet, code};
+use super::{Brief, Cause, Hold, Reason, Unmet, code};
 use crate::delivery::WakeCause;
 use crate::issue::IssueType;
 
@@ -17,25 +17,26 @@ impl Display for Reason {
             Self::Gone => f.write_str("the issue no longer exists"),
             Self::PullRequest => f.write_str("a pull request, not an issue"),
             Self::OwnSummary => f.write_str("our own daily summary"),
-            Self::IgnoredAuthor { login } => {
+            Self::IgnoredAuthor(login) => {
                 write!(f, "opened by `{login}`, whose issues are ignored")
             }
-            Self::IgnoredLabel { label } => write!(f, "its label `{label}` says to ignore it"),
+            Self::IgnoredLabel(label) => write!(f, "its label `{label}` says to ignore it"),
             Self::Held(hold) => hold.fmt(f),
-            Self::Chosen { agent } => write!(f, "chosen for `{agent}` by a person"),
+            Self::Chosen(agent) => write!(f, "chosen for `{agent}` by a person"),
             Self::ChosenButBusy { agent, load, limit } => {
                 write!(f, "chosen for `{agent}` by a person, busy with {load} of {limit}")
             }
             Self::Philosophy => f.write_str("a philosophy/meta issue: needs discussion, not work"),
-            Self::Assigned { logins } => write!(f, "already assigned to {}", quoted(logins)),
+            Self::Assigned(logins) => write!(f, "already assigned to {}", quoted(logins)),
             Self::NotReady { score, ready_at, missing } => {
-                write!(f, "score {score} is below the threshold of {ready_at}: ")?;
-                write_missing(f, missing)
+                let missing = match missing[..] {
+                    [] => "no single signal is missing".to_owned(),
+                    _ => missing.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", "),
+                };
+                write!(f, "score {score} is below the threshold of {ready_at}: {missing}")
             }
-            Self::Depends { on } => {
-                write!(f, "blocked: it depends on {}, still open", quoted(on))
-            }
-            Self::BlockedByText { by } => {
+            Self::Depends(on) => write!(f, "blocked: it depends on {}, still open", quoted(on)),
+            Self::BlockedByText(by) => {
                 let by: Vec<_> = by.iter().map(|number| format!("#{number}")).collect();
                 let by = if by.is_empty() { String::new() } else { format!(" by {}", quoted(&by)) };
                 write!(f, "blocked{by}, by its own text: a person has to resolve that")
@@ -51,9 +52,9 @@ impl Display for Reason {
             Self::NoAgent { subject, task } => {
                 write!(f, "{subject}: no agent is configured for it (task type `{task}`)")
             }
-            Self::TimedOut { cause } => write!(f, "timed out: {cause}"),
-            Self::Escalated { cause } => write!(f, "escalated: {cause}"),
-            Self::GivenByPerson { agent } => {
+            Self::TimedOut(cause) => write!(f, "timed out: {cause}"),
+            Self::Escalated(cause) => write!(f, "escalated: {cause}"),
+            Self::GivenByPerson(agent) => {
                 write!(f, "given to {} by a person", code(agent.as_str()))
             }
             Self::WriteLimit { limit, until } => write!(
@@ -71,50 +72,17 @@ fn quoted(list: &[impl Display]) -> String {
     list.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn write_missing(f: &mut fmt::Formatter<'_>, missing: &[Missing]) -> fmt::Result {
-    if missing.is_empty() {
-        return f.write_str("no single signal is missing");
-    }
-    let all: Vec<_> = missing.iter().map(|one| one.as_str()).collect();
-    f.write_str(&all.join(", "))
-}
-
-impl Missing {
-    /// What the issue lacks, as the rest of a sentence about it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Place => "names no file or function",
-            Self::File => "names no file",
-            Self::Function => "names no function",
-            Self::ShortTitle => "has a long title",
-            Self::Acceptance => "has no acceptance criteria",
-            Self::Test => "mentions no test",
-            Self::Section => "has no section for the problem or the solution",
-            Self::Agreement => "a tag or label says that it needs discussion first",
-            Self::Kind => "has no bug, feature or refactoring tag or label",
-        }
-    }
-}
-
 impl Display for Brief {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = type_name(self.issue_type);
-        match (self.is_first, name) {
-            (true, "") => f.write_str("P0")?,
-            (true, name) => write!(f, "P0/{name}")?,
-            (false, "") => f.write_str("ready")?,
-            (false, name) => write!(f, "ready {name}")?,
+        match (self.is_first, self.issue_type) {
+            (true, IssueType::Unknown) => f.write_str("P0")?,
+            (true, kind) => write!(f, "P0/{kind}")?,
+            (false, IssueType::Unknown) => f.write_str("ready")?,
+            (false, kind) => write!(f, "ready {kind}")?,
         }
-        let purpose = if self.is_research && name != "research" { " to research" } else { "" };
+        let says_purpose = self.is_research && self.issue_type != IssueType::Research;
+        let purpose = if says_purpose { " to research" } else { "" };
         write!(f, " issue{purpose} (score {}, {})", self.score, age(self.age_days))
-    }
-}
-
-/// The type in a sentence; nothing when it is unknown.
-pub fn type_name(issue_type: IssueType) -> &'static str {
-    match issue_type {
-        IssueType::Unknown => "",
-        known => known.as_str(),
     }
 }
 

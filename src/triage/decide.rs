@@ -3,12 +3,14 @@
 
 use super::roster::{self, Pick, Roster};
 use super::{
-    Custody, Decision, Evaluation, Question, Snapshot, Triage, blockers, explain, is_summary_title,
-    signals, task_type, text,
+    Custody, Decision, Evaluation, Question, Snapshot, Triage, blockers, explain, signals, text,
 };
-use crate::dispatch::{Agent, AgentId, Dispatch, TaskType};
+use crate::dispatch::{Agent, TaskType};
 use crate::issue::IssueType;
 use crate::reason::{Brief, Reason};
+
+/// How the title of every daily summary begins; the day follows.
+pub const SUMMARY_TITLE: &str = "[Triage] Daily backlog summary — ";
 
 /// How many issues named as blockers are looked up.
 const MAX_BLOCKERS: usize = 5;
@@ -29,13 +31,14 @@ impl Chain<'_> {
     pub(super) fn decide(self) -> Result<Decision, Question> {
         let skip = |reason| Decision::Skip { reason };
         let flag = |reason| Decision::Flag { reason };
-        if let Some(reason) = self.closed() {
-            return Ok(Decision::Finish { reason });
+        if !self.e.is_open(self.s.issue) {
+            return Ok(Decision::Finish { reason: Reason::Closed });
         }
         if let Some(reason) = self.e.needs_person.clone() {
             return Ok(flag(reason));
         }
-        if let Some(reason) = self.not_ours()?.or_else(|| self.held()) {
+        let held = || self.e.custody.hold().cloned().map(Reason::Held);
+        if let Some(reason) = self.not_ours()?.or_else(held) {
             return Ok(skip(reason));
         }
         if let Some(decision) = self.chosen() {
@@ -51,21 +54,12 @@ impl Chain<'_> {
         Ok(self.given().map_or_else(|| self.hand_over(), skip))
     }
 
-    fn closed(self) -> Option<Reason> {
-        (!self.e.is_open(self.s.issue)).then_some(Reason::Closed)
-    }
-
-    fn held(self) -> Option<Reason> {
-        self.e.custody.hold().cloned().map(Reason::Held)
-    }
-
     /// The kind of work: as a person said, or as the issue's words say.
     pub(super) fn task_type(self) -> TaskType {
-        let said = match &self.e.custody {
-            Custody::Chosen { task, .. } => *task,
-            _ => None,
-        };
-        said.unwrap_or_else(|| task_type::of(&self.triage.policy, &self.s.assessment.facts))
+        match self.e.custody {
+            Custody::Chosen { task: Some(task), .. } => task,
+            _ => self.s.assessment.facts.task_type(&self.triage.policy),
+        }
     }
 
     fn not_ours(self) -> Rule {
@@ -81,7 +75,7 @@ impl Chain<'_> {
     /// Anybody can call an issue like a daily summary; ours are by our own account.
     fn is_our_summary(self) -> Result<bool, Question> {
         let issue = self.s.issue;
-        match issue.author.as_ref().filter(|_| is_summary_title(&issue.title)) {
+        match issue.author.as_ref().filter(|_| issue.title.starts_with(SUMMARY_TITLE)) {
             Some(author) => Ok(author.is_same_as(self.s.account()?)),
             None => Ok(false),
         }
@@ -91,7 +85,7 @@ impl Chain<'_> {
         let login = &self.s.issue.author.as_ref()?.login;
         let mut ignored = self.triage.policy.ignore_authors.iter();
         let is_ignored = ignored.any(|author| author.eq_ignore_ascii_case(login));
-        is_ignored.then(|| Reason::IgnoredAuthor { login: login.clone() })
+        is_ignored.then(|| Reason::IgnoredAuthor(login.clone()))
     }
 
     fn ignored_label(self) -> Option<Reason> {
@@ -99,31 +93,26 @@ impl Chain<'_> {
         let is_ignored =
             |label: &&String| ignored.iter().any(|name| text::normal(name) == text::normal(label));
         let label = self.s.issue.labels.iter().find(is_ignored)?;
-        Some(Reason::IgnoredLabel { label: label.clone() })
+        Some(Reason::IgnoredLabel(label.clone()))
     }
 
     /// A person's choice stands above score and blocks. Who has the issue already needs no further place.
     fn chosen(self) -> Option<Decision> {
         let agent = match &self.e.custody {
-            Custody::Chosen { agent, .. } => agent,
+            Custody::Chosen { agent, .. } => {
+                let agent = self.agents.iter().find(|one| one.id == *agent)?;
+                if let Pick::Busy { agent, load, limit } = self.roster().offer(agent) {
+                    let reason = Reason::ChosenButBusy { agent: agent.clone(), load, limit };
+                    return Some(Decision::Wait { agent, reason });
+                }
+                &agent.id
+            }
             Custody::Dispatched(dispatch) if self.e.is_chosen_again && !dispatch.by_person => {
-                let agent = dispatch.agent.clone();
-                let reason = Reason::Chosen { agent: agent.clone() };
-                return Some(Decision::Dispatch { agent, reason });
+                &dispatch.agent
             }
             _ => return None,
         };
-        let agent = self.agents.iter().find(|one| one.id == *agent)?;
-        Some(match self.roster().offer(agent) {
-            Pick::Busy { agent, load, limit } => {
-                let reason = Reason::ChosenButBusy { agent: agent.clone(), load, limit };
-                Decision::Wait { agent, reason }
-            }
-            _ => Decision::Dispatch {
-                agent: agent.id.clone(),
-                reason: Reason::Chosen { agent: agent.id.clone() },
-            },
-        })
+        Some(Decision::Dispatch { agent: agent.clone(), reason: Reason::Chosen(agent.clone()) })
     }
 
     fn philosophy(self) -> Option<Reason> {
@@ -138,17 +127,13 @@ impl Chain<'_> {
                 && !self.e.is_left_over(login, self.s, self.agents)
         };
         let logins: Vec<_> = self.s.issue.assignees.iter().filter(is_other).cloned().collect();
-        (!logins.is_empty()).then_some(Reason::Assigned { logins })
+        (!logins.is_empty()).then_some(Reason::Assigned(logins))
     }
 
     fn own_login(&self) -> Option<&str> {
-        let own = self.own_dispatch().map(|dispatch| &dispatch.agent);
+        let own = self.e.custody.dispatch().map(|dispatch| &dispatch.agent);
         let agent = own.or(self.e.resumes.as_ref())?;
         self.agents.iter().find(|a| a.id == *agent)?.login.as_deref()
-    }
-
-    fn own_dispatch(&self) -> Option<&Dispatch> {
-        self.e.custody.dispatch()
     }
 
     fn not_ready(self) -> Option<Reason> {
@@ -166,11 +151,11 @@ impl Chain<'_> {
         if let Some(reason) = self.blocked_by_text()? {
             return Ok(Some(reason));
         }
-        if self.own_dispatch().is_some() {
+        if self.e.custody.dispatch().is_some() {
             return Ok(None);
         }
         let on = self.s.dependencies()?.to_vec();
-        Ok((!on.is_empty()).then_some(Reason::Depends { on }))
+        Ok((!on.is_empty()).then_some(Reason::Depends(on)))
     }
 
     /// Blocked as its text says, unless by nothing but issues that are closed by now.
@@ -181,33 +166,36 @@ impl Chain<'_> {
         let named = blockers::mentioned_blockers(self.s.issue);
         let closed = self.s.closed_blockers(&named[..named.len().min(MAX_BLOCKERS)])?;
         let by: Vec<_> = named.iter().copied().filter(|number| !closed.contains(number)).collect();
-        let is_free = !named.is_empty() && by.is_empty() && !self.is_blocked_besides();
-        Ok((!is_free).then_some(Reason::BlockedByText { by }))
-    }
-
-    /// Whether its text is blocked by more than the issues it names as blockers.
-    fn is_blocked_besides(self) -> bool {
-        let rest = blockers::without_mentions(self.s.issue);
-        signals::says_blocked(&self.triage.lexicon, &rest)
+        // Whether its text is blocked by more than the issues it names as blockers.
+        let rest = || blockers::without_mentions(self.s.issue);
+        let is_besides = || signals::says_blocked(&self.triage.lexicon, &rest());
+        let is_free = !named.is_empty() && by.is_empty() && !is_besides();
+        Ok((!is_free).then_some(Reason::BlockedByText(by)))
     }
 
     /// A person gave it to an agent on the forge: theirs to follow, not ours to give.
     fn given(self) -> Option<Reason> {
-        let by_person = self.own_dispatch().filter(|dispatch| dispatch.by_person);
+        let by_person = self.e.custody.dispatch().filter(|dispatch| dispatch.by_person);
         let agent = self.e.given.as_ref().or(by_person.map(|dispatch| &dispatch.agent))?;
-        Some(Reason::GivenByPerson { agent: agent.clone() })
+        Some(Reason::GivenByPerson(agent.clone()))
     }
 
     fn hand_over(self) -> Decision {
-        let subject = self.subject();
-        if let Some(dispatch) = self.own_dispatch() {
+        let score = &self.s.assessment.score;
+        let subject = Brief {
+            is_first: score.p0 && !score.research,
+            issue_type: score.issue_type,
+            is_research: score.research,
+            score: score.total,
+            age_days: score.age_days,
+        };
+        if let Some(dispatch) = self.e.custody.dispatch() {
             let agent = dispatch.agent.clone();
             let reason = Reason::StaysWith { subject, agent: agent.clone() };
             return Decision::Dispatch { agent, reason };
         }
         let task = self.task_type();
-        let is_research = self.s.assessment.score.research;
-        match roster::pick(&self.triage.policy, self.roster(), task, is_research) {
+        match roster::pick(&self.triage.policy, self.roster(), task, score.research) {
             Pick::Free(agent) => {
                 let reason = Reason::GoesTo { subject, agent: agent.clone() };
                 Decision::Dispatch { agent, reason }
@@ -221,30 +209,19 @@ impl Chain<'_> {
     }
 
     fn roster(&self) -> Roster<'_> {
-        let tried: Vec<AgentId> = self.e.attempts.iter().map(|one| one.agent.clone()).collect();
+        let tried = self.e.attempts.iter().map(|one| one.agent.clone()).collect();
         Roster { agents: self.agents, load: &self.s.record.load, tried }
-    }
-
-    fn subject(self) -> Brief {
-        let score = &self.s.assessment.score;
-        Brief {
-            is_first: score.p0 && !score.research,
-            issue_type: score.issue_type,
-            is_research: score.research,
-            score: score.total,
-            age_days: score.age_days,
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::DispatchState;
+    use crate::dispatch::{AgentId, DispatchState};
     use crate::issue::{Account, Issue, IssueState};
     use crate::reason::{Cause, Hold};
     use crate::triage::samples::{World, agent, bug, dispatch, issue, triage};
-    use crate::triage::{Action, Answered, Policy, Route};
+    use crate::triage::{Action, Policy, Route};
 
     #[track_caller]
     fn decides(world: World, expected: &str) {
@@ -266,7 +243,7 @@ mod tests {
 
     fn dispatched_to(agent: &str, state: DispatchState, issue: Issue) -> World {
         let world = claude_and_kimi(issue).custody(Custody::Dispatched(dispatch(agent, state)));
-        world.answered(Answered::Timeline(Vec::new()))
+        world.answered(|facts| facts.timeline = Some(Vec::new()))
     }
 
     fn feature() -> Issue {
@@ -305,10 +282,11 @@ mod tests {
         let summary = Issue { title, author: Some(us.clone()), ..bug() };
         let asked = World::of(summary.clone()).asking().1;
         assert_eq!(asked[0], Question::Account);
-        let world = World::of(summary.clone()).answered(Answered::Account(us));
+        let world = World::of(summary.clone()).answered(|facts| facts.account = Some(us));
         decides(world, "skip: our own daily summary");
         let other = Account { id: 8, login: "alice".into() };
-        let decision = World::of(summary).answered(Answered::Account(other)).evaluate().decision;
+        let decision =
+            World::of(summary).answered(|facts| facts.account = Some(other)).evaluate().decision;
         assert_eq!(decision.action(), Action::Dispatch);
     }
 
@@ -373,7 +351,7 @@ mod tests {
 
     fn depending_on_3(world: World) -> World {
         let three = vec!["acme/widgets#3".parse().expect("an issue")];
-        world.answered(Answered::Dependencies(three))
+        world.answered(|facts| facts.dependencies = Some(three))
     }
 
     #[test]
@@ -386,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_closed_blocker_in_the_text_does_not_hide_an_open_dependency() {
-        let closed = || blocked_by_12().answered(Answered::ClosedBlockers(vec![12]));
+        let closed = || blocked_by_12().answered(|facts| facts.closed_blockers = Some(vec![12]));
         let by_forge = "flag: blocked: it depends on `acme/widgets#3`, still open";
         decides(depending_on_3(closed()), by_forge);
         let (evaluation, asked) = closed().asking();
@@ -397,7 +375,7 @@ mod tests {
     #[track_caller]
     fn with_12_and_13_closed(text: &str, action: &str) {
         let blocked = issue("[bug] crash", &format!("src/db.py must return. {text}"));
-        let world = World::of(blocked).answered(Answered::ClosedBlockers(vec![12, 13]));
+        let world = World::of(blocked).answered(|facts| facts.closed_blockers = Some(vec![12, 13]));
         let evaluation = world.evaluate();
         assert!(evaluation.verdict.expect("a verdict").score.blocked, "{text}");
         assert_eq!(evaluation.decision.action().as_str(), action, "{text}");

@@ -1,7 +1,7 @@
 //! The built-in policy. Its lists are the original's, in the original's order, which decides between
 //! acceptance terms that begin at one place and between task types.
 
-use super::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets, list};
+use super::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets, list, words};
 use super::policy::{Policy, Route, TaskWords};
 use crate::dispatch::{AgentId, TaskType};
 
@@ -15,16 +15,15 @@ impl Default for Policy {
             research_label: "kimi-ready".to_owned(),
             ignore_labels: Vec::new(),
             ignore_authors: Vec::new(),
-            blocked_terms: list(&[
-                "{edge}blocked{edge}",
-                "{edge}blocks{edge}",
-                "{edge}blocking{edge}",
-            ]),
+            blocked_terms: words("{edge}blocked{edge} {edge}blocks{edge} {edge}blocking{edge}"),
             tags: TagSets::default(),
             scope: ScopeRules::default(),
             acceptance: AcceptanceRules::default(),
             alignment: AlignmentRules::default(),
-            task_types: TASK_WORDS.iter().map(|(task, words)| task_words(*task, words)).collect(),
+            task_types: TASK_WORDS
+                .iter()
+                .map(|(task, words)| TaskWords { task: *task, words: list(words) })
+                .collect(),
         }
     }
 }
@@ -43,7 +42,3 @@ const TASK_WORDS: &[(TaskType, &[&str])] = &[
     (TaskType::ParallelImplementation, &["parallel", "concurrent", "batch"]),
     (TaskType::FastIteration, &["quick", "fast", "iterate", "prototype", "poc"]),
 ];
-
-fn task_words(task: TaskType, words: &[&str]) -> TaskWords {
-    TaskWords { task, words: list(words) }
-}

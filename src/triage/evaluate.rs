@@ -42,8 +42,8 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
 /// The issues that a blocked one waits for.
 fn waits_on(reason: &Reason, at: &IssueRef) -> Vec<IssueRef> {
     match reason {
-        Reason::Depends { on } => on.clone(),
-        Reason::BlockedByText { by } => {
+        Reason::Depends(on) => on.clone(),
+        Reason::BlockedByText(by) => {
             by.iter().map(|number| IssueRef { repo: at.repo.clone(), number: *number }).collect()
         }
         _ => Vec::new(),

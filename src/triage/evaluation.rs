@@ -10,7 +10,7 @@ use crate::issue::{Issue, IssueRef, IssueState};
 use crate::reason::{Cause, Hold, Reason};
 
 /// What was concluded about an issue at one moment, and what it changes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evaluation {
     /// When.
     pub at: Timestamp,
@@ -62,35 +62,19 @@ impl Evaluation {
         Self {
             at,
             decision,
-            verdict: None,
-            signals: Vec::new(),
             custody: record.custody.clone(),
             removed: record.removed.clone(),
-            changes_custody: false,
             attempts: record.attempts.clone(),
-            transition: None,
-            begins_anew: false,
-            answers: Vec::new(),
-            assign: None,
-            notices: Vec::new(),
-            is_reminded: false,
-            reopens: false,
-            given: None,
-            waits_on: Vec::new(),
-            opened_at: None,
-            needs_person: None,
-            resumes: None,
-            is_chosen_again: false,
+            ..Self::default()
         }
     }
 
     /// Before the first step: as the ledger says.
     pub(super) fn start(s: &Snapshot<'_>) -> Self {
-        let nothing = Decision::Skip { reason: Reason::Earlier(String::new()) };
         Self {
             reopens: s.record.reopens(),
             opened_at: s.issue.created_at,
-            ..Self::of(s.now, nothing, s.record)
+            ..Self::of(s.now, Decision::default(), s.record)
         }
     }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::kinds::{Kind, Part};
+use super::kinds::Kind;
 use super::policy::Policy;
 use super::score::{Ground, Point, is_short};
-use super::signals::{Facts, Quotes};
+use super::signals::Reading;
 use super::tags::{self, Classes};
-use super::{Assessment, Score, Signal, Triage, Verdict, text};
+use super::{Assessment, Signal, TagSets, Triage, Verdict, text};
 use crate::issue::Issue;
-use crate::reason::{Missing, age, type_name};
+use crate::reason::{Missing, age};
 
 /// How many words a signal shows.
 const MOST_WORDS: usize = 5;
@@ -20,52 +20,48 @@ const LONGEST_WORD: usize = 60;
 
 /// The points as signals, with the words that gave them.
 pub(super) fn signals(triage: &Triage, issue: &Issue, points: &[Point]) -> Vec<Signal> {
-    let quotes = Quotes::of(&triage.lexicon, issue);
-    let signal = |point: &Point| Signal {
-        part: part_name(point.part).to_owned(),
-        name: ground_name(&triage.policy, point.ground).to_owned(),
-        points: point.points,
-        words: words(&triage.policy, issue, &quotes, point.ground),
+    let reading = Reading::with_places(&triage.lexicon, issue);
+    let signal = |point: &Point| {
+        let (name, words) = ground(&triage.policy.tags, issue, &reading, point.ground);
+        let part = point.part.as_str().to_owned();
+        Signal { part, name: name.to_owned(), points: point.points, words }
     };
     points.iter().map(signal).collect()
 }
 
-fn part_name(part: Part) -> &'static str {
-    match part {
-        Part::Scope => "scope",
-        Part::Acceptance => "acceptance",
-        Part::Alignment => "alignment",
-    }
-}
-
-fn ground_name(policy: &Policy, ground: Ground) -> &'static str {
+/// What points were given for, and the words that show it.
+fn ground(
+    tags: &TagSets,
+    issue: &Issue,
+    reading: &Reading<'_>,
+    ground: Ground,
+) -> (&'static str, Vec<String>) {
+    let tagged = |set: &[String]| {
+        let typed = tags::typed(&issue.title, &issue.labels);
+        distinct(typed.filter(|tag| set.contains(&text::normal(tag))))
+    };
     match ground {
-        Ground::Term(kind) => kind.list(policy).gives.map_or("", |(_, _, name)| name),
-        Ground::ShortTitle => "has a short title",
-        Ground::Bug => "is a bug",
-        Ground::Refactor => "is a refactoring",
-        Ground::Feature => "is a feature",
-        Ground::FromLoop => "was reported by the agent loop",
-        Ground::Meta => "needs discussion first",
-        Ground::Cap => "limit of this part",
+        Ground::Term(kind) => (kind_name(kind), distinct(reading.words(kind))),
+        Ground::ShortTitle => ("has a short title", Vec::new()),
+        Ground::Bug => ("is a bug", tagged(&tags.bug)),
+        Ground::Refactor => ("is a refactoring", tagged(&tags.refactor)),
+        Ground::Feature => ("is a feature", tagged(&tags.feature)),
+        Ground::FromLoop => ("was reported by the agent loop", tagged(&tags.from_loop)),
+        Ground::Meta => ("needs discussion first", tagged(&tags.meta)),
+        Ground::Cap => ("limit of this part", Vec::new()),
     }
 }
 
-fn words(policy: &Policy, issue: &Issue, quotes: &Quotes, ground: Ground) -> Vec<String> {
-    let tagged = |set: &[String]| distinct(tagged(issue, set));
-    match ground {
-        Ground::Term(kind) => distinct(quotes.words(kind)),
-        Ground::Bug => tagged(&policy.tags.bug),
-        Ground::Refactor => tagged(&policy.tags.refactor),
-        Ground::Feature => tagged(&policy.tags.feature),
-        Ground::FromLoop => tagged(&policy.tags.from_loop),
-        Ground::Meta => tagged(&policy.tags.meta),
-        Ground::ShortTitle | Ground::Cap => Vec::new(),
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "names a file",
+        Kind::Function => "names a function or class",
+        Kind::Acceptance => "states acceptance criteria",
+        Kind::Test => "mentions tests",
+        Kind::Section => "describes the problem in sections",
+        // No points are given for it.
+        Kind::Blocked => "",
     }
-}
-
-fn tagged<'a>(issue: &'a Issue, set: &[String]) -> impl Iterator<Item = &'a str> {
-    tags::as_typed(issue).filter(|tag| set.contains(&text::normal(tag)))
 }
 
 /// The first few different words, each on one line and of bearable length.
@@ -82,38 +78,40 @@ fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
 /// What an issue would need to be ready.
 pub(super) fn missing(policy: &Policy, assessment: &Assessment) -> Vec<Missing> {
     let Assessment { score, facts, .. } = assessment;
-    let all = [
-        missing_place(facts),
-        (!is_short(&score.title, policy.scope.title_limit)).then_some(Missing::ShortTitle),
-        (facts.acceptance == 0).then_some(Missing::Acceptance),
-        (!facts.shows(Kind::Test)).then_some(Missing::Test),
-        (!facts.shows(Kind::Section)).then_some(Missing::Section),
-        missing_tag(policy, score),
-    ];
-    all.into_iter().flatten().collect()
-}
-
-fn missing_place(facts: &Facts) -> Option<Missing> {
-    match (facts.shows(Kind::File), facts.shows(Kind::Function)) {
+    let place = match (facts.shows(Kind::File), facts.shows(Kind::Function)) {
         (false, false) => Some(Missing::Place),
         (false, true) => Some(Missing::File),
         (true, false) => Some(Missing::Function),
         (true, true) => None,
-    }
-}
-
-fn missing_tag(policy: &Policy, score: &Score) -> Option<Missing> {
+    };
     let classes = Classes::new(policy, &score.tags);
-    if classes.meta {
-        return Some(Missing::Agreement);
-    }
-    (!classes.bug && !classes.feature && !classes.refactor).then_some(Missing::Kind)
+    let has_kind = classes.bug || classes.feature || classes.refactor;
+    let all = [
+        place,
+        (!is_short(&score.title, policy.scope.title_limit)).then_some(Missing::ShortTitle),
+        (!facts.shows(Kind::Acceptance)).then_some(Missing::Acceptance),
+        (!facts.shows(Kind::Test)).then_some(Missing::Test),
+        (!facts.shows(Kind::Section)).then_some(Missing::Section),
+        classes.meta.then_some(Missing::Agreement),
+        (!classes.meta && !has_kind).then_some(Missing::Kind),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// A verdict in several lines: what was decided and why, then the points of each part with their words.
 pub fn explain(verdict: &Verdict, signals: &[Signal]) -> String {
-    let score = &verdict.score;
-    let mut text = headline(verdict);
+    let (score, decision) = (&verdict.score, &verdict.decision);
+    let target = decision.agent().map_or_else(String::new, |agent| format!(" `{agent}`"));
+    let ready = if score.ready { "ready" } else { "not ready" };
+    let mut text = format!(
+        "decision: {}{target}\nwhy: {}\ntype: {}, {}\ntask type: {}\nscore: {} ({ready})\n",
+        decision.action(),
+        decision.reason(),
+        score.issue_type,
+        age(score.age_days),
+        verdict.task_type,
+        score.total,
+    );
     for (part, sum) in
         [("scope", score.scope), ("acceptance", score.acceptance), ("alignment", score.alignment)]
     {
@@ -123,24 +121,6 @@ pub fn explain(verdict: &Verdict, signals: &[Signal]) -> String {
         }
     }
     text
-}
-
-fn headline(verdict: &Verdict) -> String {
-    let (score, decision) = (&verdict.score, &verdict.decision);
-    let target = decision.agent().map_or_else(String::new, |agent| format!(" `{agent}`"));
-    let kind = match type_name(score.issue_type) {
-        "" => "unknown",
-        name => name,
-    };
-    let ready = if score.ready { "ready" } else { "not ready" };
-    format!(
-        "decision: {}{target}\nwhy: {}\ntype: {kind}, {}\ntask type: {}\nscore: {} ({ready})\n",
-        decision.action(),
-        decision.reason(),
-        age(score.age_days),
-        verdict.task_type,
-        score.total,
-    )
 }
 
 fn signal_line(signal: &Signal) -> String {

@@ -108,7 +108,7 @@ fn time_out(e: Evaluation, dispatch: &Dispatch, now: Timestamp) -> Evaluation {
     }
     let minutes = (now - dispatch.opened_at).num_minutes();
     let e = e.announce(dispatch.id, News::TimedOut { agent, minutes });
-    Evaluation { needs_person: Some(Reason::TimedOut { cause }), ..e }
+    Evaluation { needs_person: Some(Reason::TimedOut(cause)), ..e }
 }
 
 fn deliver(e: Evaluation, dispatch: &Dispatch, report: Report) -> Evaluation {
@@ -136,7 +136,7 @@ fn escalate(e: Evaluation, dispatch: &Dispatch, cause: Cause) -> Evaluation {
     Evaluation {
         custody: Custody::Held(Hold(cause.clone())),
         reopens: e.reopens || is_closed,
-        needs_person: Some(Reason::Escalated { cause }),
+        needs_person: Some(Reason::Escalated(cause)),
         ..e.announce(dispatch.id, News::Escalation { attempts })
     }
 }
@@ -184,7 +184,7 @@ mod tests {
     use crate::dispatch::{AgentId, Reported};
     use crate::issue::{Account, Change, Issue, TimelineEvent};
     use crate::triage::samples::{World, agent, bug, dispatch};
-    use crate::triage::{Action, Answered};
+    use crate::triage::{Action, Facts};
 
     fn world(dispatch: Dispatch) -> World {
         World::of(bug())
@@ -231,13 +231,13 @@ mod tests {
     fn work_is_noticed_once() {
         let by = Some(Account { id: 0, login: "claude".into() });
         let commented = TimelineEvent { by, at: None, change: Change::Commented };
-        let seen = || Answered::Timeline(vec![commented.clone()]);
+        let seen = |facts: &mut Facts| facts.timeline = Some(vec![commented.clone()]);
         let begun = Some(DispatchState::InProgress);
         let assigned = dispatch("claude", DispatchState::Assigned);
-        let e = becomes(world(assigned.clone()).answered(seen()), 1, begun, None);
+        let e = becomes(world(assigned.clone()).answered(seen), 1, begun, None);
         assert_eq!(e.transition.unwrap().cause.to_string(), "`claude` commented");
         let working = dispatch("claude", DispatchState::InProgress);
-        becomes(world(working).answered(seen()), 1, None, None);
+        becomes(world(working).answered(seen), 1, None, None);
         becomes(with_report(world(assigned), Progress::InProgress), 1, begun, None);
     }
 

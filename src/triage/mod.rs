@@ -16,7 +16,6 @@ mod lifecycle;
 mod marker;
 mod notice;
 mod observe;
-mod own;
 mod points;
 mod policy;
 mod roster;
@@ -27,7 +26,6 @@ mod score;
 mod signals;
 mod snapshot;
 mod tags;
-mod task_type;
 mod term;
 mod text;
 
@@ -45,24 +43,25 @@ pub use self::blockers::mentioned_blockers;
 pub use self::commands::{Answer, CommandRequest, Permission, Source};
 pub use self::criteria::{acceptance_criteria, open_tasks};
 pub use self::custody::Custody;
+pub use self::decide::SUMMARY_TITLE;
 pub use self::evaluate::evaluate;
 pub use self::evaluation::Evaluation;
 pub use self::explain::explain;
 pub use self::lifecycle::remind_at;
 pub use self::marker::{MarkedComment, Marker, Subject};
 pub use self::notice::{News, Notice};
-pub use self::own::{SUMMARY_TITLE, is_summary_title};
 pub use self::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets};
 pub use self::policy::{Policy, PolicyError, Route, TaskWords};
 pub use self::rules::{Check, Rules};
 pub use self::snapshot::{
-    Answered, Facts, MergedPull, Question, Record, Snapshot, Unconfirmed, UnconfirmedWrite,
+    Facts, MergedPull, Question, Record, Snapshot, Unconfirmed, UnconfirmedWrite,
 };
 pub use self::term::TermProblem;
 pub use crate::issue::IssueType;
 pub use crate::reason::{code, fence};
 
 use self::lexicon::Lexicon;
+use self::score::Basis;
 use self::tags::Classes;
 
 /// One reason for points, and the words of the issue that gave it.
@@ -160,6 +159,13 @@ pub enum Decision {
     },
 }
 
+/// Before the rules are asked.
+impl Default for Decision {
+    fn default() -> Self {
+        Self::Skip { reason: Reason::Earlier(String::new()) }
+    }
+}
+
 impl Decision {
     /// Its name.
     pub fn action(&self) -> Action {
@@ -241,18 +247,17 @@ impl Triage {
 
     /// What the text of the issue is worth.
     pub fn score(&self, issue: &Issue, now: Timestamp) -> Score {
-        let facts = signals::facts(&self.lexicon, issue);
-        score::score(&self.policy, issue, &facts, now)
+        self.measure(issue, now).score
     }
 
     /// Where the points come from; penalties and caps have their own, negative points.
     pub fn signals(&self, issue: &Issue) -> Vec<Signal> {
-        let facts = signals::facts(&self.lexicon, issue);
-        let tags = tags::of(issue);
-        let classes = Classes::new(&self.policy, &tags);
-        let title = &tags::without_brackets(&issue.title);
-        let basis = score::Basis { policy: &self.policy, title, classes: &classes, facts: &facts };
-        explain::signals(self, issue, &basis.points())
+        let facts = self.facts(issue);
+        explain::signals(self, issue, &Basis::of(&self.policy, issue, &facts).points())
+    }
+
+    fn facts(&self, issue: &Issue) -> signals::Facts {
+        signals::Facts::of(&self.lexicon, issue)
     }
 
     /// Whether an issue with this title and these labels is looked at before others.
@@ -262,7 +267,7 @@ impl Triage {
 
     /// The kind of work the issue asks for.
     pub fn task_type(&self, issue: &Issue) -> TaskType {
-        task_type::of(&self.policy, &signals::facts(&self.lexicon, issue))
+        self.facts(issue).task_type(&self.policy)
     }
 
     /// The agent that suits an issue, whatever its score: by its strengths for a kind of task that somebody named, as
@@ -273,13 +278,13 @@ impl Triage {
         agents: &[Agent],
         task: Option<TaskType>,
     ) -> Option<AgentId> {
-        let facts = signals::facts(&self.lexicon, issue);
         let policy = match task {
             Some(_) => Policy { route: Route::TaskType, ..self.policy.clone() },
             None => self.policy.clone(),
         };
-        let task = task.unwrap_or_else(|| task_type::of(&self.policy, &facts));
-        let is_research = Classes::new(&self.policy, &tags::of(issue)).research;
+        let task = task.unwrap_or_else(|| self.task_type(issue));
+        let tags = tags::among(&issue.title, &issue.labels);
+        let is_research = Classes::new(&self.policy, &tags).research;
         let (load, tried) = (&Default::default(), Vec::new());
         match roster::pick(&policy, roster::Roster { agents, load, tried }, task, is_research) {
             roster::Pick::Free(agent) | roster::Pick::Busy { agent, .. } => Some(agent),
@@ -293,8 +298,8 @@ impl Triage {
     }
 
     fn measure(&self, issue: &Issue, now: Timestamp) -> Assessment {
-        let facts = signals::facts(&self.lexicon, issue);
-        let score = score::score(&self.policy, issue, &facts, now);
+        let facts = self.facts(issue);
+        let score = Basis::of(&self.policy, issue, &facts).score(issue, now);
         Assessment { score, signals: Vec::new(), facts }
     }
 
@@ -311,7 +316,7 @@ impl Triage {
                     let task_type = chain.task_type();
                     return Verdict { score: assessment.score, task_type, decision };
                 }
-                Err(question) => s.facts.learn(question.answered_with_nothing()),
+                Err(question) => s.facts.suppose_nothing(question),
             }
         }
     }

@@ -91,13 +91,13 @@ pub struct AlignmentRules {
 impl Default for TagSets {
     fn default() -> Self {
         Self {
-            bug: list(&["bug", "broken", "crash", "error", "fix", "regression", "hotfix"]),
-            feature: list(&["feature", "feat", "enhancement", "capability", "timmy-capability"]),
-            refactor: list(&["refactor", "cleanup", "tech-debt", "optimization", "perf"]),
-            meta: list(&["philosophy", "soul-gap", "discussion", "question", "rfc"]),
-            p0: list(&["security", "data-loss", "blocking", "p0", "critical"]),
-            research: list(&["research", "kimi-ready", "investigation", "spike"]),
-            from_loop: list(&["loop-generated"]),
+            bug: words("bug broken crash error fix regression hotfix"),
+            feature: words("feature feat enhancement capability timmy-capability"),
+            refactor: words("refactor cleanup tech-debt optimization perf"),
+            meta: words("philosophy soul-gap discussion question rfc"),
+            p0: words("security data-loss blocking p0 critical"),
+            research: words("research kimi-ready investigation spike"),
+            from_loop: words("loop-generated"),
         }
     }
 }
@@ -105,9 +105,7 @@ impl Default for TagSets {
 impl Default for ScopeRules {
     fn default() -> Self {
         Self {
-            file_terms: list(&[
-                "src/", "tests/", "scripts/", ".py", ".html", ".js", ".yaml", ".toml", ".sh",
-            ]),
+            file_terms: words("src/ tests/ scripts/ .py .html .js .yaml .toml .sh"),
             file_points: 1,
             function_terms: list(&["def ", "class ", "function ", "method ", "`{word}()`"]),
             function_points: 1,
@@ -122,19 +120,18 @@ impl Default for ScopeRules {
 impl Default for AcceptanceRules {
     fn default() -> Self {
         Self {
-            terms: list(ACCEPTANCE_TERMS),
+            terms: words(
+                "should must expect verify assert test{any}case testcase acceptance criteria passes passing fails \
+                 failing returns return raises raise",
+            ),
             some_points: 1,
             many: 3,
             many_points: 2,
-            test_terms: list(&["tox", "pytest", "test_{word}", ".test.", "assert{space}"]),
+            test_terms: words("tox pytest test_{word} .test. assert{space}"),
             test_points: 1,
-            section_terms: list(&[
-                "##{spaces}problem",
-                "##{spaces}solution",
-                "##{spaces}expected",
-                "##{spaces}actual",
-                "##{spaces}steps",
-            ]),
+            section_terms: words(
+                "##{spaces}problem ##{spaces}solution ##{spaces}expected ##{spaces}actual ##{spaces}steps",
+            ),
             section_points: 1,
             meta_penalty: 1,
             cap: 3,
@@ -148,25 +145,10 @@ impl Default for AlignmentRules {
     }
 }
 
-const ACCEPTANCE_TERMS: &[&str] = &[
-    "should",
-    "must",
-    "expect",
-    "verify",
-    "assert",
-    "test{any}case",
-    "testcase",
-    "acceptance",
-    "criteria",
-    "passes",
-    "passing",
-    "fails",
-    "failing",
-    "returns",
-    "return",
-    "raises",
-    "raise",
-];
+/// Words and terms without a space.
+pub(super) fn words(words: &str) -> Vec<String> {
+    words.split(' ').map(str::to_owned).collect()
+}
 
 /// The words as an owner writes them.
 pub(super) fn list(words: &[&str]) -> Vec<String> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{
-    Answered, CommandRequest, Custody, Evaluation, Policy, Question, Record, Rules, Snapshot,
-    Triage, evaluate,
+    CommandRequest, Custody, Evaluation, Facts, Policy, Question, Record, Rules, Snapshot, Triage,
+    evaluate,
 };
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Dispatch, DispatchState, Interface, Reported, TaskType};
@@ -67,8 +67,8 @@ pub(super) struct World {
     pub(super) rules: Rules,
     pub(super) requests: Vec<CommandRequest>,
     pub(super) reports: Vec<Reported>,
-    /// What the forge answers; nothing to any other question.
-    pub(super) answers: Vec<Answered>,
+    /// What the forge answered; nothing to any other question.
+    pub(super) facts: Facts,
     /// Minutes after [`now`].
     pub(super) minutes: i64,
 }
@@ -88,8 +88,8 @@ impl World {
             public_url: None,
             pages: None,
         };
-        let (requests, reports, answers) = Default::default();
-        Self { issue, record: Record::default(), rules, requests, reports, answers, minutes: 0 }
+        let (record, requests, reports, facts) = Default::default();
+        Self { issue, record, rules, requests, reports, facts, minutes: 0 }
     }
 
     pub(super) fn policy(mut self, policy: Policy) -> Self {
@@ -112,8 +112,8 @@ impl World {
         self
     }
 
-    pub(super) fn answered(mut self, answer: Answered) -> Self {
-        self.answers.push(answer);
+    pub(super) fn answered(mut self, answer: impl FnOnce(&mut Facts)) -> Self {
+        answer(&mut self.facts);
         self
     }
 
@@ -123,24 +123,22 @@ impl World {
         let assessment = self.rules.triage.assess(&self.issue, now);
         let mut s = Snapshot::alone(&self.issue, &assessment, &self.record, now);
         (s.requests, s.reports) = (&self.requests, &self.reports);
-        self.answers.iter().for_each(|answer| s.facts.learn(answer.clone()));
+        s.facts = self.facts.clone();
         f(&s, &self.rules)
     }
 
     /// The evaluation, and the questions it asked beyond what is known, which are answered with nothing.
     pub(super) fn asking(&self) -> (Evaluation, Vec<Question>) {
-        let (mut learnt, mut asked) = (Vec::new(), Vec::new());
+        let (mut facts, mut asked) = (self.facts.clone(), Vec::new());
         loop {
-            let result = self.with(|s, rules| {
-                let mut s = Snapshot { facts: s.facts.clone(), ..*s };
-                learnt.iter().for_each(|answer: &Answered| s.facts.learn(answer.clone()));
-                evaluate(&s, rules)
-            });
+            let facts_so_far = facts.clone();
+            let result =
+                self.with(|s, rules| evaluate(&Snapshot { facts: facts_so_far, ..*s }, rules));
             match result {
                 Ok(evaluation) => return (evaluation, asked),
                 Err(question) => {
                     asked.push(question.clone());
-                    learnt.push(question.answered_with_nothing());
+                    facts.suppose_nothing(question);
                 }
             }
         }

@@ -1,7 +1,9 @@
 //! From facts to points, and from points to a score. The same points make the score and its explanation.
 
+use std::collections::BTreeSet;
+
 use super::Score;
-use super::kinds::{Kind, Part, TermList};
+use super::kinds::{Kind, Part};
 use super::policy::Policy;
 use super::signals::Facts;
 use super::tags::{self, Classes};
@@ -29,98 +31,82 @@ pub(super) struct Point {
     pub(super) points: i64,
 }
 
-/// The score of an issue from its facts.
-pub(super) fn score(policy: &Policy, issue: &Issue, facts: &Facts, now: Timestamp) -> Score {
-    let tags = tags::of(issue);
-    let classes = Classes::new(policy, &tags);
-    let title = tags::without_brackets(&issue.title);
-    let points = Basis { policy, title: &title, classes: &classes, facts }.points();
-    let [scope, acceptance, alignment] =
-        [Part::Scope, Part::Acceptance, Part::Alignment].map(|part| sum(&points, part));
-    let total = scope + acceptance + alignment;
-    Score {
-        title,
-        issue_type: classes.issue_type(),
-        tags,
-        scope,
-        acceptance,
-        alignment,
-        total,
-        ready: total >= policy.ready_at,
-        p0: classes.is_urgent(),
-        blocked: facts.shows(Kind::Blocked),
-        research: classes.research || issue.has_label(&policy.research_label),
-        age_days: issue.created_at.map_or(0, |created| whole_days(created, now)),
-    }
-}
-
 /// What the points are made from.
 pub(super) struct Basis<'a> {
-    pub(super) policy: &'a Policy,
+    policy: &'a Policy,
+    facts: &'a Facts,
     /// The title without its tags.
-    pub(super) title: &'a str,
-    pub(super) classes: &'a Classes,
-    pub(super) facts: &'a Facts,
+    title: String,
+    tags: BTreeSet<String>,
+    classes: Classes,
 }
 
-impl Basis<'_> {
-    /// All points of an issue, in the order they are explained in.
-    pub(super) fn points(&self) -> Vec<Point> {
-        let mut points = Vec::with_capacity(8);
-        self.scope(&mut points);
-        self.acceptance(&mut points);
-        self.alignment(&mut points);
-        points
+impl<'a> Basis<'a> {
+    pub(super) fn of(policy: &'a Policy, issue: &Issue, facts: &'a Facts) -> Self {
+        let tags = tags::among(&issue.title, &issue.labels);
+        let classes = Classes::new(policy, &tags);
+        Self { policy, facts, title: tags::without_brackets(&issue.title), tags, classes }
     }
 
-    fn scope(&self, points: &mut Vec<Point>) {
-        let rules = &self.policy.scope;
-        let mut tally = Tally::new(Part::Scope, points);
-        self.terms(&mut tally);
-        let is_short = is_short(self.title, rules.title_limit);
-        tally.give(is_short, Ground::ShortTitle, rules.title_points);
-        tally.take(self.classes.meta, rules.meta_penalty.into());
-        tally.cap(rules.cap);
-    }
-
-    fn acceptance(&self, points: &mut Vec<Point>) {
-        let rules = &self.policy.acceptance;
-        let mut tally = Tally::new(Part::Acceptance, points);
-        self.terms(&mut tally);
-        tally.take(self.classes.meta, rules.meta_penalty.into());
-        tally.cap(rules.cap);
-    }
-
-    /// The points for terms of this part.
-    fn terms(&self, tally: &mut Tally<'_>) {
-        for kind in Kind::ALL {
-            let TermList { gives: Some((part, points, _)), .. } = kind.list(self.policy) else {
-                continue;
-            };
-            let rules = &self.policy.acceptance;
-            let (due, points) = match kind {
-                Kind::Acceptance => (
-                    self.facts.acceptance > 0,
-                    if self.facts.acceptance >= rules.many { rules.many_points } else { points },
-                ),
-                _ => (self.facts.shows(kind), points),
-            };
-            tally.give(due && part == tally.part, Ground::Term(kind), points);
+    /// The score of the issue.
+    pub(super) fn score(self, issue: &Issue, now: Timestamp) -> Score {
+        let points = self.points();
+        let sum = |part| points.iter().filter(|p| p.part == part).map(|p| p.points).sum::<i64>();
+        // The caps keep it far below 255.
+        let sum = |part| u8::try_from(sum(part)).unwrap_or(0);
+        let [scope, acceptance, alignment] =
+            [Part::Scope, Part::Acceptance, Part::Alignment].map(sum);
+        let total = scope + acceptance + alignment;
+        let Self { policy, facts, title, tags, classes } = self;
+        Score {
+            title,
+            issue_type: classes.issue_type(),
+            tags,
+            scope,
+            acceptance,
+            alignment,
+            total,
+            ready: total >= policy.ready_at,
+            p0: classes.is_urgent(),
+            blocked: facts.shows(Kind::Blocked),
+            research: classes.research || issue.has_label(&policy.research_label),
+            age_days: issue.created_at.map_or(0, |created| whole_days(created, now)),
         }
     }
 
-    fn alignment(&self, points: &mut Vec<Point>) {
-        let (rules, classes) = (&self.policy.alignment, self.classes);
-        let mut tally = Tally::new(Part::Alignment, points);
+    /// All points of the issue, in the order they are explained in.
+    pub(super) fn points(&self) -> Vec<Point> {
+        let (Policy { scope, acceptance, alignment, .. }, classes) = (self.policy, &self.classes);
+        let mut points = Vec::with_capacity(8);
+
+        let mut tally = Tally::new(Part::Scope, &mut points);
+        tally.term(self.facts, Kind::File, scope.file_points);
+        tally.term(self.facts, Kind::Function, scope.function_points);
+        let is_short = is_short(&self.title, scope.title_limit);
+        tally.give(is_short, Ground::ShortTitle, scope.title_points);
+        tally.take(classes.meta, scope.meta_penalty.into());
+        tally.cap(scope.cap);
+
+        let mut tally = Tally::new(Part::Acceptance, &mut points);
+        let are_many = self.facts.acceptance >= acceptance.many;
+        let some = if are_many { acceptance.many_points } else { acceptance.some_points };
+        tally.term(self.facts, Kind::Acceptance, some);
+        tally.term(self.facts, Kind::Test, acceptance.test_points);
+        tally.term(self.facts, Kind::Section, acceptance.section_points);
+        tally.take(classes.meta, acceptance.meta_penalty.into());
+        tally.cap(acceptance.cap);
+
+        let mut tally = Tally::new(Part::Alignment, &mut points);
         if classes.bug {
-            tally.give(true, Ground::Bug, rules.bug_points);
+            tally.give(true, Ground::Bug, alignment.bug_points);
         } else {
-            tally.give(classes.refactor, Ground::Refactor, rules.refactor_points);
-            tally.give(classes.feature, Ground::Feature, rules.feature_points);
-            tally.give(classes.from_loop, Ground::FromLoop, rules.from_loop_points);
+            tally.give(classes.refactor, Ground::Refactor, alignment.refactor_points);
+            tally.give(classes.feature, Ground::Feature, alignment.feature_points);
+            tally.give(classes.from_loop, Ground::FromLoop, alignment.from_loop_points);
             tally.take(classes.meta, i64::MAX);
         }
-        tally.cap(rules.cap);
+        tally.cap(alignment.cap);
+        points
     }
 }
 
@@ -139,6 +125,10 @@ struct Tally<'a> {
 impl<'a> Tally<'a> {
     fn new(part: Part, points: &'a mut Vec<Point>) -> Self {
         Self { part, sum: 0, points }
+    }
+
+    fn term(&mut self, facts: &Facts, kind: Kind, points: u8) {
+        self.give(facts.shows(kind), Ground::Term(kind), points);
     }
 
     fn give(&mut self, due: bool, ground: Ground, points: u8) {
@@ -160,12 +150,6 @@ impl<'a> Tally<'a> {
             self.points.push(Point { part: self.part, ground, points });
         }
     }
-}
-
-/// The sum of a part; the caps keep it far below 255.
-fn sum(points: &[Point], part: Part) -> u8 {
-    let sum: i64 = points.iter().filter(|p| p.part == part).map(|p| p.points).sum();
-    u8::try_from(sum).unwrap_or(0)
 }
 
 /// Days since then, rounded down, so that a minute into the future is day −1 as in Python's `timedelta.days`.

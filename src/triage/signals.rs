@@ -1,11 +1,13 @@
 //! From the text of an issue to facts: which signals it holds, and where.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 use super::kinds::Kind;
 use super::lexicon::{Find, Lexicon};
+use super::policy::Policy;
 use super::term::Runs;
 use super::text;
+use crate::dispatch::TaskType;
 use crate::issue::Issue;
 
 /// How many places of a kind are quoted: enough to find a few different words among them, and few enough
@@ -19,19 +21,24 @@ pub(super) struct Facts {
     /// How many acceptance terms it has, none counted inside another.
     pub(super) acceptance: usize,
     /// The first task type that one of its words tells, by place in the policy.
-    pub(super) task: Option<usize>,
+    task: Option<usize>,
 }
 
 impl Facts {
+    /// The facts of an issue.
+    pub(super) fn of(lexicon: &Lexicon, issue: &Issue) -> Self {
+        Reading::of(lexicon, &issue.title, &issue.body, false).facts
+    }
+
     /// Whether a term of the kind is there.
     pub(super) fn shows(&self, kind: Kind) -> bool {
         self.shown[kind as usize]
     }
-}
 
-/// The facts of an issue.
-pub(super) fn facts(lexicon: &Lexicon, issue: &Issue) -> Facts {
-    Reading::of(lexicon, &issue.title, &issue.body, false).facts
+    /// The first entry of the policy with a word in the issue; everyday coding when there is none.
+    pub(super) fn task_type(&self, policy: &Policy) -> TaskType {
+        self.task.map_or(TaskType::RoutineCoding, |place| policy.task_types[place].task)
+    }
 }
 
 /// Whether the text holds a term that says it is blocked.
@@ -39,26 +46,131 @@ pub(super) fn says_blocked(lexicon: &Lexicon, text: &str) -> bool {
     Reading::of(lexicon, "", text, false).facts.shows(Kind::Blocked)
 }
 
-/// The places of an issue's terms, with the text they point into.
-pub(super) struct Quotes {
+/// One reading of a text.
+pub(super) struct Reading<'a> {
+    lexicon: &'a Lexicon,
+    runs: Runs,
+    facts: Facts,
+    /// Acceptance terms, overlapping ones included until they are counted: where one begins, its place in the list
+    /// and where it ends, in the order of choice.
+    candidates: Vec<(usize, usize, usize)>,
+    /// The places of the terms, where they are asked for.
+    spans: Option<Vec<(Kind, Range<usize>)>>,
+    /// Title and body, which the places point into, or their folded form if there is one.
     text: String,
     folded: Option<String>,
-    spans: Vec<(Kind, Range<usize>)>,
 }
 
-impl Quotes {
-    /// Reads the issue again, keeping the places.
-    pub(super) fn of(lexicon: &Lexicon, issue: &Issue) -> Self {
-        let reading = Reading::of(lexicon, &issue.title, &issue.body, true);
-        let mut spans = reading.spans.unwrap_or_default();
-        spans.extend(reading.counted.into_iter().map(|span| (Kind::Acceptance, span)));
-        Self { text: join(&issue.title, '\n', &issue.body), folded: reading.folded, spans }
+impl<'a> Reading<'a> {
+    /// Reads an issue, keeping the places of its terms.
+    pub(super) fn with_places(lexicon: &'a Lexicon, issue: &Issue) -> Self {
+        Self::of(lexicon, &issue.title, &issue.body, true)
+    }
+
+    fn of(lexicon: &'a Lexicon, title: &str, body: &str, with_places: bool) -> Self {
+        let text = [title, "\n", body].concat();
+        let mut reading = Self::new(lexicon, with_places);
+        if lexicon.needs_folding(&text) || !reading.read(&text, title.len() + 1) {
+            reading = Self::new(lexicon, with_places);
+            reading.read_folded(&text, title.len());
+        } else {
+            // A space joins both for task words, which may begin in one and end in the other.
+            let end = &title.as_bytes()[title.len().saturating_sub(lexicon.longest)..];
+            let start = &body.as_bytes()[..body.len().min(lexicon.longest)];
+            reading.read_tasks(&[end, b" ", start].concat());
+        }
+        reading.count();
+        Self { text, ..reading }
+    }
+
+    fn new(lexicon: &'a Lexicon, with_places: bool) -> Self {
+        Self {
+            lexicon,
+            runs: Runs::new(),
+            facts: Facts::default(),
+            candidates: Vec::new(),
+            spans: with_places.then(Vec::new),
+            text: String::new(),
+            folded: None,
+        }
+    }
+
+    /// The usual way: everything in one go. Breaks off at a rare character, and says whether there was none.
+    fn read(&mut self, text: &str, body_at: usize) -> bool {
+        for (find, range) in self.lexicon.finds(text) {
+            match find {
+                Find::Term(term) => self.see_term(term, text, body_at, range),
+                Find::Task(task) => self.see_task(task),
+                Find::Rare => return false,
+            }
+        }
+        true
+    }
+
+    /// The exact way, in two goes: terms fold `ſ` and the like onto ASCII, task words are looked for in
+    /// the lower-cased text, where `ſ` stays what it is.
+    fn read_folded(&mut self, text: &str, title: usize) {
+        let folded = text::fold(text);
+        let body_at = text::fold(&text[..title]).len() + 1;
+        for (find, range) in self.lexicon.finds(&folded) {
+            if let Find::Term(term) = find {
+                self.see_term(term, &folded, body_at, range);
+            }
+        }
+        self.folded = Some(folded);
+        let joined = [&text[..title], " ", &text[title + 1..]].concat();
+        self.read_tasks(joined.to_lowercase().as_bytes());
+    }
+
+    fn read_tasks(&mut self, text: &[u8]) {
+        for (find, _) in self.lexicon.finds(text) {
+            if let Find::Task(task) = find {
+                self.see_task(task);
+            }
+        }
+    }
+
+    fn see_task(&mut self, task: usize) {
+        self.facts.task = Some(self.facts.task.map_or(task, |known| known.min(task)));
+    }
+
+    fn see_term(&mut self, place: usize, text: &str, body_at: usize, anchor: Range<usize>) {
+        let (kind, term) = &self.lexicon.terms[place];
+        if self.facts.shows(*kind) && self.spans.is_none() {
+            return;
+        }
+        let Some(span) = term.extent(text, anchor, &mut self.runs) else { return };
+        match kind {
+            Kind::Acceptance => self.candidates.push((span.start, place, span.end)),
+            Kind::Section if span.start < body_at => {}
+            kind => self.see(*kind, span),
+        }
+    }
+
+    fn see(&mut self, kind: Kind, span: Range<usize>) {
+        self.facts.shown[kind as usize] = true;
+        if let Some(spans) = &mut self.spans {
+            spans.push((kind, span));
+        }
+    }
+
+    /// Chooses as a regular expression does that is tried from left to right, its parts in their order.
+    fn count(&mut self) {
+        self.candidates.sort_unstable();
+        let mut end = 0;
+        for (start, _, stop) in std::mem::take(&mut self.candidates) {
+            if start >= end {
+                self.facts.acceptance += 1;
+                end = stop;
+                self.see(Kind::Acceptance, start..stop);
+            }
+        }
     }
 
     /// The first words that show `kind`, as they stand in the issue, in its order.
     pub(super) fn words(&self, kind: Kind) -> impl Iterator<Item = &str> {
-        let spans = self.spans.iter().filter(move |(of, _)| *of == kind).map(|(_, span)| span);
-        spans.take(MOST_QUOTES).map(move |span| {
+        let spans = self.spans.iter().flatten().filter(move |(of, _)| *of == kind);
+        spans.take(MOST_QUOTES).map(move |(_, span)| {
             let span = match &self.folded {
                 Some(folded) => text::unfold(&self.text, folded, span),
                 None => span.clone(),
@@ -77,138 +189,6 @@ impl Quotes {
     }
 }
 
-/// A text to read, and where the body begins in it.
-struct Page<'t> {
-    text: &'t str,
-    body_at: usize,
-}
-
-/// One reading of a text.
-struct Reading<'a> {
-    lexicon: &'a Lexicon,
-    runs: Runs,
-    facts: Facts,
-    /// Acceptance terms, overlapping ones included until they are counted.
-    candidates: Vec<Candidate>,
-    counted: Vec<Range<usize>>,
-    spans: Option<Vec<(Kind, Range<usize>)>>,
-    folded: Option<String>,
-}
-
-/// Where an acceptance term begins, its place in the list and where it ends, in the order of choice.
-type Candidate = (usize, usize, usize);
-
-impl<'a> Reading<'a> {
-    fn of(lexicon: &'a Lexicon, title: &str, body: &str, with_spans: bool) -> Self {
-        let text = join(title, '\n', body);
-        let page = Page { text: &text, body_at: title.len() + 1 };
-        let mut reading = Self::new(lexicon, with_spans);
-        if lexicon.needs_folding(&text) || reading.read(&page).is_break() {
-            reading = Self::new(lexicon, with_spans);
-            reading.read_folded(title, body);
-        } else if let Some(task) = lexicon.task_across(title, body) {
-            reading.see_task(task);
-        }
-        reading.count();
-        reading
-    }
-
-    fn new(lexicon: &'a Lexicon, with_spans: bool) -> Self {
-        Self {
-            lexicon,
-            runs: Runs::new(),
-            facts: Facts::default(),
-            candidates: Vec::new(),
-            counted: Vec::new(),
-            spans: with_spans.then(Vec::new),
-            folded: None,
-        }
-    }
-
-    /// The usual way: everything in one go. Breaks off at a rare character.
-    fn read(&mut self, page: &Page<'_>) -> ControlFlow<()> {
-        self.lexicon.scan(page.text, |find, range| {
-            match find {
-                Find::Rare => return ControlFlow::Break(()),
-                Find::Term(term) => self.see_term(term, page, range),
-                Find::Task(task) => self.see_task(task),
-            }
-            ControlFlow::Continue(())
-        })
-    }
-
-    /// The exact way, in two goes: terms fold `ſ` and the like onto ASCII, task words are looked for in
-    /// the lower-cased text, where `ſ` stays what it is.
-    fn read_folded(&mut self, title: &str, body: &str) {
-        let title_folded = text::fold(title);
-        let folded = join(&title_folded, '\n', &text::fold(body));
-        let page = Page { text: &folded, body_at: title_folded.len() + 1 };
-        let _ = self.lexicon.scan(page.text, |find, range| {
-            if let Find::Term(term) = find {
-                self.see_term(term, &page, range);
-            }
-            ControlFlow::Continue(())
-        });
-        let _ = self.lexicon.scan(&join(title, ' ', body).to_lowercase(), |find, _| {
-            if let Find::Task(task) = find {
-                self.see_task(task);
-            }
-            ControlFlow::Continue(())
-        });
-        self.folded = Some(folded);
-    }
-
-    fn see_task(&mut self, task: usize) {
-        self.facts.task = Some(self.facts.task.map_or(task, |known| known.min(task)));
-    }
-
-    fn see_term(&mut self, term: usize, page: &Page<'_>, anchor: Range<usize>) {
-        let kind = self.lexicon.kind(term);
-        let settled = self.facts.shows(kind) && self.spans.is_none();
-        if settled && kind != Kind::Acceptance {
-            return;
-        }
-        let Some(span) = self.lexicon.extent(term, page.text, anchor, &mut self.runs) else {
-            return;
-        };
-        match kind {
-            Kind::Acceptance => self.candidates.push((span.start, term, span.end)),
-            Kind::Section if span.start < page.body_at => {}
-            _ => self.see(kind, span),
-        }
-    }
-
-    fn see(&mut self, kind: Kind, span: Range<usize>) {
-        self.facts.shown[kind as usize] = true;
-        if let Some(spans) = &mut self.spans {
-            spans.push((kind, span));
-        }
-    }
-
-    /// Chooses as a regular expression does that is tried from left to right, its parts in their order.
-    fn count(&mut self) {
-        self.candidates.sort_unstable();
-        let mut end = 0;
-        for &(start, _, stop) in &self.candidates {
-            if start >= end {
-                self.facts.acceptance += 1;
-                end = stop;
-                if self.spans.is_some() {
-                    self.counted.push(start..stop);
-                }
-            }
-        }
-    }
-}
-
-fn join(title: &str, by: char, body: &str) -> String {
-    let mut text = String::with_capacity(title.len() + 1 + body.len());
-    text.push_str(title);
-    text.push(by);
-    text.push_str(body);
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,7 +197,7 @@ mod tests {
     #[track_caller]
     fn counts(text: &str, expected: usize) {
         let triage = triage();
-        assert_eq!(facts(&triage.lexicon, &issue("", text)).acceptance, expected, "{text}");
+        assert_eq!(Facts::of(&triage.lexicon, &issue("", text)).acceptance, expected, "{text}");
     }
 
     #[test]
@@ -233,7 +213,7 @@ mod tests {
     #[track_caller]
     fn shows(title: &str, body: &str, expected: &[Kind]) {
         let kinds = [Kind::File, Kind::Function, Kind::Test, Kind::Section, Kind::Blocked];
-        let facts = facts(&triage().lexicon, &issue(title, body));
+        let facts = Facts::of(&triage().lexicon, &issue(title, body));
         let shown: Vec<_> = kinds.into_iter().filter(|kind| facts.shows(*kind)).collect();
         assert_eq!(shown, expected, "{title:?} {body:?}");
     }
@@ -254,7 +234,7 @@ mod tests {
 
     #[track_caller]
     fn tells(title: &str, body: &str, expected: Option<usize>) {
-        assert_eq!(facts(&triage().lexicon, &issue(title, body)).task, expected);
+        assert_eq!(Facts::of(&triage().lexicon, &issue(title, body)).task, expected);
     }
 
     #[test]
@@ -274,8 +254,9 @@ mod tests {
 
     #[track_caller]
     fn quotes(body: &str, kind: Kind, expected: &[&str]) {
-        let quotes = Quotes::of(&triage().lexicon, &issue("", body));
-        assert_eq!(quotes.words(kind).collect::<Vec<_>>(), expected);
+        let triage = triage();
+        let reading = Reading::with_places(&triage.lexicon, &issue("", body));
+        assert_eq!(reading.words(kind).collect::<Vec<_>>(), expected);
     }
 
     #[test]

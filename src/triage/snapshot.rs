@@ -150,21 +150,6 @@ pub enum Question {
     Account,
 }
 
-impl Question {
-    /// The answer of a forge that knows of nothing.
-    pub(super) fn answered_with_nothing(self) -> Answered {
-        match self {
-            Self::Timeline { .. } => Answered::Timeline(Vec::new()),
-            Self::Review { .. } => Answered::Review(None),
-            Self::Dependencies => Answered::Dependencies(Vec::new()),
-            Self::Blockers(_) => Answered::ClosedBlockers(Vec::new()),
-            Self::Assignable(login) => Answered::Assignable(login, false),
-            Self::Comments => Answered::Comments(Vec::new()),
-            Self::Account => Answered::Account(Account { id: i64::MIN, login: String::new() }),
-        }
-    }
-}
-
 /// The merged pull request that a closed issue is linked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergedPull {
@@ -174,48 +159,38 @@ pub struct MergedPull {
     pub status: Option<String>,
 }
 
-/// What the forge answered to a [`Question`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answered {
-    /// To [`Question::Timeline`].
-    Timeline(Vec<TimelineEvent>),
-    /// To [`Question::Review`].
-    Review(Option<MergedPull>),
-    /// To [`Question::Dependencies`].
-    Dependencies(Vec<IssueRef>),
-    /// To [`Question::Blockers`]: those that are closed.
-    ClosedBlockers(Vec<IssueNumber>),
-    /// To [`Question::Assignable`].
-    Assignable(String, bool),
-    /// To [`Question::Comments`], newest first.
-    Comments(Vec<MarkedComment>),
-    /// To [`Question::Account`].
-    Account(Account),
-}
-
-/// What the forge was asked for; each is learned once.
+/// What the forge was asked for: the answer to each [`Question`], once there is one.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    timeline: Option<Vec<TimelineEvent>>,
-    review: Option<Option<MergedPull>>,
-    dependencies: Option<Vec<IssueRef>>,
-    closed_blockers: Option<Vec<IssueNumber>>,
-    assignable: BTreeMap<String, bool>,
-    comments: Option<Vec<MarkedComment>>,
-    account: Option<Account>,
+    /// To [`Question::Timeline`].
+    pub timeline: Option<Vec<TimelineEvent>>,
+    /// To [`Question::Review`].
+    pub review: Option<Option<MergedPull>>,
+    /// To [`Question::Dependencies`].
+    pub dependencies: Option<Vec<IssueRef>>,
+    /// To [`Question::Blockers`]: those that are closed.
+    pub closed_blockers: Option<Vec<IssueNumber>>,
+    /// To [`Question::Assignable`], by login.
+    pub assignable: BTreeMap<String, bool>,
+    /// To [`Question::Comments`], newest first.
+    pub comments: Option<Vec<MarkedComment>>,
+    /// To [`Question::Account`].
+    pub account: Option<Account>,
 }
 
 impl Facts {
-    /// Keeps what was answered.
-    pub fn learn(&mut self, answer: Answered) {
-        match answer {
-            Answered::Timeline(events) => self.timeline = Some(events),
-            Answered::Review(pull) => self.review = Some(pull),
-            Answered::Dependencies(open) => self.dependencies = Some(open),
-            Answered::ClosedBlockers(closed) => self.closed_blockers = Some(closed),
-            Answered::Assignable(login, answer) => drop(self.assignable.insert(login, answer)),
-            Answered::Comments(comments) => self.comments = Some(comments),
-            Answered::Account(account) => self.account = Some(account),
+    /// Answers like a forge that knows of nothing.
+    pub(super) fn suppose_nothing(&mut self, question: Question) {
+        match question {
+            Question::Timeline { .. } => self.timeline = Some(Vec::new()),
+            Question::Review { .. } => self.review = Some(None),
+            Question::Dependencies => self.dependencies = Some(Vec::new()),
+            Question::Blockers(_) => self.closed_blockers = Some(Vec::new()),
+            Question::Assignable(login) => drop(self.assignable.insert(login, false)),
+            Question::Comments => self.comments = Some(Vec::new()),
+            Question::Account => {
+                self.account = Some(Account { id: i64::MIN, login: String::new() })
+            }
         }
     }
 }
@@ -259,15 +234,10 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Which of the issues that its text names as blockers are closed.
-    pub(super) fn closed_blockers(
-        &self,
-        named: &[IssueNumber],
-    ) -> Result<&[IssueNumber], Question> {
-        let ask = || Question::Blockers(named.to_vec());
-        if named.is_empty() {
-            return Ok(&[]);
-        }
-        self.facts.closed_blockers.as_deref().ok_or_else(ask)
+    pub(super) fn closed_blockers(&self, of: &[IssueNumber]) -> Result<&[IssueNumber], Question> {
+        let known =
+            if of.is_empty() { Some(&[][..]) } else { self.facts.closed_blockers.as_deref() };
+        known.ok_or_else(|| Question::Blockers(of.to_vec()))
     }
 
     /// Whether the forge takes this login as an assignee.

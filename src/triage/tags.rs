@@ -1,66 +1,33 @@
 //! Tags: `[bracketed]` words of a title and label names, and the classes the policy puts them in.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::IssueType;
 use super::policy::Policy;
 use super::text;
-use crate::issue::Issue;
 
-/// The bracket tags of a title, as typed.
-pub(super) fn bracketed(title: &str) -> impl Iterator<Item = &str> {
-    Brackets { rest: title }.map(|(_, tag)| tag)
-}
+/// `[]` holds nothing, and its `]` closes no earlier bracket.
+#[expect(clippy::expect_used, reason = "a fixed pattern, compiled by every test")]
+static BRACKETS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\[[^\]]+\]").expect("a valid pattern"));
 
 /// The title without its bracket tags.
 pub(super) fn without_brackets(title: &str) -> String {
-    let mut brackets = Brackets { rest: title };
-    let mut clean = String::with_capacity(title.len());
-    clean.extend(brackets.by_ref().map(|(before, _)| before));
-    clean.push_str(brackets.rest);
-    text::strip(&clean).to_owned()
+    text::strip(&BRACKETS.replace_all(title, "")).to_owned()
 }
 
-/// All tags of an issue, lower-cased.
-pub(super) fn of(issue: &Issue) -> BTreeSet<String> {
-    among(&issue.title, &issue.labels)
+/// The bracket tags of a title and the labels, as they stand there.
+pub(super) fn typed<'a>(title: &'a str, labels: &'a [String]) -> impl Iterator<Item = &'a str> {
+    let inside = move |tag: regex::Match<'a>| &title[tag.start() + 1..tag.end() - 1];
+    BRACKETS.find_iter(title).map(inside).chain(labels.iter().map(String::as_str))
 }
 
 /// All tags in a title and among labels, lower-cased.
 pub(super) fn among(title: &str, labels: &[String]) -> BTreeSet<String> {
     typed(title, labels).map(text::normal).collect()
-}
-
-/// All tags of an issue as they stand there, brackets first.
-pub(super) fn as_typed(issue: &Issue) -> impl Iterator<Item = &str> {
-    typed(&issue.title, &issue.labels)
-}
-
-fn typed<'a>(title: &'a str, labels: &'a [String]) -> impl Iterator<Item = &'a str> {
-    bracketed(title).chain(labels.iter().map(String::as_str))
-}
-
-/// Walks over `[…]`, giving the text before each and what is inside.
-struct Brackets<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Iterator for Brackets<'a> {
-    type Item = (&'a str, &'a str);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let text = self.rest;
-        let mut from = 0;
-        loop {
-            let open = from + text[from..].find('[')?;
-            let close = open + text[open..].find(']')?;
-            if close > open + 1 {
-                self.rest = &text[close + 1..];
-                return Some((&text[..open], &text[open + 1..close]));
-            }
-            from = open + 1; // `[]` holds nothing, and its `]` closes no earlier bracket
-        }
-    }
 }
 
 /// Which of the policy's classes an issue's tags fall into.
@@ -113,7 +80,7 @@ mod tests {
 
     #[track_caller]
     fn splits(title: &str, tags: &[&str], clean: &str) {
-        assert_eq!(bracketed(title).collect::<Vec<_>>(), tags);
+        assert_eq!(typed(title, &[]).collect::<Vec<_>>(), tags);
         assert_eq!(without_brackets(title), clean);
     }
 

@@ -20,7 +20,8 @@ enum Piece {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Term {
     before: Vec<Piece>,
-    anchor: String,
+    /// The text to look for; where it is found, [`Term::extent`] decides.
+    pub(super) anchor: String,
     after: Vec<Piece>,
 }
 
@@ -59,11 +60,6 @@ impl Term {
         Ok(Self { before, anchor, after })
     }
 
-    /// The text to look for; where it is found, [`Term::extent`] decides.
-    pub(super) fn anchor(&self) -> &str {
-        &self.anchor
-    }
-
     /// How far the term reaches around its anchor found at `hit`, if the rest of it is there too.
     pub(super) fn extent(
         &self,
@@ -71,8 +67,10 @@ impl Term {
         hit: Range<usize>,
         runs: &mut Runs,
     ) -> Option<Range<usize>> {
-        let start = self.before.iter().try_fold(hit.start, |at, p| p.back(text, at, runs))?;
-        let end = self.after.iter().try_fold(hit.end, |at, p| p.forth(text, at, runs))?;
+        let mut back = self.before.iter();
+        let start = back.try_fold(hit.start, |at, piece| piece.pass(text, at, false, runs))?;
+        let mut forth = self.after.iter();
+        let end = forth.try_fold(hit.end, |at, piece| piece.pass(text, at, true, runs))?;
         Some(start..end)
     }
 }
@@ -129,19 +127,15 @@ fn longest_text(pieces: &[Piece]) -> Option<usize> {
 /// Refuses what would need more than one try, so that the time for a text grows with its length only.
 fn no_swallowing(outward: &[Piece], facing: fn(&str) -> Option<char>) -> Result<(), TermProblem> {
     for pair in outward.windows(2) {
-        let facing = match &pair[1] {
-            Piece::Text(text) => facing(text),
-            _ => None,
+        let takes = |alike: &[Piece], is_alike: fn(char) -> bool| match &pair[1] {
+            Piece::Text(text) => facing(text).is_some_and(is_alike),
+            next => *next == Piece::Any || alike.contains(next),
         };
-        match (&pair[0], &pair[1]) {
-            (Piece::Word, Piece::Word | Piece::Any) => return Err(TermProblem::Swallows("word")),
-            (Piece::Word, _) if facing.is_some_and(is_word) => {
+        match &pair[0] {
+            Piece::Word if takes(&[Piece::Word], is_word) => {
                 return Err(TermProblem::Swallows("word"));
             }
-            (Piece::Spaces, Piece::Spaces | Piece::Space | Piece::Any) => {
-                return Err(TermProblem::Swallows("spaces"));
-            }
-            (Piece::Spaces, _) if facing.is_some_and(is_space) => {
+            Piece::Spaces if takes(&[Piece::Space, Piece::Spaces], is_space) => {
                 return Err(TermProblem::Swallows("spaces"));
             }
             _ => {}
@@ -151,30 +145,20 @@ fn no_swallowing(outward: &[Piece], facing: fn(&str) -> Option<char>) -> Result<
 }
 
 impl Piece {
-    /// Where this piece ends if it begins at `at`.
-    fn forth(&self, text: &str, at: usize, runs: &mut Runs) -> Option<usize> {
-        let one = |fits: fn(char) -> bool| {
-            text[at..].chars().next().filter(|c| fits(*c)).map(|c| at + c.len_utf8())
-        };
+    /// Where this piece ends if it begins at `at`; or, read backwards, where it begins if it ends there.
+    fn pass(&self, text: &str, at: usize, ahead: bool, runs: &mut Runs) -> Option<usize> {
+        let (before, after) = text.split_at(at);
+        let next = if ahead { after.chars().next() } else { before.chars().next_back() };
+        let moved = |by: usize| if ahead { at + by } else { at - by };
+        let one = |fits: fn(char) -> bool| next.filter(|c| fits(*c)).map(|c| moved(c.len_utf8()));
         match self {
-            Self::Text(want) => text::starts_with(&text[at..], want).then(|| at + want.len()),
-            Self::Word => Some(runs.words.end(text, at)).filter(|end| *end > at),
-            Self::Spaces => Some(runs.spaces.end(text, at)),
-            Self::Space => one(is_space),
-            Self::Any => one(|c| c != '\n'),
-            Self::Edge => is_edge(text, at).then_some(at),
-        }
-    }
-
-    /// Where this piece begins if it ends at `at`.
-    fn back(&self, text: &str, at: usize, runs: &mut Runs) -> Option<usize> {
-        let one = |fits: fn(char) -> bool| {
-            text[..at].chars().next_back().filter(|c| fits(*c)).map(|c| at - c.len_utf8())
-        };
-        match self {
-            Self::Text(want) => text::ends_with(&text[..at], want).then(|| at - want.len()),
-            Self::Word => Some(runs.words.start(text, at)).filter(|start| *start < at),
-            Self::Spaces => Some(runs.spaces.start(text, at)),
+            Self::Text(want) => {
+                let start = if ahead { 0 } else { at.checked_sub(want.len())? };
+                let found = if ahead { after } else { before }.get(start..start + want.len())?;
+                found.eq_ignore_ascii_case(want).then(|| moved(want.len()))
+            }
+            Self::Word => Some(runs.words.pass(text, at, ahead)).filter(|end| *end != at),
+            Self::Spaces => Some(runs.spaces.pass(text, at, ahead)),
             Self::Space => one(is_space),
             Self::Any => one(|c| c != '\n'),
             Self::Edge => is_edge(text, at).then_some(at),
@@ -212,6 +196,11 @@ impl Run {
         Self { class, ahead: 0..0, behind: 0..0 }
     }
 
+    /// Where the run that begins at `at` ends; or, read backwards, where the one begins that ends there.
+    fn pass(&mut self, text: &str, at: usize, ahead: bool) -> usize {
+        if ahead { self.end(text, at) } else { self.start(text, at) }
+    }
+
     fn end(&mut self, text: &str, at: usize) -> usize {
         if !self.ahead.contains(&at) {
             let rest = &text[at..];
@@ -240,7 +229,7 @@ mod tests {
         let mut runs = Runs::new();
         let folded = text.to_ascii_lowercase();
         let found: Vec<_> = folded
-            .match_indices(term.anchor())
+            .match_indices(&term.anchor)
             .filter_map(|(at, hit)| term.extent(text, at..at + hit.len(), &mut runs))
             .map(|range| &text[range])
             .collect();

@@ -61,18 +61,6 @@ fn skip_chars(text: &str, count: usize) -> usize {
     text.char_indices().nth(count).map_or(text.len(), |(at, _)| at)
 }
 
-/// Whether `text` ends in `end`, no matter the case of ASCII letters.
-pub(super) fn ends_with(text: &str, end: &str) -> bool {
-    let (text, end) = (text.as_bytes(), end.as_bytes());
-    text.len() >= end.len() && text[text.len() - end.len()..].eq_ignore_ascii_case(end)
-}
-
-/// Whether `text` begins with `start`, no matter the case of ASCII letters.
-pub(super) fn starts_with(text: &str, start: &str) -> bool {
-    let (text, start) = (text.as_bytes(), start.as_bytes());
-    text.len() >= start.len() && text[..start.len()].eq_ignore_ascii_case(start)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

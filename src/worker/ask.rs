@@ -3,30 +3,38 @@
 use super::Worker;
 use super::process::Error;
 use crate::issue::{Account, Change, IssueNumber, IssueRef, IssueState};
-use crate::triage::{Answered, MarkedComment, Marker, MergedPull, Question};
+use crate::triage::{Facts, MarkedComment, Marker, MergedPull, Question};
 
 impl Worker {
-    /// The forge's answer to a question about an issue.
-    pub(super) async fn ask(&self, at: &IssueRef, question: Question) -> Result<Answered, Error> {
+    /// Asks the forge about an issue, and adds its answer to the facts.
+    pub(super) async fn ask(
+        &self,
+        at: &IssueRef,
+        question: Question,
+        facts: &mut Facts,
+    ) -> Result<(), Error> {
         let forge = &self.parts.forge;
-        Ok(match question {
+        match question {
             Question::Timeline { since } => {
-                Answered::Timeline(forge.timeline(at, Some(since)).await?)
+                facts.timeline = Some(forge.timeline(at, Some(since)).await?);
             }
             Question::Review { with_checks } => {
-                Answered::Review(self.merged_pull(at, with_checks).await?)
+                facts.review = Some(self.merged_pull(at, with_checks).await?);
             }
-            Question::Dependencies => Answered::Dependencies(open(forge.dependencies(at).await?)),
+            Question::Dependencies => {
+                facts.dependencies = Some(open(forge.dependencies(at).await?));
+            }
             Question::Blockers(named) => {
-                Answered::ClosedBlockers(self.closed_among(at, named).await?)
+                facts.closed_blockers = Some(self.closed_among(at, named).await?);
             }
             Question::Assignable(login) => {
                 let answer = self.parts.executor.is_assignable(&at.repo, &login).await?;
-                Answered::Assignable(login, answer)
+                facts.assignable.insert(login, answer);
             }
-            Question::Comments => Answered::Comments(self.marked_comments(at).await?),
-            Question::Account => Answered::Account(self.us().await?),
-        })
+            Question::Comments => facts.comments = Some(self.marked_comments(at).await?),
+            Question::Account => facts.account = Some(self.us().await?),
+        }
+        Ok(())
     }
 
     /// Our own account, asked for when it is not known yet.

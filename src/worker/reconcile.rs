@@ -13,7 +13,7 @@ use crate::issue::{Issue, IssueRef};
 use crate::plan::{Decided, Outcome, plan};
 use crate::reason::Cause;
 use crate::store::{self, Claim};
-use crate::triage::{Answered, Facts, Rules, Snapshot, evaluate};
+use crate::triage::{Facts, Rules, Snapshot, evaluate};
 
 /// How often an issue is evaluated anew because its agent's last place was taken in between.
 const RACES: u32 = 3;
@@ -65,7 +65,7 @@ impl Worker {
             });
             match decided {
                 Ok(decided) => return Ok(decided),
-                Err(question) => s.facts.learn(self.ask(s.at, question).await?),
+                Err(question) => self.ask(s.at, question, &mut s.facts).await?,
             }
         }
     }
@@ -90,8 +90,7 @@ impl Worker {
             }
             (Ok(_), Err(error)) if wish.is_some() => Err(error),
             (issue, dependencies) => {
-                let known = dependencies.ok().map(ask::open).map(Answered::Dependencies);
-                known.into_iter().for_each(|answer| facts.learn(answer));
+                facts.dependencies = dependencies.ok().map(ask::open);
                 Ok((issue?, facts))
             }
         }

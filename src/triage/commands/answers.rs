@@ -28,42 +28,41 @@ pub fn help() -> String {
     )
 }
 
-/// Why a command was not carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a command was not carried out, and what to do instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal<'a> {
     /// The commenter has no write access.
-    NotAWriter {
-        /// The commenter.
-        login: &'a str,
-    },
+    #[error("{} has no write access to this repository; ask somebody who has", code(.0))]
+    NotAWriter(&'a str),
     /// The permissions of the commenter could not be checked.
-    PermissionUnknown {
-        /// The commenter.
-        login: &'a str,
-    },
+    #[error("the permissions of {} could not be checked; try again later", code(.0))]
+    PermissionUnknown(&'a str),
     /// The command is unknown, or its argument is missing.
+    #[error("there is no such command")]
     NoSuchCommand,
-    /// No agent has this name.
-    NoSuchAgent {
-        /// The configured agents.
-        agents: &'a [AgentId],
-    },
+    /// None of the configured agents has this name.
+    #[error("no agent has this name: {}; for a person, write `@login`", those(.0))]
+    NoSuchAgent(&'a [AgentId]),
     /// The forge does not allow to assign this login.
-    NotAssignable {
-        /// The login.
-        login: &'a str,
-    },
-    /// The agent is at its limit.
-    Busy {
-        /// The agent.
-        agent: &'a AgentId,
-    },
+    #[error("the account {} does not exist or cannot be assigned here", code(.0))]
+    NotAssignable(&'a str),
     /// There is no open dispatch.
+    #[error("no agent is working on the issue; `/triage` evaluates it again")]
     NoDispatch,
     /// Nothing is on hold or overridden.
+    #[error("the issue is not on hold; `/triage` evaluates it again")]
     NotHeld,
     /// The issue is closed.
+    #[error("the issue is closed; reopen it first")]
     Closed,
+}
+
+fn those(agents: &[AgentId]) -> String {
+    let names: Vec<_> = agents.iter().map(|id| code(id.as_str())).collect();
+    match names.is_empty() {
+        true => "none is configured".to_owned(),
+        false => format!("there are {}", names.join(", ")),
+    }
 }
 
 /// The answer to a command that is not carried out: which, why, and what to do instead.
@@ -71,41 +70,8 @@ pub fn refusal(command: &Command, why: &Refusal<'_>) -> String {
     let named = code(&command.to_string());
     match why {
         Refusal::NoSuchCommand => no_such_command(command, &named),
-        other => format!("{named} was not carried out: {}.", reason(other)),
+        other => format!("{named} was not carried out: {other}."),
     }
-}
-
-fn reason(why: &Refusal<'_>) -> String {
-    match why {
-        Refusal::NotAWriter { login } => {
-            format!("{} has no write access to this repository; ask somebody who has", code(login))
-        }
-        Refusal::PermissionUnknown { login } => {
-            format!("the permissions of {} could not be checked; try again later", code(login))
-        }
-        Refusal::NoSuchCommand => "there is no such command".to_owned(),
-        Refusal::NoSuchAgent { agents } => no_such_agent(agents),
-        Refusal::NotAssignable { login } => {
-            format!("the account {} does not exist or cannot be assigned here", code(login))
-        }
-        Refusal::Busy { agent } => {
-            format!("{} is at its limit of open dispatches; try again later", code(agent.as_str()))
-        }
-        Refusal::NoDispatch => {
-            "no agent is working on the issue; `/triage` evaluates it again".into()
-        }
-        Refusal::NotHeld => "the issue is not on hold; `/triage` evaluates it again".into(),
-        Refusal::Closed => "the issue is closed; reopen it first".into(),
-    }
-}
-
-fn no_such_agent(agents: &[AgentId]) -> String {
-    let names: Vec<_> = agents.iter().map(|id| code(id.as_str())).collect();
-    let those = match names.is_empty() {
-        true => "none is configured".to_owned(),
-        false => format!("there are {}", names.join(", ")),
-    };
-    format!("no agent has this name: {those}; for a person, write `@login`")
 }
 
 fn no_such_command(command: &Command, named: &str) -> String {
@@ -163,13 +129,13 @@ mod tests {
     #[test]
     fn a_refusal_says_why_and_what_to_do() {
         insta::assert_snapshot!(
-            refused("/triage hold", Refusal::NotAWriter { login: "bob" }), @"`/triage hold` was not carried out: `bob` has no write access to this repository; ask somebody who has.");
+            refused("/triage hold", Refusal::NotAWriter("bob")), @"`/triage hold` was not carried out: `bob` has no write access to this repository; ask somebody who has.");
         insta::assert_snapshot!(
-            refused("/triage", Refusal::PermissionUnknown { login: "bob" }), @"`/triage` was not carried out: the permissions of `bob` could not be checked; try again later.");
+            refused("/triage", Refusal::PermissionUnknown("bob")), @"`/triage` was not carried out: the permissions of `bob` could not be checked; try again later.");
         insta::assert_snapshot!(refused("/triage retry", Refusal::Closed), @"`/triage retry` was not carried out: the issue is closed; reopen it first.");
         let agents = [AgentId::new("claude"), AgentId::new("kimi")];
         insta::assert_snapshot!(
-            refused("/triage assign kiwi", Refusal::NoSuchAgent { agents: &agents }), @"`/triage assign kiwi` was not carried out: no agent has this name: there are `claude`, `kimi`; for a person, write `@login`.");
+            refused("/triage assign kiwi", Refusal::NoSuchAgent(&agents)), @"`/triage assign kiwi` was not carried out: no agent has this name: there are `claude`, `kimi`; for a person, write `@login`.");
     }
 
     #[test]
@@ -186,7 +152,7 @@ mod tests {
         for word in words {
             let unknown = Command::Unknown(word.into());
             for command in [&unknown, &to] {
-                for why in [Refusal::NoSuchCommand, Refusal::NotAWriter { login: word }] {
+                for why in [Refusal::NoSuchCommand, Refusal::NotAWriter(word)] {
                     let answer = refusal(command, &why);
                     assert_eq!(shown_as_text(&answer), None, "{answer}");
                 }

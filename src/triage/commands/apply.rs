@@ -53,8 +53,8 @@ fn check<'a>(
     }
     match request.permission {
         Permission::Writer => {}
-        Permission::Reader => return Ok(Some(Refusal::NotAWriter { login: &request.by })),
-        Permission::Unknown => return Ok(Some(Refusal::PermissionUnknown { login: &request.by })),
+        Permission::Reader => return Ok(Some(Refusal::NotAWriter(&request.by))),
+        Permission::Unknown => return Ok(Some(Refusal::PermissionUnknown(&request.by))),
     }
     let is_closed = s.issue.state == IssueState::Closed;
     Ok(match &request.command {
@@ -63,10 +63,10 @@ fn check<'a>(
         Command::Resume if e.custody.hold().is_none() => Some(Refusal::NotHeld),
         Command::Done if e.custody.dispatch().is_none() => Some(Refusal::NoDispatch),
         Command::Assign(Assignee::Agent(id)) if find(known, id).is_none() => {
-            Some(Refusal::NoSuchAgent { agents: known })
+            Some(Refusal::NoSuchAgent(known))
         }
         Command::Assign(Assignee::Login(login)) if !s.is_assignable(login)? => {
-            Some(Refusal::NotAssignable { login })
+            Some(Refusal::NotAssignable(login))
         }
         _ => None,
     })
@@ -185,7 +185,7 @@ mod tests {
         let mut world = two_agents().requests(vec![writer(assign)]);
         let question = world.with(evaluate).unwrap_err();
         assert_eq!(question, Question::Assignable("typo".into()));
-        world.answers.push(crate::triage::Answered::Assignable("typo".into(), false));
+        world.facts.assignable.insert("typo".into(), false);
         let e = world.evaluate();
         assert!(!e.answers[0].is_done && e.assign.is_none() && e.transition.is_none());
         assert_eq!(e.custody.hold(), None);
