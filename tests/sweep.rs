@@ -128,7 +128,7 @@ impl World {
     }
 
     async fn missed(&self) -> u64 {
-        self.parts().store.missed_events().await.unwrap()
+        self.parts().store.gauges().await.unwrap().missed_events
     }
 
     /// The first pass, with all it finds processed.

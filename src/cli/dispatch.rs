@@ -73,7 +73,7 @@ impl Dispatch {
     }
 
     async fn place(&self, store: &Store, order: ManualOrder) -> Result<(), Failure> {
-        Ok(store.place_order(self.issue.clone(), order, Clock::System.now()).await?)
+        Ok(store.order(self.issue.clone(), order, Clock::System.now()).await?)
     }
 
     /// The agent that is named, or the one that the policy chooses.

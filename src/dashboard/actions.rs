@@ -11,6 +11,7 @@ use super::refusal::Refusal;
 use super::session::SessionExt as _;
 use crate::delivery::DeliveryId;
 use crate::issue::IssueRef;
+use crate::store::ManualOrder;
 
 /// The longest reason or name that is taken, in characters.
 const LONGEST: usize = 300;
@@ -51,8 +52,8 @@ pub(super) async fn order(
     }
     let command = command(&form)?;
     tracing::info!(by = reader.visitor.name(), issue = %at, verb = form.field("order"), "a command was requested");
-    let by = reader.visitor.name().to_owned();
-    parts.store.order(at.clone(), by, command, reader.now).await?;
+    let order = ManualOrder { by: reader.visitor.name().to_owned(), command, task_type: None };
+    parts.store.order(at.clone(), order, reader.now).await?;
     (parts.wake)();
     reader.session.notify("The command is queued and will run in a moment.");
     Ok(see_other(&reader.issue_path(&at)))

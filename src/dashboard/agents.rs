@@ -6,15 +6,15 @@ use askama::Template;
 use super::access::Reader;
 use super::frame::{Frame, NavItem, render};
 use super::refusal::Refusal;
-use crate::dispatch::{Agent, Interface};
-use crate::store::{AgentLoad, DispatchRow};
+use crate::dispatch::{Agent, Dispatch, Interface};
+use crate::store::AgentLoad;
 
 #[derive(Template)]
 #[template(path = "agents.html")]
 struct Page {
     frame: Frame,
     agents: Vec<Row>,
-    dispatches: Vec<DispatchRow>,
+    dispatches: Vec<(Dispatch, String)>,
 }
 
 /// One agent.

@@ -14,7 +14,7 @@ use super::pretty::{Pretty, pretty};
 use super::refusal::Refusal;
 use crate::delivery::{DeliveryId, Origin};
 use crate::gitea as forge;
-use crate::store::{DeliveryPage, DeliveryQuery, DeliveryState, DeliveryStory};
+use crate::store::{DeliveryQuery, DeliveryState, DeliveryStory, DeliveryView, Page as Rows};
 
 /// Deliveries on one page of the list.
 const PAGE: usize = 50;
@@ -24,7 +24,7 @@ const PAGE: usize = 50;
 struct List {
     frame: Frame,
     list: Listing,
-    page: DeliveryPage,
+    page: Rows<DeliveryView>,
     states: Vec<(&'static str, bool)>,
 }
 

@@ -10,7 +10,7 @@ use super::frame::{Frame, NavItem, render};
 use super::listing::{Listing, Parameters, given, next};
 use super::refusal::Refusal;
 use crate::issue::IssueRef;
-use crate::store::{IssuePage, IssueQuery, IssueStory, Show};
+use crate::store::{IssueQuery, IssueRow, IssueStory, Page as Rows, Show};
 
 /// Issues on one page of the list.
 const PAGE: usize = 50;
@@ -22,7 +22,7 @@ const DECISIONS: u32 = 15;
 struct List {
     frame: Frame,
     list: Listing,
-    page: IssuePage,
+    page: Rows<IssueRow>,
     shows: Vec<(&'static str, bool)>,
 }
 

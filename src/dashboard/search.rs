@@ -9,7 +9,7 @@ use super::listing::{Parameters, given, next};
 use super::refusal::Refusal;
 use crate::delivery::DeliveryId;
 use crate::issue::IssueRef;
-use crate::store::{DeliveryPage, DeliveryQuery, IssuePage, IssueQuery};
+use crate::store::{DeliveryQuery, DeliveryView, IssueQuery, IssueRow, Page as Rows};
 
 /// How many of each are shown.
 const FOUND: usize = 20;
@@ -20,8 +20,8 @@ const LONGEST: usize = 200;
 #[template(path = "search.html")]
 struct Page {
     frame: Frame,
-    issues: IssuePage,
-    deliveries: DeliveryPage,
+    issues: Rows<IssueRow>,
+    deliveries: Rows<DeliveryView>,
     /// The addresses at which each list goes on.
     more_issues: Option<String>,
     more_deliveries: Option<String>,

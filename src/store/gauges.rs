@@ -43,7 +43,7 @@ impl Store {
                 Ok(Gauges {
                     received: r.get(0)?,
                     pending: r.get(1)?,
-                    oldest_at: r.get::<_, Option<i64>>(2)?.map(from_millis),
+                    oldest_at: r.get::<_, Option<_>>(2)?.map(from_millis),
                     lanes_due: r.get(3)?,
                     lanes_busy: r.get(4)?,
                     dead: r.get(5)?,
@@ -58,12 +58,9 @@ impl Store {
     /// How many deliveries have not ended.
     pub async fn backlog(&self) -> Result<u64, Error> {
         self.read(|c| {
-            Ok(c.query_row(
-                "SELECT (SELECT count(*) FROM delivery WHERE state = 'received')
-                      + (SELECT count(*) FROM delivery WHERE state IN ('pending', 'claimed'))",
-                [],
-                |r| r.get(0),
-            )?)
+            let sql = "SELECT (SELECT count(*) FROM delivery WHERE state = 'received')
+                            + (SELECT count(*) FROM delivery WHERE state IN ('pending', 'claimed'))";
+            Ok(c.query_row(sql, [], |r| r.get(0))?)
         })
         .await
     }

@@ -1,14 +1,13 @@
 //! What people ask the store: the inbox, one delivery, one issue's story. Read-only.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, ToSql, params};
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
-use super::dispatches::{DISPATCH, TransitionView, dispatch_of, transitions};
+use super::dispatches::{TransitionView, dispatch_of, dispatch_where, transitions};
 use super::ids::{self, id_of, key};
-use super::lanes;
-use super::rows::{from_json, parsed, parsed_if_any};
-use super::{Error, Store};
+use super::rows::{all, from_json, parsed, parsed_if_any};
+use super::{Error, Store, lanes};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{DeliveryId, DeliveryState, Origin};
 use crate::dispatch::Dispatch;
@@ -133,12 +132,11 @@ impl Store {
     /// Deliveries, newest first.
     pub async fn deliveries(&self, filter: Filter) -> Result<Vec<DeliveryView>, Error> {
         self.read(move |c| match filter.state {
-            None => views(c, "ORDER BY seq DESC LIMIT ?1", params![filter.limit]),
-            Some(state) => views(
-                c,
-                "WHERE delivery.state = ?2 ORDER BY seq DESC LIMIT ?1",
-                params![filter.limit, state.as_str()],
-            ),
+            None => views(c, "ORDER BY seq DESC LIMIT ?1", &[&filter.limit]),
+            Some(state) => {
+                let rest = "WHERE delivery.state = ?2 ORDER BY seq DESC LIMIT ?1";
+                views(c, rest, &[&filter.limit, &state.as_str()])
+            }
         })
         .await
     }
@@ -154,16 +152,15 @@ impl Store {
     pub async fn history(&self, at: IssueRef) -> Result<Option<History>, Error> {
         self.read(move |c| {
             let Some(lane) = lanes::find(c, &at)? else { return Ok(None) };
-            let of_lane = "WHERE dispatch.lane = ?1 ORDER BY dispatch.id";
-            let dispatches = dispatches(c, of_lane, params![lane])?;
+            let dispatches = dispatches(c, "dispatch.lane = ?1 ORDER BY dispatch.id", &[&lane])?;
             let (dispatches, transitions) = dispatches.into_iter().unzip();
             let pending =
                 "WHERE lane = ?1 AND delivery.state IN ('pending', 'claimed') ORDER BY seq";
             Ok(Some(History {
-                evaluations: evaluations(c, "WHERE lane = ?1 ORDER BY id", params![lane])?,
+                evaluations: evaluations(c, "WHERE lane = ?1 ORDER BY id", &[&lane])?,
                 transitions,
                 dispatches,
-                pending: views(c, pending, params![lane])?,
+                pending: views(c, pending, &[&lane])?,
             }))
         })
         .await
@@ -179,10 +176,9 @@ pub(super) fn view_of(c: &Connection, key: &[u8]) -> Result<Option<DeliveryView>
 pub(super) fn views(
     c: &Connection,
     rest: &str,
-    values: &[&dyn rusqlite::ToSql],
+    values: &[&dyn ToSql],
 ) -> Result<Vec<DeliveryView>, Error> {
-    let mut rows = c.prepare_cached(&format!("{DELIVERY} {rest}"))?;
-    Ok(rows.query_map(values, view)?.collect::<Result<_, _>>()?)
+    all(c, &format!("{DELIVERY} {rest}"), values, view)
 }
 
 pub(super) fn view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
@@ -199,18 +195,23 @@ pub(super) fn view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
         issue: repo.zip(number).map(|(repo, number)| format!("{repo}#{number}")),
         state: parsed(row, 7)?,
         reason: row.get::<_, Option<String>>(8)?.or(same_as),
-        settled_at: row.get::<_, Option<i64>>(9)?.map(from_millis),
+        settled_at: row.get::<_, Option<_>>(9)?.map(from_millis),
         repeats: row.get(10)?,
         attempts: row.get(11)?,
         evaluation: row.get(12)?,
     })
 }
 
+/// By the lane, because effects have no index of their own by evaluation.
+const EFFECTS: &str =
+    "SELECT kind, value, state, intended_at, settled_at, forge_id, origin, recovery, note, body
+     FROM effect WHERE lane = ?1 AND evaluation = ?2 ORDER BY id";
+
 /// Evaluations, each with what led to it and what it wrote.
 pub(super) fn evaluations(
     c: &Connection,
     rest: &str,
-    values: &[&dyn rusqlite::ToSql],
+    values: &[&dyn ToSql],
 ) -> Result<Vec<EvaluationView>, Error> {
     let mut rows = c.prepare_cached(&format!(
         "SELECT id, at, action, agent, reason, verdict, signals, lane FROM evaluation {rest}"
@@ -230,7 +231,7 @@ pub(super) fn evaluations(
             verdict: json(row.get(5)?),
             signals: json(row.get(6)?),
             deliveries: views(c, "WHERE evaluation = ?1 ORDER BY seq LIMIT ?2", params![id, MOST])?,
-            effects: effects(c, lane, id)?,
+            effects: all(c, EFFECTS, [lane, id], effect)?,
         });
     }
     Ok(found)
@@ -240,26 +241,11 @@ pub(super) fn evaluations(
 pub(super) fn dispatches(
     c: &Connection,
     rest: &str,
-    values: &[&dyn rusqlite::ToSql],
+    values: &[&dyn ToSql],
 ) -> Result<Vec<(Dispatch, Vec<TransitionView>)>, Error> {
-    let mut rows = c.prepare_cached(&format!("{DISPATCH} {rest}"))?;
-    let mut rows = rows.query(values)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let dispatch = dispatch_of(row)?;
-        let transitions = transitions(c, dispatch.id)?;
-        found.push((dispatch, transitions));
-    }
-    Ok(found)
-}
-
-/// By the lane, because effects have no index of their own by evaluation.
-fn effects(c: &Connection, lane: i64, evaluation: i64) -> Result<Vec<EffectView>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT kind, value, state, intended_at, settled_at, forge_id, origin, recovery, note, body
-         FROM effect WHERE lane = ?1 AND evaluation = ?2 ORDER BY id",
-    )?;
-    Ok(rows.query_map([lane, evaluation], effect)?.collect::<Result<_, _>>()?)
+    let found: Vec<Dispatch> = all(c, &dispatch_where(rest), values, dispatch_of)?;
+    let with = |d: Dispatch| transitions(c, d.id).map(|transitions| (d, transitions));
+    found.into_iter().map(with).collect()
 }
 
 fn effect(row: &Row<'_>) -> rusqlite::Result<EffectView> {
@@ -272,7 +258,7 @@ fn effect(row: &Row<'_>) -> rusqlite::Result<EffectView> {
         value: row.get(1)?,
         state: row.get(2)?,
         intended_at: from_millis(row.get(3)?),
-        settled_at: row.get::<_, Option<i64>>(4)?.map(from_millis),
+        settled_at: row.get::<_, Option<_>>(4)?.map(from_millis),
         forge_id: row.get(5)?,
         detail: said.or(row.get(8)?).or(row.get(9)?).or(by_agent),
     })

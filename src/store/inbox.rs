@@ -1,19 +1,19 @@
 //! The inbox's front: taking deliveries in, and giving each its lane or its early end.
 
-use std::borrow::Cow;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, Row, params};
 
 use super::ids::{self, Key, key};
 use super::lanes::{self, Pace, Schedule};
 use super::packing::{pack, unpack};
 use super::repeats::Repeats;
-use super::rows::{from_json, to_json};
+use super::rows::{all, changed, first, from_json, run, to_json};
+use super::writer::Flush;
 use super::{ACCEPT_TIMEOUT, Error, Store};
 use crate::clock::{Timestamp, from_millis};
-use crate::delivery::{Delivery, DeliveryId, Origin};
+use crate::delivery::{Delivery, DeliveryId};
 use crate::issue::IssueRef;
 
 /// How long repeats are counted in memory before they are written down.
@@ -69,24 +69,6 @@ pub enum Destination {
     },
     /// Nowhere, because it could not be read.
     Dead(String),
-}
-
-/// An entry of the inbox that no webhook reported.
-#[derive(Clone)]
-pub(super) struct Entry {
-    pub(super) origin: Origin,
-    /// What it is about, in a word.
-    pub(super) what: Cow<'static, str>,
-    pub(super) at: Timestamp,
-}
-
-/// What an entry carries, packed.
-pub(super) struct EntryBody(Vec<u8>);
-
-impl EntryBody {
-    pub(super) fn of<T: serde::Serialize>(whole: &T) -> Self {
-        Self(pack(to_json(whole).as_bytes()))
-    }
 }
 
 /// One delivery, sorted.
@@ -186,61 +168,19 @@ impl Store {
         self.inner.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an entry for an issue into the inbox that no webhook reported: a find of the sweep, a person's wish.
-    pub async fn enqueue(
-        &self,
-        at: IssueRef,
-        origin: Origin,
-        reason: &'static str,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        self.enqueue_entry(at, Entry { origin, what: reason.into(), at: now }, None).await
-    }
-
-    /// Puts an entry for an issue into the inbox, with what it carries.
-    pub(super) async fn enqueue_entry(
-        &self,
-        at: IssueRef,
-        entry: Entry,
-        body: Option<EntryBody>,
-    ) -> Result<(), Error> {
-        self.write(move |c| {
-            let lane = lanes::lane(c, &at)?;
-            let seq = enqueue(c, lane, &entry)?;
-            body.iter().try_for_each(|EntryBody(bytes)| keep(c, seq, bytes))
-        })
-        .await
-    }
-
-    /// What an entry carries; `None` when its body is past its time, or it never had one.
-    pub(super) async fn entry_body<T: serde::de::DeserializeOwned>(
-        &self,
-        seq: i64,
-    ) -> Result<Option<T>, Error> {
-        let body = self.body(seq).await?;
-        body.map(|bytes| from_json(&String::from_utf8_lossy(&bytes))).transpose()
-    }
-
     /// The oldest deliveries nobody has read yet, at most `limit`.
     pub async fn unclassified(&self, limit: u32) -> Result<Vec<Unclassified>, Error> {
-        self.read(move |c| {
-            let mut rows = c.prepare_cached(
-                "SELECT seq, received_at, scope, bytes FROM delivery JOIN body USING (seq)
-                 WHERE state = 'received' ORDER BY seq LIMIT ?1",
-            )?;
-            let mut rows = rows.query([limit])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                // One that cannot be read must not keep the others from being sorted.
-                found.push(Unclassified {
-                    seq: row.get(0)?,
-                    received_at: from_millis(row.get(1)?),
-                    signed: signed(row).map_err(|error| error.to_string()),
-                });
-            }
-            Ok(found)
-        })
-        .await
+        let sql = "SELECT seq, received_at, scope, bytes FROM delivery JOIN body USING (seq)
+                   WHERE state = 'received' ORDER BY seq LIMIT ?1";
+        // One that cannot be read must not keep the others from being sorted.
+        let one = |row: &Row<'_>| {
+            Ok(Unclassified {
+                seq: row.get(0)?,
+                received_at: from_millis(row.get(1)?),
+                signed: signed(row).map_err(|error| error.to_string()),
+            })
+        };
+        self.read(move |c| all(c, sql, [limit], one)).await
     }
 
     /// Gives deliveries their lanes or their early ends. What a loss of power takes back is sorted again.
@@ -250,14 +190,12 @@ impl Store {
         pace: Pace,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.write_ahead_of_flush(move |c| {
-            for one in &sorted {
-                classify_one(c, one, pace, now)?;
-            }
+        let sort = move |c: &Connection| {
+            sorted.iter().try_for_each(|one| classify_one(c, one, Schedule { pace, now }))?;
             boundary!("classify::placed");
             Ok(())
-        })
-        .await
+        };
+        self.inner.writer.write(Flush::Later, sort).await
     }
 
     /// Gives a dead delivery another chance: it is read again from the start. `false` when none of that id is dead.
@@ -265,24 +203,19 @@ impl Store {
         let key = key(id);
         self.write(move |c| {
             let Some(seq) = ids::find(c, &key)? else { return Ok(false) };
-            let dead = c
-                .query_row(
-                    "SELECT lane, EXISTS (SELECT 1 FROM body WHERE body.seq = delivery.seq)
-                     FROM delivery WHERE seq = ?1 AND state = 'dead'",
-                    [seq],
-                    |r| Ok((r.get::<_, Option<i64>>(0)?, r.get::<_, bool>(1)?)),
-                )
-                .optional()?;
-            let Some((lane, has_body)) = dead else { return Ok(false) };
-            let state = if lane.is_some() { "pending" } else { "received" };
-            if lane.is_none() && !has_body {
-                return Ok(false);
-            }
-            c.execute(
-                "UPDATE delivery SET state = ?2, reason = NULL, settled_at = NULL WHERE seq = ?1",
-                params![seq, state],
-            )?;
-            lane.map_or(Ok(()), |lane| lanes::make_due(c, lane, now))?;
+            let dead = "SELECT lane, EXISTS (SELECT 1 FROM body WHERE body.seq = delivery.seq)
+                        FROM delivery WHERE seq = ?1 AND state = 'dead'";
+            let state = match first(c, dead, [seq], |r| r.try_into())? {
+                Some((Some(lane), _)) => {
+                    lanes::make_due(c, lane, now)?;
+                    "pending"
+                }
+                Some((None, true)) => "received",
+                _ => return Ok(false),
+            };
+            let sql =
+                "UPDATE delivery SET state = ?2, reason = NULL, settled_at = NULL WHERE seq = ?1";
+            run(c, sql, params![seq, state])?;
             Ok(true)
         })
         .await
@@ -291,37 +224,24 @@ impl Store {
     /// The signed bytes of a delivery, unless they are past their time.
     pub async fn body(&self, seq: i64) -> Result<Option<Vec<u8>>, Error> {
         self.read(move |c| {
-            let bytes: Option<Vec<u8>> = c
-                .query_row("SELECT bytes FROM body WHERE seq = ?1", [seq], |r| r.get(0))
-                .optional()?;
+            let sql = "SELECT bytes FROM body WHERE seq = ?1";
+            let bytes: Option<Vec<u8>> = first(c, sql, [seq], |r| r.get(0))?;
             bytes.map(|b| unpack(&b)).transpose()
         })
         .await
     }
 }
 
-fn classify_one(
-    c: &Connection,
-    sorted: &Classified,
-    pace: Pace,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let end = |state: &str, reason: &str, lane: Option<i64>| -> Result<(), Error> {
-        let mut end = c.prepare_cached(
+fn classify_one(c: &Connection, one: &Classified, schedule: Schedule) -> Result<(), Error> {
+    let Classified { seq, action, to } = one;
+    let at = schedule.now.timestamp_millis();
+    let end = |state: &str, reason: &str, lane: Option<i64>| {
+        let sql =
             "UPDATE delivery SET state = ?2, reason = ?3, settled_at = ?4, action = ?5, lane = ?6
-             WHERE seq = ?1 AND state = 'received'",
-        )?;
-        end.execute(params![
-            sorted.seq,
-            state,
-            reason,
-            now.timestamp_millis(),
-            sorted.action,
-            lane
-        ])?;
-        Ok(())
+                   WHERE seq = ?1 AND state = 'received'";
+        run(c, sql, params![seq, state, reason, at, action, lane])
     };
-    match &sorted.to {
+    match to {
         Destination::Ignored { at, reason } => {
             let lane = at.as_ref().map(|at| lanes::lane(c, at)).transpose()?;
             end("ignored", reason, lane)
@@ -332,13 +252,11 @@ fn classify_one(
             if *is_urgent {
                 lanes::hurry(c, lane)?;
             }
-            let mut join = c.prepare_cached(
-                "UPDATE delivery SET state = 'pending', lane = ?2, action = ?3
-                 WHERE seq = ?1 AND state = 'received'",
-            )?;
-            if join.execute(params![sorted.seq, lane, sorted.action])? == 1 {
-                note_same(c, lane, sorted.seq)?;
-                Schedule { pace, now }.wake(c, lane, *more_coming)?;
+            let join = "UPDATE delivery SET state = 'pending', lane = ?2, action = ?3
+                        WHERE seq = ?1 AND state = 'received'";
+            if changed(c, join, params![seq, lane, action])? == 1 {
+                note_same(c, lane, *seq)?;
+                schedule.wake(c, lane, *more_coming)?;
             }
             Ok(())
         }
@@ -363,56 +281,34 @@ const SAME: &str = "SELECT delivery.id FROM body AS this JOIN body AS earlier
 /// Says of a delivery that an earlier one had the same bytes: Gitea gives another id to one that is sent again by hand,
 /// and to each hook it calls. Packing is the same for the same bytes.
 fn note_same(c: &Connection, lane: i64, seq: i64) -> Result<(), Error> {
-    let mut same = c.prepare_cached(SAME)?;
-    let earlier = same.query_row(params![lane, seq, EARLIER], |row| row.get::<_, Vec<u8>>(0));
-    if let Some(earlier) = earlier.optional()? {
-        c.prepare_cached("UPDATE delivery SET same_as = ?2 WHERE seq = ?1")?
-            .execute(params![seq, earlier])?;
-    }
-    Ok(())
-}
-
-/// Inserts an entry that came from no webhook, has its issue looked at, and gives its place; it needs no body, because
-/// its lane is known.
-pub(super) fn enqueue(c: &Connection, lane: i64, entry: &Entry) -> Result<i64, Error> {
-    let mut insert = c.prepare_cached(
-        "INSERT INTO delivery (id, origin, received_at, event, state, lane, action)
-         VALUES (?1, ?2, ?3, '', 'pending', ?4, ?5)",
-    )?;
-    let id = uuid::Uuid::new_v4();
-    let Entry { origin, what, at } = entry;
-    let action = format!("{origin}/{what}");
-    let values = params![id.as_bytes(), origin.as_str(), at.timestamp_millis(), lane, action];
-    let seq = insert.insert(values)?;
-    lanes::make_due(c, lane, *at)?;
-    Ok(seq)
+    let earlier: Option<Vec<u8>> = first(c, SAME, params![lane, seq, EARLIER], |r| r.get(0))?;
+    earlier.map_or(Ok(()), |earlier| {
+        run(c, "UPDATE delivery SET same_as = ?2 WHERE seq = ?1", params![seq, earlier])
+    })
 }
 
 /// Reads scope and body of a row of [`Store::unclassified`].
-fn signed(row: &rusqlite::Row<'_>) -> Result<Signed, Error> {
+fn signed(row: &Row<'_>) -> Result<Signed, Error> {
     let scope = row.get::<_, Option<String>>(2)?.map(|text| from_json(&text)).transpose()?;
     let body = unpack(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?)?;
     Ok(Signed { body, scope })
 }
 
 /// Keeps the packed body of an entry.
-fn keep(c: &Connection, seq: i64, body: &[u8]) -> Result<(), Error> {
-    c.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?.execute(params![seq, body])?;
-    Ok(())
+pub(super) fn keep(c: &Connection, seq: i64, body: &[u8]) -> Result<(), Error> {
+    run(c, "INSERT INTO body VALUES (?1, ?2)", params![seq, body])
 }
 
 fn repeated(c: &Connection, seq: i64, times: u32, received_at: i64) -> Result<(), Error> {
-    let mut note = c.prepare_cached(
-        "UPDATE delivery SET repeats = repeats + ?3, repeated_at = ?2 WHERE seq = ?1",
-    )?;
-    note.execute(params![seq, received_at, times])?;
-    Ok(())
+    let sql = "UPDATE delivery SET repeats = repeats + ?3, repeated_at = ?2 WHERE seq = ?1";
+    run(c, sql, params![seq, received_at, times])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{sample, scratch};
+    use crate::delivery::Origin;
+    use crate::store::{ManualOrder, sample, scratch};
 
     #[tokio::test]
     async fn a_body_that_cannot_be_read_ends_its_delivery_and_no_other() {
@@ -436,9 +332,9 @@ mod tests {
         let unsorted = store.unclassified(8).await.unwrap().remove(0);
         assert_eq!(unsorted.signed.unwrap().scope, scope);
         let at: IssueRef = "acme/widgets#1".parse().unwrap();
-        store.order(at, "ops".into(), "hold".into(), from_millis(1)).await.unwrap();
-        let order = store.manual_order(2).await.unwrap().expect("the order");
-        assert_eq!((&order.by[..], &order.command[..]), ("ops", "hold"));
+        let given = ManualOrder { by: "ops".into(), command: "hold".into(), task_type: None };
+        store.order(at, given.clone(), from_millis(1)).await.unwrap();
+        assert_eq!(store.carried(2).await.unwrap(), Some(given));
     }
 
     #[tokio::test]

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::ids::id_of;
-use super::rows::parsed;
+use super::rows::{all, first, parsed, run};
+use super::writer::Flush;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
@@ -70,61 +71,52 @@ impl Store {
     /// Gives the caller the next lane that is due, P0 first. A loss of power takes it back,
     /// as a start would: no request that writes leaves before its intent is flushed, and this with it.
     pub async fn claim(&self, now: Timestamp) -> Result<Option<Claim>, Error> {
-        self.write_ahead_of_flush(move |c| {
-            let mut take = c.prepare_cached(
-                "UPDATE lane SET state = 'claimed', claimed_at = ?1, due_at = NULL, epoch = epoch + 1
-                 WHERE id = (SELECT id FROM lane WHERE state = 'due' AND due_at <= ?1
-                             ORDER BY priority, due_at LIMIT 1)
-                 RETURNING id, epoch, repo, number, attempts",
-            )?;
-            let claim = take.query_row([now.timestamp_millis()], claim_of).optional()?;
+        let take =
+            "UPDATE lane SET state = 'claimed', claimed_at = ?1, due_at = NULL, epoch = epoch + 1
+                    WHERE id = (SELECT id FROM lane WHERE state = 'due' AND due_at <= ?1
+                                ORDER BY priority, due_at LIMIT 1)
+                    RETURNING id, epoch, repo, number, attempts";
+        let claim = move |c: &Connection| {
+            let claim = first(c, take, [now.timestamp_millis()], claim_of)?;
             let Some(mut claim) = claim else { return Ok(None) };
             claim.deliveries = take_deliveries(c, claim.lane)?;
             boundary!("claim::marked");
             Ok(Some(claim))
-        })
-        .await
+        };
+        self.inner.writer.write(Flush::Later, claim).await
     }
 
     /// When the next lane is due; `None` when none is.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        self.read(|c| {
-            let due: Option<i64> =
-                c.query_row("SELECT min(due_at) FROM lane WHERE state = 'due'", [], |r| r.get(0))?;
-            Ok(due.map(from_millis))
-        })
-        .await
+        let sql = "SELECT min(due_at) FROM lane WHERE state = 'due'";
+        let due = self.read(|c| first(c, sql, [], |r| r.get::<_, Option<_>>(0))).await?;
+        Ok(due.flatten().map(from_millis))
     }
 
     /// When the latest delivery arrived, unless the clock was set back since and what waits has gone with it.
     pub async fn latest_arrival(&self) -> Result<Option<Timestamp>, Error> {
         self.read(|c| {
-            let mut rows = c.prepare_cached(
-                "SELECT seq, received_at FROM delivery ORDER BY seq DESC LIMIT 1",
-            )?;
-            let latest = rows.query_row([], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+            let sql = "SELECT seq, received_at FROM delivery ORDER BY seq DESC LIMIT 1";
+            let latest: Option<(i64, i64)> = first(c, sql, [], |r| r.try_into())?;
             let set_back = super::fact(c, SET_BACK)?.and_then(|seq| seq.parse().ok());
-            Ok(latest
-                .filter(|(seq, _): &(i64, _)| Some(*seq) != set_back)
-                .map(|(_, at)| from_millis(at)))
+            let latest = latest.filter(|(seq, _)| Some(*seq) != set_back);
+            Ok(latest.map(|(_, at)| from_millis(at)))
         })
         .await
     }
 
     /// Makes every waiting lane and every open dispatch due `by` so much earlier, because the clock went back.
     pub async fn set_back(&self, by: TimeDelta) -> Result<(), Error> {
+        let by = by.num_milliseconds();
         self.write(move |c| {
-            c.execute(
-                "UPDATE lane SET due_at = due_at - ?1 WHERE state = 'due'",
-                [by.num_milliseconds()],
-            )?;
-            c.execute(
-                "UPDATE dispatch SET due_at = due_at - ?1, deadline_at = deadline_at - ?1 WHERE ended_at IS NULL",
-                [by.num_milliseconds()],
-            )?;
-            let latest = c.query_row("SELECT max(seq) FROM delivery", [], |row| row.get(0))?;
-            let latest: Option<i64> = latest;
-            super::set_fact(c, SET_BACK, &latest.unwrap_or_default().to_string())
+            run(c, "UPDATE lane SET due_at = due_at - ?1 WHERE state = 'due'", [by])?;
+            let dispatches =
+                "UPDATE dispatch SET due_at = due_at - ?1, deadline_at = deadline_at - ?1
+                              WHERE ended_at IS NULL";
+            run(c, dispatches, [by])?;
+            let latest = "SELECT coalesce(max(seq), 0) FROM delivery";
+            let latest: i64 = c.query_row(latest, [], |row| row.get(0))?;
+            super::set_fact(c, SET_BACK, &latest.to_string())
         })
         .await
     }
@@ -141,15 +133,12 @@ fn claim_of(row: &Row<'_>) -> rusqlite::Result<Claim> {
 }
 
 fn take_deliveries(c: &Connection, lane: i64) -> Result<Vec<Claimed>, Error> {
-    c.prepare_cached(
-        "UPDATE delivery SET state = 'claimed' WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'pending'",
-    )?
-    .execute([lane])?;
-    let mut rows = c.prepare_cached(
-        "SELECT seq, id, origin, action, received_at FROM delivery
-         WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed' ORDER BY seq",
-    )?;
-    let rows = rows.query_map([lane], |row| {
+    let take = "UPDATE delivery SET state = 'claimed'
+         WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'pending'";
+    run(c, take, [lane])?;
+    let taken = "SELECT seq, id, origin, action, received_at FROM delivery
+         WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed' ORDER BY seq";
+    all(c, taken, [lane], |row| {
         Ok(Claimed {
             seq: row.get(0)?,
             id: id_of(row.get_ref(1)?.as_blob()?),
@@ -157,42 +146,34 @@ fn take_deliveries(c: &Connection, lane: i64) -> Result<Vec<Claimed>, Error> {
             action: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
             received_at: from_millis(row.get(4)?),
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
 /// The lane of an issue, made when there is none.
 pub(super) fn lane(c: &Connection, at: &IssueRef) -> Result<i64, Error> {
-    let mut rows = c.prepare_cached("SELECT id FROM lane WHERE repo = ?1 AND number = ?2")?;
-    let repo = at.repo.to_string();
-    if let Some(id) = rows.query_row(params![repo, at.number], |r| r.get(0)).optional()? {
+    if let Some(id) = find(c, at)? {
         return Ok(id);
     }
-    c.prepare_cached("INSERT INTO lane (repo, number) VALUES (?1, ?2)")?
-        .execute(params![repo, at.number])?;
+    let insert = "INSERT INTO lane (repo, number) VALUES (?1, ?2)";
+    run(c, insert, params![at.repo.to_string(), at.number])?;
     Ok(c.last_insert_rowid())
 }
 
 /// The lane of an issue, if it was ever looked at.
 pub(super) fn find(c: &Connection, at: &IssueRef) -> Result<Option<i64>, Error> {
-    let mut rows = c.prepare_cached("SELECT id FROM lane WHERE repo = ?1 AND number = ?2")?;
-    Ok(rows.query_row(params![at.repo.to_string(), at.number], |r| r.get(0)).optional()?)
+    let sql = "SELECT id FROM lane WHERE repo = ?1 AND number = ?2";
+    first(c, sql, params![at.repo.to_string(), at.number], |r| r.get(0))
 }
 
 /// Puts a lane before others until its issue has been looked at.
 pub(super) fn hurry(c: &Connection, lane: i64) -> Result<(), Error> {
-    c.prepare_cached("UPDATE lane SET priority = 0 WHERE id = ?1 AND priority > 0")?
-        .execute([lane])?;
-    Ok(())
+    run(c, "UPDATE lane SET priority = 0 WHERE id = ?1 AND priority > 0", [lane])
 }
 
 /// Makes an idle lane due now; a lane that is due or claimed comes to its turn anyway.
 pub(super) fn make_due(c: &Connection, lane: i64, now: Timestamp) -> Result<(), Error> {
-    c.prepare_cached(
-        "UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1 AND state = 'idle'",
-    )?
-    .execute(params![lane, now.timestamp_millis()])?;
-    Ok(())
+    let sql = "UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1 AND state = 'idle'";
+    run(c, sql, [lane, now.timestamp_millis()])
 }
 
 /// What decides when a lane with something pending is due.
@@ -206,13 +187,11 @@ struct Waiting {
 }
 
 fn waiting(c: &Connection, lane: i64) -> Result<Option<Waiting>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT min(received_at), max(received_at), evaluated_at, due_at, attempts, lane.state = 'claimed'
+    let sql = "SELECT min(received_at), max(received_at), evaluated_at, due_at, attempts, lane.state = 'claimed'
          FROM lane JOIN delivery ON delivery.lane = lane.id
              AND delivery.state IN ('pending', 'claimed') AND delivery.state = 'pending'
-         WHERE lane.id = ?1",
-    )?;
-    let found = rows.query_row([lane], |row| {
+         WHERE lane.id = ?1";
+    let found = first(c, sql, [lane], |row| {
         let Some(first_received) = row.get(0)? else { return Ok(None) };
         Ok(Some(Waiting {
             first_received,
@@ -222,8 +201,8 @@ fn waiting(c: &Connection, lane: i64) -> Result<Option<Waiting>, Error> {
             attempts: row.get(4)?,
             is_claimed: row.get(5)?,
         }))
-    })?;
-    Ok(found)
+    });
+    found.map(Option::flatten)
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -260,9 +239,8 @@ impl Schedule {
         }
         // What was received before the clock was set back seems to come from the future.
         let latest = self.now.timestamp_millis() + millis(self.pace.longest);
-        c.prepare_cached("UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1")?
-            .execute(params![lane, due_at(&waiting, more_coming, self.pace).min(latest)])?;
-        Ok(())
+        let due_at = due_at(&waiting, more_coming, self.pace).min(latest);
+        run(c, "UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1", [lane, due_at])
     }
 
     /// Ends a claim: the lane is idle, or due again when something came in the meantime.
@@ -272,11 +250,9 @@ impl Schedule {
         lane: i64,
         last_error: Option<&str>,
     ) -> Result<(), Error> {
-        c.prepare_cached(
-            "UPDATE lane SET state = 'idle', claimed_at = NULL, due_at = NULL, attempts = 0, last_error = ?2
-             WHERE id = ?1",
-        )?
-        .execute(params![lane, last_error])?;
+        let sql = "UPDATE lane SET state = 'idle', claimed_at = NULL, due_at = NULL, attempts = 0, last_error = ?2
+                   WHERE id = ?1";
+        run(c, sql, params![lane, last_error])?;
         self.wake(c, lane, false)
     }
 }

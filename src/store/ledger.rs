@@ -3,14 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::dispatches::Moment;
+use super::dispatches::{self, Moment, Recorded};
 use super::lanes::{self, Claim};
-use super::recorded::Recorded;
-use super::rows::{kind_and_value, marks, parsed, to_json};
-use super::{Error, Store, dispatches, people};
-use crate::clock::Timestamp;
+use super::rows::{all, first, kind_and_value, marks, parsed, run, to_json};
+use super::{Error, Store, people};
+use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::{AgentId, Mark};
 use crate::issue::IssueRef;
 use crate::plan::{
@@ -28,8 +27,9 @@ impl Store {
                 return Ok(Record { load: dispatches::load(c, -1)?, ..Record::default() });
             };
             let dispatch = dispatches::open_dispatch(c, lane)?;
-            let done = match &dispatch {
-                Some(dispatch) => applied(c, dispatch.id)?,
+            let applied = "SELECT kind, value FROM effect WHERE dispatch = ?1 AND state = 'done'";
+            let done: Vec<_> = match &dispatch {
+                Some(dispatch) => all(c, applied, [dispatch.id], kind_and_value)?,
                 None => Vec::new(),
             };
             let handed_off = done.iter().filter(|(kind, _)| *kind == EffectKind::HandOff);
@@ -68,6 +68,18 @@ impl Store {
         })
         .await
     }
+
+    /// When the writes to the claimed issue after `since` were done, oldest first.
+    pub async fn writes_since(
+        &self,
+        claim: &Claim,
+        since: Timestamp,
+    ) -> Result<Vec<Timestamp>, Error> {
+        let values = [claim.lane, since.timestamp_millis()];
+        let sql = "SELECT settled_at FROM effect
+                   WHERE lane = ?1 AND state = 'done' AND settled_at > ?2 ORDER BY settled_at";
+        self.read(move |c| all(c, sql, values, |r| r.get(0).map(from_millis))).await
+    }
 }
 
 pub(super) fn insert(c: &Connection, claim: &Claim, decided: &Decided) -> Result<Recorded, Error> {
@@ -101,8 +113,8 @@ pub(super) fn insert(c: &Connection, claim: &Claim, decided: &Decided) -> Result
     if e.changes_custody {
         people::keep(c, claim.lane, e)?;
     }
-    let answered: Vec<_> = e.answers.iter().map(|answer| answer.source).collect();
-    people::answered(c, claim.lane, &answered, e.at)?;
+    let answered = |source| people::answered(c, claim.lane, source, e.at);
+    e.answers.iter().try_for_each(|answer| answered(answer.source))?;
     let mut recorded =
         Recorded { lane: claim.lane, evaluation, dispatch: None, effects: Vec::new() };
     recorded.dispatch = match &plan.opens {
@@ -129,8 +141,7 @@ fn open_dispatch(
             "UPDATE effect SET dispatch = ?2 WHERE id IN (
                  SELECT effect.id {LEFT_OVER} AND (kind = 'label' AND value = ?3 OR kind = 'assignee' AND value = ?4))"
         );
-        let agent = &new.agent;
-        c.prepare_cached(&sql)?.execute(params![recorded.lane, id, agent.label, agent.login])?;
+        run(c, &sql, params![recorded.lane, id, new.agent.label, new.agent.login])?;
     }
     Ok(id)
 }
@@ -161,31 +172,26 @@ fn insert_effect(
 
 /// Writes down what became of the writes that an interruption left open.
 fn confirm(c: &Connection, plan: &Plan, at: Timestamp) -> Result<(), Error> {
-    let mut update = c.prepare_cached(
-        "UPDATE effect SET state = ?2, recovery = ?3, settled_at = ?4, body = NULL,
-             forge_id = coalesce(?5, forge_id), digest = coalesce(?6, digest) WHERE id = ?1",
-    )?;
+    let sql = "UPDATE effect SET state = ?2, recovery = ?3, settled_at = ?4, body = NULL,
+                   forge_id = coalesce(?5, forge_id), digest = coalesce(?6, digest) WHERE id = ?1";
+    let at = at.timestamp_millis();
     for Confirmation { effect, recovery, found } in &plan.confirmations {
-        update.execute(params![
-            effect,
-            recovery.state().as_str(),
-            recovery.as_str(),
-            at.timestamp_millis(),
-            found.as_ref().map(|comment| comment.id),
-            found.as_ref().map(|comment| &comment.marker.digest)
-        ])?;
+        let (state, recovery) = (recovery.state().as_str(), recovery.as_str());
+        let (id, digest) = found.as_ref().map(|found| (found.id, &found.marker.digest)).unzip();
+        run(c, sql, params![effect, state, recovery, at, id, digest])?;
     }
     Ok(())
 }
 
+/// Writes down how effects ended, in their order.
 pub(super) fn record_effects(
     c: &Connection,
     recorded: &Recorded,
     outcomes: &[EffectOutcome],
     at: Timestamp,
 ) -> Result<(), Error> {
-    let outcomes = recorded.effects.iter().zip(outcomes);
-    outcomes.into_iter().try_for_each(|(id, outcome)| record_outcome(c, *id, outcome, at))
+    let mut outcomes = recorded.effects.iter().zip(outcomes);
+    outcomes.try_for_each(|(id, outcome)| record_outcome(c, *id, outcome, at))
 }
 
 /// Writes down how an effect ended. The text of an answer is kept no longer: it is on the issue, or will not be.
@@ -195,26 +201,9 @@ pub(super) fn record_outcome(
     outcome: &EffectOutcome,
     at: Timestamp,
 ) -> Result<(), Error> {
-    c.prepare_cached(
-        "UPDATE effect SET state = ?2, forge_id = ?3, note = ?4, body = ?5, settled_at = ?6 WHERE id = ?1",
-    )?
-    .execute(params![
-        effect,
-        outcome.state.as_str(),
-        outcome.forge_id,
-        outcome.note,
-        outcome.body,
-        at.timestamp_millis()
-    ])?;
-    Ok(())
-}
-
-type Written = (EffectKind, String);
-
-fn applied(c: &Connection, dispatch: i64) -> Result<Vec<Written>, Error> {
-    let mut rows =
-        c.prepare_cached("SELECT kind, value FROM effect WHERE dispatch = ?1 AND state = 'done'")?;
-    Ok(rows.query_map([dispatch], kind_and_value)?.collect::<Result<_, _>>()?)
+    let EffectOutcome { state, forge_id, note, body, .. } = outcome;
+    let sql = "UPDATE effect SET state = ?2, forge_id = ?3, note = ?4, body = ?5, settled_at = ?6 WHERE id = ?1";
+    run(c, sql, params![effect, state.as_str(), forge_id, note, body, at.timestamp_millis()])
 }
 
 /// The effects that put something on the issue for our dispatches that have ended, where it was there whenever it was
@@ -227,30 +216,23 @@ const LEFT_OVER: &str = "FROM effect JOIN dispatch ON dispatch.id = effect.dispa
 
 /// What is still on the issue from our dispatches that have ended.
 fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error> {
-    let mut rows = c.prepare_cached(&format!("SELECT DISTINCT kind, value {LEFT_OVER}"))?;
-    let rows: Vec<_> = rows.query_map([lane], kind_and_value)?.collect::<Result<_, _>>()?;
-    Ok(marks(rows))
+    let sql = format!("SELECT DISTINCT kind, value {LEFT_OVER}");
+    Ok(marks(all(c, &sql, [lane], kind_and_value)?))
 }
 
 /// Parts what is no longer on the issue from the ended dispatches it was put there for.
 pub(super) fn forget(c: &Connection, lane: i64, absent: &[Mark]) -> Result<(), Error> {
-    let mut part = c.prepare_cached(
-        "UPDATE effect SET dispatch = NULL WHERE lane = ?1 AND kind = ?2 AND value = ?3
-             AND dispatch IN (SELECT id FROM dispatch WHERE lane = ?1 AND ended_at IS NOT NULL)",
-    )?;
-    for mark in absent {
-        part.execute(params![lane, mark.kind().as_str(), mark.value()])?;
-    }
-    Ok(())
+    let part = "UPDATE effect SET dispatch = NULL WHERE lane = ?1 AND kind = ?2 AND value = ?3
+                    AND dispatch IN (SELECT id FROM dispatch WHERE lane = ?1 AND ended_at IS NOT NULL)";
+    let part = |mark: &Mark| run(c, part, params![lane, mark.kind().as_str(), mark.value()]);
+    absent.iter().try_for_each(part)
 }
 
 /// Effects that were meant and never settled: a crash came between.
 fn unconfirmed(c: &Connection, lane: i64) -> Result<Vec<Unconfirmed>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT id, origin, kind, value, coalesce(digest, ''), comment, body FROM effect
-         WHERE lane = ?1 AND state = 'intended'",
-    )?;
-    let rows = rows.query_map([lane], |r| {
+    let sql = "SELECT id, origin, kind, value, coalesce(digest, ''), comment, body FROM effect
+               WHERE lane = ?1 AND state = 'intended'";
+    all(c, sql, [lane], |r| {
         let (kind, value): (EffectKind, String) = (parsed(r, 2)?, r.get(3)?);
         let write = match (kind, r.get(5)?) {
             (EffectKind::Comment, _) => UnconfirmedWrite::Comment {
@@ -265,19 +247,15 @@ fn unconfirmed(c: &Connection, lane: i64) -> Result<Vec<Unconfirmed>, Error> {
         };
         let is_agents = parsed::<WriteOrigin>(r, 1)? == WriteOrigin::Agent;
         Ok(Unconfirmed { effect: r.get(0)?, is_agents, write })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
 fn latest_comment(c: &Connection, lane: i64) -> Result<Option<MarkedComment>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT forge_id, value, digest FROM effect
-         WHERE lane = ?1 AND state = 'done' AND subject = 'audit' AND forge_id IS NOT NULL
-         ORDER BY id DESC LIMIT 1",
-    )?;
-    let found = rows.query_row([lane], |r| {
-        let digest = r.get::<_, Option<String>>(2)?.unwrap_or_default();
-        Ok(MarkedComment { id: r.get(0)?, marker: Marker { decision: r.get(1)?, digest } })
-    });
-    Ok(found.optional()?)
+    let sql = "SELECT forge_id, value, coalesce(digest, '') FROM effect
+               WHERE lane = ?1 AND state = 'done' AND subject = 'audit' AND forge_id IS NOT NULL
+               ORDER BY id DESC LIMIT 1";
+    first(c, sql, [lane], |r| {
+        let marker = Marker { decision: r.get(1)?, digest: r.get(2)? };
+        Ok(MarkedComment { id: r.get(0)?, marker })
+    })
 }

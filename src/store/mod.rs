@@ -9,12 +9,10 @@
 //! Every question fails when the store cannot be read or holds something unreadable, and every change when it cannot be
 //! written; nothing is changed then. What else a call may answer with stands at the call.
 
-mod agent_effects;
 mod backup;
-mod blockers;
-mod cursors;
 mod digest;
 mod dispatches;
+mod entries;
 mod error;
 mod gauges;
 mod history;
@@ -22,60 +20,50 @@ mod ids;
 mod inbox;
 mod lanes;
 mod ledger;
-mod notes;
-mod orders;
+mod local_agent;
 mod packing;
 mod pages;
 mod people;
-mod proposals;
 mod readers;
-mod recorded;
 mod repeats;
-mod reports;
 mod retention;
 mod rows;
 mod schema;
 mod settling;
-mod spending;
 mod summaries;
 mod sweeps;
-mod timers;
+mod wakes;
 mod writer;
-mod writes;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use self::rows::{first, run};
 use self::writer::Flush;
 
 pub use crate::delivery::DeliveryState;
 pub use backup::Copied;
-pub use cursors::SweepCursor;
 pub use digest::{ActionTaken, Digest, FailedDeliveries, OpenIssue, Period};
-pub use dispatches::TransitionView;
+pub use dispatches::{Recorded, TransitionView};
+pub use entries::ManualOrder;
 pub use error::Error;
 pub use gauges::Gauges;
 pub use history::{DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use inbox::{Accepted, Classified, Destination, Signed, Unclassified};
 pub use lanes::{Claim, Claimed, Pace};
-pub use notes::StoredNote;
-pub use orders::ManualOrder;
+pub use local_agent::{Proposal, Spending, StoredNote, Totals};
 pub use pages::{
-    Activity, AgentLoad, DeliveryPage, DeliveryQuery, DeliveryStory, DispatchRow, EvaluationStory,
-    Hour, IssuePage, IssueQuery, IssueRow, IssueStory, Lane, LaneState, Overview, Pulse, Show,
-    Standings,
+    Activity, AgentLoad, DeliveryQuery, DeliveryStory, EvaluationStory, Hour, IssueQuery, IssueRow,
+    IssueStory, Lane, LaneState, Overview, Page, Pulse, Show, Standings,
 };
-pub use proposals::Proposal;
-pub use recorded::Recorded;
 pub use settling::{Ended, Failure};
-pub use spending::{Spending, Totals};
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
-pub use sweeps::{Find, Known, Mark, OwnWrite, Which, Why};
+pub use sweeps::{Find, Known, Mark, OwnWrite, SweepCursor, Why};
 
 /// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
 const BUSY_WRITER: Duration = Duration::from_millis(1_500);
@@ -132,8 +120,7 @@ impl Store {
         let ids = Arc::new(ids::Ids::open(&connection, how)?);
         let written = Arc::clone(&ids);
         let ended = move |is_committed| written.settle(is_committed);
-        let (writer, _thread) = writer::Writer::start(connection, ended)
-            .map_err(|e| Error::Open { path: path.to_owned(), reason: e.to_string() })?;
+        let writer = writer::Writer::start(connection, ended).map_err(|e| open_error(path, e))?;
         let inner = Inner {
             path: path.to_owned(),
             writer,
@@ -161,14 +148,9 @@ impl Store {
 
     /// Whether something can be written: takes the write lock and a flush, changes nothing that anyone reads.
     pub async fn probe(&self) -> Result<(), Error> {
-        self.write(|c| {
-            c.execute(
-                "INSERT INTO fact VALUES ('probe', 1) ON CONFLICT DO UPDATE SET value = value + 1",
-                [],
-            )?;
-            Ok(())
-        })
-        .await
+        let sql =
+            "INSERT INTO fact VALUES ('probe', 1) ON CONFLICT DO UPDATE SET value = value + 1";
+        self.write(|c| run(c, sql, [])).await
     }
 
     /// A fact the service remembers about itself.
@@ -181,41 +163,28 @@ impl Store {
         self.write(move |c| set_fact(c, name, &value)).await
     }
 
-    async fn write<T, F>(&self, f: F) -> Result<T, Error>
-    where
-        F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,
-        T: Send + 'static,
-    {
+    async fn write<T: Send + 'static>(
+        &self,
+        f: impl FnMut(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         self.inner.writer.write(Flush::First, f).await
     }
 
-    /// Writes what is answered for to nobody and can be done again: it need not be flushed before anything else is.
-    async fn write_ahead_of_flush<T, F>(&self, f: F) -> Result<T, Error>
-    where
-        F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,
-        T: Send + 'static,
-    {
-        self.inner.writer.write(Flush::Later, f).await
-    }
-
-    async fn read<T, F>(&self, f: F) -> Result<T, Error>
-    where
-        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
-        T: Send + 'static,
-    {
+    async fn read<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         self.inner.readers.read(f).await
     }
 }
 
 fn fact(c: &Connection, name: &str) -> Result<Option<String>, Error> {
-    let mut value = c.prepare_cached("SELECT value FROM fact WHERE name = ?1")?;
-    Ok(value.query_row([name], |row| row.get(0)).optional()?)
+    first(c, "SELECT value FROM fact WHERE name = ?1", [name], |row| row.get(0))
 }
 
 fn set_fact(c: &Connection, name: &str, value: &str) -> Result<(), Error> {
     let set = "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
-    c.execute(set, (name, value))?;
-    Ok(())
+    run(c, set, (name, value))
 }
 
 /// An empty store, gone with its folder.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Row, params};
 
-use super::rows::{from_json, kind_and_value, marks, parsed_if_any, to_json};
+use super::rows::{all, from_json, kind_and_value, marks, parsed_if_any, run, to_json};
 use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, Mark, TaskType};
@@ -39,9 +39,8 @@ pub(super) fn custody(c: &Connection, lane: i64) -> Result<Custody, Error> {
 
 /// What people took off the issue of a lane.
 pub(super) fn removed(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error> {
-    let mut rows = c.prepare_cached("SELECT kind, value FROM removed WHERE lane = ?1")?;
-    let rows: Vec<_> = rows.query_map([lane], kind_and_value)?.collect::<Result<_, _>>()?;
-    Ok(marks(rows))
+    let sql = "SELECT kind, value FROM removed WHERE lane = ?1";
+    Ok(marks(all(c, sql, [lane], kind_and_value)?))
 }
 
 /// Writes down who has the issue from now on, and what people took off it.
@@ -51,15 +50,12 @@ pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Erro
         _ => (None, None),
     };
     hold(c, lane, e.custody.hold())?;
-    c.prepare_cached("UPDATE lane SET chosen = ?2, chosen_task = ?3 WHERE id = ?1")?
-        .execute(params![lane, chosen, task])?;
-    c.prepare_cached("DELETE FROM removed WHERE lane = ?1")?.execute([lane])?;
-    let mut insert = c.prepare_cached("INSERT INTO removed VALUES (?1, ?2, ?3, ?4)")?;
-    for mark in &e.removed {
-        let at = e.at.timestamp_millis();
-        insert.execute(params![lane, mark.kind().as_str(), mark.value(), at])?;
-    }
-    Ok(())
+    let choose = "UPDATE lane SET chosen = ?2, chosen_task = ?3 WHERE id = ?1";
+    run(c, choose, params![lane, chosen, task])?;
+    run(c, "DELETE FROM removed WHERE lane = ?1", [lane])?;
+    let (insert, at) = ("INSERT INTO removed VALUES (?1, ?2, ?3, ?4)", e.at.timestamp_millis());
+    let insert = |m: &Mark| run(c, insert, params![lane, m.kind().as_str(), m.value(), at]);
+    e.removed.iter().try_for_each(insert)
 }
 
 /// The words of a hold as it is kept. One that cannot be read is shown as it stands there.
@@ -70,27 +66,21 @@ pub(super) fn hold_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
 
 /// Has the issue of a lane left alone, or not any more.
 pub(super) fn hold(c: &Connection, lane: i64, hold: Option<&Hold>) -> Result<(), Error> {
-    c.prepare_cached("UPDATE lane SET hold = ?2 WHERE id = ?1")?
-        .execute(params![lane, hold.map(to_json)])?;
-    Ok(())
+    let sql = "UPDATE lane SET hold = ?2 WHERE id = ?1";
+    run(c, sql, params![lane, hold.map(to_json)])
 }
 
-/// Writes down that the commands of comments and entries have been answered.
+/// Writes down that the command of a comment or an entry has been answered.
 pub(super) fn answered(
     c: &Connection,
     lane: i64,
-    sources: &[Source],
+    source: Source,
     at: Timestamp,
 ) -> Result<(), Error> {
-    let mut insert = c.prepare_cached(
-        "INSERT INTO command (lane, source_comment, source_entry, at) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO NOTHING",
-    )?;
-    for source in sources {
-        let (comment, entry) = columns(*source);
-        insert.execute(params![lane, comment, entry, at.timestamp_millis()])?;
-    }
-    Ok(())
+    let (comment, entry) = columns(source);
+    let sql = "INSERT INTO command (lane, source_comment, source_entry, at) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT DO NOTHING";
+    run(c, sql, params![lane, comment, entry, at.timestamp_millis()])
 }
 
 /// The columns of a command's source: the forge's id of a comment, or the place of an entry in the inbox.

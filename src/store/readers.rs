@@ -33,21 +33,17 @@ impl Readers {
     }
 
     /// Runs `f` on a reader, off the async threads, as soon as one is free; who came first reads first.
-    pub(super) async fn read<T, F>(self: &Arc<Self>, f: F) -> Result<T, Error>
-    where
-        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
-        T: Send + 'static,
-    {
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Error::Closed)?;
         let readers = Arc::clone(self);
         let task = tokio::task::spawn_blocking(move || {
             // Given back by the thread, which goes on when nobody waits for its answer any more.
             let _place = place;
             let idle = readers.idle().pop();
-            let connection = match idle {
-                Some(connection) => connection,
-                None => connect(&readers.path)?,
-            };
+            let connection = idle.map_or_else(|| connect(&readers.path), Ok)?;
             let result = try_read(f, &connection);
             readers.idle().push(connection);
             result

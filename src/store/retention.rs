@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::rows::{all, run};
 use super::{Error, Store};
 use crate::clock::Timestamp;
 
 /// How many bodies one step removes, so that no step keeps the writer for long.
-const STEP: u32 = 50;
+const STEP: i64 = 50;
 
 impl Store {
     /// Removes one step's worth of bodies of deliveries that ended longer than `keep` ago; the number removed.
@@ -22,29 +23,20 @@ impl Store {
         if old.is_empty() {
             return Ok(0);
         }
-        self.write(move |c| {
-            remove(c, &old, before)?;
-            Ok(old.len())
-        })
-        .await
+        self.write(move |c| remove(c, &old, before).map(|()| old.len())).await
     }
 }
 
 /// Removes the bodies that are still past their time: a dead delivery may have been given another chance since.
 fn remove(c: &Connection, old: &[i64], before: i64) -> Result<(), Error> {
-    let mut delete = c.prepare_cached(
-        "DELETE FROM body WHERE seq = ?1
-         AND EXISTS (SELECT 1 FROM delivery WHERE delivery.seq = ?1 AND settled_at < ?2)",
-    )?;
-    Ok(old.iter().try_for_each(|seq| delete.execute([*seq, before]).map(drop))?)
+    let sql = "DELETE FROM body WHERE seq = ?1
+               AND EXISTS (SELECT 1 FROM delivery WHERE delivery.seq = ?1 AND settled_at < ?2)";
+    old.iter().try_for_each(|seq| run(c, sql, [*seq, before]))
 }
 
 fn old_bodies(c: &Connection, before: i64) -> Result<Vec<i64>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT seq FROM body JOIN delivery USING (seq) WHERE settled_at < ?1 ORDER BY seq LIMIT ?2",
-    )?;
-    let rows = rows.query_map([before, i64::from(STEP)], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let sql = "SELECT seq FROM body JOIN delivery USING (seq) WHERE settled_at < ?1 ORDER BY seq LIMIT ?2";
+    all(c, sql, [before, STEP], |row| row.get(0))
 }
 
 #[cfg(test)]

@@ -1,18 +1,48 @@
-//! Reading columns and writing them: text that names something, JSON, and pairs that stand in several tables.
+//! Statements that stay prepared, and what stands in columns: text that names something, JSON, and pairs that stand in
+//! several tables.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Error;
 use crate::dispatch::{EffectKind, Mark};
 
-/// What the text of a column names.
+/// Every row of an answer, as `read` reads it.
+pub(super) fn all<T, A: FromIterator<T>>(
+    c: &Connection,
+    sql: &str,
+    values: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<A, Error> {
+    Ok(c.prepare_cached(sql)?.query_map(values, read)?.collect::<Result<_, _>>()?)
+}
+
+/// The first row of an answer, if it has any.
+pub(super) fn first<T>(
+    c: &Connection,
+    sql: &str,
+    values: impl Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>, Error> {
+    Ok(c.prepare_cached(sql)?.query_row(values, read).optional()?)
+}
+
+/// Changes rows.
+pub(super) fn run(c: &Connection, sql: &str, values: impl Params) -> Result<(), Error> {
+    changed(c, sql, values).map(drop)
+}
+
+/// Changes rows, and says how many.
+pub(super) fn changed(c: &Connection, sql: &str, values: impl Params) -> Result<usize, Error> {
+    Ok(c.prepare_cached(sql)?.execute(values)?)
+}
+
 struct Parsed<T>(T);
 
 impl<T: FromStr<Err: Display>> FromSql for Parsed<T> {

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, params};
 
-use super::dispatches::Moment;
+use super::dispatches::{self, Moment, Recorded};
 use super::lanes::{self, Claim, Pace, Schedule};
-use super::ledger;
-use super::recorded::Recorded;
-use super::{Error, Store, blockers, dispatches, people, sweeps};
+use super::rows::{first, run, to_json};
+use super::wakes::{keep_blockers, wake_blocked, wake_waiting};
+use super::{Error, Store, ledger, people, sweeps};
 use crate::clock::Timestamp;
 use crate::dispatch::{Dispatch, DispatchState, Transition};
 use crate::plan::{Decided, EffectOutcome, Outcome};
@@ -59,10 +59,13 @@ impl Store {
             follow(c, &recorded, outcome, evaluation.at)?;
             // Again, for a dispatch that only this ends.
             ledger::forget(c, claim.lane, &plan.absent)?;
-            finish_deliveries(c, &claim, &recorded, evaluation.at)?;
+            let done = "UPDATE delivery SET state = 'done', settled_at = ?2, evaluation = ?3
+                 WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'";
+            let at = evaluation.at.timestamp_millis();
+            run(c, done, params![claim.lane, at, recorded.evaluation])?;
             note_conclusion(c, claim.lane, evaluation)?;
             if matches!(evaluation.decision, Decision::Finish { .. }) {
-                blockers::wake(c, &claim.at, evaluation.at)?;
+                wake_blocked(c, &claim.at, evaluation.at)?;
             }
             sweeps::note_fingerprint(c, claim.lane, outcome.fingerprint.as_ref())?;
             boundary!("settle::noted");
@@ -84,17 +87,13 @@ impl Store {
         self.write(move |c| {
             lanes::fence(c, &claim)?;
             record(c, &failure)?;
-            c.prepare_cached(
-                "UPDATE delivery SET state = 'pending' WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'",
-            )?
-            .execute([claim.lane])?;
-            let spent = i64::from(failure.spends_attempt);
-            c.prepare_cached(
-                "UPDATE lane SET state = 'due', due_at = ?2, claimed_at = NULL, attempts = attempts + ?3,
-                 last_error = ?4 WHERE id = ?1",
-            )?
-            .execute(params![claim.lane, due_at.timestamp_millis(), spent, failure.reason])?;
-            Ok(())
+            let pending = "UPDATE delivery SET state = 'pending'
+                 WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'";
+            run(c, pending, [claim.lane])?;
+            let due = "UPDATE lane SET state = 'due', due_at = ?2, claimed_at = NULL, attempts = attempts + ?3,
+                           last_error = ?4 WHERE id = ?1";
+            let (due_at, spent) = (due_at.timestamp_millis(), i64::from(failure.spends_attempt));
+            run(c, due, params![claim.lane, due_at, spent, failure.reason])
         })
         .await
     }
@@ -108,15 +107,9 @@ impl Store {
             lanes::fence(c, &claim)?;
             record(c, &failure)?;
             give_up(c, claim.lane, &failure)?;
-            c.prepare_cached(
-                "UPDATE delivery SET state = 'dead', reason = ?2, settled_at = ?3
-                 WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'",
-            )?
-            .execute(params![
-                claim.lane,
-                failure.reason,
-                failure.at.timestamp_millis()
-            ])?;
+            let dead = "UPDATE delivery SET state = 'dead', reason = ?2, settled_at = ?3
+                 WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'";
+            run(c, dead, params![claim.lane, failure.reason, failure.at.timestamp_millis()])?;
             let schedule = Schedule { pace, now: failure.at };
             schedule.release(c, claim.lane, Some(&failure.reason))
         })
@@ -124,48 +117,31 @@ impl Store {
     }
 }
 
-fn finish_deliveries(
-    c: &Connection,
-    claim: &Claim,
-    recorded: &Recorded,
-    at: Timestamp,
-) -> Result<(), Error> {
-    c.prepare_cached(
-        "UPDATE delivery SET state = 'done', settled_at = ?2, evaluation = ?3
-         WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'",
-    )?
-    .execute(params![claim.lane, at.timestamp_millis(), recorded.evaluation])?;
-    Ok(())
+/// The agent a lane waits for.
+fn waits_for(c: &Connection, lane: i64) -> Result<Option<String>, Error> {
+    let sql = "SELECT waits_for FROM lane WHERE id = ?1";
+    first(c, sql, [lane], |r| r.get(0)).map(Option::flatten)
 }
 
 /// Keeps on the lane what the next claim needs: how urgent the issue is and whom it waits for.
 fn note_conclusion(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Error> {
     let score = e.verdict.as_ref().map(|v| &v.score);
-    let waits_for = match &e.decision {
+    let (p0, total) = score.map_or((false, 0), |s| (s.p0, s.total));
+    let agent = match &e.decision {
         Decision::Wait { agent, .. } => Some(agent.as_str()),
         _ => None,
     };
-    let p0 = score.is_some_and(|s| s.p0);
+    let at = e.at.timestamp_millis();
     let since = e.opened_at.unwrap_or(e.at).timestamp_millis();
-    let before = dispatches::waits_for(c, lane)?;
-    c.prepare_cached(
-        "UPDATE lane SET priority = ?2, evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
-         wait_since = ?7 WHERE id = ?1",
-    )?
-    .execute(params![
-        lane,
-        i64::from(!p0),
-        e.at.timestamp_millis(),
-        waits_for,
-        p0,
-        score.map_or(0, |s| i64::from(s.total)),
-        since
-    ])?;
+    let before = waits_for(c, lane)?;
+    let sql = "UPDATE lane SET priority = ?2, evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
+                   wait_since = ?7 WHERE id = ?1";
+    run(c, sql, params![lane, i64::from(!p0), at, agent, p0, total, since])?;
     // Whoever leaves the line wakes the next: the place may still be free, or be one of several.
-    if let Some(agent) = before.filter(|agent| Some(agent.as_str()) != waits_for) {
-        dispatches::wake_waiting(c, &agent, 1, e.at)?;
+    if let Some(before) = before.filter(|before| Some(before.as_str()) != agent) {
+        wake_waiting(c, &before, 1, e.at)?;
     }
-    blockers::keep(c, lane, &e.waits_on)
+    keep_blockers(c, lane, &e.waits_on)
 }
 
 /// Moves the dispatch on, and keeps what is known of one that stays open.
@@ -180,23 +156,30 @@ fn follow(
     if let Some(to) = &outcome.transition {
         dispatches::advance(c, dispatch, to, moment)?;
     }
+    // The dispatch stays where it is until the next hand-off.
     if let Some((failures, cause)) = &outcome.hand_off_failed {
-        dispatches::set_failures(c, dispatch, *failures)?;
-        dispatches::note_failure(c, dispatch, cause, moment)?;
+        let failed = "UPDATE dispatch SET failures = ?2, cause = ?3 WHERE id = ?1";
+        run(c, failed, params![dispatch, failures, to_json(cause)])?;
+        let to = Transition::to(DispatchState::Failed, cause.clone());
+        dispatches::note(c, dispatch, &to, moment)?;
     }
     if outcome.is_reminded {
-        dispatches::reminded(c, dispatch, at)?;
+        let reminded = "UPDATE dispatch SET reminded_at = ?2 WHERE id = ?1";
+        run(c, reminded, [dispatch, at.timestamp_millis()])?;
     }
-    outcome.due_at.map_or(Ok(()), |due_at| dispatches::set_due(c, dispatch, due_at))
+    outcome.due_at.map_or(Ok(()), |due_at| {
+        let due = "UPDATE dispatch SET due_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
+        run(c, due, [dispatch, due_at.timestamp_millis()])
+    })
 }
 
 /// Ends what an evaluation that failed would keep open for good: a dispatch whose agent was never called, or one past
 /// its deadline, which is held as one that timed out is. Whoever waits for an agent is not kept waiting by a dead
 /// letter either, unless all of them would end so.
 fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
-    let before = dispatches::waits_for(c, lane)?.filter(|_| !failure.is_about_us);
+    let before = waits_for(c, lane)?.filter(|_| !failure.is_about_us);
     if before.is_some() {
-        c.prepare_cached("UPDATE lane SET waits_for = NULL WHERE id = ?1")?.execute([lane])?;
+        run(c, "UPDATE lane SET waits_for = NULL WHERE id = ?1", [lane])?;
     }
     if let Some(open) = dispatches::open_dispatch(c, lane)? {
         let evaluation = failure.recorded.as_ref().map(|recorded| recorded.evaluation);
@@ -210,7 +193,7 @@ fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
             dispatches::advance(c, open.id, &end(DispatchState::Failed), moment)?;
         }
     }
-    before.map_or(Ok(()), |agent| dispatches::wake_waiting(c, &agent, 1, failure.at))
+    before.map_or(Ok(()), |agent| wake_waiting(c, &agent, 1, failure.at))
 }
 
 /// Whether anything that calls the agent was done.

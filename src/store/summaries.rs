@@ -2,9 +2,9 @@
 //! leaves, and one row for each repository and day gives the work to one hand at a time.
 
 use chrono::{NaiveDate, TimeDelta};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 
-use super::rows::parsed;
+use super::rows::{all, changed, first, parsed, run};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::issue::{IssueNumber, RepoName};
@@ -65,7 +65,7 @@ pub struct Posted {
     pub is_tidied: bool,
     /// Whether we closed it, once a newer one was there.
     pub was_closed: bool,
-    again_at: Option<i64>,
+    again_at: Option<Timestamp>,
 }
 
 impl Posted {
@@ -76,24 +76,25 @@ impl Posted {
 }
 
 /// Whether `at` is still to come, unless it is so far off that a clock must have been set back.
-fn is_later(at: Option<i64>, now: Timestamp) -> bool {
-    let pause = at.map(|at| from_millis(at) - now);
-    pause.is_some_and(|pause| pause > TimeDelta::zero() && pause <= LONGEST_PAUSE)
+fn is_later(at: Option<Timestamp>, now: Timestamp) -> bool {
+    at.is_some_and(|at| at > now && at - now <= LONGEST_PAUSE)
 }
 
 impl Store {
     /// Asks whose turn it is to post a summary; when it is the caller's, that is on the disk.
     pub async fn claim_summary(&self, of: &SummaryDay, ask: Ask) -> Result<Turn, Error> {
-        let key = key(of);
-        let leased = (ask.now + ask.lease).timestamp_millis();
+        let [repo, day] = key(of);
         self.write(move |c| {
-            let Some(row) = find(c, &key)? else {
-                take(c, &key, leased, ask.until)?;
-                return Ok(Turn::Yours { attempts: 0, until: ask.until });
-            };
-            let turn = turn(&row, ask);
+            let row = first(c, &format!("{ROW} AND day = ?2"), [&repo, &day], row)?;
+            let turn =
+                row.map_or(Turn::Yours { attempts: 0, until: ask.until }, |row| turn(row, ask));
             if matches!(turn, Turn::Yours { .. }) {
-                take(c, &key, leased, ask.until)?;
+                let (until, leased) = (ask.until.timestamp_millis(), ask.now + ask.lease);
+                let take = "INSERT INTO summary (repo, day, state, until, attempts, again_at)
+                            VALUES (?1, ?2, 'intended', ?3, 1, ?4)
+                            ON CONFLICT DO UPDATE SET state = 'intended',
+                                attempts = attempts + 1, again_at = excluded.again_at";
+                run(c, take, params![repo, day, until, leased.timestamp_millis()])?;
             }
             Ok(turn)
         })
@@ -102,16 +103,10 @@ impl Store {
 
     /// Keeps that a summary is on the forge.
     pub async fn summary_posted(&self, of: &SummaryDay, number: IssueNumber) -> Result<(), Error> {
-        let key = key(of);
-        self.write(move |c| {
-            c.execute(
-                "UPDATE summary SET state = 'posted', number = ?3, again_at = NULL, detail = NULL
-                 WHERE repo = ?1 AND day = ?2 AND state <> 'posted'",
-                params![key[0], key[1], number],
-            )?;
-            Ok(())
-        })
-        .await
+        let [repo, day] = key(of);
+        let sql = "UPDATE summary SET state = 'posted', number = ?3, again_at = NULL, detail = NULL
+                   WHERE repo = ?1 AND day = ?2 AND state <> 'posted'";
+        self.write(move |c| run(c, sql, params![repo, day, number])).await
     }
 
     /// Keeps that a summary could not be posted, and when it is tried again; `None` gives it up for the day.
@@ -121,31 +116,20 @@ impl Store {
         again_at: Option<Timestamp>,
         detail: String,
     ) -> Result<(), Error> {
-        let key = key(of);
+        let [repo, day] = key(of);
         let again_at = again_at.map(|at| at.timestamp_millis());
-        self.write(move |c| {
-            c.execute(
-                "UPDATE summary SET state = 'failed', again_at = ?3, detail = ?4
-                 WHERE repo = ?1 AND day = ?2 AND state <> 'posted'",
-                params![key[0], key[1], again_at, detail],
-            )?;
-            Ok(())
-        })
-        .await
+        let sql = "UPDATE summary SET state = 'failed', again_at = ?3, detail = ?4
+                   WHERE repo = ?1 AND day = ?2 AND state <> 'posted'";
+        self.write(move |c| run(c, sql, params![repo, day, again_at, detail])).await
     }
 
     /// Keeps that a dry run held a summary back; false when that was known.
     pub async fn summary_withheld(&self, of: &SummaryDay, until: Timestamp) -> Result<bool, Error> {
-        let key = key(of);
-        self.write(move |c| {
-            let made = c.execute(
-                "INSERT INTO summary (repo, day, state, until) VALUES (?1, ?2, 'withheld', ?3)
-                 ON CONFLICT DO NOTHING",
-                params![key[0], key[1], until.timestamp_millis()],
-            )?;
-            Ok(made == 1)
-        })
-        .await
+        let [repo, day] = key(of);
+        let until = until.timestamp_millis();
+        let sql = "INSERT INTO summary (repo, day, state, until) VALUES (?1, ?2, 'withheld', ?3)
+                   ON CONFLICT DO NOTHING";
+        self.write(move |c| Ok(changed(c, sql, params![repo, day, until])? == 1)).await
     }
 
     /// Keeps that the older summary was seen to, and which one was closed, if one was.
@@ -155,46 +139,34 @@ impl Store {
         closed: Option<IssueNumber>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let key = key(of);
-        let at = now.timestamp_millis();
+        let [repo, day] = key(of);
+        let now = now.timestamp_millis();
         self.write(move |c| {
-            c.execute(
-                "UPDATE summary SET closed_at = ?3 WHERE repo = ?1 AND number = ?2",
-                params![key[0], closed, at],
-            )?;
-            c.execute(
-                "UPDATE summary SET tidied_at = ?3, again_at = NULL
-                 WHERE repo = ?1 AND day = ?2 AND state = 'posted'",
-                params![key[0], key[1], at],
-            )?;
-            Ok(())
+            let older = "UPDATE summary SET closed_at = ?3 WHERE repo = ?1 AND number = ?2";
+            run(c, older, params![repo, closed, now])?;
+            let sql = "UPDATE summary SET tidied_at = ?3, again_at = NULL
+                       WHERE repo = ?1 AND day = ?2 AND state = 'posted'";
+            run(c, sql, params![repo, day, now])
         })
         .await
     }
 
     /// Keeps that the older summary could not be seen to, and when that is tried again.
     pub async fn summary_untidy(&self, of: &SummaryDay, again_at: Timestamp) -> Result<(), Error> {
-        let key = key(of);
-        self.write(move |c| {
-            c.execute(
-                "UPDATE summary SET again_at = ?3 WHERE repo = ?1 AND day = ?2 AND state = 'posted'",
-                params![key[0], key[1], again_at.timestamp_millis()],
-            )?;
-            Ok(())
-        })
-        .await
+        let [repo, day] = key(of);
+        let again_at = again_at.timestamp_millis();
+        let sql =
+            "UPDATE summary SET again_at = ?3 WHERE repo = ?1 AND day = ?2 AND state = 'posted'";
+        self.write(move |c| run(c, sql, params![repo, day, again_at])).await
     }
 
     /// The posted summaries of a repository up to a day, newest first, at most `limit`.
     pub async fn summaries(&self, of: &SummaryDay, limit: u32) -> Result<Vec<Posted>, Error> {
-        let key = key(of);
+        let [repo, day] = key(of);
         self.read(move |c| {
-            let sql = format!(
-                "{ROW} WHERE repo = ?1 AND day <= ?2 AND state = 'posted' ORDER BY day DESC LIMIT ?3"
-            );
-            let mut rows = c.prepare_cached(&sql)?;
-            let rows = rows.query_map(params![key[0], key[1], limit], record)?;
-            Ok(rows.map(|row| row.map(|row| posted(&row))).collect::<Result<_, _>>()?)
+            let sql =
+                format!("{ROW} AND day <= ?2 AND state = 'posted' ORDER BY day DESC LIMIT ?3");
+            all(c, &sql, params![repo, day, limit], |r| Ok(row(r)?.posted))
         })
         .await
     }
@@ -214,77 +186,44 @@ named_enum! {
     }
 }
 
-/// One row, read.
-struct Record {
-    day: NaiveDate,
-    state: SummaryState,
-    until: i64,
-    attempts: u32,
-    again_at: Option<i64>,
-    number: Option<IssueNumber>,
-    tidied_at: Option<i64>,
-    closed_at: Option<i64>,
-}
-
-const ROW: &str =
-    "SELECT day, state, until, attempts, again_at, number, tidied_at, closed_at FROM summary";
+const ROW: &str = "SELECT day, state, until, attempts, again_at, number, tidied_at IS NOT NULL, closed_at IS NOT NULL
+     FROM summary WHERE repo = ?1";
 
 fn key(of: &SummaryDay) -> [String; 2] {
     [of.repo.to_string(), of.day.to_string()]
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
-    Ok(Record {
+/// A summary that was begun: how far it has come, how often it was tried, and what is or will be posted.
+struct Begun {
+    state: SummaryState,
+    attempts: u32,
+    posted: Posted,
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Begun> {
+    let posted = Posted {
         day: parsed(row, 0)?,
-        state: parsed(row, 1)?,
-        until: row.get(2)?,
-        attempts: row.get(3)?,
-        again_at: row.get(4)?,
-        number: row.get(5)?,
-        tidied_at: row.get(6)?,
-        closed_at: row.get(7)?,
-    })
+        number: row.get::<_, Option<_>>(5)?.unwrap_or_default(),
+        until: from_millis(row.get(2)?),
+        is_tidied: row.get(6)?,
+        was_closed: row.get(7)?,
+        again_at: row.get::<_, Option<_>>(4)?.map(from_millis),
+    };
+    Ok(Begun { state: parsed(row, 1)?, attempts: row.get(3)?, posted })
 }
 
-fn find(c: &Connection, key: &[String; 2]) -> Result<Option<Record>, Error> {
-    let sql = format!("{ROW} WHERE repo = ?1 AND day = ?2");
-    let mut rows = c.prepare_cached(&sql)?;
-    Ok(rows.query_row(params![key[0], key[1]], record).optional()?)
-}
-
-fn posted(row: &Record) -> Posted {
-    Posted {
-        day: row.day,
-        number: row.number.unwrap_or_default(),
-        until: from_millis(row.until),
-        is_tidied: row.tidied_at.is_some(),
-        was_closed: row.closed_at.is_some(),
-        again_at: row.again_at,
-    }
-}
-
-fn turn(row: &Record, ask: Ask) -> Turn {
-    let yours = Turn::Yours { attempts: row.attempts, until: from_millis(row.until) };
-    let not_before = Turn::NotBefore(row.again_at.map_or(ask.now, from_millis));
-    let is_later = is_later(row.again_at, ask.now);
-    match row.state {
-        SummaryState::Posted => Turn::Posted(posted(row)),
+fn turn(begun: Begun, ask: Ask) -> Turn {
+    let Begun { state, attempts, posted } = begun;
+    let yours = Turn::Yours { attempts, until: posted.until };
+    let not_before = Turn::NotBefore(posted.again_at.unwrap_or(ask.now));
+    let is_later = is_later(posted.again_at, ask.now);
+    match state {
+        SummaryState::Posted => Turn::Posted(posted),
         // Nobody waits for a hand in vain: its lease ends, whether it was a person's or a crashed service's.
         SummaryState::Intended if is_later => not_before,
         SummaryState::Failed if ask.by_hand => yours,
-        SummaryState::Failed if row.again_at.is_none() => Turn::GivenUp,
+        SummaryState::Failed if posted.again_at.is_none() => Turn::GivenUp,
         SummaryState::Failed if is_later => not_before,
         SummaryState::Intended | SummaryState::Failed | SummaryState::Withheld => yours,
     }
-}
-
-fn take(c: &Connection, key: &[String; 2], leased: i64, until: Timestamp) -> Result<(), Error> {
-    c.prepare_cached(
-        "INSERT INTO summary (repo, day, state, until, attempts, again_at)
-         VALUES (?1, ?2, 'intended', ?3, 1, ?4)
-         ON CONFLICT DO UPDATE SET state = 'intended',
-             attempts = attempts + 1, again_at = excluded.again_at",
-    )?
-    .execute(params![key[0], key[1], until.timestamp_millis(), leased])?;
-    Ok(())
 }

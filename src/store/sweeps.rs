@@ -1,13 +1,12 @@
-//! What the sweep asks and keeps of issues: what is known of them, what it found, what our own writes left.
+//! What the sweep asks and keeps: how far it has come, what is known of issues, what it found, what our own writes left.
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
-use super::inbox::{self, Entry};
-use super::lanes;
-use super::rows::unreadable;
-use super::{Error, Store};
+use super::entries::{Entry, enqueue};
+use super::rows::{all, first, parsed, run};
+use super::{Error, Store, lanes};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
 use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName};
@@ -16,6 +15,19 @@ use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName};
 const STEP: usize = 100;
 /// The fact that counts what no webhook had reported.
 const MISSED: &str = "missed_events_total";
+
+/// How far the sweep has come in one repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepCursor {
+    /// The repository, as the forge spells it.
+    pub repo: RepoName,
+    /// When the last pass began.
+    pub passed_at: Timestamp,
+    /// When the last full pass began.
+    pub full_at: Timestamp,
+    /// When the last pass began, on the forge's clock.
+    pub since: Timestamp,
+}
 
 /// A moment in the ledger: what is evaluated after it may be newer than a list that was asked for at it.
 #[derive(Clone, Debug)]
@@ -49,15 +61,6 @@ impl Known {
     pub fn was_in_hands_since(&self, mark: &Mark) -> bool {
         self.evaluation > mark.evaluation || mark.claimed.contains(&self.lane)
     }
-}
-
-/// Which issues of a repository.
-#[derive(Clone, Debug)]
-pub enum Which {
-    /// Every one that is known.
-    All,
-    /// These, as far as they are known.
-    These(Vec<IssueNumber>),
 }
 
 named_enum! {
@@ -105,34 +108,68 @@ pub enum OwnWrite {
 }
 
 impl Store {
+    /// How far the sweep has come in a repository, whatever the case of its name.
+    pub async fn sweep_cursor(&self, repo: &RepoName) -> Result<Option<SweepCursor>, Error> {
+        let repo = repo.to_string();
+        let all = self.sweep_cursors().await?;
+        Ok(all.into_iter().find(|c| c.repo.to_string().eq_ignore_ascii_case(&repo)))
+    }
+
+    /// How far the sweep has come in every repository it ever read.
+    pub async fn sweep_cursors(&self) -> Result<Vec<SweepCursor>, Error> {
+        self.read(|c| {
+            all(c, "SELECT repo, passed_at, full_at, since FROM sweep", [], |row| {
+                let [passed_at, full_at, since] =
+                    [row.get(1)?, row.get(2)?, row.get(3)?].map(from_millis);
+                Ok(SweepCursor { repo: parsed(row, 0)?, passed_at, full_at, since })
+            })
+        })
+        .await
+    }
+
+    /// Keeps how far the sweep has come.
+    pub async fn keep_sweep_cursor(&self, cursor: SweepCursor) -> Result<(), Error> {
+        let SweepCursor { repo, passed_at, full_at, since } = cursor;
+        let [passed_at, full_at, since] = [passed_at, full_at, since].map(|t| t.timestamp_millis());
+        let repo = repo.to_string();
+        self.write(move |c| {
+            // The forge may spell the name in another case than it did.
+            run(c, "DELETE FROM sweep WHERE repo = ?1 COLLATE NOCASE", [&repo])?;
+            run(c, "INSERT INTO sweep VALUES (?1, ?2, ?3, ?4)", (&repo, passed_at, full_at, since))
+        })
+        .await
+    }
+
+    /// The repositories that any delivery or sweep ever led to.
+    pub async fn known_repos(&self) -> Result<Vec<RepoName>, Error> {
+        let sql = "SELECT repo FROM sweep UNION SELECT repo FROM lane";
+        self.read(|c| all(c, sql, [], |row| parsed(row, 0))).await
+    }
+
     /// Where the ledger stands now.
     pub async fn sweep_mark(&self) -> Result<Mark, Error> {
         self.read(|c| {
             let evaluation =
                 c.query_row("SELECT coalesce(max(id), 0) FROM evaluation", [], |r| r.get(0))?;
-            let mut claimed = c.prepare_cached("SELECT id FROM lane WHERE state = 'claimed'")?;
-            let claimed = claimed.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?;
+            let claimed = all(c, "SELECT id FROM lane WHERE state = 'claimed'", [], |r| r.get(0))?;
             Ok(Mark { evaluation, claimed })
         })
         .await
     }
 
-    /// What is known of a repository's issues.
-    pub async fn known_issues(&self, repo: &RepoName, which: Which) -> Result<Vec<Known>, Error> {
+    /// What is known of a repository's issues, or of those with these numbers only.
+    pub async fn known_issues(
+        &self,
+        repo: &RepoName,
+        only: Option<Vec<IssueNumber>>,
+    ) -> Result<Vec<Known>, Error> {
         let repo = repo.to_string();
-        self.read(move |c| match which {
-            Which::All => {
-                let mut rows = c.prepare_cached(&format!("{KNOWN} WHERE repo = ?1"))?;
-                Ok(rows.query_map([&repo], known)?.collect::<Result<_, _>>()?)
-            }
-            Which::These(numbers) => {
-                let mut row =
-                    c.prepare_cached(&format!("{KNOWN} WHERE repo = ?1 AND number = ?2"))?;
-                let mut found = Vec::new();
-                for number in numbers {
-                    found.extend(row.query_row(params![repo, number], known).optional()?);
-                }
-                Ok(found)
+        self.read(move |c| match only {
+            None => all(c, &format!("{KNOWN} WHERE repo = ?1"), [&repo], known),
+            Some(numbers) => {
+                let sql = format!("{KNOWN} WHERE repo = ?1 AND number = ?2");
+                let find = |number| first(c, &sql, params![repo, number], known).transpose();
+                numbers.into_iter().filter_map(find).collect()
             }
         })
         .await
@@ -153,28 +190,18 @@ impl Store {
         Ok(made)
     }
 
-    /// How many events the sweep found that no webhook had reported.
-    pub async fn missed_events(&self) -> Result<u64, Error> {
-        let count = self.fact(MISSED).await?;
-        count.map_or(Ok(0), |text| text.parse().map_err(|e| unreadable(&e)))
-    }
-
     /// Notes a write by gitea-triage that no evaluation planned, such as an answer to a command: what the sweep finds because
     /// of it is not the change of somebody else.
     pub async fn note_own_write(&self, at: &IssueRef, write: OwnWrite) -> Result<(), Error> {
-        let at = at.clone();
-        self.write(move |c| {
-            let change = match write {
-                OwnWrite::Comment => "fingerprint_comments = fingerprint_comments + 1",
-                OwnWrite::Content => "fingerprint = ''",
-            };
-            let sql = format!(
-                "UPDATE lane SET {change} WHERE repo = ?1 AND number = ?2 AND fingerprint IS NOT NULL"
-            );
-            c.execute(&sql, params![at.repo.to_string(), at.number])?;
-            Ok(())
-        })
-        .await
+        let (repo, number) = (at.repo.to_string(), at.number);
+        let change = match write {
+            OwnWrite::Comment => "fingerprint_comments = fingerprint_comments + 1",
+            OwnWrite::Content => "fingerprint = ''",
+        };
+        let sql = format!(
+            "UPDATE lane SET {change} WHERE repo = ?1 AND number = ?2 AND fingerprint IS NOT NULL"
+        );
+        self.write(move |c| run(c, &sql, params![repo, number])).await
     }
 }
 
@@ -184,16 +211,9 @@ pub(super) fn note_fingerprint(
     lane: i64,
     fingerprint: Option<&Fingerprint>,
 ) -> Result<(), Error> {
-    c.prepare_cached(
-        "UPDATE lane SET fingerprint = ?2, fingerprint_comments = ?3, fingerprint_open = ?4 WHERE id = ?1",
-    )?
-    .execute(params![
-        lane,
-        fingerprint.map(|s| &s.digest),
-        fingerprint.map_or(0, |s| s.comments),
-        fingerprint.is_some_and(|s| s.is_open)
-    ])?;
-    Ok(())
+    let (comments, is_open) = fingerprint.map_or((0, false), |s| (s.comments, s.is_open));
+    let sql = "UPDATE lane SET fingerprint = ?2, fingerprint_comments = ?3, fingerprint_open = ?4 WHERE id = ?1";
+    run(c, sql, params![lane, fingerprint.map(|s| &s.digest), comments, is_open])
 }
 
 /// The columns [`known`] reads.
@@ -229,14 +249,13 @@ fn enqueue_all(c: &Connection, finds: &[Find], now: Timestamp) -> Result<Vec<Iss
             continue;
         }
         let what = find.action().into();
-        inbox::enqueue(c, lane, &Entry { origin: Origin::Sweep, what, at: now })?;
+        enqueue(c, lane, &Entry { origin: Origin::Sweep, what, at: now })?;
         missed += u32::from(find.is_missed);
         made.push(find.at.clone());
     }
-    c.execute(
-        "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = value + excluded.value",
-        (MISSED, missed.to_string()),
-    )?;
+    let sql =
+        "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = value + excluded.value";
+    run(c, sql, (MISSED, missed.to_string()))?;
     Ok(made)
 }
 

@@ -1,8 +1,8 @@
 //! The one thread that writes: it takes what is queued, runs it in one transaction and answers after the commit,
 //! so that a hundred neighbours pay for one flush. It knows no tables, and not what may wait for a flush of others.
 
+use std::any::Any;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
@@ -24,55 +24,35 @@ pub(super) enum Flush {
     First,
 }
 
+/// What a piece of writing gives, whatever it is.
+type Given = Box<dyn Any + Send>;
+type Work = Box<dyn FnMut(&Connection) -> Result<Given, Error> + Send>;
+
 /// A piece of writing, waiting for its turn.
-trait Job: Send {
-    fn flush(&self) -> Flush;
-    /// Nobody waits for the answer any more, so it must not be started.
-    fn is_abandoned(&self) -> bool;
-    /// Runs inside the group's transaction; false when it failed and the group has to be undone.
-    fn run(&mut self, connection: &Connection) -> bool;
-    /// Whether its last run failed.
-    fn has_failed(&self) -> bool;
-    /// Answers, after the commit.
-    fn answer(self: Box<Self>, committed: Result<(), Error>);
-}
-
-struct Queued<F, T> {
-    f: F,
+struct Job {
+    f: Work,
     flush: Flush,
-    result: Option<Result<T, Error>>,
-    reply: oneshot::Sender<Result<T, Error>>,
+    result: Option<Result<Given, Error>>,
+    reply: oneshot::Sender<Result<Given, Error>>,
 }
 
-impl<F, T> Job for Queued<F, T>
-where
-    F: FnMut(&Connection) -> Result<T, Error> + Send,
-    T: Send,
-{
-    fn flush(&self) -> Flush {
-        self.flush
-    }
-
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
+impl Job {
+    /// Runs inside the group's transaction; false when it failed and the group has to be undone.
     fn run(&mut self, connection: &Connection) -> bool {
         // While the transaction waited to begin, its sender may have been told that nothing is stored.
-        if self.is_abandoned() {
+        if self.reply.is_closed() {
             return true;
         }
-        let result = (self.f)(connection);
-        let fine = result.is_ok();
-        self.result = Some(result);
-        fine
+        self.result = Some((self.f)(connection));
+        !self.has_failed()
     }
 
     fn has_failed(&self) -> bool {
         matches!(self.result, Some(Err(_)))
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), Error>) {
+    /// Answers, after the commit.
+    fn answer(self, committed: Result<(), Error>) {
         let result = match (committed, self.result) {
             (Ok(()), Some(result)) => result,
             (Ok(()), None) => Err(Error::Closed),
@@ -88,7 +68,7 @@ where
 /// The way to the writing thread.
 #[derive(Clone)]
 pub(super) struct Writer {
-    jobs: Sender<Box<dyn Job>>,
+    jobs: Sender<Job>,
 }
 
 impl Writer {
@@ -97,27 +77,27 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         ended: impl FnMut(bool) + Send + 'static,
-    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+    ) -> std::io::Result<Self> {
         let (jobs, queue) = channel();
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || Thread::new(connection, ended).write_all(&queue))?;
-        Ok((Self { jobs }, thread))
+        Ok(Self { jobs })
     }
 
     /// Queues `f`, waits until it is committed and, if it has to be, flushed, and gives its result. `f` may run several
     /// times: when a neighbour fails, the group is undone, the others are run again, and the one that failed is run
     /// alone.
-    pub(super) async fn write<T, F>(&self, flush: Flush, f: F) -> Result<T, Error>
-    where
-        F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,
-        T: Send + 'static,
-    {
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        flush: Flush,
+        mut f: impl FnMut(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.jobs
-            .send(Box::new(Queued { f, flush, result: None, reply }))
-            .map_err(|_| Error::Closed)?;
-        answer.await.map_err(|_| Error::Closed)?
+        let f = Box::new(move |c: &Connection| Ok(Box::new(f(c)?) as Given));
+        self.jobs.send(Job { f, flush, result: None, reply }).map_err(|_| Error::Closed)?;
+        let given = answer.await.map_err(|_| Error::Closed)??;
+        given.downcast().map(|given| *given).map_err(|_| Error::Closed)
     }
 }
 
@@ -138,18 +118,10 @@ impl<E: FnMut(bool)> Thread<E> {
         Self { connection, ended, flush: Flush::First, is_doubtful: false }
     }
 
-    fn write_all(mut self, queue: &Receiver<Box<dyn Job>>) {
-        let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
+    fn write_all(mut self, queue: &Receiver<Job>) {
         while let Ok(first) = queue.recv() {
-            group.push(first);
-            while group.len() < GROUP {
-                match queue.try_recv() {
-                    Ok(job) => group.push(job),
-                    Err(_) => break,
-                }
-            }
-            group.retain(|job| !job.is_abandoned());
-            self.write_group(&mut group);
+            let group = std::iter::once(first).chain(queue.try_iter()).take(GROUP);
+            self.write_group(group.filter(|job| !job.reply.is_closed()).collect());
         }
         // What is in the log belongs into the file when the service stops in good order.
         if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
@@ -157,29 +129,24 @@ impl<E: FnMut(bool)> Thread<E> {
         }
     }
 
-    fn write_group(&mut self, group: &mut Vec<Box<dyn Job>>) {
-        match self.commit(group) {
+    fn write_group(&mut self, mut group: Vec<Job>) {
+        match self.commit(&mut group) {
             // One of them failed; the others must not suffer for it, and not be flushed one by one.
             Err(Error::Undone) if group.len() > 1 => {
-                let (failed, mut rest) = group.drain(..).partition(|job| job.has_failed());
-                self.write_group(&mut rest);
-                self.write_alone(failed);
+                let (failed, rest): (Vec<_>, _) = group.into_iter().partition(Job::has_failed);
+                self.write_group(rest);
+                failed.into_iter().for_each(|job| self.write_group(vec![job]));
             }
             // When the transaction itself could not begin or end, trying each alone would only make all wait longer.
-            result => answer(group, &result),
+            result => {
+                let answer = |job: Job| job.answer(result.as_ref().copied().map_err(Error::again));
+                group.into_iter().for_each(answer);
+            }
         }
     }
 
-    fn write_alone(&mut self, jobs: Vec<Box<dyn Job>>) {
-        for job in jobs {
-            let mut alone = vec![job];
-            let result = self.commit(&mut alone);
-            answer(&mut alone, &result);
-        }
-    }
-
-    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
-        let Some(flush) = group.iter().map(|job| job.flush()).max() else { return Ok(()) };
+    fn commit(&mut self, group: &mut [Job]) -> Result<(), Error> {
+        let Some(flush) = group.iter().map(|job| job.flush).max() else { return Ok(()) };
         let result = self.prepare(flush).and_then(|()| run(&mut self.connection, group));
         self.is_doubtful |= result.as_ref().is_err_and(Error::is_failed_flush);
         (self.ended)(result.is_ok());
@@ -200,32 +167,20 @@ impl<E: FnMut(bool)> Thread<E> {
             self.flush = flush;
         }
         if self.is_doubtful && flush == Flush::First {
-            self.start_log_anew()?;
+            // Writes all that is in the log into the database, and begins it again.
+            let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
+            if self.connection.query_row(fold, [], |row| row.get(0))? {
+                return Err(Error::Write("its log cannot be renewed while it is read".to_owned()));
+            }
             self.is_doubtful = false;
         }
         Ok(())
-    }
-
-    /// Writes all that is in the log into the database, and begins it again.
-    fn start_log_anew(&self) -> Result<(), Error> {
-        let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let is_busy: bool = self.connection.query_row(fold, [], |row| row.get(0))?;
-        match is_busy {
-            true => Err(Error::Write("its log cannot be renewed while it is read".to_owned())),
-            false => Ok(()),
-        }
-    }
-}
-
-fn answer(group: &mut Vec<Box<dyn Job>>, result: &Result<(), Error>) {
-    for job in group.drain(..) {
-        job.answer(result.as_ref().copied().map_err(Error::again));
     }
 }
 
 /// Runs all jobs in one transaction. `BEGIN IMMEDIATE` takes the write lock at once: a deferred transaction
 /// could fail halfway when another process writes.
-fn run(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+fn run(connection: &mut Connection, group: &mut [Job]) -> Result<(), Error> {
     database!();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for job in group.iter_mut() {
@@ -256,7 +211,7 @@ mod tests {
     async fn a_group_is_flushed_when_one_of_it_has_to_be() {
         let folder = tempfile::tempdir().unwrap();
         let connection = super::super::connect(&folder.path().join("flush.db")).unwrap();
-        let (writer, _thread) = Writer::start(connection, drop).unwrap();
+        let writer = Writer::start(connection, drop).unwrap();
         let (go, wait) = std::sync::mpsc::channel::<()>();
         assert_eq!(ask(writer.clone(), Flush::Later).await, NORMAL);
         assert_eq!(ask(writer.clone(), Flush::First).await, FULL);
@@ -275,9 +230,10 @@ mod tests {
         assert_eq!(alone, (NORMAL, NORMAL));
     }
 
-    fn insert(reply: oneshot::Sender<Result<usize, Error>>, flush: Flush) -> Box<dyn Job> {
-        let f = |c: &Connection| Ok(c.execute("INSERT INTO t VALUES (1)", [])?);
-        Box::new(Queued { f, flush, result: None, reply })
+    fn insert(reply: oneshot::Sender<Result<Given, Error>>, flush: Flush) -> Job {
+        let insert = "INSERT INTO t VALUES (1)";
+        let f = Box::new(|c: &Connection| Ok(Box::new(c.execute(insert, [])?) as Given));
+        Job { f, flush, result: None, reply }
     }
 
     #[test]

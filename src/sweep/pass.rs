@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::delivery::Event;
 use crate::gitea::{self as forge, IssueQuery, StateFilter};
 use crate::issue::{IssueNumber, RepoName};
-use crate::store::{self, SweepCursor, Which};
+use crate::store::{self, SweepCursor};
 
 /// How far the lists of two passes overlap: more than the grace, and than a change may take from its time stamp to
 /// the forge's database.
@@ -148,12 +148,10 @@ impl Pass<'_> {
         lists: &mut Lists,
         read_at: Timestamp,
     ) -> Result<(Vec<store::Find>, usize), Error> {
-        let which = match self.kind {
-            Kind::Changes => Which::These(lists.all.issues.keys().copied().collect()),
-            _ => Which::All,
-        };
+        let is_changes = self.kind == Kind::Changes;
+        let only = is_changes.then(|| lists.all.issues.keys().copied().collect());
         let arrived = self.arrived(&lists.repo).await?;
-        let known = self.parts.store.known_issues(&lists.repo, which).await?;
+        let known = self.parts.store.known_issues(&lists.repo, only).await?;
         let ground = Ground {
             repo: &lists.repo,
             mark,

@@ -9,7 +9,7 @@ use super::process::Error;
 use crate::delivery::{CommentEvent, Event, Origin};
 use crate::dispatch::Reported;
 use crate::gitea as forge;
-use crate::store::{Claim, Claimed};
+use crate::store::{Claim, Claimed, ManualOrder};
 use crate::triage::commands;
 use crate::triage::{CommandRequest, Permission, Source};
 
@@ -38,7 +38,7 @@ impl Worker {
     pub(super) async fn reports(&self, claim: &Claim) -> Result<Vec<Reported>, Error> {
         let mut reports = Vec::new();
         for delivery in claim.deliveries.iter().filter(|d| d.origin == Origin::Agent) {
-            reports.extend(self.parts.store.reported(delivery.seq).await?);
+            reports.extend(self.parts.store.carried::<Reported>(delivery.seq).await?);
         }
         Ok(reports)
     }
@@ -63,7 +63,7 @@ impl Worker {
                 Ok(commands::parse(&comment.body).into_iter().map(request).collect())
             }
             Origin::Manual => {
-                let order = self.parts.store.manual_order(delivery.seq).await?;
+                let order: Option<ManualOrder> = self.parts.store.carried(delivery.seq).await?;
                 let request = order.map(|order| CommandRequest {
                     source: Source::Entry(delivery.seq),
                     command: commands::read(&order.command),

@@ -169,11 +169,7 @@ async fn a_label_of_an_agent_put_on_by_a_person_is_followed_without_a_comment() 
 async fn an_order_given_by_hand_is_obeyed_once_and_answered_nowhere() {
     let mut world = World::start().await;
     let issue = dispatched(&world).await;
-    let store = &world.service().parts().store;
-    store
-        .order(issue.clone(), "operator".into(), "hold until noon".into(), world.clock.now())
-        .await
-        .unwrap();
+    world.order(&issue, "operator", "hold until noon").await;
     world.settle().await;
     let history = world.history(&issue).await;
     assert_eq!(history.dispatches[0].state, DispatchState::Failed);

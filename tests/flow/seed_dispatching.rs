@@ -127,11 +127,7 @@ async fn an_agent_named_by_hand_gets_the_issue_whatever_its_task() {
     let issue = world
         .open_issue(NewIssue { title: "Triage the open issues".into(), ..NewIssue::default() });
     world.settle().await;
-    let store = &world.service().parts().store;
-    store
-        .order(issue.clone(), "ops".into(), "assign kimi".into(), world.clock.now())
-        .await
-        .unwrap();
+    world.order(&issue, "ops", "assign kimi").await;
     world.settle().await;
     let expected = ("kimi".to_owned(), TaskType::Triage, DispatchState::Assigned);
     assert_eq!(last(&world, &issue).await, expected);
@@ -145,8 +141,7 @@ async fn a_blank_title_is_handed_to_nobody() {
     let world = World::with(endpoint).await;
     let issue = world.open_issue(NewIssue { title: " ".into(), ..bug() });
     world.settle().await;
-    let store = &world.service().parts().store;
-    store.order(issue.clone(), "ops".into(), "assign api".into(), world.clock.now()).await.unwrap();
+    world.order(&issue, "ops", "assign api").await;
     world.settle().await;
     assert_eq!(last(&world, &issue).await.2, DispatchState::Escalated);
     assert!(world.comments(&issue).last().unwrap().contains("`title` is required"));

@@ -234,9 +234,7 @@ async fn a_database_in_the_middle_of_its_work_is_written_down() {
     let held = opened(&world, blocked()).await;
     told(&world, &held, "/triage hold until the release").await;
     let chosen = opened(&world, blocked()).await;
-    let store = world.service().parts().store.clone();
-    let now = world.clock.now();
-    store.order(chosen.clone(), "ops".into(), "assign claude".into(), now).await.unwrap();
+    world.order(&chosen, "ops", "assign claude").await;
     world.settle().await;
     // 7: what an agent was called by is taken off by a person.
     let taken_off = opened(&world, blocked()).await;

@@ -11,7 +11,7 @@ use gitea_triage::delivery::DeliveryId;
 use gitea_triage::fake_gitea::{FakeGitea, IssueView, NewIssue};
 use gitea_triage::issue::{IssueRef, RepoName};
 use gitea_triage::service::Service;
-use gitea_triage::store::{DeliveryState, DeliveryView, Filter, History, Store};
+use gitea_triage::store::{DeliveryState, DeliveryView, Filter, History, ManualOrder, Store};
 use tempfile::TempDir;
 
 pub const SECRET: &str = "story-secret";
@@ -170,6 +170,14 @@ impl World {
         let path = self.folder.path().join("story.toml");
         std::fs::write(&path, &self.config).unwrap();
         path
+    }
+
+    #[allow(dead_code, reason = "only some stories give one")]
+    /// Gives an order by hand, as the command line does; `command` is what stands behind `/triage` in a comment.
+    pub async fn order(&self, at: &IssueRef, by: &str, command: &str) {
+        let order = ManualOrder { by: by.into(), command: command.into(), task_type: None };
+        let store = &self.service().parts().store;
+        store.order(at.clone(), order, self.clock.now()).await.unwrap();
     }
 
     pub fn open_issue(&self, issue: NewIssue) -> IssueRef {

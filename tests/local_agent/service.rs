@@ -8,7 +8,7 @@ use gitea_triage::config::Config;
 use gitea_triage::fake_gitea::{FakeGitea, NewIssue};
 use gitea_triage::issue::IssueRef;
 use gitea_triage::service::{self, Base};
-use gitea_triage::store::{OpenMode, Store};
+use gitea_triage::store::{ManualOrder, OpenMode, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wiremock::ResponseTemplate;
@@ -175,7 +175,7 @@ async fn an_issue_is_delegated_to_an_agent_there_is() {
     for nobody in ["local", "gpt"] {
         assert!(to(nobody).await.contains("there is no such agent"));
     }
-    let order = place.store().manual_order(1).await.unwrap().unwrap();
+    let order: ManualOrder = place.store().carried(1).await.unwrap().unwrap();
     assert_eq!((order.by.as_str(), order.command.as_str()), ("the local agent", "assign kimi"));
 }
 

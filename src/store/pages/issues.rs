@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
+use super::filling::{Filling, Page};
 use super::holds;
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::DispatchState;
@@ -80,17 +81,6 @@ pub struct IssueRow {
     pub dispatch: Option<(String, DispatchState)>,
 }
 
-/// One page of them.
-#[derive(Clone, Debug, Default)]
-pub struct IssuePage {
-    /// What is on it.
-    pub issues: Vec<IssueRow>,
-    /// Where the next page begins; `None` on the last one.
-    pub older: Option<i64>,
-    /// Whether the search stopped because it had looked through enough.
-    pub stopped: bool,
-}
-
 /// How many issues stand how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standings {
@@ -111,45 +101,40 @@ pub(super) const ISSUE: &str = "SELECT repo, number, title, latest.evaluation, l
 
 impl Store {
     /// Issues that match, the newest decision first.
-    pub async fn issue_page(&self, query: IssueQuery) -> Result<IssuePage, Error> {
+    pub async fn issue_page(&self, mut query: IssueQuery) -> Result<Page<IssueRow>, Error> {
+        query.text = query.text.map(|text| text.to_lowercase());
         self.read(move |c| page(c, &query)).await
     }
 }
 
-fn page(c: &Connection, query: &IssueQuery) -> Result<IssuePage, Error> {
-    let before = query.before.unwrap_or(i64::MAX);
-    let wanted = query.text.as_deref().unwrap_or_default().to_lowercase();
+impl IssueQuery {
+    /// The issue of a row, if it is asked for.
+    fn wanted(&self, row: &Row<'_>) -> Result<Option<IssueRow>, Error> {
+        let repo = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        if self.repo.as_ref().is_some_and(|wanted| wanted != repo) {
+            return Ok(None);
+        }
+        let (issue, text) = (issue(row)?, self.text.as_deref().unwrap_or_default());
+        let is_wanted = text.is_empty()
+            || holds(&issue.title, text)
+            || holds(&format!("{}#{}", issue.repo, issue.number), text)
+            || holds(&issue.reason, text);
+        Ok(is_wanted.then_some(issue))
+    }
+}
+
+fn page(c: &Connection, query: &IssueQuery) -> Result<Page<IssueRow>, Error> {
     let repo = query.repo.as_deref();
     let is_small = repo.map_or(Ok(false), |repo| is_small(c, repo))?;
     let mut rows = c.prepare_cached(&format!("{ISSUE} {}", walk(query.show, is_small)))?;
-    let mut rows = rows.query(params![before, repo])?;
-    let mut page = IssuePage::default();
-    let (mut last, mut examined) = (before, 0);
+    let mut rows = rows.query(params![query.before.unwrap_or(i64::MAX), repo])?;
+    let mut filling = Filling::new(query.before, query.limit, MOST_EXAMINED);
     while let Some(row) = rows.next()? {
-        if page.issues.len() == query.limit || examined == MOST_EXAMINED {
-            page.stopped = page.issues.len() < query.limit;
-            page.older = Some(last);
+        if !filling.take(row.get(3)?, || query.wanted(row))? {
             break;
         }
-        examined += 1;
-        last = row.get(3)?;
-        let repo = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        if query.repo.as_ref().is_some_and(|wanted| wanted != repo) {
-            continue;
-        }
-        let issue = issue(row)?;
-        if matches(&issue, &wanted) {
-            page.issues.push(issue);
-        }
     }
-    Ok(page)
-}
-
-fn matches(issue: &IssueRow, wanted: &str) -> bool {
-    wanted.is_empty()
-        || holds(&issue.title, wanted)
-        || holds(&format!("{}#{}", issue.repo, issue.number), wanted)
-        || holds(&issue.reason, wanted)
+    Ok(filling.page)
 }
 
 fn is_small(c: &Connection, repo: &str) -> Result<bool, Error> {
@@ -168,18 +153,15 @@ fn walk(show: Show, by_repo: bool) -> String {
     // The sign keeps SQLite from walking all issues that stand so, when those of the repository are few.
     let sign = if by_repo { "+" } else { "" };
     let by_action = |action: Action| format!("{sign}action = '{action}' AND");
+    let by_lane = |lanes| format!("{sign}latest.lane IN ({lanes}) AND");
     let condition = match show {
         Show::All => String::new(),
         Show::Flagged => by_action(Action::Flag),
         Show::Waiting => by_action(Action::Wait),
         Show::Skipped => by_action(Action::Skip),
         Show::Finished => by_action(Action::Finish),
-        Show::Held => {
-            format!("{sign}latest.lane IN (SELECT id FROM lane WHERE hold IS NOT NULL) AND")
-        }
-        Show::Dispatched => {
-            format!("{sign}latest.lane IN (SELECT lane FROM dispatch WHERE ended_at IS NULL) AND")
-        }
+        Show::Held => by_lane("SELECT id FROM lane WHERE hold IS NOT NULL"),
+        Show::Dispatched => by_lane("SELECT lane FROM dispatch WHERE ended_at IS NULL"),
     };
     let place =
         if by_repo { format!("latest.evaluation IN ({OF_REPO}) AND") } else { String::new() };
@@ -206,7 +188,7 @@ pub(super) fn issue(row: &Row<'_>) -> rusqlite::Result<IssueRow> {
 }
 
 pub(super) fn few(c: &Connection, show: Show, limit: usize) -> Result<Vec<IssueRow>, Error> {
-    Ok(page(c, &IssueQuery { show, limit, ..IssueQuery::default() })?.issues)
+    Ok(page(c, &IssueQuery { show, limit, ..IssueQuery::default() })?.rows)
 }
 
 pub(super) const STANDINGS: &str = "SELECT (SELECT count(*) FROM latest WHERE action = 'flag'),
@@ -215,16 +197,9 @@ pub(super) const STANDINGS: &str = "SELECT (SELECT count(*) FROM latest WHERE ac
      (SELECT count(*) FROM lane WHERE hold IS NOT NULL)";
 
 pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
-    let mut rows = c.prepare_cached(STANDINGS)?;
-    let standings = rows.query_row(params![], |r| {
-        Ok(Standings {
-            flagged: r.get(0)?,
-            dispatched: r.get(1)?,
-            waiting: r.get(2)?,
-            held: r.get(3)?,
-        })
-    })?;
-    Ok(standings)
+    let (flagged, dispatched, waiting, held) =
+        c.prepare_cached(STANDINGS)?.query_row([], |r| r.try_into())?;
+    Ok(Standings { flagged, dispatched, waiting, held })
 }
 
 #[cfg(test)]

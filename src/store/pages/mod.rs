@@ -2,20 +2,18 @@
 //! deliveries comes as quickly as one over ten; nothing is written here.
 
 mod activity;
+mod deliveries;
 mod filling;
-mod inbox;
-mod issue;
 mod issues;
-mod of_repo;
 mod overview;
-mod story;
+mod stories;
 
 pub use activity::{Activity, Hour};
-pub use filling::{DeliveryPage, DeliveryQuery};
-pub use issue::{IssueStory, Lane, LaneState};
-pub use issues::{IssuePage, IssueQuery, IssueRow, Show, Standings};
-pub use overview::{AgentLoad, DispatchRow, Overview, Pulse};
-pub use story::{DeliveryStory, EvaluationStory};
+pub use deliveries::DeliveryQuery;
+pub use filling::Page;
+pub use issues::{IssueQuery, IssueRow, Show, Standings};
+pub use overview::{AgentLoad, Overview, Pulse};
+pub use stories::{DeliveryStory, EvaluationStory, IssueStory, Lane, LaneState};
 
 /// Whether `text` holds `wanted`, which is in lower case already.
 fn holds(text: &str, wanted: &str) -> bool {

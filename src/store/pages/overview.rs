@@ -3,10 +3,10 @@
 use rusqlite::{Connection, Row};
 
 use super::issues::{self, ISSUE, IssueRow, Show, Standings};
-use crate::clock::{Timestamp, from_millis};
-use crate::dispatch::DispatchState;
+use crate::dispatch::{Dispatch, DispatchState};
+use crate::store::dispatches::{DISPATCH, dispatch_of};
 use crate::store::history::views;
-use crate::store::rows::parsed;
+use crate::store::rows::{all, parsed};
 use crate::store::{DeliveryView, Error, Store};
 
 /// How many of each are shown.
@@ -23,33 +23,14 @@ pub struct Overview {
     pub flagged: Vec<IssueRow>,
     /// Issues that were escalated and are still open.
     pub escalated: Vec<IssueRow>,
-    /// Open dispatches, the nearest deadline first.
-    pub dispatches: Vec<DispatchRow>,
+    /// Open dispatches, the nearest deadline first, with the titles of their issues.
+    pub dispatches: Vec<(Dispatch, String)>,
     /// Issues that wait for an agent.
     pub waiting: Vec<IssueRow>,
     /// The newest failed deliveries.
     pub dead: Vec<DeliveryView>,
     /// The newest decisions.
     pub recent: Vec<IssueRow>,
-}
-
-/// One open dispatch.
-#[derive(Clone, Debug)]
-pub struct DispatchRow {
-    /// `owner/name`.
-    pub repo: String,
-    /// The issue's index there.
-    pub number: u64,
-    /// The issue's title.
-    pub title: String,
-    /// Who has it.
-    pub agent: String,
-    /// How far it has come.
-    pub state: DispatchState,
-    /// When it was decided.
-    pub opened_at: Timestamp,
-    /// When it times out.
-    pub deadline_at: Timestamp,
 }
 
 /// How many issues an agent has, and how its work ended so far.
@@ -67,7 +48,7 @@ pub struct AgentLoad {
 
 /// Changes whenever something that a page shows may have changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pulse([i64; 10]);
+pub struct Pulse(Vec<i64>);
 
 impl Store {
     /// What the front page shows.
@@ -77,7 +58,7 @@ impl Store {
                 standings: issues::standings(c)?,
                 flagged: issues::few(c, Show::Flagged, FEW)?,
                 escalated: escalated(c)?,
-                dispatches: dispatches(c, None)?,
+                dispatches: dispatches(c)?,
                 waiting: issues::few(c, Show::Waiting, FEW)?,
                 dead: dead(c)?,
                 recent: issues::few(c, Show::All, FEW)?,
@@ -87,22 +68,17 @@ impl Store {
     }
 
     /// Every agent that ever had an issue or has one waiting, by name, and the open dispatches.
-    pub async fn agent_loads(&self) -> Result<(Vec<AgentLoad>, Vec<DispatchRow>), Error> {
-        self.read(|c| Ok((loads(c)?, dispatches(c, None)?))).await
+    pub async fn agent_loads(&self) -> Result<(Vec<AgentLoad>, Vec<(Dispatch, String)>), Error> {
+        self.read(|c| Ok((loads(c)?, dispatches(c)?))).await
     }
 
     /// A mark that is another one after every change worth showing.
     pub async fn pulse(&self) -> Result<Pulse, Error> {
         self.read(|c| {
-            let mut rows = c.prepare_cached(PULSE)?;
-            let mut pulse = Pulse::default();
-            rows.query_row([], |row| {
-                for (at, value) in pulse.0.iter_mut().enumerate() {
-                    *value = row.get::<_, Option<i64>>(at)?.unwrap_or_default();
-                }
-                Ok(())
-            })?;
-            Ok(pulse)
+            let value = |row: &Row<'_>, at| Ok(row.get::<_, Option<i64>>(at)?.unwrap_or_default());
+            let mut pulse = c.prepare_cached(PULSE)?;
+            let pulse = pulse.query_row([], |row| (0..10).map(|at| value(row, at)).collect());
+            Ok(Pulse(pulse?))
         })
         .await
     }
@@ -131,32 +107,16 @@ fn escalated(c: &Connection) -> Result<Vec<IssueRow>, Error> {
              AND e.id = (SELECT max(d.id) FROM dispatch d WHERE d.lane = e.lane))
          AND action <> 'finish' ORDER BY latest.evaluation DESC LIMIT ?1"
     );
-    let mut rows = c.prepare_cached(&sql)?;
-    Ok(rows.query_map([FEW], issues::issue)?.collect::<Result<_, _>>()?)
+    all(c, &sql, [FEW], issues::issue)
 }
 
-fn dispatches(c: &Connection, agent: Option<&str>) -> Result<Vec<DispatchRow>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT repo, number, coalesce(title, ''), dispatch.agent, dispatch.state, opened_at,
-             deadline_at FROM dispatch JOIN lane ON lane.id = dispatch.lane
+fn dispatches(c: &Connection) -> Result<Vec<(Dispatch, String)>, Error> {
+    let sql = format!(
+        "SELECT {DISPATCH}, coalesce(title, '') FROM dispatch JOIN lane ON lane.id = dispatch.lane
              LEFT JOIN latest ON latest.lane = dispatch.lane
-         WHERE ended_at IS NULL AND (?1 IS NULL OR dispatch.agent = ?1)
-         ORDER BY deadline_at LIMIT ?2",
-    )?;
-    let rows = rows.query_map(rusqlite::params![agent, DISPATCHES], dispatch)?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn dispatch(row: &Row<'_>) -> rusqlite::Result<DispatchRow> {
-    Ok(DispatchRow {
-        repo: row.get(0)?,
-        number: row.get(1)?,
-        title: row.get(2)?,
-        agent: row.get(3)?,
-        state: parsed(row, 4)?,
-        opened_at: from_millis(row.get(5)?),
-        deadline_at: from_millis(row.get(6)?),
-    })
+         WHERE ended_at IS NULL ORDER BY deadline_at LIMIT ?1"
+    );
+    all(c, &sql, [DISPATCHES], |row| Ok((dispatch_of(row)?, row.get(15)?)))
 }
 
 /// How each agent's dispatches stand or ended, and who waits for it: counted along an index, which no order has to be

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::dispatch::{Agent, AgentId, Interface};
 use crate::gitea as forge;
 use crate::issue::{Account, Issue, IssueRef, RepoName};
-use crate::store::{self, Store};
+use crate::store::{self, ManualOrder, Store};
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: usize = 256 * 1024;
@@ -82,9 +82,9 @@ impl ForgeEnvironment {
             return Ok(HELD_BACK.to_owned());
         }
         // A command like a person's: decided and handed over where those are.
-        let (by, order) = ("the local agent".to_owned(), format!("assign {id}"));
-        let now = self.parts.clock.now();
-        self.parts.store.order(at.clone(), by, order, now).await?;
+        let (by, command) = ("the local agent".to_owned(), format!("assign {id}"));
+        let order = ManualOrder { by, command, task_type: None };
+        self.parts.store.order(at.clone(), order, self.parts.clock.now()).await?;
         Ok(format!("{id} gets the issue when it has a place free"))
     }
 }

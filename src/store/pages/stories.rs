@@ -1,13 +1,15 @@
-//! One issue's whole history, the newest first.
+//! The whole story of one delivery, one evaluation, and one issue.
 
 use rusqlite::{Connection, params};
 
 use crate::clock::{Timestamp, from_millis};
+use crate::delivery::DeliveryId;
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
-use crate::store::history::{dispatches, evaluations, views};
+use crate::store::history::{dispatches, evaluations, view_of, views};
+use crate::store::ids::key;
 use crate::store::people::hold_text;
-use crate::store::rows::parsed;
+use crate::store::rows::{all, from_json, parsed};
 use crate::store::{DeliveryView, Error, EvaluationView, Store, TransitionView, lanes};
 
 /// How many deliveries and dispatches are shown.
@@ -65,7 +67,55 @@ pub struct IssueStory {
     pub ended: Vec<DeliveryView>,
 }
 
+/// One delivery, and what became of it.
+#[derive(Clone, Debug)]
+pub struct DeliveryStory {
+    /// The delivery.
+    pub delivery: DeliveryView,
+    /// The kind of event its header claimed; not signed.
+    pub event_header: String,
+    /// The repositories its secret covers; `None` covers all.
+    pub scope: Option<Vec<String>>,
+    /// When the same id came last.
+    pub repeated_at: Option<Timestamp>,
+    /// Whether its body is still kept.
+    pub has_body: bool,
+    /// The evaluation it led to.
+    pub evaluation: Option<EvaluationView>,
+}
+
+/// One evaluation, and where it stands.
+#[derive(Clone, Debug)]
+pub struct EvaluationStory {
+    /// The evaluation.
+    pub evaluation: EvaluationView,
+    /// `owner/name` of the issue.
+    pub repo: String,
+    /// The issue's index there.
+    pub number: u64,
+    /// The evaluation of this issue before it.
+    pub older: Option<i64>,
+    /// The evaluation of this issue after it.
+    pub newer: Option<i64>,
+}
+
 impl Store {
+    /// All that is known of a delivery; `None` when there is none of this id.
+    pub async fn delivery_story(&self, id: &DeliveryId) -> Result<Option<DeliveryStory>, Error> {
+        self.write_repeats().await?;
+        let key = key(id);
+        self.read(move |c| {
+            let delivery = view_of(c, &key)?;
+            delivery.map(|delivery| delivery_story(c, delivery)).transpose()
+        })
+        .await
+    }
+
+    /// All that is known of an evaluation; `None` when there is none of this number.
+    pub async fn evaluation_story(&self, id: i64) -> Result<Option<EvaluationStory>, Error> {
+        self.read(move |c| evaluation_story(c, id)).await
+    }
+
     /// An issue's history, with `limit` evaluations before the evaluation `before`; `None` when it was never seen.
     pub async fn issue_story(
         &self,
@@ -85,7 +135,7 @@ impl Store {
             let pending = "WHERE lane = ?1 AND delivery.state IN ('pending', 'claimed')
                            ORDER BY seq LIMIT ?2";
             let ended = "WHERE lane = ?1 AND settled_at IS NOT NULL ORDER BY seq DESC LIMIT ?2";
-            let had = "WHERE dispatch.lane = ?1 ORDER BY dispatch.id DESC LIMIT ?2";
+            let had = "dispatch.lane = ?1 ORDER BY dispatch.id DESC LIMIT ?2";
             Ok(Some(IssueStory {
                 lane: lane_of(c, lane)?,
                 evaluations,
@@ -100,10 +150,8 @@ impl Store {
 }
 
 fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
-    let mut removed =
-        c.prepare_cached("SELECT kind, value FROM removed WHERE lane = ?1 ORDER BY kind, value")?;
-    let removed = removed.query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let removed = removed.collect::<Result<_, _>>()?;
+    let removed = "SELECT kind, value FROM removed WHERE lane = ?1 ORDER BY kind, value";
+    let removed = all(c, removed, [id], |r| r.try_into())?;
     let mut row = c.prepare_cached(
         "SELECT state, due_at, attempts, last_error, waits_for, hold, chosen, title
          FROM lane LEFT JOIN latest ON latest.lane = lane.id WHERE id = ?1",
@@ -111,7 +159,7 @@ fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
     let lane = row.query_row([id], |r| {
         Ok(Lane {
             state: parsed(r, 0)?,
-            due_at: r.get::<_, Option<i64>>(1)?.map(from_millis),
+            due_at: r.get::<_, Option<_>>(1)?.map(from_millis),
             attempts: r.get(2)?,
             last_error: r.get(3)?,
             waits_for: r.get(4)?,
@@ -122,4 +170,38 @@ fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
         })
     })?;
     Ok(lane)
+}
+
+fn delivery_story(c: &Connection, delivery: DeliveryView) -> Result<DeliveryStory, Error> {
+    let mut row = c.prepare_cached(
+        "SELECT event, scope, repeated_at, EXISTS (SELECT 1 FROM body WHERE body.seq = delivery.seq)
+         FROM delivery WHERE seq = ?1",
+    )?;
+    let (event_header, scope, repeated_at, has_body): (_, Option<String>, Option<i64>, _) =
+        row.query_row([delivery.seq], |r| r.try_into())?;
+    let evaluation = delivery.evaluation.map(|id| evaluation(c, id)).transpose()?.flatten();
+    Ok(DeliveryStory {
+        delivery,
+        event_header,
+        scope: scope.map(|text| from_json(&text)).transpose()?,
+        repeated_at: repeated_at.map(from_millis),
+        has_body,
+        evaluation,
+    })
+}
+
+fn evaluation(c: &Connection, id: i64) -> Result<Option<EvaluationView>, Error> {
+    Ok(evaluations(c, "WHERE id = ?1", &[&id])?.pop())
+}
+
+fn evaluation_story(c: &Connection, id: i64) -> Result<Option<EvaluationStory>, Error> {
+    let Some(evaluation) = evaluation(c, id)? else { return Ok(None) };
+    let mut beside = c.prepare_cached(
+        "SELECT repo, number,
+             (SELECT max(e.id) FROM evaluation e WHERE e.lane = lane.id AND e.id < ?1),
+             (SELECT min(e.id) FROM evaluation e WHERE e.lane = lane.id AND e.id > ?1)
+         FROM lane WHERE lane.id = (SELECT e.lane FROM evaluation e WHERE e.id = ?1)",
+    )?;
+    let (repo, number, older, newer) = beside.query_row([id], |r| r.try_into())?;
+    Ok(Some(EvaluationStory { evaluation, repo, number, older, newer }))
 }

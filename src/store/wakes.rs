@@ -1,0 +1,83 @@
+//! Waking issues: what they waited for is closed, their agent has a free place, or the time of their dispatch has come.
+//! What follows is decided where every issue is looked at.
+
+use chrono::TimeDelta;
+use rusqlite::{Connection, params};
+
+use super::entries::{Entry, enqueue};
+use super::rows::{all, first, run};
+use super::{Error, Store};
+use crate::clock::{Timestamp, from_millis};
+use crate::delivery::{Origin, WakeCause};
+use crate::issue::IssueRef;
+
+/// When a dispatch is looked at again if the look it was woken for comes to no end: a failed delivery must not make it
+/// be forgotten.
+const AGAIN: TimeDelta = TimeDelta::hours(1);
+/// How many are woken in one go.
+const BATCH: u32 = 64;
+
+impl Store {
+    /// Wakes the issues of dispatches whose time has come for the next hand-off, a reminder or the deadline; how many
+    /// there were.
+    pub async fn wake_due(&self, now: Timestamp) -> Result<usize, Error> {
+        if self.next_timer().await?.is_none_or(|at| at > now) {
+            return Ok(0);
+        }
+        let (at, again) = (now.timestamp_millis(), (now + AGAIN).timestamp_millis());
+        self.write(move |c| {
+            let due = "SELECT id, lane FROM dispatch WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
+            let due: Vec<(i64, i64)> = all(c, due, params![at, BATCH], |r| r.try_into())?;
+            for (dispatch, _) in &due {
+                run(c, "UPDATE dispatch SET due_at = ?2 WHERE id = ?1", [*dispatch, again])?;
+            }
+            wake(c, due.iter().map(|(_, lane)| *lane), WakeCause::Due, now)?;
+            Ok(due.len())
+        })
+        .await
+    }
+
+    /// When the next dispatch has to be looked at; `None` when none has.
+    pub async fn next_timer(&self) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT due_at FROM dispatch WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";
+        self.read(|c| first(c, sql, [], |r| r.get(0).map(from_millis))).await
+    }
+}
+
+/// Keeps what an issue waits for in place of what it waited for before.
+pub(super) fn keep_blockers(c: &Connection, lane: i64, blockers: &[IssueRef]) -> Result<(), Error> {
+    run(c, "DELETE FROM blocker WHERE lane = ?1", [lane])?;
+    let insert = "INSERT INTO blocker VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+    let keep = |at: &IssueRef| run(c, insert, params![lane, at.repo.to_string(), at.number]);
+    blockers.iter().try_for_each(keep)
+}
+
+/// Wakes the issues that wait for `at`, which has come to its end.
+pub(super) fn wake_blocked(c: &Connection, at: &IssueRef, now: Timestamp) -> Result<(), Error> {
+    let sql = "SELECT lane FROM blocker WHERE repo = ?1 AND number = ?2";
+    let lanes: Vec<_> = all(c, sql, params![at.repo.to_string(), at.number], |r| r.get(0))?;
+    wake(c, lanes, WakeCause::Unblocked, now)
+}
+
+/// Wakes those with the best claim on an agent's places: P0 first, then the higher score, then the older issue.
+pub(super) fn wake_waiting(
+    c: &Connection,
+    agent: &str,
+    places: u32,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let best = "SELECT id FROM lane WHERE waits_for = ?1
+                ORDER BY wait_p0 DESC, wait_score DESC, wait_since, id LIMIT ?2";
+    let lanes: Vec<_> = all(c, best, params![agent, places], |r| r.get(0))?;
+    wake(c, lanes, WakeCause::PlaceFree, now)
+}
+
+fn wake(
+    c: &Connection,
+    lanes: impl IntoIterator<Item = i64>,
+    cause: WakeCause,
+    at: Timestamp,
+) -> Result<(), Error> {
+    let entry = Entry { origin: Origin::Wake, what: cause.as_str().into(), at };
+    lanes.into_iter().try_for_each(|lane| enqueue(c, lane, &entry).map(drop))
+}
