@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveTime, SecondsFormat};
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use secrecy::SecretString;
@@ -32,9 +32,7 @@ pub trait Kind {
     const EMPTY_IS_NONE: bool = false;
 
     /// The JSON Schema of what is written.
-    fn schema() -> Json {
-        json!({ "type": "string" })
-    }
+    fn schema() -> Json;
 
     /// The value in what was written; `None` when it is not what is wanted.
     fn read(value: &Value) -> Option<Self::Value>;
@@ -76,6 +74,27 @@ impl<K: Kind> JsonSchema for As<K> {
     }
 }
 
+/// Structs of settings, each of which has its keys' doc comments, types, kinds and defaults in one place.
+macro_rules! settings {
+    ($($(#[$meta:meta])* $name:ident {
+        $($(#[$about:meta])* $key:ident: $type:ty $(as $kind:tt)? = $default:expr,)+
+    })+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(default)]
+        pub struct $name {
+            $($(#[$about])* $(#[serde(with = $kind)])? pub $key: $type,)+
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default),+ }
+            }
+        }
+    )+};
+}
+pub(crate) use settings;
+
 /// The same kind, or none.
 pub struct Maybe<K>(PhantomData<K>);
 
@@ -100,8 +119,8 @@ impl<K: Kind> Kind for Maybe<K> {
     }
 }
 
-/// The kinds that are one text: name, type, what is wanted, what else the schema says, how it is read and shown.
-macro_rules! texts {
+/// The kinds: name, type, what is wanted, the JSON Schema, how the value is read and how it is shown.
+macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident: $type:ty, $wants:literal, $schema:tt, $read:expr, $show:expr
         $(, $flag:ident)*;)+) => {$(
         $(#[$doc])*
@@ -113,167 +132,102 @@ macro_rules! texts {
             $(const $flag: bool = true;)*
 
             fn schema() -> Json {
-                let mut schema = json!($schema);
-                schema["type"] = "string".into();
-                schema
+                json!($schema)
             }
 
             fn read(value: &Value) -> Option<$type> {
-                let read: fn(&str) -> Option<$type> = $read;
-                read(value.as_str()?)
+                let read: fn(&Value) -> Option<$type> = $read;
+                read(value)
             }
 
             fn show(value: &$type) -> Json {
-                let show: fn(&$type) -> String = $show;
-                show(value).into()
+                let show: fn(&$type) -> Json = $show;
+                show(value)
             }
         }
     )+};
 }
 
-texts! {
+kinds! {
     /// Any text without white space around it.
-    Text: String, "a text", {}, |t| Some(t.trim().to_owned()), String::clone, EMPTY_IS_NONE;
+    Text: String, "a text", { "type": "string" }, |v| Some(v.as_str()?.trim().to_owned()), plain, EMPTY_IS_NONE;
     /// Letters, digits, `-`, `_` and `.`, at least one.
-    Name: String, "a name of letters, digits, `-`, `_` and `.`", { "minLength": 1 },
-        |t| kept(t, is_name), String::clone;
+    Name: String, "a name of letters, digits, `-`, `_` and `.`", { "type": "string", "minLength": 1 },
+        |v| kept(v.as_str()?, is_name), plain;
     /// A span of time above zero.
-    Span: Duration, "a duration above zero such as `30s`, `5m` or `2h`", {},
-        |t| humantime::parse_duration(t).ok().filter(|d| !d.is_zero()), |d| span(*d);
+    Span: Duration, "a duration above zero such as `30s`, `5m` or `2h`", { "type": "string" },
+        |v| humantime::parse_duration(v.as_str()?).ok().filter(|d| !d.is_zero()), |d| span(*d).into();
     /// A text nobody may see.
-    Secret: SecretString, "a text that is not empty", { "minLength": 1, "x-secret": true },
-        |t| Some(t).filter(|t| !t.trim().is_empty()).map(Into::into), |_| HIDDEN.to_owned(), IS_PRIVATE;
+    Secret: SecretString, "a text that is not empty", { "type": "string", "minLength": 1, "x-secret": true },
+        |v| v.as_str().filter(|t| !t.trim().is_empty()).map(Into::into), |_| HIDDEN.into(), IS_PRIVATE;
     /// An address without credentials, which would be shown, and without a query, which appended paths would end up in.
     Url: String, "an address such as `https://example.com`, without user, query or fragment",
-        { "pattern": "^(https?://.+)?$" },
-        |t| kept(t.trim_end_matches('/'), |t| is_endpoint(t) && !t.contains(['?', '#'])), String::clone,
+        { "type": "string", "pattern": "^(https?://.+)?$" },
+        |v| kept(v.as_str()?.trim_end_matches('/'), |t| is_endpoint(t) && !t.contains(['?', '#'])), plain,
         IS_PRIVATE, EMPTY_IS_NONE;
     /// An address to post to, taken as it is. Services hand out addresses with a key in their query: it is not shown.
     Endpoint: String, "an address such as `https://example.com/tasks`, without user",
-        { "pattern": "^(https?://.+)?$" }, |t| kept(t, is_endpoint), |t| without_query(t),
+        { "type": "string", "pattern": "^(https?://.+)?$" }, |v| kept(v.as_str()?, is_endpoint),
+        |url| url.split_once('?').map_or(plain(url), |(start, _)| format!("{start}?{HIDDEN}").into()),
         IS_PRIVATE, EMPTY_IS_NONE;
     /// `address:port` or `host:port`.
-    Listen: String, "an address with a port such as `127.0.0.1:8484`", {}, |t| kept(t, is_listen), String::clone;
+    Listen: String, "an address with a port such as `127.0.0.1:8484`", { "type": "string" },
+        |v| kept(v.as_str()?, is_listen), plain;
     /// The database.
-    StoreUrl: String, "`sqlite:` and the path of a file", { "pattern": "^sqlite:." },
-        |t| kept(t, |t| t.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty())), String::clone, IS_PRIVATE;
+    StoreUrl: String, "`sqlite:` and the path of a file", { "type": "string", "pattern": "^sqlite:." },
+        |v| kept(v.as_str()?, |t| t.len() > 7 && t.starts_with("sqlite:")), plain, IS_PRIVATE;
     /// A time of day.
-    ClockTime: NaiveTime, "a time of day such as `06:00`", { "pattern": "^[0-2]?[0-9]:[0-5][0-9]$" },
-        |t| NaiveTime::parse_from_str(t, "%H:%M").ok(), |at| at.format("%H:%M").to_string();
+    ClockTime: NaiveTime, "a time of day such as `06:00`",
+        { "type": "string", "pattern": "^[0-2]?[0-9]:[0-5][0-9]$" },
+        |v| NaiveTime::parse_from_str(v.as_str()?, "%H:%M").ok(), |at| at.format("%H:%M").to_string().into();
     /// A time zone.
-    Zone: chrono_tz::Tz, "a time zone such as `Europe/Berlin` or `UTC`", {},
-        |t| t.parse().ok(), |zone| zone.name().to_owned();
+    Zone: chrono_tz::Tz, "a time zone such as `Europe/Berlin` or `UTC`", { "type": "string" },
+        |v| v.as_str()?.parse().ok(), |zone| zone.name().into();
     /// `#` and six hexadecimal digits, as Gitea stores it.
-    Colour: String, "a colour such as `#006b75`", { "pattern": "^#[0-9a-fA-F]{6}$" }, |t| kept(t, is_colour), String::clone;
-}
-
-/// A number of bytes, with a unit or without.
-pub struct Size;
-
-impl Kind for Size {
-    type Value = usize;
-    const WANTS: &str = "a size such as `10MiB`, `10MB` or a number of bytes";
-
-    fn schema() -> Json {
-        json!({ "type": ["integer", "string"], "minimum": 1 })
-    }
-
-    fn read(value: &Value) -> Option<usize> {
-        let bytes = match value {
-            Value::Integer(number) => u64::try_from(*number).ok().filter(|n| *n > 0)?,
-            other => bytes(other.as_str()?)?,
-        };
-        usize::try_from(bytes).ok()
-    }
-
-    fn show(value: &usize) -> Json {
-        match value % (1 << 20) {
-            0 => format!("{}MiB", value >> 20).into(),
-            _ => (*value).into(),
-        }
-    }
-}
-
-/// A number with a fraction, kept in hundredths.
-pub struct Fraction;
-
-impl Kind for Fraction {
-    type Value = u32;
-    const WANTS: &str = "a number from 0 to 2, such as `0.2`";
-
-    fn schema() -> Json {
-        json!({ "type": "number", "minimum": 0, "maximum": 2 })
-    }
-
-    fn read(value: &Value) -> Option<u32> {
-        let number = value.as_float().or(value.as_integer().map(|n| n as f64))?;
-        let hundredths = (number * 100.0).round();
-        (0.0..=200.0).contains(&hundredths).then_some(hundredths as u32)
-    }
-
-    fn show(value: &u32) -> Json {
-        (f64::from(*value) / 100.0).into()
-    }
-}
-
-/// A moment, as a text or as TOML has it.
-pub struct Moment;
-
-impl Kind for Moment {
-    type Value = Timestamp;
-    const WANTS: &str = "a moment such as `2026-12-31T00:00:00Z`";
-
-    fn read(value: &Value) -> Option<Timestamp> {
-        let text = match value {
-            Value::Datetime(time) => time.to_string(),
-            other => other.as_str()?.to_owned(),
-        };
-        DateTime::parse_from_rfc3339(&text).ok().map(|time| time.with_timezone(&Utc))
-    }
-
-    fn show(value: &Timestamp) -> Json {
-        value.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()
-    }
-}
-
-/// The kinds that are a list of texts: name, type, what is wanted, how all of them are read and shown.
-macro_rules! lists {
-    ($($(#[$doc:meta])* $name:ident: $type:ty, $wants:literal, $read:expr, $show:expr;)+) => {$(
-        $(#[$doc])*
-        pub struct $name;
-
-        impl Kind for $name {
-            type Value = $type;
-            const WANTS: &str = $wants;
-
-            fn schema() -> Json {
-                json!({ "type": "array", "items": { "type": "string" } })
-            }
-
-            fn read(value: &Value) -> Option<$type> {
-                let texts = value.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?;
-                let read: fn(Vec<&str>) -> Option<$type> = $read;
-                read(texts)
-            }
-
-            fn show(value: &$type) -> Json {
-                let show: fn(&$type) -> Vec<String> = $show;
-                show(value).into()
-            }
-        }
-    )+};
-}
-
-lists! {
+    Colour: String, "a colour such as `#006b75`", { "type": "string", "pattern": "^#[0-9a-fA-F]{6}$" },
+        |v| kept(v.as_str()?, is_colour), plain;
+    /// A number of bytes, with a unit or without.
+    Size: usize, "a size such as `10MiB`, `10MB` or a number of bytes",
+        { "type": ["integer", "string"], "minimum": 1 },
+        |v| bytes(v.as_str().map_or_else(|| v.to_string(), str::to_owned).trim()),
+        |n| if n % (1 << 20) == 0 { format!("{}MiB", n >> 20).into() } else { (*n).into() };
+    /// A number with a fraction, kept in hundredths.
+    Fraction: u32, "a number from 0 to 2, such as `0.2`", { "type": "number", "minimum": 0, "maximum": 2 },
+        hundredths, |n| (f64::from(*n) / 100.0).into();
+    /// A moment, as a text or as TOML has it.
+    Moment: Timestamp, "a moment such as `2026-12-31T00:00:00Z`", { "type": "string" },
+        moment, |at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true).into();
     /// Repositories and patterns of them.
     Repos: RepoPatterns, "a list of `owner/name`, where `*` stands for any part of a name",
-        |texts| RepoPatterns::new(texts).ok(), |repos| repos.texts().collect();
+        { "type": "array", "items": { "type": "string" } },
+        |v| RepoPatterns::new(texts(v)?).ok(), |repos| repos.texts().collect::<Vec<_>>().into();
     /// Addresses, networks and host names.
     Hosts: Vec<String>, "a list of addresses, networks such as `10.1.0.0/16` and host names",
-        |texts| texts.into_iter().map(|t| kept(t, is_host)).collect(), Vec::clone;
+        { "type": "array", "items": { "type": "string" } },
+        |v| texts(v)?.into_iter().map(|t| kept(t, is_host)).collect(), plain;
     /// Addresses and networks.
     Networks: Vec<IpNet>, "a list of addresses and networks such as `10.1.0.0/16`",
-        |texts| texts.into_iter().map(network).collect(), |nets| nets.iter().map(written).collect();
+        { "type": "array", "items": { "type": "string" } },
+        |v| texts(v)?.into_iter().map(network).collect(), |nets| nets.iter().map(written).collect();
+}
+
+fn plain<T: Clone + Into<Json>>(value: &T) -> Json {
+    value.clone().into()
+}
+
+fn texts(value: &Value) -> Option<Vec<&str>> {
+    value.as_array()?.iter().map(Value::as_str).collect()
+}
+
+fn hundredths(value: &Value) -> Option<u32> {
+    let number = value.as_float().or(value.as_integer().map(|n| n as f64))?;
+    let hundredths = (number * 100.0).round();
+    (0.0..=200.0).contains(&hundredths).then_some(hundredths as u32)
+}
+
+fn moment(value: &Value) -> Option<Timestamp> {
+    let text = value.as_datetime().map(ToString::to_string);
+    DateTime::parse_from_rfc3339(text.as_deref().or(value.as_str())?).ok().map(Into::into)
 }
 
 fn kept(text: &str, is_fine: impl Fn(&str) -> bool) -> Option<String> {
@@ -294,19 +248,10 @@ fn is_endpoint(text: &str) -> bool {
     })
 }
 
-fn without_query(url: &str) -> String {
-    match url.split_once('?') {
-        Some((start, _)) => format!("{start}?{HIDDEN}"),
-        None => url.to_owned(),
-    }
-}
-
 fn is_listen(text: &str) -> bool {
-    let host_and_port = || {
-        let (host, port) = text.rsplit_once(':')?;
-        Some(is_host_name(host) && port.parse::<u16>().is_ok())
-    };
-    text.parse::<SocketAddr>().is_ok() || host_and_port().unwrap_or(false)
+    let is_host_and_port =
+        |(host, port): (&str, &str)| is_host_name(host) && port.parse::<u16>().is_ok();
+    text.parse::<SocketAddr>().is_ok() || text.rsplit_once(':').is_some_and(is_host_and_port)
 }
 
 fn is_host(text: &str) -> bool {
@@ -319,10 +264,8 @@ fn network(text: &str) -> Option<IpNet> {
 }
 
 fn written(net: &IpNet) -> String {
-    match net.prefix_len() == net.max_prefix_len() {
-        true => net.addr().to_string(),
-        false => net.to_string(),
-    }
+    let is_one = net.prefix_len() == net.max_prefix_len();
+    if is_one { net.addr().to_string() } else { net.to_string() }
 }
 
 /// A name with a letter in it, so that a mistyped IPv4 address is not taken for one.
@@ -339,8 +282,7 @@ fn is_colour(text: &str) -> bool {
 }
 
 /// The bytes in `10MiB`, `10MB`, `512KiB` or `1024`; never zero.
-fn bytes(text: &str) -> Option<u64> {
-    let text = text.trim();
+fn bytes(text: &str) -> Option<usize> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit = match unit.trim().to_ascii_lowercase().as_str() {
@@ -353,7 +295,7 @@ fn bytes(text: &str) -> Option<u64> {
         "gib" => 1 << 30,
         _ => return None,
     };
-    number.parse::<u64>().ok()?.checked_mul(unit).filter(|n| *n > 0)
+    number.parse::<usize>().ok()?.checked_mul(unit).filter(|n| *n > 0)
 }
 
 /// In the largest unit that leaves no rest, up to hours, and days from two on.

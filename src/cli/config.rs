@@ -81,7 +81,7 @@ fn check(path: Option<PathBuf>, json: bool) -> Result<(), Failure> {
     match checked {
         Ok(config) => print_json(&json!({ "ok": true, "file": config.file(), "problems": [] })),
         Err(error) => {
-            print_json(&json!({ "ok": false, "problems": error.problems() }))?;
+            print_json(&json!({ "ok": false, "problems": error.problems }))?;
             Err(Failure::Reported(2))
         }
     }

@@ -1,15 +1,13 @@
 //! The agents: the built-in ones, and what `[[agent]]` changes, adds and takes away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::SecretString;
 use toml::{Table, Value};
 
-use super::AgentEntry;
-use super::error::Mistakes;
-use super::error::Origin;
-use super::keys::nearest_of;
+use super::error::{Found, Origin};
 use super::source::Source;
+use super::{AgentEntry, keys};
 use crate::dispatch::{Agent, AgentId, Interface};
 
 /// The agents that are there without any configuration, in the order they are shown.
@@ -41,93 +39,82 @@ fn built_in() -> Vec<Value> {
     root.get("agent").and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
-/// Lays the entries of the file over the built-in agents, and those it adds behind them.
-pub(super) fn over_built_in(source: &mut Source, mistakes: &mut Mistakes) {
-    let entries = match source.root.remove("agent") {
-        Some(Value::Array(entries)) => entries,
-        None => Vec::new(),
-        // Of the wrong shape, which is reported when it is read.
-        Some(other) => return drop(source.root.insert("agent".to_owned(), other)),
-    };
-    let origins: Vec<_> =
-        (0..entries.len()).map(|at| source.origins.take(&format!("agent.{at}"))).collect();
-    let mut all = built_in();
-    let mut is_laid_over = vec![false; all.len()];
-    for (entry, origins) in entries.into_iter().zip(origins) {
-        let id = id(&entry);
-        let same = |built: &Value| !id.is_empty() && self::id(built).eq_ignore_ascii_case(&id);
-        let at = match all.iter().position(same) {
-            Some(at) if is_laid_over[at] => {
+impl Source {
+    /// Lays the entries of the file over the built-in agents, and those it adds behind them.
+    pub fn lay_over_built_in(&mut self) {
+        let entries = match self.root.remove("agent") {
+            Some(Value::Array(entries)) => entries,
+            None => Vec::new(),
+            // Of the wrong shape, which is reported when it is read.
+            Some(other) => return drop(self.root.insert("agent".to_owned(), other)),
+        };
+        let origins: Vec<_> =
+            (0..entries.len()).map(|at| self.origins.take(&format!("agent.{at}"))).collect();
+        let (mut all, mut seen) = (built_in(), BTreeSet::new());
+        for (entry, origins) in entries.into_iter().zip(origins) {
+            let id = id(&entry);
+            let same = |other: &Value| !id.is_empty() && self::id(other).eq_ignore_ascii_case(id);
+            let at = all.iter().position(same).unwrap_or(all.len());
+            if !seen.insert(at) {
                 let message = format!("agent `{id}` is there twice; merge the two entries");
-                let origin = origins.first().map(|(_, origin)| origin.clone());
-                mistakes.add(&origin.unwrap_or(Origin::Default), &format!("agent.{id}"), message);
+                let origin = origins.first().map_or(Origin::Default, |(_, origin)| origin.clone());
+                self.mistakes.add(origin, &format!("agent.{id}"), message);
                 continue;
             }
-            Some(at) => at,
-            None => {
-                all.push(Value::Table(Table::new()));
-                is_laid_over.push(false);
-                all.len() - 1
+            match (all.get_mut(at), entry) {
+                (Some(Value::Table(table)), Value::Table(entry)) => table.extend(entry),
+                (_, entry) => all.push(entry),
             }
-        };
-        is_laid_over[at] = true;
-        match (&mut all[at], entry) {
-            (Value::Table(table), Value::Table(entry)) => table.extend(entry),
-            (place, entry) => *place = entry,
+            let moved = origins.into_iter();
+            let moved = moved.map(|(rest, origin)| (format!("agent.{at}{rest}"), origin));
+            self.origins.0.extend(moved);
         }
-        let moved = origins.into_iter().map(|(rest, origin)| (format!("agent.{at}{rest}"), origin));
-        source.origins.0.extend(moved);
-    }
-    source.root.insert("agent".to_owned(), Value::Array(all));
-}
-
-fn id(entry: &Value) -> String {
-    entry.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// What makes an agent unable to work: the place of the entry, the key and the message.
-pub(super) fn mistakes(agents: &[AgentEntry]) -> Vec<(String, String, String)> {
-    let unable = agents.iter().enumerate().filter_map(|(at, agent)| {
-        Some((format!("agent.{at}"), format!("agent.{}.interface", agent.id), unable(agent)?))
-    });
-    unable.chain(unclear(agents)).collect()
-}
-
-fn unable(agent: &AgentEntry) -> Option<String> {
-    let label = format!("agent.{}", agent.id);
-    let is_unreachable = agent.label.is_none() && agent.login.is_none() && agent.enabled;
-    match agent.interface {
-        _ if agent.id.is_empty() => None,
-        None => {
-            let built_in: Vec<_> = built_in().iter().map(id).collect();
-            let names: Vec<_> = built_in.iter().map(String::as_str).collect();
-            let hint = nearest_of(&agent.id, &names)
-                .map(|near| format!(" (or did you mean the built-in `{near}`?)"))
-                .unwrap_or_default();
-            Some(format!(
-                "`{label}.interface` is missing; say how the new agent is told: `gitea`, `http` or `local`{hint}"
-            ))
-        }
-        Some(Interface::Forge) if is_unreachable => Some(format!(
-            "`{label}` has neither `label` nor `login`, so nothing would tell it; add one"
-        )),
-        Some(_) => None,
+        self.root.insert("agent".to_owned(), Value::Array(all));
     }
 }
 
-/// A label that a person puts on has to name one agent.
-fn unclear(agents: &[AgentEntry]) -> Vec<(String, String, String)> {
-    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut all = Vec::new();
-    for (at, agent) in agents.iter().enumerate().filter(|(_, agent)| agent.enabled) {
-        let (Some(label), id) = (agent.label.as_deref(), agent.id.as_str()) else { continue };
-        if let Some(other) = seen.insert(label, id) {
+fn id(entry: &Value) -> &str {
+    entry.get("id").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What makes an agent unable to work. A label that a person puts on has to name one agent.
+pub(super) fn mistakes(agents: &[AgentEntry]) -> Vec<Found> {
+    let (mut labels, mut all) = (BTreeMap::new(), Vec::new());
+    for (at, agent) in agents.iter().enumerate() {
+        let id = agent.id.as_str();
+        if let Some(message) = unable(agent).filter(|_| !id.is_empty()) {
+            all.push((format!("agent.{at}"), format!("agent.{id}.interface"), message));
+        }
+        let Some(label) = agent.label.as_deref().filter(|_| agent.enabled) else { continue };
+        if let Some(other) = labels.insert(label, id) {
             let message =
                 format!("label `{label}` calls both `{other}` and `{id}`; give each its own");
             all.push((format!("agent.{at}.label"), format!("agent.{id}.label"), message));
         }
     }
     all
+}
+
+fn unable(agent: &AgentEntry) -> Option<String> {
+    let id = &agent.id;
+    match agent.interface {
+        None => {
+            let hint = keys::nearest(id, built_in().iter().map(self::id))
+                .map(|near| format!(" (or did you mean the built-in `{near}`?)"))
+                .unwrap_or_default();
+            Some(format!(
+                "`agent.{id}.interface` is missing; say how the new agent is told: `gitea`, `http` or `local`{hint}"
+            ))
+        }
+        Some(Interface::Forge)
+            if agent.label.is_none() && agent.login.is_none() && agent.enabled =>
+        {
+            Some(format!(
+                "`agent.{id}` has neither `label` nor `login`, so nothing would tell it; add one"
+            ))
+        }
+        Some(_) => None,
+    }
 }
 
 /// The agents that are there without any configuration.

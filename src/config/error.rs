@@ -5,27 +5,13 @@ use std::fmt;
 use serde::Serialize;
 
 /// Everything that is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", lines(.problems))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ConfigError {
-    problems: Vec<Problem>,
-}
-
-impl ConfigError {
-    /// Each mistake, in the order of the file.
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
-}
-
-impl From<Problem> for ConfigError {
-    fn from(problem: Problem) -> Self {
-        Self { problems: vec![problem] }
-    }
-}
-
-fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    /// The file that was read.
+    pub(super) file: Option<String>,
+    /// Each mistake: in the order of the file, then those without a line, then the variables'.
+    pub problems: Vec<Problem>,
 }
 
 /// One mistake.
@@ -34,12 +20,9 @@ pub struct Problem {
     /// The file, unless the mistake is in the environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// The line in the file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<usize>,
-    /// The environment variable it is in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub variable: Option<String>,
+    /// The line in the file, or the variable.
+    #[serde(flatten, skip_serializing_if = "Origin::is_default")]
+    pub origin: Origin,
     /// The key it is about, such as `triage.ready_at`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -49,18 +32,22 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.variable, &self.file, self.line) {
-            (Some(variable), ..) => write!(f, "environment variable `{variable}`: ")?,
-            (None, Some(file), Some(line)) => write!(f, "config `{file}` line {line}: ")?,
-            (None, Some(file), None) => write!(f, "config `{file}`: ")?,
-            (None, None, _) => write!(f, "configuration: ")?,
+        match (&self.origin, &self.file) {
+            (Origin::Variable(variable), _) => write!(f, "environment variable `{variable}`: ")?,
+            (Origin::Line(line), Some(file)) => write!(f, "config `{file}` line {line}: ")?,
+            (Origin::Default, Some(file)) => write!(f, "config `{file}`: ")?,
+            (_, None) => write!(f, "configuration: ")?,
         }
         f.write_str(&self.message)
     }
 }
 
+/// A mistake in what was read: its place in the source, the key as messages call it, and the message.
+pub(super) type Found = (String, String, String);
+
 /// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// Nobody set it.
     Default,
@@ -70,37 +57,35 @@ pub enum Origin {
     Variable(String),
 }
 
-/// Collects mistakes while one file is read.
-pub(super) struct Mistakes {
-    file: Option<String>,
-    found: Vec<Problem>,
+impl Origin {
+    fn is_default(&self) -> bool {
+        *self == Self::Default
+    }
 }
 
-impl Mistakes {
-    pub fn new(file: Option<&str>) -> Self {
-        Self { file: file.map(str::to_owned), found: Vec::new() }
+impl ConfigError {
+    /// One mistake, about the whole of a file.
+    pub(super) fn of(file: Option<String>, message: String) -> Self {
+        Self {
+            file: file.clone(),
+            problems: vec![Problem { file, origin: Origin::Default, key: None, message }],
+        }
     }
 
     /// Notes one mistake.
-    pub fn add(&mut self, origin: &Origin, key: &str, message: String) {
-        self.found.push(problem(self.file.as_deref(), origin, key, message));
+    pub(super) fn add(&mut self, origin: Origin, key: &str, message: String) {
+        let file = self.file.clone().filter(|_| !matches!(origin, Origin::Variable(_)));
+        let key = Some(key.to_owned()).filter(|key| !key.is_empty());
+        self.problems.push(Problem { file, origin, key, message });
     }
 
-    /// The mistakes in the order of the file, then those without a line, then the variables'.
-    pub fn into_error(mut self) -> Option<ConfigError> {
-        self.found.sort_by_key(|p| (p.variable.is_some(), p.line.unwrap_or(usize::MAX)));
-        (!self.found.is_empty()).then_some(ConfigError { problems: self.found })
+    /// The error, if anything is wrong.
+    pub(super) fn check(mut self) -> Result<(), Self> {
+        self.problems.sort_by_key(|problem| match problem.origin {
+            Origin::Line(line) => (0, line),
+            Origin::Default => (1, 0),
+            Origin::Variable(_) => (2, 0),
+        });
+        if self.problems.is_empty() { Ok(()) } else { Err(self) }
     }
-}
-
-/// One mistake at `origin`.
-pub(super) fn problem(file: Option<&str>, origin: &Origin, key: &str, message: String) -> Problem {
-    let (line, variable) = match origin {
-        Origin::Default => (None, None),
-        Origin::Line(line) => (Some(*line), None),
-        Origin::Variable(name) => (None, Some(name.clone())),
-    };
-    let file = file.filter(|_| variable.is_none()).map(str::to_owned);
-    let key = Some(key.to_owned()).filter(|k| !k.is_empty());
-    Problem { file, line, variable, key, message }
 }

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Value as Json, json};
+use strsim::normalized_damerau_levenshtein;
 use toml::Value;
 
 use super::Config;
@@ -14,11 +15,8 @@ pub(super) static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| {
     let settings =
         SchemaSettings::draft2020_12().for_serialize().with(|s| s.inline_subschemas = true);
     let mut all = Vec::new();
-    collect(
-        String::new(),
-        settings.into_generator().into_root_schema_for::<Config>().as_value(),
-        &mut all,
-    );
+    let schema = settings.into_generator().into_root_schema_for::<Config>();
+    collect(String::new(), schema.to_value(), &mut all);
     all
 });
 
@@ -71,29 +69,31 @@ pub(super) enum Shape {
 }
 
 /// Schemars names the fields that are always written, which are all, in their order.
-fn collect(path: String, schema: &Json, all: &mut Vec<Section>) {
+fn collect(path: String, mut schema: Json, all: &mut Vec<Section>) {
     let is_list = schema["type"] == "array";
-    let table = if is_list { &schema["items"] } else { schema };
-    let names = table["required"].as_array().into_iter().flatten().filter_map(Json::as_str);
-    let mut keys = Vec::new();
-    for name in
-        names.filter(|name| path != "policy" || !ELSEWHERE.iter().any(|(key, _)| key == name))
-    {
-        let key = Key::new(&path, name, &table["properties"][name]);
-        let file = key.is_secret().then(|| key.file());
-        keys.extend([Some(key), file].into_iter().flatten());
+    let mut about = line(&schema["description"]);
+    if is_list {
+        schema = schema["items"].take();
+        about = Some(line(&schema["description"])).filter(|own| !own.is_empty()).unwrap_or(about);
     }
-    let own = &table["description"];
-    let about = line(if own.is_null() || !is_list { &schema["description"] } else { own });
-    let at = all.len();
+    let (mut keys, mut inner) = (Vec::new(), Vec::new());
+    let names: Vec<String> = serde_json::from_value(schema["required"].take()).unwrap_or_default();
+    let is_here = |name: &String| path != "policy" || ELSEWHERE.iter().all(|(key, _)| key != name);
+    for name in names.into_iter().filter(is_here) {
+        let mut key = Key::new(&path, &name, schema["properties"][&name].take());
+        if key.is_section() {
+            let mut below = json!({ "type": key.kind(), "description": key.about });
+            for part in ["items", "properties", "required"] {
+                below[part] = key.schema[part].take();
+            }
+            inner.push((key.path(), below));
+        }
+        let file = key.is_secret().then(|| key.file());
+        keys.push(key);
+        keys.extend(file);
+    }
     all.push(Section { path, about, is_list, keys });
-    let inner: Vec<_> = all[at]
-        .keys
-        .iter()
-        .filter(|k| k.is_section())
-        .map(|k| (k.path(), k.schema.clone()))
-        .collect();
-    inner.into_iter().for_each(|(path, schema)| collect(path, &schema, all));
+    inner.into_iter().for_each(|(path, schema)| collect(path, schema, all));
 }
 
 /// A doc comment on one line, without the marks of its links.
@@ -107,9 +107,9 @@ fn ticked<'a>(all: impl IntoIterator<Item = &'a Json>) -> String {
 }
 
 impl Section {
-    /// The key called `name`.
-    pub fn key(&self, name: &str) -> Option<&Key> {
-        self.keys.iter().find(|key| key.name == name)
+    /// The names of its keys.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.name.as_str())
     }
 
     /// Whether it belongs to the policy, which `config policy` shows in full.
@@ -119,21 +119,15 @@ impl Section {
 
     /// As it is written above its keys.
     pub fn heading(&self) -> String {
-        match self.is_list {
-            true => format!("[[{}]]", self.path),
-            false => format!("[{}]", self.path),
-        }
+        if self.is_list { format!("[[{}]]", self.path) } else { format!("[{}]", self.path) }
     }
 }
 
 impl Key {
-    fn new(section: &str, name: &str, schema: &Json) -> Self {
-        let mut schema = schema.clone();
-        if let Some(types) = schema["type"]
-            .as_array()
-            .filter(|types| types.contains(&Json::Null) || types.contains(&json!("null")))
-        {
-            schema["type"] = types[0].clone();
+    fn new(section: &str, name: &str, mut schema: Json) -> Self {
+        // What may be left out is, or it has a value: `null` cannot be written.
+        if schema["type"].as_array().is_some_and(|types| types.contains(&"null".into())) {
+            schema["type"] = schema["type"][0].take();
         }
         let shape = match (schema["type"].as_str(), schema["items"]["type"].as_str()) {
             (Some("object"), _) => Shape::Table,
@@ -151,13 +145,8 @@ impl Key {
             self.name
         );
         let schema = json!({ "type": "string", "minLength": 1, "default": null, "x-private": true, "x-wants": "the path of a file" });
-        Self {
-            section: self.section.clone(),
-            name: format!("{}_file", self.name),
-            about,
-            shape: Shape::File,
-            schema,
-        }
+        let (section, name) = (self.section.clone(), format!("{}_file", self.name));
+        Self { section, name, about, shape: Shape::File, schema }
     }
 
     /// `section.name`.
@@ -185,11 +174,6 @@ impl Key {
     /// Whether a message may not repeat what stands there.
     pub fn is_private(&self) -> bool {
         self.schema["x-private"] == true || self.shape == Shape::Entries
-    }
-
-    /// Whether nothing happens when it is left out: a section that need not be there.
-    pub fn is_optional(&self) -> bool {
-        self.default().is_null()
     }
 
     /// A line that sets it, if it has to be set.
@@ -282,28 +266,17 @@ const ALIKE: f64 = 0.4;
 
 /// The key of `section` most like `name`, or the same name in another section.
 pub(super) fn nearest_key(section: &str, name: &str) -> Option<&'static Key> {
-    let likeness = |key: &Key, is_list: bool| match (key.section == section, key.name == name) {
-        (true, _) => strsim::normalized_damerau_levenshtein(&key.name, name),
-        (false, true) if !is_list => 0.6,
-        _ => 0.0,
-    };
     let all = SECTIONS.iter().skip(1).flat_map(|s| s.keys.iter().map(move |key| (key, s.is_list)));
-    best(all.map(|(key, is_list)| (key, likeness(key, is_list))))
-}
-
-/// The section most like `name`.
-pub(super) fn nearest_section(name: &str) -> Option<&'static Key> {
-    best(
-        root()
-            .keys
-            .iter()
-            .map(|key| (key, strsim::normalized_damerau_levenshtein(&key.name, name))),
-    )
+    best(all.map(|(key, is_list)| match (key.section == section, key.name == name) {
+        (true, _) => (key, normalized_damerau_levenshtein(&key.name, name)),
+        (false, true) if !is_list => (key, 0.6),
+        _ => (key, 0.0),
+    }))
 }
 
 /// The one of `all` most like `name`.
-pub(super) fn nearest_of<'a>(name: &str, all: &[&'a str]) -> Option<&'a str> {
-    best(all.iter().map(|s| (*s, strsim::normalized_damerau_levenshtein(s, name))))
+pub(super) fn nearest<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    best(all.map(|one| (one, normalized_damerau_levenshtein(one, name))))
 }
 
 fn best<T>(scored: impl Iterator<Item = (T, f64)>) -> Option<T> {

@@ -16,23 +16,21 @@ mod sections;
 mod show;
 mod source;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use agents::built_in_agents;
-pub use error::Origin;
-pub use error::{ConfigError, Problem};
+pub use error::{ConfigError, Origin, Problem};
 pub use policy::as_section;
 pub use schema::{reference, schema};
 pub use sections::*;
 
 use crate::agents::local;
-use crate::triage::Policy;
-use error::{Mistakes, problem};
-use read::{Reader, Spot};
+use crate::triage::{self, Policy};
+use read::Spot;
 use source::{Origins, Source};
 
 /// Where a configuration is looked for when none is named.
@@ -75,6 +73,9 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// What the owner tunes in scoring and deciding.
     pub policy: Policy,
+    /// The policy made ready for use, once all was read.
+    #[serde(skip)]
+    pub compiled: Option<triage::Triage>,
     #[serde(skip)]
     file: Option<String>,
     #[serde(skip)]
@@ -88,7 +89,10 @@ pub struct Config {
 pub fn find(explicit: Option<&Path>) -> Result<Option<PathBuf>, ConfigError> {
     match explicit {
         Some(path) if path.is_file() => Ok(Some(path.to_owned())),
-        Some(path) => Err(of_file(path, "there is no such file; correct `--config`".to_owned())),
+        Some(path) => {
+            let message = "there is no such file; correct `--config`".to_owned();
+            Err(ConfigError::of(Some(path.display().to_string()), message))
+        }
         None => Ok(PLACES.iter().map(PathBuf::from).find(|p| p.is_file())),
     }
 }
@@ -98,71 +102,50 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
 }
 
-fn of_file(path: &Path, message: String) -> ConfigError {
-    problem(Some(&path.display().to_string()), &Origin::Default, "", message).into()
-}
-
 impl Config {
     /// Reads `path`, or nothing but the environment when there is none.
     pub fn load(
         path: Option<&Path>,
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let Some(path) = path else { return Self::read(None, "", env) };
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| of_file(path, format!("cannot be read: {e}")))?;
-        Self::read(Some(&path.display().to_string()), &text, env)
+        let Some(path) = path else { return Self::from_toml(None, "", env) };
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::from_toml(name.as_str(), &text, env),
+            Err(e) => Err(ConfigError::of(Some(name), format!("cannot be read: {e}"))),
+        }
     }
 
     /// Reads `text`, which messages call `name`.
-    pub fn from_toml(
-        name: &str,
+    pub fn from_toml<'a>(
+        name: impl Into<Option<&'a str>>,
         text: &str,
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        Self::read(Some(name), text, env)
-    }
-
-    fn read(
-        file: Option<&str>,
-        text: &str,
-        env: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, ConfigError> {
-        let mut mistakes = Mistakes::new(file);
-        let mut source = Source::parse(text).map_err(|slips| {
-            let mut mistakes = Mistakes::new(file);
-            for (line, column, what) in slips {
-                let message = format!("this is not TOML (column {column}): {what}");
-                mistakes.add(&Origin::Line(line), "", message);
-            }
-            mistakes.into_error().unwrap_or_else(|| unread(file))
-        })?;
-        agents::over_built_in(&mut source, &mut mistakes);
-        source.overlay(env, &mut mistakes);
-        let Source { root, origins } = source;
-        let mut reader = Reader {
-            origins: &origins,
-            mistakes: &mut mistakes,
-            bad: BTreeSet::new(),
-            files: BTreeMap::new(),
-            folder: file.and_then(|file| Some(Path::new(file).parent()?.to_owned())),
+        let mut source = Source::parse(name.into(), text)?;
+        source.lay_over_built_in();
+        source.overlay(env);
+        let root = std::mem::take(&mut source.root);
+        let root = source.table(keys::root(), root, &Spot::default());
+        let whole = toml::Value::Table(root).try_into::<Self>();
+        let Source { origins, mut mistakes, bad, files, .. } = source;
+        let Ok(mut config) = whole else {
+            let file = mistakes.file.clone();
+            mistakes.check()?;
+            // Cannot happen: each value was read on its own before.
+            let message = "cannot be read as a whole; please report this".to_owned();
+            return Err(ConfigError::of(file, message));
         };
-        let root = reader.table(keys::root(), root, &Spot::default());
-        let (bad, files) = (reader.bad, reader.files);
-        let whole = toml::Value::Table(root).try_into::<Self>().ok().map(policy::complete);
-        for (at, key, message) in whole.iter().flat_map(rules::all) {
+        for (at, key, message) in rules::apply(&mut config) {
             if !bad.iter().any(|bad| bad.starts_with(&at)) {
-                mistakes.add(&origins.near(&at), &key, message);
+                mistakes.add(origins.near(&at), &key, message);
             }
         }
-        let mut config = match (mistakes.into_error(), whole) {
-            (Some(error), _) => return Err(error),
-            (None, Some(config)) => config,
-            (None, None) => return Err(unread(file)),
-        };
+        config.file.clone_from(&mistakes.file);
+        mistakes.check()?;
         config.agents.list = agents::enabled(&config.agent).collect();
         config.agents.secrets = agents::secrets(&config.agent);
-        Ok(Self { file: file.map(str::to_owned), origins, files, ..config })
+        Ok(Self { origins, files, ..config })
     }
 
     /// The file it was read from.
@@ -174,10 +157,4 @@ impl Config {
     pub fn origin(&self, path: &str) -> Origin {
         self.origins.of(path)
     }
-}
-
-/// Cannot happen: each value was read on its own before.
-fn unread(file: Option<&str>) -> ConfigError {
-    problem(file, &Origin::Default, "", "cannot be read as a whole; please report this".to_owned())
-        .into()
 }

@@ -13,30 +13,26 @@ pub(super) const ELSEWHERE: [(&str, &str); 4] = [
     ("route", "dispatch.route"),
 ];
 
-/// Puts the four keys into the policy.
-pub(super) fn complete(mut config: Config) -> Config {
-    config.policy.ready_at = config.triage.ready_at;
-    config.policy.ignore_labels.clone_from(&config.triage.ignore_labels);
-    config.policy.ignore_authors.clone_from(&config.triage.ignore_authors);
-    config.policy.route = config.dispatch.route;
-    config
-}
-
-/// What makes the policy unusable as a whole: the key and the message.
-pub(super) fn mistake(policy: &Policy) -> Option<(String, String)> {
-    let error = Triage::new(policy.clone()).err()?;
-    let Some(key) = error.key() else { return Some(("policy".to_owned(), error.to_string())) };
-    let path = path(key);
+/// Puts the four keys into the policy, and compiles it; or says by which key it cannot be used, and why.
+pub(super) fn complete(config: &mut Config) -> Result<(), (String, String)> {
+    let Config { policy, triage, dispatch, .. } = config;
+    policy.ready_at = triage.ready_at;
+    policy.ignore_labels.clone_from(&triage.ignore_labels);
+    policy.ignore_authors.clone_from(&triage.ignore_authors);
+    policy.route = dispatch.route;
+    let error = match Triage::new(policy.clone()) {
+        Ok(compiled) => {
+            config.compiled = Some(compiled);
+            return Ok(());
+        }
+        Err(error) => error,
+    };
+    let Some(key) = error.key() else { return Err(("policy".to_owned(), error.to_string())) };
+    let elsewhere = ELSEWHERE.iter().find(|(name, _)| *name == key);
+    let path = elsewhere.map_or_else(|| format!("policy.{key}"), |(_, at)| (*at).to_owned());
     // As it is called here, not in a policy of its own.
     let message = error.to_string().replacen(&format!("`{key}`"), &format!("`{path}`"), 1);
-    Some((path, message))
-}
-
-fn path(key: &str) -> String {
-    match ELSEWHERE.iter().find(|(name, _)| *name == key) {
-        Some((_, at)) => (*at).to_owned(),
-        None => format!("policy.{key}"),
-    }
+    Err((path, message))
 }
 
 /// A policy as the section `[policy]` takes it.

@@ -1,29 +1,15 @@
 //! Checks each value of the file on its own against its key, and takes out what cannot be used, so that all mistakes
 //! are reported at once and the rest can still be read.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::error::Mistakes;
 use super::error::Origin;
 use super::keys::{self, Key, Section, Shape};
 use super::policy::ELSEWHERE;
-use super::source::{Origins, variable};
+use super::source::{Source, variable};
 use crate::setting::is_name;
-
-/// Reads tables, and collects what is wrong with them.
-pub(super) struct Reader<'a> {
-    pub origins: &'a Origins,
-    pub mistakes: &'a mut Mistakes,
-    /// What could not be read, and was reported.
-    pub bad: BTreeSet<String>,
-    /// The file that each secret was read from.
-    pub files: BTreeMap<String, String>,
-    /// Where relative paths in the file start.
-    pub folder: Option<PathBuf>,
-}
 
 /// Where a value stands: in the source, and as messages call it.
 #[derive(Clone, Default)]
@@ -50,7 +36,7 @@ impl Spot {
     }
 }
 
-impl Reader<'_> {
+impl Source {
     /// What can be used of `table`.
     pub fn table(&mut self, section: &Section, mut table: Table, spot: &Spot) -> Table {
         let mut clean = Table::new();
@@ -61,7 +47,9 @@ impl Reader<'_> {
                 (Some(value), Shape::Entries, Some(inner)) => {
                     clean.insert(key.name.clone(), self.entries(key, inner, value, &here));
                 }
-                (value, Shape::Table, Some(inner)) if value.is_some() || !key.is_optional() => {
+                (value, Shape::Table, Some(inner))
+                    if value.is_some() || !key.default().is_null() =>
+                {
                     let value = value.unwrap_or_else(|| Table::new().into());
                     clean.insert(key.name.clone(), self.inner(inner, value, &here).into());
                 }
@@ -144,7 +132,7 @@ impl Reader<'_> {
 
     fn wrong(&mut self, here: &Spot, message: String) {
         self.bad.insert(here.at.clone());
-        self.mistakes.add(&self.origins.near(&here.at), &here.label, message);
+        self.mistakes.add(self.origins.near(&here.at), &here.label, message);
     }
 
     fn unknown(&mut self, section: &Section, name: &str, here: &Spot) {
@@ -157,7 +145,7 @@ impl Reader<'_> {
                 }
                 None => format!("unknown key `{path}`; {}", key_hint(section, name, here)),
             };
-        self.mistakes.add(&self.origins.near(&here.at), path, message);
+        self.mistakes.add(self.origins.near(&here.at), path, message);
     }
 
     /// Puts the secret that a file holds in its key's place.
@@ -191,7 +179,8 @@ impl Reader<'_> {
     }
 
     fn resolved(&self, here: &Spot, path: &str) -> PathBuf {
-        match (self.origins.near(&here.at), &self.folder) {
+        let folder = self.mistakes.file.as_deref().and_then(|file| Path::new(file).parent());
+        match (self.origins.near(&here.at), folder) {
             (Origin::Line(_), Some(folder)) => folder.join(path),
             _ => PathBuf::from(path),
         }
@@ -222,14 +211,14 @@ impl Reader<'_> {
             };
             let origin =
                 if section.is_list { self.origins.near(&spot.at) } else { Origin::Default };
-            self.mistakes.add(&origin, path, message);
+            self.mistakes.add(origin, path, message);
         }
     }
 }
 
 fn section_hint(name: &str) -> String {
-    let near = keys::nearest_section(name);
-    match (near.and_then(Key::inner), keys::nearest_key("", name)) {
+    let near = keys::nearest(name, keys::root().names());
+    match (near.and_then(keys::section), keys::nearest_key("", name)) {
         (_, Some(key)) if key.name == name => format!("did you mean `{}`?", key.path()),
         (Some(near), _) => format!("did you mean `{}`?", near.heading()),
         (None, _) => format!("known are {}", names(keys::root())),
@@ -248,7 +237,7 @@ fn key_hint(section: &Section, name: &str, here: &Spot) -> String {
 }
 
 fn names(section: &Section) -> String {
-    section.keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(", ")
+    section.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -2,78 +2,70 @@
 
 use secrecy::ExposeSecret as _;
 
+use super::error::Found;
 use super::{Config, Dashboard, agents, policy};
-use crate::agents::local::{ConsultSettings, InvoiceKind, McpSettings, Settings};
+use crate::agents::local::{InvoiceKind, Settings};
 
 /// A shorter token could be guessed by somebody with patience.
 const SHORTEST_TOKEN: usize = 16;
 
-/// A mistake: its place in the source, the key as messages call it, and the message.
-pub(super) type Found = (String, String, String);
-
-/// Every mistake that a single value does not show.
-pub(super) fn all(config: &Config) -> Vec<Found> {
+/// Every mistake that a single value does not show; without one, the configuration is complete then.
+pub(super) fn apply(config: &mut Config) -> Vec<Found> {
     let mut all = agents::mistakes(&config.agent);
     all.extend(dashboard(&config.dashboard));
     all.extend(config.local_agent.iter().flat_map(local_agent));
-    all.extend(
-        policy::mistake(&config.policy).map(|(path, message)| (path.clone(), path, message)),
-    );
+    let policy = policy::complete(config).err();
+    all.extend(policy.map(|(path, message)| (path.clone(), path, message)));
     all
 }
 
 fn dashboard(dashboard: &Dashboard) -> Vec<Found> {
-    let short =
-        dashboard.token.as_ref().filter(|t| t.expose_secret().chars().count() < SHORTEST_TOKEN);
-    let short = short.map(|_| {
-        let make = "make one with `openssl rand -hex 32`";
-        (
-            "token",
-            "token",
-            format!("`dashboard.token` is shorter than {SHORTEST_TOKEN} characters; {make}"),
-        )
-    });
-    let half = match (&dashboard.client_id, &dashboard.client_secret) {
-        (Some(_), None) => Some(("client_id", "client_secret")),
-        (None, Some(_)) => Some(("client_secret", "client_id")),
-        _ => None,
+    let mut all = Vec::new();
+    let mut add = |at: &str, key: &str, message| {
+        all.push((format!("dashboard.{at}"), format!("dashboard.{key}"), message));
     };
-    let half = half.map(|(is_there, missing)| {
+    if dashboard.token.as_ref().is_some_and(|t| t.expose_secret().chars().count() < SHORTEST_TOKEN)
+    {
+        let make = "make one with `openssl rand -hex 32`";
+        let message =
+            format!("`dashboard.token` is shorter than {SHORTEST_TOKEN} characters; {make}");
+        add("token", "token", message);
+    }
+    let (id, secret) = (dashboard.client_id.is_some(), dashboard.client_secret.is_some());
+    if id != secret {
+        let keys = ["client_id", "client_secret"];
+        let (is_there, missing) = (keys[usize::from(secret)], keys[usize::from(id)]);
         let message = format!(
             "`dashboard.{missing}` is missing beside `dashboard.{is_there}`; \"Sign in with Gitea\" needs both"
         );
-        (is_there, missing, message)
-    });
-    let found = short.into_iter().chain(half);
-    found
-        .map(|(at, key, message)| (format!("dashboard.{at}"), format!("dashboard.{key}"), message))
-        .collect()
+        add(is_there, missing, message);
+    }
+    all
 }
 
 fn local_agent(settings: &Settings) -> Vec<Found> {
-    let entry = |list: &str, at: usize, name: &str, message: Option<&str>, key: &str| {
+    let entry = |list: &str, at: usize, name: &str, key: &str, message: &str| {
         let name = if name.is_empty() { String::new() } else { format!(".{name}") };
         let path = format!("local_agent.{list}{name}{key}");
-        let message = format!("`{path}` {}", message?);
-        Some((format!("local_agent.{list}.{at}{key}"), path, message))
+        let message = format!("`{path}` {message}");
+        (format!("local_agent.{list}.{at}{key}"), path, message)
     };
-    let mcp = settings.mcp.iter().enumerate();
-    let mcp = mcp.filter_map(|(at, mcp)| entry("mcp", at, &mcp.name, unreachable(mcp), ""));
-    let consult = settings.consult.iter().enumerate();
-    let consult =
-        consult.filter_map(|(at, one)| entry("consult", at, &one.name, unpaid(one), ".invoice"));
-    mcp.chain(consult).collect()
-}
-
-/// A server of tools is either started or called.
-fn unreachable(server: &McpSettings) -> Option<&'static str> {
-    let is_one = server.command.is_empty() != server.url.is_none();
-    (!is_one).then_some("needs either `command` or `url`; set one")
-}
-
-/// An invoice service needs its address and key: without them nothing could ever be asked.
-fn unpaid(consult: &ConsultSettings) -> Option<&'static str> {
-    let is_whole = consult.invoice_url.is_some() && consult.invoice_key.is_some();
-    (consult.invoice != InvoiceKind::None && !is_whole)
-        .then_some("needs `invoice_url` and `invoice_key`; set both")
+    // A server of tools is either started or called.
+    let unreachable = settings
+        .mcp
+        .iter()
+        .enumerate()
+        .filter(|(_, mcp)| mcp.command.is_empty() == mcp.url.is_none());
+    let unreachable = unreachable.map(|(at, mcp)| {
+        entry("mcp", at, &mcp.name, "", "needs either `command` or `url`; set one")
+    });
+    // An invoice service needs its address and key: without them nothing could ever be asked.
+    let unpaid = settings.consult.iter().enumerate().filter(|(_, one)| {
+        one.invoice != InvoiceKind::None && (one.invoice_url.is_none() || one.invoice_key.is_none())
+    });
+    let unpaid = unpaid.map(|(at, one)| {
+        let message = "needs `invoice_url` and `invoice_key`; set both";
+        entry("consult", at, &one.name, ".invoice", message)
+    });
+    unreachable.chain(unpaid).collect()
 }

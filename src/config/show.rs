@@ -41,7 +41,6 @@ impl Config {
         let (mut values, mut from) = (json!({}), Map::new());
         for table in self.shown() {
             let section: Json = table.values.iter().cloned().collect::<Map<_, _>>().into();
-            let pointer = format!("/{}", table.section.path.replace('.', "/"));
             let mut name = table.section.path.clone();
             if table.section.is_list {
                 name = format!("{name}.{}", section["id"].as_str().unwrap_or_default());
@@ -50,7 +49,12 @@ impl Config {
                 let origin = place(&self.origins.of(&format!("{}.{key}", table.at)));
                 from.extend(origin.map(|origin| (format!("{name}.{key}"), origin.into())));
             }
-            put(&mut values, &pointer, section, table.section.is_list);
+            let path = table.section.path.split('.');
+            match path.fold(&mut values, |place, name| &mut place[name]) {
+                Json::Array(list) => list.push(section),
+                place if table.section.is_list => *place = json!([section]),
+                place => *place = section,
+            }
         }
         json!({ "file": self.file, "values": values, "from": from })
     }
@@ -94,19 +98,6 @@ impl Config {
         };
         let values = keys.filter_map(|key| Some((key.name.clone(), value(&key.name)?))).collect();
         Shown { section, at, values }
-    }
-}
-
-/// Puts `section` where it belongs among `values`.
-fn put(values: &mut Json, pointer: &str, section: Json, is_list: bool) {
-    let mut place = values;
-    for name in pointer.split('/').skip(1) {
-        place = &mut place[name];
-    }
-    match place {
-        Json::Array(list) => list.push(section),
-        place if is_list => *place = json!([section]),
-        place => *place = section,
     }
 }
 

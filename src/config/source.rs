@@ -1,12 +1,12 @@
 //! The file and the environment as one table of values, and where each of them came from. It holds secrets, so it is
 //! not `Debug`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::error::{Mistakes, Origin};
+use super::error::{ConfigError, Origin};
 use super::keys::{self, Key, Shape};
 
 /// Where each value came from, by its path; a number in it is a place in a list.
@@ -45,44 +45,42 @@ impl Origins {
     }
 }
 
-/// Values and where they came from.
+/// Values and where they came from, and what is wrong with them.
 pub(super) struct Source {
     pub root: Table,
     pub origins: Origins,
+    pub mistakes: ConfigError,
+    /// The paths of what could not be read, and was reported.
+    pub bad: BTreeSet<String>,
+    /// The file that each secret was read from.
+    pub files: BTreeMap<String, String>,
 }
-
-/// Line, column, and what TOML does not allow there.
-pub(super) type Slip = (usize, usize, String);
 
 impl Source {
     /// The file's text, or what is wrong with it line by line.
-    pub fn parse(text: &str) -> Result<Self, Vec<Slip>> {
+    pub fn parse(file: Option<&str>, text: &str) -> Result<Self, ConfigError> {
+        let mut mistakes = ConfigError { file: file.map(str::to_owned), problems: Vec::new() };
         let (root, errors) = DeTable::parse_recoverable(text);
-        let mut slips: Vec<Slip> = Vec::new();
         for error in errors {
             let (line, column) = place(text, error.span().map_or(0, |span| span.start));
+            let origin = Origin::Line(line);
             // One slip often breaks the rest of its line; the first word on it is the useful one.
-            if slips.last().is_none_or(|(last, ..)| *last != line) {
-                slips.push((line, column, error.message().to_owned()));
+            if mistakes.problems.last().is_none_or(|last| last.origin != origin) {
+                let message = format!("this is not TOML (column {column}): {}", error.message());
+                mistakes.add(origin, "", message);
             }
         }
-        if !slips.is_empty() {
-            return Err(slips);
-        }
+        mistakes.clone().check()?;
         let mut origins = Origins::default();
         let root = table(root.get_ref(), "", &mut |path, at| {
             origins.0.insert(path, Origin::Line(place(text, at).0));
         });
-        Ok(Self { root, origins })
+        Ok(Self { root, origins, mistakes, bad: BTreeSet::new(), files: BTreeMap::new() })
     }
 
     /// Lays the variables over the file, in the order of their names. One with our prefix and no key behind it is a
     /// mistake, as an unknown key of the file is.
-    pub fn overlay(
-        &mut self,
-        vars: impl Iterator<Item = (String, String)>,
-        mistakes: &mut Mistakes,
-    ) {
+    pub fn overlay(&mut self, vars: impl Iterator<Item = (String, String)>) {
         let mut ours: Vec<_> = vars.filter(|(name, _)| is_ours(name)).collect();
         ours.sort();
         for (name, text) in ours {
@@ -96,9 +94,10 @@ impl Source {
             let known = keys::section(&section)
                 .filter(|s| s.is_list == agent.is_some() && !s.path.is_empty());
             let last = parts.last().copied().unwrap_or_default();
-            match known.and_then(|s| s.key(last)).filter(|k| k.shape != Shape::Table) {
+            let key = known.and_then(|s| s.keys.iter().find(|key| key.name == last));
+            match key.filter(|key| key.shape != Shape::Table) {
                 Some(key) => self.set(key, agent, (&name, &text)),
-                None => unknown(&section, (last, known.is_some()), &name, mistakes),
+                None => self.unknown_variable(&section, last, known.is_some(), &name),
             }
         }
     }
@@ -112,7 +111,7 @@ impl Source {
             Some(Some(at)) => format!("agent.{at}"),
             None => key.section.clone(),
         };
-        let Some(table) = self.table(&at) else { return };
+        let Some(table) = self.table_at(&at) else { return };
         // A secret given in the environment replaces the file's, however that one was given.
         let other = match key.name.strip_suffix("_file") {
             Some(base) => base.to_owned(),
@@ -121,11 +120,32 @@ impl Source {
         table.insert(key.name.clone(), typed(key, text));
         let other_at = format!("{at}.{other}");
         if matches!(self.origins.of(&other_at), Origin::Line(_)) {
-            self.table(&at).map(|table| table.remove(&other));
+            self.table_at(&at).map(|table| table.remove(&other));
         }
         let at = format!("{at}.{}", key.name);
         self.origins.take(&at);
         self.origins.0.insert(at, origin);
+    }
+
+    fn unknown_variable(&mut self, section: &str, name: &str, is_section: bool, variable: &str) {
+        let start = variable.rsplit_once("__").map_or(variable, |(start, _)| start);
+        let near = keys::nearest_key(section, name).filter(|key| key.shape != Shape::Table);
+        let hint = match (near, keys::nearest(section, keys::root().names())) {
+            (Some(near), _) if section == "agent" && near.section == section => {
+                format!("did you mean `{start}__{}`?", near.name.to_uppercase())
+            }
+            (Some(near), _) => format!("did you mean `{}`?", self::variable(&near.path())),
+            _ if section.is_empty() => {
+                format!("write `{PREFIX}SECTION__KEY` or `{PREFIX}AGENT__ID__KEY`")
+            }
+            (None, Some(near)) if !is_section => {
+                format!("did you mean `{}…`?", self::variable(&format!("{near}.")))
+            }
+            _ => "`gitea-triage config schema` lists all keys".to_owned(),
+        };
+        let path = if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
+        let message = format!("unknown key `{path}`; {hint}");
+        self.mistakes.add(Origin::Variable(variable.to_owned()), &path, message);
     }
 
     /// The place of the agent with this id, made when missing.
@@ -144,7 +164,7 @@ impl Source {
     }
 
     /// The table at `at`, made when missing; `None` when something else stands there.
-    fn table(&mut self, at: &str) -> Option<&mut Table> {
+    fn table_at(&mut self, at: &str) -> Option<&mut Table> {
         let mut table = &mut self.root;
         let mut parts = at.split('.').peekable();
         while let Some(name) = parts.next() {
@@ -234,30 +254,4 @@ fn typed(key: &Key, text: &str) -> Value {
         _ => None,
     };
     value.unwrap_or_else(|| text.into())
-}
-
-fn unknown(
-    section: &str,
-    (name, is_section): (&str, bool),
-    variable: &str,
-    mistakes: &mut Mistakes,
-) {
-    let path = if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
-    let near = keys::nearest_key(section, name).filter(|key| key.shape != Shape::Table);
-    let hint = match (near, keys::nearest_section(section)) {
-        (Some(near), _) if section == "agent" && near.section == section => {
-            let start = variable.rsplit_once("__").map_or(variable, |(start, _)| start);
-            format!("did you mean `{start}__{}`?", near.name.to_uppercase())
-        }
-        (Some(near), _) => format!("did you mean `{}`?", self::variable(&near.path())),
-        (None, Some(near)) if !is_section && !section.is_empty() => {
-            format!("did you mean `{}…`?", self::variable(&format!("{}.", near.name)))
-        }
-        _ if section.is_empty() => {
-            format!("write `{PREFIX}SECTION__KEY` or `{PREFIX}AGENT__ID__KEY`")
-        }
-        _ => "`gitea-triage config schema` lists all keys".to_owned(),
-    };
-    let message = format!("unknown key `{path}`; {hint}");
-    mistakes.add(&Origin::Variable(variable.to_owned()), &path, message);
 }

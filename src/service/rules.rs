@@ -10,7 +10,10 @@ use crate::worker::Rules;
 /// When the policy cannot be used, which a configuration that was read rules out.
 pub fn rules(config: &Config) -> Result<Rules, PolicyError> {
     Ok(Rules {
-        triage: Triage::new(config.policy.clone())?,
+        triage: match &config.compiled {
+            Some(triage) => triage.clone(),
+            None => Triage::new(config.policy.clone())?,
+        },
         agents: config.agents.list.clone(),
         repos: config.gitea.repos.clone(),
         owner: config.triage.owner.clone(),

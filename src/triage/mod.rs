@@ -31,6 +31,7 @@ mod text;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -221,9 +222,10 @@ pub struct Assessment {
 }
 
 /// A policy made ready for use; build it once, it can be shared freely.
+#[derive(Clone)]
 pub struct Triage {
     policy: Policy,
-    lexicon: Lexicon,
+    lexicon: Arc<Lexicon>,
 }
 
 impl fmt::Debug for Triage {
@@ -237,7 +239,7 @@ impl Triage {
     pub fn new(mut policy: Policy) -> Result<Self, PolicyError> {
         policy.check_numbers()?;
         policy.normalise();
-        Ok(Self { lexicon: Lexicon::new(&policy)?, policy })
+        Ok(Self { lexicon: Arc::new(Lexicon::new(&policy)?), policy })
     }
 
     /// The policy it was made from, with its tags in the form they are compared in.
