@@ -5,13 +5,12 @@ use std::io::Write as _;
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
-use super::{Failure, fail_unless, print, print_json};
+use super::{Failure, check_repo, fail_unless, print, print_json, share_or_empty};
 use crate::agents::local::{Message, Run, Task};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::IssueRef;
 use crate::service::{self, Base};
-use crate::store::{OpenMode, Store};
 
 /// Run the local agent by hand
 #[derive(Debug, Args)]
@@ -47,50 +46,28 @@ struct RunCommand {
 impl Agent {
     pub(super) async fn run(self, mut config: Config) -> Result<(), Failure> {
         let Command::Run(command) = self.command;
-        command.check(&config)?;
+        if config.local_agent.is_none() {
+            let text =
+                "there is no local agent; add `[local_agent]` with `model` to the configuration";
+            return Err(Failure::Usage(text.to_owned()));
+        }
+        check_repo(&config, &command.issue.repo)?;
         config.triage.dry_run |= command.dry_run;
         command.work(&config).await
     }
 }
 
 impl RunCommand {
-    fn check(&self, config: &Config) -> Result<(), Failure> {
-        if config.local_agent.is_none() {
-            let text =
-                "there is no local agent; add `[local_agent]` with `model` to the configuration";
-            return Err(Failure::Usage(text.to_owned()));
-        }
-        let repo = &self.issue.repo;
-        if !config.gitea.repos.allows(repo) {
-            let text = format!("`{repo}` is not among `gitea.repos`; add it there");
-            return Err(Failure::Usage(text));
-        }
-        Ok(())
-    }
-
     async fn work(&self, config: &Config) -> Result<(), Failure> {
         let agent = service::local_agent(config).await?;
         let agent = agent.ok_or_else(|| anyhow!("there is no local agent"))?;
-        let (store, _folder) = self.store(config)?;
+        let (store, _folder) = share_or_empty(config, self.dry_run)?;
         let base = Base::new(config, store, Clock::System)?;
-        let runs = base.local_runs(agent.clone());
         let task = Task { prompt: self.prompt.clone(), ..Task::new(self.issue.clone()) };
-        let run = runs.run(task, &|message| self.show(message)).await;
+        let run = base.local_runs(agent.clone()).run(task, &|message| self.show(message)).await;
         agent.stop().await;
         base.store.close().await?;
         self.report(&run?)
-    }
-
-    /// The configured store; a dry run creates none.
-    fn store(&self, config: &Config) -> Result<(Store, Option<tempfile::TempDir>), Failure> {
-        let path = service::database(config)?;
-        let queue = config.webhook.queue;
-        if self.dry_run && !path.exists() {
-            let folder = tempfile::tempdir()?;
-            let store = Store::open(&folder.path().join("agent.db"), queue, OpenMode::Shared)?;
-            return Ok((store, Some(folder)));
-        }
-        Ok((Store::open(&path, queue, OpenMode::Shared)?, None))
     }
 
     fn show(&self, message: &Message) {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::hook::hook_token;
-use super::{Failure, block_on, fail_unless, load, print, print_json};
+use super::{Failure, fail_unless, print, print_json};
 use crate::check::{Checkup, Level, Line};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::service;
 
 /// Check everything the setup needs, and say what to fix
@@ -33,29 +34,26 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
-        let config = load(path)?;
-        let token = hook_token(&config, self.hook_token_file.as_ref())?;
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        let token = hook_token(config, self.hook_token_file.as_ref())?;
         let checkup = Checkup {
-            config: &config,
-            forge: service::forge(&config)?,
-            hook_forge: service::forge_as(&config, &token, true)?,
-            wanted: service::wanted_hook(&config),
-            database: service::database(&config)?,
+            config,
+            forge: service::forge(config)?,
+            hook_forge: service::forge_as(config, &token, true)?,
+            wanted: service::wanted_hook(config),
+            database: service::database(config)?,
             clock: Clock::System,
             patience: (!self.no_delivery).then_some(self.patience),
         };
         let (mut worst, mut printed) = (Level::Green, Ok(()));
-        block_on(async {
-            let mut print = |line: Line| {
-                worst = worst.max(line.level);
-                if printed.is_ok() {
-                    printed = self.show(&line);
-                }
-            };
-            checkup.run(&mut print).await;
-            printed
-        })?;
+        let mut print = |line: Line| {
+            worst = worst.max(line.level);
+            if printed.is_ok() {
+                printed = self.show(&line);
+            }
+        };
+        checkup.run(&mut print).await;
+        printed?;
         fail_unless(worst != Level::Red)
     }
 

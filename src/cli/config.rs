@@ -1,13 +1,12 @@
 //! `config`: check the configuration, show the values in force, describe the keys.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, load, print, print_json, read_config, show};
+use super::{Failure, load, print, print_json, show};
 use crate::config;
-use crate::triage::Policy;
 
 /// Check, show or describe the configuration
 #[derive(Debug, Args)]
@@ -50,7 +49,7 @@ enum ConfigVerb {
 }
 
 impl ConfigCommand {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) fn run(self, path: Option<&Path>) -> Result<(), Failure> {
         match self.command {
             ConfigVerb::Check { json } => check(path, json),
             ConfigVerb::Show { json: true } => print_json(&load(path)?.to_json()),
@@ -62,17 +61,13 @@ impl ConfigCommand {
     }
 }
 
-fn policy(path: Option<PathBuf>, json: bool) -> Result<(), Failure> {
-    let policy = match config::find(path.as_deref())? {
-        Some(file) => load(Some(file))?.policy,
-        None => Policy::default(),
-    };
-    let section = config::as_section(&policy)?;
+fn policy(path: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let section = config::as_section(&super::policy(path)?)?;
     show(json, &section, toml::to_string(&section)?.trim_end())
 }
 
-fn check(path: Option<PathBuf>, json: bool) -> Result<(), Failure> {
-    let checked = read_config(path.as_deref());
+fn check(path: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let checked = load(path);
     if !json {
         let config = checked?;
         let file = config.file().unwrap_or("the environment");

@@ -1,22 +1,16 @@
 //! `dispatch`: dispatches one issue to an agent by hand.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use serde_json::json;
 
-use super::sweep::is_in_use;
-use super::{Failure, fail_unless, show};
+use super::{Failure, PATIENCE, check_repo, fail_unless, open_parts, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::{AgentId, TaskType};
 use crate::issue::{Issue, IssueRef, IssueState};
-use crate::service::{self, Parts};
-use crate::store::{History, ManualOrder, OpenMode, Store};
-
-/// How long to wait for a retry before the rest is left to `serve`.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::service;
+use crate::store::{History, ManualOrder};
 
 /// Dispatch an issue to an agent by hand, whatever its score
 #[derive(Debug, Args)]
@@ -39,41 +33,23 @@ pub(super) struct Dispatch {
 
 impl Dispatch {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        if !config.gitea.repos.allows(&self.issue.repo) {
-            let repo = &self.issue.repo;
-            return Err(Failure::Usage(format!(
-                "`{repo}` is not among `gitea.repos`; add it there"
-            )));
-        }
+        check_repo(config, &self.issue.repo)?;
         let agent = self.agent(config).await?;
         let order = ManualOrder {
             by: std::env::var("USER").unwrap_or_else(|_| "the command line".to_owned()),
             command: format!("assign {agent}"),
             task_type: self.task_type,
         };
-        match Parts::build(config, Clock::System).await {
-            Ok(parts) => {
-                self.place(&parts.store, order).await?;
-                parts.worker.settle(PATIENCE).await?;
-                if let Some(local) = &parts.local {
-                    local.finished().await;
-                    parts.worker.settle(PATIENCE).await?;
-                }
-                let history = parts.store.history(self.issue.clone()).await?;
-                self.report(&agent, history.as_ref())
-            }
-            Err(error) if is_in_use(&error) => {
-                let path = service::database(config)?;
-                let store = Store::open(&path, config.webhook.queue, OpenMode::Shared)?;
-                self.place(&store, order).await?;
-                self.report(&agent, None)
-            }
-            Err(error) => Err(error.into()),
+        let (store, parts) = open_parts(config).await?;
+        store.order(self.issue.clone(), order, Clock::System.now()).await?;
+        let Some(parts) = parts else { return self.report(&agent, None) };
+        parts.worker.settle(PATIENCE).await?;
+        if let Some(local) = &parts.local {
+            local.finished().await;
+            parts.worker.settle(PATIENCE).await?;
         }
-    }
-
-    async fn place(&self, store: &Store, order: ManualOrder) -> Result<(), Failure> {
-        Ok(store.order(self.issue.clone(), order, Clock::System.now()).await?)
+        let history = store.history(self.issue.clone()).await?;
+        self.report(&agent, history.as_ref())
     }
 
     /// The agent that is named, or the one that the policy chooses.
@@ -114,25 +90,17 @@ impl Dispatch {
             "state": open.map(|d| d.state), "task_type": open.map(|d| d.task_type),
             "deadline_at": open.map(|d| d.deadline_at),
         });
-        show(self.json, &value, &self.text(agent, history.is_none(), reason))?;
-        let is_given = open.is_some_and(|d| d.agent == *agent);
-        fail_unless(history.is_none() || is_given || is_waiting(history))
-    }
-
-    fn text(&self, agent: &AgentId, is_queued: bool, reason: Option<&str>) -> String {
         let at = &self.issue;
-        match reason {
-            _ if is_queued => {
-                format!(
-                    "queued: the running `gitea-triage serve` dispatches `{at}` to `{agent}`; `gitea-triage explain {at}` shows the result"
-                )
-            }
+        let text = match reason {
+            _ if history.is_none() => format!(
+                "queued: the running `gitea-triage serve` dispatches `{at}` to `{agent}`; `gitea-triage explain {at}` shows the result"
+            ),
             Some(reason) => format!("{at}: {reason}"),
             None => format!("`{at}` has no decision yet; `gitea-triage inbox list` shows why"),
-        }
+        };
+        show(self.json, &value, &text)?;
+        let is_given = open.is_some_and(|d| d.agent == *agent);
+        let is_waiting = decided.is_some_and(|last| last.action == "wait");
+        fail_unless(history.is_none() || is_given || is_waiting)
     }
-}
-
-fn is_waiting(history: Option<&History>) -> bool {
-    history.and_then(|h| h.evaluations.last()).is_some_and(|last| last.action == "wait")
 }

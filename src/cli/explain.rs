@@ -1,16 +1,15 @@
 //! `explain`: the history of one issue from the ledger.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, block_on, load, open_store, show};
+use super::{Failure, show};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
-use crate::store::{EvaluationView, History, TransitionView};
+use crate::store::{EvaluationView, History, Store, TransitionView};
 use crate::triage::explain;
 
 /// Show what was decided about an issue, what was written, and why
@@ -27,12 +26,10 @@ pub(super) struct Explain {
 }
 
 impl Explain {
-    pub(super) fn run(self, config: Option<PathBuf>) -> Result<(), Failure> {
-        let store = open_store(&load(config)?)?;
-        let history = block_on(store.history(self.issue.clone()))?;
-        let Some(history) = history else {
-            return Err(anyhow!("`{}` is unknown; no delivery has named it", self.issue).into());
-        };
+    pub(super) async fn run(self, store: &Store) -> Result<(), Failure> {
+        let history = store.history(self.issue.clone()).await?;
+        let unknown = || anyhow!("`{}` is unknown; no delivery has named it", self.issue);
+        let history = history.ok_or_else(unknown)?;
         show(self.json, &as_json(&self.issue, &history), &as_text(&self.issue, &history))
     }
 }

@@ -105,22 +105,15 @@ fn line(delivery: &DeliveryView) -> String {
     let at = delivery.received_at.format("%Y-%m-%d %H:%M:%S");
     let issue = delivery.issue.as_deref().unwrap_or("-");
     let reason = delivery.reason.as_deref().unwrap_or_default();
-    let text = format!(
-        "{at}  {:<8}  {}  {:<24} {issue}  {reason}",
-        delivery.state.as_str(),
-        delivery.id,
-        delivery.action
-    );
+    let (state, id, action) = (delivery.state.as_str(), &delivery.id, &delivery.action);
+    let text = format!("{at}  {state:<8}  {id}  {action:<24} {issue}  {reason}");
     text.trim_end().to_owned()
 }
 
 fn id(text: &str) -> Result<DeliveryId, Failure> {
-    let wrong = || {
-        Failure::Usage(format!(
-            "`{text}` is not a delivery id; `gitea-triage inbox list` shows the ids"
-        ))
-    };
-    DeliveryId::parse(text).ok_or_else(wrong)
+    let wrong =
+        || format!("`{text}` is not a delivery id; `gitea-triage inbox list` shows the ids");
+    DeliveryId::parse(text).ok_or_else(|| Failure::Usage(wrong()))
 }
 
 async fn show(store: &Store, text: &str, json: bool) -> Result<(), Failure> {
@@ -131,8 +124,7 @@ async fn show(store: &Store, text: &str, json: bool) -> Result<(), Failure> {
     if json {
         let mut value = serde_json::to_value(&delivery)?;
         value["body"] = body.into();
-        print_json(&value)?;
-        return Ok(());
+        return print_json(&value);
     }
     print(&line(&delivery))?;
     if delivery.repeats > 0 {
@@ -141,13 +133,11 @@ async fn show(store: &Store, text: &str, json: bool) -> Result<(), Failure> {
     print(&format!("\n{}", body.as_deref().unwrap_or("(the body was removed)")))
 }
 
-async fn retry(store: &Store, ids: Vec<String>, all: bool, json: bool) -> Result<(), Failure> {
-    let ids = if all {
+async fn retry(store: &Store, mut ids: Vec<String>, all: bool, json: bool) -> Result<(), Failure> {
+    if all {
         let dead = Filter { state: Some(DeliveryState::Dead), limit: u32::MAX };
-        store.deliveries(dead).await?.into_iter().map(|d| d.id).collect()
-    } else {
-        ids
-    };
+        ids = store.deliveries(dead).await?.into_iter().map(|d| d.id).collect();
+    }
     let mut missed = false;
     for text in ids {
         let revived = store.revive(&id(&text)?, Clock::System.now()).await?;
@@ -170,20 +160,19 @@ impl Export {
         let (mut written, mut gone) = (0_u32, 0_u32);
         let filter = Filter { state: self.state, limit: self.limit };
         for delivery in store.deliveries(filter).await? {
-            match store.body(delivery.seq).await? {
-                Some(body) => {
-                    self.write(&delivery, body.into())?;
-                    written += 1;
-                }
-                None => gone += 1,
-            }
+            let Some(body) = store.body(delivery.seq).await? else {
+                gone += 1;
+                continue;
+            };
+            self.write(&delivery, body.into())?;
+            written += 1;
         }
-        if !self.json {
-            let gone =
-                if gone == 0 { String::new() } else { format!("; {gone} without a body skipped") };
-            print(&format!("{written} written to `{folder}`{gone}"))?;
+        if self.json {
+            return Ok(());
         }
-        Ok(())
+        let gone =
+            if gone == 0 { String::new() } else { format!("; {gone} without a body skipped") };
+        print(&format!("{written} written to `{folder}`{gone}"))
     }
 
     /// Of the headers only the id is stored; the event is derived from the body.
@@ -193,8 +182,9 @@ impl Export {
         let recording = recording.ok_or_else(|| {
             Failure::Usage("`--secret` is empty; give the secret to sign with".into())
         })?;
-        let path =
-            self.folder.join(format!("{:08}-{}.http", delivery.seq, file_name(&delivery.id)));
+        // An id may be any text that a sender wrote.
+        let name = delivery.id.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+        let path = self.folder.join(format!("{:08}-{name}.http", delivery.seq));
         let mut file = std::fs::File::create_new(&path)
             .with_context(|| format!("`{}` cannot be written", path.display()))?;
         file.write_all(&recording.to_bytes())?;
@@ -203,9 +193,4 @@ impl Export {
         }
         Ok(())
     }
-}
-
-/// A file name from an id, which may be any text that a sender wrote.
-fn file_name(id: &str) -> String {
-    id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }

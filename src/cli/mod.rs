@@ -22,16 +22,25 @@ mod telemetry;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::anyhow;
 use clap::{Parser, Subcommand};
+use tempfile::TempDir;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::agents::local::RegistrationError;
+use crate::clock::Clock;
 use crate::config::{self as config_room, Config, ConfigError};
-use crate::service;
-use crate::store::{OpenMode, Store};
+use crate::issue::RepoName;
+use crate::service::{self, Parts};
+use crate::store::{self as store_room, OpenMode, Store};
+use crate::triage::Policy;
+
+/// How long a command waits for a retry before it leaves the rest to the next run or to `serve`.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Issue triage and dispatch for Gitea and Forgejo, driven by webhooks.
 #[derive(Debug, Parser)]
@@ -83,13 +92,10 @@ pub enum Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        let error = match error.downcast::<ConfigError>() {
-            Ok(config) => return Self::Usage(config.to_string()),
-            Err(error) => error,
-        };
-        match error.downcast::<RegistrationError>() {
-            Ok(registration) => Self::Usage(registration.to_string()),
-            Err(error) => Self::Failed(error),
+        let config = error.downcast_ref().map(ConfigError::to_string);
+        match config.or_else(|| error.downcast_ref().map(RegistrationError::to_string)) {
+            Some(text) => Self::Usage(text),
+            None => Self::Failed(error),
         }
     }
 }
@@ -112,6 +118,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn execute(Arguments { config: path, command }: Arguments) -> Result<(), Failure> {
+    let path = path.as_deref();
     match command {
         Command::Serve(command) => command.run(path),
         Command::Replay(command) => block_on(command.run()),
@@ -119,9 +126,9 @@ fn execute(Arguments { config: path, command }: Arguments) -> Result<(), Failure
         Command::Sweep(command) => block_on(command.run(&load(path)?)),
         Command::Score(command) => command.run(path),
         Command::Dispatch(command) => block_on(command.run(&load(path)?)),
-        Command::Explain(command) => command.run(path),
+        Command::Explain(command) => block_on(command.run(&open_store(&load(path)?)?)),
         Command::Summary(command) => block_on(command.run(&load(path)?)),
-        Command::Check(command) => command.run(path),
+        Command::Check(command) => block_on(command.run(&load(path)?)),
         Command::Hook(command) => block_on(command.run(&load(path)?)),
         Command::Agent(command) => block_on(command.run(load(path)?)),
         Command::Inbox(command) => block_on(command.run(&open_store(&load(path)?)?)),
@@ -188,26 +195,59 @@ fn log() -> Box<dyn Layer<Registry> + Send + Sync> {
 }
 
 /// The configuration from the file, named or found, and the environment.
-fn read_config(named: Option<&Path>) -> Result<Config, ConfigError> {
+fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
     let file = config_room::find(named)?;
     Config::load(file.as_deref(), config_room::environment())
 }
 
-fn load(path: Option<PathBuf>) -> Result<Config, Failure> {
-    Ok(read_config(path.as_deref())?)
+/// The configured policy; without a configuration, the built-in one.
+fn policy(named: Option<&Path>) -> Result<Policy, ConfigError> {
+    let file = config_room::find(named)?;
+    file.map_or_else(|| Ok(Policy::default()), |file| Ok(load(Some(&file))?.policy))
 }
 
 /// The configured store, beside a service that may be running.
 fn open_store(config: &Config) -> Result<Store, Failure> {
     let path = service::database(config)?;
     if !path.exists() {
-        return Err(anyhow::anyhow!(
-            "there is no store at `{}` yet; `gitea-triage serve` creates it",
-            path.display()
-        )
-        .into());
+        let path = path.display();
+        let error = anyhow!("there is no store at `{path}` yet; `gitea-triage serve` creates it");
+        return Err(error.into());
     }
+    share(config)
+}
+
+fn share(config: &Config) -> Result<Store, Failure> {
+    let path = service::database(config)?;
     Ok(Store::open(&path, config.webhook.queue, OpenMode::Shared)?)
+}
+
+/// The store beside a running service. A dry run creates none: it gets an empty one in a folder that lasts as long.
+fn share_or_empty(config: &Config, dry_run: bool) -> Result<(Store, Option<TempDir>), Failure> {
+    if !dry_run || service::database(config)?.exists() {
+        return Ok((share(config)?, None));
+    }
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("empty.db");
+    Ok((Store::open(&path, config.webhook.queue, OpenMode::Shared)?, Some(folder)))
+}
+
+/// The store, and what processes it, unless a running service does that.
+async fn open_parts(config: &Config) -> Result<(Store, Option<Parts>), Failure> {
+    match Parts::build(config, Clock::System).await {
+        Ok(parts) => Ok((parts.store.clone(), Some(parts))),
+        Err(error) => match error.downcast_ref() {
+            Some(store_room::Error::InUse(_)) => Ok((share(config)?, None)),
+            _ => Err(error.into()),
+        },
+    }
+}
+
+fn check_repo(config: &Config, repo: &RepoName) -> Result<(), Failure> {
+    if config.gitea.repos.allows(repo) {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!("`{repo}` is not among `gitea.repos`; add it there")))
 }
 
 /// Runs a future to its end on this thread.

@@ -4,7 +4,6 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -13,8 +12,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::score::Line;
-use super::{Failure, fail_unless, print, show};
+use super::score::{Line, decided};
+use super::{Failure, PATIENCE, fail_unless, print, show};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::config;
@@ -23,11 +22,8 @@ use crate::fake_gitea::FakeGitea;
 use crate::gitea::{self as forge, Recording, Verifier};
 use crate::issue::{IssueRef, RepoPatterns};
 use crate::store::{DeliveryView, OpenMode, Store};
-use crate::triage::{Policy, Triage, Verdict};
+use crate::triage::{Policy, Triage};
 use crate::worker::{self, Rules, Worker};
-
-/// How long to wait for a retry of a recorded delivery.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Process recorded deliveries locally, or post them to a running receiver
 #[derive(Debug, Args)]
@@ -60,8 +56,9 @@ pub(super) struct Replayed {
     status: String,
     reason: Option<String>,
     verdict: Option<Value>,
+    /// The decision; where there is none, the status.
     #[serde(skip)]
-    decision: Option<String>,
+    decision: String,
     effects: Vec<EffectLine>,
 }
 
@@ -116,12 +113,9 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         if path.is_dir() {
             let entries = std::fs::read_dir(path)
                 .with_context(|| format!("`{}` cannot be read", path.display()))?;
-            let entries = entries.collect::<Result<Vec<_>, _>>()?;
-            let mut found: Vec<_> = entries
-                .iter()
-                .map(std::fs::DirEntry::path)
-                .filter(|p| p.extension().is_some_and(|e| e == "http"))
-                .collect();
+            let mut found =
+                entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+            found.retain(|path| path.extension().is_some_and(|e| e == "http"));
             found.sort();
             files.append(&mut found);
         } else if path.exists() {
@@ -229,7 +223,8 @@ pub(super) async fn replayed(
         event: event.to_owned(),
         action: action.to_owned(),
         issue: delivery.issue.clone(),
-        status: delivery.state.as_str().to_owned(),
+        status: delivery.state.to_string(),
+        decision: delivery.state.to_string(),
         reason: delivery.reason.clone(),
         ..Replayed::default()
     };
@@ -241,8 +236,9 @@ pub(super) async fn replayed(
     // An issue may have earlier ones, of other deliveries.
     for evaluation in evaluations.filter(|e| delivery.evaluation == Some(e.id)) {
         replayed.reason = Some(evaluation.reason.clone());
-        replayed.decision = Some(evaluation.action.clone());
-        if let Ok(verdict) = serde_json::from_value::<Verdict>(evaluation.verdict.clone()) {
+        replayed.decision = evaluation.action.clone();
+        if let Some(verdict) = evaluation.verdict() {
+            replayed.decision = decided(&verdict);
             replayed.verdict = Some(serde_json::to_value(Line::new(at.number, &verdict))?);
         }
         let done = evaluation.effects.iter().filter(|e| e.state == "done");
@@ -258,53 +254,32 @@ impl Replayed {
     /// One that the receiver refuses.
     pub(super) fn rejected(file: &str, reason: String) -> Self {
         let (file, status) = (file.to_owned(), "rejected".to_owned());
-        Self { file, status, reason: Some(reason), ..Self::default() }
+        let decision = status.clone();
+        Self { file, status, decision, reason: Some(reason), ..Self::default() }
     }
 
     pub(super) fn row(&self) -> String {
-        let event = [self.event.as_str(), &self.action];
-        let event = event.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-        let verdict = |key: &str| self.verdict.as_ref().map(|v| &v[key]);
-        let score = verdict("score").map_or_else(|| "-".to_owned(), Value::to_string);
-        let decision = match verdict("decision") {
-            Some(decision) => {
-                let text = |key: &str| decision[key].as_str().unwrap_or_default().to_owned();
-                format!("{} {}", text("action"), text("agent")).trim_end().to_owned()
-            }
-            None => self.decision.clone().unwrap_or_else(|| self.status.clone()),
-        };
+        let event = format!("{}/{}", self.event, self.action);
+        let score = self.verdict.as_ref().map_or("-".to_owned(), |v| v["score"].to_string());
         let effects: Vec<_> =
             self.effects.iter().map(|e| format!("{} {}", e.kind, e.value)).collect();
         let last = match (effects.is_empty(), &self.reason) {
             (true, Some(reason)) => reason.clone(),
             _ => effects.join(", "),
         };
-        let (file, issue) = (&self.file, self.issue.as_deref().unwrap_or("-"));
-        Row { file, event: &event, issue, score: &score, decision: &decision, last: &last }.line()
+        let file = self.file.strip_suffix(".http").unwrap_or(&self.file);
+        let issue = self.issue.as_deref().unwrap_or("-");
+        columns([file, event.trim_matches('/'), issue, &score, &self.decision, &last])
     }
 }
 
 /// One row of the table.
-struct Row<'a> {
-    file: &'a str,
-    event: &'a str,
-    issue: &'a str,
-    score: &'a str,
-    decision: &'a str,
-    last: &'a str,
-}
-
-impl Row<'_> {
-    fn line(&self) -> String {
-        let Self { file, event, issue, score, decision, last } = self;
-        let file = file.strip_suffix(".http").unwrap_or(file);
-        let line = format!("{file:<44} {event:<24} {issue:<16} {score:>5}  {decision:<16} {last}");
-        line.trim_end().to_owned()
-    }
+fn columns([file, event, issue, score, decision, last]: [&str; 6]) -> String {
+    let line = format!("{file:<44} {event:<24} {issue:<16} {score:>5}  {decision:<16} {last}");
+    line.trim_end().to_owned()
 }
 
 /// The head of the table.
 pub(super) fn head() -> String {
-    let (file, event, issue) = ("FILE", "EVENT", "ISSUE");
-    Row { file, event, issue, score: "SCORE", decision: "DECISION", last: "EFFECTS" }.line()
+    columns(["FILE", "EVENT", "ISSUE", "SCORE", "DECISION", "EFFECTS"])
 }

@@ -1,7 +1,7 @@
 //! `score`: scores issues by the policy; writes nothing.
 
 use std::io::{BufWriter, Read as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use chrono::{DateTime, Utc};
@@ -9,14 +9,13 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, block_on, load};
+use super::{Failure, block_on, load, policy};
 use crate::clock::{Clock, Timestamp};
-use crate::config;
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef};
 use crate::reason::Reason;
 use crate::service;
-use crate::triage::{Action, IssueType, Policy, Triage, Verdict, explain};
+use crate::triage::{Action, IssueType, Triage, Verdict, explain};
 
 /// Score issues and show what would be decided
 #[derive(Debug, Args)]
@@ -95,9 +94,9 @@ impl<'a> Line<'a> {
 }
 
 impl Score {
-    pub(super) fn run(self, config: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) fn run(self, config: Option<&Path>) -> Result<(), Failure> {
         let now = self.now.unwrap_or_else(|| Clock::System.now());
-        let triage = self.triage(config.clone())?;
+        let triage = self.triage(config)?;
         let mut out = BufWriter::new(std::io::stdout().lock());
         let mut count = 0;
         let mut show = |issue: &Issue| -> Result<(), Failure> {
@@ -116,19 +115,14 @@ impl Score {
     }
 
     /// The policy of `--policy`, else the configured one, else the built-in one.
-    fn triage(&self, named: Option<PathBuf>) -> Result<Triage, Failure> {
+    fn triage(&self, named: Option<&Path>) -> Result<Triage, Failure> {
         let policy = match &self.policy {
             Some(path) => {
-                let usage = |e: &dyn std::fmt::Display| {
-                    Failure::Usage(format!("policy `{}`: {e}", path.display()))
-                };
-                let text = std::fs::read_to_string(path).map_err(|e| usage(&e))?;
-                toml::from_str(&text).map_err(|e| usage(&e))?
+                let text = std::fs::read_to_string(path).map_err(|e| e.to_string());
+                let policy = text.and_then(|text| toml::from_str(&text).map_err(|e| e.to_string()));
+                policy.map_err(|e| Failure::Usage(format!("policy `{}`: {e}", path.display())))?
             }
-            None => match config::find(named.as_deref())? {
-                Some(file) => load(Some(file))?.policy,
-                None => Policy::default(),
-            },
+            None => policy(named)?,
         };
         Triage::new(policy).map_err(|e| Failure::Usage(e.to_string()))
     }
@@ -143,9 +137,7 @@ impl Score {
             let text = explain(&verdict, &triage.signals(issue));
             return Ok(format!("#{number} {title}\n{text}"));
         }
-        let (decision, reason) = (&verdict.decision, verdict.decision.reason());
-        let agent = decision.agent().map(|a| format!(" {a}")).unwrap_or_default();
-        let decision = format!("{}{agent}", decision.action());
+        let (decision, reason) = (decided(&verdict), verdict.decision.reason());
         Ok(format!("#{number:<6} {total}  {decision:<16} {reason}"))
     }
 
@@ -156,12 +148,8 @@ impl Score {
             let value: Value = value.with_context(|| {
                 format!("`{}` is not valid JSON in value number {}", self.input, index + 1)
             })?;
-            match value {
-                Value::Array(issues) => {
-                    issues.iter().try_for_each(|issue| show(&self.issue(issue)?))?
-                }
-                other => show(&self.issue(&other)?)?,
-            }
+            let issues = value.as_array().map_or(std::slice::from_ref(&value), Vec::as_slice);
+            issues.iter().try_for_each(|issue| show(&self.issue(issue)?))?;
         }
         Ok(())
     }
@@ -175,6 +163,12 @@ impl Score {
     }
 }
 
+/// The decision and its agent, in one column.
+pub(super) fn decided(Verdict { decision, .. }: &Verdict) -> String {
+    let agent = decision.agent().map(|a| format!(" {a}")).unwrap_or_default();
+    format!("{}{agent}", decision.action())
+}
+
 fn read(input: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     if input == "-" {
@@ -182,13 +176,12 @@ fn read(input: &str) -> Result<Vec<u8>, Failure> {
         return Ok(bytes);
     }
     std::fs::read(input).map_err(|e| {
-        Failure::Usage(format!(
-            "`{input}` cannot be read: {e}; give a file, `-`, or `owner/repo#N`"
-        ))
+        let cure = "give a file, `-`, or `owner/repo#N`";
+        Failure::Usage(format!("`{input}` cannot be read: {e}; {cure}"))
     })
 }
 
-fn fetch(at: &IssueRef, config: Option<PathBuf>) -> Result<Issue, Failure> {
+fn fetch(at: &IssueRef, config: Option<&Path>) -> Result<Issue, Failure> {
     let forge = service::forge(&load(config)?)?;
     let issue = block_on(forge.issue(at))?;
     issue.ok_or_else(|| anyhow!("there is no issue `{at}`").into())

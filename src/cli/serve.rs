@@ -1,11 +1,11 @@
 //! `serve`: runs the service until SIGTERM or SIGINT; SIGHUP reloads the configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Failure, block_on, load, read_config};
+use super::{Failure, block_on, load};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::service::Service;
@@ -18,45 +18,35 @@ use crate::service::Service;
 pub(super) struct Serve {}
 
 impl Serve {
-    pub(super) fn run(self, path: Option<PathBuf>) -> Result<(), Failure> {
-        let config = load(path.clone())?;
-        block_on(serve(config, path))
+    pub(super) fn run(self, path: Option<&Path>) -> Result<(), Failure> {
+        let config = load(path)?;
+        block_on(serve(&config, path))
     }
 }
 
-async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
+async fn serve(config: &Config, path: Option<&Path>) -> Result<(), Failure> {
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let service = Service::start(&config, Clock::System).await?;
+    let service = Service::start(config, Clock::System).await?;
     loop {
         tokio::select! {
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
-            () = next(&mut hangup) => reload(&service, path.as_deref()),
+            Some(()) = hangup.recv() => reload(&service, path),
         }
     }
     service.stop().await;
     Ok(())
 }
 
-async fn next(signal: &mut Signal) {
-    if signal.recv().await.is_none() {
-        std::future::pending::<()>().await;
-    }
-}
-
 /// Reloads the configuration; an invalid one is logged, and the last valid one stays in use.
 fn reload(service: &Service, path: Option<&Path>) {
-    match read_config(path)
-        .map_err(anyhow::Error::from)
-        .and_then(|config| service.parts().reload(&config))
-    {
+    let reloaded = load(path).map_err(Into::into).and_then(|new| service.parts().reload(&new));
+    match reloaded {
         Ok(()) => tracing::info!("the configuration was reloaded"),
-        Err(error) => {
-            tracing::error!(
-                "the configuration was not reloaded, the last valid one stays in use: {error:#}"
-            );
-        }
+        Err(error) => tracing::error!(
+            "the configuration was not reloaded, the last valid one stays in use: {error:#}"
+        ),
     }
 }

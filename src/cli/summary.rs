@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, complain, fail_unless, open_store, show};
+use super::{Failure, check_repo, complain, fail_unless, open_store, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::RepoName;
@@ -41,11 +41,10 @@ impl Summary {
         let summaries = &base.summaries();
         let day = self.date.unwrap_or_else(|| summaries.today());
         let repos = match &self.repo {
-            Some(repo) if !config.gitea.repos.allows(repo) => {
-                let text = format!("`{repo}` is not among `gitea.repos`; add it there");
-                return Err(Failure::Usage(text));
+            Some(repo) => {
+                check_repo(config, repo)?;
+                vec![repo.clone()]
             }
-            Some(repo) => vec![repo.clone()],
             None => summaries.repos().await?,
         };
         let mut is_fine = true;
@@ -93,12 +92,8 @@ fn report(of: &SummaryDay, outcome: Outcome, json: bool) -> Result<(), Failure> 
             ("dry_run", None, "not posted: `triage.dry_run` is on".to_owned())
         }
         Outcome::NotBefore(at) => {
-            let at = at.format("%H:%M:%S UTC");
-            (
-                "busy",
-                None,
-                format!("not posted: another process is posting it until {at}; try again then"),
-            )
+            let (who, at) = ("another process is posting it", at.format("%H:%M:%S UTC"));
+            ("busy", None, format!("not posted: {who} until {at}; try again then"))
         }
         Outcome::GivenUp => ("failed", None, "not posted: it failed today; see the log".to_owned()),
     };

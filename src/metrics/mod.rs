@@ -2,9 +2,7 @@
 //! answer is written from the meters as they stand, so there is no registry that two services could share.
 
 mod page;
-mod process;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::ACCEPT;
@@ -13,57 +11,35 @@ use actix_web::{HttpRequest, HttpResponse};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
+pub use self::page::Meters;
 use crate::clock::{Clock, Timestamp};
-use crate::meters::{Calls, Receiving, Working};
 use crate::store::Store;
-
-use self::page::Page;
 
 /// How long the store may take to say how full it is; the rest is shown without it.
 const STORE_LIMIT: Duration = Duration::from_secs(1);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Where the figures come from.
-#[derive(Clone)]
-pub struct Sources {
+/// Where the figures of one service come from.
+pub struct Metrics {
     /// How full it is.
     pub store: Store,
     /// The time.
     pub clock: Clock,
-    /// What the receiver counted.
-    pub receiving: Arc<Receiving>,
-    /// What the worker counted.
-    pub working: Arc<Working>,
-    /// What the forge's client counted.
-    pub calls: Arc<Calls>,
-}
-
-/// The figures of one service.
-pub struct Metrics {
-    sources: Sources,
-    started: Timestamp,
+    /// When the service started.
+    pub started: Timestamp,
+    /// What was counted.
+    pub meters: Meters,
 }
 
 impl Metrics {
-    /// The figures from these sources, of a service that starts now.
-    pub fn new(sources: Sources) -> Self {
-        Self { started: Clock::System.now(), sources }
-    }
-
     /// All figures as OpenMetrics text.
-    pub async fn render(&self) -> Result<String, std::fmt::Error> {
-        let gauges = tokio::time::timeout(STORE_LIMIT, self.sources.store.gauges()).await;
-        let page = Page {
-            now: self.sources.clock.now(),
-            gauges: gauges.ok().and_then(Result::ok),
-            receiving: Arc::clone(&self.sources.receiving),
-            working: Arc::clone(&self.sources.working),
-            calls: Arc::clone(&self.sources.calls),
-        };
+    async fn render(&self) -> Result<String, std::fmt::Error> {
+        let gauges = tokio::time::timeout(STORE_LIMIT, self.store.gauges()).await;
+        let gauges = gauges.ok().and_then(Result::ok);
+        let (started, now, meters) = (self.started, self.clock.now(), self.meters.clone());
         let mut registry = Registry::default();
-        registry.sub_registry_with_prefix("gitea_triage").register_collector(Box::new(page));
-        registry.register_collector(Box::new(process::Process { started: self.started }));
+        registry.register_collector(Box::new(page::Page { started, now, gauges, meters }));
         let mut text = String::with_capacity(16 * 1024);
         encode(&mut text, &registry)?;
         Ok(text)

@@ -13,11 +13,12 @@ use tokio::sync::Notify;
 
 use super::base::Base;
 use super::settings;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::dashboard::{self, Dashboard};
 use crate::health::{self, Readiness};
 use crate::meters::Receiving;
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, Meters, Metrics};
 use crate::receive::{self, Callbacks, LargeBodies, Proxies, Receiver, Refusals};
 use crate::store::Store;
 use crate::worker::Worker;
@@ -145,13 +146,10 @@ fn callbacks(base: &Base<'_>, worker: &Worker) -> Data<Callbacks> {
 }
 
 fn figures(base: &Base<'_>, worker: &Worker, receiving: &Arc<Receiving>) -> Data<Metrics> {
-    Data::new(Metrics::new(metrics::Sources {
-        store: base.store.clone(),
-        clock: base.clock.clone(),
-        receiving: Arc::clone(receiving),
-        working: worker.meters(),
-        calls: base.forge.meters(),
-    }))
+    let calls = base.forge.meters();
+    let meters = Meters { receiving: Arc::clone(receiving), working: worker.meters(), calls };
+    let (store, clock) = (base.store.clone(), base.clock.clone());
+    Data::new(Metrics { store, clock, started: Clock::System.now(), meters })
 }
 
 fn readiness(base: &Base<'_>, worker: &Worker) -> Data<Readiness> {
