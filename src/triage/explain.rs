@@ -41,7 +41,7 @@ fn ground(
         distinct(typed.filter(|tag| set.contains(&text::normal(tag))))
     };
     match ground {
-        Ground::Term(kind) => (kind_name(kind), distinct(reading.words(kind))),
+        Ground::Term(kind) => (kind.name(), distinct(reading.words(kind))),
         Ground::ShortTitle => ("has a short title", Vec::new()),
         Ground::Bug => ("is a bug", tagged(&tags.bug)),
         Ground::Refactor => ("is a refactoring", tagged(&tags.refactor)),
@@ -49,18 +49,6 @@ fn ground(
         Ground::FromLoop => ("was reported by the agent loop", tagged(&tags.from_loop)),
         Ground::Meta => ("needs discussion first", tagged(&tags.meta)),
         Ground::Cap => ("limit of this part", Vec::new()),
-    }
-}
-
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::File => "names a file",
-        Kind::Function => "names a function or class",
-        Kind::Acceptance => "states acceptance criteria",
-        Kind::Test => "mentions tests",
-        Kind::Section => "describes the problem in sections",
-        // No points are given for it.
-        Kind::Blocked => "",
     }
 }
 

@@ -1,4 +1,5 @@
-//! The parts of a score, and the kinds of terms that give points to them.
+//! The parts of a score, and the kinds of terms that give points to them. A new kind is an arm in each function here,
+//! and its keys in `points`.
 
 use super::policy::Policy;
 
@@ -31,6 +32,32 @@ impl Kind {
             Self::Test => ("acceptance.test_terms", &policy.acceptance.test_terms),
             Self::Section => ("acceptance.section_terms", &policy.acceptance.section_terms),
             Self::Blocked => ("blocked_terms", &policy.blocked_terms),
+        }
+    }
+
+    /// The part of the score that one of its terms gives points to, and how many.
+    pub(super) fn points(self, policy: &Policy) -> Option<(Part, u8)> {
+        let Policy { scope, acceptance, .. } = policy;
+        Some(match self {
+            Self::File => (Part::Scope, scope.file_points),
+            Self::Function => (Part::Scope, scope.function_points),
+            // Others where there are many.
+            Self::Acceptance => (Part::Acceptance, acceptance.some_points),
+            Self::Test => (Part::Acceptance, acceptance.test_points),
+            Self::Section => (Part::Acceptance, acceptance.section_points),
+            Self::Blocked => return None,
+        })
+    }
+
+    /// What the points are given for.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::File => "names a file",
+            Self::Function => "names a function or class",
+            Self::Acceptance => "states acceptance criteria",
+            Self::Test => "mentions tests",
+            Self::Section => "describes the problem in sections",
+            Self::Blocked => "",
         }
     }
 }

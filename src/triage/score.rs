@@ -80,19 +80,14 @@ impl<'a> Basis<'a> {
         let mut points = Vec::with_capacity(8);
 
         let mut tally = Tally::new(Part::Scope, &mut points);
-        tally.term(self.facts, Kind::File, scope.file_points);
-        tally.term(self.facts, Kind::Function, scope.function_points);
+        tally.terms(self.policy, self.facts);
         let is_short = is_short(&self.title, scope.title_limit);
         tally.give(is_short, Ground::ShortTitle, scope.title_points);
         tally.take(classes.meta, scope.meta_penalty.into());
         tally.cap(scope.cap);
 
         let mut tally = Tally::new(Part::Acceptance, &mut points);
-        let are_many = self.facts.acceptance >= acceptance.many;
-        let some = if are_many { acceptance.many_points } else { acceptance.some_points };
-        tally.term(self.facts, Kind::Acceptance, some);
-        tally.term(self.facts, Kind::Test, acceptance.test_points);
-        tally.term(self.facts, Kind::Section, acceptance.section_points);
+        tally.terms(self.policy, self.facts);
         tally.take(classes.meta, acceptance.meta_penalty.into());
         tally.cap(acceptance.cap);
 
@@ -127,8 +122,15 @@ impl<'a> Tally<'a> {
         Self { part, sum: 0, points }
     }
 
-    fn term(&mut self, facts: &Facts, kind: Kind, points: u8) {
-        self.give(facts.shows(kind), Ground::Term(kind), points);
+    /// The points for terms of this part.
+    fn terms(&mut self, policy: &Policy, facts: &Facts) {
+        let rules = &policy.acceptance;
+        for kind in Kind::ALL {
+            let Some((part, some)) = kind.points(policy) else { continue };
+            let are_many = kind == Kind::Acceptance && facts.acceptance >= rules.many;
+            let points = if are_many { rules.many_points } else { some };
+            self.give(part == self.part && facts.shows(kind), Ground::Term(kind), points);
+        }
     }
 
     fn give(&mut self, due: bool, ground: Ground, points: u8) {
