@@ -147,8 +147,37 @@ fn no_empty_or_unreadable_signature_counts() {
     for odd in [right.as_str(), &format!("sha1={right}"), &format!("SHA256={right}")] {
         refused(&request(&[(HUB, odd)]), Rejected::SignatureMalformed);
     }
-    let twice = request(&[("X-Gitea-Signature", &right), ("X-Gitea-Signature", &right)]);
-    refused(&twice, Rejected::SignatureMalformed);
+}
+
+#[test]
+fn a_right_signature_that_is_repeated_is_right() {
+    let right = hex_of(KEY, BODY.as_bytes());
+    let hub = format!("sha256={right}");
+    for (name, value) in
+        [("X-Gitea-Signature", &right), ("X-Forgejo-Signature", &right), (HUB, &hub)]
+    {
+        for times in 1..4 {
+            let repeated = request(&vec![(name, value.as_str()); times]);
+            assert!(verify(&repeated).is_ok(), "{name} {times}");
+            let joined = vec![value.as_str(); times].join(", ");
+            assert!(verify(&request(&[(name, &joined)])).is_ok(), "{joined}");
+        }
+    }
+}
+
+#[test]
+fn every_signature_that_is_there_must_be_right_also_in_a_repeated_header() {
+    let right = hex_of(KEY, BODY.as_bytes());
+    let wrong = hex_of("another", BODY.as_bytes());
+    for (first, second) in [(&right, &wrong), (&wrong, &right)] {
+        let both = request(&[("X-Gitea-Signature", first), ("X-Gitea-Signature", second)]);
+        refused(&both, Rejected::SignatureMismatch);
+        let joined = format!("{first},{second}");
+        refused(&request(&[("X-Gitea-Signature", &joined)]), Rejected::SignatureMismatch);
+    }
+    let half = request(&[("X-Gitea-Signature", &right), ("X-Gitea-Signature", "")]);
+    refused(&half, Rejected::SignatureEmpty);
+    refused(&request(&[("X-Gitea-Signature", &format!("{right},"))]), Rejected::SignatureEmpty);
 }
 
 #[test]
@@ -507,7 +536,7 @@ fn what_cannot_be_worked_on_says_what_is_wrong_and_quotes_nothing() {
         let error = gitea::parse(issue(number, "a/b").as_bytes()).unwrap_err();
         assert_eq!(error, ParseError::Number, "{number}");
     }
-    for body in [&b""[..], b"hidden", b"{\"action\":\"hidden", b"{\"action\":7}", b"{} hidden"] {
+    for body in [&b""[..], b"hidden", b"{\"action\":\"hidden", b"{} hidden"] {
         let error = gitea::parse(body).unwrap_err();
         assert!(matches!(error, ParseError::NotGitea { .. }), "{error}");
         assert!(!error.to_string().contains("hidden"), "{error}");
@@ -519,6 +548,77 @@ fn what_cannot_be_worked_on_says_what_is_wrong_and_quotes_nothing() {
 }
 
 #[test]
+fn a_wrong_type_in_what_nobody_needs_stops_nothing() {
+    let repo = r#""repository":{"id":"x","full_name":"acme/widgets"}"#;
+    parses(
+        &format!(r#"{{"ref":"main","after":"0","commits":[],{repo},"sender":{{"id":"seven"}}}}"#),
+        "push acme/widgets: a push concerns no issue",
+    );
+    parses(r#"{"action":7}"#, "unknown -: no issue in it");
+}
+
+/// Whatever else is of another type than Gitea sends: an event with an issue, its number and its repository leads to
+/// it, and one without ends as what it is.
+#[test]
+fn another_type_anywhere_else_changes_neither_the_issue_nor_the_name_of_an_event() {
+    let needed = ["/action", "/issue", "/issue/number", "/repository", "/repository/full_name"];
+    let odd = [
+        serde_json::json!("text"),
+        serde_json::json!(7),
+        serde_json::json!(1.5),
+        serde_json::json!(true),
+        serde_json::json!([1, ["x"]]),
+        serde_json::json!({"a": {"b": []}}),
+    ];
+    for (name, recording) in fixtures() {
+        let body = signed(&recording);
+        let expected = named(&gitea::parse(&body).unwrap());
+        let whole: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        for path in paths(&whole) {
+            let at = format!("/{}", path.join("/"));
+            // A pull request is known by what stands there, whatever it is.
+            if needed.contains(&at.as_str()) || at == "/is_pull" || path.len() > 2 {
+                continue;
+            }
+            for value in &odd {
+                let mut body = whole.clone();
+                *body.pointer_mut(&at).unwrap() = value.clone();
+                let event = gitea::parse(body.to_string().as_bytes());
+                let event = event.unwrap_or_else(|error| panic!("{name} {at} {value}: {error}"));
+                let became_a_pull = at == "/issue/pull_request" && named(&event) != expected;
+                assert!(became_a_pull || named(&event) == expected, "{name} {at} {value}");
+            }
+        }
+    }
+}
+
+/// What an event is about.
+fn named(event: &Event) -> String {
+    match event {
+        Event::Issue(issue) => issue.at.to_string(),
+        Event::Ignored { action, .. } => action.clone(),
+    }
+}
+
+#[test]
+fn a_run_of_forgejo_is_ignored_by_its_name() {
+    for action in ["failure", "recover", "success"] {
+        let body = format!(
+            r#"{{"action":"{action}","run":{{"id":5,"repository":{{"id":1,"full_name":"acme/widgets"}}}},
+            "prior_status":"running","last_run":null}}"#
+        );
+        parses(
+            &body,
+            &format!("action_run/{action} acme/widgets: a workflow run concerns no issue"),
+        );
+    }
+    parses(
+        r#"{"action":"success","run":"x"}"#,
+        "action_run/success -: a workflow run concerns no issue",
+    );
+}
+
+#[test]
 fn deep_nesting_does_not_overflow() {
     for (open, close) in [("[", "]"), ("{\"issue\":", "}"), ("{\"x\":", "}")] {
         let body = format!("{{\"issue\":{}1{}}}", open.repeat(200_000), close.repeat(200_000));
@@ -526,22 +626,21 @@ fn deep_nesting_does_not_overflow() {
     }
 }
 
+/// The path of each value in an object, and of what is in it.
+fn paths(value: &serde_json::Value) -> Vec<Vec<String>> {
+    let serde_json::Value::Object(map) = value else { return Vec::new() };
+    let below = |(key, inner): (&String, &serde_json::Value)| {
+        let inner = paths(inner).into_iter().map(|path| [vec![key.clone()], path].concat());
+        std::iter::once(vec![key.clone()]).chain(inner).collect::<Vec<_>>()
+    };
+    map.iter().flat_map(below).collect()
+}
+
 #[test]
 fn a_null_anywhere_is_no_surprise() {
-    fn nulled(value: &serde_json::Value, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
-        let serde_json::Value::Object(map) = value else { return };
-        for (key, inner) in map {
-            path.push(key.clone());
-            out.push(path.clone());
-            nulled(inner, path, out);
-            path.pop();
-        }
-    }
     for (name, recording) in fixtures() {
         let whole: serde_json::Value = serde_json::from_slice(&signed(&recording)).unwrap();
-        let mut paths = Vec::new();
-        nulled(&whole, &mut Vec::new(), &mut paths);
-        for path in paths {
+        for path in paths(&whole) {
             let mut body = whole.clone();
             *body.pointer_mut(&format!("/{}", path.join("/"))).unwrap() = serde_json::Value::Null;
             let parsed = gitea::parse(body.to_string().as_bytes());

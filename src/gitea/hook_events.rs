@@ -39,6 +39,7 @@ fn name(kind: &str, is_forgejo: bool) -> Option<String> {
         | "pull_request_review_comment" => "pull_request_review",
         // Forgejo's pages can turn it on, its API cannot.
         "package" | "workflow_job" if !is_forgejo => kind,
+        "action_run_failure" | "action_run_recover" | "action_run_success" if is_forgejo => kind,
         plain if PLAIN.split(' ').any(|kind| kind == plain) => plain,
         _ => return None,
     };
@@ -79,6 +80,7 @@ mod tests {
         assert!(names(&reviews, true).unwrap().contains(&"pull_request_review".to_owned()));
         assert_eq!(names(&set(&["package"]), true), Err("package".to_owned()));
         assert!(names(&set(&["package"]), false).is_ok());
+        assert!(names(&set(&["action_run_success"]), true).is_ok());
         assert_eq!(names(&set(&["of_tomorrow"]), false), Err("of_tomorrow".to_owned()));
     }
 }

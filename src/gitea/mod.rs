@@ -10,6 +10,7 @@ mod hooks;
 mod issues;
 mod labels;
 mod lists;
+mod loose;
 mod probe;
 mod receiver;
 mod recording;

@@ -11,7 +11,7 @@ pub enum Rejected {
     /// A signature header without a digest, as Gitea sends it for a hook without a secret.
     #[error("the signature is empty; the hook has no secret: set one of `webhook.secrets` on it")]
     SignatureEmpty,
-    /// A signature header that is no hex SHA-256, or that came twice.
+    /// A signature header that is no hex SHA-256.
     #[error(
         "a signature header is not one SHA-256 digest in hex; see what the proxy does to the headers"
     )]

@@ -5,6 +5,9 @@ use super::wire::Version;
 use super::{Client, Error};
 use crate::clock::Timestamp;
 
+/// The first Forgejo that counts for itself.
+const FIRST_FORGEJO: u32 = 7;
+
 /// What a server says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -15,16 +18,24 @@ pub struct Server {
 }
 
 impl Server {
-    /// Whether it is a Forgejo. A build of one's own may hide it.
+    /// Whether it is a Forgejo. It says so in the build part, after its own version and whatever else stands there
+    /// (`7.0.0+LTS-gitea-1.22.0`). A build of one's own may leave that out; then the number tells: Forgejo counts
+    /// from 7 on, and Gitea is far from it.
     pub fn is_forgejo(&self) -> bool {
-        self.version.contains("+gitea-")
+        let build = self.version.split_once('+').map_or("", |(_, build)| build);
+        build.contains("gitea-") || self.number().0 >= FIRST_FORGEJO
+    }
+
+    /// The server's own major and minor version, on either forge.
+    fn number(&self) -> (u32, u32) {
+        let mut numbers = self.version.trim_start_matches('v').split(['.', '-', '+']);
+        let mut next = || numbers.next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        (next(), next())
     }
 
     /// Whether it is Gitea of this version or a later one; Forgejo counts apart.
     fn is_gitea_since(&self, major: u32, minor: u32) -> bool {
-        let mut numbers = self.version.trim_start_matches('v').split(['.', '-', '+']);
-        let mut next = || numbers.next().and_then(|n| n.parse().ok()).unwrap_or(0_u32);
-        !self.is_forgejo() && (next(), next()) >= (major, minor)
+        !self.is_forgejo() && self.number() >= (major, minor)
     }
 
     /// Whether it never shows the `Authorization` header of a webhook, so that an edit would erase it unseen.
@@ -77,6 +88,19 @@ mod tests {
     #[test]
     fn the_two_forges_are_told_apart() {
         assert_eq!(server("1.25.4").name(), "Gitea 1.25.4");
-        assert_eq!(server("11.0.1+gitea-1.22.0").name(), "Forgejo 11.0.1+gitea-1.22.0");
+        for forgejo in [
+            "11.0.1+gitea-1.22.0",
+            "7.0.0+LTS-gitea-1.22.0",
+            "11.0.1-dev-100-abc+gitea-1.27.0",
+            "15.0.3",
+            "v8.0.0-test",
+        ] {
+            assert_eq!(server(forgejo).name(), format!("Forgejo {forgejo}"));
+            assert!(!server(forgejo).hides_authorization(), "{forgejo}");
+            assert!(server(forgejo).allowed_hosts("loopback").starts_with("[webhook]"));
+        }
+        for gitea in ["1.22.0", "1.26.0+dev-123-gabc", "my-gitea-1.27.1", "2.0.0", "nonsense"] {
+            assert_eq!(server(gitea).name(), format!("Gitea {gitea}"));
+        }
     }
 }

@@ -54,13 +54,14 @@ impl HeaderLookup for Recording {
     }
 }
 
-/// A header came twice: two values would let a proxy and us read different ones.
-struct Repeated;
+/// A header came with two values, of which a proxy and we could read different ones.
+struct Ambiguous;
 
-fn once<'a>(headers: &'a impl HeaderLookup, name: &'a str) -> Result<Option<&'a [u8]>, Repeated> {
-    let mut values = headers.values(name);
-    let value = values.next().map(<[u8]>::trim_ascii);
-    if values.next().is_some() { Err(Repeated) } else { Ok(value) }
+/// The value of a header, however often it says the same.
+fn once<'a>(headers: &'a impl HeaderLookup, name: &'a str) -> Result<Option<&'a [u8]>, Ambiguous> {
+    let mut values = headers.values(name).map(<[u8]>::trim_ascii);
+    let value = values.next();
+    if values.all(|other| Some(other) == value) { Ok(value) } else { Err(Ambiguous) }
 }
 
 /// One of the secrets that are valid at the same time.
@@ -150,8 +151,10 @@ fn union(a: Option<Vec<String>>, b: Option<Vec<String>>) -> Option<Vec<String>> 
 fn claim(headers: &impl HeaderLookup) -> Result<Digest, Rejected> {
     let mut claims = Vec::with_capacity(SIGNATURES.len());
     for (name, prefix) in SIGNATURES {
-        let value = once(headers, name).map_err(|Repeated| Rejected::SignatureMalformed)?;
-        claims.extend(value.map(|value| digest(value, prefix)).transpose()?);
+        // A proxy may join the values of a repeated header by commas.
+        for value in headers.values(name).flat_map(|value| value.split(|byte| *byte == b',')) {
+            claims.push(digest(value.trim_ascii(), prefix)?);
+        }
     }
     let first = *claims.first().ok_or(Rejected::SignatureMissing)?;
     let agree = claims.iter().all(|claim| *claim == first);

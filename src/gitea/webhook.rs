@@ -4,13 +4,12 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize as _;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 
-use super::wire::{RepoMeta, User, lenient, time};
+use super::loose::{Few, loose};
+use super::wire::time;
 use crate::delivery::{CommentEvent, Event, IssueEvent, Shown};
-use crate::issue::{IssueRef, RepoName};
+use crate::issue::{Account, IssueRef, RepoName};
 
 /// Why a signed body is no delivery that can be worked on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,40 +43,60 @@ impl From<serde_json::Error> for ParseError {
     }
 }
 
-lenient! {
+/// Structs of a payload. A key that is missing, null or of another type is `None`: only what an event needs may stop it.
+macro_rules! loose {
+    ($($(#[$meta:meta])* struct $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty),+ $(,)? })+) => {$(
+        $(#[$meta])*
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct $name {
+            $($(#[$fmeta])* #[serde(deserialize_with = "loose")] $field: Option<$type>),+
+        }
+    )+};
+}
+
+loose! {
     /// What is read of a payload; the rest is skipped unread.
     struct Payload {
         action: String,
         number: i64,
-        issue: Option<Issue>,
+        issue: Issue,
         /// A text in a delivery about a wiki.
-        comment: Option<Value>,
-        pull_request: Option<IgnoredAny>,
-        is_pull: Option<bool>,
-        repository: Option<RepoMeta>,
-        sender: Option<User>,
+        comment: Comment,
+        pull_request: IgnoredAny,
+        is_pull: bool,
+        repository: Repo,
+        /// What the events of Forgejo's runs have, and their repository in it.
+        run: Run,
+        sender: User,
     }
 
     struct Issue {
         number: i64,
         title: String,
         created_at: String,
-        labels: Vec<Named>,
+        labels: Few<Named>,
         assignees: Vec<IgnoredAny>,
-        milestone: Option<IgnoredAny>,
-        pull_request: Option<IgnoredAny>,
+        milestone: IgnoredAny,
+        pull_request: IgnoredAny,
     }
 
     struct Named { name: String }
 
-    struct Comment { id: i64, body: String, user: Option<User> }
+    struct Comment { id: i64, body: String, user: User }
+
+    struct Repo { full_name: String }
+
+    struct Run { repository: Repo }
+
+    struct User { id: i64, login: String }
 }
 
 const PULLS: &str = "pull requests are not triaged";
 const REFS: &str = "a branch or tag concerns no issue";
 /// The payloads without an issue: the keys by which they are known (modules/structs/hook.go), their name, and why they
 /// are not worked on. The first that fits counts.
-const OTHERS: [(&[&str], &str, &str); 13] = [
+const OTHERS: [(&[&str], &str, &str); 14] = [
     (&["pull_request"], "pull_request", PULLS),
     (&["ref_type", "pusher_type"], "delete", REFS),
     (&["ref_type"], "create", REFS),
@@ -88,6 +107,7 @@ const OTHERS: [(&[&str], &str, &str); 13] = [
     (&["package"], "package", "a package concerns no issue"),
     (&["workflow_job"], "workflow_job", "a workflow run concerns no issue"),
     (&["workflow_run"], "workflow_run", "a workflow run concerns no issue"),
+    (&["run", "action"], "action_run", "a workflow run concerns no issue"),
     (&["page"], "wiki", "a wiki page concerns no issue"),
     (&["context", "commit"], "status", "a commit status concerns no issue"),
     (&["repository", "action"], "repository", "a repository's own events concern no issue"),
@@ -112,8 +132,7 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
         let (_, kind, reason) = known.unwrap_or(&(&[], "unknown", "no issue in it"));
         return Ok(payload.ignored(kind, reason));
     };
-    let comment = payload.comment.take().filter(Value::is_object);
-    let comment = comment.map(Comment::deserialize).transpose()?;
+    let comment = payload.comment.take();
     let is_comment = comment.is_some() || payload.is_pull.is_some();
     // Gitea 1.22 sends no `pull_request` with a comment on one, only `is_pull`.
     if payload.pull_request.or(issue.pull_request).is_some() || payload.is_pull == Some(true) {
@@ -121,10 +140,10 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
         return Ok(payload.ignored(kind, PULLS));
     }
     let kind = if is_comment { "issue_comment" } else { "issues" };
-    if payload.action.is_empty() {
+    let action = payload.action();
+    if action.is_empty() {
         return Ok(payload.ignored(kind, "it does not say what happened to the issue"));
     }
-    let action = payload.action.as_str();
     Ok(Event::Issue(IssueEvent {
         at: IssueRef {
             repo: payload.repo().ok_or(ParseError::Repository)?,
@@ -132,6 +151,7 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
             // (services/convert/issue.go).
             number: [issue.number, payload.number]
                 .into_iter()
+                .flatten()
                 .find_map(|n| u64::try_from(n).ok().filter(|n| *n > 0))
                 .ok_or(ParseError::Number)?,
         },
@@ -140,26 +160,28 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
         more_coming: !is_comment && issue.more_coming(action),
         deleted: !is_comment && action == "deleted",
         comment: comment.and_then(|comment| comment.event(action == "created")),
-        shown: Shown {
-            title: issue.title,
-            labels: issue.labels.into_iter().map(|label| label.name).collect(),
-        },
+        shown: Shown { labels: issue.labels(), title: issue.title.unwrap_or_default() },
         sender: payload.sender.and_then(User::into_account),
     }))
 }
 
 impl Payload {
+    fn action(&self) -> &str {
+        self.action.as_deref().unwrap_or_default()
+    }
+
     fn repo(&self) -> Option<RepoName> {
-        self.repository.as_ref()?.full_name.parse().ok()
+        let of_run = || self.run.as_ref()?.repository.as_ref();
+        self.repository.as_ref().or_else(of_run)?.full_name.as_ref()?.parse().ok()
     }
 
     /// Kind and action for people, cut to what is safe to print.
     fn full_action(&self, kind: &str) -> String {
-        if self.action.is_empty() {
+        if self.action().is_empty() {
             return kind.to_owned();
         }
         let safe = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        let action: String = self.action.chars().filter(safe).take(40).collect();
+        let action: String = self.action().chars().filter(safe).take(40).collect();
         format!("{kind}/{action}")
     }
 
@@ -170,15 +192,24 @@ impl Payload {
 }
 
 impl Issue {
+    fn labels(&self) -> Vec<String> {
+        let known = self.labels.iter().flat_map(|labels| &labels.0);
+        known.filter_map(|label| label.name.clone()).collect()
+    }
+
     /// An issue made with labels, assignees or a milestone comes as `assigned`… (dated 1970, for it is not saved
     /// yet), `opened`, `label_updated`, `milestoned`, in this order (seen on 1.25.4).
     fn more_coming(&self, action: &str) -> bool {
         match action {
             "opened" => {
-                !self.labels.is_empty() || !self.assignees.is_empty() || self.milestone.is_some()
+                let is_any_assigned = self.assignees.as_ref().is_some_and(|all| !all.is_empty());
+                !self.labels().is_empty() || is_any_assigned || self.milestone.is_some()
             }
             // In the server's own zone, so 1969 in the Americas.
-            "assigned" => time(&self.created_at).is_some_and(|t| t.timestamp() == 0),
+            "assigned" => {
+                let at = self.created_at.as_deref().and_then(time);
+                at.is_some_and(|t| t.timestamp() == 0)
+            }
             _ => false,
         }
     }
@@ -188,6 +219,14 @@ impl Comment {
     /// A command in a comment without an id cannot be applied exactly once, so it only says to look at the issue.
     fn event(self, created: bool) -> Option<CommentEvent> {
         let author = self.user.and_then(User::into_account);
-        (self.id != 0).then_some(CommentEvent { id: self.id, body: self.body, author, created })
+        let id = self.id.filter(|id| *id != 0)?;
+        Some(CommentEvent { id, body: self.body.unwrap_or_default(), author, created })
+    }
+}
+
+impl User {
+    fn into_account(self) -> Option<Account> {
+        let id = self.id.filter(|id| *id != 0)?;
+        Some(Account { id, login: self.login.unwrap_or_default() })
     }
 }

@@ -7,9 +7,8 @@ use gitea_triage::issue::IssueRef;
 use crate::world::{World, bug};
 
 /// Every command that is for writers.
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 7] = [
     "/triage",
-    "/triage explain",
     "/triage hold",
     "/triage resume",
     "/triage retry",
@@ -82,6 +81,14 @@ async fn readers_are_refused_also_on_their_own_issues() {
     world.settle().await;
     assert_eq!(reactions(&world, &issue, help), ["+1"], "anybody may ask what there is");
     assert_eq!(world.comments(&issue).len(), 4);
+    let before = standing(&world, &issue).await;
+    let explain = world.gitea.comment(&issue, "carol", "/triage explain");
+    world.settle().await;
+    assert_eq!(reactions(&world, &issue, explain), ["+1"], "anybody may ask why");
+    let comments = world.comments(&issue);
+    assert_eq!(comments.len(), 5);
+    assert!(comments[4].contains("claude"), "{}", comments[4]);
+    assert_eq!(standing(&world, &issue).await, before);
     is_carried_out(&world, &issue, "alice").await;
 }
 

@@ -22,8 +22,8 @@ const COMMANDS: [(&str, &str); 9] = [
 pub fn help() -> String {
     let rows = COMMANDS.map(|(usage, what)| format!("| `{usage}` | {what} |"));
     format!(
-        "Write a command at the start of a line of a comment. Every command but `/triage help` needs write access to \
-         the repository.\n\n| command | what it does |\n|---|---|\n{}",
+        "Write a command at the start of a line of a comment. `/triage explain` and `/triage help` are for everybody; \
+         the others need write access to the repository.\n\n| command | what it does |\n|---|---|\n{}",
         rows.join("\n")
     )
 }
@@ -110,7 +110,7 @@ mod tests {
         }
         assert!(parse(&help()).is_empty(), "the table must not be a command itself");
         insta::assert_snapshot!(help(), @r#"
-        Write a command at the start of a line of a comment. Every command but `/triage help` needs write access to the repository.
+        Write a command at the start of a line of a comment. `/triage explain` and `/triage help` are for everybody; the others need write access to the repository.
         
         | command | what it does |
         |---|---|

@@ -47,8 +47,7 @@ fn check<'a>(
     s: &Snapshot<'_>,
     known: &'a [AgentId],
 ) -> Result<Option<Refusal<'a>>, Question> {
-    // Anybody may ask for help.
-    if request.command == Command::Help {
+    if request.command.is_for_everybody() {
         return Ok(None);
     }
     match request.permission {
@@ -155,6 +154,16 @@ mod tests {
             assert!(!e.answers[0].is_done);
             assert!(e.answers[0].texts[0].contains("`/triage hold` was not carried out"));
             assert_eq!(e.custody, Custody::Free);
+        }
+    }
+
+    #[test]
+    fn a_reader_is_told_the_commands_and_the_reasons() {
+        for permission in [Permission::Reader, Permission::Unknown] {
+            let asked = [Command::Explain, Command::Help].map(|c| request(c, permission));
+            let e = two_agents().requests(asked.to_vec()).evaluate();
+            assert!(e.answers[0].is_done && e.answers[0].explains, "{e:?}");
+            assert_eq!(e.answers[0].texts, [commands::help()]);
         }
     }
 

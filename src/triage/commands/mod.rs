@@ -60,6 +60,11 @@ pub enum Assignee {
 }
 
 impl Command {
+    /// Whether anybody who can comment may give it: it only asks.
+    pub(super) fn is_for_everybody(&self) -> bool {
+        matches!(self, Self::Explain | Self::Help)
+    }
+
     /// The word after `/triage`; empty for `/triage` alone.
     pub fn verb(&self) -> &str {
         match self {
