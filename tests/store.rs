@@ -14,7 +14,7 @@ use gitea_triage::plan::{Decided, NewDispatch, Outcome, Plan};
 use gitea_triage::reason::{Cause, Reason};
 use gitea_triage::store::{
     Accepted, Claim, Classified, DeliveryState, Destination, Ended, Error, Filter, OpenMode, Pace,
-    Store,
+    Rank, Store,
 };
 use gitea_triage::triage::{Decision, Record};
 use proptest::prelude::*;
@@ -60,14 +60,14 @@ impl Kept {
 
     /// Puts everything that is unsorted into the lane of an issue.
     async fn sort_to(&self, number: u64, now: Timestamp) {
-        self.sort_as(number, false, now).await;
+        self.sort_as(number, Rank::Ordinary, now).await;
     }
 
-    async fn sort_as(&self, number: u64, is_urgent: bool, now: Timestamp) {
+    async fn sort_as(&self, number: u64, rank: Rank, now: Timestamp) {
         let to = |seq| Classified {
             seq,
             action: "issues/edited".into(),
-            to: Destination::Lane { at: issue(number), more_coming: false, is_urgent },
+            to: Destination::Lane { at: issue(number), more_coming: false, rank },
         };
         let unsorted = self.store.unclassified(1_000).await.unwrap();
         let sorted = unsorted.into_iter().map(|u| to(u.seq)).collect();
@@ -112,7 +112,8 @@ async fn an_urgent_issue_is_claimed_before_those_that_wait() {
     let kept = Kept::new(10);
     for number in 1..=3 {
         kept.accept(&number.to_string(), at(0)).await;
-        kept.sort_as(number, number == 3, at(0)).await;
+        let rank = if number == 3 { Rank::Urgent } else { Rank::Ordinary };
+        kept.sort_as(number, rank, at(0)).await;
     }
     for number in [3, 1, 2] {
         let claim = kept.store.claim(at(5)).await.unwrap().unwrap();

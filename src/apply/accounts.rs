@@ -1,6 +1,6 @@
 //! Accounts: who may write, who can be assigned, and who is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
@@ -16,6 +16,8 @@ const ASSIGNABLE_FOR: Duration = Duration::from_secs(300);
 const UNASSIGNABLE_FOR: Duration = Duration::from_secs(30);
 /// How long it is cached that somebody may write to a repository.
 const WRITERS_FOR: Duration = Duration::from_secs(60);
+/// How long it is cached that somebody is not among those who may: shorter, since they may just have been let in.
+const STRANGERS_FOR: Duration = Duration::from_secs(5);
 /// How long the assignees of an issue are taken to be as they were read; then they are read again.
 pub(super) const FRESH_FOR: Duration = Duration::from_secs(1);
 
@@ -51,8 +53,12 @@ impl Executor {
         Ok(EffectOutcome::done(None))
     }
 
-    /// Whether `login` may write to the repository; cached for a minute.
+    /// Whether `login` may write to the repository; cached for a minute. Who may not costs no call of their own, however
+    /// many they are.
     pub async fn may_write(&self, repo: &RepoName, login: &str) -> Result<bool, forge::Error> {
+        if !self.listed.has(repo, login, self.forge.writers(repo)).await? {
+            return Ok(false);
+        }
         let asked = self.forge.is_writer(repo, login);
         self.writers.get(repo, login, asked, |_| WRITERS_FOR).await
     }
@@ -63,6 +69,35 @@ impl Executor {
         let asked = self.forge.assignable(repo, login);
         let long = |answer| if answer { ASSIGNABLE_FOR } else { UNASSIGNABLE_FOR };
         self.assignable.get(repo, login, asked, long).await
+    }
+}
+
+/// Who is listed as a writer of a repository, and when it was asked.
+type List = (Instant, HashSet<String>);
+
+/// The lists of those who may write, for a while.
+#[derive(Default)]
+pub(super) struct Lists(Mutex<HashMap<RepoName, List>>);
+
+impl Lists {
+    /// Whether `login` is on the list of `repo`, which `ask` reads anew when it is old, sooner for who is not on it.
+    async fn has(
+        &self,
+        repo: &RepoName,
+        login: &str,
+        ask: impl Future<Output = Result<Vec<String>, forge::Error>>,
+    ) -> Result<bool, forge::Error> {
+        let login = login.to_lowercase();
+        if let Some((asked_at, known)) = self.0.lock().await.get(repo) {
+            let (has, age) = (known.contains(&login), asked_at.elapsed());
+            if age < if has { WRITERS_FOR } else { STRANGERS_FOR } {
+                return Ok(has);
+            }
+        }
+        let list: HashSet<_> = ask.await?.iter().map(|listed| listed.to_lowercase()).collect();
+        let has = list.contains(&login);
+        self.0.lock().await.insert(repo.clone(), (Instant::now(), list));
+        Ok(has)
     }
 }
 

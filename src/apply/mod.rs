@@ -12,7 +12,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
-use self::accounts::{Answers, FRESH_FOR};
+use self::accounts::{Answers, FRESH_FOR, Lists};
 use self::labels::LabelCache;
 use crate::dispatch::{Agent, Handoff, HandoffError, Mark};
 use crate::gitea as forge;
@@ -43,6 +43,7 @@ pub struct Executor {
     clients: ArcSwap<AgentClients>,
     label_caches: Mutex<HashMap<RepoName, LabelCache>>,
     assignable: Answers,
+    listed: Lists,
     writers: Answers,
 }
 
@@ -55,6 +56,7 @@ impl Executor {
             clients: ArcSwap::default(),
             label_caches: Mutex::default(),
             assignable: Answers::default(),
+            listed: Lists::default(),
             writers: Answers::default(),
         }
     }

@@ -194,7 +194,7 @@ settings! {
         /// Tries before a delivery ends dead.
         #[schemars(range(min = 1, max = 1000))]
         max_attempts: u32 = 10,
-        /// Writes to one issue within an hour before the service stops and asks.
+        /// Writes to one issue within an hour; more wait, unless a person asked for them. Answers to people do not count.
         #[schemars(range(min = 1))]
         fuse: u32 = 20,
     }

@@ -63,13 +63,10 @@ impl Client {
         Ok(listed.into_iter().map(|User { id, login }| Account { id, login }).collect())
     }
 
-    /// Whether `login` may write to the repository. The list has also those who may only read pull requests, through a
-    /// team (models/repo/user_repo.go, `GetRepoAssignees`); where our account administers the repository, Gitea keeps
-    /// them apart.
+    /// Whether `login`, who is among [`Self::writers`], may write to the repository. The list has also those who may only
+    /// read pull requests, through a team (models/repo/user_repo.go, `GetRepoAssignees`); where our account administers
+    /// the repository, Gitea keeps them apart.
     pub async fn is_writer(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
-        if !self.is_listed(repo, login).await? {
-            return Ok(false);
-        }
         match self.permission(repo, login).await {
             Ok(permission) => Ok(matches!(permission.as_str(), "write" | "admin" | "owner")),
             Err(Error::Status { status: 403 | 404, .. }) => Ok(true),

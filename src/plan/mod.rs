@@ -94,6 +94,12 @@ impl Effect {
         }
     }
 
+    /// Whether it answers a person's comment.
+    pub fn is_answer(&self) -> bool {
+        let is_answer = |marker: &Marker| marker.subject() == Subject::Answer;
+        self.reacts_to().is_some() || self.marker().is_some_and(is_answer)
+    }
+
     /// The forge's id of the comment that a reaction is for.
     pub fn reacts_to(&self) -> Option<i64> {
         match self {

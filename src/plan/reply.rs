@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::{Effect, fence};
 use crate::dispatch::Mark;
 use crate::triage::{
-    Answer, Evaluation, MarkedComment, Marker, Snapshot, Source, UnconfirmedWrite, explain,
+    Answer, Audience, Evaluation, MarkedComment, Marker, Snapshot, Source, UnconfirmedWrite,
+    explain,
 };
 
 /// The answers; `said` are our comments on the issue, where they were read.
@@ -47,6 +48,11 @@ pub(super) fn replies(
 /// comment gets that asks for the reasons. Nobody waits on the issue for the answer to a command given by hand.
 fn answer(answer: &Answer, explanation: &str) -> Vec<Effect> {
     let Source::Comment(comment) = answer.source else { return Vec::new() };
+    let marker = match answer.to {
+        Audience::Writer => Marker::answer(comment),
+        Audience::Outsider => Marker::answer_to_outsider(comment),
+        Audience::Nobody => return Vec::new(),
+    };
     let content = if answer.is_done { "+1" } else { "confused" };
     let mut texts = answer.texts.clone();
     if answer.explains {
@@ -54,7 +60,6 @@ fn answer(answer: &Answer, explanation: &str) -> Vec<Effect> {
     }
     let mut effects = vec![Effect::Reaction { comment, content: Cow::Borrowed(content) }];
     if !texts.is_empty() {
-        let marker = Marker::answer(comment);
         let body = format!("{}\n\n{marker}", texts.join("\n\n"));
         effects.push(Effect::Comment { edit: None, marker, body });
     }

@@ -7,9 +7,10 @@ use rusqlite::{Connection, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::lanes::{self, Rank};
 use super::packing::pack;
 use super::rows::{from_json, to_json};
-use super::{Error, Store, inbox, lanes};
+use super::{Error, Store, inbox};
 use crate::clock::Timestamp;
 use crate::delivery::Origin;
 use crate::dispatch::{Dispatch, Report, Reported, TaskType};
@@ -104,5 +105,11 @@ pub(super) fn enqueue(c: &Connection, lane: i64, entry: &Entry) -> Result<i64, E
     let values = params![id.as_bytes(), origin.as_str(), at.timestamp_millis(), lane, action];
     let seq = insert.insert(values)?;
     lanes::make_due(c, lane, *at)?;
+    if *origin == Origin::Manual {
+        lanes::hurry(c, lane, Rank::Commanded)?;
+    }
+    if *origin != Origin::Sweep {
+        lanes::end_rest(c, lane, *at)?;
+    }
     Ok(seq)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Row, params};
 
 use super::ids::{self, Key, key};
-use super::lanes::{self, Pace, Schedule};
+use super::lanes::{self, Pace, Rank, Schedule};
 use super::packing::{pack, unpack};
 use super::repeats::Repeats;
 use super::rows::{all, changed, first, from_json, run, to_json};
@@ -57,8 +57,8 @@ pub enum Destination {
         at: IssueRef,
         /// More deliveries for the same change are known to follow at once.
         more_coming: bool,
-        /// It is to be looked at before others.
-        is_urgent: bool,
+        /// When its turn is.
+        rank: Rank,
     },
     /// Nowhere, with the reason; the issue is kept for people, when it is one to look after.
     Ignored {
@@ -247,11 +247,9 @@ fn classify_one(c: &Connection, one: &Classified, schedule: Schedule) -> Result<
             end("ignored", reason, lane)
         }
         Destination::Dead(reason) => end("dead", reason, None),
-        Destination::Lane { at, more_coming, is_urgent } => {
+        Destination::Lane { at, more_coming, rank } => {
             let lane = lanes::lane(c, at)?;
-            if *is_urgent {
-                lanes::hurry(c, lane)?;
-            }
+            lanes::hurry(c, lane, *rank)?;
             let join = "UPDATE delivery SET state = 'pending', lane = ?2, action = ?3
                         WHERE seq = ?1 AND state = 'received'";
             if changed(c, join, params![seq, lane, action])? == 1 {

@@ -30,6 +30,17 @@ pub struct Pace {
     pub longest: Duration,
 }
 
+/// Whose turn comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// A person who may command waits for an answer: at once, also in the middle of a burst.
+    Commanded = -1,
+    /// The issue is urgent.
+    Urgent = 0,
+    /// Any other.
+    Ordinary = 1,
+}
+
 /// One issue that a worker has, with all that was pending for it.
 #[derive(Clone, Debug)]
 pub struct Claim {
@@ -68,11 +79,13 @@ impl Claim {
 }
 
 impl Store {
-    /// Gives the caller the next lane that is due, P0 first. A loss of power takes it back,
+    /// Gives the caller the next lane that is due, by rank. A command that comes while it is claimed gives it its rank
+    /// anew. A loss of power takes it back,
     /// as a start would: no request that writes leaves before its intent is flushed, and this with it.
     pub async fn claim(&self, now: Timestamp) -> Result<Option<Claim>, Error> {
         let take =
-            "UPDATE lane SET state = 'claimed', claimed_at = ?1, due_at = NULL, epoch = epoch + 1
+            "UPDATE lane SET state = 'claimed', claimed_at = ?1, due_at = NULL, epoch = epoch + 1,
+                        priority = max(priority, 0)
                     WHERE id = (SELECT id FROM lane WHERE state = 'due' AND due_at <= ?1
                                 ORDER BY priority, due_at LIMIT 1)
                     RETURNING id, epoch, repo, number, attempts";
@@ -165,14 +178,21 @@ pub(super) fn find(c: &Connection, at: &IssueRef) -> Result<Option<i64>, Error> 
     first(c, sql, params![at.repo.to_string(), at.number], |r| r.get(0))
 }
 
-/// Puts a lane before others until its issue has been looked at.
-pub(super) fn hurry(c: &Connection, lane: i64) -> Result<(), Error> {
-    run(c, "UPDATE lane SET priority = 0 WHERE id = ?1 AND priority > 0", [lane])
+/// Puts a lane before those of a later rank until its issue has been looked at.
+pub(super) fn hurry(c: &Connection, lane: i64, rank: Rank) -> Result<(), Error> {
+    run(c, "UPDATE lane SET priority = ?2 WHERE id = ?1 AND priority > ?2", [lane, rank as i64])
 }
 
 /// Makes an idle lane due now; a lane that is due or claimed comes to its turn anyway.
 pub(super) fn make_due(c: &Connection, lane: i64, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1 AND state = 'idle'";
+    run(c, sql, [lane, now.timestamp_millis()])
+}
+
+/// Makes a lane due now that rests; one that failed waits for its next try.
+pub(super) fn end_rest(c: &Connection, lane: i64, now: Timestamp) -> Result<(), Error> {
+    let sql =
+        "UPDATE lane SET due_at = min(due_at, ?2) WHERE id = ?1 AND state = 'due' AND attempts = 0";
     run(c, sql, [lane, now.timestamp_millis()])
 }
 
@@ -184,10 +204,12 @@ struct Waiting {
     due_at: Option<i64>,
     attempts: i64,
     is_claimed: bool,
+    is_commanded: bool,
 }
 
 fn waiting(c: &Connection, lane: i64) -> Result<Option<Waiting>, Error> {
-    let sql = "SELECT min(received_at), max(received_at), evaluated_at, due_at, attempts, lane.state = 'claimed'
+    let sql = "SELECT min(received_at), max(received_at), evaluated_at, due_at, attempts, lane.state = 'claimed',
+             priority < 0
          FROM lane JOIN delivery ON delivery.lane = lane.id
              AND delivery.state IN ('pending', 'claimed') AND delivery.state = 'pending'
          WHERE lane.id = ?1";
@@ -200,6 +222,7 @@ fn waiting(c: &Connection, lane: i64) -> Result<Option<Waiting>, Error> {
             due_at: row.get(3)?,
             attempts: row.get(4)?,
             is_claimed: row.get(5)?,
+            is_commanded: row.get(6)?,
         }))
     });
     found.map(Option::flatten)
@@ -209,11 +232,12 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// When to look: at once, after the burst that is on its way, or after a quiet moment.
+/// When to look: at once, after the burst that is on its way, or after a quiet moment. A person's command waits for none.
 fn due_at(waiting: &Waiting, more_coming: bool, pace: Pace) -> i64 {
     let just_seen =
         waiting.evaluated_at.is_some_and(|at| waiting.first_received - at < millis(pace.moment));
     let rest = match (more_coming, just_seen) {
+        _ if waiting.is_commanded => return waiting.first_received,
         (_, true) => millis(pace.quiet),
         (true, false) => millis(pace.siblings),
         (false, false) => 0,
@@ -297,6 +321,7 @@ mod tests {
             due_at: None,
             attempts: 0,
             is_claimed: false,
+            is_commanded: false,
         };
         assert_eq!(due_at(&waiting, more_coming, PACE), expected);
     }

@@ -16,7 +16,7 @@ use crate::plan::{
     Confirmation, Decided, Effect, EffectKind, EffectOutcome, NewDispatch, Plan, WriteOrigin,
 };
 use crate::triage::{
-    Custody, Evaluation, MarkedComment, Marker, Record, Unconfirmed, UnconfirmedWrite,
+    Custody, Evaluation, MarkedComment, Marker, Record, TO_OUTSIDER, Unconfirmed, UnconfirmedWrite,
 };
 
 impl Store {
@@ -41,6 +41,7 @@ impl Store {
                     Some(dispatch) => Custody::Dispatched(dispatch),
                     None => people::custody(c, lane)?,
                 },
+                answered_outsiders: answered_outsiders(c, lane)?,
                 audit_comment: latest_comment(c, lane)?,
                 unconfirmed: unconfirmed(c, lane)?,
                 last_agent: dispatches::last_agent(c, lane)?,
@@ -69,7 +70,8 @@ impl Store {
         .await
     }
 
-    /// When the writes to the claimed issue after `since` were done, oldest first.
+    /// When the writes to the claimed issue after `since` were done, oldest first. Answers to people are none: they
+    /// have limits of their own.
     pub async fn writes_since(
         &self,
         claim: &Claim,
@@ -77,7 +79,8 @@ impl Store {
     ) -> Result<Vec<Timestamp>, Error> {
         let values = [claim.lane, since.timestamp_millis()];
         let sql = "SELECT settled_at FROM effect
-                   WHERE lane = ?1 AND state = 'done' AND settled_at > ?2 ORDER BY settled_at";
+                   WHERE lane = ?1 AND state = 'done' AND settled_at > ?2
+                       AND (origin = 'agent' OR kind <> 'reaction' AND subject IS NOT 'answer') ORDER BY settled_at";
         self.read(move |c| all(c, sql, values, |r| r.get(0).map(from_millis))).await
     }
 }
@@ -248,6 +251,14 @@ fn unconfirmed(c: &Connection, lane: i64) -> Result<Vec<Unconfirmed>, Error> {
         let is_agents = parsed::<WriteOrigin>(r, 1)? == WriteOrigin::Agent;
         Ok(Unconfirmed { effect: r.get(0)?, is_agents, write })
     })
+}
+
+/// When the two latest answers to outsiders were meant.
+fn answered_outsiders(c: &Connection, lane: i64) -> Result<Vec<Timestamp>, Error> {
+    let sql = "SELECT intended_at FROM effect
+               WHERE lane = ?1 AND kind = 'comment' AND state IN ('intended', 'done') AND value LIKE ?2 || '%'
+               ORDER BY id DESC LIMIT 2";
+    all(c, sql, params![lane, TO_OUTSIDER], |r| r.get(0).map(from_millis))
 }
 
 fn latest_comment(c: &Connection, lane: i64) -> Result<Option<MarkedComment>, Error> {

@@ -55,7 +55,7 @@ pub use error::Error;
 pub use gauges::Gauges;
 pub use history::{DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use inbox::{Accepted, Classified, Destination, Signed, Unclassified};
-pub use lanes::{Claim, Claimed, Pace};
+pub use lanes::{Claim, Claimed, Pace, Rank};
 pub use local_agent::{Proposal, Spending, StoredNote, Totals};
 pub use pages::{
     Activity, AgentLoad, DeliveryQuery, DeliveryStory, EvaluationStory, Hour, IssueQuery, IssueRow,

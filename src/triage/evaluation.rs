@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::commands::Answer;
+use super::commands::{Answer, Audience};
 use super::{Custody, Decision, News, Notice, Record, Signal, Snapshot, Verdict};
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Attempt, DispatchState, Mark, TaskType, Transition};
@@ -76,6 +76,15 @@ impl Evaluation {
             opened_at: s.issue.created_at,
             ..Self::of(s.now, Decision::default(), s.record)
         }
+    }
+
+    /// Whether somebody waits for what follows: who commanded, who chose an agent or closed the issue, or the next issue
+    /// in line for the place that its dispatch leaves.
+    pub fn is_awaited(&self) -> bool {
+        let is_over = self.transition.as_ref().is_some_and(|to| !to.state.is_open());
+        let is_asked = self.answers.iter().any(|answer| answer.to == Audience::Writer);
+        let by_choice = matches!(self.decision.reason(), Reason::Chosen(_));
+        is_over || is_asked || by_choice || matches!(self.decision, Decision::Finish { .. })
     }
 
     /// The kind of task; everyday coding when the issue is gone.

@@ -5,6 +5,8 @@ use std::fmt;
 
 const MARKER: &str = "<!-- gitea-triage decision=";
 const ANSWER: &str = "answer:";
+/// Stands in the ledger, where the answers that outsiders got are counted.
+pub(crate) const TO_OUTSIDER: &str = "answer:outsider:";
 const NOTICE: &str = "notice:";
 
 named_enum! {
@@ -38,9 +40,14 @@ pub struct MarkedComment {
 }
 
 impl Marker {
-    /// The marker of the answer to a comment.
+    /// The marker of the answer to a comment of somebody who may write to the repository.
     pub fn answer(comment: i64) -> Self {
         Self { decision: format!("{ANSWER}{comment}"), digest: "-".to_owned() }
+    }
+
+    /// The marker of the answer to a comment of anybody else.
+    pub fn answer_to_outsider(comment: i64) -> Self {
+        Self { decision: format!("{TO_OUTSIDER}{comment}"), digest: "-".to_owned() }
     }
 
     /// The marker of what is said once about a dispatch.

@@ -41,7 +41,7 @@ use crate::issue::Issue;
 use crate::reason::Reason;
 
 pub use self::blockers::mentioned_blockers;
-pub use self::commands::{Answer, CommandRequest, Permission, Source};
+pub use self::commands::{Answer, Audience, CommandRequest, Permission, Source};
 pub use self::criteria::{acceptance_criteria, open_tasks};
 pub use self::custody::Custody;
 pub use self::decide::SUMMARY_TITLE;
@@ -49,6 +49,7 @@ pub use self::evaluate::evaluate;
 pub use self::evaluation::Evaluation;
 pub use self::explain::explain;
 pub use self::lifecycle::remind_at;
+pub(crate) use self::marker::TO_OUTSIDER;
 pub use self::marker::{MarkedComment, Marker, Subject};
 pub use self::notice::{News, Notice};
 pub use self::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets};

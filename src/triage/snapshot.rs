@@ -59,6 +59,8 @@ pub struct Record {
     pub recent: Vec<Dispatch>,
     /// The agent of its latest dispatch, open or ended.
     pub last_agent: Option<AgentId>,
+    /// When the latest comments of outsiders were answered, at most two.
+    pub answered_outsiders: Vec<Timestamp>,
     /// Our latest audit comment on it.
     pub audit_comment: Option<MarkedComment>,
     /// Writes that were meant and of which nobody knows whether they were made.

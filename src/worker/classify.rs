@@ -1,15 +1,26 @@
 //! Reads what has been accepted and gives each delivery its lane or its early end. What is read here is only which
 //! issue to look at, how soon, and whether the change was our own.
 
-use crate::delivery::{Event, IssueEvent};
+use std::time::Duration;
+
+use crate::delivery::{CommentEvent, Event, IssueEvent};
 use crate::gitea as forge;
 use crate::issue::{Account, RepoName, RepoPatterns};
-use crate::store::{self, Classified, Destination, Signed, Unclassified};
+use crate::store::{self, Classified, Destination, Rank, Signed, Unclassified};
+use crate::triage::commands;
 
 use super::{PACE, Rules, Worker};
 
 /// How many deliveries are classified in one go.
 const BATCH: u32 = 64;
+/// How long a batch waits at most to learn who may command: that only says whose turn comes first.
+const ASK_FOR: Duration = Duration::from_millis(500);
+
+/// A delivery with its place, and who gives a command by it.
+struct Read {
+    classified: Classified,
+    commanded_by: Option<String>,
+}
 
 impl Worker {
     /// Classifies one batch; how many there were.
@@ -22,24 +33,47 @@ impl Worker {
             return Ok(0);
         }
         let (rules, account) = (self.rules(), self.account());
-        let classified: Vec<_> =
+        let mut read: Vec<_> =
             unclassified.iter().map(|one| classify(one, &rules, account.as_deref())).collect();
+        // Until it is known who may command, nobody comes first for it.
+        let _ = tokio::time::timeout(ASK_FOR, self.rank(&mut read)).await;
+        let classified: Vec<_> = read.into_iter().map(|one| one.classified).collect();
         let count = classified.len();
         boundary!("classify::read");
         self.parts.store.classify(classified, PACE, self.parts.clock.now()).await?;
         boundary!("classify::done");
         Ok(count)
     }
+
+    /// Lets the issues come first on which somebody commands who may: many comments of others must not delay them.
+    async fn rank(&self, read: &mut [Read]) {
+        for Read { classified, commanded_by } in read {
+            let Destination::Lane { at, rank, .. } = &mut classified.to else { continue };
+            let Some(login) = commanded_by.as_ref().filter(|_| self.state.breaker.is_steady())
+            else {
+                continue;
+            };
+            match self.parts.executor.may_write(&at.repo, login).await {
+                Ok(true) => *rank = Rank::Commanded,
+                Ok(false) => {}
+                // It is asked again, and the error handled, when the command is carried out.
+                Err(_) => return,
+            }
+        }
+    }
 }
 
-fn classify(unclassified: &Unclassified, rules: &Rules, account: Option<&Account>) -> Classified {
+fn classify(unclassified: &Unclassified, rules: &Rules, account: Option<&Account>) -> Read {
+    let seq = unclassified.seq;
     let Signed { body, scope } = match &unclassified.signed {
         Ok(signed) => signed,
         Err(reason) => {
             let to = Destination::Dead(reason.clone());
-            return Classified { seq: unclassified.seq, action: String::new(), to };
+            let classified = Classified { seq, action: String::new(), to };
+            return Read { classified, commanded_by: None };
         }
     };
+    let mut commanded_by = None;
     // A parser that panics must not keep the deliveries behind this one from being classified.
     let (action, to) = match std::panic::catch_unwind(|| forge::parse(body)) {
         Err(_) => {
@@ -52,10 +86,17 @@ fn classify(unclassified: &Unclassified, rules: &Rules, account: Option<&Account
         }
         Ok(Ok(Event::Issue(event))) => {
             let to = place(&event, scope.as_deref(), rules, account);
+            commanded_by = event.comment.and_then(commander);
             (event.action, to)
         }
     };
-    Classified { seq: unclassified.seq, action, to }
+    Read { classified: Classified { seq, action, to }, commanded_by }
+}
+
+/// Who commands in this comment, if anybody does.
+fn commander(comment: CommentEvent) -> Option<String> {
+    let author = comment.author.filter(|_| !commands::parse(&comment.body).is_empty())?;
+    Some(author.login)
 }
 
 fn place(
@@ -78,7 +119,8 @@ fn place(
         return Destination::Ignored { at: Some(event.at.clone()), reason };
     }
     let is_urgent = rules.triage.is_urgent(&event.shown.title, &event.shown.labels);
-    Destination::Lane { at: event.at.clone(), more_coming: event.more_coming, is_urgent }
+    let rank = if is_urgent { Rank::Urgent } else { Rank::Ordinary };
+    Destination::Lane { at: event.at.clone(), more_coming: event.more_coming, rank }
 }
 
 /// A secret that was given for some repositories does not speak for others.

@@ -40,18 +40,20 @@ fn until(done: &[Timestamp], wanted: usize, limit: usize) -> Option<Timestamp> {
 }
 
 impl Worker {
-    /// Until when the write limit holds these writes back.
+    /// Until when the write limit holds these writes back. Answers are no part of it, and nothing is held back
+    /// that somebody waits for.
     pub(super) async fn limited_until(
         &self,
         claim: &Claim,
         decided: &Decided,
     ) -> Result<Option<Timestamp>, store::Error> {
-        if decided.plan.effects.is_empty() || self.parts.forge.is_dry_run() {
+        let wanted = decided.plan.effects.iter().filter(|effect| !effect.is_answer()).count();
+        if wanted == 0 || decided.evaluation.is_awaited() || self.parts.forge.is_dry_run() {
             return Ok(None);
         }
         let done = self.parts.store.writes_since(claim, decided.evaluation.at - HOUR).await?;
         let limit = usize::try_from(self.rules().write_limit).unwrap_or(usize::MAX);
-        Ok(until(&done, decided.plan.effects.len(), limit))
+        Ok(until(&done, wanted, limit))
     }
 
     /// Puts a claim back with nothing written, to be processed when the write limit allows it.

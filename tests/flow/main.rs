@@ -14,6 +14,7 @@ mod decisions;
 mod dice;
 mod dry_run;
 mod echo;
+mod floods;
 mod hostile;
 mod http_agents;
 mod instances;

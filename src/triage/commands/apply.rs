@@ -1,13 +1,20 @@
 //! What people's commands come to: which of them are carried out, who has the issue then, and what is answered. Who may
 //! command was found out before.
 
+use chrono::TimeDelta;
+
 use super::{
-    Answer, Assignee, Command, CommandRequest, Permission, Refusal, Source, help, refusal,
+    Answer, Assignee, Audience, Command, CommandRequest, Permission, Refusal, Source, help, refusal,
 };
 use crate::dispatch::{AgentId, DispatchState};
 use crate::issue::IssueState;
 use crate::reason::Cause;
 use crate::triage::{Custody, Evaluation, Question, Rules, Snapshot};
+
+/// How many comments of outsiders are answered on an issue within an hour: whoever has no say must not be able to fill
+/// an issue with answers.
+const ANSWERS_TO_OUTSIDERS: usize = 2;
+const HOUR: TimeDelta = TimeDelta::hours(1);
 
 /// Carries the commands out, in their order.
 pub(in crate::triage) fn apply_commands(
@@ -19,25 +26,41 @@ pub(in crate::triage) fn apply_commands(
     s.requests.iter().try_fold(evaluation, |mut e, request| {
         let refused = check(request, &e, s, &known)?;
         let refused = refused.map(|why| refusal(&request.command, &why));
-        let answer = answer_to(&mut e.answers, request.source);
+        let to = audience(request, &e.answers, s);
+        let answer = answer_to(&mut e.answers, request.source, to);
         answer.is_done &= refused.is_none();
-        match refused {
-            Some(text) => {
-                answer.texts.push(text);
-                Ok(e)
-            }
-            None => Ok(carry_out(request, e, s, &known)),
+        match (refused, &request.command) {
+            (Some(text), _) => answer.texts.push(text),
+            (None, Command::Help) => answer.texts.push(help()),
+            (None, Command::Explain) => answer.explains = true,
+            (None, _) => return Ok(carry_out(request, e, s, &known)),
         }
+        Ok(e)
     })
 }
 
-fn answer_to(answers: &mut Vec<Answer>, source: Source) -> &mut Answer {
+/// The answer to what was given at `source`, begun for this audience when there is none.
+fn answer_to(answers: &mut Vec<Answer>, source: Source, to: Audience) -> &mut Answer {
     let known = answers.iter().position(|answer| answer.source == source);
     let index = known.unwrap_or(answers.len());
     if known.is_none() {
-        answers.push(Answer { source, is_done: true, texts: Vec::new(), explains: false });
+        answers.push(Answer { source, to, is_done: true, texts: Vec::new(), explains: false });
     }
     &mut answers[index]
+}
+
+/// Whom the answer to this command is for.
+fn audience(request: &CommandRequest, answers: &[Answer], s: &Snapshot<'_>) -> Audience {
+    if request.permission == Permission::Writer {
+        return Audience::Writer;
+    }
+    let earlier = s.record.answered_outsiders.iter();
+    let earlier = earlier.filter(|at| (s.now - **at).abs() < HOUR).count();
+    let now = answers.iter().filter(|answer| answer.to == Audience::Outsider).count();
+    match earlier + now < ANSWERS_TO_OUTSIDERS {
+        true => Audience::Outsider,
+        false => Audience::Nobody,
+    }
 }
 
 /// Why the command is not carried out, if it is not.
@@ -77,21 +100,13 @@ fn find<'a>(known: &'a [AgentId], id: &AgentId) -> Option<&'a AgentId> {
 
 fn carry_out(
     request: &CommandRequest,
-    mut e: Evaluation,
+    e: Evaluation,
     s: &Snapshot<'_>,
     known: &[AgentId],
 ) -> Evaluation {
     let by = request.by.clone();
     match &request.command {
-        Command::Triage | Command::Unknown(_) => e,
-        Command::Help => {
-            answer_to(&mut e.answers, request.source).texts.push(help());
-            e
-        }
-        Command::Explain => {
-            answer_to(&mut e.answers, request.source).explains = true;
-            e
-        }
+        Command::Triage | Command::Help | Command::Explain | Command::Unknown(_) => e,
         Command::Hold { reason } => {
             e.hold(DispatchState::Failed, Cause::HeldBy { by, reason: reason.clone() })
         }

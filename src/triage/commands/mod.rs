@@ -11,7 +11,7 @@ use std::fmt;
 use crate::dispatch::AgentId;
 
 pub use answers::{Refusal, help, refusal};
-pub use request::{Answer, CommandRequest, Permission, Source};
+pub use request::{Answer, Audience, CommandRequest, Permission, Source};
 
 pub(super) use apply::apply_commands;
 

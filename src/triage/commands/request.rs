@@ -38,11 +38,24 @@ pub struct CommandRequest {
     pub task_type: Option<TaskType>,
 }
 
+/// Whom an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Somebody who may write to the repository: always answered.
+    Writer,
+    /// Anybody else.
+    Outsider,
+    /// Nobody: outsiders have had all the answers of this hour.
+    Nobody,
+}
+
 /// What is answered to a comment with commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Where the commands were given that it answers.
     pub source: Source,
+    /// Whom it is for.
+    pub to: Audience,
     /// Whether all of them were carried out.
     pub is_done: bool,
     /// The paragraphs of the answer; none where a reaction says enough.
