@@ -17,7 +17,7 @@ const BATCH: u32 = 64;
 const ASK_FOR: Duration = Duration::from_millis(500);
 
 /// A delivery with its place, and who gives a command by it.
-struct Read {
+struct Placed {
     classified: Classified,
     commanded_by: Option<String>,
 }
@@ -46,8 +46,8 @@ impl Worker {
     }
 
     /// Lets the issues come first on which somebody commands who may: many comments of others must not delay them.
-    async fn rank(&self, read: &mut [Read]) {
-        for Read { classified, commanded_by } in read {
+    async fn rank(&self, read: &mut [Placed]) {
+        for Placed { classified, commanded_by } in read {
             let Destination::Lane { at, rank, .. } = &mut classified.to else { continue };
             let Some(login) = commanded_by.as_ref().filter(|_| self.state.breaker.is_steady())
             else {
@@ -63,14 +63,14 @@ impl Worker {
     }
 }
 
-fn classify(unclassified: &Unclassified, rules: &Rules, account: Option<&Account>) -> Read {
+fn classify(unclassified: &Unclassified, rules: &Rules, account: Option<&Account>) -> Placed {
     let seq = unclassified.seq;
     let Signed { body, scope } = match &unclassified.signed {
         Ok(signed) => signed,
         Err(reason) => {
             let to = Destination::Dead(reason.clone());
             let classified = Classified { seq, action: String::new(), to };
-            return Read { classified, commanded_by: None };
+            return Placed { classified, commanded_by: None };
         }
     };
     let mut commanded_by = None;
@@ -90,7 +90,7 @@ fn classify(unclassified: &Unclassified, rules: &Rules, account: Option<&Account
             (event.action, to)
         }
     };
-    Read { classified: Classified { seq, action, to }, commanded_by }
+    Placed { classified: Classified { seq, action, to }, commanded_by }
 }
 
 /// Who commands in this comment, if anybody does.
