@@ -32,6 +32,7 @@ fn issue(bytes: usize, ending: &str) -> Issue {
         updated_at: None,
         closed_at: None,
         comments: 0,
+        url: String::new(),
     }
 }
 

@@ -53,6 +53,7 @@ impl From<Raw> for Issue {
             updated_at: None,
             closed_at: None,
             comments: 0,
+            url: String::new(),
         }
     }
 }

@@ -22,6 +22,7 @@ fuzz_target!(|text: &str| {
         updated_at: None,
         closed_at: None,
         comments: 0,
+        url: String::new(),
     };
     let now = DateTime::from_timestamp_millis(1_774_267_200_000).unwrap();
     let verdict = triage.verdict(&issue, now);

@@ -134,6 +134,11 @@ impl Error {
         }
     }
 
+    /// Whether what was asked for is not there, or not for us to see.
+    pub fn is_hidden(&self) -> bool {
+        matches!(self, Self::Status { status: 403 | 404 | 410 | 451, .. } | Self::Moved { .. })
+    }
+
     /// Whether it says that Gitea as a whole is away or overloaded, rather than that this call was wrong.
     pub fn is_outage(&self) -> bool {
         match self {

@@ -58,6 +58,7 @@ lenient! {
         updated_at: String,
         closed_at: String,
         comments: u64,
+        html_url: String,
         repository: Option<RepoMeta>,
     }
 
@@ -164,6 +165,7 @@ impl WireIssue {
             updated_at: time(&self.updated_at),
             closed_at: time(&self.closed_at),
             comments: self.comments,
+            url: self.html_url,
         })
     }
 }

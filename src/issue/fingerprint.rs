@@ -82,6 +82,7 @@ mod tests {
             updated_at: None,
             closed_at: None,
             comments: 2,
+            url: String::new(),
         }
     }
 

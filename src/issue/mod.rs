@@ -201,6 +201,8 @@ pub struct Issue {
     pub closed_at: Option<Timestamp>,
     /// How many comments it has.
     pub comments: u64,
+    /// Its page, as the forge links it; empty when the forge does not say.
+    pub url: String,
 }
 
 impl Issue {

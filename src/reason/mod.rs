@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, TaskType};
-use crate::issue::{IssueNumber, IssueRef, IssueType};
+use crate::issue::{IssueRef, IssueType, RepoName};
 
 pub use self::quote::{code, fence};
 pub use self::words::{action, age, same_bytes};
@@ -56,8 +56,13 @@ pub enum Reason {
     },
     /// These issues, which it depends on according to the forge, are open.
     Depends(Vec<IssueRef>),
-    /// Its own text says that it is blocked: by these open issues of its repository, where it names any.
-    BlockedByText(Vec<IssueNumber>),
+    /// Its own text says that it is blocked.
+    BlockedByText {
+        /// By these open issues, where it names any.
+        by: Vec<IssueRef>,
+        /// Its repository.
+        repo: RepoName,
+    },
     /// The agent that has it keeps it.
     StaysWith {
         /// The issue in short.
@@ -126,7 +131,7 @@ impl Reason {
             Self::Assigned(_) => "assigned",
             Self::NotReady { .. } => "not_ready",
             Self::Depends(_) => "depends",
-            Self::BlockedByText(_) => "blocked_by_text",
+            Self::BlockedByText { .. } => "blocked_by_text",
             Self::StaysWith { .. } => "stays_with",
             Self::GoesTo { .. } => "goes_to",
             Self::WaitsFor { .. } => "waits_for",

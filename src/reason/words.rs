@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 
 use super::{Brief, Cause, Hold, Reason, Unmet, code};
 use crate::delivery::WakeCause;
-use crate::issue::IssueType;
+use crate::issue::{IssueRef, IssueType};
 
 const RESUME: &str = "; `/triage resume` continues";
 const RETRY: &str = "; `/triage retry` dispatches it again";
@@ -36,8 +36,12 @@ impl Display for Reason {
                 write!(f, "score {score} is below the threshold of {ready_at}: {missing}")
             }
             Self::Depends(on) => write!(f, "blocked: it depends on {}, still open", quoted(on)),
-            Self::BlockedByText(by) => {
-                let by: Vec<_> = by.iter().map(|number| format!("#{number}")).collect();
+            Self::BlockedByText { by, repo } => {
+                let name = |at: &IssueRef| match at.repo == *repo {
+                    true => format!("#{}", at.number),
+                    false => at.to_string(),
+                };
+                let by: Vec<_> = by.iter().map(name).collect();
                 let by = if by.is_empty() { String::new() } else { format!(" by {}", quoted(&by)) };
                 write!(f, "blocked{by}, by its own text: a person has to resolve that")
             }

@@ -3,38 +3,59 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
-use crate::issue::{Issue, IssueNumber};
+use super::markdown;
+use super::references::{Here, REFERENCE};
+use crate::issue::{Issue, IssueRef};
 
-/// `blocked by #12`, `Blocked on: issue #3, #4 and #5`. An `owner/name#12` is of another repository.
+/// `blocked by #12`, `Blocked on: issue #3, acme/gears#4 and https://forge.example.com/acme/gears/issues/5`.
 #[expect(clippy::expect_used, reason = "a fixed pattern, compiled by every test")]
 static MENTION: LazyLock<Regex> = LazyLock::new(|| {
-    let one = r"(?:(?:the )?(?:issues?|tickets?|bugs?|prs?|pull requests?) )?#[0-9]+\b";
+    let one =
+        format!(r"(?:(?:the )?(?:issues?|tickets?|bugs?|prs?|pull requests?) )?(?:{REFERENCE})");
     let join = r"(?:\s*,\s*(?:and |or )?|\s*(?:&|\+)\s*|\s+(?:and|or)\s+)";
     let mention = format!(r"(?i)\bblocked\**:?\s+(?:by|on)\**\s*:?\**\s*{one}(?:{join}{one})*");
     Regex::new(&mention).expect("a valid pattern")
 });
 
-/// The numbers in texts like `blocked by #12`, each once, in ascending order.
-pub fn mentioned_blockers(issue: &Issue) -> Vec<IssueNumber> {
-    let texts = [&issue.title, &issue.body];
-    let mentions = texts.into_iter().flat_map(|text| MENTION.find_iter(text));
-    let numbers: BTreeSet<_> = mentions.flat_map(|mention| numbers(mention.as_str())).collect();
-    numbers.into_iter().collect()
+/// What a text says that blocks its issue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Blockers {
+    /// The issues that it names, each once, in ascending order.
+    pub(super) named: BTreeSet<IssueRef>,
+    /// The text without them: what is left may block for other reasons.
+    pub(super) rest: String,
 }
 
-fn numbers(mention: &str) -> impl Iterator<Item = IssueNumber> {
-    mention.split('#').skip(1).filter_map(|tail| {
-        let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
-        tail[..end].parse().ok().filter(|number| *number > 0)
-    })
+impl Blockers {
+    fn of(text: &str, here: Here<'_>) -> Self {
+        let mut named = BTreeSet::new();
+        let rest = MENTION.replace_all(text, |mention: &Captures<'_>| {
+            let found: Vec<_> = here.all(&mention[0]).collect();
+            // What leads nowhere blocks for ever.
+            if found.is_empty() || found.contains(&None) {
+                return mention[0].to_owned();
+            }
+            named.extend(found.into_iter().flatten());
+            " ".to_owned()
+        });
+        let rest = rest.into_owned();
+        Self { named, rest }
+    }
 }
 
-/// Title and body without what [`mentioned_blockers`] understands: what is left may block for other reasons.
-pub(super) fn without_mentions(issue: &Issue) -> String {
-    let text = format!("{}\n{}", issue.title, issue.body);
-    MENTION.replace_all(&text, " ").into_owned()
+/// What the issue says that blocks it. Where nothing that its author says sounds blocked, the words that do stand in code,
+/// a quotation or a comment: those are read then, as the score reads them.
+pub(super) fn read(
+    issue: &Issue,
+    at: &IssueRef,
+    sounds_blocked: impl Fn(&str) -> bool,
+) -> Blockers {
+    let with = |body: &str| [&issue.title, "\n", body].concat();
+    let said = with(&markdown::prose(&issue.body));
+    let text = if sounds_blocked(&said) { said } else { with(&issue.body) };
+    Blockers::of(&text, Here::on(issue, at))
 }
 
 #[cfg(test)]
@@ -43,22 +64,57 @@ mod tests {
     use crate::triage::samples::issue;
 
     #[track_caller]
-    fn mentions(text: &str, expected: &[IssueNumber]) {
-        assert_eq!(mentioned_blockers(&issue(text, text)), expected, "{text}");
+    fn mentions(text: &str, expected: &[&str]) {
+        let at = "acme/widgets#1".parse().unwrap();
+        let url = "https://forge.example.com/git/acme/widgets/issues/1".to_owned();
+        let found = read(&Issue { url, ..issue(text, text) }, &at, |text| text.contains("locked"));
+        let found: Vec<_> = found.named.iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected, "{text}");
     }
 
     #[test]
     fn numbers_after_blocked_by_are_blockers() {
-        mentions("Blocked by #12", &[12]);
-        mentions("is **blocked by:** #4, #3 and issue #5, or #6.", &[3, 4, 5, 6]);
-        mentions("blocked on PR #7\nblocked by\n#8", &[7, 8]);
+        mentions("Blocked by #12", &["acme/widgets#12"]);
+        mentions(
+            "is **blocked by:** #4, #3 and issue #5, or #6.",
+            &["acme/widgets#3", "acme/widgets#4", "acme/widgets#5", "acme/widgets#6"],
+        );
+        mentions("blocked on PR !7\nblocked by\n#8", &["acme/widgets#7", "acme/widgets#8"]);
+    }
+
+    #[test]
+    fn names_and_addresses_lead_to_other_repositories() {
+        mentions("Blocked by acme/gears#9", &["acme/gears#9"]);
+        mentions("blocked by Acme/Widgets#9", &["acme/widgets#9"]);
+        mentions(
+            "blocked by https://forge.example.com/git/acme/gears/issues/9#issuecomment-3, and #2.",
+            &["acme/gears#9", "acme/widgets#2"],
+        );
+        mentions(
+            "blocked by [the gears](https://forge.example.com/git/acme/gears/pulls/9/files)!",
+            &["acme/gears#9"],
+        );
+        mentions("blocked by https://github.com/acme/gears/issues/9", &[]);
+        mentions("blocked by https://forge.example.com/acme/gears/issues/9", &[]);
     }
 
     #[test]
     fn other_numbers_are_none() {
-        mentions("blocked by acme/other#12", &[]);
         mentions("blocks #12, see #13, unblocked by #14", &[]);
         mentions("blocked by #12abc #0", &[]);
         mentions("blocked by #0 and #99999999999999999999999", &[]);
+        mentions("blocked by #3 and #0", &[]);
+    }
+
+    #[test]
+    fn what_nobody_says_names_none_unless_nothing_else_does() {
+        for hidden in ["<!-- blocked by #3 -->", "> blocked by #3", "`blocked by #3`"] {
+            let at = "acme/widgets#1".parse().unwrap();
+            let of = |body: &str| read(&issue("t", body), &at, |text| text.contains("locked"));
+            let found = of(&format!("Blocked by #2\n\n{hidden}"));
+            assert_eq!(found.named, ["acme/widgets#2".parse().unwrap()].into(), "{hidden}");
+            assert!(!found.rest.contains("locked"), "{hidden}");
+            assert_eq!(of(hidden).named, ["acme/widgets#3".parse().unwrap()].into(), "{hidden}");
+        }
     }
 }

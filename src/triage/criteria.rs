@@ -1,5 +1,6 @@
 //! The acceptance criteria an issue lists: what has to hold when it is done.
 
+use super::markdown::{self, Block, Kind};
 use crate::issue::Issue;
 
 /// More than these nobody checks one by one, and an agent's prompt has an end.
@@ -10,17 +11,17 @@ const MOST: usize = 20;
 pub fn acceptance_criteria(issue: &Issue) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut place = Place::Elsewhere;
-    let mut fence = None;
-    for line in issue.body.lines() {
-        if toggles_fence(line, &mut fence) || fence.is_some() {
-            continue;
-        }
-        let line = Line::read(line);
-        place = place.after(&line);
-        if let Some(text) = line.criterion(place)
-            && !found.iter().any(|known| known == text)
-        {
-            found.push(text.to_owned());
+    // Most issues have neither a task nor the word, and need no parser.
+    let may_have =
+        issue.body.contains('[') || issue.body.to_ascii_lowercase().contains("acceptance");
+    for block in may_have.then(|| markdown::blocks(&issue.body)).into_iter().flatten() {
+        place = place.after(&block);
+        let is_criterion = is_open_task(&block) || matches!(place, Place::Listed { .. });
+        if is_criterion && matches!(block.kind, Kind::Item { .. }) {
+            let text = block.text();
+            if !found.contains(&text) {
+                found.push(text);
+            }
         }
         if found.len() == MOST {
             break;
@@ -31,74 +32,37 @@ pub fn acceptance_criteria(issue: &Issue) -> Vec<String> {
 
 /// How many items of the issue's task lists are not ticked.
 pub fn open_tasks(issue: &Issue) -> usize {
-    let mut fence = None;
-    let open = |line: &&str| {
-        !toggles_fence(line, &mut fence)
-            && fence.is_none()
-            && matches!(Line::read(line), Line::Item { is_open_task: true, .. })
-    };
-    issue.body.lines().filter(open).count()
+    markdown::blocks(&issue.body).iter().filter(|block| is_open_task(block)).count()
 }
 
-/// Where a line stands.
+fn is_open_task(block: &Block) -> bool {
+    block.kind == Kind::Item { ticked: Some(false) }
+}
+
+/// Where a block stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Elsewhere,
     /// Below the "acceptance criteria" line, before its list.
     Announced,
     /// In the list.
-    Listed,
+    Listed {
+        /// How many lists its items are in.
+        depth: usize,
+    },
 }
 
 impl Place {
-    fn after(self, line: &Line<'_>) -> Self {
-        match (self, line) {
-            (_, Line::Announcement) => Self::Announced,
-            (_, Line::Heading) => Self::Elsewhere,
-            (Self::Announced, Line::Item { .. }) => Self::Listed,
-            (Self::Listed, Line::Paragraph) => Self::Elsewhere,
+    fn after(self, block: &Block) -> Self {
+        let is_heading = block.kind == Kind::Heading;
+        if block.lines.iter().any(|line| announces(line.trim(), is_heading)) {
+            return Self::Announced;
+        }
+        match (self, block.kind) {
+            (_, Kind::Heading) => Self::Elsewhere,
+            (Self::Announced, Kind::Item { .. }) => Self::Listed { depth: block.depth },
+            (Self::Listed { depth }, _) if block.depth < depth => Self::Elsewhere,
             _ => self,
-        }
-    }
-}
-
-/// What a line of Markdown is, as far as it matters here.
-enum Line<'a> {
-    Announcement,
-    Heading,
-    Item {
-        text: &'a str,
-        is_open_task: bool,
-    },
-    Paragraph,
-    /// Nothing, or indented text that goes with the item above.
-    Filler,
-}
-
-impl<'a> Line<'a> {
-    fn read(line: &'a str) -> Self {
-        let text = line.trim();
-        let is_heading = text.trim_start_matches('#').starts_with(' ') && text.starts_with('#');
-        if announces(text, is_heading) {
-            Self::Announcement
-        } else if is_heading {
-            Self::Heading
-        } else if let Some(item) = item(text) {
-            let (text, is_open_task) = without_box(item);
-            Self::Item { text, is_open_task }
-        } else if text.is_empty() || line.starts_with([' ', '\t']) {
-            Self::Filler
-        } else {
-            Self::Paragraph
-        }
-    }
-
-    fn criterion(&self, place: Place) -> Option<&'a str> {
-        match self {
-            Self::Item { text, is_open_task } if *is_open_task || place == Place::Listed => {
-                Some(*text).filter(|text| !text.is_empty())
-            }
-            _ => None,
         }
     }
 }
@@ -111,41 +75,6 @@ fn announces(line: &str, is_heading: bool) -> bool {
     let is_label = is_heading || line.trim_end_matches(['*', '_', ' ']).ends_with(':');
     (is_label && (says("acceptance criteria") || says("acceptance criterion")))
         || plain == "acceptance criteria"
-}
-
-/// The text of a list item: `- x`, `* x`, `+ x`, `1. x`, `1) x`.
-fn item(line: &str) -> Option<&str> {
-    let digits = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let rest = match digits {
-        0 => line.strip_prefix(['-', '*', '+'])?,
-        1..=9 => line[digits..].strip_prefix(['.', ')'])?,
-        _ => return None,
-    };
-    rest.starts_with([' ', '\t']).then(|| rest.trim())
-}
-
-/// Takes a task's box off, and says whether it was empty.
-fn without_box(item: &str) -> (&str, bool) {
-    for (mark, is_open) in [("[ ]", true), ("[x]", false), ("[X]", false)] {
-        if let Some(text) = item.strip_prefix(mark) {
-            return (text.trim(), is_open);
-        }
-    }
-    (item, false)
-}
-
-/// Whether the line opens or closes a code block; what is inside is an example, not a criterion.
-fn toggles_fence(line: &str, fence: &mut Option<&'static str>) -> bool {
-    let text = line.trim_start();
-    match *fence {
-        Some(mark) if text.starts_with(mark) => *fence = None,
-        Some(_) => return false,
-        None => match ["```", "~~~"].into_iter().find(|mark| text.starts_with(mark)) {
-            Some(mark) => *fence = Some(mark),
-            None => return false,
-        },
-    }
-    true
 }
 
 #[cfg(test)]
@@ -166,7 +95,12 @@ mod tests {
             "**Acceptance criteria:**\nAll of these hold\n- [x] done\n- [ ] open",
             &["done", "open"],
         );
-        finds("### 3. Acceptance criteria (v2)\n+ a\n  goes on\n  - nested", &["a", "nested"]);
+        finds(
+            "### 3. Acceptance criteria (v2)\n+ a\n  goes on\n  - nested",
+            &["a goes on", "nested"],
+        );
+        finds("- [ ] a\n  b\nc\nAcceptance criteria:\n- d", &["a b", "d"]);
+        finds("- **Acceptance criteria**:\n  - `a` **must** hold\n- b", &["`a` **must** hold"]);
     }
 
     #[test]
@@ -178,7 +112,26 @@ mod tests {
 
     #[test]
     fn open_tasks_count_anywhere_but_in_code() {
-        finds("- [ ] a\n- [x] b\n- c\n```\n- [ ] d\n```\n1. [ ] e\n- [ ]\n-[ ] f", &["a", "e"]);
+        finds("- [ ] a\n- [x] b\n- c\n```\n- [ ] d\n```\n1. [ ] e\n- [ ]\n\n-[ ] f", &["a", "e"]);
+    }
+
+    #[test]
+    fn what_nobody_says_is_neither_a_criterion_nor_a_task() {
+        let hidden = [
+            "<!--\n- [ ] a\n-->",
+            "<!-- Acceptance criteria:\n- a\n-->\n\n- b",
+            "text\n\n    - [ ] a",
+            "````\n```\n- [ ] a\n````",
+            "> Acceptance criteria:\n> - [ ] a\n> - b",
+            "<div>\n- [ ] a\n</div>",
+            "- see\n\n  ~~~\n  - [ ] a\n  ~~~",
+        ];
+        for body in hidden {
+            finds(body, &[]);
+            assert_eq!(open_tasks(&issue("t", body)), 0, "{body}");
+        }
+        finds("<details>\n\n- [ ] a <!-- b -->\n\n</details>", &["a"]);
+        finds("- x\n  1. y\n     * [ ] a\n\n\t- [ ] b", &["a", "b"]);
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! What is to happen with an issue. The rules stand in the order in which they are asked; the first that answers
 //! decides, and one that needs a fact asks for it.
 
+use super::blockers::{self, Blockers};
 use super::roster::{self, Pick, Roster};
-use super::{
-    Custody, Decision, Evaluation, Question, Snapshot, Triage, blockers, explain, signals, text,
-};
+use super::{Custody, Decision, Evaluation, Question, Snapshot, Triage, explain, signals, text};
 use crate::dispatch::{Agent, TaskType};
 use crate::issue::IssueType;
 use crate::reason::{Brief, Reason};
@@ -163,14 +162,15 @@ impl Chain<'_> {
         if !self.s.assessment.score.blocked {
             return Ok(None);
         }
-        let named = blockers::mentioned_blockers(self.s.issue);
-        let closed = self.s.closed_blockers(&named[..named.len().min(MAX_BLOCKERS)])?;
-        let by: Vec<_> = named.iter().copied().filter(|number| !closed.contains(number)).collect();
-        // Whether its text is blocked by more than the issues it names as blockers.
-        let rest = || blockers::without_mentions(self.s.issue);
-        let is_besides = || signals::says_blocked(&self.triage.lexicon, &rest());
-        let is_free = !named.is_empty() && by.is_empty() && !is_besides();
-        Ok((!is_free).then_some(Reason::BlockedByText(by)))
+        let sounds_blocked = |text: &str| signals::says_blocked(&self.triage.lexicon, text);
+        let Blockers { mut named, rest } = blockers::read(self.s.issue, self.s.at, sounds_blocked);
+        let asked: Vec<_> = named.iter().take(MAX_BLOCKERS).cloned().collect();
+        let closed = self.s.closed_blockers(&asked)?;
+        let names_any = !named.is_empty();
+        named.retain(|one| !closed.contains(one));
+        let is_free = names_any && named.is_empty() && !sounds_blocked(&rest);
+        let (by, repo) = (named.into_iter().collect(), self.s.at.repo.clone());
+        Ok((!is_free).then_some(Reason::BlockedByText { by, repo }))
     }
 
     /// A person gave it to an agent on the forge: theirs to follow, not ours to give.
@@ -218,7 +218,7 @@ impl Chain<'_> {
 mod tests {
     use super::*;
     use crate::dispatch::{AgentId, DispatchState};
-    use crate::issue::{Account, Issue, IssueState};
+    use crate::issue::{Account, Issue, IssueRef, IssueState};
     use crate::reason::{Cause, Hold};
     use crate::triage::samples::{World, agent, bug, dispatch, issue, triage};
     use crate::triage::{Action, Policy, Route};
@@ -349,6 +349,10 @@ mod tests {
         World::of(issue("[bug] crash", "src/db.py must not fail; blocked by #12"))
     }
 
+    fn on(numbers: &[u64]) -> Vec<IssueRef> {
+        numbers.iter().map(|n| format!("owner/name#{n}").parse().expect("an issue")).collect()
+    }
+
     fn depending_on_3(world: World) -> World {
         let three = vec!["acme/widgets#3".parse().expect("an issue")];
         world.answered(|facts| facts.dependencies = Some(three))
@@ -364,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_closed_blocker_in_the_text_does_not_hide_an_open_dependency() {
-        let closed = || blocked_by_12().answered(|facts| facts.closed_blockers = Some(vec![12]));
+        let closed = || blocked_by_12().answered(|facts| facts.closed_blockers = Some(on(&[12])));
         let by_forge = "flag: blocked: it depends on `acme/widgets#3`, still open";
         decides(depending_on_3(closed()), by_forge);
         let (evaluation, asked) = closed().asking();
@@ -375,7 +379,8 @@ mod tests {
     #[track_caller]
     fn with_12_and_13_closed(text: &str, action: &str) {
         let blocked = issue("[bug] crash", &format!("src/db.py must return. {text}"));
-        let world = World::of(blocked).answered(|facts| facts.closed_blockers = Some(vec![12, 13]));
+        let world =
+            World::of(blocked).answered(|facts| facts.closed_blockers = Some(on(&[12, 13])));
         let evaluation = world.evaluate();
         assert!(evaluation.verdict.expect("a verdict").score.blocked, "{text}");
         assert_eq!(evaluation.decision.action().as_str(), action, "{text}");

@@ -22,7 +22,7 @@ pub fn evaluate(s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question>
 fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question> {
     let chain = Chain { triage: &rules.triage, agents: &rules.agents, s, e: &e };
     let decision = chain.decide()?;
-    let waits_on = waits_on(decision.reason(), s.at);
+    let waits_on = waits_on(decision.reason());
     let task_type = chain.task_type();
     let taken_over = taken_over(&e, &decision, s, rules);
     let mut e = match taken_over {
@@ -40,12 +40,9 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
 }
 
 /// The issues that a blocked one waits for.
-fn waits_on(reason: &Reason, at: &IssueRef) -> Vec<IssueRef> {
+fn waits_on(reason: &Reason) -> Vec<IssueRef> {
     match reason {
-        Reason::Depends(on) => on.clone(),
-        Reason::BlockedByText(by) => {
-            by.iter().map(|number| IssueRef { repo: at.repo.clone(), number: *number }).collect()
-        }
+        Reason::Depends(on) | Reason::BlockedByText { by: on, .. } => on.clone(),
         _ => Vec::new(),
     }
 }

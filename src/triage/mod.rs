@@ -13,11 +13,13 @@ mod explain;
 mod kinds;
 mod lexicon;
 mod lifecycle;
+mod markdown;
 mod marker;
 mod notice;
 mod observe;
 mod points;
 mod policy;
+mod references;
 mod roster;
 mod rules;
 #[cfg(test)]
@@ -40,7 +42,6 @@ use crate::dispatch::{Agent, AgentId, TaskType};
 use crate::issue::Issue;
 use crate::reason::Reason;
 
-pub use self::blockers::mentioned_blockers;
 pub use self::commands::{Answer, Audience, CommandRequest, Permission, Source};
 pub use self::criteria::{acceptance_criteria, open_tasks};
 pub use self::custody::Custody;
@@ -54,6 +55,7 @@ pub use self::marker::{MarkedComment, Marker, Subject};
 pub use self::notice::{News, Notice};
 pub use self::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets};
 pub use self::policy::{Policy, PolicyError, Route, TaskWords};
+pub use self::references::named_issues;
 pub use self::rules::{Check, Rules};
 pub use self::snapshot::{
     Facts, MergedPull, Question, Record, Snapshot, Unconfirmed, UnconfirmedWrite,

@@ -33,6 +33,7 @@ pub(super) fn issue(title: &str, body: &str) -> Issue {
         updated_at: None,
         closed_at: None,
         comments: 0,
+        url: String::new(),
     }
 }
 

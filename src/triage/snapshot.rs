@@ -8,7 +8,7 @@ use super::commands::CommandRequest;
 use super::{Assessment, Custody, MarkedComment, Marker};
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, Attempt, Dispatch, EffectKind, Mark, Reported};
-use crate::issue::{Account, Issue, IssueNumber, IssueRef, TimelineEvent};
+use crate::issue::{Account, Issue, IssueRef, TimelineEvent};
 
 /// Stands for the issue where only its text counts.
 #[expect(clippy::expect_used, reason = "a fixed text, parsed by every test")]
@@ -142,8 +142,8 @@ pub enum Question {
     },
     /// The open issues that it depends on.
     Dependencies,
-    /// Which of these issues of its repository are closed.
-    Blockers(Vec<IssueNumber>),
+    /// Which of these issues are closed.
+    Blockers(Vec<IssueRef>),
     /// Whether the forge takes this login as an assignee.
     Assignable(String),
     /// The comments by our own account.
@@ -171,7 +171,7 @@ pub struct Facts {
     /// To [`Question::Dependencies`].
     pub dependencies: Option<Vec<IssueRef>>,
     /// To [`Question::Blockers`]: those that are closed.
-    pub closed_blockers: Option<Vec<IssueNumber>>,
+    pub closed_blockers: Option<Vec<IssueRef>>,
     /// To [`Question::Assignable`], by login.
     pub assignable: BTreeMap<String, bool>,
     /// To [`Question::Comments`], newest first.
@@ -236,7 +236,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Which of the issues that its text names as blockers are closed.
-    pub(super) fn closed_blockers(&self, of: &[IssueNumber]) -> Result<&[IssueNumber], Question> {
+    pub(super) fn closed_blockers(&self, of: &[IssueRef]) -> Result<&[IssueRef], Question> {
         let known =
             if of.is_empty() { Some(&[][..]) } else { self.facts.closed_blockers.as_deref() };
         known.ok_or_else(|| Question::Blockers(of.to_vec()))

@@ -2,7 +2,7 @@
 
 use super::Worker;
 use super::process::Error;
-use crate::issue::{Account, Change, IssueNumber, IssueRef, IssueState};
+use crate::issue::{Account, Change, IssueRef, IssueState};
 use crate::triage::{Facts, MarkedComment, Marker, MergedPull, Question};
 
 impl Worker {
@@ -25,7 +25,7 @@ impl Worker {
                 facts.dependencies = Some(open(forge.dependencies(at).await?));
             }
             Question::Blockers(named) => {
-                facts.closed_blockers = Some(self.closed_among(at, named).await?);
+                facts.closed_blockers = Some(self.closed_among(named).await?);
             }
             Question::Assignable(login) => {
                 let answer = self.parts.executor.is_assignable(&at.repo, &login).await?;
@@ -58,17 +58,16 @@ impl Worker {
         Ok(ours.filter_map(marked).collect())
     }
 
-    async fn closed_among(
-        &self,
-        at: &IssueRef,
-        named: Vec<IssueNumber>,
-    ) -> Result<Vec<IssueNumber>, Error> {
+    /// Those that are closed. One that we may not read is not known to be.
+    async fn closed_among(&self, named: Vec<IssueRef>) -> Result<Vec<IssueRef>, Error> {
         let mut closed = Vec::new();
-        for number in named {
-            let blocker = IssueRef { repo: at.repo.clone(), number };
-            let found = self.parts.forge.issue(&blocker).await?;
+        for blocker in named {
+            let found = match self.parts.forge.issue(&blocker).await {
+                Err(error) if error.is_hidden() => None,
+                found => found?,
+            };
             if found.is_some_and(|issue| issue.state == IssueState::Closed) {
-                closed.push(number);
+                closed.push(blocker);
             }
         }
         Ok(closed)

@@ -108,11 +108,11 @@ fn hostile() -> NewIssue {
         "## Problem\n{MARKER}\n<script>alert(1)</script> <img src=x onerror=alert(1)> [x](javascript:alert(1)) {all}\n\
          `src/`@bob#1`x.py` src/<script>@bob.py `login()` def @bob class ``#1`` must return, should verify\n\
          test_@bob pytest assert `@bob`\n\n## Acceptance criteria\n\
-         - {all}\n- {backticks}\n- {tildes}\n- ```\n- ~~~\n- a\r```\r@bob #1\r\n\
+         - {all}\n- {backticks}\n- {tildes}\n- ```\n- ~~~\n\
          - </details></sub><script>alert(1)</script><img src=x onerror=alert(1)>\n\
          - [x](javascript:alert(1)) javascript:alert(1) https://evil.example/@bob\n\
          - \u{202e}\u{2066}\u{200f}turned\u{2069} hid\u{200b}\u{200d}\u{2060}\u{feff}den \u{1b}[2J\u{7}\u{0}\u{7f}\u{85}\n\
-         - see #1, acme/widgets#1 and !1\n- {MARKER}\n- [ ] @bob\n\n{MARKER}",
+         - see #1, acme/widgets#1 and !1\n- {MARKER}\n- [ ] @bob\n- a\r```\r@bob #1\r\n\n{MARKER}",
         all = mentions(5_000),
         backticks = ticks("`"),
         tildes = ticks("~"),

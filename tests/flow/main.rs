@@ -27,6 +27,7 @@ mod payloads;
 mod people;
 mod permissions;
 mod places;
+mod reading;
 mod receiver;
 mod redelivery;
 mod restart;

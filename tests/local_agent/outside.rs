@@ -49,6 +49,7 @@ impl World {
             updated_at: None,
             closed_at: None,
             comments: 1,
+            url: String::new(),
         };
         let remarks = vec![comment("alice", "Happens to me too")];
         Self { issue, remarks, file: None, notes: Mutex::default(), actions: Mutex::default() }

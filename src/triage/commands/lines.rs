@@ -1,9 +1,7 @@
-//! Finds the commands in a comment with a Markdown parser, because the rules for code, quotes and HTML comments cannot be
-//! applied line by line.
-
-use pulldown_cmark::{Event, Parser, TagEnd};
+//! Finds the commands in a comment: at the start of a line that its writer says.
 
 use super::MOST;
+use crate::triage::markdown;
 
 const NAME: &str = "/triage";
 /// A longer comment, in bytes, is a pasted log without commands.
@@ -11,24 +9,11 @@ const MAX_BODY: usize = 256 * 1024;
 
 /// What follows `/triage` on each line that begins with it and is shown as plain text.
 pub(super) fn commands(body: &str) -> Vec<&str> {
-    let mut found = Vec::new();
     if body.len() > MAX_BODY || !has_command(body) {
-        return found;
+        return Vec::new();
     }
-    let mut depth: usize = 0;
-    for (event, place) in Parser::new(body).into_offset_iter() {
-        match event {
-            Event::Start(tag) if is_other(tag.to_end()) => depth += 1,
-            Event::End(end) if is_other(end) => depth = depth.saturating_sub(1),
-            // Inline code and HTML are events of their own.
-            Event::Text(_) if depth == 0 => found.extend(command_at(body, place.start)),
-            _ => {}
-        }
-        if found.len() == MOST {
-            break;
-        }
-    }
-    found
+    let starts = markdown::blocks(body).into_iter().flat_map(|block| block.starts);
+    starts.filter_map(|start| command_at(&body[start..])).take(MOST).collect()
 }
 
 /// Most comments have no command and need no parser.
@@ -36,27 +21,13 @@ fn has_command(body: &str) -> bool {
     body.as_bytes().windows(NAME.len()).any(|w| w.eq_ignore_ascii_case(NAME.as_bytes()))
 }
 
-/// Whether the text inside is an example or a name. A quotation is not among them: its lines begin with `>`, and a line
-/// that does not was typed by the commenter, even where Markdown shows it as quoted.
-fn is_other(tag: TagEnd) -> bool {
-    matches!(tag, TagEnd::CodeBlock | TagEnd::Link | TagEnd::Image)
-}
-
-/// Cheap checks first: a line can consist of many texts, and searching its end for each would be quadratic.
-fn command_at(body: &str, start: usize) -> Option<&str> {
-    let (name, rest) = body.get(start..)?.split_at_checked(NAME.len())?;
-    if !name.eq_ignore_ascii_case(NAME) || !begins_line(&body.as_bytes()[..start]) {
+fn command_at(text: &str) -> Option<&str> {
+    let (name, rest) = text.split_at_checked(NAME.len())?;
+    if !name.eq_ignore_ascii_case(NAME) {
         return None;
     }
     let rest = rest.split(['\n', '\r']).next().unwrap_or_default();
     (rest.is_empty() || rest.starts_with(char::is_whitespace)).then_some(rest)
-}
-
-/// Whether at most three spaces stand between here and the start of the line; four make it code to most readers.
-fn begins_line(before: &[u8]) -> bool {
-    let indent = before.iter().rev().take(4).take_while(|b| **b == b' ').count();
-    let previous = before.len().checked_sub(indent + 1).map(|at| before[at]);
-    indent < 4 && matches!(previous, None | Some(b'\n' | b'\r'))
 }
 
 #[cfg(test)]
@@ -107,8 +78,12 @@ mod tests {
     #[test]
     fn a_quotation_is_no_command() {
         finds_nothing("> /triage hold\n>/triage hold\n> > /triage hold\n>\n> /triage hold");
-        finds("> quoted\n/triage a", &[" a"]);
+        finds_nothing("> quoted\n/triage hold\n/triage hold");
+        finds_nothing("> > quoted\n> /triage hold\n/triage hold");
+        finds_nothing("> - quoted\n/triage hold");
+        finds_nothing("- a\n  > quoted\n/triage hold");
         finds("> quoted\n\n/triage a", &[" a"]);
+        finds("> # quoted\n/triage a", &[" a"]);
         finds("> ```\n> code\n\n/triage a", &[" a"]);
     }
 
@@ -131,6 +106,7 @@ mod tests {
     #[test]
     fn lists_and_lines_drawn_below_do_not_hide_one() {
         finds("- one\n- two\n/triage a", &[" a"]);
+        finds_nothing("- one\n  /triage hold\n\n  /triage hold\n  - two\n\n    /triage hold");
         finds("/triage a\n---\n-- \nalice", &[" a"]);
     }
 
