@@ -191,6 +191,48 @@ async fn a_crash_while_a_command_is_answered_leaves_one_answer() {
     }
 }
 
+/// The boundaries of the walk that hands an issue to the same agent again: the comment, label off and on, assignee off
+/// and on, the reaction.
+const TOLD_AGAIN: &[(&str, u32)] = &[
+    ("intend::inserted", 0),
+    ("reconcile::intended", 0),
+    ("apply::after", 0),
+    ("apply::after", 1),
+    ("apply::after", 2),
+    ("apply::after", 3),
+    ("apply::after", 4),
+    ("reconcile::applied", 0),
+    ("settle::noted", 0),
+    ("reconcile::settled", 0),
+];
+
+async fn is_told_again_after_a_crash_at(boundary: &str, passed: u32) {
+    let stage = Stage::new().await;
+    let program = stage.start();
+    let issue = stage.open(1);
+    stage.gitea.add_collaborator(&issue.repo, "alice", "write");
+    stage.processed().await;
+    drop(program);
+    let place = format!("{boundary}={passed}*off->return");
+    let before = stage.gitea.deliveries().len();
+    let retries = || drop(stage.gitea.comment(&issue, "alice", "/triage retry"));
+    let _program = crashes_at(&stage, &place, retries).await;
+    stage.assert_with_claude(&issue);
+    let assigned = stage.gitea.deliveries()[before..].iter().filter(|d| d.action == "assigned");
+    assert!((1..=2).contains(&assigned.count()), "told once, or again where nobody knows: {place}");
+    assert_eq!(stage.count("SELECT count(*) FROM dispatch"), 2, "{place}");
+    assert_eq!(stage.count("SELECT count(*) FROM effect WHERE state = 'intended'"), 0, "{place}");
+    stage.check_database();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_while_an_agent_is_told_again_leaves_it_told() {
+    for (boundary, passed) in TOLD_AGAIN {
+        println!("{boundary} after {passed}");
+        is_told_again_after_a_crash_at(boundary, *passed).await;
+    }
+}
+
 /// A service in this process whose work is led by hand, so that each operation of the database is counted.
 struct Led {
     stage: Stage,

@@ -100,7 +100,7 @@ fn headline(about: About<'_>, input: &PlanInput<'_>) -> String {
         About::Dispatch(stage) => {
             format!("dispatched to {}{}", code(stage.agent.id.as_str()), how(stage, input))
         }
-        About::Decision(Decision::Flag { .. }) => format!("@{}, this needs you", input.owner()),
+        About::Decision(Decision::Flag { .. }) => format!("@{}, this needs you", input.owner),
         About::Decision(other) => other.action().to_string(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Effect, NewDispatch, PlanInput};
 use crate::dispatch::{Agent, Handoff, Interface, Mark};
-use crate::triage::{Decision, acceptance_criteria};
+use crate::triage::{Decision, UnconfirmedWrite, acceptance_criteria};
 
 impl PlanInput<'_> {
     /// The labels, assignees and hand-offs that the decision wants.
@@ -24,9 +24,25 @@ impl PlanInput<'_> {
             |mark: &Mark| mark.is_on(self.s.issue) && agent.marks().all(|own| own != *mark);
         let gone = left_over.into_iter().filter(is_others).map(Effect::TakeOff);
         let may_put = |mark: &Mark| self.is_assignable || matches!(mark, Mark::Label(_));
-        let wanted =
-            agent.marks().filter(may_put).filter(|mark| self.is_wanted(mark)).map(Effect::Put);
-        gone.chain(wanted).chain(self.hand_off(agent, opens)).collect()
+        let told = agent.marks().filter(may_put).flat_map(|mark| self.tell(mark));
+        gone.chain(told).chain(self.hand_off(agent, opens)).collect()
+    }
+
+    /// Puts a mark on the issue so that the forge tells the agent of it. One that is there from earlier comes off first:
+    /// what is there already fires no event, and the agent would not hear of its second hand-over.
+    fn tell(&self, mark: Mark) -> Vec<Effect> {
+        if self.is_renewed(&mark) {
+            return vec![Effect::TakeOff(mark.clone()), Effect::Put(mark)];
+        }
+        Some(mark).filter(|mark| self.is_wanted(mark)).map(Effect::Put).into_iter().collect()
+    }
+
+    /// Whether it is there from before this hand-over; also when an interruption left open whether it came off.
+    fn is_renewed(&self, mark: &Mark) -> bool {
+        let off = Effect::TakeOff(mark.clone());
+        let is_off = |write: &UnconfirmedWrite| write.key() == (off.kind(), off.value());
+        let is_interrupted = || self.s.record.unconfirmed.iter().any(|one| is_off(&one.write));
+        mark.is_on(self.s.issue) && (self.e.custody.dispatch().is_none() || is_interrupted())
     }
 
     /// Whether it is not there, was not put there before for the same dispatch, and was not taken off by a person.

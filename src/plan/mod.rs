@@ -224,6 +224,8 @@ struct PlanInput<'a> {
     audit_comment: Option<&'a MarkedComment>,
     /// Whether the forge will take the agent's account as an assignee.
     is_assignable: bool,
+    /// Whom a flag calls.
+    owner: Cow<'a, str>,
 }
 
 /// What is missing on the issue for the evaluation to be true, or what has to be known first.
@@ -239,7 +241,8 @@ pub fn plan(s: &Snapshot<'_>, e: &Evaluation, rules: &Rules) -> Result<Plan, Que
     };
     let is_assignable = is_assignable(s, e, shown)?;
     let opens = new_dispatch(s, e, agent, rules);
-    let input = PlanInput { s, e, rules, agent, audit_comment, is_assignable };
+    let owner = owner(s, e, rules)?;
+    let input = PlanInput { s, e, rules, agent, audit_comment, is_assignable, owner };
     let said = comments.unwrap_or_default();
     let mut effects = input.comments(stage.as_ref(), ended.as_ref());
     effects.extend(input.notices(said));
@@ -308,6 +311,20 @@ fn is_assignable(
     }
 }
 
+/// Whom a flag calls. A mention of an organisation reaches nobody, one of its owners' team reaches each of them
+/// (models/issues/issue_update.go, `ResolveIssueMentionsByVisibility`).
+fn owner<'a>(
+    s: &'a Snapshot<'_>,
+    e: &Evaluation,
+    rules: &'a Rules,
+) -> Result<Cow<'a, str>, Question> {
+    let of_repo = s.at.repo.owner();
+    let called = rules.owner.as_deref().unwrap_or(of_repo);
+    let calls = matches!(e.decision, Decision::Flag { .. }) || !e.notices.is_empty();
+    let is_heard = !calls || !called.eq_ignore_ascii_case(of_repo) || s.is_owner_person()?;
+    Ok(if is_heard { called.into() } else { format!("{called}/owners").into() })
+}
+
 impl PlanInput<'_> {
     /// The audit comments. What has ended is said first: after the next comment nobody would look for this one any more.
     fn comments(&self, stage: Option<&Stage<'_>>, ended: Option<&Stage<'_>>) -> Vec<Effect> {
@@ -353,11 +370,6 @@ impl PlanInput<'_> {
             !is_in_comment && said.iter().all(|comment| comment.marker != marker)
         };
         let new = self.e.notices.iter().filter(is_new);
-        new.map(|notice| notice::effect(notice, self.owner())).collect()
-    }
-
-    /// Whom a flag calls.
-    fn owner(&self) -> &str {
-        self.rules.owner.as_deref().unwrap_or(self.s.at.repo.owner())
+        new.map(|notice| notice::effect(notice, &self.owner)).collect()
     }
 }

@@ -12,11 +12,9 @@ use super::{Error, Store, people};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::{AgentId, Mark};
 use crate::issue::IssueRef;
-use crate::plan::{
-    Confirmation, Decided, Effect, EffectKind, EffectOutcome, NewDispatch, Plan, WriteOrigin,
-};
+use crate::plan::{Confirmation, Decided, Effect, EffectKind, EffectOutcome, Plan, WriteOrigin};
 use crate::triage::{
-    Custody, Evaluation, MarkedComment, Marker, Record, TO_OUTSIDER, Unconfirmed, UnconfirmedWrite,
+    Custody, MarkedComment, Marker, Record, TO_OUTSIDER, Unconfirmed, UnconfirmedWrite,
 };
 
 impl Store {
@@ -121,32 +119,13 @@ pub(super) fn insert(c: &Connection, claim: &Claim, decided: &Decided) -> Result
     let mut recorded =
         Recorded { lane: claim.lane, evaluation, dispatch: None, effects: Vec::new() };
     recorded.dispatch = match &plan.opens {
-        Some(new) => Some(open_dispatch(c, &recorded, new, e)?),
+        Some(new) => Some(dispatches::open(c, &recorded, new, e)?),
         None => dispatches::open_dispatch(c, claim.lane)?.map(|d| d.id),
     };
     for effect in &plan.effects {
         recorded.effects.push(insert_effect(c, &recorded, effect, e.at)?);
     }
     Ok(recorded)
-}
-
-/// Opens a dispatch. What earlier ones left on the issue for the same agent is this one's from now on: it is not put on
-/// again, and whoever takes it off ends this one.
-fn open_dispatch(
-    c: &Connection,
-    recorded: &Recorded,
-    new: &NewDispatch,
-    e: &Evaluation,
-) -> Result<i64, Error> {
-    let id = dispatches::open(c, recorded, new, e)?;
-    if !new.by_person {
-        let sql = format!(
-            "UPDATE effect SET dispatch = ?2 WHERE id IN (
-                 SELECT effect.id {LEFT_OVER} AND (kind = 'label' AND value = ?3 OR kind = 'assignee' AND value = ?4))"
-        );
-        run(c, &sql, params![recorded.lane, id, new.agent.label, new.agent.login])?;
-    }
-    Ok(id)
 }
 
 fn insert_effect(

@@ -150,6 +150,8 @@ pub enum Question {
     Comments,
     /// Our own account.
     Account,
+    /// Whether the repository's owner is a person.
+    Owner,
 }
 
 /// The merged pull request that a closed issue is linked to.
@@ -178,6 +180,8 @@ pub struct Facts {
     pub comments: Option<Vec<MarkedComment>>,
     /// To [`Question::Account`].
     pub account: Option<Account>,
+    /// To [`Question::Owner`].
+    pub owner_is_person: Option<bool>,
 }
 
 impl Facts {
@@ -190,6 +194,7 @@ impl Facts {
             Question::Blockers(_) => self.closed_blockers = Some(Vec::new()),
             Question::Assignable(login) => drop(self.assignable.insert(login, false)),
             Question::Comments => self.comments = Some(Vec::new()),
+            Question::Owner => self.owner_is_person = Some(true),
             Question::Account => {
                 self.account = Some(Account { id: i64::MIN, login: String::new() })
             }
@@ -251,6 +256,11 @@ impl<'a> Snapshot<'a> {
     /// The comments by our own account, newest first.
     pub fn comments(&self) -> Result<&[MarkedComment], Question> {
         self.facts.comments.as_deref().ok_or(Question::Comments)
+    }
+
+    /// Whether the repository's owner is a person, who hears when they are mentioned.
+    pub fn is_owner_person(&self) -> Result<bool, Question> {
+        self.facts.owner_is_person.ok_or(Question::Owner)
     }
 
     /// Our own account.

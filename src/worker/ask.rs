@@ -33,8 +33,18 @@ impl Worker {
             }
             Question::Comments => facts.comments = Some(self.marked_comments(at).await?),
             Question::Account => facts.account = Some(self.us().await?),
+            Question::Owner => facts.owner_is_person = Some(self.is_owner_person(at).await?),
         }
         Ok(())
+    }
+
+    /// Whether the repository's owner is a person. An organisation is not among those who may write; where the forge does
+    /// not show them, the owner is mentioned as before.
+    async fn is_owner_person(&self, at: &IssueRef) -> Result<bool, Error> {
+        match self.parts.executor.may_write(&at.repo, at.repo.owner()).await {
+            Err(error) if error.is_transient() => Err(error.into()),
+            answer => Ok(answer.unwrap_or(true)),
+        }
     }
 
     /// Our own account, asked for when it is not known yet.

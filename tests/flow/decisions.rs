@@ -64,7 +64,7 @@ async fn an_open_dependency_blocks_and_a_closed_one_does_not() {
     let second = world.open_issue(bug());
     world.gitea.add_dependency(&second, &first);
     world.settle().await;
-    assert!(world.comment(&second).contains("@acme, this needs you"));
+    assert!(world.comment(&second).contains("@acme/owners, this needs you"));
     world.gitea.close(&first, "alice");
     world.gitea.edit_issue(&second, "bob", Some("[bug] Login still crashes"), None);
     world.settle().await;

@@ -15,6 +15,7 @@ mod dice;
 mod dry_run;
 mod echo;
 mod floods;
+mod hand_overs;
 mod hostile;
 mod http_agents;
 mod instances;
