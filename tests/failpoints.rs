@@ -215,11 +215,14 @@ async fn is_told_again_after_a_crash_at(boundary: &str, passed: u32) {
     drop(program);
     let place = format!("{boundary}={passed}*off->return");
     let before = stage.gitea.deliveries().len();
-    let retries = || drop(stage.gitea.comment(&issue, "alice", "/triage retry"));
+    let retries = || {
+        stage.gitea.comment(&issue, "alice", "/triage retry");
+    };
     let _program = crashes_at(&stage, &place, retries).await;
     stage.assert_with_claude(&issue);
-    let assigned = stage.gitea.deliveries()[before..].iter().filter(|d| d.action == "assigned");
-    assert!((1..=2).contains(&assigned.count()), "told once, or again where nobody knows: {place}");
+    let deliveries = stage.gitea.deliveries();
+    let told = deliveries[before..].iter().filter(|d| d.action == "assigned").count();
+    assert!((1..=2).contains(&told), "told {told} times, twice only where nobody knows: {place}");
     assert_eq!(stage.count("SELECT count(*) FROM dispatch"), 2, "{place}");
     assert_eq!(stage.count("SELECT count(*) FROM effect WHERE state = 'intended'"), 0, "{place}");
     stage.check_database();

@@ -87,7 +87,7 @@ settings! {
 
     /// How issues are judged and what is left alone.
     Triage {
-        /// Login that is flagged; the repository's owner when left out.
+        /// Login that is flagged; the repository's owner when left out, of an organisation the team of its owners.
         owner: Option<String> as "As::<Maybe<Text>>" = None,
         /// Score from which an issue is dispatched.
         #[schemars(range(min = 0, max = 9))]
