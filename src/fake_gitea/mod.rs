@@ -8,6 +8,7 @@ mod call;
 mod change;
 mod deliver;
 mod label;
+mod moves;
 mod oauth;
 mod outbox;
 mod payload;

@@ -111,9 +111,12 @@ impl FakeGitea {
         self.with_repo(repo, |repo| repo.dependencies = enabled);
     }
 
-    /// Removes a repository with everything in it; no webhook.
+    /// Removes a repository with everything in it, and the names that led to it; no webhook.
     pub fn delete_repo(&self, repo: &RepoName) {
-        self.change(|state| state.repos.remove(&key(repo)));
+        self.change(|state| {
+            let gone = state.repos.remove(&key(repo)).map(|repo| repo.id);
+            state.redirects.retain(|_, id| Some(*id) != gone);
+        });
     }
 
     /// Defines a label in a repository, a second one of the same name if need be.

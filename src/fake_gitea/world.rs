@@ -20,6 +20,10 @@ pub(super) struct State {
     /// What a token may do, as `read:issue` or `write:repository`; everything when it is not here.
     pub scopes: HashMap<String, Vec<String>>,
     pub repos: BTreeMap<String, Repo>,
+    /// The repositories that an owner's former names of repositories lead to.
+    pub redirects: HashMap<(i64, String), i64>,
+    /// The accounts that former logins lead to.
+    pub owner_redirects: HashMap<String, i64>,
     pub org_labels: HashMap<String, Vec<Label>>,
     pub org_owners: Vec<(String, i64)>,
     pub hooks: Vec<Hook>,
@@ -83,6 +87,7 @@ impl State {
     pub fn put_user(&mut self, id: i64, login: &str, is_org: bool) -> i64 {
         let created = self.now();
         self.users.insert(id, User { id, login: login.to_owned(), is_org, created });
+        self.owner_redirects.remove(&login.to_lowercase());
         self.logins.insert(login.to_lowercase(), id);
         if !is_org {
             self.tokens.insert(token_of(login), id);
@@ -113,7 +118,8 @@ impl State {
     pub fn ensure_repo(&mut self, name: &RepoName) -> String {
         let key = key(name);
         if !self.repos.contains_key(&key) {
-            self.ensure_user(name.owner(), true);
+            let owner = self.ensure_user(name.owner(), true);
+            self.redirects.remove(&(owner, name.name().to_lowercase()));
             let repo = Repo {
                 id: self.next_id("repo"),
                 name: name.clone(),

@@ -67,6 +67,10 @@ fn settings() -> Answer {
 fn route(state: &mut State, call: &Call, by: i64, path: &[&str]) -> Reply {
     match (call.method.as_str(), path) {
         ("GET", ["user"]) => Ok(places::me(state, by)),
+        ("GET", ["repositories", id]) => places::by_id(state, by, number(id)?),
+        ("GET", ["users" | "orgs", login, ..]) if state.user_id(login).is_none() => {
+            Err(state.redirect(call, login, None).unwrap_or_else(|| places::unknown(login)))
+        }
         ("GET", ["users", login]) => places::user(state, login),
         ("GET", ["users", login, "repos"]) => places::repos_of(state, call, by, login),
         ("GET", ["orgs", org, "repos"]) => {
@@ -80,6 +84,11 @@ fn route(state: &mut State, call: &Call, by: i64, path: &[&str]) -> Reply {
         }
         (_, ["repos", owner, name, rest @ ..]) => {
             let repo = format!("{owner}/{name}").to_lowercase();
+            if !state.repos.contains_key(&repo)
+                && let Some(elsewhere) = state.redirect(call, owner, Some(name))
+            {
+                return Err(elsewhere);
+            }
             let access = state.repos.get(&repo).map_or(Access::None, |r| state.access(r, by));
             if access == Access::None {
                 return Err(Answer::not_found());

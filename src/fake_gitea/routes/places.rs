@@ -39,9 +39,20 @@ pub(super) fn org_owner(state: &State, by: i64, org: &str) -> Result<(), Answer>
     if owns { Ok(()) } else { Err(Answer::error(403, "Must be an organization owner")) }
 }
 
+/// What is said of a login that nobody has or had.
+pub(super) fn unknown(login: &str) -> Answer {
+    Answer::error(404, &format!("user redirect does not exist [name: {login}]"))
+}
+
 fn known(state: &State, login: &str) -> Result<i64, Answer> {
-    let message = format!("user redirect does not exist [name: {login}]");
-    state.user_id(login).ok_or_else(|| Answer::error(404, &message))
+    state.user_id(login).ok_or_else(|| unknown(login))
+}
+
+/// `GET /repositories/{id}`: whatever it is called now.
+pub(super) fn by_id(state: &State, by: i64, id: i64) -> Reply {
+    let repo = state.repo_by_id(id).filter(|repo| state.access(repo, by) > Access::None);
+    let repo = repo.ok_or_else(Answer::not_found)?;
+    Ok(Answer::ok(show::repo(state, repo, by)))
 }
 
 impl Desk<'_> {

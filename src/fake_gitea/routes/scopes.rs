@@ -28,7 +28,7 @@ fn categories(path: &[&str]) -> &'static [&'static str] {
         ["user" | "users", ..] => &["user"],
         ["orgs", ..] => &["organization"],
         ["repos", _, _, "issues" | "labels" | "milestones", ..] => &["issue"],
-        ["repos", ..] => &["repository"],
+        ["repos" | "repositories", ..] => &["repository"],
         _ => &[],
     }
 }
