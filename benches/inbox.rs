@@ -130,6 +130,7 @@ fn not_now() -> Failure {
         at: Utc::now(),
         reason: "measured".to_owned(),
         spends_attempt: false,
+        is_out_of_reach: false,
         is_about_us: false,
         recorded: None,
         effects: Vec::new(),

@@ -20,6 +20,7 @@ fn issue(bytes: usize, ending: &str) -> Issue {
     let mut body = PARAGRAPH.repeat(bytes / PARAGRAPH.len() + 1);
     body.truncate(bytes - ending.len());
     Issue {
+        ids: None,
         number: 1,
         title: "[Bug] The importer loses its place".to_owned(),
         body: body + ending,

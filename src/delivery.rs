@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::issue::{Account, IssueRef};
+use crate::issue::{Account, ForgeIds, IssueRef, RepoName};
 
 /// The forge's id for one delivery. A UUID in practice; any printable text up to [`DeliveryId::MAX_LEN`] is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -99,8 +99,10 @@ pub struct Delivery {
 /// What happened to an issue, in the words of the forge's `action`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssueEvent {
-    /// The issue to look at.
+    /// The issue to look at, by the names of that moment.
     pub at: IssueRef,
+    /// The forge's own numbers, which say which issue it is.
+    pub ids: Option<ForgeIds>,
     /// Kind and action, such as `issues/opened` or `issue_comment/created`; for people.
     pub action: String,
     /// Whose change it was.
@@ -146,6 +148,15 @@ pub struct CommentEvent {
 pub enum Event {
     /// An issue to look at.
     Issue(IssueEvent),
+    /// A repository has another name now.
+    Renamed {
+        /// Kind and action.
+        action: String,
+        /// The forge's number of it.
+        id: i64,
+        /// What it is called from now on.
+        name: RepoName,
+    },
     /// Nothing for us, with the reason.
     Ignored {
         /// Kind and action, as far as the body says.

@@ -41,6 +41,7 @@ struct User {
 impl From<Raw> for Issue {
     fn from(raw: Raw) -> Self {
         Self {
+            ids: None,
             number: raw.number,
             title: raw.title,
             body: raw.body.unwrap_or_default(),

@@ -41,6 +41,7 @@ fn now() -> Timestamp {
 
 fn issue(title: &str, body: &str, labels: &[&str]) -> Issue {
     Issue {
+        ids: None,
         number: 1,
         title: title.to_owned(),
         body: body.to_owned(),

@@ -375,6 +375,7 @@ fn line(event: &Event) -> String {
             let marks: String = marks.iter().filter(|m| m.0).map(|m| m.1).collect();
             format!("{} {}{marks}", issue.action, issue.at)
         }
+        Event::Renamed { action, name, .. } => format!("{action} {name}"),
         Event::Ignored { action, repo, reason } => {
             format!("{action} {}: {reason}", repo.as_deref().unwrap_or("-"))
         }
@@ -596,7 +597,7 @@ fn another_type_anywhere_else_changes_neither_the_issue_nor_the_name_of_an_event
 fn named(event: &Event) -> String {
     match event {
         Event::Issue(issue) => issue.at.to_string(),
-        Event::Ignored { action, .. } => action.clone(),
+        Event::Ignored { action, .. } | Event::Renamed { action, .. } => action.clone(),
     }
 }
 

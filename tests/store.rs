@@ -67,7 +67,7 @@ impl Kept {
         let to = |seq| Classified {
             seq,
             action: "issues/edited".into(),
-            to: Destination::Lane { at: issue(number), more_coming: false, rank },
+            to: Destination::Lane { at: issue(number), ids: None, more_coming: false, rank },
         };
         let unsorted = self.store.unclassified(1_000).await.unwrap();
         let sorted = unsorted.into_iter().map(|u| to(u.seq)).collect();

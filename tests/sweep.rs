@@ -296,8 +296,7 @@ async fn a_reference_moves_the_time_and_is_no_change() {
 #[actix_web::test]
 async fn an_issue_deleted_without_a_word_is_looked_at_once() {
     let world = World::start().await;
-    let at = world.gitea.open_issue(&repo(), bug());
-    world.open(3);
+    let at = world.open(4)[0].clone();
     world.baseline().await;
     world.unheard(|gitea| gitea.delete_issue(&at)).await;
     world.pass_time(60);
@@ -307,10 +306,90 @@ async fn an_issue_deleted_without_a_word_is_looked_at_once() {
     world.settle().await;
     let history = world.parts().store.history(at).await.unwrap().unwrap();
     assert_eq!(history.evaluations.last().unwrap().action, "finish");
-    assert!(history.dispatches.iter().all(|d| !d.state.is_open()));
     world.pass_time(60);
     assert_eq!(world.finds(FULL).await.0, []);
     assert_eq!(world.missed().await, 1);
+}
+
+#[actix_web::test]
+async fn an_issue_that_an_agent_has_is_missed_between_full_passes_when_it_is_deleted() {
+    let world = World::start().await;
+    let at = world.gitea.open_issue(&repo(), bug());
+    let next = world.gitea.open_issue(&repo(), bug());
+    world.baseline().await;
+    assert_eq!(world.finds(SERVE).await, (vec![], 2), "one request more for each dispatch");
+    world.unheard(|gitea| gitea.delete_issue(&at)).await;
+    world.pass_time(60);
+    assert_eq!(world.finds(SERVE).await.0, [(1, Why::Gone, true)]);
+    world.settle().await;
+    let history = world.parts().store.history(at).await.unwrap().unwrap();
+    assert!(history.dispatches.iter().all(|d| !d.state.is_open()));
+    assert_eq!(world.gitea.issue(&next).unwrap().labels, ["claude-ready"]);
+}
+
+/// What the store knows of the issue under this name: its hold's words, in the latest evaluation.
+async fn is_held(world: &World, at: &str) -> bool {
+    let history = world.parts().store.history(at.parse().unwrap()).await.unwrap().unwrap();
+    history.evaluations.last().unwrap().reason.contains("held by")
+}
+
+/// A held bug, settled and swept.
+async fn held(world: &World) -> IssueRef {
+    world.gitea.pause_deliveries();
+    let at = world.gitea.open_issue(&repo(), bug());
+    world.gitea.comment(&at, "alice", "/triage hold");
+    world.gitea.resume();
+    world.baseline().await;
+    assert!(is_held(world, "acme/widgets#1").await);
+    at
+}
+
+#[actix_web::test]
+async fn a_renamed_repository_is_swept_under_its_new_name_and_keeps_its_holds() {
+    for repos in ["\"acme/*\"", "\"acme/widgets\", \"acme/gadgets\""] {
+        let world = World::start_with(repos).await;
+        held(&world).await;
+        let gadgets: RepoName = "acme/gadgets".parse().unwrap();
+        world.gitea.rename_repo(&repo(), &gadgets);
+        let at = IssueRef { repo: gadgets, number: 1 };
+        world.unheard(|gitea| gitea.comment(&at, "bob", "any news?")).await;
+        world.pass_time(60);
+        let (finds, _) = world.finds(ONCE).await;
+        assert!(finds.len() <= 1, "{finds:?}");
+        world.settle().await;
+        world.pass_time(60);
+        world.finds(ONCE).await;
+        world.settle().await;
+        assert!(is_held(&world, "acme/gadgets#1").await);
+        assert!(world.gitea.issue(&at).unwrap().labels.is_empty());
+    }
+}
+
+#[actix_web::test]
+async fn a_repository_renamed_out_of_reach_is_named_and_keeps_what_was_decided() {
+    let world = World::start().await;
+    held(&world).await;
+    world.gitea.rename_repo(&repo(), &"acme/gadgets".parse().unwrap());
+    world.pass_time(60);
+    let report = world.sweep(SERVE).await;
+    let error = report.failed[0].error.to_string();
+    assert!(error.contains("is now `acme/gadgets`; change `gitea.repos`"), "{error}");
+    assert!(is_held(&world, "acme/gadgets#1").await);
+}
+
+#[actix_web::test]
+async fn a_repository_made_anew_without_a_word_is_swept_as_a_new_one() {
+    let world = World::start().await;
+    let at = held(&world).await;
+    world.gitea.delete_repo(&repo());
+    world.unheard(|gitea| gitea.add_collaborator(&repo(), "claude", "write")).await;
+    let new = world.unheard(|gitea| gitea.open_issue(&repo(), bug())).await;
+    assert_eq!(new, at);
+    world.pass_time(60);
+    assert_eq!(world.finds(SERVE).await.0.len(), 1);
+    world.settle().await;
+    assert_eq!(world.gitea.issue(&new).unwrap().labels, ["claude-ready"]);
+    assert!(is_held(&world, "acme/widgets@1#1").await);
 }
 
 #[actix_web::test]

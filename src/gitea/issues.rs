@@ -13,15 +13,39 @@ use crate::issue::{Issue, IssueRef, IssueState, RepoName};
 impl Client {
     /// The issue as it is now, or `None` when it does not exist (any more).
     pub async fn issue(&self, at: &IssueRef) -> Result<Option<Issue>, Error> {
-        if let Some(answer) = self.find(Request::get(at, issue_path(at, &[])), &[404]).await? {
-            return answer.read(WireIssue::into_issue).map(Some);
+        self.issue_of(at, None).await
+    }
+
+    /// The same of an issue whose repository is known by its number, which may have another name now, or none that
+    /// anybody knows: then the answer is [`Error::Moved`].
+    pub async fn issue_of(
+        &self,
+        at: &IssueRef,
+        repo_id: Option<i64>,
+    ) -> Result<Option<Issue>, Error> {
+        let is_former = at.repo.is_former();
+        if !is_former || repo_id.is_none() {
+            // Of two issues that had one number, only the forge knows which has it now.
+            let at = IssueRef { repo: at.repo.plain(), number: at.number };
+            let request = Request::get(&at, issue_path(&at, &[]));
+            if let Some(answer) = self.find(request, &[404]).await? {
+                return answer.read(WireIssue::into_issue).map(Some);
+            }
+        }
+        let repository = match repo_id {
+            Some(id) => self.repository_by_id(id, &at.repo).await?,
+            None if is_former => return Ok(None),
+            None => self.repository(&at.repo).await?,
+        };
+        let call = Call::new(Method::GET, format_args!("{} issues", at.repo));
+        if repository.name != at.repo {
+            return Err(Error::Moved { call, to: Some(repository.name) });
         }
         // Gitea answers 404 for a repository we may not see, and for one whose issues are off. Neither means that an
         // issue was deleted.
-        if self.repository(&at.repo).await?.has_issues {
+        if repository.has_issues {
             return Ok(None);
         }
-        let call = Call::new(Method::GET, format_args!("{} issues", at.repo));
         Err(Error::Status { call, status: 404, retry_after: None })
     }
 

@@ -118,6 +118,8 @@ pub struct Label {
 /// A repository, as far as triage cares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository {
+    /// Gitea's number of it, which outlives its name.
+    pub id: i64,
     /// Its name as Gitea spells it now.
     pub name: RepoName,
     /// Whether only some may see it.

@@ -33,6 +33,16 @@ impl Client {
         answer.read(WireRepo::into_repository)
     }
 
+    /// The repository with this number, whatever it is called now. `known_as` stands in messages.
+    pub async fn repository_by_id(
+        &self,
+        id: i64,
+        known_as: &RepoName,
+    ) -> Result<Repository, Error> {
+        let path = path(&["repositories", &id.to_string()]);
+        self.send(Request::get(known_as, path)).await?.read(WireRepo::into_repository)
+    }
+
     /// The repositories of a user or organisation whose issues can be worked on: archived ones, and ones without
     /// issues of their own, are left out.
     pub async fn repositories(&self, owner: &str) -> Result<Vec<RepoName>, Error> {

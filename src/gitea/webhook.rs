@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use super::loose::{Few, loose};
 use super::wire::time;
 use crate::delivery::{CommentEvent, Event, IssueEvent, Shown};
-use crate::issue::{Account, IssueRef, RepoName};
+use crate::issue::{Account, ForgeIds, IssueRef, RepoName};
 
 /// Why a signed body is no delivery that can be worked on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +72,7 @@ loose! {
     }
 
     struct Issue {
+        id: i64,
         number: i64,
         title: String,
         created_at: String,
@@ -85,7 +86,7 @@ loose! {
 
     struct Comment { id: i64, body: String, user: User }
 
-    struct Repo { full_name: String }
+    struct Repo { id: i64, full_name: String }
 
     struct Run { repository: Repo }
 
@@ -130,7 +131,7 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
         let is_there = |key: &&str| keys.get(*key).is_some_and(Option::is_some);
         let known = OTHERS.iter().find(|(wanted, ..)| wanted.iter().all(is_there));
         let (_, kind, reason) = known.unwrap_or(&(&[], "unknown", "no issue in it"));
-        return Ok(payload.ignored(kind, reason));
+        return Ok(payload.renamed(kind).unwrap_or_else(|| payload.ignored(kind, reason)));
     };
     let comment = payload.comment.take();
     let is_comment = comment.is_some() || payload.is_pull.is_some();
@@ -155,6 +156,7 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
                 .find_map(|n| u64::try_from(n).ok().filter(|n| *n > 0))
                 .ok_or(ParseError::Number)?,
         },
+        ids: ForgeIds::new(payload.repo_id(), issue.id.unwrap_or_default()),
         action: payload.full_action(kind),
         echoes: is_comment || ECHOES.split(' ').any(|echo| echo == action),
         more_coming: !is_comment && issue.more_coming(action),
@@ -170,9 +172,27 @@ impl Payload {
         self.action.as_deref().unwrap_or_default()
     }
 
-    fn repo(&self) -> Option<RepoName> {
+    fn home(&self) -> Option<&Repo> {
         let of_run = || self.run.as_ref()?.repository.as_ref();
-        self.repository.as_ref().or_else(of_run)?.full_name.as_ref()?.parse().ok()
+        self.repository.as_ref().or_else(of_run)
+    }
+
+    /// Only the store speaks of a repository by the name that another one has now.
+    fn repo(&self) -> Option<RepoName> {
+        let name: RepoName = self.home()?.full_name.as_ref()?.parse().ok()?;
+        (!name.is_former()).then_some(name)
+    }
+
+    fn repo_id(&self) -> i64 {
+        self.home().and_then(|repo| repo.id).unwrap_or_default()
+    }
+
+    /// Newer servers say when a repository got another name or owner (since 2026-07); on others only the answers of
+    /// the API do.
+    fn renamed(&self, kind: &str) -> Option<Event> {
+        let is_rename = kind == "repository" && matches!(self.action(), "renamed" | "transferred");
+        let name = self.repo().filter(|_| is_rename && self.repo_id() > 0)?;
+        Some(Event::Renamed { action: self.full_action(kind), id: self.repo_id(), name })
     }
 
     /// Kind and action for people, cut to what is safe to print.

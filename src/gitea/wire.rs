@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Comment, Label, Repository};
 use crate::clock::Timestamp;
-use crate::issue::{Account, Issue, IssueRef, IssueState, RepoName};
+use crate::issue::{Account, ForgeIds, Issue, IssueRef, IssueState, RepoName};
 
 /// Structs of Gitea's JSON. A missing key and a null, even where Gitea promises a value, are the field's default.
 macro_rules! lenient {
@@ -42,7 +42,7 @@ lenient! {
 
     pub(super) struct WireLabel { pub id: i64, pub name: String, color: String, is_archived: bool }
 
-    pub(super) struct RepoMeta { pub full_name: String }
+    pub(super) struct RepoMeta { pub id: i64, pub full_name: String }
 
     pub(super) struct WireIssue {
         pub id: i64,
@@ -153,6 +153,7 @@ impl WireIssue {
             return Err("an issue without a number".into());
         }
         Ok(Issue {
+            ids: self.repository.as_ref().and_then(|repo| ForgeIds::new(repo.id, self.id)),
             number: self.number,
             state: self.state(),
             title: self.title,
@@ -209,6 +210,7 @@ impl WireRepo {
         let name: RepoName =
             self.full_name.parse().map_err(|_| "a repository without a full name".to_owned())?;
         Ok(Repository {
+            id: self.id,
             owner_login: self.owner.map_or_else(|| name.owner().to_owned(), |owner| owner.login),
             name,
             private: self.private,

@@ -70,6 +70,7 @@ mod tests {
     fn issue(labels: &[&str], assignees: &[&str]) -> Issue {
         let texts = |list: &[&str]| list.iter().map(|t| (*t).to_owned()).collect();
         Issue {
+            ids: None,
             number: 1,
             title: "title".into(),
             body: "body".into(),

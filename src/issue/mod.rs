@@ -5,7 +5,9 @@ mod invisible;
 mod patterns;
 mod timeline;
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -17,14 +19,80 @@ pub use invisible::is_invisible;
 pub use patterns::RepoPatterns;
 pub use timeline::{Change, TimelineEvent};
 
-/// A repository's full name, `owner/name`, as the forge spells it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A repository's full name, `owner/name`, as the forge spells it. Names that differ by case alone are the same.
+#[derive(Clone, Debug)]
 pub struct RepoName {
     owner: String,
     name: String,
 }
 
+/// The forge's own numbers of an issue and its repository, which outlive every name: a rename, a transfer, a change of
+/// case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForgeIds {
+    /// Of the repository.
+    pub repo: i64,
+    /// Of the issue, on the whole forge; not the number people see.
+    pub issue: i64,
+}
+
+impl ForgeIds {
+    /// Both, unless one is the zero of what the forge could not read.
+    pub fn new(repo: i64, issue: i64) -> Option<Self> {
+        (repo > 0 && issue > 0).then_some(Self { repo, issue })
+    }
+}
+
+/// What parts the name that a repository had from the count of those that had it, once another repository has it:
+/// `acme/widgets@2`. No name on the forge holds one.
+const FORMER: char = '@';
+
+impl PartialEq for RepoName {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for RepoName {}
+
+impl PartialOrd for RepoName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RepoName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let lower = |text: &str| text.to_ascii_lowercase();
+        let by_owner = lower(&self.owner).cmp(&lower(&other.owner));
+        by_owner.then_with(|| lower(&self.name).cmp(&lower(&other.name)))
+    }
+}
+
+impl Hash for RepoName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.to_string().to_ascii_lowercase().hash(state);
+    }
+}
+
 impl RepoName {
+    /// Whether another repository has the name now. The forge knows it by its id only.
+    pub fn is_former(&self) -> bool {
+        self.name.contains(FORMER)
+    }
+
+    /// What the `n`th repository is called that lost this name to another one.
+    pub fn former(&self, n: u32) -> Self {
+        let Self { owner, name } = self.plain();
+        Self { owner, name: format!("{name}{FORMER}{n}") }
+    }
+
+    /// The name that another repository has now, or the only one.
+    pub fn plain(&self) -> Self {
+        let name = self.name.split(FORMER).next().unwrap_or_default();
+        Self { owner: self.owner.clone(), name: name.to_owned() }
+    }
+
     /// The user or organisation the repository belongs to.
     pub fn owner(&self) -> &str {
         &self.owner
@@ -51,7 +119,9 @@ impl FromStr for RepoName {
         let bad =
             || ParseRefError { text: text.to_owned(), wanted: "a repository; write `owner/name`" };
         let (owner, name) = text.split_once('/').ok_or_else(bad)?;
-        if is_path_segment(owner) && is_path_segment(name) {
+        let (plain, former) = name.split_once(FORMER).unwrap_or((name, "1"));
+        let is_count = former.parse::<u32>().is_ok();
+        if is_path_segment(owner) && is_path_segment(plain) && is_count {
             Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
         } else {
             Err(bad())
@@ -177,6 +247,8 @@ named_enum! {
 /// An issue as the forge shows it now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Issue {
+    /// The forge's own numbers; `None` for one that a person wrote into a file.
+    pub ids: Option<ForgeIds>,
     /// Its index in the repository.
     pub number: IssueNumber,
     /// Title as typed, bracket tags included.
@@ -227,6 +299,21 @@ mod tests {
         assert_eq!(at.to_string(), "acme/widgets#12");
         for bad in ["acme/widgets", "acme#1", "a/b#0", "a/b#x", "../x#1", "a/b/c#1", "a/..#1", ""] {
             assert!(bad.parse::<IssueRef>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_the_same_in_every_case_and_says_whether_another_has_it_now() {
+        let [lower, upper] =
+            ["acme/widgets", "Acme/Widgets"].map(|t| t.parse::<RepoName>().unwrap());
+        assert_eq!(lower, upper);
+        assert_eq!(std::collections::HashSet::from([lower.clone(), upper]).len(), 1);
+        let former = lower.former(2).former(3);
+        assert_eq!(former.to_string(), "acme/widgets@3");
+        assert!(former.is_former() && !lower.is_former());
+        assert_eq!("acme/widgets@3".parse(), Ok(former));
+        for bad in ["acme/widgets@", "acme/widgets@x", "ac@1/widgets", "acme/@1"] {
+            assert!(bad.parse::<RepoName>().is_err(), "{bad}");
         }
     }
 }

@@ -19,9 +19,10 @@ impl RepoPatterns {
         patterns.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether `repo` is one of them; names do not differ by case alone.
+    /// Whether `repo` is one of them; names do not differ by case alone. A name that another repository has now is
+    /// none: nobody who asks for the name means that one.
     pub fn allows(&self, repo: &RepoName) -> bool {
-        self.0.iter().any(|p| p.allows(repo))
+        !repo.is_former() && self.0.iter().any(|p| p.allows(repo))
     }
 
     /// The repositories named in full, in the order of the configuration.

@@ -306,6 +306,11 @@ pub enum Cause {
         #[serde(default)]
         error: String,
     },
+    /// Nobody could reach the issue any more.
+    OutOfReach {
+        /// Why.
+        error: String,
+    },
     /// As it was written down before causes were kept as data.
     Earlier {
         /// The sentence.

@@ -110,6 +110,7 @@ impl Display for Hold {
                 write!(f, "timed out, and could not be evaluated{RETRY}")
             }
             Cause::ReportedDone { .. } => write!(f, "{cause}{RETRY}"),
+            Cause::OutOfReach { .. } => write!(f, "out of reach: {cause}{RETRY}"),
             Cause::ReviewFailed { .. }
             | Cause::ReportedFailed { .. }
             | Cause::HandOffFailed { .. } => write!(f, "escalated: {cause}{RETRY}"),
@@ -127,7 +128,8 @@ impl Display for Cause {
         match self {
             Self::Decided { reason: text }
             | Self::Earlier { text }
-            | Self::NotEvaluated { error: text } => f.write_str(text),
+            | Self::NotEvaluated { error: text }
+            | Self::OutOfReach { error: text } => f.write_str(text),
             Self::HeldBy { by, reason } => {
                 write!(f, "held by {}{}", code(by), after_colon(reason.as_deref()))
             }

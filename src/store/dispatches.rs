@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::rows::{all, first, from_json, parsed, run, to_json};
 use super::wakes::wake_waiting;
-use super::{Error, Store};
+use super::{Error, Store, people};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::{Agent, AgentId, Attempt, Dispatch, DispatchState, Transition};
 use crate::issue::IssueRef;
 use crate::plan::NewDispatch;
-use crate::reason::Cause;
+use crate::reason::{Cause, Hold};
 use crate::triage::Evaluation;
 
 /// The columns [`dispatch_of`] reads.
@@ -114,6 +114,23 @@ pub(super) fn advance(
     let Some(agent) = first(c, sql, values, |r| r.get::<_, String>(0))? else { return Ok(()) };
     note(c, id, to, moment)?;
     if ended.is_some() { wake_waiting(c, &agent, 1, moment.at) } else { Ok(()) }
+}
+
+/// Ends the open dispatch of an issue that cannot be evaluated. The issue is held: the agent may have done the work, so
+/// that nobody else gets it by itself.
+pub(super) fn end_unseen(
+    c: &Connection,
+    lane: i64,
+    cause: Cause,
+    moment: Moment,
+) -> Result<(), Error> {
+    let Some(open) = open_dispatch(c, lane)? else { return Ok(()) };
+    let state = match cause {
+        Cause::NotEvaluated { .. } => DispatchState::TimedOut,
+        _ => DispatchState::Failed,
+    };
+    people::hold(c, lane, Some(&Hold(cause.clone())))?;
+    advance(c, open.id, &Transition::to(state, cause), moment)
 }
 
 impl Store {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::lanes::{self, Rank};
 use super::packing::pack;
-use super::rows::{from_json, to_json};
-use super::{Error, Store, inbox};
+use super::rows::{from_json, run, to_json};
+use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::delivery::Origin;
 use crate::dispatch::{Dispatch, Report, Reported, TaskType};
@@ -81,7 +81,7 @@ impl Store {
         let body = carries.map(|json| pack(json.as_bytes()));
         self.write(move |c| {
             let seq = enqueue(c, lanes::lane(c, &at)?, &entry)?;
-            body.iter().try_for_each(|body| inbox::keep(c, seq, body))
+            body.iter().try_for_each(|body| keep(c, seq, body))
         })
         .await
     }
@@ -91,6 +91,11 @@ impl Store {
         let body = self.body(seq).await?;
         body.map(|bytes| from_json(&String::from_utf8_lossy(&bytes))).transpose()
     }
+}
+
+/// Keeps the packed body of an entry.
+pub(super) fn keep(c: &Connection, seq: i64, body: &[u8]) -> Result<(), Error> {
+    run(c, "INSERT INTO body VALUES (?1, ?2)", params![seq, body])
 }
 
 /// Inserts an entry, has its issue looked at, and gives its place; it needs no body, because its lane is known.

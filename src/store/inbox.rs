@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
 
+use super::entries::keep;
 use super::ids::{self, Key, key};
 use super::lanes::{self, Pace, Rank, Schedule};
 use super::packing::{pack, unpack};
 use super::repeats::Repeats;
 use super::rows::{all, changed, first, from_json, run, to_json};
 use super::writer::Flush;
-use super::{ACCEPT_TIMEOUT, Error, Store};
+use super::{ACCEPT_TIMEOUT, Error, Store, identity};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Delivery, DeliveryId};
-use crate::issue::IssueRef;
+use crate::issue::{ForgeIds, IssueRef, RepoName};
 
 /// How long repeats are counted in memory before they are written down.
 const REPEATS_WAIT: Duration = Duration::from_millis(200);
@@ -53,8 +54,10 @@ pub struct Signed {
 pub enum Destination {
     /// To the lane of this issue; `more_coming` lets it rest until its siblings are there.
     Lane {
-        /// The issue.
+        /// The issue, as the delivery names it.
         at: IssueRef,
+        /// The forge's ids of it.
+        ids: Option<ForgeIds>,
         /// More deliveries for the same change are known to follow at once.
         more_coming: bool,
         /// When its turn is.
@@ -62,10 +65,17 @@ pub enum Destination {
     },
     /// Nowhere, with the reason; the issue is kept for people, when it is one to look after.
     Ignored {
-        /// The issue.
-        at: Option<IssueRef>,
+        /// The issue, and the forge's ids of it.
+        of: Option<(IssueRef, Option<ForgeIds>)>,
         /// Why.
         reason: String,
+    },
+    /// Nowhere: it says what a repository is called now, which is noted.
+    Renamed {
+        /// The forge's id of the repository.
+        id: i64,
+        /// Its name.
+        name: RepoName,
     },
     /// Nowhere, because it could not be read.
     Dead(String),
@@ -242,13 +252,17 @@ fn classify_one(c: &Connection, one: &Classified, schedule: Schedule) -> Result<
         run(c, sql, params![seq, state, reason, at, action, lane])
     };
     match to {
-        Destination::Ignored { at, reason } => {
-            let lane = at.as_ref().map(|at| lanes::lane(c, at)).transpose()?;
+        Destination::Ignored { of, reason } => {
+            let lane = of.as_ref().map(|(at, ids)| identity::reported(c, at, *ids)).transpose()?;
             end("ignored", reason, lane)
         }
+        Destination::Renamed { id, name } => {
+            identity::settle_name(c, *id, name, schedule.now)?;
+            end("ignored", "the repository's new name was noted", None)
+        }
         Destination::Dead(reason) => end("dead", reason, None),
-        Destination::Lane { at, more_coming, rank } => {
-            let lane = lanes::lane(c, at)?;
+        Destination::Lane { at, ids, more_coming, rank } => {
+            let lane = identity::reported(c, at, *ids)?;
             lanes::hurry(c, lane, *rank)?;
             let join = "UPDATE delivery SET state = 'pending', lane = ?2, action = ?3
                         WHERE seq = ?1 AND state = 'received'";
@@ -290,11 +304,6 @@ fn signed(row: &Row<'_>) -> Result<Signed, Error> {
     let scope = row.get::<_, Option<String>>(2)?.map(|text| from_json(&text)).transpose()?;
     let body = unpack(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?)?;
     Ok(Signed { body, scope })
-}
-
-/// Keeps the packed body of an entry.
-pub(super) fn keep(c: &Connection, seq: i64, body: &[u8]) -> Result<(), Error> {
-    run(c, "INSERT INTO body VALUES (?1, ?2)", params![seq, body])
 }
 
 fn repeated(c: &Connection, seq: i64, times: u32, received_at: i64) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use rusqlite::{Connection, Row, params};
 
 use super::ids::id_of;
-use super::rows::{all, first, parsed, run};
+use super::rows::{all, changed, first, parsed, run};
 use super::writer::Flush;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
@@ -50,6 +50,10 @@ pub struct Claim {
     pub(super) epoch: i64,
     /// The issue.
     pub at: IssueRef,
+    /// The forge's id of its repository, where it was seen.
+    pub repo_id: Option<i64>,
+    /// The forge's id of the issue, where it was seen.
+    pub issue_id: Option<i64>,
     /// How many tries have failed before this one.
     pub attempts: u32,
     /// What is pending, oldest first.
@@ -88,7 +92,7 @@ impl Store {
                         priority = max(priority, 0)
                     WHERE id = (SELECT id FROM lane WHERE state = 'due' AND due_at <= ?1
                                 ORDER BY priority, due_at LIMIT 1)
-                    RETURNING id, epoch, repo, number, attempts";
+                    RETURNING id, epoch, repo, number, attempts, repo_id, issue_id";
         let claim = move |c: &Connection| {
             let claim = first(c, take, [now.timestamp_millis()], claim_of)?;
             let Some(mut claim) = claim else { return Ok(None) };
@@ -141,6 +145,8 @@ fn claim_of(row: &Row<'_>) -> rusqlite::Result<Claim> {
         epoch: row.get(1)?,
         at: IssueRef { repo: parsed(row, 2)?, number: row.get(3)? },
         attempts: row.get(4)?,
+        repo_id: row.get(5)?,
+        issue_id: row.get(6)?,
         deliveries: Vec::new(),
     })
 }
@@ -162,20 +168,44 @@ fn take_deliveries(c: &Connection, lane: i64) -> Result<Vec<Claimed>, Error> {
     })
 }
 
-/// The lane of an issue, made when there is none.
+/// The lane of an issue by its name, made when there is none.
 pub(super) fn lane(c: &Connection, at: &IssueRef) -> Result<i64, Error> {
-    if let Some(id) = find(c, at)? {
-        return Ok(id);
+    match named(c, at)? {
+        Some(id) => Ok(id),
+        None => insert(c, at),
     }
+}
+
+/// A new lane.
+pub(super) fn insert(c: &Connection, at: &IssueRef) -> Result<i64, Error> {
     let insert = "INSERT INTO lane (repo, number) VALUES (?1, ?2)";
     run(c, insert, params![at.repo.to_string(), at.number])?;
     Ok(c.last_insert_rowid())
 }
 
-/// The lane of an issue, if it was ever looked at.
-pub(super) fn find(c: &Connection, at: &IssueRef) -> Result<Option<i64>, Error> {
+/// The lane of an issue by the name that its repository has now, if it was ever looked at.
+pub(super) fn named(c: &Connection, at: &IssueRef) -> Result<Option<i64>, Error> {
     let sql = "SELECT id FROM lane WHERE repo = ?1 AND number = ?2";
     first(c, sql, params![at.repo.to_string(), at.number], |r| r.get(0))
+}
+
+/// The same for people, whose links may have a name that the repository had before.
+pub(super) fn find(c: &Connection, at: &IssueRef) -> Result<Option<i64>, Error> {
+    let before = "SELECT lane.id FROM former_name JOIN lane ON lane.repo = former_name.now
+                  WHERE former_name.repo = ?1 AND number = ?2";
+    match named(c, at)? {
+        None => first(c, before, params![at.repo.to_string(), at.number], |r| r.get(0)),
+        found => Ok(found),
+    }
+}
+
+/// Ends a claim whose issue is looked at anew.
+pub(super) fn give_back(c: &Connection, lane: i64, now: Timestamp) -> Result<(), Error> {
+    let sql = "UPDATE delivery SET state = 'pending'
+               WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'";
+    let is_waiting = changed(c, sql, [lane])? > 0 || waiting(c, lane)?.is_some();
+    run(c, "UPDATE lane SET state = 'idle', claimed_at = NULL WHERE id = ?1", [lane])?;
+    if is_waiting { make_due(c, lane, now) } else { Ok(()) }
 }
 
 /// Puts a lane before those of a later rank until its issue has been looked at.

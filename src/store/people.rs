@@ -58,6 +58,15 @@ pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Erro
     e.removed.iter().try_for_each(insert)
 }
 
+/// Has what people decided about the issue of one lane go on in another.
+pub(super) fn carry_over(c: &Connection, from: i64, to: i64) -> Result<(), Error> {
+    let hold = "UPDATE lane SET hold = (SELECT hold FROM lane WHERE id = ?1) WHERE id = ?2 AND hold IS NULL";
+    run(c, hold, [from, to])?;
+    let removed = "INSERT INTO removed SELECT ?2, kind, value, at FROM removed WHERE lane = ?1
+                   ON CONFLICT DO NOTHING";
+    run(c, removed, [from, to])
+}
+
 /// The words of a hold as it is kept. One that cannot be read is shown as it stands there.
 pub(super) fn hold_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     let hold: Option<String> = row.get(column)?;

@@ -1,17 +1,23 @@
 //! How a claim ends: settled with what it came to, put back to be tried again, or buried.
 
+use chrono::TimeDelta;
 use rusqlite::{Connection, params};
 
 use super::dispatches::{self, Moment, Recorded};
 use super::lanes::{self, Claim, Pace, Schedule};
-use super::rows::{first, run, to_json};
-use super::wakes::{keep_blockers, wake_blocked, wake_waiting};
-use super::{Error, Store, ledger, people, sweeps};
+use super::rows::{all, first, run, to_json};
+use super::wakes::{keep_blockers, wake, wake_blocked, wake_waiting};
+use super::{Error, Store, ledger, sweeps};
 use crate::clock::Timestamp;
+use crate::delivery::WakeCause;
 use crate::dispatch::{Dispatch, DispatchState, Transition};
 use crate::plan::{Decided, EffectOutcome, Outcome};
-use crate::reason::{Cause, Hold};
+use crate::reason::Cause;
 use crate::triage::{Decision, Evaluation};
+
+/// How long after its deadline a dispatch ends although its issue could not be evaluated: a forge that is away for a
+/// moment is waited for, so that what the agent did is seen.
+const UNSEEN: TimeDelta = TimeDelta::minutes(2);
 
 /// An evaluation that came to its end.
 #[derive(Clone, Debug)]
@@ -33,6 +39,8 @@ pub struct Failure {
     pub reason: String,
     /// Whether this try counts; an outage of the forge does not.
     pub spends_attempt: bool,
+    /// Whether nobody can reach the issue any more, so that no agent works on it.
+    pub is_out_of_reach: bool,
     /// Whether our account was refused, so that every other issue would end the same.
     pub is_about_us: bool,
     /// The intent that was on its way, if one had been recorded.
@@ -87,6 +95,7 @@ impl Store {
         self.write(move |c| {
             lanes::fence(c, &claim)?;
             record(c, &failure)?;
+            end_overdue(c, claim.lane, &failure)?;
             let pending = "UPDATE delivery SET state = 'pending'
                  WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'";
             run(c, pending, [claim.lane])?;
@@ -94,6 +103,30 @@ impl Store {
                            last_error = ?4 WHERE id = ?1";
             let (due_at, spent) = (due_at.timestamp_millis(), i64::from(failure.spends_attempt));
             run(c, due, params![claim.lane, due_at, spent, failure.reason])
+        })
+        .await
+    }
+
+    /// Ends the dispatches whose deadline has passed while the forge cannot be asked about their issues; how many there
+    /// were. They are looked at when it can be asked again.
+    pub async fn end_overdue(&self, now: Timestamp) -> Result<usize, Error> {
+        let overdue = move |c: &Connection| {
+            let sql = "SELECT lane FROM dispatch JOIN lane ON lane.id = dispatch.lane
+                       WHERE ended_at IS NULL AND deadline_at <= ?1 AND lane.state <> 'claimed'";
+            all::<i64, Vec<_>>(c, sql, [(now - UNSEEN).timestamp_millis()], |r| r.get(0))
+        };
+        if self.read(overdue).await?.is_empty() {
+            return Ok(0);
+        }
+        self.write(move |c| {
+            let lanes = overdue(c)?;
+            let moment = Moment { at: now, evaluation: None };
+            for lane in &lanes {
+                let error = "the forge could not be reached at its deadline".to_owned();
+                dispatches::end_unseen(c, *lane, Cause::NotEvaluated { error }, moment)?;
+            }
+            wake(c, lanes.iter().copied(), WakeCause::Due, now)?;
+            Ok(lanes.len())
         })
         .await
     }
@@ -174,8 +207,8 @@ fn follow(
 }
 
 /// Ends what an evaluation that failed would keep open for good: a dispatch whose agent was never called, or one past
-/// its deadline, which is held as one that timed out is. Whoever waits for an agent is not kept waiting by a dead
-/// letter either, unless all of them would end so.
+/// its deadline, or one whose issue nobody can reach. Whoever waits for an agent is not kept waiting by a dead letter
+/// either, unless all of them would end so.
 fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
     let before = waits_for(c, lane)?.filter(|_| !failure.is_about_us);
     if before.is_some() {
@@ -184,16 +217,28 @@ fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
     if let Some(open) = dispatches::open_dispatch(c, lane)? {
         let evaluation = failure.recorded.as_ref().map(|recorded| recorded.evaluation);
         let moment = Moment { at: failure.at, evaluation };
-        let cause = Cause::NotEvaluated { error: failure.reason.clone() };
-        let end = |state| Transition::to(state, cause.clone());
+        let error = failure.reason.clone();
         if open.deadline_at <= failure.at {
-            people::hold(c, lane, Some(&Hold(cause.clone())))?;
-            dispatches::advance(c, open.id, &end(DispatchState::TimedOut), moment)?;
+            dispatches::end_unseen(c, lane, Cause::NotEvaluated { error }, moment)?;
         } else if !is_called(c, &open)? {
-            dispatches::advance(c, open.id, &end(DispatchState::Failed), moment)?;
+            let to = Transition::to(DispatchState::Failed, Cause::NotEvaluated { error });
+            dispatches::advance(c, open.id, &to, moment)?;
+        } else if failure.is_out_of_reach {
+            dispatches::end_unseen(c, lane, Cause::OutOfReach { error }, moment)?;
         }
     }
     before.map_or(Ok(()), |agent| wake_waiting(c, &agent, 1, failure.at))
+}
+
+/// Ends a dispatch whose deadline has passed some time ago when its issue could not be evaluated once more.
+fn end_overdue(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
+    let open = dispatches::open_dispatch(c, lane)?;
+    if open.is_none_or(|open| failure.at < open.deadline_at + UNSEEN) {
+        return Ok(());
+    }
+    let error = failure.reason.clone();
+    let moment = Moment { at: failure.at, evaluation: None };
+    dispatches::end_unseen(c, lane, Cause::NotEvaluated { error }, moment)
 }
 
 /// Whether anything that calls the agent was done.

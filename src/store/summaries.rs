@@ -85,6 +85,11 @@ impl Store {
     pub async fn claim_summary(&self, of: &SummaryDay, ask: Ask) -> Result<Turn, Error> {
         let [repo, day] = key(of);
         self.write(move |c| {
+            // Of a repository that is gone or called otherwise, nobody asks any more.
+            let over =
+                "UPDATE summary SET state = 'failed', again_at = NULL, detail = 'its day is over'
+                        WHERE state = 'intended' AND day < ?1 AND again_at <= ?2";
+            run(c, over, params![day, ask.now.timestamp_millis()])?;
             let row = first(c, &format!("{ROW} AND day = ?2"), [&repo, &day], row)?;
             let turn =
                 row.map_or(Turn::Yours { attempts: 0, until: ask.until }, |row| turn(row, ask));

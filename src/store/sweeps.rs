@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::entries::{Entry, enqueue};
 use super::rows::{all, first, parsed, run};
-use super::{Error, Store, lanes};
+use super::{Error, ShownIssue, Store, identity, lanes};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
 use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName};
@@ -41,6 +41,8 @@ pub struct Mark {
 pub struct Known {
     /// Its number.
     pub number: IssueNumber,
+    /// The forge's id of it, where it was seen.
+    pub issue_id: Option<i64>,
     /// What the last evaluation saw and left; `None` when there was none, or when the issue was gone.
     pub fingerprint: Option<Fingerprint>,
     /// Whether it was ever evaluated.
@@ -80,6 +82,8 @@ named_enum! {
 pub struct Find {
     /// The issue.
     pub at: IssueRef,
+    /// What the forge shows of it; `None` when it shows it no more.
+    pub shown: Option<ShownIssue>,
     /// Why it has to be looked at.
     pub why: Why,
     /// Whether a webhook should have reported it and did not.
@@ -175,6 +179,27 @@ impl Store {
         .await
     }
 
+    /// What is known of a repository's issues that somebody works on.
+    pub async fn known_dispatched(&self, repo: &RepoName) -> Result<Vec<Known>, Error> {
+        let repo = repo.to_string();
+        let sql = format!(
+            "{KNOWN} WHERE repo = ?1 AND id IN (SELECT lane FROM dispatch WHERE ended_at IS NULL)"
+        );
+        self.read(move |c| all(c, &sql, [&repo], known)).await
+    }
+
+    /// Keeps the forge's ids of issues that were evaluated before they were kept.
+    pub async fn keep_ids(&self, issues: &[ShownIssue], now: Timestamp) -> Result<(), Error> {
+        for step in issues.chunks(STEP) {
+            let step = step.to_vec();
+            let keep = move |c: &Connection| {
+                step.iter().try_for_each(|shown| identity::shown_lane(c, shown, now).map(drop))
+            };
+            self.write(keep).await?;
+        }
+        Ok(())
+    }
+
     /// Makes inbox entries of finds, but not where somebody has taken the issue in hand since it was judged; says
     /// which were made. Missed ones are counted in the same transaction.
     pub async fn enqueue_finds(
@@ -223,7 +248,7 @@ const KNOWN: &str = "SELECT number, fingerprint, fingerprint_comments, fingerpri
                                 AND delivery.state IN ('pending', 'claimed')),
      (SELECT max(settled_at) FROM delivery WHERE delivery.lane = lane.id AND delivery.state = 'dead'
       AND settled_at > coalesce(evaluated_at, 0)),
-     id, epoch, coalesce((SELECT max(id) FROM evaluation WHERE evaluation.lane = lane.id), 0) FROM lane";
+     id, epoch, coalesce((SELECT max(id) FROM evaluation WHERE evaluation.lane = lane.id), 0), issue_id FROM lane";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     let (comments, is_open) = (row.get(2)?, row.get(3)?);
@@ -238,13 +263,17 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         lane: row.get(8)?,
         epoch: row.get(9)?,
         evaluation: row.get(10)?,
+        issue_id: row.get(11)?,
     })
 }
 
 fn enqueue_all(c: &Connection, finds: &[Find], now: Timestamp) -> Result<Vec<IssueRef>, Error> {
     let (mut made, mut missed) = (Vec::new(), 0_u32);
     for find in finds {
-        let lane = lanes::lane(c, &find.at)?;
+        let lane = match &find.shown {
+            Some(shown) => identity::shown_lane(c, shown, now)?,
+            None => lanes::lane(c, &find.at)?,
+        };
         if !is_as_judged(c, lane, find)? {
             continue;
         }

@@ -9,7 +9,7 @@ use super::rows::{all, first, run};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Origin, WakeCause};
-use crate::issue::IssueRef;
+use crate::issue::{IssueRef, RepoName};
 
 /// When a dispatch is looked at again if the look it was woken for comes to no end: a failed delivery must not make it
 /// be forgotten.
@@ -28,8 +28,10 @@ impl Store {
         self.write(move |c| {
             let due = "SELECT id, lane FROM dispatch WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
             let due: Vec<(i64, i64)> = all(c, due, params![at, BATCH], |r| r.try_into())?;
+            // The deadline is not slept through.
+            let later = "UPDATE dispatch SET due_at = iif(deadline_at > ?3, min(?2, deadline_at), ?2) WHERE id = ?1";
             for (dispatch, _) in &due {
-                run(c, "UPDATE dispatch SET due_at = ?2 WHERE id = ?1", [*dispatch, again])?;
+                run(c, later, [*dispatch, again, at])?;
             }
             wake(c, due.iter().map(|(_, lane)| *lane), WakeCause::Due, now)?;
             Ok(due.len())
@@ -59,6 +61,18 @@ pub(super) fn wake_blocked(c: &Connection, at: &IssueRef, now: Timestamp) -> Res
     wake(c, lanes, WakeCause::Unblocked, now)
 }
 
+/// Wakes the issues of a repository that somebody works on.
+pub(super) fn wake_dispatched(
+    c: &Connection,
+    repo: &RepoName,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let sql = "SELECT lane.id FROM lane JOIN dispatch ON dispatch.lane = lane.id
+               WHERE repo = ?1 AND ended_at IS NULL";
+    let lanes: Vec<_> = all(c, sql, [repo.to_string()], |r| r.get(0))?;
+    wake(c, lanes, WakeCause::Due, now)
+}
+
 /// Wakes those with the best claim on an agent's places: P0 first, then the higher score, then the older issue.
 pub(super) fn wake_waiting(
     c: &Connection,
@@ -72,7 +86,7 @@ pub(super) fn wake_waiting(
     wake(c, lanes, WakeCause::PlaceFree, now)
 }
 
-fn wake(
+pub(super) fn wake(
     c: &Connection,
     lanes: impl IntoIterator<Item = i64>,
     cause: WakeCause,

@@ -96,7 +96,11 @@ impl Summaries {
                 let wait = error.retry_after().and_then(|d| TimeDelta::from_std(d).ok());
                 let doubled = FIRST_PAUSE * (1 << attempts.min(10));
                 let pause = doubled.max(wait.unwrap_or_default()).min(LONGEST_PAUSE);
-                let again_at = error.is_transient().then(|| self.inner.clock.now() + pause);
+                // A new name is noted by whoever looks at its issues next.
+                let is_renamed = matches!(&error, forge::Error::Moved { to: Some(name), .. }
+                    if self.settings().repos.allows(name));
+                let is_passing = error.is_transient() || is_renamed;
+                let again_at = is_passing.then(|| self.inner.clock.now() + pause);
                 store.summary_failed(of, again_at, error.to_string()).await?;
                 Err(error.into())
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::listing::Listed;
 use crate::clock::Timestamp;
 use crate::issue::{IssueNumber, IssueRef, RepoName};
-use crate::store::{Find, Known, Mark, Why};
+use crate::store::{Find, Known, Mark, ShownIssue, Why};
 
 /// What a pass knows when it judges.
 pub(super) struct Ground<'a> {
@@ -40,13 +40,42 @@ impl Ground<'_> {
                 && known.died_at.is_none()
                 && self.is_at_rest(known)
         });
-        let find = |known: &Known| Find {
+        gone.map(|known| self.gone_one(known)).collect()
+    }
+
+    /// The find of an issue that is no more.
+    pub fn gone_one(&self, known: &Known) -> Find {
+        let was_open = known.fingerprint.as_ref().is_some_and(|s| s.is_open);
+        Find {
             at: self.at(known.number),
+            shown: None,
             why: Why::Gone,
-            is_missed: self.last.is_some() && was_open(known),
+            is_missed: self.last.is_some() && was_open,
             known: Some(known.clone()),
+        }
+    }
+
+    /// The listed issues whose ids are not kept yet.
+    pub fn unidentified(&self, issues: &BTreeMap<IssueNumber, Listed>) -> Vec<ShownIssue> {
+        let of = |(number, issue)| {
+            let known = self.known.get(number).filter(|known| known.issue_id.is_none())?;
+            self.shown(known.number, issue)
         };
-        gone.map(find).collect()
+        issues.iter().filter_map(of).collect()
+    }
+
+    fn shown(&self, number: IssueNumber, issue: &Listed) -> Option<ShownIssue> {
+        let (at, opened_at) = (self.at(number), issue.created_at);
+        issue.ids.map(|ids| ShownIssue { at, ids, opened_at })
+    }
+
+    /// What is known of the listed issue; another one may have had its number.
+    fn known(&self, number: IssueNumber, issue: &Listed) -> Option<&Known> {
+        let is_same = |known: &&Known| match (known.issue_id, issue.ids) {
+            (Some(known), Some(ids)) => known == ids.issue,
+            _ => true,
+        };
+        self.known.get(&number).filter(is_same)
     }
 
     fn at(&self, number: IssueNumber) -> IssueRef {
@@ -54,14 +83,16 @@ impl Ground<'_> {
     }
 
     /// Nobody has it in hand, and nobody had while the list was read.
-    fn is_at_rest(&self, known: &Known) -> bool {
+    pub fn is_at_rest(&self, known: &Known) -> bool {
         !known.is_busy
             && !known.was_in_hands_since(self.mark)
             && !self.arrived.contains(&known.number)
     }
 
     fn is_news(&self, number: IssueNumber, issue: &Listed) -> bool {
-        let Some(known) = self.known.get(&number) else { return !self.arrived.contains(&number) };
+        let Some(known) = self.known(number, issue) else {
+            return !self.arrived.contains(&number);
+        };
         let is_covered =
             known.fingerprint.as_ref().is_some_and(|known| known.covers(&issue.fingerprint));
         // A failed delivery waits for a person, unless the issue has changed since.
@@ -75,7 +106,7 @@ impl Ground<'_> {
     }
 
     fn find(&self, number: IssueNumber, issue: &Listed) -> Find {
-        let known = self.known.get(&number);
+        let known = self.known(number, issue);
         let is_evaluated = known.is_some_and(|k| k.is_evaluated);
         // What our own write left unknown may well be nothing but our own write.
         let is_ours =
@@ -85,6 +116,7 @@ impl Ground<'_> {
         let is_event = issue.fingerprint.is_open || is_evaluated || just_closed;
         Find {
             at: self.at(number),
+            shown: self.shown(number, issue),
             why: if is_evaluated { Why::Changed } else { Why::New },
             is_missed: self.last.is_some() && !is_ours && is_event,
             known: known.cloned(),

@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt as _};
 use super::Watch;
 use crate::clock::Timestamp;
 use crate::gitea::{self as forge, IssueQuery, Page};
-use crate::issue::{Fingerprint, Issue, IssueNumber, RepoName};
+use crate::issue::{Fingerprint, ForgeIds, Issue, IssueNumber, RepoName};
 
 /// How often a list that moves is read.
 const READINGS: u32 = 3;
@@ -24,6 +24,8 @@ const MAX_PAGES: u32 = 10_000;
 /// An issue as a list shows it.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
+    pub ids: Option<ForgeIds>,
+    pub created_at: Option<Timestamp>,
     pub fingerprint: Fingerprint,
     pub updated_at: Option<Timestamp>,
     pub closed_at: Option<Timestamp>,
@@ -42,8 +44,13 @@ impl Listing {
     fn take(&mut self, page: Page<Issue>) -> Vec<IssueNumber> {
         let issues = page.items.iter().filter(|issue| !issue.is_pull_request);
         let keep = |issue: &Issue| {
-            let (updated_at, closed_at) = (issue.updated_at, issue.closed_at);
-            let listed = Listed { fingerprint: Fingerprint::of(issue), updated_at, closed_at };
+            let listed = Listed {
+                ids: issue.ids,
+                created_at: issue.created_at,
+                fingerprint: Fingerprint::of(issue),
+                updated_at: issue.updated_at,
+                closed_at: issue.closed_at,
+            };
             self.issues.insert(issue.number, listed);
             issue.number
         };

@@ -168,8 +168,19 @@ impl Sweeper {
     pub async fn round(&self, how: How, watch: Watch<'_>) -> Result<Report, store::Error> {
         let settings = self.settings();
         let mut report = Report::default();
-        for repo in self.repos(&settings.repos, &mut report).await? {
-            match self.pass(&repo, how, watch).await {
+        let repos = self.repos(&settings.repos, &mut report).await?;
+        for repo in &repos {
+            let mut result = self.pass(repo, how, watch).await;
+            if let Err(pass::Error::Forge(error)) = &result
+                && let Some(name) = self.name_now(repo, error, how).await?
+                && settings.repos.allows(&name)
+            {
+                if repos.contains(&name) {
+                    continue;
+                }
+                result = self.pass(&name, how, watch).await;
+            }
+            match result {
                 Ok(passed) => report.passed.push(passed),
                 Err(pass::Error::Store(error)) => return Err(error),
                 Err(pass::Error::Forge(error)) => {
@@ -181,6 +192,33 @@ impl Sweeper {
             (self.inner.filled)();
         }
         Ok(report)
+    }
+
+    /// What a repository is called now that is not to be found under its name, as its id says or the forge leads.
+    async fn name_now(
+        &self,
+        repo: &RepoName,
+        error: &forge::Error,
+        how: How,
+    ) -> Result<Option<RepoName>, store::Error> {
+        let to = match error {
+            forge::Error::Moved { to, .. } => to.clone(),
+            error if error.status() == Some(404) => None,
+            _ => return Ok(None),
+        };
+        let Parts { store, forge, clock, .. } = &*self.inner;
+        let id = store.repository_id(repo).await?;
+        let name = match id {
+            Some(id) => forge.repository_by_id(id, repo).await.ok().map(|found| found.name),
+            None => to,
+        };
+        let Some(name) = name.filter(|name| name != repo) else { return Ok(None) };
+        match id.filter(|_| !how.look_only) {
+            Some(id) => store.repository_is(id, &name, clock.now()).await?,
+            None if how.look_only => {}
+            None => store.repository_moved(repo, &name, clock.now()).await?,
+        }
+        Ok(Some(name))
     }
 
     /// The repositories to read: those named, and those the patterns fit, each once. What fits a pattern is asked

@@ -9,8 +9,8 @@ use super::listing::{List, Listing};
 use super::{GRACE, How, Kind, Parts, Passed, Settings, Sweeper, Watch};
 use crate::clock::Timestamp;
 use crate::delivery::Event;
-use crate::gitea::{self as forge, IssueQuery, StateFilter};
-use crate::issue::{IssueNumber, RepoName};
+use crate::gitea::{self as forge, IssueQuery, Repository, StateFilter};
+use crate::issue::{IssueNumber, IssueRef, RepoName};
 use crate::store::{self, SweepCursor};
 
 /// How far the lists of two passes overlap: more than the grace, and than a change may take from its time stamp to
@@ -33,9 +33,18 @@ pub(super) enum Error {
 struct Lists {
     /// The repository as the forge spells it.
     repo: RepoName,
+    /// The forge's id of it, where it was asked for.
+    id: Option<i64>,
     is_archived: bool,
     /// Everything that was listed; of two readings of an issue the later.
     all: Listing,
+}
+
+impl Lists {
+    fn of(repository: Repository, all: Listing) -> Self {
+        let Repository { id, name: repo, archived: is_archived, .. } = repository;
+        Self { repo, id: Some(id), is_archived, all }
+    }
 }
 
 /// A pass under way.
@@ -82,6 +91,9 @@ impl Pass<'_> {
             Kind::Changes => self.changes().await?,
             Kind::Full => self.everything().await?,
         };
+        if let Some(id) = lists.id.filter(|_| !self.how.look_only) {
+            store.repository_is(id, &lists.repo, now).await?;
+        }
         let (kind, listed) = (self.kind, lists.all.issues.len());
         let since = lists.all.read_at.unwrap_or(now);
         let mut passed = Passed { kind, listed, finds: Vec::new(), left: 0 };
@@ -107,7 +119,7 @@ impl Pass<'_> {
     async fn changes(&self) -> Result<Lists, Error> {
         let repo = self.last.as_ref().map_or(self.repo, |last| &last.repo).clone();
         let all = self.list(self.changed_since(None)).read().await?;
-        Ok(Lists { repo, is_archived: false, all })
+        Ok(Lists { repo, id: None, is_archived: false, all })
     }
 
     /// Every open issue, and what changed since the last pass: what has closed is in no list of open issues.
@@ -118,7 +130,7 @@ impl Pass<'_> {
             tokio::try_join!(repository, open.read(), changed.read())?;
         let mut all = Listing { read_at: changed.read_at.min(open.read_at), ..changed };
         all.issues.extend(open.issues);
-        Ok(Lists { repo: repository.name, is_archived: repository.archived, all })
+        Ok(Lists::of(repository, all))
     }
 
     /// Every open issue. An archived repository is not listed, so that its first pass is made when it is back.
@@ -128,7 +140,7 @@ impl Pass<'_> {
             true => Listing::default(),
             false => self.list(OPEN).read().await?,
         };
-        Ok(Lists { repo: repository.name, is_archived: repository.archived, all })
+        Ok(Lists::of(repository, all))
     }
 
     fn list(&self, query: IssueQuery) -> List<'_> {
@@ -166,10 +178,38 @@ impl Pass<'_> {
             lists.all.issues.extend(late.issues);
         }
         let (mut finds, left) = ground.listed(&lists.all.issues);
-        if self.kind != Kind::Changes {
-            finds.extend(ground.gone(&lists.all.issues));
+        match self.kind {
+            Kind::Changes => finds.extend(self.gone_at_work(&ground, &lists.all).await?),
+            _ => finds.extend(ground.gone(&lists.all.issues)),
+        }
+        let unidentified = ground.unidentified(&lists.all.issues);
+        if !self.how.look_only {
+            self.parts.store.keep_ids(&unidentified, self.parts.clock.now()).await?;
         }
         Ok((finds, left))
+    }
+
+    /// The issues in somebody's hands that are no more. No list says so, and on Forgejo no event, so each that did not
+    /// change is asked for: until it is known, it keeps an agent's place.
+    async fn gone_at_work(
+        &self,
+        ground: &Ground<'_>,
+        all: &Listing,
+    ) -> Result<Vec<store::Find>, Error> {
+        let (mut gone, repo_id) = (Vec::new(), self.parts.store.repository_id(ground.repo).await?);
+        for known in self.parts.store.known_dispatched(ground.repo).await? {
+            let is_listed = all.issues.contains_key(&known.number);
+            if is_listed || known.died_at.is_some() || !ground.is_at_rest(&known) {
+                continue;
+            }
+            let at = IssueRef { repo: ground.repo.clone(), number: known.number };
+            match self.parts.forge.issue_of(&at, repo_id).await {
+                Err(error) if error.is_transient() => return Err(error.into()),
+                Ok(Some(_)) => {}
+                _ => gone.push(ground.gone_one(&known)),
+            }
+        }
+        Ok(gone)
     }
 
     /// The issues of which a delivery has arrived that nobody has classified yet.

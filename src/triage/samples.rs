@@ -21,6 +21,7 @@ pub(super) fn now() -> Timestamp {
 /// An open issue nobody has.
 pub(super) fn issue(title: &str, body: &str) -> Issue {
     Issue {
+        ids: None,
         number: 1,
         title: title.to_owned(),
         body: body.to_owned(),

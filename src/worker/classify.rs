@@ -82,7 +82,14 @@ fn classify(unclassified: &Unclassified, rules: &Rules, account: Option<&Account
         }
         Ok(Err(error)) => (String::new(), Destination::Dead(format!("{error}; nothing was done"))),
         Ok(Ok(Event::Ignored { action, reason, .. })) => {
-            (action, Destination::Ignored { at: None, reason })
+            (action, Destination::Ignored { of: None, reason })
+        }
+        Ok(Ok(Event::Renamed { action, id, name })) => {
+            let to = match not_covered(&name, scope.as_deref()) {
+                Some(reason) => Destination::Ignored { of: None, reason },
+                None => Destination::Renamed { id, name },
+            };
+            (action, to)
         }
         Ok(Ok(Event::Issue(event))) => {
             let to = place(&event, scope.as_deref(), rules, account);
@@ -107,20 +114,20 @@ fn place(
 ) -> Destination {
     let repo = &event.at.repo;
     if let Some(reason) = not_covered(repo, scope) {
-        return Destination::Ignored { at: None, reason };
+        return Destination::Ignored { of: None, reason };
     }
     if !rules.repos.allows(repo) {
         let reason = format!("`{repo}` is not among `gitea.repos`");
-        return Destination::Ignored { at: None, reason };
+        return Destination::Ignored { of: None, reason };
     }
     let is_ours = event.sender.as_ref().zip(account).is_some_and(|(by, us)| by.is_same_as(us));
     if is_ours && event.echoes {
         let reason = "our own change".to_owned();
-        return Destination::Ignored { at: Some(event.at.clone()), reason };
+        return Destination::Ignored { of: Some((event.at.clone(), event.ids)), reason };
     }
     let is_urgent = rules.triage.is_urgent(&event.shown.title, &event.shown.labels);
     let rank = if is_urgent { Rank::Urgent } else { Rank::Ordinary };
-    Destination::Lane { at: event.at.clone(), more_coming: event.more_coming, rank }
+    Destination::Lane { at: event.at.clone(), ids: event.ids, more_coming: event.more_coming, rank }
 }
 
 /// A secret that was given for some repositories does not speak for others.

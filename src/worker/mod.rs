@@ -193,6 +193,9 @@ impl Worker {
         let now = self.parts.clock.now();
         self.notice_clock_set_back(now).await?;
         if let Some(is_back) = self.held_up().await {
+            if !is_back && self.is_time_to_wake(now) {
+                self.parts.store.end_overdue(now).await?;
+            }
             return Ok(is_back);
         }
         self.wake_due(now).await?;
@@ -208,12 +211,20 @@ impl Worker {
 
     /// Wakes the issues of dispatches whose time has come, now and then while there is something else to do.
     async fn wake_due(&self, now: Timestamp) -> Result<(), store::Error> {
-        let last = self.state.woken_at.load(Ordering::Relaxed);
-        if (now.timestamp_millis() - last).abs() < WAKE_EVERY_MS {
+        if !self.is_time_to_wake(now) {
             return Ok(());
         }
-        self.state.woken_at.store(now.timestamp_millis(), Ordering::Relaxed);
         self.parts.store.wake_due(now).await.map(drop)
+    }
+
+    /// Whether dispatches were not looked through a moment ago.
+    fn is_time_to_wake(&self, now: Timestamp) -> bool {
+        let last = self.state.woken_at.load(Ordering::Relaxed);
+        let is_time = (now.timestamp_millis() - last).abs() >= WAKE_EVERY_MS;
+        if is_time {
+            self.state.woken_at.store(now.timestamp_millis(), Ordering::Relaxed);
+        }
+        is_time
     }
 
     /// Wakes issues for the places that a start or new rules may have made.

@@ -8,6 +8,7 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use crate::gitea as forge;
+use crate::issue::RepoName;
 use crate::plan::EffectOutcome;
 use crate::store::{self, Claim, Failure, Recorded};
 
@@ -21,6 +22,11 @@ pub(super) enum Error {
     Forge(#[from] forge::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The configuration leaves the repository alone by now, or its name has changed.
+    #[error(
+        "`{0}` is not among `gitea.repos`; add it there, then `gitea-triage inbox retry` goes on"
+    )]
+    NotAllowed(RepoName),
     /// It panicked, which is a mistake of ours: it counts as a failed attempt, and ends as a dead letter if it stays.
     #[error("an internal error; please report it with the log around it")]
     Broken,
@@ -29,6 +35,8 @@ pub(super) enum Error {
 /// How far an issue was reconciled; what is known when it stops early.
 #[derive(Default)]
 pub(super) struct Progress {
+    /// The issue was read, and is the one that is claimed.
+    pub(super) is_read: bool,
     /// The intent, once it is on the disk.
     pub(super) recorded: Option<Recorded>,
     /// What became of its effects.
@@ -58,7 +66,11 @@ impl Worker {
                 is_outage: self.record_failure(error),
                 retry_after: error.retry_after(),
             },
-            _ => Failed { is_transient: true, is_outage: is_busy, retry_after: None },
+            _ => Failed {
+                is_transient: !matches!(error, Error::NotAllowed(_)),
+                is_outage: is_busy,
+                retry_after: None,
+            },
         }
     }
 
@@ -73,11 +85,15 @@ impl Worker {
         let now = self.parts.clock.now();
         let failed = self.failed(error);
         let (before, max) = (claim.attempts, self.rules().max_attempts);
-        let next = retry::after(failed, Attempts { before, max, seed: claim.at.number }, now);
+        let next = match before + 1 < max && self.follow(&claim, error).await {
+            true => Next::Later { at: now, spends_attempt: true },
+            false => retry::after(failed, Attempts { before, max, seed: claim.at.number }, now),
+        };
         let mut failure = Failure {
             at: now,
             reason: error.to_string(),
             spends_attempt: true,
+            is_out_of_reach: is_out_of_reach(error, progress.is_read),
             is_about_us: matches!(error, Error::Forge(refused) if refused.status() == Some(401)),
             recorded: progress.recorded,
             effects: progress.effects,
@@ -92,6 +108,17 @@ impl Worker {
             }
         }
         self.give_back(Unfinished { claim, failure, next }).await
+    }
+
+    /// Notes the name that the repository of a claimed issue has now; whether the issue is followed under it.
+    async fn follow(&self, claim: &Claim, error: &Error) -> bool {
+        let Error::Forge(forge::Error::Moved { to: Some(to), .. }) = error else { return false };
+        if *to == claim.at.repo {
+            return false;
+        }
+        let noted = self.parts.store.claim_moved(claim, to.clone(), self.parts.clock.now()).await;
+        // When the store does not take it, the forge says it again the next time.
+        noted.is_err() || self.rules().repos.allows(to)
     }
 
     /// Gives claims back that the store would not take back before. Until it does, nobody else can have the issue.
@@ -120,6 +147,15 @@ impl Worker {
     fn unfinished(&self) -> MutexGuard<'_, Vec<Unfinished>> {
         self.state.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the issue itself cannot be reached, and nobody can work on it: its repository is gone, archived, called
+/// otherwise than `gitea.repos` allows, or not to be seen.
+fn is_out_of_reach(error: &Error, is_read: bool) -> bool {
+    let Error::Forge(error) = error else { return matches!(error, Error::NotAllowed(_)) };
+    let is_lost = matches!(error, forge::Error::Moved { to: Some(_), .. })
+        || matches!(error.status(), Some(404 | 410));
+    error.status() == Some(423) || (is_lost && !is_read)
 }
 
 /// A claim that did not come to its end, and what is to become of it.

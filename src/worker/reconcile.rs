@@ -12,7 +12,7 @@ use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef};
 use crate::plan::{Decided, Outcome, plan};
 use crate::reason::Cause;
-use crate::store::{self, Claim};
+use crate::store::{self, Claim, ShownIssue};
 use crate::triage::{Facts, Rules, Snapshot, evaluate};
 
 /// How often an issue is evaluated anew because its agent's last place was taken in between.
@@ -26,8 +26,16 @@ impl Worker {
         progress: &mut Progress,
     ) -> Result<(), Error> {
         let (now, rules) = (self.parts.clock.now(), self.rules());
+        let repo = &claim.at.repo;
+        if !repo.is_former() && !rules.repos.allows(repo) {
+            return Err(Error::NotAllowed(repo.clone()));
+        }
         let (issue, mut facts) = self.read(claim).await?;
         let Some(issue) = issue else { return self.finish_gone(claim, &rules).await };
+        if !self.is_claimed(claim, &issue).await? {
+            return Ok(());
+        }
+        progress.is_read = true;
         let requests = self.requests(claim).await?;
         let reports = self.reports(claim).await?;
         let assessment = rules.triage.assess(&issue, now);
@@ -75,11 +83,16 @@ impl Worker {
     /// we may not know it, and while the forge does not work as it should.
     async fn read(&self, claim: &Claim) -> Result<(Option<Issue>, Facts), forge::Error> {
         let (forge, mut facts) = (&self.parts.forge, Facts::default());
-        if !claim.is_of_new_issue() || !self.state.breaker.is_steady() {
-            return Ok((forge.issue(&claim.at).await?, facts));
+        let is_former = claim.at.repo.is_former();
+        if is_former || !claim.is_of_new_issue() || !self.state.breaker.is_steady() {
+            return match forge.issue_of(&claim.at, claim.repo_id).await {
+                // Another one has its name, and its id leads nowhere: it was deleted.
+                Err(error) if is_former && error.status() == Some(404) => Ok((None, facts)),
+                issue => Ok((issue?.filter(|issue| !is_former || is_of(claim, issue)), facts)),
+            };
         }
-        let (issue, dependencies) =
-            tokio::join!(forge.issue(&claim.at), forge.dependencies(&claim.at));
+        let issue = forge.issue_of(&claim.at, claim.repo_id);
+        let (issue, dependencies) = tokio::join!(issue, forge.dependencies(&claim.at));
         // A wish to wait is kept, whichever of the two it answered, and the longer of two.
         let wish = dependencies.as_ref().err().filter(|e| e.is_transient());
         let wish = wish.and_then(forge::Error::retry_after);
@@ -94,6 +107,21 @@ impl Worker {
                 Ok((issue?, facts))
             }
         }
+    }
+
+    /// Whether the issue that was read is the one that is claimed; another one may have its name by now.
+    async fn is_claimed(&self, claim: &Claim, issue: &Issue) -> Result<bool, store::Error> {
+        let known = claim.repo_id.zip(claim.issue_id);
+        let Some(ids) = issue.ids.filter(|ids| known != Some((ids.repo, ids.issue))) else {
+            return Ok(true);
+        };
+        let at = IssueRef { repo: claim.at.repo.plain(), number: claim.at.number };
+        let shown = ShownIssue { at, ids, opened_at: issue.created_at };
+        let is_claimed = self.parts.store.is_shown(claim, shown, self.parts.clock.now()).await?;
+        if !is_claimed {
+            tracing::warn!(issue = %claim.at, "another issue had this name before; both are looked at");
+        }
+        Ok(is_claimed)
     }
 
     /// Writes the intent down, does it, and records how it went.
@@ -160,6 +188,11 @@ impl Worker {
         let outcome = Outcome { transition: Some(ended), ..Outcome::default() };
         self.finish(claim, decided, None, outcome).await
     }
+}
+
+/// Whether the issue that was read by a name is the claimed one.
+fn is_of(claim: &Claim, issue: &Issue) -> bool {
+    issue.ids.is_some_and(|ids| claim.issue_id == Some(ids.issue))
 }
 
 fn log(at: &IssueRef, deliveries: usize, decided: &Decided) {

@@ -90,6 +90,7 @@ impl Worker {
             at,
             reason: reason.to_string(),
             spends_attempt: false,
+            is_out_of_reach: false,
             is_about_us: false,
             recorded,
             effects,

@@ -37,6 +37,7 @@ impl World {
 
     pub fn with(title: &str, body: &str) -> Self {
         let issue = Issue {
+            ids: None,
             number: 5,
             title: title.into(),
             body: body.into(),

@@ -106,6 +106,10 @@ CREATE TABLE fact (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE former_name (
+    repo TEXT PRIMARY KEY COLLATE NOCASE,
+    now  TEXT NOT NULL COLLATE NOCASE
+) STRICT, WITHOUT ROWID;
 CREATE TABLE lane (
     id           INTEGER PRIMARY KEY,
     repo         TEXT    NOT NULL COLLATE NOCASE,
@@ -231,9 +235,12 @@ CREATE TRIGGER evaluation_latest AFTER INSERT ON evaluation BEGIN
         agent = excluded.agent, reason = excluded.reason, score = excluded.score,
         title = CASE excluded.title WHEN '' THEN latest.title ELSE excluded.title END;
 END;
+CREATE INDEX former_name_now ON former_name (now);
 CREATE INDEX lane_claimed ON lane (id) WHERE state = 'claimed';
 CREATE INDEX lane_due ON lane (priority, due_at) WHERE state = 'due';
 CREATE INDEX lane_held ON lane (id) WHERE hold IS NOT NULL;
+CREATE UNIQUE INDEX lane_issue ON lane (issue_id) WHERE issue_id IS NOT NULL;
+CREATE INDEX lane_repository ON lane (repo_id) WHERE repo_id IS NOT NULL;
 CREATE INDEX lane_waiting ON lane (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX latest_action ON latest (action, evaluation);
 CREATE UNIQUE INDEX latest_evaluation ON latest (evaluation);
