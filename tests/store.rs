@@ -196,6 +196,83 @@ async fn an_agent_has_no_more_places_than_it_has() {
     kept.store.intend(&second, decided(at(2), Some(agent(1)))).await.unwrap();
 }
 
+/// When something comes that another issue waits for: before that issue is claimed, while it is evaluated, or after.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Comes {
+    Before,
+    Meanwhile,
+    After,
+}
+
+/// Ends issue 1, which has the agent, while issue 2 is evaluated as `waiting` says; whether 2 is looked at again.
+async fn is_woken(comes: Comes, waiting: impl Fn(&mut Decided)) -> bool {
+    let kept = Kept::new(10);
+    for number in [1, 2] {
+        kept.accept(&format!("d{number}"), at(0)).await;
+        kept.sort_to(number, at(0)).await;
+    }
+    let first = kept.store.claim(at(1)).await.unwrap().unwrap();
+    let taken = kept.store.intend(&first, decided(at(1), Some(agent(1)))).await.unwrap();
+    let closed = Cause::Decided { reason: "closed".into() };
+    let transition = Some(Transition::to(DispatchState::Completed, closed));
+    let outcome = Outcome { transition, ..Outcome::default() };
+    let mut finished = decided(at(2), None);
+    finished.evaluation.decision = Decision::Finish { reason: Reason::Closed };
+    let mut end = Some(async {
+        // A dispatch that was recorded, and the evaluation that ends it.
+        let ended = Ended { decided: decided(at(1), None), recorded: Some(taken), outcome };
+        kept.store.settle(first, ended, PACE).await.unwrap();
+        kept.accept("d3", at(2)).await;
+        kept.sort_as(1, true, at(2)).await;
+        let closing = kept.store.claim(at(5)).await.unwrap();
+        let closing = closing.filter(|claim| claim.at == issue(1)).unwrap();
+        let ended = Ended { decided: finished, recorded: None, outcome: Outcome::default() };
+        kept.store.settle(closing, ended, PACE).await.unwrap();
+    });
+    let mut second = None;
+    for now in [Comes::Before, Comes::Meanwhile, Comes::After] {
+        if now == Comes::Meanwhile {
+            second = kept.store.claim(at(5)).await.unwrap();
+        }
+        if now == Comes::After {
+            let mut decided = decided(at(6), None);
+            waiting(&mut decided);
+            let ended = Ended { decided, recorded: None, outcome: Outcome::default() };
+            kept.store.settle(second.take().unwrap(), ended, PACE).await.unwrap();
+        }
+        if now == comes {
+            end.take().unwrap().await;
+        }
+    }
+    let again = kept.store.claim(at(60)).await.unwrap();
+    again.is_some_and(|claim| claim.at == issue(2))
+}
+
+#[tokio::test]
+async fn an_issue_that_begins_to_wait_while_the_place_gets_free_is_looked_at_again() {
+    let waiting = |decided: &mut Decided| {
+        let agent = AgentId::new("claude");
+        let reason = Reason::ChosenButBusy { agent: agent.clone(), load: 1, limit: 1 };
+        decided.evaluation.decision = Decision::Wait { agent, reason };
+    };
+    for comes in [Comes::Meanwhile, Comes::After] {
+        assert!(is_woken(comes, waiting).await, "{comes:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_issue_that_begins_to_wait_while_its_blocker_closes_is_looked_at_again() {
+    let waiting = |decided: &mut Decided| {
+        decided.evaluation.decision = Decision::Flag { reason: Reason::Depends(vec![issue(1)]) };
+        decided.evaluation.waits_on = vec![issue(1)];
+    };
+    for comes in [Comes::Meanwhile, Comes::After] {
+        assert!(is_woken(comes, waiting).await, "{comes:?}");
+    }
+    // It was read after the blocker had closed: what it says is true, and it does not go round for ever.
+    assert!(!is_woken(Comes::Before, waiting).await);
+}
+
 #[tokio::test]
 async fn bodies_go_when_they_are_past_their_time_and_rows_stay() {
     let kept = Kept::new(10);

@@ -146,6 +146,16 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// How many dispatches the agent may have that is at its limit.
+    pub fn limit(&self) -> Option<u32> {
+        match self {
+            Self::ChosenButBusy { limit, .. } | Self::WaitsFor { limit, .. } => Some(*limit),
+            _ => None,
+        }
+    }
+}
+
 impl Serialize for Reason {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -67,9 +67,7 @@ pub(super) fn open(
 ) -> Result<i64, Error> {
     let Recorded { lane, evaluation, .. } = *recorded;
     let agent = &new.agent;
-    let sql = "SELECT count(*) FROM dispatch WHERE agent = ?1 AND ended_at IS NULL AND lane <> ?2";
-    let taken = first(c, sql, params![agent.id.as_str(), lane], |r| r.get(0))?;
-    if taken.unwrap_or(0) >= agent.max_concurrent && !new.by_person {
+    if taken(c, &agent.id, lane)? >= agent.max_concurrent && !new.by_person {
         return Err(Error::AgentBusy(agent.id.clone()));
     }
     let at = e.at.timestamp_millis();
@@ -96,6 +94,13 @@ pub(super) fn open(
     let moment = Moment { at: e.at, evaluation: Some(evaluation) };
     note(c, id, &Transition::to(state, cause), moment)?;
     Ok(id)
+}
+
+/// How many dispatches an agent has open, without the one of this lane.
+pub(super) fn taken(c: &Connection, agent: &AgentId, but: i64) -> Result<u32, Error> {
+    let sql = "SELECT count(*) FROM dispatch WHERE agent = ?1 AND ended_at IS NULL AND lane <> ?2";
+    let taken = first(c, sql, params![agent.as_str(), but], |r| r.get(0))?;
+    Ok(taken.unwrap_or(0))
 }
 
 /// Moves a dispatch on; when it ends, the issue that waits for its agent with the best claim is woken. A move to the

@@ -58,6 +58,8 @@ pub struct Claim {
     pub attempts: u32,
     /// What is pending, oldest first.
     pub deliveries: Vec<Claimed>,
+    /// The ledger's latest evaluation when it was taken: what came after it may not have been read.
+    pub(super) mark: i64,
 }
 
 /// One pending delivery of a claimed lane.
@@ -97,6 +99,8 @@ impl Store {
             let claim = first(c, take, [now.timestamp_millis()], claim_of)?;
             let Some(mut claim) = claim else { return Ok(None) };
             claim.deliveries = take_deliveries(c, claim.lane)?;
+            let latest = first(c, "SELECT max(id) FROM evaluation", [], |r| r.get(0))?;
+            claim.mark = latest.flatten().unwrap_or(0);
             boundary!("claim::marked");
             Ok(Some(claim))
         };
@@ -148,6 +152,7 @@ fn claim_of(row: &Row<'_>) -> rusqlite::Result<Claim> {
         repo_id: row.get(5)?,
         issue_id: row.get(6)?,
         deliveries: Vec::new(),
+        mark: 0,
     })
 }
 

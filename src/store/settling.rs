@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use super::dispatches::{self, Moment, Recorded};
 use super::lanes::{self, Claim, Pace, Schedule};
 use super::rows::{all, first, run, to_json};
-use super::wakes::{keep_blockers, wake, wake_blocked, wake_waiting};
+use super::wakes::{keep_blockers, wake, wake_blocked, wake_unblocked, wake_waiting};
 use super::{Error, Store, ledger, sweeps};
 use crate::clock::Timestamp;
 use crate::delivery::WakeCause;
@@ -71,7 +71,7 @@ impl Store {
                  WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'";
             let at = evaluation.at.timestamp_millis();
             run(c, done, params![claim.lane, at, recorded.evaluation])?;
-            note_conclusion(c, claim.lane, evaluation)?;
+            note_conclusion(c, &claim, evaluation)?;
             if matches!(evaluation.decision, Decision::Finish { .. }) {
                 wake_blocked(c, &claim.at, evaluation.at)?;
             }
@@ -157,7 +157,8 @@ fn waits_for(c: &Connection, lane: i64) -> Result<Option<String>, Error> {
 }
 
 /// Keeps on the lane what the next claim needs: how urgent the issue is and whom it waits for.
-fn note_conclusion(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Error> {
+fn note_conclusion(c: &Connection, claim: &Claim, e: &Evaluation) -> Result<(), Error> {
+    let lane = claim.lane;
     let score = e.verdict.as_ref().map(|v| &v.score);
     let (p0, total) = score.map_or((false, 0), |s| (s.p0, s.total));
     let agent = match &e.decision {
@@ -174,7 +175,13 @@ fn note_conclusion(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Erro
     if let Some(before) = before.filter(|before| Some(before.as_str()) != agent) {
         wake_waiting(c, &before, 1, e.at)?;
     }
-    keep_blockers(c, lane, &e.waits_on)
+    keep_blockers(c, lane, &e.waits_on)?;
+    // What it begins to wait for may have come since it was read, when nobody knew yet whom to wake.
+    if let Some((agent, limit)) = e.decision.waits_for() {
+        let free = limit.saturating_sub(dispatches::taken(c, agent, lane)?);
+        wake_waiting(c, agent.as_str(), free, e.at)?;
+    }
+    wake_unblocked(c, claim, e.at)
 }
 
 /// Moves the dispatch on, and keeps what is known of one that stays open.

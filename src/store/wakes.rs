@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use rusqlite::{Connection, params};
 
 use super::entries::{Entry, enqueue};
+use super::lanes::Claim;
 use super::rows::{all, first, run};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
@@ -71,6 +72,15 @@ pub(super) fn wake_dispatched(
                WHERE repo = ?1 AND ended_at IS NULL";
     let lanes: Vec<_> = all(c, sql, [repo.to_string()], |r| r.get(0))?;
     wake(c, lanes, WakeCause::Due, now)
+}
+
+/// Wakes the issue of a claim when one that it waits for came to its end after the claim was taken.
+pub(super) fn wake_unblocked(c: &Connection, claim: &Claim, now: Timestamp) -> Result<(), Error> {
+    let sql = "SELECT 1 FROM blocker JOIN lane ON lane.repo = blocker.repo AND lane.number = blocker.number
+                   JOIN evaluation ON evaluation.lane = lane.id
+               WHERE blocker.lane = ?1 AND evaluation.id > ?2 AND evaluation.action = 'finish' LIMIT 1";
+    let ended = first(c, sql, [claim.lane, claim.mark], |_| Ok(claim.lane))?;
+    wake(c, ended, WakeCause::Unblocked, now)
 }
 
 /// Wakes those with the best claim on an agent's places: P0 first, then the higher score, then the older issue.

@@ -190,6 +190,14 @@ impl Decision {
         }
     }
 
+    /// The agent it waits for, and the limit that the agent is at.
+    pub fn waits_for(&self) -> Option<(&AgentId, u32)> {
+        match self {
+            Self::Wait { agent, reason } => Some((agent, reason.limit()?)),
+            _ => None,
+        }
+    }
+
     /// Why.
     pub fn reason(&self) -> &Reason {
         match self {
