@@ -223,7 +223,7 @@ async fn is_woken(comes: Comes, waiting: impl Fn(&mut Decided)) -> bool {
         let ended = Ended { decided: decided(at(1), None), recorded: Some(taken), outcome };
         kept.store.settle(first, ended, PACE).await.unwrap();
         kept.accept("d3", at(2)).await;
-        kept.sort_as(1, true, at(2)).await;
+        kept.sort_as(1, Rank::Urgent, at(2)).await;
         let closing = kept.store.claim(at(5)).await.unwrap();
         let closing = closing.filter(|claim| claim.at == issue(1)).unwrap();
         let ended = Ended { decided: finished, recorded: None, outcome: Outcome::default() };

@@ -1,14 +1,13 @@
-//! Accounts: who may write, who can be assigned, and who is.
+//! Accounts: who may write, and who can be assigned.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use super::{Executor, Written};
+use super::Executor;
 use crate::gitea as forge;
-use crate::issue::{Issue, IssueRef, RepoName};
-use crate::plan::EffectOutcome;
+use crate::issue::RepoName;
 
 /// How long an account that may be assigned is cached.
 const ASSIGNABLE_FOR: Duration = Duration::from_secs(300);
@@ -18,41 +17,8 @@ const UNASSIGNABLE_FOR: Duration = Duration::from_secs(30);
 const WRITERS_FOR: Duration = Duration::from_secs(60);
 /// How long it is cached that somebody is not among those who may: shorter, since they may just have been let in.
 const STRANGERS_FOR: Duration = Duration::from_secs(5);
-/// How long the assignees of an issue are taken to be as they were read; then they are read again.
-pub(super) const FRESH_FOR: Duration = Duration::from_secs(1);
 
 impl Executor {
-    /// Adds an assignee beside those the issue has; the API replaces the whole set.
-    pub(super) async fn assign(&self, at: &IssueRef, issue: &Issue, login: &str) -> Written {
-        let mut logins = issue.assignees.clone();
-        logins.push(login.to_owned());
-        let now = self.forge.set_assignees(at, &logins).await?;
-        if now.iter().any(|l| l.eq_ignore_ascii_case(login)) {
-            return Ok(EffectOutcome::done(None));
-        }
-        let repo = &at.repo;
-        let note = format!("the forge did not assign `{login}`; check its access to `{repo}`");
-        Ok(EffectOutcome::failed(note))
-    }
-
-    /// The same for an issue that was read some time ago.
-    pub(super) async fn assign_anew(&self, at: &IssueRef, login: &str) -> Written {
-        match self.forge.issue(at).await? {
-            Some(issue) if !issue.is_assigned_to(login) => self.assign(at, &issue, login).await,
-            _ => Ok(EffectOutcome::done(None)),
-        }
-    }
-
-    /// Takes one assignee off and leaves the others.
-    pub(super) async fn unassign(&self, at: &IssueRef, login: &str) -> Written {
-        // Read anew: the assignees may have changed by what was written just before.
-        if let Some(mut issue) = self.forge.issue(at).await? {
-            issue.assignees.retain(|one| !one.eq_ignore_ascii_case(login));
-            self.forge.set_assignees(at, &issue.assignees).await?;
-        }
-        Ok(EffectOutcome::done(None))
-    }
-
     /// Whether `login` may write to the repository; cached for a minute. Who may not costs no call of their own, however
     /// many they are.
     pub async fn may_write(&self, repo: &RepoName, login: &str) -> Result<bool, forge::Error> {

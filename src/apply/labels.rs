@@ -19,20 +19,25 @@ pub struct LabelRules {
     pub color: String,
 }
 
-/// The ids of a repository's labels, as far as they were read. Locked while one is made, so that it is made once.
-pub(super) type LabelCache = Arc<Mutex<HashMap<String, i64>>>;
+/// A repository's labels by name, as far as they were read. Locked while one is made, so that it is made once.
+pub(super) type LabelCache = Arc<Mutex<HashMap<String, forge::Label>>>;
 
 impl Executor {
     /// Adds a label by id. Gitea drops what it does not know and answers 200, so the answer is compared; a label
     /// that was known and is gone is looked up once more.
     pub(super) async fn label(&self, at: &IssueRef, name: &str) -> Written {
         for _ in 0..2 {
-            let Some(id) = self.label_id(&at.repo, name).await? else {
+            let Some(label) = self.find_label(&at.repo, name).await? else {
                 return Ok(EffectOutcome::failed(format!(
                     "there is no label `{name}` and `labels.create` is off; create it or turn that on"
                 )));
             };
-            let names = self.forge.add_labels(at, &[id]).await?;
+            if let Some(other) = self.pushed_out(at, &label).await? {
+                return Ok(EffectOutcome::failed(format!(
+                    "the label `{name}` is exclusive and would take `{other}` off the issue; take that off, or make the label of the agent one that is not exclusive"
+                )));
+            }
+            let names = self.forge.add_labels(at, &[label.id]).await?;
             if names.iter().any(|n| n == name) {
                 return Ok(EffectOutcome::done(None));
             }
@@ -43,24 +48,43 @@ impl Executor {
         )))
     }
 
+    /// The label that an exclusive one would take off the issue without a word.
+    async fn pushed_out(
+        &self,
+        at: &IssueRef,
+        label: &forge::Label,
+    ) -> Result<Option<String>, forge::Error> {
+        let Some(scope) = forge::Label::scope(&label.name).filter(|_| label.exclusive) else {
+            return Ok(None);
+        };
+        let is_other =
+            |name: &String| *name != label.name && forge::Label::scope(name) == Some(scope);
+        let issue = self.forge.issue(at).await?;
+        Ok(issue.and_then(|issue| issue.labels.into_iter().find(is_other)))
+    }
+
     async fn label_cache(&self, repo: &RepoName) -> LabelCache {
         Arc::clone(self.label_caches.lock().await.entry(repo.clone()).or_default())
     }
 
-    /// The id of the label, made when it does not exist. Gitea lets one name exist twice, so the list is read
-    /// before, and no two tasks are here for one repository.
-    async fn label_id(&self, repo: &RepoName, name: &str) -> Result<Option<i64>, forge::Error> {
+    /// The label, made when it does not exist. Gitea lets one name exist twice, so the list is read before, and no two
+    /// tasks are here for one repository.
+    async fn find_label(
+        &self,
+        repo: &RepoName,
+        name: &str,
+    ) -> Result<Option<forge::Label>, forge::Error> {
         let cache = self.label_cache(repo).await;
         let mut cache = cache.lock().await;
-        if let Some(id) = cache.get(name) {
-            return Ok(Some(*id));
+        if let Some(label) = cache.get(name) {
+            return Ok(Some(label.clone()));
         }
         for label in self.forge.labels(repo).await? {
             // The repository's own labels are listed before its organisation's, and older ones first.
-            cache.entry(label.name).or_insert(label.id);
+            cache.entry(label.name.clone()).or_insert(label);
         }
-        if let Some(id) = cache.get(name) {
-            return Ok(Some(*id));
+        if let Some(label) = cache.get(name) {
+            return Ok(Some(label.clone()));
         }
         if !self.labels.create {
             return Ok(None);
@@ -68,8 +92,8 @@ impl Executor {
         let made =
             self.forge.create_label(repo, name, &self.labels.color, "calls an agent").await?;
         boundary!("apply::label_made");
-        cache.insert(made.name, made.id);
-        Ok(Some(made.id))
+        cache.insert(made.name.clone(), made.clone());
+        Ok(Some(made))
     }
 
     /// Takes a label off. One that does not exist (any more) is on no issue.

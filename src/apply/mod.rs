@@ -2,21 +2,21 @@
 //! write, and it keeps nothing but a short memory of labels and accounts.
 
 mod accounts;
+mod assignees;
 mod clients;
 mod labels;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
-use self::accounts::{Answers, FRESH_FOR, Lists};
+use self::accounts::{Answers, Lists};
 use self::labels::LabelCache;
 use crate::dispatch::{Agent, Handoff, HandoffError, Mark};
 use crate::gitea as forge;
-use crate::issue::{Issue, IssueNumber, IssueRef, IssueState, RepoName};
+use crate::issue::{IssueNumber, IssueRef, IssueState, RepoName};
 use crate::plan::{Effect, EffectOutcome};
 
 pub use self::clients::{AgentClient, AgentClients, HandedOver};
@@ -62,10 +62,8 @@ impl Executor {
     }
 
     /// Writes what the plan asks for, in order, and stops at the first failure. Nothing is tried twice here.
-    pub async fn apply(&self, at: &IssueRef, issue: &Issue, plan: &[Effect]) -> Applied {
+    pub async fn apply(&self, at: &IssueRef, plan: &[Effect]) -> Applied {
         let mut applied = Applied::default();
-        let mut issue = issue.clone();
-        let began = Instant::now();
         for effect in plan {
             boundary!("apply::before");
             let written = match effect {
@@ -77,17 +75,14 @@ impl Executor {
                         outcome
                     }))
                 }
-                // The next assignment sends the whole set, and people may have changed it since it was read.
-                Effect::Put(Mark::Assignee(login)) if began.elapsed() > FRESH_FOR => {
-                    self.assign_anew(at, login).await
-                }
-                other => self.write(at, &issue, other).await,
+                other => self.write(at, other).await,
             };
-            if let (Effect::TakeOff(Mark::Assignee(login)), Ok(_)) = (effect, &written) {
-                issue.assignees.retain(|one| !one.eq_ignore_ascii_case(login));
-            }
             match written {
                 Ok(outcome) => applied.effects.push(outcome),
+                // The rest of the plan may well be possible, and what is not done is said.
+                Err(error) if is_refusal(effect, &error) => {
+                    applied.effects.push(EffectOutcome::failed(error.to_string()));
+                }
                 Err(forge::Error::DryRun { .. }) => {
                     applied.effects.push(EffectOutcome::withheld(effect.body()))
                 }
@@ -125,7 +120,7 @@ impl Executor {
         Ok(self.forge.create_issue(repo, title, body).await?.number)
     }
 
-    async fn write(&self, at: &IssueRef, issue: &Issue, effect: &Effect) -> Written {
+    async fn write(&self, at: &IssueRef, effect: &Effect) -> Written {
         match effect {
             Effect::Comment { edit: None, body, .. } => {
                 let comment = self.forge.post_comment(at, body).await?;
@@ -141,9 +136,9 @@ impl Executor {
                 }
             }
             Effect::Put(Mark::Label(name)) => self.label(at, name).await,
-            Effect::Put(Mark::Assignee(login)) => self.assign(at, issue, login).await,
+            Effect::Put(Mark::Assignee(login)) => self.set_assignee(at, login, true).await,
             Effect::TakeOff(Mark::Label(name)) => self.unlabel(at, name).await,
-            Effect::TakeOff(Mark::Assignee(login)) => self.unassign(at, login).await,
+            Effect::TakeOff(Mark::Assignee(login)) => self.set_assignee(at, login, false).await,
             Effect::Reopen => {
                 self.forge.set_state(at, IssueState::Open).await.map(|()| EffectOutcome::done(None))
             }
@@ -161,4 +156,13 @@ impl Executor {
             }
         }
     }
+}
+
+/// Whether the forge does not allow what is to be put on, taken off or brought up to date, and only that.
+fn is_refusal(effect: &Effect, error: &forge::Error) -> bool {
+    let is_one_of_many = matches!(
+        effect,
+        Effect::Put(_) | Effect::TakeOff(_) | Effect::Comment { edit: Some(_), .. }
+    );
+    is_one_of_many && matches!(error.status(), Some(403 | 412 | 422))
 }

@@ -74,7 +74,8 @@ fn as_text(at: &IssueRef, history: &History) -> String {
 
 /// The states of a dispatch.
 fn dispatch_text(d: &Dispatch, transitions: &[TransitionView]) -> String {
-    let mut text = format!("dispatch {}: {} for {}, {}", d.id, d.agent, d.task_type, d.state);
+    let mut text =
+        format!("dispatch {}: {} for {}, {}", d.id, d.agent, d.task_type, d.state.shown(&d.cause));
     if d.state.is_open() {
         let _ = write!(text, ", due {}", d.deadline_at.format("%Y-%m-%d %H:%M UTC"));
     }

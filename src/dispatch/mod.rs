@@ -123,6 +123,14 @@ impl DispatchState {
     pub fn is_open(self) -> bool {
         matches!(self, Self::Pending | Self::Assigned | Self::InProgress)
     }
+
+    /// The state as people read it: what a person ended did not fail.
+    pub fn shown(self, cause: &Cause) -> &'static str {
+        match self {
+            Self::Failed if cause.is_by_person() => "ended",
+            state => state.as_str(),
+        }
+    }
 }
 
 /// Somebody or something that works on issues.

@@ -34,7 +34,7 @@ use actix_web::dev::ServerHandle;
 
 use self::outbox::KINDS;
 use self::record::{BOT, Scope, Task};
-use self::shared::Shared;
+use self::shared::{Interruption, Shared};
 pub use self::view::{
     CommentView, DeliveryView, Fault, FaultKind, IssueView, NewIssue, Request, TimelineView,
 };
@@ -126,9 +126,26 @@ impl FakeGitea {
         self.change(|state| state.faults.push(fault));
     }
 
-    /// Forgets the faults that were not met yet.
-    pub fn clear_faults(&self) {
-        self.change(|state| state.faults.clear());
+    /// Forgets the faults that were not met yet, and what was to be done before requests that did not come; whether
+    /// there was any of that.
+    pub fn clear_faults(&self) -> bool {
+        let was_none = self.change(|state| std::mem::take(&mut state.faults).is_empty());
+        self.inner.shared.forget_interruptions() || !was_none
+    }
+
+    /// Does something just before the next request that fits is looked at: what a person does while we read and write.
+    /// An empty method fits each.
+    pub fn just_before(
+        &self,
+        method: &str,
+        path_contains: &str,
+        act: impl FnOnce() + Send + 'static,
+    ) {
+        self.inner.shared.interrupt(Interruption {
+            method: method.to_owned(),
+            path_contains: path_contains.to_owned(),
+            act: Box::new(act),
+        });
     }
 
     /// Lets every answer to this method come later; the work is done at once.

@@ -85,6 +85,7 @@ async fn handle(shared: web::Data<Shared>, request: HttpRequest, body: Bytes) ->
         authorization: header("authorization"),
         body,
     };
+    shared.act_before(&call);
     let (kind, answer, delay) = shared.with(|state| decide(state, &call));
     if let Some(delay) = delay {
         tokio::time::sleep(delay).await;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use actix_web::web;
 use tokio::sync::Notify;
 
+use super::call::Call;
 use super::world::State;
 
 /// What the server, the sender of deliveries and the handle hold together.
@@ -17,6 +18,14 @@ pub(super) struct Shared {
     pub idle: Notify,
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
+    interruptions: Mutex<Vec<Interruption>>,
+}
+
+/// What happens just before a request of this kind is looked at.
+pub(super) struct Interruption {
+    pub method: String,
+    pub path_contains: String,
+    pub act: Box<dyn FnOnce() + Send>,
 }
 
 /// One request that is being answered.
@@ -44,12 +53,40 @@ impl Shared {
             idle: Notify::new(),
             at_once: AtomicUsize::new(0),
             most_at_once: AtomicUsize::new(0),
+            interruptions: Mutex::default(),
         })
     }
 
     /// The most requests that were being answered at the same time.
     pub fn most_at_once(&self) -> usize {
         self.most_at_once.load(Ordering::SeqCst)
+    }
+
+    pub fn interrupt(&self, interruption: Interruption) {
+        self.interruptions().push(interruption);
+    }
+
+    /// Does what was to happen just before this request, once.
+    pub fn act_before(&self, call: &Call) {
+        let fits = |one: &Interruption| {
+            (one.method.is_empty() || one.method.eq_ignore_ascii_case(&call.method))
+                && call.path.contains(&one.path_contains)
+        };
+        let mut all = self.interruptions();
+        let found = all.iter().position(fits).map(|index| all.remove(index));
+        drop(all);
+        if let Some(found) = found {
+            (found.act)();
+        }
+    }
+
+    /// Forgets what was to be done before requests that did not come; whether there was any.
+    pub fn forget_interruptions(&self) -> bool {
+        !std::mem::take(&mut *self.interruptions()).is_empty()
+    }
+
+    fn interruptions(&self) -> MutexGuard<'_, Vec<Interruption>> {
+        self.interruptions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state; a panic of another holder leaves it usable.

@@ -113,6 +113,16 @@ pub struct Label {
     pub org: bool,
     /// Whether it was archived; it can still be put on issues.
     pub archived: bool,
+    /// Whether an issue may have only one label of its scope: the forge takes the others off.
+    pub exclusive: bool,
+}
+
+impl Label {
+    /// What stands before the last `/` of a name (`ExclusiveScope` in models/issues/label.go).
+    pub fn scope(name: &str) -> Option<&str> {
+        let (scope, rest) = name.rsplit_once('/')?;
+        (!scope.is_empty() && !rest.is_empty()).then_some(scope)
+    }
 }
 
 /// A repository, as far as triage cares.

@@ -15,8 +15,8 @@ const MAX_PAGES: u32 = 40;
 /// A pull request, as far as a review cares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pull {
-    /// Whether it is merged.
-    pub is_merged: bool,
+    /// Whether it is open.
+    pub is_open: bool,
     /// The commit at its head.
     pub head: String,
 }
@@ -52,7 +52,7 @@ impl Client {
         let request = Request::get(format_args!("{at} pull"), path);
         let Some(answer) = self.find(request, &[404]).await? else { return Ok(None) };
         let pull = answer.json::<WirePull>()?;
-        Ok(Some(Pull { is_merged: pull.merged, head: pull.head.sha }))
+        Ok(Some(Pull { is_open: pull.state == "open", head: pull.head.sha }))
     }
 
     /// What the checks say of a commit, all together: `success`, `failure`, `pending`, …; empty when there are none.
@@ -75,6 +75,7 @@ lenient! {
         assignee: Option<User>,
         removed_assignee: bool,
         ref_issue: Option<RefIssue>,
+        ref_action: String,
     }
 
     struct Named { name: String }
@@ -83,7 +84,7 @@ lenient! {
 
     struct Merged { merged: bool }
 
-    struct WirePull { merged: bool, head: Head }
+    struct WirePull { state: String, head: Head }
 
     struct Head { sha: String }
 
@@ -105,7 +106,8 @@ impl WireEvent {
                 on: !self.removed_assignee,
             }),
             "pull_ref" | "comment_ref" | "issue_ref" => {
-                self.ref_issue.and_then(|other| other.linked(on)).unwrap_or(Change::Other)
+                let closes = self.ref_action == "closes";
+                self.ref_issue.and_then(|other| other.linked(on, closes)).unwrap_or(Change::Other)
             }
             _ => Change::Other,
         };
@@ -114,10 +116,10 @@ impl WireEvent {
 }
 
 impl RefIssue {
-    fn linked(self, on: &IssueRef) -> Option<Change> {
+    fn linked(self, on: &IssueRef, closes: bool) -> Option<Change> {
         let is_merged = self.pull_request?.merged;
         let pull = place(self.repository.as_ref(), self.number, on)?;
-        Some(Change::Linked { pull, is_merged })
+        Some(Change::Linked { pull, is_merged, closes })
     }
 }
 
@@ -152,7 +154,7 @@ mod tests {
             |pull| json!({"type": "pull_ref", "ref_issue": {"number": 7, "pull_request": pull}});
         let pull = "acme/widgets#7".parse().unwrap();
         let linked = read(&other(json!({"merged": true})));
-        assert_eq!(linked, Change::Linked { pull, is_merged: true });
+        assert_eq!(linked, Change::Linked { pull, is_merged: true, closes: false });
         assert_eq!(read(&other(serde_json::Value::Null)), Change::Other);
     }
 }

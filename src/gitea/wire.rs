@@ -40,7 +40,9 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 lenient! {
     pub(super) struct User { pub id: i64, pub login: String }
 
-    pub(super) struct WireLabel { pub id: i64, pub name: String, color: String, is_archived: bool }
+    pub(super) struct WireLabel {
+        pub id: i64, pub name: String, color: String, is_archived: bool, exclusive: bool
+    }
 
     pub(super) struct RepoMeta { pub id: i64, pub full_name: String }
 
@@ -108,8 +110,8 @@ impl User {
 
 impl WireLabel {
     pub fn into_label(self, org: bool) -> Label {
-        let Self { id, name, color, is_archived: archived } = self;
-        Label { id, name, color, org, archived }
+        let Self { id, name, color, is_archived: archived, exclusive } = self;
+        Label { id, name, color, org, archived, exclusive }
     }
 
     pub fn into_new_label(self) -> Result<Label, String> {

@@ -39,6 +39,8 @@ pub enum Change {
         pull: IssueRef,
         /// Whether it is merged by now.
         is_merged: bool,
+        /// Whether merging it closes the issue.
+        closes: bool,
     },
     /// Anything else.
     Other,

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use super::{PlanInput, Stage};
+use crate::dispatch::Mark;
 use crate::issue::{Issue, IssueRef};
 use crate::triage::{Decision, Marker, acceptance_criteria, code, fence};
 
@@ -38,6 +39,7 @@ pub(super) fn marker(about: About<'_>, input: &PlanInput<'_>) -> Marker {
         }
         acceptance_criteria(input.s.issue).iter().for_each(|criterion| hash.update(criterion));
         hash.update([u8::from(input.is_assignable)]);
+        input.refusals().for_each(|(mark, why)| hash.update(format!("{mark:?} {why}")));
     }
     if let About::Decision(Decision::Flag { reason }) = about {
         hash.update(reason.to_string());
@@ -110,19 +112,17 @@ fn how(stage: &Stage<'_>, input: &PlanInput<'_>) -> String {
     if !stage.state.is_open() {
         return String::new();
     }
-    let agent = stage.agent;
-    let mut ways = Vec::new();
-    if let Some(label) = &agent.label {
-        ways.push(format!("label {}", code(label)));
-    }
-    match &agent.login {
-        Some(login) if input.is_assignable => ways.push(format!("assigned {}", code(login))),
-        Some(login) => ways.push(format!(
+    let way = |mark: Mark| match (input.refusal(&mark), &mark) {
+        (Some(why), Mark::Label(label)) => format!("without the label {}: {why}", code(label)),
+        (Some(why), Mark::Assignee(login)) => format!("not assigned to {}: {why}", code(login)),
+        (None, Mark::Label(label)) => format!("label {}", code(label)),
+        (None, Mark::Assignee(login)) if input.is_assignable => format!("assigned {}", code(login)),
+        (None, Mark::Assignee(login)) => format!(
             "not assigned, because the account {} does not exist or may not work here",
             code(login)
-        )),
-        None => {}
-    }
+        ),
+    };
+    let ways: Vec<_> = stage.agent.marks().map(way).collect();
     if ways.is_empty() { String::new() } else { format!(" ({})", ways.join(", ")) }
 }
 

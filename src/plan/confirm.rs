@@ -2,6 +2,7 @@
 //! has been read since, so what is not meant again was found on it. Pure.
 
 use super::{Effect, EffectKind, EffectState};
+use crate::issue::IssueState;
 use crate::triage::{MarkedComment, Snapshot, Unconfirmed, UnconfirmedWrite};
 
 named_enum! {
@@ -39,7 +40,7 @@ impl Recovery {
     pub fn text(self) -> &'static str {
         match self {
             Self::Found => "found on the issue after an interruption",
-            Self::NotWritten => "interrupted before it was written",
+            Self::NotWritten => "interrupted; it is not on the issue",
             Self::Unknown => "interrupted; not known whether it was written",
         }
     }
@@ -65,18 +66,33 @@ pub(super) fn confirm(
     let confirmation = |one: &Unconfirmed| {
         let found = found(one, said);
         let key = one.write.key();
-        let is_comment = key.0 == EffectKind::Comment;
         let is_meant = effects.iter().any(|effect| (effect.kind(), effect.value()) == key);
-        let recovery = if is_meant || (is_comment && found.is_none()) {
-            Recovery::NotWritten
-        } else if one.is_agents && !is_comment {
-            Recovery::Unknown
-        } else {
-            Recovery::Found
+        let recovery = match is_there(s, &one.write, found.is_some()) {
+            Some(true) => Recovery::Found,
+            Some(false) => Recovery::NotWritten,
+            None if is_meant => Recovery::NotWritten,
+            None => Recovery::Unknown,
         };
         Confirmation { effect: one.effect, recovery, found }
     };
     s.record.unconfirmed.iter().map(confirmation).collect()
+}
+
+/// Whether what was to be written is on the issue; `None` where that does not show.
+fn is_there(s: &Snapshot<'_>, write: &UnconfirmedWrite, is_found: bool) -> Option<bool> {
+    let is_on = |kind: &EffectKind, value: &String| match kind {
+        EffectKind::Label => Some(s.issue.has_label(value)),
+        EffectKind::Unlabel => Some(!s.issue.has_label(value)),
+        EffectKind::Assignee => Some(s.issue.is_assigned_to(value)),
+        EffectKind::Unassign => Some(!s.issue.is_assigned_to(value)),
+        _ => None,
+    };
+    match write {
+        UnconfirmedWrite::Comment { .. } => Some(is_found),
+        UnconfirmedWrite::Reopen => Some(s.issue.state == IssueState::Open),
+        UnconfirmedWrite::Reaction { .. } => None,
+        UnconfirmedWrite::Other { kind, value } => is_on(kind, value),
+    }
 }
 
 /// Of two comments about the same the newer one stands first; what the local agent says differs only by its digest.

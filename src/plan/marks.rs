@@ -13,8 +13,18 @@ impl PlanInput<'_> {
                 let label = self.rules.flag_label.clone().map(Mark::Label);
                 label.filter(|mark| self.is_wanted(mark)).map(Effect::Put).into_iter().collect()
             }
-            _ => Vec::new(),
+            _ => self.e.assign.iter().flat_map(|login| self.gives_up(login)).collect(),
         }
+    }
+
+    /// Takes off what an agent had there when a person gives the issue to somebody: two would work on it.
+    fn gives_up(&self, to: &str) -> impl Iterator<Item = Effect> {
+        let is_theirs =
+            |mark: &Mark| matches!(mark, Mark::Assignee(login) if login.eq_ignore_ascii_case(to));
+        let left_over = self.e.leftovers(self.s).into_iter();
+        left_over
+            .filter(move |mark| mark.is_on(self.s.issue) && !is_theirs(mark))
+            .map(Effect::TakeOff)
     }
 
     /// What calls an agent; what another one had there goes first.
@@ -45,11 +55,27 @@ impl PlanInput<'_> {
         mark.is_on(self.s.issue) && (self.e.custody.dispatch().is_none() || is_interrupted())
     }
 
-    /// Whether it is not there, was not put there before for the same dispatch, and was not taken off by a person.
+    /// Whether it is not there, was not put there or refused before for the same dispatch, and was not taken off by a person. An
+    /// assignment that was interrupted is made again all the same: it may have undone what a person did.
     fn is_wanted(&self, mark: &Mark) -> bool {
         let record = self.s.record;
-        let was_put = self.e.custody.dispatch().is_some() && record.applied.contains(mark);
-        !mark.is_on(self.s.issue) && !was_put && !self.e.removed.contains(mark)
+        let was_tried = record.applied.contains(mark) || record.refused.contains_key(mark);
+        let was_put = self.e.custody.dispatch().is_some() && was_tried;
+        let is_interrupted = matches!(mark, Mark::Assignee(_))
+            && record.unconfirmed.iter().any(|one| one.write.key() == (mark.kind(), mark.value()));
+        (is_interrupted || !mark.is_on(self.s.issue)) && !was_put && !self.e.removed.contains(mark)
+    }
+
+    /// What the forge did not let us put on for the open dispatch, where it is not there all the same.
+    pub(super) fn refusals(&self) -> impl Iterator<Item = (&Mark, &String)> {
+        let is_open = self.e.custody.dispatch().is_some();
+        let refused = self.s.record.refused.iter().filter(move |_| is_open);
+        refused.filter(|(mark, _)| !mark.is_on(self.s.issue))
+    }
+
+    /// Why the forge did not let us put this on.
+    pub(super) fn refusal(&self, of: &Mark) -> Option<&str> {
+        self.refusals().find(|(mark, _)| *mark == of).map(|(_, why)| why.as_str())
     }
 
     fn hand_off(&self, agent: &Agent, opens: Option<&NewDispatch>) -> Option<Effect> {

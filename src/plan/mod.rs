@@ -6,6 +6,7 @@ mod confirm;
 mod marks;
 mod notice;
 mod outcome;
+mod over;
 mod reply;
 mod stage;
 
@@ -20,6 +21,7 @@ use crate::triage::{
 
 pub use self::confirm::{Confirmation, Recovery, WriteOrigin};
 pub use self::outcome::Outcome;
+pub use self::over::Correction;
 pub use crate::dispatch::EffectKind;
 pub use crate::triage::{Marker, Subject, code, fence};
 
@@ -244,7 +246,8 @@ pub fn plan(s: &Snapshot<'_>, e: &Evaluation, rules: &Rules) -> Result<Plan, Que
     let owner = owner(s, e, rules)?;
     let input = PlanInput { s, e, rules, agent, audit_comment, is_assignable, owner };
     let said = comments.unwrap_or_default();
-    let mut effects = input.comments(stage.as_ref(), ended.as_ref());
+    let mut effects = over::over(s, e)?;
+    effects.extend(input.comments(stage.as_ref(), ended.as_ref()));
     effects.extend(input.notices(said));
     let is_closed = s.issue.state == IssueState::Closed;
     effects.extend((e.reopens && is_closed).then_some(Effect::Reopen));
@@ -346,6 +349,8 @@ impl PlanInput<'_> {
         let marker = comment::marker(about, self);
         let edit = match self.audit_comment {
             Some(ours) if ours.marker == marker => return None,
+            // An edit notifies nobody: who is called anew gets a new comment.
+            Some(ours) if ours.marker.digest == over::OVER => None,
             Some(ours) if ours.marker.decision == marker.decision => Some(ours.id),
             _ => None,
         };

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::{Effect, code, fence};
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, Attempt, Report};
+use crate::issue::IssueRef;
 use crate::triage::{News, Notice};
 
 /// The comment that says it; `owner` is whom it calls where a person is needed.
@@ -17,7 +18,9 @@ pub(super) fn effect(notice: &Notice, owner: &str) -> Effect {
 
 fn text(news: &News, owner: &str) -> String {
     match news {
-        News::Reminder { login, deadline_at } => reminder(login.as_deref(), *deadline_at),
+        News::Reminder { login, deadline_at, pulls } => {
+            reminder(login.as_deref(), *deadline_at, pulls)
+        }
         News::TimedOut { agent, minutes } => timed_out(owner, agent, *minutes),
         News::Escalation { attempts } => escalation(owner, attempts),
         News::Result { agent, report } => result(agent, report),
@@ -39,12 +42,15 @@ fn sentence(text: &str) -> String {
     format!("{first}{}", letters.as_str())
 }
 
-fn reminder(login: Option<&str>, deadline_at: Timestamp) -> String {
+fn reminder(login: Option<&str>, deadline_at: Timestamp, pulls: &[IssueRef]) -> String {
     let whom = login.map(|login| format!("@{login}: ")).unwrap_or_default();
-    format!(
-        "**Triage: reminder**\n\n{whom}this is due at {}. If it is not closed by then, a person is asked to look at it.",
-        deadline_at.format("%Y-%m-%d %H:%M UTC")
-    )
+    let pulls: Vec<_> = pulls.iter().map(|pull| code(&pull.to_string())).collect();
+    let then = match pulls.is_empty() {
+        true => "If it is not closed by then, a person is asked to look at it.".to_owned(),
+        false => format!("As long as {} is open, it goes on after that.", pulls.join(" or ")),
+    };
+    let at = deadline_at.format("%Y-%m-%d %H:%M UTC");
+    format!("**Triage: reminder**\n\n{whom}this is due at {at}. {then}")
 }
 
 fn timed_out(owner: &str, agent: &AgentId, minutes: i64) -> String {

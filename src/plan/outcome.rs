@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Decided, Effect, EffectKind, EffectOutcome, EffectState};
+use super::{Decided, Effect, EffectOutcome, EffectState};
 use crate::clock::Timestamp;
-use crate::dispatch::{DispatchState, HandoffError, Mark, Transition};
+use crate::dispatch::{DispatchState, HandoffError, Interface, Mark, Transition};
 use crate::issue::{Fingerprint, Issue, IssueState};
 use crate::reason::Cause;
 use crate::triage::{Decision, Snapshot, remind_at};
@@ -30,6 +30,8 @@ pub struct Outcome {
     pub is_reminded: bool,
     /// When the dispatch has to be evaluated although nothing may come.
     pub due_at: Option<Timestamp>,
+    /// Its deadline from now on, where it was put off.
+    pub deadline_at: Option<Timestamp>,
     /// The issue as it was read, with what was written since; `None` when it is gone.
     pub fingerprint: Option<Fingerprint>,
 }
@@ -54,21 +56,37 @@ impl Decided {
         let due_at = match &hand_off_failed {
             Some((failures, _)) if *failures >= limit => Some(s.now),
             Some((failures, _)) => Some(s.now + pause(*failures)),
+            // The comment that was written before says otherwise, and perhaps nobody was called.
+            None if is_refused(s, self, &effects) => Some(s.now),
             None => due_at(s, self),
         };
         Outcome {
-            transition: transition(self, &effects),
+            transition: transition(s, self, &effects),
             hand_off_failed,
             is_reminded: self.evaluation.is_reminded,
             due_at,
+            deadline_at: self.evaluation.deadline_at,
             fingerprint: Some(fingerprint(s.issue, &self.plan.effects, &effects)),
             effects,
         }
     }
 }
 
+impl Decided {
+    /// What became of the effects that call an agent.
+    fn calls<'a>(&self, outcomes: &'a [EffectOutcome]) -> impl Iterator<Item = &'a EffectOutcome> {
+        let each = self.plan.effects.iter().zip(outcomes);
+        each.filter(|(effect, _)| matches!(effect, Effect::Put(_) | Effect::HandOff { .. }))
+            .map(|(_, outcome)| outcome)
+    }
+}
+
 /// The state the dispatch goes to: assigned when all was written, ended when the issue is closed.
-fn transition(decided: &Decided, effects: &[EffectOutcome]) -> Option<Transition> {
+fn transition(
+    s: &Snapshot<'_>,
+    decided: &Decided,
+    effects: &[EffectOutcome],
+) -> Option<Transition> {
     let e = &decided.evaluation;
     let by_decision = || Cause::Decided { reason: e.decision.reason().to_string() };
     let goes_on = e.transition.clone().filter(|to| to.state.is_open());
@@ -76,7 +94,7 @@ fn transition(decided: &Decided, effects: &[EffectOutcome]) -> Option<Transition
         Decision::Finish { .. } => Some(Transition::to(DispatchState::Completed, by_decision())),
         Decision::Dispatch { .. } => {
             let state = e.custody.dispatch().map_or(DispatchState::Pending, |open| open.state);
-            let is_called = state == DispatchState::Pending && is_called(decided, effects);
+            let is_called = state == DispatchState::Pending && is_called(s, decided, effects);
             let assigned =
                 is_called.then(|| Transition::to(DispatchState::Assigned, by_decision()));
             goes_on.or(assigned)
@@ -85,13 +103,26 @@ fn transition(decided: &Decided, effects: &[EffectOutcome]) -> Option<Transition
     }
 }
 
-fn is_called(decided: &Decided, outcomes: &[EffectOutcome]) -> bool {
-    let mut each = decided.plan.effects.iter().zip(outcomes);
-    each.all(|(effect, outcome)| match outcome.state {
-        EffectState::Intended | EffectState::Withheld => false,
-        EffectState::Failed => effect.kind() != EffectKind::HandOff,
-        EffectState::Done => true,
-    })
+/// Whether the agent knows of the issue: nothing was held back, and something that calls it is there.
+fn is_called(s: &Snapshot<'_>, decided: &Decided, outcomes: &[EffectOutcome]) -> bool {
+    let is_written =
+        |one: &EffectOutcome| matches!(one.state, EffectState::Done | EffectState::Failed);
+    let new = decided.plan.opens.as_ref().filter(|new| new.agent.interface == Interface::Forge);
+    let is_there = new.is_none_or(|new| new.agent.marks().any(|mark| mark.is_on(s.issue)));
+    let mut calls = decided.calls(outcomes).peekable();
+    let is_known = match calls.peek() {
+        Some(_) => calls.any(|one| one.state == EffectState::Done),
+        None => is_there,
+    };
+    outcomes.iter().all(is_written) && is_known
+}
+
+/// Whether something that was to call the agent on the forge was refused, or nothing could be put there.
+fn is_refused(s: &Snapshot<'_>, decided: &Decided, outcomes: &[EffectOutcome]) -> bool {
+    let is_dispatch = matches!(decided.evaluation.decision, Decision::Dispatch { .. });
+    let is_failed = decided.calls(outcomes).any(|one| one.state == EffectState::Failed);
+    let is_new = decided.plan.opens.is_some();
+    is_dispatch && (is_failed || is_new && !is_called(s, decided, outcomes))
 }
 
 fn due_at(s: &Snapshot<'_>, decided: &Decided) -> Option<Timestamp> {
@@ -102,8 +133,9 @@ fn due_at(s: &Snapshot<'_>, decided: &Decided) -> Option<Timestamp> {
     let is_reminded = dispatch.is_reminded || decided.evaluation.is_reminded;
     // Nobody is reminded of what they do not know of.
     let is_called = dispatch.state != DispatchState::Pending;
-    let remind_at = remind_at(dispatch.opened_at, dispatch.deadline_at);
-    let due_at = if is_called && !is_reminded { remind_at } else { dispatch.deadline_at };
+    let deadline_at = decided.evaluation.deadline_at.unwrap_or(dispatch.deadline_at);
+    let remind_at = remind_at(dispatch.opened_at, deadline_at);
+    let due_at = if is_called && !is_reminded { remind_at } else { deadline_at };
     // What is due already was just evaluated: not at once again.
     Some(if due_at > s.now { due_at } else { s.now + AGAIN })
 }

@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Dispatch, DispatchState};
+use crate::reason::Cause;
 use crate::triage::{Decision, Evaluation, Rules, Snapshot, code};
 
 /// How far the latest dispatch of ours has come.
@@ -18,7 +19,7 @@ pub(super) struct Stage<'a> {
     /// Why it was given the issue.
     pub(super) reason: String,
     /// What its state comes from, where that says more than the decision.
-    pub(super) cause: Option<String>,
+    pub(super) cause: Option<Cause>,
     /// What the attempt before it failed on.
     pub(super) before: Option<String>,
 }
@@ -34,18 +35,21 @@ impl Stage<'_> {
 
     /// `**State:** assigned, until 2026-03-23 14:00 UTC`.
     pub(super) fn line(&self) -> String {
+        let state =
+            self.cause.as_ref().map_or(self.state.as_str(), |cause| self.state.shown(cause));
         let cause = self.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         let until =
             self.state.is_open().then(|| self.deadline_at.format(", until %Y-%m-%d %H:%M UTC"));
         let until = until.map(|until| until.to_string()).unwrap_or_default();
-        format!("**State:** {}{cause}{until}", code(self.state.as_str()))
+        format!("**State:** {}{cause}{until}", code(state))
     }
 
     /// What has to change for the comment to be brought up to date. Of a dispatch that has ended only its end counts:
     /// what becomes of the issue's text after that is no news.
     pub(super) fn digest(&self) -> Vec<u8> {
         let deadline = self.state.is_open().then_some(self.deadline_at.timestamp());
-        format!("{} {:?} {deadline:?}", self.state, self.cause).into_bytes()
+        let cause = self.cause.as_ref().map(Cause::to_string);
+        format!("{} {cause:?} {deadline:?}", self.state).into_bytes()
     }
 }
 
@@ -93,7 +97,10 @@ fn stage<'a>(e: &Evaluation, dispatch: &Dispatch, rules: &'a Rules) -> Option<St
         agent,
         number: earlier.len() + 1,
         state,
-        deadline_at: dispatch.deadline_at,
+        deadline_at: e
+            .deadline_at
+            .filter(|_| dispatch.state.is_open())
+            .unwrap_or(dispatch.deadline_at),
         reason: dispatch.reason.clone(),
         cause,
         before: earlier.last().cloned(),
@@ -101,17 +108,17 @@ fn stage<'a>(e: &Evaluation, dispatch: &Dispatch, rules: &'a Rules) -> Option<St
 }
 
 /// The state a dispatch is shown in once this evaluation has come to its end, and what it comes from.
-fn shown(e: &Evaluation, latest: &Dispatch) -> (DispatchState, Option<String>) {
+fn shown(e: &Evaluation, latest: &Dispatch) -> (DispatchState, Option<Cause>) {
     let is_open = latest.state.is_open();
     if let Some(to) = e.transition.as_ref().filter(|_| is_open) {
-        return (to.state, Some(to.cause.to_string()));
+        return (to.state, Some(to.cause.clone()));
     }
     if let (true, Decision::Finish { reason }) = (is_open, &e.decision) {
-        return (DispatchState::Completed, Some(reason.to_string()));
+        return (DispatchState::Completed, Some(Cause::Decided { reason: reason.to_string() }));
     }
     match latest.state {
         DispatchState::Assigned => (DispatchState::Assigned, None),
         DispatchState::Pending if latest.failures == 0 => (DispatchState::Assigned, None),
-        state => (state, Some(latest.cause.to_string())),
+        state => (state, Some(latest.cause.clone())),
     }
 }

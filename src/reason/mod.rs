@@ -108,6 +108,11 @@ pub enum Reason {
         /// When the next one may be made.
         until: Timestamp,
     },
+    /// Not all that was meant could be done.
+    GivenUp {
+        /// What stopped it.
+        error: String,
+    },
     /// The local agent was run on it by hand, and nobody evaluated it.
     RunByHand,
     /// As it was written down earlier.
@@ -140,6 +145,7 @@ impl Reason {
             Self::Escalated(_) => "escalated",
             Self::GivenByPerson(_) => "given_by_person",
             Self::WriteLimit { .. } => "write_limit",
+            Self::GivenUp { .. } => "given_up",
             Self::RunByHand => "run_by_hand",
             Self::Earlier(_) => "earlier",
         }
@@ -300,6 +306,11 @@ pub enum Cause {
         /// How the agent's answer begins; empty when there was none.
         answer: String,
     },
+    /// The forge did not let us put on what calls the agent.
+    Refused {
+        /// What it said.
+        reason: String,
+    },
     /// The deadline passed, and the issue is not closed.
     NotFinished {
         /// The agent.
@@ -338,6 +349,11 @@ impl Cause {
                 | Self::RetriedBy { .. }
                 | Self::GivenBy { .. }
         )
+    }
+
+    /// Whether a person ended it, by a command or on the forge.
+    pub fn is_by_person(&self) -> bool {
+        self.is_command() || matches!(self, Self::TakenOff { .. } | Self::TakenOver { .. })
     }
 }
 

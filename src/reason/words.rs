@@ -66,6 +66,7 @@ impl Display for Reason {
                 "the limit of {limit} writes to one issue within an hour (`worker.fuse`) is reached; nothing is written until {}, then the issue is evaluated again",
                 until.format("%H:%M:%S UTC")
             ),
+            Self::GivenUp { error } => write!(f, "given up before all was done: {error}"),
             Self::RunByHand => f.write_str("the local agent was run by hand"),
             Self::Earlier(text) => f.write_str(text),
         }
@@ -113,6 +114,7 @@ impl Display for Hold {
             Cause::OutOfReach { .. } => write!(f, "out of reach: {cause}{RETRY}"),
             Cause::ReviewFailed { .. }
             | Cause::ReportedFailed { .. }
+            | Cause::Refused { .. }
             | Cause::HandOffFailed { .. } => write!(f, "escalated: {cause}{RETRY}"),
             // These say themselves how to go on.
             Cause::TakenOff { .. } | Cause::TakenOver { .. } | Cause::Earlier { .. } => {
@@ -162,6 +164,7 @@ impl Display for Cause {
                 let answer = after_colon(Some(answer.as_str()).filter(|text| !text.is_empty()));
                 write!(f, "hand-off {number} of {limit} failed: {reason}{answer}")
             }
+            Self::Refused { reason } => write!(f, "nobody could be called: {reason}"),
             Self::NotFinished { agent } => {
                 write!(f, "{} did not finish it in time", code(agent.as_str()))
             }

@@ -182,7 +182,7 @@ impl Store {
 /// Writes down a change of a dispatch.
 pub(super) fn note(c: &Connection, id: i64, to: &Transition, moment: Moment) -> Result<(), Error> {
     let (at, state, cause) =
-        (moment.at.timestamp_millis(), to.state.as_str(), to.cause.to_string());
+        (moment.at.timestamp_millis(), to.state.shown(&to.cause), to.cause.to_string());
     let sql = "INSERT INTO transition (dispatch, at, state, cause, evaluation) VALUES (?1, ?2, ?3, ?4, ?5)";
     run(c, sql, params![id, at, state, cause, moment.evaluation])
 }

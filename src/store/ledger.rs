@@ -1,9 +1,9 @@
 //! The ledger: what was concluded, which writes were meant and which are known to have happened, who has what.
 //! An effect is written down as meant before its request leaves, so that a crash in between is noticed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::dispatches::{self, Moment, Recorded};
 use super::lanes::{self, Claim};
@@ -30,10 +30,12 @@ impl Store {
                 Some(dispatch) => all(c, applied, [dispatch.id], kind_and_value)?,
                 None => Vec::new(),
             };
+            let refused = dispatch.as_ref().map(|dispatch| refused(c, dispatch.id)).transpose()?;
             let handed_off = done.iter().filter(|(kind, _)| *kind == EffectKind::HandOff);
             Ok(Record {
                 handed_off: handed_off.map(|(_, agent)| AgentId::new(agent)).collect(),
                 applied: marks(done),
+                refused: refused.unwrap_or_default(),
                 removed: people::removed(c, lane)?,
                 custody: match dispatch {
                     Some(dispatch) => Custody::Dispatched(dispatch),
@@ -41,6 +43,7 @@ impl Store {
                 },
                 answered_outsiders: answered_outsiders(c, lane)?,
                 audit_comment: latest_comment(c, lane)?,
+                calls: calls(c, lane)?,
                 unconfirmed: unconfirmed(c, lane)?,
                 last_agent: dispatches::last_agent(c, lane)?,
                 recent: dispatches::latest(c, lane)?,
@@ -202,6 +205,15 @@ fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error> {
     Ok(marks(all(c, &sql, [lane], kind_and_value)?))
 }
 
+/// What the forge did not let us put on the issue for a dispatch, and what it said.
+fn refused(c: &Connection, dispatch: i64) -> Result<BTreeMap<Mark, String>, Error> {
+    let sql = "SELECT kind, value, coalesce(note, '') FROM effect
+               WHERE dispatch = ?1 AND state = 'failed' AND recovery IS NULL AND kind IN ('label', 'assignee')";
+    let rows: Vec<_> = all(c, sql, [dispatch], |r| Ok((kind_and_value(r)?, r.get(2)?)))?;
+    let mark = |((kind, value), note)| Some((Mark::of(kind, value)?, note));
+    Ok(rows.into_iter().filter_map(mark).collect())
+}
+
 /// Parts what is no longer on the issue from the ended dispatches it was put there for.
 pub(super) fn forget(c: &Connection, lane: i64, absent: &[Mark]) -> Result<(), Error> {
     let part = "UPDATE effect SET dispatch = NULL WHERE lane = ?1 AND kind = ?2 AND value = ?3
@@ -244,8 +256,20 @@ fn latest_comment(c: &Connection, lane: i64) -> Result<Option<MarkedComment>, Er
     let sql = "SELECT forge_id, value, coalesce(digest, '') FROM effect
                WHERE lane = ?1 AND state = 'done' AND subject = 'audit' AND forge_id IS NOT NULL
                ORDER BY id DESC LIMIT 1";
-    first(c, sql, [lane], |r| {
-        let marker = Marker { decision: r.get(1)?, digest: r.get(2)? };
-        Ok(MarkedComment { id: r.get(0)?, marker })
-    })
+    first(c, sql, [lane], comment_of)
+}
+
+/// Our comments that call a person, but for those that say themselves that nobody has to act any more.
+fn calls(c: &Connection, lane: i64) -> Result<Vec<MarkedComment>, Error> {
+    let sql = "SELECT forge_id, value, coalesce(digest, '') FROM effect
+               WHERE lane = ?1 AND state = 'done' AND kind = 'comment' AND forge_id IS NOT NULL
+                   AND (value = 'flag' OR value GLOB 'notice:timed_out:*' OR value GLOB 'notice:escalation:*')
+                   AND NOT EXISTS (SELECT 1 FROM effect AS over WHERE over.lane = ?1 AND over.state = 'done'
+                       AND over.forge_id = effect.forge_id AND over.digest = 'over')";
+    all(c, sql, [lane], comment_of)
+}
+
+fn comment_of(r: &Row<'_>) -> rusqlite::Result<MarkedComment> {
+    let marker = Marker { decision: r.get(1)?, digest: r.get(2)? };
+    Ok(MarkedComment { id: r.get(0)?, marker, body: String::new() })
 }

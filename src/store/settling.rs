@@ -47,6 +47,8 @@ pub struct Failure {
     pub recorded: Option<Recorded>,
     /// What is known of its effects, in their order; those not tried yet are missing.
     pub effects: Vec<EffectOutcome>,
+    /// The correction of what a comment said before the failure, and what became of it.
+    pub correction: Option<(Recorded, EffectOutcome)>,
 }
 
 impl Store {
@@ -207,10 +209,11 @@ fn follow(
         let reminded = "UPDATE dispatch SET reminded_at = ?2 WHERE id = ?1";
         run(c, reminded, [dispatch, at.timestamp_millis()])?;
     }
-    outcome.due_at.map_or(Ok(()), |due_at| {
-        let due = "UPDATE dispatch SET due_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
-        run(c, due, [dispatch, due_at.timestamp_millis()])
-    })
+    let due =
+        "UPDATE dispatch SET due_at = coalesce(?2, due_at), deadline_at = coalesce(?3, deadline_at)
+               WHERE id = ?1 AND ended_at IS NULL";
+    let at = |at: Option<Timestamp>| at.map(|at| at.timestamp_millis());
+    run(c, due, params![dispatch, at(outcome.due_at), at(outcome.deadline_at)])
 }
 
 /// Ends what an evaluation that failed would keep open for good: a dispatch whose agent was never called, or one past
@@ -262,8 +265,10 @@ fn is_called(c: &Connection, dispatch: &Dispatch) -> Result<bool, Error> {
 
 /// Records what is known of the effects of an evaluation that did not come to its end.
 fn record(c: &Connection, failure: &Failure) -> Result<(), Error> {
-    match &failure.recorded {
-        Some(recorded) => ledger::record_effects(c, recorded, &failure.effects, failure.at),
-        None => Ok(()),
+    if let Some(recorded) = &failure.recorded {
+        ledger::record_effects(c, recorded, &failure.effects, failure.at)?;
     }
+    failure.correction.as_ref().map_or(Ok(()), |(recorded, outcome)| {
+        ledger::record_effects(c, recorded, std::slice::from_ref(outcome), failure.at)
+    })
 }

@@ -40,6 +40,8 @@ pub struct Evaluation {
     pub notices: Vec<Notice>,
     /// The agent is reminded of its deadline.
     pub is_reminded: bool,
+    /// The deadline of the open dispatch from now on, where it was put off.
+    pub deadline_at: Option<Timestamp>,
     /// The issue is closed and is to be open.
     pub reopens: bool,
     /// The agent to which a person gave the issue on the forge, while nobody had it.
@@ -113,7 +115,8 @@ impl Evaluation {
     /// handed on, or two that find their label on it would both work on it.
     pub fn leftovers(&self, s: &Snapshot<'_>) -> BTreeSet<Mark> {
         let is_given = matches!(self.decision, Decision::Dispatch { .. })
-            || matches!(self.custody, Custody::Chosen { .. });
+            || matches!(self.custody, Custody::Chosen { .. })
+            || self.assign.is_some();
         let is_handed_on = self
             .transition
             .as_ref()

@@ -1,13 +1,20 @@
 //! What becomes of the open dispatch: from how far it has come, what is seen of the work, and the time. Pure.
 
+use std::collections::BTreeSet;
+
 use super::{Check, Custody, Evaluation, News, Question, Rules, Snapshot, criteria, observe};
 use crate::clock::Timestamp;
-use crate::dispatch::{Attempt, Dispatch, DispatchState, Progress, Report, Transition};
-use crate::issue::IssueState;
+use crate::dispatch::{
+    Agent, Attempt, Dispatch, DispatchState, Interface, Mark, Progress, Report, Transition,
+};
+use crate::issue::{Change, IssueRef, IssueState, TimelineEvent};
 use crate::reason::{Cause, Hold, Reason, Unmet};
 
 /// How much of what an agent says about its failure stands in one line.
 const LONGEST_WORDS: usize = 200;
+
+/// More pull requests than these are not asked for.
+const MOST_PULLS: usize = 5;
 
 /// When an agent is reminded: at three quarters of its time.
 pub fn remind_at(opened_at: Timestamp, deadline_at: Timestamp) -> Timestamp {
@@ -45,8 +52,12 @@ pub(super) fn follow(
     if is_uncalled && s.now < dispatch.deadline_at {
         // The same agent would be called again: who gets the issue does not matter.
         let is_given_up = dispatch.failures >= rules.dispatch_attempts;
-        let cause = dispatch.cause.clone();
-        return Ok(if is_given_up { escalate(e, &dispatch, cause) } else { e });
+        let given_up = is_given_up.then(|| dispatch.cause.clone());
+        let cause = match given_up {
+            Some(cause) => Some(cause),
+            None => refused(s, rules, &dispatch)?,
+        };
+        return Ok(cause.into_iter().fold(e, |e, cause| escalate(e, &dispatch, cause)));
     }
     on_time(e, s, rules, &dispatch)
 }
@@ -58,11 +69,16 @@ fn on_time(
     dispatch: &Dispatch,
 ) -> Result<Evaluation, Question> {
     if s.now >= dispatch.deadline_at {
-        return Ok(time_out(e, dispatch, s.now));
+        let pulls = open_pulls(s, rules, dispatch)?;
+        return Ok(match pulls.is_empty() {
+            true => time_out(e, dispatch, s.now),
+            false => Evaluation { deadline_at: Some(put_off(s, rules, dispatch)), ..e },
+        });
     }
     let is_reminder_due = s.now >= remind_at(dispatch.opened_at, dispatch.deadline_at);
     if is_reminder_due && !dispatch.is_reminded {
-        return Ok(remind(e, dispatch, rules));
+        let pulls = open_pulls(s, rules, dispatch)?.to_vec();
+        return Ok(remind(e, dispatch, pulls, rules));
     }
     let reported = latest_report(s, dispatch).map(|_| Cause::ReportedWorking);
     let begun = observe::begun(s, rules)?.or(reported);
@@ -73,6 +89,58 @@ fn on_time(
         }
         _ => e,
     })
+}
+
+/// That nothing which calls the agent could be put on.
+fn refused(
+    s: &Snapshot<'_>,
+    rules: &Rules,
+    dispatch: &Dispatch,
+) -> Result<Option<Cause>, Question> {
+    let is_called_on_forge = |agent: &&Agent| agent.interface == Interface::Forge;
+    let Some(agent) = rules.agent(&dispatch.agent).filter(is_called_on_forge) else {
+        return Ok(None);
+    };
+    let mut why = BTreeSet::new();
+    for mark in agent.marks() {
+        let refusal = s.record.refused.get(&mark).filter(|_| !mark.is_on(s.issue));
+        match (refusal, &mark) {
+            (Some(refusal), _) => why.insert(refusal.clone()),
+            (None, Mark::Assignee(login)) if !mark.is_on(s.issue) && !s.is_assignable(login)? => {
+                why.insert(format!("the account `{login}` cannot be assigned here"))
+            }
+            _ => return Ok(None),
+        };
+    }
+    let reason = why.into_iter().collect::<Vec<_>>().join("; ");
+    Ok(Some(Cause::Refused { reason }))
+}
+
+/// The open pull requests of the agent for the issue: those that close it, and those of the agent's own account that name
+/// it.
+fn open_pulls<'a>(
+    s: &'a Snapshot<'_>,
+    rules: &Rules,
+    dispatch: &Dispatch,
+) -> Result<&'a [IssueRef], Question> {
+    let login = rules.agent(&dispatch.agent).and_then(|agent| agent.login.as_deref());
+    let login = login.unwrap_or(dispatch.agent.as_str());
+    let pull = |one: &TimelineEvent| match &one.change {
+        Change::Linked { pull, is_merged: false, closes } => {
+            let is_agents = one.by.as_ref().is_some_and(|by| by.login.eq_ignore_ascii_case(login));
+            (*closes || is_agents).then(|| pull.clone())
+        }
+        _ => None,
+    };
+    let linked = s.timeline(observe::since(dispatch))?.iter().rev().filter_map(pull);
+    let distinct: BTreeSet<_> = linked.take(MOST_PULLS).collect();
+    s.open_pulls(distinct.into_iter().collect())
+}
+
+/// When a dispatch is looked at again whose work waits for a review: as long as the agent had for it.
+fn put_off(s: &Snapshot<'_>, rules: &Rules, dispatch: &Dispatch) -> Timestamp {
+    let had = (dispatch.deadline_at - dispatch.opened_at).to_std().unwrap_or_default();
+    s.now + rules.agent(&dispatch.agent).map_or(had, |agent| agent.timeout)
 }
 
 /// The latest report about this dispatch in what is pending.
@@ -87,13 +155,13 @@ fn gave_up(report: &Report) -> Cause {
 }
 
 /// An agent without an account on the forge would not read it; a person who gave the issue away is not reminded.
-fn remind(e: Evaluation, dispatch: &Dispatch, rules: &Rules) -> Evaluation {
+fn remind(e: Evaluation, dispatch: &Dispatch, pulls: Vec<IssueRef>, rules: &Rules) -> Evaluation {
     let e = Evaluation { is_reminded: true, ..e };
     if dispatch.by_person {
         return e;
     }
     let login = rules.agent(&dispatch.agent).and_then(|agent| agent.login.clone());
-    e.announce(dispatch.id, News::Reminder { login, deadline_at: dispatch.deadline_at })
+    e.announce(dispatch.id, News::Reminder { login, deadline_at: dispatch.deadline_at, pulls })
 }
 
 fn time_out(e: Evaluation, dispatch: &Dispatch, now: Timestamp) -> Evaluation {

@@ -37,6 +37,8 @@ pub struct MarkedComment {
     pub id: i64,
     /// What its marker says.
     pub marker: Marker,
+    /// Its text, marker included; empty where only the ledger was asked.
+    pub body: String,
 }
 
 impl Marker {

@@ -3,6 +3,7 @@
 use super::Marker;
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, Attempt, Report};
+use crate::issue::IssueRef;
 use crate::reason::Cause;
 
 /// What is said once about a dispatch, in a comment of its own, because an edit notifies nobody.
@@ -23,6 +24,8 @@ pub enum News {
         login: Option<String>,
         /// When its time is over.
         deadline_at: Timestamp,
+        /// The open pull requests for the issue.
+        pulls: Vec<IssueRef>,
     },
     /// The agent's time is over.
     TimedOut {

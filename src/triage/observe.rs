@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use super::{Evaluation, Question, Rules, Snapshot};
+use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Dispatch, DispatchState, Mark};
 use crate::issue::{Change, IssueState, TimelineEvent};
 use crate::reason::Cause;
@@ -54,8 +55,13 @@ fn observe<'a>(s: &'a Snapshot<'_>, rules: &'a Rules) -> Result<Option<Observed<
     if missing.is_empty() && dispatch.state != DispatchState::Assigned {
         return Ok(None);
     }
-    let timeline = s.timeline(dispatch.opened_at - CLOCK_SLACK)?;
+    let timeline = s.timeline(since(dispatch))?;
     Ok(Some(Observed { dispatch, agent, missing, timeline }))
+}
+
+/// From when on the timeline says something about a dispatch.
+pub(super) fn since(dispatch: &Dispatch) -> Timestamp {
+    dispatch.opened_at - CLOCK_SLACK
 }
 
 /// What called the agent and is not there any more: each thing that we put on the issue, or, of a person's dispatch,

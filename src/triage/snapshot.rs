@@ -49,6 +49,8 @@ pub struct Record {
     pub removed: BTreeSet<Mark>,
     /// What was put on it for the open dispatch.
     pub applied: BTreeSet<Mark>,
+    /// What the forge did not let us put on it for the open dispatch, and what it said.
+    pub refused: BTreeMap<Mark, String>,
     /// What was put on it for dispatches of ours that have ended.
     pub leftovers: BTreeSet<Mark>,
     /// The agents that were called for the open dispatch through an interface of their own.
@@ -63,6 +65,8 @@ pub struct Record {
     pub answered_outsiders: Vec<Timestamp>,
     /// Our latest audit comment on it.
     pub audit_comment: Option<MarkedComment>,
+    /// Our comments on it that call a person and do not say that nobody has to act any more.
+    pub calls: Vec<MarkedComment>,
     /// Writes that were meant and of which nobody knows whether they were made.
     pub unconfirmed: Vec<Unconfirmed>,
     /// How many dispatches each agent has open, this issue's own not counted.
@@ -140,6 +144,8 @@ pub enum Question {
         /// Whether the checks are wanted.
         with_checks: bool,
     },
+    /// Which of these pull requests are open.
+    OpenPulls(Vec<IssueRef>),
     /// The open issues that it depends on.
     Dependencies,
     /// Which of these issues are closed.
@@ -170,6 +176,8 @@ pub struct Facts {
     pub timeline: Option<Vec<TimelineEvent>>,
     /// To [`Question::Review`].
     pub review: Option<Option<MergedPull>>,
+    /// To [`Question::OpenPulls`].
+    pub open_pulls: Option<Vec<IssueRef>>,
     /// To [`Question::Dependencies`].
     pub dependencies: Option<Vec<IssueRef>>,
     /// To [`Question::Blockers`]: those that are closed.
@@ -190,6 +198,7 @@ impl Facts {
         match question {
             Question::Timeline { .. } => self.timeline = Some(Vec::new()),
             Question::Review { .. } => self.review = Some(None),
+            Question::OpenPulls(_) => self.open_pulls = Some(Vec::new()),
             Question::Dependencies => self.dependencies = Some(Vec::new()),
             Question::Blockers(_) => self.closed_blockers = Some(Vec::new()),
             Question::Assignable(login) => drop(self.assignable.insert(login, false)),
@@ -233,6 +242,12 @@ impl<'a> Snapshot<'a> {
     pub(super) fn merged_pull(&self, with_checks: bool) -> Result<Option<&MergedPull>, Question> {
         let known = self.facts.review.as_ref().ok_or(Question::Review { with_checks })?;
         Ok(known.as_ref())
+    }
+
+    /// Which of these pull requests are open.
+    pub(super) fn open_pulls(&self, of: Vec<IssueRef>) -> Result<&[IssueRef], Question> {
+        let known = if of.is_empty() { Some(&[][..]) } else { self.facts.open_pulls.as_deref() };
+        known.ok_or(Question::OpenPulls(of))
     }
 
     /// The open issues it depends on.

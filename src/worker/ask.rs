@@ -21,6 +21,7 @@ impl Worker {
             Question::Review { with_checks } => {
                 facts.review = Some(self.merged_pull(at, with_checks).await?);
             }
+            Question::OpenPulls(pulls) => facts.open_pulls = Some(self.open_among(pulls).await?),
             Question::Dependencies => {
                 facts.dependencies = Some(open(forge.dependencies(at).await?));
             }
@@ -63,7 +64,8 @@ impl Worker {
             .rev()
             .filter(|comment| comment.author.as_ref().is_some_and(|author| author.is_same_as(&us)));
         let marked = |comment: &crate::gitea::Comment| {
-            Marker::find(&comment.body).map(|marker| MarkedComment { id: comment.id, marker })
+            let marker = Marker::find(&comment.body)?;
+            Some(MarkedComment { id: comment.id, marker, body: comment.body.clone() })
         };
         Ok(ours.filter_map(marked).collect())
     }
@@ -83,6 +85,16 @@ impl Worker {
         Ok(closed)
     }
 
+    async fn open_among(&self, pulls: Vec<IssueRef>) -> Result<Vec<IssueRef>, Error> {
+        let mut open = Vec::new();
+        for at in pulls {
+            if self.parts.forge.pull(&at).await?.is_some_and(|pull| pull.is_open) {
+                open.push(at);
+            }
+        }
+        Ok(open)
+    }
+
     /// The latest merged pull request that names the issue.
     async fn merged_pull(
         &self,
@@ -92,7 +104,7 @@ impl Worker {
         let forge = &self.parts.forge;
         let timeline = forge.timeline(at, None).await?;
         let merged = timeline.into_iter().rev().find_map(|one| match one.change {
-            Change::Linked { pull, is_merged: true } => Some(pull),
+            Change::Linked { pull, is_merged: true, .. } => Some(pull),
             _ => None,
         });
         let Some(at) = merged else { return Ok(None) };

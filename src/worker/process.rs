@@ -9,8 +9,10 @@ use tracing::field::Empty;
 
 use crate::gitea as forge;
 use crate::issue::RepoName;
-use crate::plan::EffectOutcome;
+use crate::plan::{Correction, Decided, Effect, EffectOutcome, Plan};
+use crate::reason::Reason;
 use crate::store::{self, Claim, Failure, Recorded};
+use crate::triage::{Decision, Record};
 
 use super::retry::{self, Attempts, Failed, Next};
 use super::{PACE, Worker};
@@ -41,6 +43,8 @@ pub(super) struct Progress {
     pub(super) recorded: Option<Recorded>,
     /// What became of its effects.
     pub(super) effects: Vec<EffectOutcome>,
+    /// What a comment of ours has to say if it stays at that.
+    pub(super) correction: Option<Correction>,
 }
 
 impl Worker {
@@ -97,6 +101,7 @@ impl Worker {
             is_about_us: matches!(error, Error::Forge(refused) if refused.status() == Some(401)),
             recorded: progress.recorded,
             effects: progress.effects,
+            correction: None,
         };
         match next {
             Next::Later { at, spends_attempt } => {
@@ -105,6 +110,9 @@ impl Worker {
             }
             Next::Bury => {
                 tracing::error!(issue = %claim.at, %error, "given up; see `gitea-triage inbox list --state dead`");
+                if let Some(correction) = progress.correction {
+                    failure.correction = self.correct(&claim, correction, &failure).await;
+                }
             }
         }
         self.give_back(Unfinished { claim, failure, next }).await
@@ -119,6 +127,23 @@ impl Worker {
         let noted = self.parts.store.claim_moved(claim, to.clone(), self.parts.clock.now()).await;
         // When the store does not take it, the forge says it again the next time.
         noted.is_err() || self.rules().repos.allows(to)
+    }
+
+    /// Corrects the comment that says what then could not be done; what became of that.
+    async fn correct(
+        &self,
+        claim: &Claim,
+        correction: Correction,
+        failure: &Failure,
+    ) -> Option<(Recorded, EffectOutcome)> {
+        let effect = Effect::from(correction);
+        let decision = Decision::Skip { reason: Reason::GivenUp { error: failure.reason.clone() } };
+        let given_up = Decided::only(failure.at, decision, &Record::default());
+        let plan = Plan { effects: vec![effect.clone()], ..Plan::default() };
+        let recorded = self.parts.store.intend(claim, Decided { plan, ..given_up }).await.ok()?;
+        let applied = self.parts.executor.apply(&claim.at, &[effect]).await;
+        let refused = || EffectOutcome::failed("the comment could not be corrected");
+        Some((recorded, applied.effects.into_iter().next().unwrap_or_else(refused)))
     }
 
     /// Gives claims back that the store would not take back before. Until it does, nobody else can have the issue.

@@ -141,10 +141,11 @@ impl Worker {
             progress.recorded = Some(store.intend(claim, decided.clone()).await?);
             boundary!("reconcile::intended");
             let effects = &decided.plan.effects;
-            let applied = self.parts.executor.apply(s.at, s.issue, effects).await;
+            let applied = self.parts.executor.apply(s.at, effects).await;
             self.count(&decided, &applied);
             progress.effects = applied.effects;
             if let Some(error) = applied.error {
+                progress.correction = decided.correction(&progress.effects, &error.to_string());
                 return Err(error.into());
             }
             refused = applied.hand_off;

@@ -94,6 +94,7 @@ impl Worker {
             is_about_us: false,
             recorded,
             effects,
+            correction: None,
         };
         self.parts.store.retry(claim.clone(), failure, until).await
     }

@@ -169,7 +169,7 @@ async fn a_label_that_the_agent_took_off_itself_is_a_sign_of_work() {
     );
     world.gitea.unassign(&issue, "alice", "claude");
     world.settle().await;
-    assert_eq!(states(&world, &issue).await, ["pending", "assigned", "in_progress", "failed"]);
+    assert_eq!(states(&world, &issue).await, ["pending", "assigned", "in_progress", "ended"]);
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ mod restart;
 mod review;
 mod seed_dispatching;
 mod trouble;
+mod truth;
 mod unreachable;
 mod upgrade;
 mod world;

@@ -38,7 +38,7 @@ async fn a_dispatch_that_could_not_be_told_frees_its_place() {
         method: Some("POST".into()),
         path_contains: "/issues/1/labels".into(),
         times,
-        kind: FaultKind::Status(403),
+        kind: FaultKind::Status(404),
     };
     world.gitea.fail(no_labels(1));
     let first = world.open_issue(bug());

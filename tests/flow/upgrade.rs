@@ -148,19 +148,19 @@ async fn the_service_goes_on_where_the_version_before_was_interrupted() {
     told(&world, &at(5), "/triage resume").await;
     assert_ne!(reason(world.history(&at(5)).await), held);
     // The story is told as before.
-    assert_eq!(remarks(&world.history(&at(2)).await), ["interrupted before it was written"; 2]);
+    assert_eq!(remarks(&world.history(&at(2)).await), ["interrupted; it is not on the issue"; 2]);
     assert_eq!(
         remarks(&world.history(&at(3)).await),
         [
             "`acme/widgets#3` could not be changed: Gitea answered 422",
-            "interrupted; not known whether it was written",
+            "interrupted; it is not on the issue",
         ]
     );
     assert_eq!(remarks(&world.history(&at(11)).await), ["by the local agent"]);
     let answered = remarks(&world.history(&at(8)).await);
     assert_eq!(
         answered[..2],
-        ["found on the issue after an interruption", "interrupted before it was written"]
+        ["found on the issue after an interruption", "interrupted; it is not on the issue"]
     );
     assert!(
         remarks(&world.history(&at(12)).await)[0].starts_with("**Triage: @alice, this needs you**")

@@ -6,7 +6,7 @@ use super::super::{Unavailable, clean};
 use super::{ForgeEnvironment, HELD_BACK, Written};
 use crate::dispatch::Mark;
 use crate::gitea as forge;
-use crate::issue::{Account, Issue, IssueRef};
+use crate::issue::{Account, IssueRef};
 use crate::plan::{Effect, EffectKind, EffectOutcome, EffectState, Marker, fence};
 use crate::store::OwnWrite;
 
@@ -61,7 +61,7 @@ impl ForgeEnvironment {
         }
         let body = format!("{body}\n\n{marker}");
         let effect = Effect::Comment { edit: None, marker, body };
-        self.write(at, &issue, effect).await
+        self.write(at, effect).await
     }
 
     /// Puts a label on. Those that call an agent or a person, or have an issue left alone, are not the model's to
@@ -75,16 +75,16 @@ impl ForgeEnvironment {
         if issue.has_label(&name) {
             return Ok("the issue has this label already".to_owned());
         }
-        self.write(at, &issue, Effect::Put(Mark::Label(name))).await
+        self.write(at, Effect::Put(Mark::Label(name))).await
     }
 
     /// Writes one effect through the executor, with the intent in the ledger before and the outcome after.
-    async fn write(&self, at: &IssueRef, issue: &Issue, effect: Effect) -> Written {
+    async fn write(&self, at: &IssueRef, effect: Effect) -> Written {
         let (store, now) = (&self.parts.store, self.parts.clock.now());
         let is_comment = effect.kind() == EffectKind::Comment;
         let id = store.intend_agent_effect(at, &effect, now).await?;
         boundary!("action::intended");
-        let applied = self.executor.apply(at, issue, std::slice::from_ref(&effect)).await;
+        let applied = self.executor.apply(at, std::slice::from_ref(&effect)).await;
         boundary!("action::applied");
         if let Some(error) = applied.error {
             // Whether a comment was written, the next evaluation of the issue finds out.

@@ -1,0 +1,87 @@
+//! Comments that no longer hold say so at their top: those that called a person, and those that said what then could not
+//! be done. Pure.
+
+use super::{Decided, Effect, EffectOutcome, EffectState, Marker};
+use crate::reason::{Reason, code};
+use crate::triage::{Decision, Evaluation, MarkedComment, Question, Snapshot};
+
+/// What the marker of a comment says that no longer holds.
+pub(super) const OVER: &str = "over";
+
+/// What the marker of a comment says of which not all was done.
+const UNDONE: &str = "undone";
+
+/// The edits of those that no longer hold. A person who removed one has done with it.
+pub(super) fn over(s: &Snapshot<'_>, e: &Evaluation) -> Result<Vec<Effect>, Question> {
+    let is_over = |call: &&MarkedComment| !holds(&call.marker, &e.decision);
+    if !s.record.calls.iter().any(|call| is_over(&call)) {
+        return Ok(Vec::new());
+    }
+    let said = s.comments()?;
+    let calls = s.record.calls.iter().filter(is_over);
+    let text = calls.filter_map(|call| said.iter().find(|one| one.id == call.id));
+    Ok(text.map(|one| edit(one, &e.decision)).collect())
+}
+
+/// Whether a person is still called for this: a flag as long as it is the decision, the end of a dispatch as long as
+/// nobody said how to go on.
+fn holds(call: &Marker, decision: &Decision) -> bool {
+    match decision {
+        Decision::Flag { reason: Reason::TimedOut(_) | Reason::Escalated(_) } => true,
+        Decision::Flag { .. } => call.is_audit(),
+        Decision::Skip { reason: Reason::Held(hold) } => !call.is_audit() && !hold.0.is_command(),
+        _ => false,
+    }
+}
+
+fn edit(said: &MarkedComment, decision: &Decision) -> Effect {
+    let marker = Marker { digest: OVER.to_owned(), ..said.marker.clone() };
+    let old = said.body.trim_end();
+    let old = old.rsplit_once('\n').map_or("", |(text, _)| text.trim_end());
+    let body = format!(
+        "**Nobody has to act on this any more:** {}.\n\n\
+         <details><summary>What it said</summary>\n\n{old}\n\n</details>\n\n{marker}",
+        decision.reason().to_string().trim_end_matches('.')
+    );
+    Effect::Comment { edit: Some(said.id), marker, body }
+}
+
+/// What a comment has to say that was written before something else failed.
+#[derive(Clone, Debug)]
+pub struct Correction {
+    comment: i64,
+    marker: Marker,
+    body: String,
+}
+
+impl From<Correction> for Effect {
+    fn from(correction: Correction) -> Self {
+        let Correction { comment, marker, body } = correction;
+        Self::Comment { edit: Some(comment), marker, body }
+    }
+}
+
+impl Decided {
+    /// The correction of this plan's comment, with what is known of the effects and what stopped them.
+    pub fn correction(&self, outcomes: &[EffectOutcome], error: &str) -> Option<Correction> {
+        let mut written = self.plan.effects.iter().zip(outcomes);
+        let (id, marker, body) = written.find_map(|(effect, outcome)| match effect {
+            Effect::Comment { marker, body, .. } if marker.is_audit() => Some((
+                outcome.forge_id.filter(|_| outcome.state == EffectState::Done)?,
+                marker,
+                body,
+            )),
+            _ => None,
+        })?;
+        let undone = self.plan.effects.iter().skip(outcomes.len());
+        let undone: Vec<_> =
+            undone.map(|one| format!("{} {}", one.kind().as_str(), code(one.value()))).collect();
+        let old = body.trim_end().rsplit_once('\n').map_or("", |(text, _)| text.trim_end());
+        let marker = Marker { digest: UNDONE.to_owned(), ..marker.clone() };
+        let body = format!(
+            "**Not all of this was done:** {error}. Missing: {}. It is not tried again by itself.\n\n{old}\n\n{marker}",
+            undone.join(", ")
+        );
+        Some(Correction { comment: id, marker, body })
+    }
+}
