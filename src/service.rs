@@ -3,6 +3,7 @@
 
 mod background;
 mod base;
+mod live;
 mod local;
 mod rules;
 mod settings;
@@ -13,10 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 pub use self::base::Base;
+pub use self::live::Reloaded;
 pub use self::local::local_agent;
 pub use self::rules::rules;
 pub use self::settings::{database, forge, forge_as, wanted_hook};
@@ -59,6 +62,12 @@ pub struct Parts {
     /// The local agent, when there is one.
     pub local: Option<LocalClient>,
     web: Web,
+    /// The configuration of the start.
+    started: Arc<Config>,
+    /// The configuration that was read last.
+    config: Arc<ArcSwap<Config>>,
+    /// Notified when it was read again.
+    reloaded: Arc<Notify>,
 }
 
 impl Parts {
@@ -72,7 +81,7 @@ impl Parts {
         let arrived = Arc::new(Notify::new());
         let worker = base.worker(&arrived)?;
         let local = local_agent(config).await?.map(|agent| base.local_client(agent, &worker));
-        worker.set_clients(base::clients(config, local.as_ref()));
+        worker.set_clients(base::clients(&config.agents, local.as_ref()));
         background::recall_account(&base.store, &worker).await?;
         Ok(Self {
             sweeper: base.sweeper(Some(&worker)),
@@ -82,21 +91,10 @@ impl Parts {
             forge: base.forge,
             worker,
             local,
+            started: Arc::new(config.clone()),
+            config: Arc::new(ArcSwap::from_pointee(config.clone())),
+            reloaded: Arc::default(),
         })
-    }
-
-    /// Takes over what may change while the service runs: secrets, policy, agents, repositories.
-    ///
-    /// # Errors
-    /// When the new configuration cannot be used; the old one stays.
-    pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
-        let dashboard = settings::dashboard(config)?;
-        self.worker.set_rules(Arc::new(rules(config)?));
-        self.worker.set_clients(base::clients(config, self.local.as_ref()));
-        self.sweeper.set_settings(settings::sweep(config));
-        self.summaries.set_settings(settings::summary(config));
-        self.web.reload(config, dashboard);
-        Ok(())
     }
 }
 
@@ -115,7 +113,7 @@ impl Service {
                 tracing::error!(%error, "the server ended");
             }
         });
-        tasks.spawn(background::prune_forever(parts.store.clone(), clock, config.store.keep));
+        tasks.spawn(background::prune_forever(parts.clone(), clock));
         let (stop, stopped) = watch::channel(false);
         let workers = background::start_workers(config, &parts, &mut tasks, &Arc::new(stopped));
         tracing::info!(%address, repos = %config.gitea.repos.texts().collect::<Vec<_>>().join(", "), dry_run = config.triage.dry_run, "taking deliveries");

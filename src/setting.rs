@@ -17,6 +17,9 @@ use toml::Value;
 use crate::clock::Timestamp;
 use crate::issue::RepoPatterns;
 
+/// A hundred years.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+
 /// What is shown in a secret's place.
 pub const HIDDEN: &str = "***";
 
@@ -151,12 +154,27 @@ macro_rules! kinds {
 kinds! {
     /// Any text without white space around it.
     Text: String, "a text", { "type": "string" }, |v| Some(v.as_str()?.trim().to_owned()), plain, EMPTY_IS_NONE;
+    /// The name of an account; an `@` belongs to a mention of it, not to it.
+    Login: String, "a login such as `alice`, without `@`", { "type": "string" },
+        |v| kept(v.as_str()?.trim(), is_name), plain, EMPTY_IS_NONE;
+    /// Names of accounts.
+    Logins: Vec<String>, "a list of logins such as `alice`, without `@`",
+        { "type": "array", "items": { "type": "string" } },
+        |v| texts(v)?.into_iter().map(|text| kept(text.trim(), is_name)).collect(), plain;
+    /// The name of a label. A comma would part it in two wherever labels are listed.
+    Label: String, "the name of one label, without a comma", { "type": "string" },
+        |v| kept(v.as_str()?.trim(), is_label), plain, EMPTY_IS_NONE;
+    /// Names of labels.
+    LabelNames: Vec<String>, "a list of labels, each without a comma",
+        { "type": "array", "items": { "type": "string" } },
+        |v| texts(v)?.into_iter().map(|text| kept(text.trim(), is_label)).collect(), plain;
     /// Letters, digits, `-`, `_` and `.`, at least one.
     Name: String, "a name of letters, digits, `-`, `_` and `.`", { "type": "string", "minLength": 1 },
         |v| kept(v.as_str()?, is_name), plain;
-    /// A span of time above zero.
+    /// A span of time above zero, and short enough to be added to any moment.
     Span: Duration, "a duration above zero such as `30s`, `5m` or `2h`", { "type": "string" },
-        |v| humantime::parse_duration(v.as_str()?).ok().filter(|d| !d.is_zero()), |d| span(*d).into();
+        |v| humantime::parse_duration(v.as_str()?).ok().filter(|d| !d.is_zero() && *d <= LONGEST),
+        |d| span(*d).into();
     /// A text nobody may see.
     Secret: SecretString, "a text that is not empty", { "type": "string", "minLength": 1, "x-secret": true },
         |v| v.as_str().filter(|t| !t.trim().is_empty()).map(Into::into), |_| HIDDEN.into(), IS_PRIVATE;
@@ -237,6 +255,10 @@ fn kept(text: &str, is_fine: impl Fn(&str) -> bool) -> Option<String> {
 /// Letters, digits, `-`, `_` and `.`, at least one.
 pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+fn is_label(text: &str) -> bool {
+    !text.is_empty() && !text.contains([',', '\n'])
 }
 
 fn is_endpoint(text: &str) -> bool {

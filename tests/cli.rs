@@ -250,7 +250,7 @@ fn a_missing_store_is_reported_with_what_creates_it() {
 
 fn config(folder: &Path) -> String {
     format!(
-        "[gitea]\nurl = \"http://127.0.0.1:9\"\ntoken = \"t\"\nrepos = [\"a/b\"]\n[webhook]\nsecrets = [\"s\"]\n[store]\nurl = \"sqlite:{}/x.db\"\n",
+        "[gitea]\nurl = \"http://127.0.0.1:9\"\ntoken = \"t\"\nrepos = [\"a/b\"]\n[webhook]\nsecrets = [\"a-secret-of-the-tests\"]\n[store]\nurl = \"sqlite:{}/x.db\"\n",
         folder.display()
     )
 }
@@ -318,7 +318,7 @@ async fn an_issue_is_dispatched_by_hand() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("t.toml");
     let text = format!(
-        "[gitea]\nurl = \"{}\"\ntoken = \"{}\"\nrepos = [\"acme/*\"]\n[webhook]\nsecrets = [\"s\"]\n[store]\nurl = \"sqlite:{}/t.db\"\n",
+        "[gitea]\nurl = \"{}\"\ntoken = \"{}\"\nrepos = [\"acme/*\"]\n[webhook]\nsecrets = [\"a-secret-of-the-tests\"]\n[store]\nurl = \"sqlite:{}/t.db\"\n",
         gitea.url(),
         gitea.token(),
         folder.path().display(),
@@ -357,4 +357,193 @@ async fn an_issue_is_dispatched_by_hand() {
         let error = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(error.contains(says), "{error}");
     }
+}
+
+#[test]
+fn what_cannot_be_scored_is_named_by_its_place() {
+    let good = r#"{"number":1,"title":"x"}"#;
+    refused(
+        &["score", "-"],
+        &format!("[{good}, {{\"number\":7,\"labels\":3}}]"),
+        1,
+        &["element 2 of value number 1 of `-` (issue 7)"],
+    );
+    refused(
+        &["score", "-"],
+        &format!("{good}\n{{\"title\":\"x\"}}"),
+        1,
+        &["value number 2 of `-`", "no `number`"],
+    );
+    refused(
+        &["score", "-"],
+        &format!("{good}\n[{good},[]]"),
+        1,
+        &["element 2 of value number 2 of `-`"],
+    );
+    refused(
+        &["score", "-"],
+        &format!("{good}\n{{"),
+        1,
+        &["value number 2 of `-` is not valid JSON"],
+    );
+}
+
+/// A recorded delivery without each of these keys.
+fn shortened(file: &str, folder: &Path, keys: &[&str]) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let (head, body) = text.split_once("\n\n").or_else(|| text.split_once("\r\n\r\n")).unwrap();
+    let end = if text.contains("\r\n\r\n") { "\r\n" } else { "\n" };
+    for key in keys {
+        let mut payload: Value = serde_json::from_str(body).unwrap();
+        let (above, name) = key.rsplit_once('/').unwrap();
+        payload.pointer_mut(above).unwrap().as_object_mut().unwrap().remove(name).unwrap();
+        let body = payload.to_string();
+        let signature = sign("fixture-secret", body.as_bytes());
+        let kept = head.lines().filter(|line| {
+            let line = line.to_ascii_lowercase();
+            !line.contains("signature") && !line.starts_with("content-length")
+        });
+        let head = kept.collect::<Vec<_>>().join(end);
+        let whole = format!("{head}{end}X-Gitea-Signature: {signature}{end}{end}{body}");
+        std::fs::write(folder.join(format!("{}.http", key.replace('/', "-"))), whole).unwrap();
+    }
+}
+
+fn sign(secret: &str, body: &[u8]) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body);
+    hex::encode(mac.finalize().into_bytes())
+}
+
+#[test]
+fn a_recording_without_what_nobody_needs_is_replayed_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = [
+        "/issue/id",
+        "/issue/user",
+        "/issue/labels",
+        "/issue/created_at",
+        "/issue/state",
+        "/repository/id",
+        "/repository/owner",
+        "/sender",
+    ];
+    shortened("fixtures/02-issues-opened-bug.http", folder.path(), &keys);
+    let replayed = program().args(["replay", "--json"]).arg(folder.path()).assert().success();
+    let lines = json_lines(&replayed.get_output().stdout);
+    assert_eq!(lines.len(), keys.len());
+    for line in lines {
+        assert_eq!(line["status"], "done", "{line}");
+        assert_eq!(line["verdict"]["decision"]["agent"], "claude", "{line}");
+    }
+}
+
+/// A forge, and a configuration of it in a folder.
+async fn forge() -> (gitea_triage::fake_gitea::FakeGitea, tempfile::TempDir) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let gitea = gitea_triage::fake_gitea::FakeGitea::start().await.unwrap();
+    gitea.add_repo(&"acme/widgets".parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[gitea]\nurl = \"{}\"\ntoken = \"{}\"\nrepos = [\"acme/*\"]\n[webhook]\nsecrets = [\"a-secret-of-the-tests\"]\n[store]\nurl = \"sqlite:{}/t.db\"\n",
+        gitea.url(),
+        gitea.token(),
+        folder.path().display(),
+    );
+    std::fs::write(folder.path().join("t.toml"), text).unwrap();
+    (gitea, folder)
+}
+
+fn run_in(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = program();
+    command.arg("--config").arg(folder.join("t.toml")).args(arguments);
+    let output = tokio::task::block_in_place(|| command.output().unwrap());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_score_of_a_reference_is_what_serve_decides() {
+    use gitea_triage::fake_gitea::NewIssue;
+    let (gitea, folder) = forge().await;
+    let repo = "acme/widgets".parse().unwrap();
+    let ready =
+        "The handler `login()` in src/auth/login.py should return 400.\n\n- [ ] pytest passes";
+    let open = |title: &str, body: String| {
+        gitea.open_issue(
+            &repo,
+            NewIssue { title: title.into(), body, author: "bob".into(), ..Default::default() },
+        )
+    };
+    let blocker = open("A blocker", String::new());
+    let waits = open("[bug] Login crashes", ready.to_owned());
+    let named = open("[bug] Logout crashes", format!("{ready}\n\nBlocked by #{}.", blocker.number));
+    gitea.add_dependency(&waits, &blocker);
+    let decision = |at: &gitea_triage::issue::IssueRef| {
+        let (code, out, err) = run_in(folder.path(), &["score", "--json", &at.to_string()]);
+        assert_eq!(code, 0, "{err}");
+        json_lines(out.as_bytes())[0]["decision"].clone()
+    };
+    let decided = |at: &_| decision(at)["action"].as_str().unwrap().to_owned();
+    assert_eq!([decided(&waits), decided(&named)], ["flag", "flag"]);
+    gitea.close(&blocker, "bob");
+    assert_eq!([decided(&waits), decided(&named)], ["dispatch", "dispatch"]);
+    assert_eq!(gitea.writes(), [], "it only asks");
+    assert!(!folder.path().join("t.db").exists(), "and keeps nothing");
+    // What the ledger knows counts, as it does for the service.
+    let (code, _, err) =
+        run_in(folder.path(), &["dispatch", &waits.to_string(), "--agent", "kimi"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(decision(&waits)["agent"], "kimi", "who has it by hand");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_dispatched_is_refused_with_the_reason() {
+    use gitea_triage::fake_gitea::NewIssue;
+    let (gitea, folder) = forge().await;
+    let repo = "acme/widgets".parse().unwrap();
+    let pull = gitea.open_issue(
+        &repo,
+        NewIssue { title: "x".into(), is_pull_request: true, ..Default::default() },
+    );
+    let open = gitea.open_issue(
+        &repo,
+        NewIssue { title: "y".into(), is_pull_request: true, ..Default::default() },
+    );
+    gitea.merge(&pull, "alice");
+    let closed = gitea.open_issue(&repo, NewIssue { title: "z".into(), ..Default::default() });
+    gitea.close(&closed, "alice");
+    for more in [&[][..], &["--agent", "kimi"]] {
+        for (at, why) in [
+            (&pull, "is a pull request"),
+            (&open, "is a pull request"),
+            (&closed, "reopen it first"),
+        ] {
+            let at = at.to_string();
+            let (code, _, err) =
+                run_in(folder.path(), &[&["dispatch", at.as_str()], more].concat());
+            assert_eq!(code, 1, "{err}");
+            assert!(err.contains(why), "{err}");
+        }
+        let gone = run_in(folder.path(), &[&["dispatch", "acme/widgets#99"], more].concat());
+        assert_eq!(gone.0, 1);
+        assert!(gone.2.contains("there is no issue `acme/widgets#99`"), "{}", gone.2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_of_a_repository_that_is_not_there_is_refused() {
+    let (gitea, folder) = forge().await;
+    drop(Store::open(&folder.path().join("t.db"), 16, OpenMode::Exclusive).unwrap());
+    let (code, out, err) = run_in(folder.path(), &["summary", "--print", "--repo", "acme/nowhere"]);
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    assert!(err.contains("there is no repository `acme/nowhere`"), "{err}");
+    let (code, out, err) = run_in(folder.path(), &["summary", "--print", "--repo", "acme/widgets"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("**Open issues:** 0"), "{out}");
+    // A forge that cannot be asked hides no ledger.
+    gitea.stop();
+    let (code, _, err) = run_in(folder.path(), &["summary", "--print", "--repo", "acme/widgets"]);
+    assert_eq!(code, 0, "{err}");
 }

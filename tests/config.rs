@@ -63,7 +63,7 @@ repos = ["acme/widgets", "acme/tools-*"]
 listen = "127.0.0.1:8484"                 # behind a reverse proxy
 public_url = "https://triage.example.com"
 [webhook]
-secrets = ["…"]
+secrets = ["a-long-random-text"]
 [store]
 url = "sqlite:gitea-triage.db"
 [triage]
@@ -177,11 +177,11 @@ enabled = false
 fn webhook_secrets_are_texts_or_tables() {
     let text = SMALLEST.replace(
         r#"secrets = ["a-secret"]"#,
-        r#"secrets = ["old", { secret = "new", expires = "2026-12-31T00:00:00Z", repos = ["acme/*"] }, { secret = "third", expires = 2027-01-01T00:00:00Z }]"#,
+        r#"secrets = ["old-secret", { secret = "new-secret", expires = "2026-12-31T00:00:00Z", repos = ["acme/*"] }, { secret = "third-secret", expires = 2027-01-01T00:00:00Z }]"#,
     );
     let secrets = with_env(&text, &[]).webhook.secrets;
     let exposed: Vec<_> = secrets.iter().map(|s| s.secret.expose_secret()).collect();
-    assert_eq!(exposed, ["old", "new", "third"]);
+    assert_eq!(exposed, ["old-secret", "new-secret", "third-secret"]);
     assert!(secrets[0].repos.is_none() && secrets[0].expires.is_none());
     assert_eq!(secrets[1].expires.unwrap().to_rfc3339(), "2026-12-31T00:00:00+00:00");
     let acme = secrets[1].repos.as_ref().unwrap();
@@ -273,7 +273,10 @@ fn a_variable_of_each_kind_overrides_the_file() {
             ("GITEA_TRIAGE__GITEA__URL", "http://other.example.com:3000/git/"),
             ("gitea_triage__gitea__repos", "acme/a, acme/b-*"),
             ("GITEA_TRIAGE__GITEA__TIMEOUT", "5s"),
-            ("GITEA_TRIAGE__WEBHOOK__SECRETS", r#"["one", { secret = "two", repos = ["a/b"] }]"#),
+            (
+                "GITEA_TRIAGE__WEBHOOK__SECRETS",
+                r#"["the-first-one", { secret = "the-second-one", repos = ["a/b"] }]"#,
+            ),
             ("GITEA_TRIAGE__WEBHOOK__MAX_BODY", "1MB"),
             ("GITEA_TRIAGE__TRIAGE__READY_AT", "7"),
             ("GITEA_TRIAGE__TRIAGE__DRY_RUN", "true"),
@@ -283,6 +286,7 @@ fn a_variable_of_each_kind_overrides_the_file() {
             ("GITEA_TRIAGE__SUMMARY__TIMEZONE", "Europe/Berlin"),
             ("GITEA_TRIAGE__AGENT__CLAUDE__MAX_CONCURRENT", "4"),
             ("GITEA_TRIAGE__AGENT__NEW__INTERFACE", "http"),
+            ("GITEA_TRIAGE__AGENT__NEW__ENDPOINT", "https://agents.example.com"),
             ("GITEA_TRIAGE__POLICY__SCOPE__CAP", "2"),
             ("GITEA_TRIAGE_LOG", "debug"),
             ("HOME", "/home/alice"),
@@ -309,10 +313,10 @@ fn the_environment_alone_is_enough() {
         ("GITEA_TRIAGE__GITEA__URL", "https://gitea.example.com"),
         ("GITEA_TRIAGE__GITEA__TOKEN", "t"),
         ("GITEA_TRIAGE__GITEA__REPOS", "acme/widgets"),
-        ("GITEA_TRIAGE__WEBHOOK__SECRETS", "one,two"),
+        ("GITEA_TRIAGE__WEBHOOK__SECRETS", "the-first-one,the-second-one"),
     ];
     let config = Config::load(None, vars(&env)).unwrap();
-    assert_eq!(config.webhook.secrets[1].secret.expose_secret(), "two");
+    assert_eq!(config.webhook.secrets[1].secret.expose_secret(), "the-second-one");
     assert_eq!(config.file(), None);
 }
 
@@ -396,7 +400,7 @@ every = "0s"
     config `gitea-triage.toml` line 14: `store.keep` is `30`; it wants a duration above zero such as `30s`, `5m` or `2h`
     config `gitea-triage.toml` line 16: `triage.ready_at` is `five`; it wants a whole number from 0 to 9
     config `gitea-triage.toml` line 17: `triage.dry_run` is `yes`; it wants `true` or `false`
-    config `gitea-triage.toml` line 18: `triage.ignore_labels` is `wontfix`; it wants a list of texts
+    config `gitea-triage.toml` line 18: `triage.ignore_labels` is `wontfix`; it wants a list of labels, each without a comma
     config `gitea-triage.toml` line 20: `labels.color` is `teal`; it wants a colour such as `#006b75`
     config `gitea-triage.toml` line 22: `dispatch.route` is `task_type`; it wants one of `triage`, `task-type`
     config `gitea-triage.toml` line 24: `review.require` is a list with `tests` in it; it wants a list of any of `tasks`, `pull_request`, `status`
@@ -450,16 +454,123 @@ interface = "carrier-pigeon"
     config `gitea-triage.toml` line 12: label `claude-ready` calls both `claude` and `kimi`; give each its own
     config `gitea-triage.toml` line 13: agent `kimi` is there twice; merge the two entries
     config `gitea-triage.toml` line 15: `agent.id` is missing; add `id = "claude"`
-    config `gitea-triage.toml` line 17: `agent.silent` has neither `label` nor `login`, so nothing would tell it; add one
+    config `gitea-triage.toml` line 19: `agent.silent` has neither `label` nor `login`, so nothing would tell it; add one
     config `gitea-triage.toml` line 21: `agent.id` is `two words`; it wants a name of letters, digits, `-`, `_` and `.`
     config `gitea-triage.toml` line 22: `agent.interface` is `carrier-pigeon`; it wants one of `gitea`, `http`, `local`
     "#);
 }
 
+/// What would be found only when it is needed, each in a file of its own, and a part of what is said.
+const CANNOT_WORK: [(&str, &str); 26] = [
+    ("[webhook]\nsecrets = [\"abc\"]", "`webhook.secrets.secret` is shorter than 8 characters"),
+    (
+        "[webhook]\nsecrets = [\"a-secret\", { secret = \"1234567\", repos = [\"a/b\"] }]",
+        "shorter than 8",
+    ),
+    ("[[agent]]\nid = \"claude\"\nsecret = \"abc\"", "`agent.claude.secret` is shorter than 8"),
+    (
+        "[triage]\nowner = \"@alice\"",
+        "`triage.owner` is `@alice`; it wants a login such as `alice`, without `@`",
+    ),
+    ("[gitea]\naccount = \"@bot\"", "`gitea.account`"),
+    ("[gitea]\ntoken = \"a token\"", "`gitea.token` holds a space"),
+    (
+        "[gitea]\nurl = \"https://gitea.example.com/api/v1/\"",
+        "`gitea.url` is the address of the API",
+    ),
+    (
+        "[server]\npublic_url = \"https://t.example.com/webhook\"",
+        "`server.public_url` is the address of the webhook",
+    ),
+    (
+        "[dashboard]\nadmins = [\"alice\", \"@bob\"]",
+        "`dashboard.admins` is a list with `@bob` in it",
+    ),
+    ("[triage]\nignore_authors = [\"@renovate\"]", "`triage.ignore_authors`"),
+    ("[triage]\nignore_labels = [\"wontfix, invalid\"]", "each without a comma"),
+    ("[triage]\nflag_label = \"a,b\"", "the name of one label, without a comma"),
+    ("[triage]\nflag_label = \"claude-ready\"", "is `triage.flag_label`"),
+    ("[triage]\nignore_labels = [\"claude-ready\"]", "is in `triage.ignore_labels`"),
+    (
+        "[policy]\ndefault_agent = \"cluade\"",
+        "`policy.default_agent` is `cluade`, which is no agent that is enabled; did you mean `claude`?",
+    ),
+    (
+        "[policy]\nresearch_agent = \"kimi\"\n[[agent]]\nid = \"kimi\"\nenabled = false",
+        "`policy.research_agent` is `kimi`",
+    ),
+    ("[[agent]]\nid = \"new\"\ninterface = \"http\"", "`agent.new.endpoint` is missing"),
+    ("[[agent]]\nid = \"api\"\nmax_concurrent = 2", "`agent.api.endpoint` is missing"),
+    (
+        "[[agent]]\nid = \"api\"\nendpoint = \"http://10.0.0.7/x\"",
+        "list it in `agents.allow_private`",
+    ),
+    (
+        "[[agent]]\nid = \"kimi\"\nendpoint = \"https://x.example\"",
+        "`agent.kimi.endpoint` is never called",
+    ),
+    ("[[agent]]\nid = \"near\"\ninterface = \"local\"", "no model is configured"),
+    ("[[agent]]\nid = \"claude\"\nlogin = \"@claude\"", "`agent.claude.login` is `@claude`"),
+    (
+        "[local_agent]\nmodel = \"m\"\ntools = [\"read_isue\"]",
+        "the tool `read_isue` cannot be registered",
+    ),
+    (
+        "[local_agent]\nmodel = \"m\"\ntools = [\"web_fetch\"]",
+        "no host is listed in `local_agent.web_hosts`",
+    ),
+    (
+        "[local_agent]\nmodel = \"m\"\ntools = [\"comment\"]\npermission = \"read\"",
+        "`local_agent.permission` is `read`",
+    ),
+    ("[store]\nkeep = \"100000 years\"", "`store.keep`"),
+];
+
+#[test]
+fn what_cannot_work_later_is_refused_now() {
+    for (more, said) in CANNOT_WORK {
+        // A section may be there once only.
+        let section = more.lines().next().unwrap_or_default();
+        let (others, keys) = match SMALLEST.contains(section) && !section.starts_with("[[") {
+            true => (SMALLEST.replace(section, "\0"), &more[section.len() + 1..]),
+            false => (SMALLEST.to_owned(), more),
+        };
+        let key = keys.split(" = ").next().unwrap_or_default();
+        let rest = others
+            .lines()
+            .filter(|line| !others.contains('\0') || !line.starts_with(&format!("{key} =")));
+        let rest = rest.collect::<Vec<_>>().join("\n");
+        let text = match rest.contains('\0') {
+            true => rest.replace('\0', more),
+            false => format!("{rest}\n{more}\n"),
+        };
+        let told = refused_with_env(&text, &[]);
+        assert!(told.contains(said), "{more}\nis not told by `{said}`, but:\n{told}");
+        assert_eq!(told.lines().count(), 1, "{more}\n{told}");
+    }
+}
+
+#[test]
+fn what_works_is_not_refused() {
+    for more in [
+        "[policy]\ndefault_agent = \"kimi\"",
+        // Nobody named it: whoever has the strengths gets the work.
+        "[[agent]]\nid = \"claude\"\nenabled = false",
+        "[[agent]]\nid = \"api\"\nenabled = false",
+        "[[agent]]\nid = \"api\"\nendpoint = \"http://10.0.0.7/x\"\n[agents]\nallow_private = [\"10.0.0.0/8\"]",
+        "[[agent]]\nid = \"local\"\nmax_concurrent = 2\n[local_agent]\nmodel = \"m\"\ntools = [\"read_issue\"]",
+        "[triage]\nowner = \"\"\nflag_label = \"Status: blocked\"\nignore_labels = [\"wontfix\", \"invalid\"]",
+        "[store]\nkeep = \"10 years\"",
+    ] {
+        read(more);
+    }
+    with_env(&SMALLEST.replace("a-secret", "fixture-secret"), &[]);
+}
+
 #[test]
 fn sections_of_the_wrong_shape_are_named() {
     insta::assert_snapshot!(
-        refused_with_env("policy = 5\ngitea = true\n[webhook]\nsecrets = [\"s\"]\n[[triage]]\nowner = \"alice\"\n[agent]\nid = \"claude\"\n[local_agent]\nmodel = \"m\"\nmcp = [\"x\", { name = \"y\" }]\n", &[]),
+        refused_with_env("policy = 5\ngitea = true\n[webhook]\nsecrets = [\"a-secret\"]\n[[triage]]\nowner = \"alice\"\n[agent]\nid = \"claude\"\n[local_agent]\nmodel = \"m\"\nmcp = [\"x\", { name = \"y\" }]\n", &[]),
         @r#"
     config `gitea-triage.toml` line 1: `policy` is a number; write it as `[policy]`
     config `gitea-triage.toml` line 2: `gitea` is true or false; write it as `[gitea]`
@@ -574,7 +685,8 @@ fn what_is_shown_says_where_it_came_from_and_can_be_read_again() {
     assert!(shown.contains("ready_at = 6  # line 9\n"), "{shown}");
     assert!(shown.contains("concurrency = 0  # GITEA_TRIAGE__WORKER__CONCURRENCY\n"), "{shown}");
     assert!(shown.contains("token = \"***\"  # line 4\n"), "{shown}");
-    with_env(&shown, &[]);
+    // What stands in a secret's place is shorter than any.
+    with_env(&shown.replace("***", "in-its-place"), &[]);
     let json = config.to_json();
     assert_eq!(json["values"]["triage"]["ready_at"], 6);
     assert_eq!(json["values"]["agent"][1]["id"], "kimi");

@@ -40,7 +40,7 @@ fn complete(block: &str) -> String {
     let mut text = files.replace_all(block, "$1 = \"sixteen-letters-or-more\"").into_owned();
     for (section, keys) in [
         ("[gitea]", "url = 'https://gitea.example.com'\ntoken = 'x'\nrepos = ['acme/widgets']"),
-        ("[webhook]", "secrets = ['x']"),
+        ("[webhook]", "secrets = ['a-secret-of-the-book']"),
     ] {
         if !text.lines().any(|line| line == section) {
             text = format!("{section}\n{keys}\n{text}");

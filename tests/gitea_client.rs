@@ -213,6 +213,21 @@ async fn no_redirect_is_followed() {
 }
 
 #[tokio::test]
+async fn an_account_that_was_renamed_is_no_wrong_address() {
+    for (status, kind) in [(301, "users"), (307, "users"), (301, "orgs")] {
+        let server = MockServer::start().await;
+        let location = format!("/api/v1/{kind}/carol");
+        always(&server, ResponseTemplate::new(status).insert_header("location", location.as_str()))
+            .await;
+        let error = client(&server).is_account("caroline").await.unwrap_err();
+        assert!(matches!(&error, Error::Renamed { to, .. } if to == "carol"), "{error}");
+        let said = error.to_string();
+        assert!(said.contains("now called `carol`") && !said.contains("gitea.url"), "{said}");
+        assert!(!error.is_transient() && !error.is_outage());
+    }
+}
+
+#[tokio::test]
 async fn a_foreign_answer_is_not_taken_for_giteas() {
     for body in ["<html>please log in: hidden</html>", "", "[]", "{\"id\": \"hidden\"}"] {
         let server = MockServer::start().await;

@@ -129,15 +129,15 @@ async fn it_shows_the_backlog_and_what_needs_attention() {
     ## Needs Attention
 
     - [`#4`](https://gitea/acme/widgets/issues/4/) needs the owner, `alice`: `blocked, by its own text: a person has to resolve that`
-    - [`#11`](https://gitea/acme/widgets/issues/11/) needs the operator: a failed delivery, `GET acme/widgets#11: Gitea answered 403; the token's scopes or the account's permissions do not allo…`; `gitea-triage inbox list --state dead`
+    - [`#11`](https://gitea/acme/widgets/issues/11/) needs the operator: a failed delivery, `GET acme/widgets#11: Gitea answered 403; the token's scopes or the account's permissions do not…`; `gitea-triage inbox list --state dead`
 
     ## Skipped (7 issues)
 
-    - [`#5`](https://gitea/acme/widgets/issues/5/): `score 1 is below the threshold of 5: names no file or function, has no acceptanc…`
-    - [`#6`](https://gitea/acme/widgets/issues/6/): `score 1 is below the threshold of 5: names no file or function, has no acceptanc…`
-    - [`#7`](https://gitea/acme/widgets/issues/7/): `score 1 is below the threshold of 5: names no file or function, has no acceptanc…`
-    - [`#8`](https://gitea/acme/widgets/issues/8/): `score 1 is below the threshold of 5: names no file or function, has no acceptanc…`
-    - [`#9`](https://gitea/acme/widgets/issues/9/): `score 1 is below the threshold of 5: names no file or function, has no acceptanc…`
+    - [`#5`](https://gitea/acme/widgets/issues/5/): `score 1 is below the threshold of 5: names no file or function, has no…`
+    - [`#6`](https://gitea/acme/widgets/issues/6/): `score 1 is below the threshold of 5: names no file or function, has no…`
+    - [`#7`](https://gitea/acme/widgets/issues/7/): `score 1 is below the threshold of 5: names no file or function, has no…`
+    - [`#8`](https://gitea/acme/widgets/issues/8/): `score 1 is below the threshold of 5: names no file or function, has no…`
+    - [`#9`](https://gitea/acme/widgets/issues/9/): `score 1 is below the threshold of 5: names no file or function, has no…`
     - … and 2 more
 
     ---
@@ -179,7 +179,7 @@ async fn a_day_without_activity_has_a_summary_too() {
 
     ## Skipped (1 issue)
 
-    - [`#1`](https://gitea/acme/widgets/issues/1/): `score 1 is below the threshold of 5: names no file or function, has no acceptanc…`
+    - [`#1`](https://gitea/acme/widgets/issues/1/): `score 1 is below the threshold of 5: names no file or function, has no…`
 
     ---
     *Auto-generated from the triage ledger. Override any decision by assigning somebody or editing the issue. It is then evaluated again.*
@@ -498,4 +498,30 @@ async fn the_command_prints_and_posts_any_day_that_has_come() {
     assert_eq!(program(&world, &["--print", "--date", "2999-01-01"]).status.code(), Some(2));
     assert_eq!(program(&world, &["--print", "--repo", "other/x"]).status.code(), Some(2));
     assert_eq!(program(&world, &[]).status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn an_issue_is_listed_once_and_words_are_whole() {
+    let (world, issues) = busy_world().await;
+    // Ready by its score, and somebody has taken it.
+    world.gitea.assign(&issues[2], "alice", "bob");
+    world.settle().await;
+    set(&world, "2026-03-24T05:00:00Z");
+    let body = summaries(&world).write(&of(&world, "2026-03-24")).await.unwrap().body;
+    let section = |from: &str| {
+        let rest = body.split_once(from).unwrap_or_else(|| panic!("no `{from}` in {body}")).1;
+        rest.split("\n## ").next().unwrap().to_owned()
+    };
+    let (ready, skipped) = (section("## Top 10"), section("## Skipped"));
+    for issue in &issues {
+        let name = format!("`#{}`", issue.number);
+        assert!(!(ready.contains(&name) && skipped.contains(&name)), "{name}: {body}");
+    }
+    assert!(skipped.contains(&format!("`#{}`", issues[2].number)), "{body}");
+    assert!(body.contains("**Ready:** 2"), "{body}");
+    for cut in body.split('…').rev().skip(1) {
+        assert!(cut.ends_with(|c: char| c.is_alphanumeric() || c == ' '), "{cut}");
+    }
+    assert!(!body.contains("acceptanc…") && body.contains("has no…"), "{body}");
+    issues.iter().for_each(|at| drop(world.comments(at)));
 }

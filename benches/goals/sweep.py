@@ -47,7 +47,7 @@ url = "http://127.0.0.1:{gitea.port}"
 token = "{gitea.token}"
 repos = ["bench/widgets"]
 [webhook]
-secrets = ["none"]
+secrets = ["none-is-sent"]
 [store]
 url = "sqlite:{home}/sweep.db"
 """)

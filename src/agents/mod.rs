@@ -14,6 +14,7 @@ mod signature;
 
 pub use callback::{CallbackError, MAX_REPORT, parse_report};
 pub use http::HttpAgents;
+pub use reach::check_endpoint;
 pub use signature::{SIGNATURE_HEADER, verify_callback};
 
 use futures_util::future::{BoxFuture, ready};

@@ -122,6 +122,20 @@ impl Allowed {
     }
 }
 
+/// Whether an agent may be called at `endpoint`, as far as it names an address: what a name leads to shows when it is
+/// called.
+///
+/// # Errors
+/// What is wrong, and what to do.
+pub fn check_endpoint(endpoint: &str, allow_private: &[String]) -> Result<(), String> {
+    let url: Url = endpoint.parse().map_err(|_| "it is no address".to_owned())?;
+    // What is wrong with the list itself is reported where it stands.
+    let Ok(allowed) = Allowed::new(allow_private.to_vec()) else { return Ok(()) };
+    allowed
+        .check_url(&url)
+        .map_err(|refused| format!("{refused}; list it in `agents.allow_private` if that is meant"))
+}
+
 /// A host name as it is compared: lower-case, without the root's dot.
 fn plain(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()

@@ -86,11 +86,11 @@ impl Executor {
         if let Some(label) = cache.get(name) {
             return Ok(Some(label.clone()));
         }
-        if !self.labels.create {
+        let rules = self.labels.load_full();
+        if !rules.create {
             return Ok(None);
         }
-        let made =
-            self.forge.create_label(repo, name, &self.labels.color, "calls an agent").await?;
+        let made = self.forge.create_label(repo, name, &rules.color, "calls an agent").await?;
         boundary!("apply::label_made");
         cache.insert(made.name.clone(), made.clone());
         Ok(Some(made))

@@ -39,7 +39,7 @@ pub struct Applied {
 /// Writes effects to the forge and hands work to agents.
 pub struct Executor {
     forge: forge::Client,
-    labels: LabelRules,
+    labels: ArcSwap<LabelRules>,
     clients: ArcSwap<AgentClients>,
     label_caches: Mutex<HashMap<RepoName, LabelCache>>,
     assignable: Answers,
@@ -52,7 +52,7 @@ impl Executor {
     pub fn new(forge: forge::Client, labels: LabelRules) -> Self {
         Self {
             forge,
-            labels,
+            labels: ArcSwap::from_pointee(labels),
             clients: ArcSwap::default(),
             label_caches: Mutex::default(),
             assignable: Answers::default(),
@@ -94,6 +94,11 @@ impl Executor {
             boundary!("apply::after");
         }
         applied
+    }
+
+    /// Makes labels by these rules from now on.
+    pub fn set_labels(&self, labels: LabelRules) {
+        self.labels.store(Arc::new(labels));
     }
 
     /// Hands work over by these clients from now on.

@@ -1,15 +1,19 @@
 //! The forge and our account on it: does it answer, what time does it have, whose token is it, what may it do.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::line::{Line, Subject};
 use super::{Checkup, Output};
 use crate::clock::Timestamp;
 use crate::gitea::{Error, Server};
-use crate::issue::Account;
+use crate::issue::{Account, RepoName};
 
 /// What a token needs, for messages.
 pub(super) const SCOPES: &str = "`write:issue`, `read:repository`, `read:user` and, for labels of an organisation, `read:organization`";
+/// What comes of calling an organisation, and what to do.
+const UNHEARD: &str = "is an organisation, of whose mention the forge notifies nobody";
+const PERSON: &str = "name a person as `triage.owner`";
 /// How far the two clocks may be apart, in seconds: the forge's is shown in whole ones.
 const APART_S: i64 = 5;
 /// How far apart they are wrong.
@@ -92,15 +96,37 @@ fn whose(checkup: &Checkup<'_>, at: &Subject, account: &Account) -> Line {
     }
 }
 
-/// Whether the one who is called exists.
-pub(super) async fn owner(checkup: &Checkup<'_>, out: Output<'_>) {
-    let Some(owner) = &checkup.config.triage.owner else { return };
+/// Whether those who are called exist, and can hear it: the forge notifies nobody of a mention of an organisation. Of one
+/// that owns the repository, the team of its owners is called instead.
+pub(super) async fn owner(checkup: &Checkup<'_>, repos: &[RepoName], out: Output<'_>) {
+    let owners: BTreeSet<String> = repos.iter().map(|repo| repo.owner().to_lowercase()).collect();
+    let is_org = async |login: &str| matches!(checkup.forge.is_organisation(login).await, Ok(true));
+    let team = |owner: &str| {
+        let at = Subject::new("owner", owner);
+        at.yellow(format!("{UNHEARD}; the team of its owners is called instead")).cure(PERSON)
+    };
+    let Some(owner) = &checkup.config.triage.owner else {
+        for owner in &owners {
+            if is_org(owner).await {
+                out(team(owner));
+            }
+        }
+        return;
+    };
     let at = Subject::new("owner", owner);
     match checkup.forge.is_account(owner).await {
+        Ok(true) if is_org(owner).await => {
+            let is_owner = owners.iter().all(|one| *one == owner.to_lowercase());
+            let nobody = || at.red(format!("{UNHEARD}: nobody hears of a flag")).cure(PERSON);
+            out(if is_owner { team(owner) } else { nobody() });
+        }
         Ok(true) => out(at.green("is an account of the forge")),
         Ok(false) => out(at
             .red("is no account of the forge, so that nobody hears of a flag")
             .cure("correct `triage.owner`; left out, a repository's owner is called")),
+        Err(Error::Renamed { to, .. }) => out(at
+            .red(format!("is now called `{to}`, so that nobody hears of a flag"))
+            .cure(format!("write `owner = \"{to}\"` in `[triage]`"))),
         // What the token may not ask is no fault of the owner's.
         Err(_) => {}
     }

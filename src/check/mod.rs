@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::gitea::Client;
 use crate::hooks::{Keeper, Proof, Receiver, Target, Wanted, repositories};
+use crate::issue::{RepoName, RepoPatterns};
 
 use arrival::Arrivals;
 
@@ -36,6 +37,21 @@ pub struct Checkup<'a> {
     pub clock: Clock,
     /// How long a delivery may take; `None` tries none.
     pub patience: Option<Duration>,
+}
+
+/// Patterns that no repository fits, which nobody would miss.
+fn patterns(config: &Config, repos: &[RepoName], out: Output<'_>) {
+    for (owner, name) in config.gitea.repos.wildcards() {
+        let text = format!("{owner}/{name}");
+        let fits = RepoPatterns::new([text.as_str()]).unwrap_or_default();
+        let at = Subject::new("pattern", &text);
+        match repos.iter().filter(|repo| fits.allows(repo)).count() {
+            0 => out(at.red("fits no repository that the account may see and that keeps issues").cure(
+                "correct it in `gitea.repos`, or make the account a collaborator that may write",
+            )),
+            count => out(at.green(format!("fits {count} of the repositories"))),
+        }
+    }
 }
 
 /// Who hears of each line as soon as it is known.
@@ -60,13 +76,20 @@ impl Checkup<'_> {
             Ok(repos) => repos,
             Err(error) => return out(Subject::new("repositories", "gitea.repos").red(error)),
         };
-        forge::owner(self, out).await;
+        forge::owner(self, &repos, out).await;
+        patterns(self.config, &repos, out);
         for repo in &repos {
             repo::repository(self, repo, &account, out).await;
         }
         let Some((wanted, receiver)) = self.wanted.clone().zip(receiver) else { return };
         let target = Target::of(&wanted.url).await;
-        let keeper = Keeper { forge: self.hook_forge.clone(), server, wanted, is_forced: false };
+        let keeper = Keeper {
+            forge: self.hook_forge.clone(),
+            server,
+            wanted,
+            is_forced: false,
+            memory: None,
+        };
         let waiting = self.patience.zip(store.filter(|_| is_served));
         let proof = waiting.map(|(patience, store)| {
             let forge = self.forge.clone();

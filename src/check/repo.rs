@@ -127,10 +127,17 @@ async fn agents(checkup: &Checkup<'_>, repo: &RepoName, out: Output<'_>) {
         let line = match checkup.forge.assignable(repo, login).await {
             Ok(true) => at.green(format!("`{login}` can be assigned")),
             Ok(false) => unassignable(checkup, &at, agent, login).await,
+            Err(Error::Renamed { to, .. }) => renamed(&at, agent, &to),
             Err(error) => at.yellow(error).cure("then run this again"),
         };
         out(line);
     }
+}
+
+fn renamed(at: &Subject, agent: &Agent, to: &str) -> Line {
+    let entry = format!("`[[agent]]` with `id = \"{}\"`", agent.id);
+    at.red(format!("its account is now called `{to}`"))
+        .cure(format!("write `login = \"{to}\"` in {entry}"))
 }
 
 async fn unassignable(checkup: &Checkup<'_>, at: &Subject, agent: &Agent, login: &str) -> Line {

@@ -1,6 +1,6 @@
 //! `dispatch`: dispatches one issue to an agent by hand.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 
@@ -8,6 +8,7 @@ use super::{Failure, PATIENCE, check_repo, fail_unless, open_parts, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::{AgentId, TaskType};
+use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, IssueState};
 use crate::service;
 use crate::store::{History, ManualOrder};
@@ -56,6 +57,14 @@ impl Dispatch {
     async fn agent(&self, config: &Config) -> Result<AgentId, Failure> {
         let agents = &config.agents.list;
         if let Some(wanted) = &self.agent {
+            match self.read(config).await {
+                // The running service carries it out when the forge can be asked again.
+                Err(error)
+                    if error
+                        .downcast_ref::<forge::Error>()
+                        .is_some_and(forge::Error::is_transient) => {}
+                read => drop(read?),
+            }
             let found = agents.iter().find(|a| a.id.as_str().eq_ignore_ascii_case(wanted));
             let known = agents.iter().map(|a| format!("`{}`", a.id)).collect::<Vec<_>>().join(", ");
             return found.map(|agent| agent.id.clone()).ok_or_else(|| {
@@ -70,13 +79,16 @@ impl Dispatch {
         })
     }
 
-    async fn read(&self, config: &Config) -> Result<Issue, Failure> {
+    async fn read(&self, config: &Config) -> anyhow::Result<Issue> {
         let at = &self.issue;
         let found = service::forge(config)?.issue(at).await;
         let issue = found.with_context(|| format!("`{at}` cannot be read"))?;
         let issue = issue.ok_or_else(|| anyhow!("there is no issue `{at}`"))?;
+        if issue.is_pull_request {
+            bail!("`{at}` is a pull request; name the issue that it belongs to");
+        }
         if issue.state == IssueState::Closed {
-            return Err(anyhow!("`{at}` is closed; reopen it first").into());
+            bail!("`{at}` is closed; reopen it first");
         }
         Ok(issue)
     }

@@ -103,7 +103,8 @@ impl Hook {
                         `public_url = \"https://triage.example.com\"`";
             Failure::Usage(text.to_owned())
         })?;
-        let keeper = Keeper { server: forge.server().await?, forge, wanted, is_forced };
+        let memory = open_store(config).ok();
+        let keeper = Keeper { server: forge.server().await?, forge, wanted, is_forced, memory };
         let (mut is_fine, mut is_withheld) = (true, false);
         for place in &places {
             match self.verb.act(&keeper, place).await {

@@ -22,7 +22,7 @@ use crate::fake_gitea::FakeGitea;
 use crate::gitea::{self as forge, Recording, Verifier};
 use crate::issue::{IssueRef, RepoPatterns};
 use crate::store::{DeliveryView, OpenMode, Store};
-use crate::triage::{Policy, Triage};
+use crate::triage::{Policy, Reopen, Triage};
 use crate::worker::{self, Rules, Worker};
 
 /// Process recorded deliveries locally, or post them to a running receiver
@@ -162,6 +162,7 @@ fn rules() -> anyhow::Result<Rules> {
         write_limit: u32::MAX,
         dispatch_attempts: 2,
         review: Vec::new(),
+        reopen: Reopen::default(),
         public_url: None,
         pages: None,
     })

@@ -9,12 +9,12 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, block_on, load, policy};
+use super::{Failure, block_on, load, policy, share_or_empty};
 use crate::clock::{Clock, Timestamp};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef};
 use crate::reason::Reason;
-use crate::service;
+use crate::service::Base;
 use crate::triage::{Action, IssueType, Triage, Verdict, explain};
 
 /// Score issues and show what would be decided
@@ -99,13 +99,16 @@ impl Score {
         let triage = self.triage(config)?;
         let mut out = BufWriter::new(std::io::stdout().lock());
         let mut count = 0;
-        let mut show = |issue: &Issue| -> Result<(), Failure> {
+        let mut show = |issue: &Issue, verdict: Verdict| -> Result<(), Failure> {
             count += 1;
-            Ok(writeln!(out, "{}", self.line(&triage, issue, now)?)?)
+            Ok(writeln!(out, "{}", self.line(&triage, issue, &verdict)?)?)
         };
         match self.input.parse::<IssueRef>() {
-            Ok(at) if !PathBuf::from(&self.input).exists() => show(&fetch(&at, config)?)?,
-            _ => self.each(&mut show)?,
+            Ok(at) if !PathBuf::from(&self.input).exists() => {
+                let (issue, verdict) = fetch(&at, &triage, now, config)?;
+                show(&issue, verdict)?;
+            }
+            _ => self.each(&mut |issue| show(issue, triage.verdict(issue, now)))?,
         }
         out.flush()?;
         if count == 0 {
@@ -127,17 +130,16 @@ impl Score {
         Triage::new(policy).map_err(|e| Failure::Usage(e.to_string()))
     }
 
-    fn line(&self, triage: &Triage, issue: &Issue, now: Timestamp) -> Result<String, Failure> {
-        let verdict = triage.verdict(issue, now);
+    fn line(&self, triage: &Triage, issue: &Issue, verdict: &Verdict) -> Result<String, Failure> {
         if self.json {
-            return Ok(serde_json::to_string(&Line::new(issue.number, &verdict))?);
+            return Ok(serde_json::to_string(&Line::new(issue.number, verdict))?);
         }
         let (number, title, total) = (issue.number, &issue.title, verdict.score.total);
         if self.explain {
-            let text = explain(&verdict, &triage.signals(issue));
+            let text = explain(verdict, &triage.signals(issue));
             return Ok(format!("#{number} {title}\n{text}"));
         }
-        let (decision, reason) = (decided(&verdict), verdict.decision.reason());
+        let (decision, reason) = (decided(verdict), verdict.decision.reason());
         Ok(format!("#{number:<6} {total}  {decision:<16} {reason}"))
     }
 
@@ -145,22 +147,27 @@ impl Score {
     fn each(&self, show: &mut dyn FnMut(&Issue) -> Result<(), Failure>) -> Result<(), Failure> {
         let bytes = read(&self.input)?;
         for (index, value) in serde_json::Deserializer::from_slice(&bytes).into_iter().enumerate() {
-            let value: Value = value.with_context(|| {
-                format!("`{}` is not valid JSON in value number {}", self.input, index + 1)
-            })?;
-            let issues = value.as_array().map_or(std::slice::from_ref(&value), Vec::as_slice);
-            issues.iter().try_for_each(|issue| show(&self.issue(issue)?))?;
+            let place = format!("value number {} of `{}`", index + 1, self.input);
+            let value: Value = value.with_context(|| format!("{place} is not valid JSON"))?;
+            let Some(elements) = value.as_array() else {
+                show(&issue(&value, &place)?)?;
+                continue;
+            };
+            for (at, element) in elements.iter().enumerate() {
+                show(&issue(element, &format!("element {} of {place}", at + 1))?)?;
+            }
         }
         Ok(())
     }
+}
 
-    /// The issue in `value`, which may be the payload of a delivery.
-    fn issue(&self, value: &Value) -> Result<Issue, Failure> {
-        let value = value.get("issue").filter(|inner| inner.is_object()).unwrap_or(value);
-        forge::issue_from_json(value).map_err(|why| {
-            anyhow!("`{}` contains a value that is not an issue: {why}", self.input).into()
-        })
-    }
+/// The issue in `value`, which may be the payload of a delivery; `place` is where it stands.
+fn issue(value: &Value, place: &str) -> Result<Issue, Failure> {
+    let value = value.get("issue").filter(|inner| inner.is_object()).unwrap_or(value);
+    let number = value.get("number").filter(|number| number.is_number());
+    let named = number.map(|number| format!(" (issue {number})")).unwrap_or_default();
+    forge::issue_from_json(value)
+        .map_err(|why| anyhow!("{place}{named} is not an issue: {why}").into())
 }
 
 /// The decision and its agent, in one column.
@@ -181,8 +188,21 @@ fn read(input: &str) -> Result<Vec<u8>, Failure> {
     })
 }
 
-fn fetch(at: &IssueRef, config: Option<&Path>) -> Result<Issue, Failure> {
-    let forge = service::forge(&load(config)?)?;
-    let issue = block_on(forge.issue(at))?;
-    issue.ok_or_else(|| anyhow!("there is no issue `{at}`").into())
+/// An issue of the forge, and what `serve` would decide about it now: by the same questions and, where there is one, the
+/// same ledger.
+fn fetch(
+    at: &IssueRef,
+    triage: &Triage,
+    now: Timestamp,
+    config: Option<&Path>,
+) -> Result<(Issue, Verdict), Failure> {
+    let mut config = load(config)?;
+    config.triage.dry_run = true;
+    config.compiled = Some(triage.clone());
+    let previewed = block_on(async {
+        let (store, _folder) = share_or_empty(&config, true)?;
+        let base = Base::new(&config, store, Clock::System)?;
+        base.preview(at, now).await.map_err(Failure::from)
+    })?;
+    previewed.ok_or_else(|| anyhow!("there is no issue `{at}`").into())
 }

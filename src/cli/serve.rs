@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Failure, block_on, load};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::service::Service;
+use crate::service::{Reloaded, Service};
 
 /// Run the service: accept deliveries and process them until it is stopped
 #[derive(Debug, Args)]
@@ -44,9 +44,22 @@ async fn serve(config: &Config, path: Option<&Path>) -> Result<(), Failure> {
 fn reload(service: &Service, path: Option<&Path>) {
     let reloaded = load(path).map_err(Into::into).and_then(|new| service.parts().reload(&new));
     match reloaded {
-        Ok(()) => tracing::info!("the configuration was reloaded"),
+        Ok(Reloaded { changed, restart }) => {
+            let now = if changed.is_empty() { "nothing".to_owned() } else { listed(&changed) };
+            tracing::info!("the configuration was reloaded; changed: {now}");
+            if !restart.is_empty() {
+                tracing::warn!(
+                    "needs a restart: {}; until then the value of the start stays in use",
+                    listed(&restart)
+                );
+            }
+        }
         Err(error) => tracing::error!(
             "the configuration was not reloaded, the last valid one stays in use: {error:#}"
         ),
     }
+}
+
+fn listed(keys: &[String]) -> String {
+    keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
 }

@@ -1,5 +1,6 @@
 //! `summary`: prints the summary of a day, or posts it.
 
+use anyhow::anyhow;
 use chrono::NaiveDate;
 use clap::Args;
 use serde_json::json;
@@ -7,6 +8,7 @@ use serde_json::json;
 use super::{Failure, check_repo, complain, fail_unless, open_store, show};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::gitea as forge;
 use crate::issue::RepoName;
 use crate::service::Base;
 use crate::store::SummaryDay;
@@ -50,7 +52,7 @@ impl Summary {
         let mut is_fine = true;
         for repo in repos {
             let of = SummaryDay { repo, day };
-            match self.one(&of, summaries).await {
+            match self.one(&of, &base, summaries).await {
                 Ok(()) => {}
                 Err(Failure::Failed(error)) if self.repo.is_none() => {
                     // The other repositories still get theirs.
@@ -63,16 +65,34 @@ impl Summary {
         fail_unless(is_fine)
     }
 
-    async fn one(&self, of: &SummaryDay, summaries: &Summaries) -> Result<(), Failure> {
+    async fn one(
+        &self,
+        of: &SummaryDay,
+        base: &Base<'_>,
+        summaries: &Summaries,
+    ) -> Result<(), Failure> {
         if self.post {
             return report(of, summaries.post(of, By::Hand).await.map_err(failure)?, self.json);
         }
+        is_there(&of.repo, &base.forge).await?;
         let written = summaries.write(of).await.map_err(failure)?;
         let value = json!({
             "repo": of.repo, "day": of.day, "title": written.title, "until": written.until,
             "body": written.body,
         });
         show(self.json, &value, &format!("# {} · {}\n\n{}", of.repo, written.title, written.body))
+    }
+}
+
+/// A summary of nothing looks like one of a quiet repository. A forge that cannot be asked hides no ledger.
+async fn is_there(repo: &RepoName, forge: &forge::Client) -> Result<(), Failure> {
+    match forge.repository(repo).await {
+        Err(error) if error.status() == Some(404) => Err(anyhow!(
+            "there is no repository `{repo}`, or the service's account may not see it; correct the name, or give the account access"
+        )
+        .into()),
+        Err(error @ forge::Error::Moved { .. }) => Err(anyhow::Error::from(error).into()),
+        _ => Ok(()),
     }
 }
 

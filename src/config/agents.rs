@@ -6,8 +6,9 @@ use secrecy::SecretString;
 use toml::{Table, Value};
 
 use super::error::{Found, Origin};
-use super::source::Source;
-use super::{AgentEntry, keys};
+use super::source::{Origins, Source};
+use super::{AgentEntry, Config, keys};
+use crate::agents::check_endpoint;
 use crate::dispatch::{Agent, AgentId, Interface};
 
 /// The agents that are there without any configuration, in the order they are shown.
@@ -77,44 +78,118 @@ fn id(entry: &Value) -> &str {
     entry.get("id").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What makes an agent unable to work. A label that a person puts on has to name one agent.
-pub(super) fn mistakes(agents: &[AgentEntry]) -> Vec<Found> {
+/// What makes an agent unable to work. A label that a person puts on has to name one agent. A built-in agent that
+/// nobody speaks of may stay as it is.
+pub(super) fn mistakes(config: &Config) -> Vec<Found> {
     let (mut labels, mut all) = (BTreeMap::new(), Vec::new());
-    for (at, agent) in agents.iter().enumerate() {
+    for (at, agent) in config.agent.iter().enumerate().filter(|(_, agent)| agent.enabled) {
         let id = agent.id.as_str();
-        if let Some(message) = unable(agent).filter(|_| !id.is_empty()) {
-            all.push((format!("agent.{at}"), format!("agent.{id}.interface"), message));
+        let mut add = |key: &str, message| {
+            all.push((format!("agent.{at}.{key}"), format!("agent.{id}.{key}"), message));
+        };
+        if !id.is_empty() && !is_built_in(agent) {
+            unable(agent, config).into_iter().for_each(|(key, message)| add(key, message));
         }
-        let Some(label) = agent.label.as_deref().filter(|_| agent.enabled) else { continue };
+        let Some(label) = agent.label.as_deref() else { continue };
+        let ignored = &config.triage.ignore_labels;
         if let Some(other) = labels.insert(label, id) {
             let message =
                 format!("label `{label}` calls both `{other}` and `{id}`; give each its own");
-            all.push((format!("agent.{at}.label"), format!("agent.{id}.label"), message));
+            add("label", message);
+        } else if ignored.iter().any(|one| one == label) {
+            let why = "so that an issue is left alone as soon as the agent has it";
+            add(
+                "label",
+                format!(
+                    "label `{label}` calls `{id}` and is in `triage.ignore_labels`, {why}; take it out of one"
+                ),
+            );
+        } else if config.triage.flag_label.as_deref() == Some(label) {
+            add(
+                "label",
+                format!(
+                    "label `{label}` calls `{id}` and is `triage.flag_label`; give each its own"
+                ),
+            );
         }
     }
     all
 }
 
-fn unable(agent: &AgentEntry) -> Option<String> {
+/// Whether it is as nobody has configured it. Then it may fail for what it lacks, as the original did.
+fn is_built_in(agent: &AgentEntry) -> bool {
+    let shown = |agent: &AgentEntry| serde_json::to_value(agent).ok();
+    let all: Vec<AgentEntry> = Value::Array(built_in()).try_into().unwrap_or_default();
+    all.iter().any(|one| one.id == agent.id && shown(one) == shown(agent))
+}
+
+/// The key on which an agent's work fails, and why.
+fn unable(agent: &AgentEntry, config: &Config) -> Option<(&'static str, String)> {
     let id = &agent.id;
-    match agent.interface {
-        None => {
-            let hint = keys::nearest(id, built_in().iter().map(self::id))
-                .map(|near| format!(" (or did you mean the built-in `{near}`?)"))
-                .unwrap_or_default();
-            Some(format!(
-                "`agent.{id}.interface` is missing; say how the new agent is told: `gitea`, `http` or `local`{hint}"
-            ))
+    let Some(interface) = agent.interface else {
+        let hint = keys::nearest(id, built_in().iter().map(self::id))
+            .map(|near| format!(" (or did you mean the built-in `{near}`?)"))
+            .unwrap_or_default();
+        let ways = "say how the new agent is told: `gitea`, `http` or `local`";
+        return Some(("interface", format!("`agent.{id}.interface` is missing; {ways}{hint}")));
+    };
+    let message = match (interface, &agent.endpoint) {
+        (Interface::Forge, _) if agent.label.is_none() && agent.login.is_none() => {
+            return Some((
+                "interface",
+                format!(
+                    "`agent.{id}` has neither `label` nor `login`, so nothing would tell it; add one"
+                ),
+            ));
         }
-        Some(Interface::Forge)
-            if agent.label.is_none() && agent.login.is_none() && agent.enabled =>
-        {
-            Some(format!(
-                "`agent.{id}` has neither `label` nor `login`, so nothing would tell it; add one"
-            ))
+        (Interface::Local, _) if config.local_agent.is_none() => {
+            return Some((
+                "interface",
+                format!(
+                    "`agent.{id}` is the local agent, and no model is configured; add `[local_agent]` with `model`, or `enabled = false`"
+                ),
+            ));
         }
-        Some(_) => None,
-    }
+        (Interface::Http, None) => format!(
+            "`agent.{id}.endpoint` is missing, so nothing would tell it; add `endpoint = \"https://…\"`, or `enabled = false`"
+        ),
+        (Interface::Http, Some(endpoint)) => {
+            let why = check_endpoint(endpoint, &config.agents.allow_private).err()?;
+            format!("`agent.{id}.endpoint` cannot be called: {why}")
+        }
+        (_, Some(_)) => format!(
+            "`agent.{id}.endpoint` is never called, since `interface` is `{interface}`; write `interface = \"http\"`, or take it away"
+        ),
+        (_, None) => return None,
+    };
+    Some(("endpoint", message))
+}
+
+/// Mistakes of the policy in naming agents. What nobody named falls back to whoever has the strengths.
+pub(super) fn unknown(config: &Config, origins: &Origins) -> Vec<Found> {
+    let Config { policy, agent: agents, .. } = config;
+    let there = || agents.iter().filter(|agent| agent.enabled).map(|agent| agent.id.as_str());
+    let named =
+        [("default_agent", &policy.default_agent), ("research_agent", &policy.research_agent)];
+    let wrong = named.into_iter().filter(|(key, name)| {
+        origins.has(&format!("policy.{key}")) && !there().any(|id| id == name.as_str())
+    });
+    let told = wrong.map(|(key, name)| {
+        let path = format!("policy.{key}");
+        let hint = match keys::nearest(name.as_str(), there()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!(
+                "there are {}",
+                there().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
+            ),
+        };
+        (
+            path.clone(),
+            path.clone(),
+            format!("`{path}` is `{name}`, which is no agent that is enabled; {hint}"),
+        )
+    });
+    told.collect()
 }
 
 /// The agents that are there without any configuration.

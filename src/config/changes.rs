@@ -5,10 +5,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
 use serde_json::Value as Json;
-use toml::Table;
+use toml::{Table, Value};
 
 use super::Config;
-use super::keys::{Key, SECTIONS, Shape};
+use super::keys::{Key, SECTIONS, Section, Shape};
 
 /// Another key for each process: a mark says nothing about what it stands for.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
@@ -20,16 +20,27 @@ fn keys() -> impl Iterator<Item = &'static Key> {
     tables.flat_map(|section| &section.keys).filter(is_value)
 }
 
-/// A mark for each value that was set.
+/// A mark for each value that was set and is not shown as it stands: a secret, or a list with some in it.
 pub(super) fn marks(root: &Table) -> BTreeMap<String, u64> {
     let mark = |key: &Key| {
         let path = key.path();
         let (first, rest) = path.split_once('.').unwrap_or((&path, ""));
         let rest = rest.split('.').filter(|name| !name.is_empty());
         let value = rest.fold(root.get(first), |value, name| value?.get(name))?;
-        Some((path, HASHER.hash_one(value.to_string())))
+        let hidden: Vec<String> = match key.inner() {
+            Some(section) => {
+                value.as_array()?.iter().flat_map(|entry| hidden(section, entry)).collect()
+            }
+            None => vec![value.to_string()],
+        };
+        Some((path, HASHER.hash_one(hidden)))
     };
-    keys().filter_map(mark).collect()
+    keys().filter(|key| key.is_private()).filter_map(mark).collect()
+}
+
+fn hidden<'a>(section: &'a Section, entry: &'a Value) -> impl Iterator<Item = String> + 'a {
+    let private = section.keys.iter().filter(|key| key.is_private());
+    private.map(|key| entry.get(&key.name).map(Value::to_string).unwrap_or_default())
 }
 
 impl Config {

@@ -6,6 +6,7 @@
 //! the code that uses it; the reference in the book is printed by `gitea-triage config reference`.
 
 mod agents;
+mod changes;
 mod error;
 mod keys;
 mod policy;
@@ -83,6 +84,8 @@ pub struct Config {
     /// The file that each secret was read from.
     #[serde(skip)]
     files: BTreeMap<String, String>,
+    #[serde(skip)]
+    marks: BTreeMap<String, u64>,
 }
 
 /// The file to read: the one that was named, else the first of [`PLACES`] that exists.
@@ -127,6 +130,7 @@ impl Config {
         source.overlay(env);
         let root = std::mem::take(&mut source.root);
         let root = source.table(keys::root(), root, &Spot::default());
+        let marks = changes::marks(&root);
         let whole = toml::Value::Table(root).try_into::<Self>();
         let Source { origins, mut mistakes, bad, files, .. } = source;
         let Ok(mut config) = whole else {
@@ -136,7 +140,7 @@ impl Config {
             let message = "cannot be read as a whole; please report this".to_owned();
             return Err(ConfigError::of(file, message));
         };
-        for (at, key, message) in rules::apply(&mut config) {
+        for (at, key, message) in rules::apply(&mut config, &origins) {
             if !bad.iter().any(|bad| bad.starts_with(&at)) {
                 mistakes.add(origins.near(&at), &key, message);
             }
@@ -145,7 +149,7 @@ impl Config {
         mistakes.check()?;
         config.agents.list = agents::enabled(&config.agent).collect();
         config.agents.secrets = agents::secrets(&config.agent);
-        Ok(Self { origins, files, ..config })
+        Ok(Self { origins, files, marks, ..config })
     }
 
     /// The file it was read from.

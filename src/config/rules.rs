@@ -1,22 +1,91 @@
 //! What has to fit together across keys. Each rule says where, about which key, and what to do.
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::Found;
+use super::source::Origins;
 use super::{Config, Dashboard, agents, policy};
-use crate::agents::local::{InvoiceKind, Settings};
+use crate::agents::local::{InvoiceKind, RegistrationError, Settings, check_tools};
 
 /// A shorter token could be guessed by somebody with patience.
 const SHORTEST_TOKEN: usize = 16;
 
+/// A shorter secret is found by trying: whoever has one signature can try as fast as they like.
+const SHORTEST_SECRET: usize = 8;
+
 /// Every mistake that a single value does not show; without one, the configuration is complete then.
-pub(super) fn apply(config: &mut Config) -> Vec<Found> {
-    let mut all = agents::mistakes(&config.agent);
+pub(super) fn apply(config: &mut Config, origins: &Origins) -> Vec<Found> {
+    let mut all = agents::mistakes(config);
+    all.extend(agents::unknown(config, origins));
+    all.extend(secrets(config));
+    all.extend(addresses(config));
     all.extend(dashboard(&config.dashboard));
     all.extend(config.local_agent.iter().flat_map(local_agent));
+    all.extend(config.local_agent.as_ref().and_then(|local| tools(local, config)));
     let policy = policy::complete(config).err();
     all.extend(policy.map(|(path, message)| (path.clone(), path, message)));
     all
+}
+
+fn secrets(config: &Config) -> Vec<Found> {
+    let hooks = config.webhook.secrets.iter().enumerate().map(|(at, entry)| {
+        (format!("webhook.secrets.{at}.secret"), "webhook.secrets.secret".to_owned(), &entry.secret)
+    });
+    let agents = config.agent.iter().enumerate().filter_map(|(at, agent)| {
+        let secret = agent.secret.as_ref().filter(|_| agent.enabled)?;
+        Some((format!("agent.{at}.secret"), format!("agent.{}.secret", agent.id), secret))
+    });
+    // What is empty was not read, which is reported already.
+    let is_short = |secret: &SecretString| {
+        (1..SHORTEST_SECRET).contains(&secret.expose_secret().chars().count())
+    };
+    let short = hooks.chain(agents).filter(|(.., secret)| is_short(secret));
+    let short = short.map(|(at, key, _)| {
+        let make = "make one with `openssl rand -hex 32`";
+        let message = format!(
+            "`{key}` is shorter than {SHORTEST_SECRET} characters, which can be guessed; {make}"
+        );
+        (at, key, message)
+    });
+    let token = config.gitea.token.expose_secret();
+    let is_odd = !token.chars().all(|c| c.is_ascii_graphic());
+    let odd = is_odd.then(|| {
+        let key = "gitea.token".to_owned();
+        (
+            key.clone(),
+            key,
+            "`gitea.token` holds a space or a character that no token has; copy it again"
+                .to_owned(),
+        )
+    });
+    short.chain(odd).collect()
+}
+
+/// Addresses to which the service adds its own paths.
+fn addresses(config: &Config) -> Vec<Found> {
+    let ends = |url: &str, end: &[&str]| url.rsplit('/').take(end.len()).collect::<Vec<_>>() == end;
+    let public = config.server.public_url.as_deref().unwrap_or_default();
+    let all = [
+        ("gitea.url", "API", ends(&config.gitea.url, &["v1", "api"])),
+        ("server.public_url", "webhook", ends(public, &["webhook"])),
+    ];
+    let wrong = all.into_iter().filter(|(.., is_wrong)| *is_wrong).map(|(key, of, _)| {
+        let message =
+            format!("`{key}` is the address of the {of}; leave its path out, it is added");
+        (key.to_owned(), key.to_owned(), message)
+    });
+    wrong.collect()
+}
+
+/// The first tool of the local agent that cannot be registered; those of other servers show only when they are asked.
+fn tools(local: &Settings, config: &Config) -> Option<Found> {
+    let allow_private = config.agents.allow_private.clone();
+    let error = check_tools(&Settings { allow_private, ..local.clone() }).err()?;
+    let key = match &error {
+        RegistrationError::Tool(name, _) if name.starts_with("consult_") => "local_agent.consult",
+        _ => "local_agent.tools",
+    };
+    Some((key.to_owned(), key.to_owned(), error.to_string()))
 }
 
 fn dashboard(dashboard: &Dashboard) -> Vec<Found> {
@@ -67,5 +136,16 @@ fn local_agent(settings: &Settings) -> Vec<Found> {
         let message = "needs `invoice_url` and `invoice_key`; set both";
         entry("consult", at, &one.name, ".invoice", message)
     });
-    unreachable.chain(unpaid).collect()
+    let twice = [
+        ("mcp", settings.mcp.iter().map(|mcp| mcp.name.as_str()).collect::<Vec<_>>()),
+        ("consult", settings.consult.iter().map(|one| one.name.as_str()).collect()),
+    ];
+    let twice = twice.iter().flat_map(|(list, names)| {
+        let again = names
+            .iter()
+            .enumerate()
+            .filter(|(at, name)| !name.is_empty() && names[..*at].contains(name));
+        again.map(|(at, name)| entry(list, at, name, "", "is there twice; give each its own name"))
+    });
+    unreachable.chain(unpaid).chain(twice).collect()
 }

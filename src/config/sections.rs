@@ -12,10 +12,10 @@ use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Interface, TaskType};
 use crate::issue::RepoPatterns;
 use crate::setting::{
-    As, ClockTime, Colour, Endpoint, Hosts, Listen, Maybe, Moment, Name, Networks, Repos, Secret,
-    Size, Span, StoreUrl, Text, Url, Zone, settings,
+    As, ClockTime, Colour, Endpoint, Hosts, Label, LabelNames, Listen, Login, Logins, Maybe,
+    Moment, Name, Networks, Repos, Secret, Size, Span, StoreUrl, Text, Url, Zone, settings,
 };
-use crate::triage::{Check, Route};
+use crate::triage::{Check, Reopen, Route};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -33,7 +33,7 @@ settings! {
         #[schemars(extend("x-required" = "repos = [\"acme/widgets\"]"))]
         repos: RepoPatterns as "As::<Repos>" = RepoPatterns::default(),
         /// Login of the service's own account; asked from the server when left out.
-        account: Option<String> as "As::<Maybe<Text>>" = None,
+        account: Option<String> as "As::<Maybe<Login>>" = None,
         /// How long one request may take.
         timeout: Duration as "As::<Span>" = 30 * SECOND,
         /// How long connecting may take.
@@ -56,7 +56,7 @@ settings! {
 
     /// What the webhook accepts.
     Webhook {
-        /// Secrets that sign deliveries, all valid at once.
+        /// Secrets that sign deliveries, all valid at once; each of at least 8 characters.
         #[schemars(extend("x-short" = "secret", "x-required" = "secrets = [\"a long random text\"]"))]
         secrets: Vec<WebhookSecret> = Vec::new(),
         /// Largest delivery that is accepted.
@@ -68,7 +68,7 @@ settings! {
 
     /// An entry of `webhook.secrets` written as a table.
     WebhookSecret {
-        /// The secret; or `secret_file`.
+        /// The secret, at least 8 characters; or `secret_file`.
         #[schemars(extend("x-required" = "secret_file = \"/run/secrets/webhook\""))]
         secret: SecretString as "As::<Secret>" = SecretString::default(),
         /// When the secret stops being valid.
@@ -88,18 +88,18 @@ settings! {
     /// How issues are judged and what is left alone.
     Triage {
         /// Login that is flagged; the repository's owner when left out, of an organisation the team of its owners.
-        owner: Option<String> as "As::<Maybe<Text>>" = None,
+        owner: Option<String> as "As::<Maybe<Login>>" = None,
         /// Score from which an issue is dispatched.
         #[schemars(range(min = 0, max = 9))]
         ready_at: u8 = 5,
         /// Decide and record, but write nothing to the server.
         dry_run: bool = false,
         /// Label put on a flagged issue.
-        flag_label: Option<String> as "As::<Maybe<Text>>" = None,
+        flag_label: Option<String> as "As::<Maybe<Label>>" = None,
         /// Issues with one of these labels are left alone.
-        ignore_labels: Vec<String> = Vec::new(),
+        ignore_labels: Vec<String> as "As::<LabelNames>" = Vec::new(),
         /// Issues of these logins are left alone.
-        ignore_authors: Vec<String> = Vec::new(),
+        ignore_authors: Vec<String> as "As::<Logins>" = Vec::new(),
     }
 
     /// Labels the service puts on.
@@ -123,6 +123,8 @@ settings! {
     Review {
         /// Checks on close: no open task-list items, a merged pull request linked, its commit status green.
         require: Vec<Check> = Vec::new(),
+        /// Whose closing is undone when it does not pass: that of the agent or a merged pull request, or everybody's.
+        reopen: Reopen = Reopen::Work,
     }
 
     /// What holds for all agents.
@@ -146,9 +148,9 @@ settings! {
         #[schemars(with = "Interface")]
         interface: Option<Interface> = None,
         /// Label that calls it; empty takes a built-in one away.
-        label: Option<String> as "As::<Maybe<Text>>" = None,
+        label: Option<String> as "As::<Maybe<Label>>" = None,
         /// Account that is assigned to the issue.
-        login: Option<String> as "As::<Maybe<Text>>" = None,
+        login: Option<String> as "As::<Maybe<Login>>" = None,
         /// Task types it is good at.
         strengths: Vec<TaskType> = Vec::new(),
         /// Dispatches it may have open at once.
@@ -158,7 +160,7 @@ settings! {
         timeout: Duration as "As::<Span>" = 2 * HOUR,
         /// Where an `http` agent is told.
         endpoint: Option<String> as "As::<Maybe<Endpoint>>" = None,
-        /// Signs what is sent to the agent and what it calls back with; or `secret_file`.
+        /// Signs what is sent to the agent and what it calls back with, at least 8 characters; or `secret_file`.
         secret: Option<SecretString> as "As::<Maybe<Secret>>" = None,
         /// `false` takes the agent away.
         enabled: bool = true,
@@ -210,7 +212,7 @@ settings! {
         /// Address of the server for people's browsers, when it is not `gitea.url`.
         gitea_url: Option<String> as "As::<Maybe<Url>>" = None,
         /// Logins that may act, among those who may write to a repository; `triage.owner` when empty.
-        admins: Vec<String> = Vec::new(),
+        admins: Vec<String> as "As::<Logins>" = Vec::new(),
     }
 }
 

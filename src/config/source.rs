@@ -28,6 +28,12 @@ impl Origins {
         }
     }
 
+    /// Whether the file or the environment says anything there or below.
+    pub fn has(&self, at: &str) -> bool {
+        let below = format!("{at}.");
+        self.0.keys().any(|path| path == at || path.starts_with(&below))
+    }
+
     /// Forgets what stands at `at` and below, and gives it back by the path from there.
     pub fn take(&mut self, at: &str) -> Vec<(String, Origin)> {
         let below = |path: &str| {

@@ -15,7 +15,7 @@ use super::Dashboard;
 use super::elements;
 use super::frame::{Frame, NavItem};
 use super::refusal::Refusal;
-use super::session::{NOTICE, SessionExt as _, VISITOR, Visitor, Who};
+use super::session::{NOTICE, SIGNED_WITH, SessionExt as _, VISITOR, Visitor, Who};
 use super::settings::Settings;
 use crate::clock::Timestamp;
 use crate::issue::IssueRef;
@@ -83,9 +83,12 @@ impl Reader {
         let visitor =
             session.read(&VISITOR).filter(|visitor| !visitor.is_over(now)).ok_or_else(sign_in)?;
         let visitor = match visitor.who() {
-            // The token was removed from the configuration.
-            Who::Token if settings.token.is_none() => None,
-            Who::Account(_) if settings.sign_in.is_none() => None,
+            // The token or the application was changed in the configuration.
+            who if who.mark(&settings).is_none()
+                || who.mark(&settings) != session.read(&SIGNED_WITH) =>
+            {
+                None
+            }
             Who::Account(_) if visitor.is_stale(now) => {
                 still_allowed(&dashboard, &settings, &session, visitor).await
             }

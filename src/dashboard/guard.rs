@@ -56,10 +56,12 @@ pub(super) async fn guard<B: MessageBody + 'static>(
 
 fn refused(request: &ServiceRequest, settings: &Settings) -> Option<HttpResponse> {
     let path = request.path();
-    if !settings.is_on() && !path.starts_with("/assets/") {
-        return Some(refusal::switched_off(settings, path == "/"));
-    }
+    let is_off = !settings.is_on() && !path.starts_with("/assets/");
     match *request.method() {
+        Method::GET | Method::HEAD | Method::POST if is_off => {
+            let is_front = path == "/" && request.method() != Method::POST;
+            Some(refusal::switched_off(settings, is_front))
+        }
         Method::GET | Method::HEAD => None,
         Method::POST if is_own_form(request.headers(), settings) => None,
         Method::POST => {

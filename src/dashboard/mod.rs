@@ -28,9 +28,10 @@ mod session;
 mod settings;
 mod sign_in;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use actix_web::cookie::Key;
+use actix_web::dev::ResourceDef;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use arc_swap::ArcSwap;
@@ -105,6 +106,20 @@ impl Dashboard {
     }
 }
 
+/// The forms of the pages; nothing else of the dashboard is sent by POST.
+const FORMS: [&str; 4] = [
+    "/deliveries/{id}/retry",
+    "/issues/{owner}/{name}/{number}/orders",
+    "/sign-in/token",
+    "/sign-out",
+];
+static FORM: LazyLock<ResourceDef> = LazyLock::new(|| ResourceDef::new(FORMS));
+
+/// Whether a form is sent to this path.
+pub fn takes_form(path: &str) -> bool {
+    FORM.is_match(path)
+}
+
 /// The routes of the dashboard. They take every remaining path, so they are registered last.
 pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let dashboard = dashboard.clone();
@@ -114,19 +129,19 @@ pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + 
             .route("/deliveries", web::get().to(deliveries::list))
             .route("/deliveries/{id}", web::get().to(deliveries::page))
             .route("/deliveries/{id}/body", web::get().to(deliveries::body))
-            .route("/deliveries/{id}/retry", web::post().to(actions::retry))
+            .route(FORMS[0], web::post().to(actions::retry))
             .route("/issues", web::get().to(issues::list))
             .route("/issues/{owner}/{name}/{number}", web::get().to(issues::page))
-            .route("/issues/{owner}/{name}/{number}/orders", web::post().to(actions::order))
+            .route(FORMS[1], web::post().to(actions::order))
             .route("/decisions/{id}", web::get().to(evaluations::page))
             .route("/agents", web::get().to(agents::page))
             .route("/search", web::get().to(search::page))
             .route("/events", web::get().to(live::events))
             .route("/sign-in", web::get().to(sign_in::page))
-            .route("/sign-in/token", web::post().to(sign_in::by_token))
+            .route(FORMS[2], web::post().to(sign_in::by_token))
             .route("/sign-in/gitea", web::get().to(sign_in::by_forge))
             .route("/sign-in/callback", web::get().to(sign_in::callback))
-            .route("/sign-out", web::post().to(sign_in::out))
+            .route(FORMS[3], web::post().to(sign_in::out))
             .route("/assets/{name}", web::get().to(assets::get))
             .default_service(web::to(refusal::nothing_here))
             // The first is the innermost: the guard refuses before a session is read.

@@ -30,6 +30,8 @@ pub(super) struct Key<T>(&'static str, PhantomData<T>);
 pub(super) const VISITOR: Key<Visitor> = Key("visitor", PhantomData);
 /// The sign-in in progress; it is taken once.
 pub(super) const SIGN_IN: Key<PendingSignIn> = Key("sign_in", PhantomData);
+/// The mark of what they signed in with; another token or application ends the session.
+pub(super) const SIGNED_WITH: Key<String> = Key("signed_with", PhantomData);
 /// A message for the next page.
 pub(super) const NOTICE: Key<String> = Key("notice", PhantomData);
 const CSRF: Key<String> = Key("csrf", PhantomData);
@@ -63,6 +65,16 @@ pub(super) enum Who {
     Token,
     /// With an account of the forge.
     Account(Account),
+}
+
+impl Who {
+    /// The mark of what they sign in with now; `None` when that way is closed.
+    pub fn mark(&self, settings: &Settings) -> Option<String> {
+        match self {
+            Self::Token => settings.token_mark(),
+            Self::Account(_) => settings.application_mark(),
+        }
+    }
 }
 
 impl Visitor {

@@ -67,6 +67,16 @@ impl Settings {
         self.admins.iter().any(|admin| admin.eq_ignore_ascii_case(login))
     }
 
+    /// Tells the present token from another; `None` when there is none.
+    pub(super) fn token_mark(&self) -> Option<String> {
+        self.token.as_ref().map(|token| mark(&Sha256::digest(token.expose_secret())))
+    }
+
+    /// Tells the present application of the forge from another; `None` when there is none.
+    pub(super) fn application_mark(&self) -> Option<String> {
+        self.sign_in.as_ref().map(|sign_in| mark(&sign_in.fingerprint()))
+    }
+
     /// The key that encrypts the cookies. A new token or client secret ends every session; the secret salt keeps a
     /// cookie from revealing anything about the token.
     pub(super) fn cookie_key(&self, salt: &str) -> Key {
@@ -81,6 +91,10 @@ impl Settings {
         }
         Key::from(&digest.finalize())
     }
+}
+
+fn mark(digest: &[u8]) -> String {
+    hex::encode(&digest[..8])
 }
 
 /// Settings for the tests of this room.

@@ -12,7 +12,9 @@ use super::frame::{Frame, NavItem, render, see_other};
 use super::listing::{Parameters, given};
 use super::local::LocalPath;
 use super::refusal::Refusal;
-use super::session::{NOTICE, PendingSignIn, SIGN_IN, SessionExt as _, VISITOR, Visitor, Who};
+use super::session::{
+    NOTICE, PendingSignIn, SIGN_IN, SIGNED_WITH, SessionExt as _, VISITOR, Visitor, Who,
+};
 use super::settings::Settings;
 use crate::gitea::{Flow, SignInError};
 
@@ -81,6 +83,7 @@ fn start_session(
     session.clear();
     session.renew();
     session.keep(&VISITOR, visitor);
+    session.keep(&SIGNED_WITH, &visitor.who().mark(settings).unwrap_or_default());
     tracing::info!(visitor = visitor.name(), admin = visitor.is_admin(settings), "signed in");
     see_other(&format!("{}{}", settings.base(), LocalPath::parse(next).as_str()))
 }

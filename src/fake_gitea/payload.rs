@@ -85,8 +85,14 @@ fn put_issue(state: &mut State, at: &At, shown: &Value) {
     let text = |key: &str| shown[key].as_str().unwrap_or_default().to_owned();
     let created = time(&shown["created_at"]).unwrap_or_else(|| state.now());
     let updated = time(&shown["updated_at"]).unwrap_or(created);
-    let id = shown["id"].as_i64().unwrap_or_default();
-    state.reserve_id("issue", id);
+    // A recording may have been shortened by hand; a real forge has no issue without an id.
+    let id = match shown["id"].as_i64().filter(|id| *id > 0) {
+        Some(id) => {
+            state.reserve_id("issue", id);
+            id
+        }
+        None => state.next_id("issue"),
+    };
     let closed = (shown["state"] == "closed").then_some(updated);
     let issue = Issue {
         id,

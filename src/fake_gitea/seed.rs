@@ -32,6 +32,13 @@ impl FakeGitea {
         });
     }
 
+    /// Makes a token void.
+    pub fn revoke_token(&self, token: &str) {
+        self.change(|state| {
+            state.tokens.remove(token);
+        });
+    }
+
     /// Gives an account a further token that may do only this, such as `write:issue`; writing includes reading.
     pub fn token_with_scopes(&self, login: &str, scopes: &[&str]) -> String {
         self.change(|state| {

@@ -97,6 +97,14 @@ pub enum Error {
         /// The repository's new name, when the answer says it.
         to: Option<RepoName>,
     },
+    /// The account is called otherwise now; not followed either.
+    #[error("`{call}`: the account is now called `{to}`; correct its name in the configuration")]
+    Renamed {
+        /// The request.
+        call: Call,
+        /// Its new login.
+        to: String,
+    },
     /// The client could not be built from its settings.
     #[error("{0}")]
     Settings(String),

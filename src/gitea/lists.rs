@@ -16,7 +16,7 @@ impl Client {
         Request::of_repo(Method::GET, repo, &["issues"])
             .query("state", state)
             .query("type", "issues")
-            .query("limit", self.inner.settings.page_size)
+            .query("limit", self.page_size())
     }
 
     /// One page of a repository's issues, newest first. Pages count from 1.

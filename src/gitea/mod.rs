@@ -28,6 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use reqwest::Url;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -39,7 +40,7 @@ pub use recording::{Recording, RecordingError};
 pub use rejected::Rejected;
 pub use server::Server;
 pub use sign_in::{Application, Flow, SignIn, SignInError};
-pub use signature::{HeaderLookup, Secret, Verifier};
+pub use signature::{HeaderLookup, Secret, Verifier, is_from_hook};
 pub use timeline::Pull;
 pub use webhook::{ParseError, parse};
 pub use wire::{issue_from_json, issue_text};
@@ -178,14 +179,19 @@ pub struct Page<T> {
     pub at: Option<Timestamp>,
 }
 
-struct Inner {
+/// How requests are sent, by one set of settings.
+struct Link {
     http: reqwest::Client,
     base: Url,
     settings: Settings,
+}
+
+struct Inner {
+    link: ArcSwap<Link>,
     calls: Arc<Calls>,
 }
 
-/// A connection to one Gitea. Cheap to clone; clones share connections and counters.
+/// A connection to one Gitea. Cheap to clone; clones share settings, connections and counters.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -193,9 +199,10 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let link = self.link();
         f.debug_struct("Client")
-            .field("url", &self.inner.base.as_str())
-            .field("dry_run", &self.inner.settings.dry_run)
+            .field("url", &link.base.as_str())
+            .field("dry_run", &link.settings.dry_run)
             .finish_non_exhaustive()
     }
 }
@@ -203,20 +210,29 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client for these settings; nothing is sent yet.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        let base = base_url(&settings.url)?;
-        let headers = default_headers(&settings.token)?;
-        let http = http_client(settings.connect_timeout, settings.timeout, &base, headers)?;
-        Ok(Self { inner: Arc::new(Inner { http, base, settings, calls: Arc::default() }) })
+        let link = ArcSwap::from_pointee(Link::new(settings)?);
+        Ok(Self { inner: Arc::new(Inner { link, calls: Arc::default() }) })
+    }
+
+    /// Sends every request from now on by these settings, also those of clones. When they cannot be used, the old
+    /// ones stay.
+    pub fn set_settings(&self, settings: Settings) -> Result<(), Error> {
+        self.inner.link.store(Arc::new(Link::new(settings)?));
+        Ok(())
+    }
+
+    fn link(&self) -> Arc<Link> {
+        self.inner.link.load_full()
     }
 
     /// The page of an issue, for people.
     pub fn issue_url(&self, at: &IssueRef) -> String {
-        issue_page(&self.inner.base, at)
+        issue_page(&self.link().base, at)
     }
 
     /// Whether nothing may be written.
     pub fn is_dry_run(&self) -> bool {
-        self.inner.settings.dry_run
+        self.link().settings.dry_run
     }
 
     /// How many requests were answered, or failed, so far.
@@ -227,6 +243,23 @@ impl Client {
     /// The requests so far, for the metrics.
     pub fn meters(&self) -> Arc<Calls> {
         Arc::clone(&self.inner.calls)
+    }
+}
+
+impl Link {
+    fn new(settings: Settings) -> Result<Self, Error> {
+        let base = base_url(&settings.url)?;
+        let headers = default_headers(&settings.token)?;
+        let http = http_client(settings.connect_timeout, settings.timeout, &base, headers)?;
+        Ok(Self { http, base, settings })
+    }
+
+    fn api_url(&self, path: &[String], query: &[(&'static str, String)]) -> Url {
+        let mut url = below(&below(&self.base, &["api", "v1"]), path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
     }
 }
 

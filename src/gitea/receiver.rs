@@ -7,6 +7,7 @@ use reqwest::{Response, redirect};
 use secrecy::SecretString;
 
 use super::Recording;
+use super::signature::PROBE;
 
 /// What belongs to the connection it was recorded on, and is made anew on ours.
 const OF_THE_CONNECTION: [&str; 4] = ["host", "content-length", "connection", "transfer-encoding"];
@@ -38,6 +39,7 @@ pub async fn knock(url: &str, secret: &SecretString) -> Result<Knock, reqwest::E
     let signed = Recording::signed("-", "ping", Bytes::from_static(b"{}"), secret);
     let Some(mut recording) = signed else { return Ok(Knock::Unknown) };
     recording.headers.retain(|(name, _)| !name.contains("Delivery"));
+    recording.headers.push((PROBE.to_owned(), "1".to_owned()));
     let patient = reqwest::Client::builder().timeout(KNOCK_TIMEOUT);
     Ok(match send(patient, url, &recording).await?.status().as_u16() {
         400 => Knock::Known,

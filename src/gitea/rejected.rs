@@ -30,6 +30,9 @@ pub enum Rejected {
     /// Signed, but without a usable delivery id.
     #[error("no usable `X-Gitea-Delivery` header came; see that the proxy passes it on")]
     NoDeliveryId,
+    /// Signed, and sent by this program to learn whether the secret is known.
+    #[error("this asks about a secret; it is known")]
+    Probe,
     /// Signed, but neither JSON nor a form.
     #[error("the content type is neither `application/json` nor a form; change it on the hook")]
     UnsupportedContentType,
@@ -40,13 +43,14 @@ pub enum Rejected {
 
 impl Rejected {
     /// Every class there is, in the order of the variants.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SignatureMissing,
         Self::SignatureEmpty,
         Self::SignatureMalformed,
         Self::SignatureMismatch,
         Self::SecretExpired,
         Self::NoDeliveryId,
+        Self::Probe,
         Self::UnsupportedContentType,
         Self::BadForm,
     ];
@@ -54,7 +58,7 @@ impl Rejected {
     /// The HTTP status to answer with.
     pub fn status(self) -> u16 {
         match self {
-            Self::NoDeliveryId | Self::BadForm => 400,
+            Self::NoDeliveryId | Self::Probe | Self::BadForm => 400,
             Self::UnsupportedContentType => 415,
             _ => 401,
         }
@@ -69,6 +73,7 @@ impl Rejected {
             Self::SignatureMismatch => "signature_mismatch",
             Self::SecretExpired => "secret_expired",
             Self::NoDeliveryId => "no_delivery_id",
+            Self::Probe => "probe",
             Self::UnsupportedContentType => "unsupported_content_type",
             Self::BadForm => "bad_form",
         }

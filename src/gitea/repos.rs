@@ -13,7 +13,7 @@ impl Client {
     /// login stands in, with the id 0 for "not known".
     pub async fn whoami(&self) -> Result<Account, Error> {
         let answer = self.send(Request::get("user", path(&["user"]))).await;
-        match (answer, &self.inner.settings.account) {
+        match (answer, &self.link().settings.account) {
             (Err(Error::Status { status: 403, .. }), Some(login)) => {
                 Ok(Account { id: 0, login: login.clone() })
             }
@@ -105,6 +105,11 @@ impl Client {
     /// Whether there is an account, of a person or an organisation, with this login.
     pub async fn is_account(&self, login: &str) -> Result<bool, Error> {
         self.exists("users", login).await
+    }
+
+    /// Whether an organisation has this login, as far as the token may ask.
+    pub async fn is_organisation(&self, login: &str) -> Result<bool, Error> {
+        self.exists("orgs", login).await
     }
 
     /// What an account may do in a repository, over all of it: `none`, `read`, `write`, `admin` or `owner`. Shown

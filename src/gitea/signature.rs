@@ -31,6 +31,8 @@ const EVENTS: [&str; 8] = [
     "X-Gogs-Event",
     "X-GitHub-Event",
 ];
+/// What our own requests about a secret have in a delivery id's place.
+pub(super) const PROBE: &str = "X-Gitea-Triage-Probe";
 const MAX_EVENT: usize = 64;
 
 type Digest = [u8; 32];
@@ -52,6 +54,11 @@ impl HeaderLookup for Recording {
         let same = move |n: &str| n.eq_ignore_ascii_case(name);
         self.headers.iter().filter(move |(n, _)| same(n)).map(|(_, value)| value.as_bytes())
     }
+}
+
+/// Whether a request says that a webhook sent it, signed or not.
+pub fn is_from_hook(headers: &impl HeaderLookup) -> bool {
+    DELIVERIES.iter().any(|name| headers.values(name).next().is_some())
 }
 
 /// A header came with two values, of which a proxy and we could read different ones.
@@ -112,7 +119,10 @@ impl Verifier {
         let signed = signed_bytes(headers, &body);
         let scope = self.scope(signed.as_ref().unwrap_or(&body), &claim, now)?;
         let body = signed?;
-        let id = delivery_id(headers).ok_or(Rejected::NoDeliveryId)?;
+        let id = delivery_id(headers).ok_or_else(|| match headers.values(PROBE).next() {
+            Some(_) => Rejected::Probe,
+            None => Rejected::NoDeliveryId,
+        })?;
         Ok(Delivery { id, received_at: now, body, event_header: event_header(headers), scope })
     }
 

@@ -32,14 +32,14 @@ impl Client {
         for page in 1..=MAX_PAGES {
             let request = Request::of_issue(Method::GET, at, &["timeline"])
                 .query("page", page)
-                .query("limit", self.inner.settings.page_size)
+                .query("limit", self.page_size())
                 .since(since);
             let found: Vec<WireEvent> = self.send(request).await?.list()?;
             let received = found.len();
             all.extend(found.into_iter().map(|one| one.into_event(at)));
             // Gitea leaves out what we may not see after it has cut the page, and counts only what is in the answer:
             // a page that is a little short need not be the last.
-            if received * 2 < self.inner.settings.page_size as usize {
+            if received * 2 < self.page_size() as usize {
                 break;
             }
         }
@@ -82,7 +82,7 @@ lenient! {
 
     struct RefIssue { number: u64, pull_request: Option<Merged>, repository: Option<RepoMeta> }
 
-    struct Merged { merged: bool }
+    struct Merged { merged: bool, merged_at: String }
 
     struct WirePull { state: String, head: Head }
 
@@ -96,6 +96,8 @@ impl WireEvent {
         let at = time(&self.created_at);
         let change = match self.kind.as_str() {
             "comment" => Change::Commented,
+            "close" => Change::Closed,
+            "reopen" | "change_title" | "milestone" => Change::Changed,
             // The body of a label's line is "1" when it was put on, and empty when it was taken off.
             "label" => self.label.map_or(Change::Other, |label| Change::Labelled {
                 name: label.name,
@@ -117,9 +119,9 @@ impl WireEvent {
 
 impl RefIssue {
     fn linked(self, on: &IssueRef, closes: bool) -> Option<Change> {
-        let is_merged = self.pull_request?.merged;
+        let Merged { merged: is_merged, merged_at } = self.pull_request?;
         let pull = place(self.repository.as_ref(), self.number, on)?;
-        Some(Change::Linked { pull, is_merged, closes })
+        Some(Change::Linked { pull, is_merged, merged_at: time(&merged_at), closes })
     }
 }
 
@@ -153,8 +155,9 @@ mod tests {
         let other =
             |pull| json!({"type": "pull_ref", "ref_issue": {"number": 7, "pull_request": pull}});
         let pull = "acme/widgets#7".parse().unwrap();
-        let linked = read(&other(json!({"merged": true})));
-        assert_eq!(linked, Change::Linked { pull, is_merged: true, closes: false });
+        let linked = read(&other(json!({"merged": true, "merged_at": "2026-03-23T12:00:00Z"})));
+        let merged_at = time("2026-03-23T12:00:00Z");
+        assert_eq!(linked, Change::Linked { pull, is_merged: true, merged_at, closes: false });
         assert_eq!(read(&other(serde_json::Value::Null)), Change::Other);
     }
 }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat};
 use reqwest::header::{AsHeaderName, DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response};
 use serde::de::DeserializeOwned;
 use tracing::Span;
 use tracing::field::Empty;
 
+use super::Client;
 use super::error::{Call, Error, Reached};
-use super::{Client, below};
 use crate::clock::{Clock, Timestamp};
 use crate::issue::{IssueRef, RepoName};
 
@@ -129,11 +129,13 @@ impl Client {
     /// Sends a request and reads its answer. The one place where a dry run holds writes back.
     pub(super) async fn send(&self, request: Request) -> Result<Answer, Error> {
         let Request { call, path, query, body } = request;
-        if self.is_dry_run() && call.is_write() {
+        // Held for the whole request: the gate and the token are of the same settings.
+        let link = self.link();
+        if link.settings.dry_run && call.is_write() {
             tracing::debug!(%call, "held back by the dry run");
             return Err(Error::DryRun { call });
         }
-        let mut http = self.inner.http.request(call.method.clone(), self.api_url(&path, &query));
+        let mut http = link.http.request(call.method.clone(), link.api_url(&path, &query));
         if let Some(body) = &body {
             http = http.json(body);
         }
@@ -171,7 +173,7 @@ impl Client {
         let response = success(&call, response)?;
         let total = header(response.headers(), "x-total-count").and_then(|n| n.parse().ok());
         let at = header(response.headers(), DATE).and_then(date);
-        let limit = self.inner.settings.max_response;
+        let limit = self.link().settings.max_response;
         match read(response, limit).await {
             Ok(Some(body)) => Ok(Answer { call, total, at, body }),
             Ok(None) => Err(Error::TooLarge { call, limit }),
@@ -179,12 +181,8 @@ impl Client {
         }
     }
 
-    fn api_url(&self, path: &[String], query: &[(&'static str, String)]) -> Url {
-        let mut url = below(&below(&self.inner.base, &["api", "v1"]), path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        url
+    pub(super) fn page_size(&self) -> u32 {
+        self.link().settings.page_size
     }
 
     /// Every item of a list, each known by its `id`. Pages are counted rather than followed: the links in Gitea's answers are made from
@@ -196,16 +194,16 @@ impl Client {
         id: fn(&T) -> i64,
     ) -> Result<Vec<T>, Error> {
         let (mut items, mut seen) = (Vec::new(), HashSet::new());
+        let page_size = self.page_size();
         for page in 1..=MAX_PAGES {
-            let request = Request::get(&what, path.clone())
-                .query("page", page)
-                .query("limit", self.inner.settings.page_size);
+            let request =
+                Request::get(&what, path.clone()).query("page", page).query("limit", page_size);
             let answer = self.send(request).await?;
             let total = answer.total;
             let found: Vec<T> = answer.list()?;
             let (received, before) = (found.len(), items.len());
             items.extend(found.into_iter().filter(|item| seen.insert(id(item))));
-            let asked = u64::from(page) * u64::from(self.inner.settings.page_size);
+            let asked = u64::from(page) * u64::from(page_size);
             // A server may give fewer than asked for, and may leave out what we cannot see, so a short page is not
             // the last one. A page that brings nothing new comes from a server that does not page this list.
             let done = match total {
@@ -247,7 +245,7 @@ fn outcome(error: Option<&Error>) -> &'static str {
         Some(Error::Status { status: 429, .. }) => "429",
         Some(Error::Status { status: 500.., .. }) => "5xx",
         Some(Error::Status { .. }) => "4xx",
-        Some(Error::Moved { .. }) => "3xx",
+        Some(Error::Moved { .. } | Error::Renamed { .. }) => "3xx",
         Some(_) => "unusable",
     }
 }
@@ -257,7 +255,10 @@ fn success(call: &Call, response: Response) -> Result<Response, Error> {
     if status.is_success() {
         Ok(response)
     } else if status.is_redirection() {
-        Err(Error::Moved { call, to: new_name(headers) })
+        Err(match new_login(headers) {
+            Some(to) => Error::Renamed { call, to },
+            None => Error::Moved { call, to: new_name(headers) },
+        })
     } else {
         let retry_after = retry_after(headers);
         Err(Error::Status { call, status: status.as_u16(), retry_after })
@@ -300,6 +301,15 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some((date(text)? - now).to_std().unwrap_or_default().min(MAX_WAIT))
 }
 
+/// The account a redirect points to: `/api/v1/users/carol`.
+fn new_login(headers: &HeaderMap) -> Option<String> {
+    let location = header(headers, LOCATION)?;
+    let places = ["/api/v1/users/", "/api/v1/orgs/"];
+    let (_, tail) = places.iter().find_map(|place| location.split_once(place))?;
+    let login = tail.split(['/', '?']).next().filter(|login| !login.is_empty())?;
+    Some(login.to_owned())
+}
+
 /// The repository a redirect points to: `/api/v1/repos/acme/gadgets/issues/5`.
 fn new_name(headers: &HeaderMap) -> Option<RepoName> {
     let (_, tail) = header(headers, LOCATION)?.split_once("/api/v1/repos/")?;
@@ -337,6 +347,18 @@ mod tests {
         let to = |location| new_name(&headers(&[("location", location)])).map(|r| r.to_string());
         assert_eq!(to("/api/v1/repos/acme/gadgets/issues/5").as_deref(), Some("acme/gadgets"));
         assert_eq!(to("https://x.example.com/git/api/v1/repos/a/b?c=d").as_deref(), Some("a/b"));
+        assert_eq!(to("/user/login"), None);
+    }
+
+    #[test]
+    fn a_redirect_of_an_account_tells_its_new_login() {
+        let to = |location| new_login(&headers(&[("location", location)]));
+        assert_eq!(to("/api/v1/users/carol").as_deref(), Some("carol"));
+        assert_eq!(
+            to("https://x.example.com/git/api/v1/orgs/b/repos?page=1").as_deref(),
+            Some("b")
+        );
+        assert_eq!(to("/api/v1/repos/acme/users/issues/5"), None);
         assert_eq!(to("/user/login"), None);
     }
 }

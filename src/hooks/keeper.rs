@@ -1,12 +1,14 @@
 //! Creates, corrects, redirects and removes our webhooks. Each can be interrupted and repeated: it looks at what is there
 //! first, and creates nothing twice.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 
 use super::report::{Report, Status, overlapping};
 use super::wanted::{Wanted, differences, is_sent_to};
 use crate::clock::Timestamp;
 use crate::gitea::{self as forge, Hook, HookForm, HookPlace, Server};
+use crate::store::Store;
 
 /// Why a place's webhooks could not be looked after.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,8 @@ pub struct Keeper {
     pub wanted: Wanted,
     /// Whether to go on where something cannot be known: an `Authorization` header, a service that does not answer.
     pub is_forced: bool,
+    /// Where it is kept which secret each webhook signs with; the forge never says.
+    pub memory: Option<Store>,
 }
 
 impl Keeper {
@@ -150,6 +154,20 @@ impl Keeper {
         })
     }
 
+    /// Keeps what a webhook signs with. Without that it is replaced once more than needed.
+    pub(super) async fn remember(&self, hook: i64, secret: &SecretString) {
+        let Some(store) = &self.memory else { return };
+        if let Err(error) = store.remember(fact(hook), mark(secret)).await {
+            tracing::warn!(%error, "which secret hook {hook} signs with could not be kept");
+        }
+    }
+
+    /// Whether a webhook is known to sign with this secret.
+    pub(super) async fn signs_with(&self, hook: i64, secret: &SecretString) -> bool {
+        let Some(store) = &self.memory else { return false };
+        store.fact(fact(hook)).await.is_ok_and(|kept| kept == Some(mark(secret)))
+    }
+
     async fn create(&self, place: &HookPlace, now: Timestamp) -> Result<Report, Error> {
         let form = HookForm::new(&self.wanted.url);
         let made = self.forge.create_hook(place, &form, self.secret(place, now)?).await;
@@ -157,6 +175,7 @@ impl Keeper {
         match sent(place, made)? {
             Some(hook) => {
                 kept(place, &hook)?;
+                self.remember(hook.id, self.secret(place, now)?).await;
                 Ok(Report { hook: Some(hook.id), ..report })
             }
             None => Ok(Report { dry_run: true, ..report }),
@@ -206,6 +225,17 @@ impl Keeper {
         }
         Ok(form)
     }
+}
+
+/// The name under which the store keeps what a webhook signs with.
+fn fact(hook: i64) -> String {
+    format!("hook {hook} signs with")
+}
+
+/// Tells secrets apart, and says nothing of them: a part of what signing with one gives.
+fn mark(secret: &SecretString) -> String {
+    let digest = Sha256::digest(format!("gitea-triage hook\n{}", secret.expose_secret()));
+    hex::encode(&digest[..8])
 }
 
 /// What was answered; `None` when a dry run held the request back.

@@ -9,7 +9,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// The counter of answers, as `/metrics` shows it.
 const ANSWERS: &str = "gitea_triage_deliveries_total{answer=\"";
 /// Answers that are no refusal.
-const TAKEN: [&str; 2] = ["accepted", "duplicate"];
+const TAKEN: [&str; 3] = ["accepted", "duplicate", "probe"];
 
 /// The service of this configuration, as seen from the same machine.
 #[derive(Clone, Debug)]

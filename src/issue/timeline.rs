@@ -41,7 +41,13 @@ pub enum Change {
         is_merged: bool,
         /// Whether merging it closes the issue.
         closes: bool,
+        /// When it was merged.
+        merged_at: Option<Timestamp>,
     },
+    /// The issue was closed.
+    Closed,
+    /// It was opened again, or its title or milestone was changed.
+    Changed,
     /// Anything else.
     Other,
 }

@@ -2,6 +2,7 @@
 //! decided where its issue is looked at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -83,6 +84,11 @@ pub async fn report(
 }
 
 impl Callbacks {
+    /// Swaps what reports are signed with.
+    pub fn set_secrets(&self, secrets: BTreeMap<AgentId, SecretString>) {
+        self.secrets.store(Arc::new(secrets));
+    }
+
     async fn take(
         &self,
         request: &HttpRequest,

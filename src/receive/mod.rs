@@ -24,7 +24,7 @@ use tracing::field::{Empty, display};
 
 use crate::clock::Clock;
 use crate::delivery::DeliveryId;
-use crate::gitea::{Rejected, Verifier};
+use crate::gitea::{Rejected, Secret, Verifier};
 use crate::meters::{Latency, Receiving, Table};
 use crate::store::{self, Accepted, Store};
 
@@ -54,8 +54,8 @@ pub struct Receiver {
     pub max_body: usize,
     /// Room for those that are larger than usual.
     pub large: LargeBodies,
-    /// Where a person finds a delivery's page; the id is appended.
-    pub page: String,
+    /// The addresses that answers name; swapped when the configuration is read again.
+    pub links: ArcSwap<Links>,
     /// Notified when something was stored.
     pub arrived: Arc<Notify>,
     /// Keeps a flood of refused deliveries from flooding the log.
@@ -64,10 +64,27 @@ pub struct Receiver {
     pub meters: Arc<Receiving>,
 }
 
+/// The addresses that answers name.
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// Where webhooks send to.
+    pub webhook: String,
+    /// Where a person finds a delivery's page; the id is appended. `None` where no page shows it.
+    pub deliveries: Option<String>,
+}
+
 /// The receiver's meters, with a zero for every answer there is.
 pub fn meters() -> Receiving {
-    let answers =
-        ["accepted", "duplicate", "unavailable", "too_large", "too_slow", "broken_off"].into_iter();
+    let answers = [
+        "accepted",
+        "duplicate",
+        "unavailable",
+        "too_large",
+        "too_slow",
+        "broken_off",
+        "wrong_address",
+    ]
+    .into_iter();
     let answers = answers.chain(Rejected::ALL.map(Rejected::class)).map(|name| [name]);
     Receiving { answers: Table::with(answers), accept: Latency::default() }
 }
@@ -76,7 +93,8 @@ pub fn meters() -> Receiving {
 struct Answer<'a> {
     status: &'a str,
     delivery: &'a DeliveryId,
-    details: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<String>,
 }
 
 /// Why a request was not taken.
@@ -84,6 +102,8 @@ struct Answer<'a> {
 enum Refused {
     #[error("the body is larger than {limit} bytes; raise `webhook.max_body` to take it")]
     TooLarge { limit: usize },
+    #[error("deliveries are not taken here; let the webhook send to `{webhook}`")]
+    Elsewhere { webhook: String },
     #[error("the body took too long to arrive")]
     TooSlow,
     #[error("the body broke off")]
@@ -101,6 +121,7 @@ impl Refused {
     fn answer(&self) -> (u16, &'static str) {
         match self {
             Self::TooLarge { .. } => (413, "too_large"),
+            Self::Elsewhere { .. } => (404, "wrong_address"),
             Self::TooSlow => (408, "too_slow"),
             Self::Broken => (400, "broken_off"),
             Self::Crowded | Self::NotStored(_) => (503, "unavailable"),
@@ -120,6 +141,13 @@ pub async fn webhook(
     let answer = taken.unwrap_or_else(|refused| receiver.refuse(&request, &refused));
     Span::current().record("http.response.status_code", answer.status().as_u16());
     answer
+}
+
+/// The answer to what was meant for the webhook and came to another path. Never a success: Gitea would show one, and
+/// nothing is stored.
+pub async fn elsewhere(request: HttpRequest, receiver: Data<Receiver>) -> HttpResponse {
+    let webhook = receiver.links.load().webhook.clone();
+    receiver.refuse(&request, &Refused::Elsewhere { webhook })
 }
 
 /// The answer to every other method. Not a redirect: Gitea would follow it with an empty GET and take a 2xx to that
@@ -165,6 +193,16 @@ impl LargeBodies {
 }
 
 impl Receiver {
+    /// Swaps who may send.
+    pub fn set_secrets(&self, secrets: Vec<Secret>) {
+        self.verifier.store(Arc::new(Verifier::new(secrets)));
+    }
+
+    /// Swaps the addresses that answers name.
+    pub fn set_links(&self, links: Links) {
+        self.links.store(Arc::new(links));
+    }
+
     async fn take(&self, request: &HttpRequest, payload: Payload) -> Result<HttpResponse, Refused> {
         let started = Instant::now();
         // The room is kept until the delivery is stored, for so long its body is in memory.
@@ -183,7 +221,7 @@ impl Receiver {
             Accepted::Duplicate => (HttpResponse::Ok(), "duplicate"),
         };
         self.meters.answers.add([status]);
-        let details = format!("{}{id}", self.page);
+        let details = self.links.load().deliveries.as_ref().map(|pages| format!("{pages}{id}"));
         Ok(answer.json(Answer { status, delivery: &id, details }))
     }
 
@@ -227,6 +265,9 @@ impl Receiver {
         let (status, name) = refused.answer();
         self.meters.answers.add([name]);
         match refused {
+            Refused::Rejected(Rejected::Probe) => {
+                tracing::debug!("somebody with a secret asked whether it is known");
+            }
             Refused::NotStored(error) => self.refusals.log("delivery not stored", error, request),
             refused => self.refusals.log("delivery refused", refused, request),
         }
@@ -252,6 +293,7 @@ mod tests {
         assert_eq!(name(Refused::TooLarge { limit: 1 }), "too_large");
         assert_eq!(name(Refused::TooSlow), "too_slow");
         assert_eq!(name(Refused::Broken), "broken_off");
+        assert_eq!(name(Refused::Elsewhere { webhook: String::new() }), "wrong_address");
         for rejected in Rejected::ALL {
             assert_eq!(name(Refused::Rejected(rejected)), rejected.class());
         }

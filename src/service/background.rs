@@ -62,7 +62,8 @@ async fn learn_account(parts: Parts) {
         match parts.forge.whoami().await {
             Ok(account) => {
                 keep_account(&parts, account).await;
-                tokio::time::sleep(late).await;
+                // Another token may be of another account.
+                let _ = tokio::time::timeout(late, parts.reloaded.notified()).await;
             }
             Err(error) => {
                 if !std::mem::replace(&mut was_told, true) {
@@ -83,9 +84,10 @@ async fn keep_account(parts: &Parts, account: Account) {
 }
 
 /// Removes the bodies of finished deliveries that are past their time.
-pub(super) async fn prune_forever(store: Store, clock: Clock, keep: Duration) {
+pub(super) async fn prune_forever(parts: Parts, clock: Clock) {
     loop {
-        match store.prune(clock.now(), keep).await {
+        let keep = parts.config.load().store.keep;
+        match parts.store.prune(clock.now(), keep).await {
             Ok(0) => tokio::time::sleep(PRUNE_EVERY).await,
             // A breath between two steps, so that deliveries are never kept waiting for the forgetting.
             Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,

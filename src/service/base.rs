@@ -7,14 +7,16 @@ use tokio::sync::Notify;
 use super::{rules, settings};
 use crate::agents::local::{self, LocalAgent, LocalClient, LocalRuns};
 use crate::agents::{GiteaAgents, HttpAgents};
-use crate::apply::{AgentClients, Executor, LabelRules};
-use crate::clock::Clock;
-use crate::config::Config;
+use crate::apply::{AgentClients, Executor};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Agents, Config};
 use crate::dispatch::Interface;
 use crate::gitea as forge;
+use crate::issue::{Issue, IssueRef};
 use crate::store::Store;
 use crate::summary::{self, Summaries};
 use crate::sweep::{self, Sweeper};
+use crate::triage::Verdict;
 use crate::worker::{self, Worker};
 
 /// What every part is made from.
@@ -40,8 +42,7 @@ impl<'a> Base<'a> {
 
     /// The worker; `arrived` wakes it for deliveries.
     pub(super) fn worker(&self, arrived: &Arc<Notify>) -> anyhow::Result<Worker> {
-        let labels = &self.config.labels;
-        let labels = LabelRules { create: labels.create, color: labels.color.clone() };
+        let labels = settings::labels(self.config);
         Ok(Worker::new(worker::Parts {
             store: self.store.clone(),
             forge: self.forge.clone(),
@@ -54,26 +55,30 @@ impl<'a> Base<'a> {
 
     /// Runs of the local agent.
     pub fn local_runs(&self, agent: LocalAgent) -> LocalRuns {
-        let Config { agents, triage, local_agent, .. } = self.config;
-        let labels = agents.list.iter().filter_map(|agent| agent.label.clone());
-        let labels = labels.chain(triage.ignore_labels.iter().cloned());
         let parts = local::Parts {
             store: self.store.clone(),
             forge: self.forge.clone(),
             clock: self.clock.clone(),
-            agents: agents.list.clone(),
-            reserved_labels: labels.chain(triage.flag_label.clone()).collect(),
-            owner: triage.owner.clone(),
-            asks_first: local_agent.as_ref().is_none_or(|l| l.sub_issues == local::SubIssues::Ask),
         };
-        let budgets = local_agent.as_ref().map(|l| l.budgets.clone()).unwrap_or_default();
-        LocalRuns::new(agent, parts, budgets)
+        LocalRuns::new(agent, parts, settings::local_rules(self.config))
     }
 
     /// The local agent for dispatches, which wakes `worker` with what it reports.
     pub(super) fn local_client(&self, agent: LocalAgent, worker: &Worker) -> LocalClient {
         let worker = worker.clone();
         LocalClient::new(self.local_runs(agent), move || worker.wake())
+    }
+
+    /// An issue and what a worker would decide about it at `now`; `None` when there is none. Nothing is written or kept.
+    ///
+    /// # Errors
+    /// When the forge or the store cannot be asked.
+    pub async fn preview(
+        &self,
+        at: &IssueRef,
+        now: Timestamp,
+    ) -> anyhow::Result<Option<(Issue, Verdict)>> {
+        Ok(self.worker(&Arc::default())?.preview(at, now).await?)
     }
 
     /// A sweep that wakes `worker`, if there is one here, when it has found something.
@@ -100,8 +105,7 @@ impl<'a> Base<'a> {
 }
 
 /// The client of each agent interface.
-pub(super) fn clients(config: &Config, local: Option<&LocalClient>) -> AgentClients {
-    let agents = &config.agents;
+pub(super) fn clients(agents: &Agents, local: Option<&LocalClient>) -> AgentClients {
     let clients = AgentClients::default().with(Interface::Forge, GiteaAgents);
     let clients = match HttpAgents::new(agents.allow_private.clone(), agents.secrets.clone()) {
         Ok(http) => clients.with(Interface::Http, http),

@@ -11,6 +11,7 @@ use crate::agents::local::LocalRules;
 use crate::apply::LabelRules;
 use crate::config::{Agents, Config};
 use crate::gitea as forge;
+use crate::receive::Links;
 use crate::worker::Rules;
 use crate::{dashboard, summary, sweep};
 
@@ -50,7 +51,7 @@ pub(super) struct Live {
     summary: summary::Settings,
     secrets: Vec<forge::Secret>,
     dashboard: dashboard::Settings,
-    details: Option<String>,
+    links: Links,
 }
 
 /// What a reload changed.
@@ -75,7 +76,7 @@ impl Live {
             summary: settings::summary(config),
             secrets: settings::secrets(config),
             dashboard: settings::dashboard(config)?,
-            details: settings::details(config),
+            links: settings::links(config),
         })
     }
 }
@@ -88,7 +89,7 @@ impl Parts {
     pub fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         // Named one by one, so that none is forgotten.
         #[rustfmt::skip]
-        let Live { forge, rules, labels, agents, local, sweep, summary, secrets, dashboard, details } =
+        let Live { forge, rules, labels, agents, local, sweep, summary, secrets, dashboard, links } =
             Live::of(config)?;
         self.forge.set_settings(forge).context("the forge cannot be asked")?;
         self.worker.set_rules(Arc::new(rules));
@@ -98,7 +99,7 @@ impl Parts {
         self.sweeper.set_settings(sweep);
         self.summaries.set_settings(summary);
         self.web.receiver.set_secrets(secrets);
-        self.web.receiver.set_details(details);
+        self.web.receiver.set_links(links);
         self.web.callbacks.set_secrets(agents.secrets);
         self.web.dashboard.set_settings(dashboard);
         let before = self.config.swap(Arc::new(config.clone()));
@@ -156,6 +157,9 @@ secrets = ["a-webhook-secret"]
 token = "a-dashboard-token"
 client_id = "a-client"
 client_secret = "a-client-secret"
+[[agent]]
+id = "api"
+endpoint = "https://agents.example.com"
 [local_agent]
 model = "llama3.1"
 web_hosts = ["docs.example.com"]
@@ -165,11 +169,21 @@ tools = ["web_fetch"]
     const ENTRIES: [(&str, &str); 4] = [
         ("webhook.secrets", "secret = 'another-webhook-secret'"),
         ("local_agent.mcp", "name = 'files', command = ['files']"),
-        ("local_agent.consult", "name = 'big', url = 'https://big.example.com', model = 'm'"),
+        (
+            "local_agent.consult",
+            "name = 'big', url = 'https://big.example.com', model = 'm', invoice_url = 'https://i.example.com', invoice_key = 'k'",
+        ),
         ("local_agent.budget", "per = 'day'"),
     ];
     /// Values of every kind; the first that a key takes and that is another than before is tried.
-    const VALUES: [&str; 24] = [
+    const VALUES: &[&str] = &[
+        "planning",
+        "read",
+        "read_issue",
+        "create",
+        "always",
+        "lnbits",
+        "issue",
         "true",
         "false",
         "7",
@@ -190,7 +204,7 @@ tools = ["web_fetch"]
         "tasks",
         "kimi",
         "task-type",
-        "http",
+        "local",
         "another-text-of-24-letters",
         "openai",
         "repository",
@@ -226,14 +240,16 @@ tools = ["web_fetch"]
                 (named("agent.added.label"), "added".to_owned()),
                 (named("agent.added.interface"), "gitea".to_owned()),
             ],
-            // Nothing calls it and nothing tells it, which is refused while it is there.
+            Some(("agent", "endpoint")) => vec![(named("agent.api.endpoint"), value.to_owned())],
             Some(("agent", key)) => vec![(named(&format!("agent.claude.{key}")), value.to_owned())],
             Some((list, key)) => {
                 let has = ENTRIES.iter().find(|(name, _)| *name == list);
                 let (_, has) =
                     has.unwrap_or_else(|| panic!("`{list}` is new: what does an entry need?"));
                 let others = has.split(", ").filter(|one| {
-                    !one.starts_with(&format!("{} =", key.trim_end_matches("_file")))
+                    let name = one.split(" = ").next().unwrap_or_default();
+                    // A tool server has one or the other.
+                    name != key.trim_end_matches("_file") && (key, name) != ("url", "command")
                 });
                 let entry = |value: &str| {
                     let own = format!("{key} = {value}");
@@ -254,7 +270,7 @@ tools = ["web_fetch"]
     /// All that is in force, secrets included.
     fn in_force(config: &Config) -> String {
         #[rustfmt::skip]
-        let Live { forge, rules, labels, agents, local, sweep, summary, secrets, dashboard, details } =
+        let Live { forge, rules, labels, agents, local, sweep, summary, secrets, dashboard, links } =
             Live::of(config).unwrap();
         let shown = |secret: &SecretString| secret.expose_secret().to_owned();
         let hidden: Vec<_> = secrets
@@ -267,7 +283,7 @@ tools = ["web_fetch"]
         let sign_in = dashboard.sign_in.as_ref().map(|sign_in| sign_in.fingerprint());
         let keep = config.store.keep;
         format!(
-            "{forge:?}{rules:?}{labels:?}{agents:?}{local:?}{sweep:?}{summary:?}{secrets:?}{dashboard:?}{details:?}{hidden:?}{sign_in:?}{keep:?}"
+            "{forge:?}{rules:?}{labels:?}{agents:?}{local:?}{sweep:?}{summary:?}{secrets:?}{dashboard:?}{links:?}{hidden:?}{sign_in:?}{keep:?}"
         )
     }
 
@@ -287,10 +303,10 @@ tools = ["web_fetch"]
             .iter()
             .filter(|path| !path.starts_with("policy.") || *path == "policy.default_agent");
         for path in all {
-            let values: &[&str] = if path.ends_with("_file") { &[&file] } else { &VALUES };
+            let values: &[&str] = if path.ends_with("_file") { &[&file] } else { VALUES };
             let changed = values.iter().filter_map(|value| read(&setting(path, value)));
-            let changed = changed.filter(|config| !before.changes(config).is_empty()).next();
-            let after = changed.unwrap_or_else(|| panic!("`{path}`: add a value to try"));
+            let mut changed = changed.filter(|config| !before.changes(config).is_empty());
+            let after = changed.next().unwrap_or_else(|| panic!("`{path}`: add a value to try"));
             let Reloaded { changed, restart } = Reloaded::between(&before, &before, &after);
             let is_in_force = in_force(&after) != was;
             assert!(is_in_force || !restart.is_empty(), "`{path}` is neither in force nor named");

@@ -9,6 +9,6 @@ use crate::config::Config;
 /// When a tool cannot be registered, as a [`crate::agents::local::RegistrationError`].
 pub async fn local_agent(config: &Config) -> anyhow::Result<Option<LocalAgent>> {
     let Some(local) = config.local_agent.clone() else { return Ok(None) };
-    let (allow_private, dry_run) = (config.agents.allow_private.clone(), config.triage.dry_run);
-    Ok(Some(LocalAgent::start(Settings { allow_private, dry_run, ..local }).await?))
+    let allow_private = config.agents.allow_private.clone();
+    Ok(Some(LocalAgent::start(Settings { allow_private, ..local }).await?))
 }

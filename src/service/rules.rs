@@ -22,6 +22,7 @@ pub fn rules(config: &Config) -> Result<Rules, PolicyError> {
         write_limit: config.worker.fuse,
         dispatch_attempts: config.dispatch.max_attempts,
         review: config.review.require.clone(),
+        reopen: config.review.reopen,
         public_url: config.server.public_url.clone(),
         pages: pages(config),
     })

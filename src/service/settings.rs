@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::agents::local::{LocalRules, SubIssues};
+use crate::apply::LabelRules;
 use crate::config::Config;
 use crate::gitea as forge;
-use crate::hooks::Wanted;
+use crate::hooks::{Wanted, local_address};
+use crate::receive::Links;
 use crate::{dashboard, summary, sweep};
 
 /// The database file that `store.url` names.
@@ -39,14 +42,37 @@ pub fn forge_as(
     token: &SecretString,
     dry_run: bool,
 ) -> anyhow::Result<forge::Client> {
-    let settings = forge::Settings {
-        dry_run,
+    let token = token.expose_secret();
+    let settings = forge_settings(config);
+    Ok(forge::Client::new(forge::Settings { dry_run, token: token.into(), ..settings })?)
+}
+
+pub(super) fn forge_settings(config: &Config) -> forge::Settings {
+    forge::Settings {
+        dry_run: config.triage.dry_run,
         account: config.gitea.account.clone(),
         connect_timeout: config.gitea.connect_timeout,
         timeout: config.gitea.timeout,
-        ..forge::Settings::new(config.gitea.url.clone(), token.expose_secret())
-    };
-    Ok(forge::Client::new(settings)?)
+        ..forge::Settings::new(config.gitea.url.clone(), config.gitea.token.expose_secret())
+    }
+}
+
+pub(super) fn labels(config: &Config) -> LabelRules {
+    LabelRules { create: config.labels.create, color: config.labels.color.clone() }
+}
+
+/// What the local agent has to respect.
+pub(super) fn local_rules(config: &Config) -> LocalRules {
+    let Config { agents, triage, local_agent, .. } = config;
+    let labels = agents.list.iter().filter_map(|agent| agent.label.clone());
+    let labels = labels.chain(triage.ignore_labels.iter().cloned());
+    LocalRules {
+        agents: agents.list.clone(),
+        reserved_labels: labels.chain(triage.flag_label.clone()).collect(),
+        owner: triage.owner.clone(),
+        asks_first: local_agent.as_ref().is_none_or(|l| l.sub_issues == SubIssues::Ask),
+        budgets: local_agent.as_ref().map(|l| l.budgets.clone()).unwrap_or_default(),
+    }
 }
 
 pub(super) fn summary(config: &Config) -> summary::Settings {
@@ -61,11 +87,7 @@ pub(super) fn summary(config: &Config) -> summary::Settings {
     }
 }
 
-pub(super) fn verifier(config: &Config) -> forge::Verifier {
-    forge::Verifier::new(secrets(config))
-}
-
-fn secrets(config: &Config) -> Vec<forge::Secret> {
+pub(super) fn secrets(config: &Config) -> Vec<forge::Secret> {
     let secrets = config.webhook.secrets.iter().map(|entry| forge::Secret {
         key: entry.secret.clone(),
         expires: entry.expires,
@@ -80,6 +102,13 @@ pub fn wanted_hook(config: &Config) -> Option<Wanted> {
     Some(Wanted { url, secrets: secrets(config) })
 }
 
+/// The addresses in answers to deliveries. Without a dashboard, deliveries have no pages.
+pub(super) fn links(config: &Config) -> Links {
+    let url = public_url(config);
+    let deliveries = config.dashboard.is_on().then(|| format!("{url}/deliveries/"));
+    Links { webhook: format!("{url}/webhook"), deliveries }
+}
+
 pub(super) fn sweep(config: &Config) -> sweep::Settings {
     sweep::Settings {
         repos: config.gitea.repos.clone(),
@@ -90,7 +119,7 @@ pub(super) fn sweep(config: &Config) -> sweep::Settings {
 
 /// The address under which people reach the pages.
 pub(super) fn public_url(config: &Config) -> String {
-    let listens = || format!("http://{}", config.server.listen);
+    let listens = || format!("http://{}", local_address(&config.server.listen));
     config.server.public_url.clone().unwrap_or_else(listens)
 }
 

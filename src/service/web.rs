@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
+use actix_web::guard::{GuardContext, fn_guard};
+use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
@@ -16,6 +18,7 @@ use super::settings;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dashboard::{self, Dashboard};
+use crate::gitea::{Verifier, is_from_hook};
 use crate::health::{self, Readiness};
 use crate::meters::Receiving;
 use crate::metrics::{self, Meters, Metrics};
@@ -30,14 +33,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(90);
 const MAX_CONNECTIONS: usize = 2_048;
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where deliveries are taken.
+const WEBHOOK: [&str; 2] = ["/webhook", "/webhook/"];
 /// The name under which the store keeps what the dashboard's cookies are sealed with.
 const COOKIE_SALT: &str = "cookie_salt";
 
 /// The handlers' data.
 #[derive(Clone)]
 pub(super) struct Web {
-    receiver: Data<Receiver>,
-    callbacks: Data<Callbacks>,
+    pub receiver: Data<Receiver>,
+    pub callbacks: Data<Callbacks>,
     metrics: Data<Metrics>,
     readiness: Data<Readiness>,
     pub dashboard: Data<Dashboard>,
@@ -72,13 +77,6 @@ impl Web {
         })
     }
 
-    /// Takes over what may change while the service runs.
-    pub fn reload(&self, config: &Config, dashboard: dashboard::Settings) {
-        self.dashboard.set_settings(dashboard);
-        self.receiver.verifier.store(Arc::new(settings::verifier(config)));
-        self.callbacks.secrets.store(Arc::new(config.agents.secrets.clone()));
-    }
-
     /// A server that listens, and where.
     pub fn listen(&self, config: &Config) -> anyhow::Result<(Server, SocketAddr)> {
         let routes = self.clone();
@@ -99,7 +97,8 @@ impl Web {
     }
 
     fn add_to(&self, app: &mut ServiceConfig) {
-        let webhook = web::resource("/webhook")
+        let elsewhere = web::resource("/{path:.*}").guard(fn_guard(is_elsewhere));
+        let webhook = web::resource(WEBHOOK)
             .route(web::post().to(receive::webhook))
             .default_service(web::to(receive::method_not_allowed));
         let dispatches = web::resource("/dispatches/{id}")
@@ -109,6 +108,8 @@ impl Web {
             .app_data(self.callbacks.clone())
             .app_data(self.metrics.clone())
             .app_data(self.readiness.clone())
+            // First: it takes what was meant for the webhook from every other path.
+            .service(elsewhere.to(receive::elsewhere))
             .service(webhook)
             .service(dispatches)
             .route("/healthz", web::get().to(health::healthz))
@@ -119,15 +120,26 @@ impl Web {
     }
 }
 
+/// Whether a request was meant for the webhook and came to another path: it says that a webhook sent it, or nobody else
+/// has anything to post there.
+fn is_elsewhere(context: &GuardContext<'_>) -> bool {
+    let head = context.head();
+    let path = head.uri.path();
+    let is_report = || path.strip_prefix("/dispatches/").is_some_and(|id| !id.is_empty());
+    !WEBHOOK.contains(&path)
+        && (is_from_hook(head.headers())
+            || (head.method == Method::POST && !is_report() && !dashboard::takes_form(path)))
+}
+
 fn receiver(base: &Base<'_>, arrived: Arc<Notify>, meters: Arc<Receiving>) -> Data<Receiver> {
     let Base { config, store, clock, .. } = base;
     Data::new(Receiver {
         store: store.clone(),
-        verifier: ArcSwap::from_pointee(settings::verifier(config)),
+        verifier: ArcSwap::from_pointee(Verifier::new(settings::secrets(config))),
         clock: clock.clone(),
         max_body: config.webhook.max_body,
         large: LargeBodies::new(config.webhook.max_body),
-        page: format!("{}/deliveries/", settings::public_url(config)),
+        links: ArcSwap::from_pointee(settings::links(config)),
         arrived,
         refusals: Refusals::new(Proxies(config.server.trusted_proxies.clone())),
         meters,

@@ -156,13 +156,15 @@ impl Store {
     }
 
     /// A fact the service remembers about itself.
-    pub async fn fact(&self, name: &'static str) -> Result<Option<String>, Error> {
-        self.read(move |c| fact(c, name)).await
+    pub async fn fact(&self, name: impl Into<String>) -> Result<Option<String>, Error> {
+        let name = name.into();
+        self.read(move |c| fact(c, &name)).await
     }
 
     /// Remembers a fact.
-    pub async fn remember(&self, name: &'static str, value: String) -> Result<(), Error> {
-        self.write(move |c| set_fact(c, name, &value)).await
+    pub async fn remember(&self, name: impl Into<String>, value: String) -> Result<(), Error> {
+        let name = name.into();
+        self.write(move |c| set_fact(c, &name, &value)).await
     }
 
     async fn write<T: Send + 'static>(

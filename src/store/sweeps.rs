@@ -51,6 +51,8 @@ pub struct Known {
     pub is_dispatched: bool,
     /// Whether something is pending for it, or a worker has it.
     pub is_busy: bool,
+    /// When it was last evaluated.
+    pub evaluated_at: Option<Timestamp>,
     /// When something about it last ended dead since it was evaluated.
     pub died_at: Option<Timestamp>,
     lane: i64,
@@ -88,6 +90,8 @@ pub struct Find {
     pub why: Why,
     /// Whether a webhook should have reported it and did not.
     pub is_missed: bool,
+    /// How many events that were, as far as the forge tells; one where it does not.
+    pub events: u32,
     /// What was known of it when it was judged.
     pub known: Option<Known>,
 }
@@ -248,7 +252,7 @@ const KNOWN: &str = "SELECT number, fingerprint, fingerprint_comments, fingerpri
                                 AND delivery.state IN ('pending', 'claimed')),
      (SELECT max(settled_at) FROM delivery WHERE delivery.lane = lane.id AND delivery.state = 'dead'
       AND settled_at > coalesce(evaluated_at, 0)),
-     id, epoch, coalesce((SELECT max(id) FROM evaluation WHERE evaluation.lane = lane.id), 0), issue_id FROM lane";
+     id, epoch, coalesce((SELECT max(id) FROM evaluation WHERE evaluation.lane = lane.id), 0), issue_id, evaluated_at FROM lane";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     let (comments, is_open) = (row.get(2)?, row.get(3)?);
@@ -264,6 +268,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         epoch: row.get(9)?,
         evaluation: row.get(10)?,
         issue_id: row.get(11)?,
+        evaluated_at: row.get::<_, Option<i64>>(12)?.map(from_millis),
     })
 }
 
@@ -279,7 +284,7 @@ fn enqueue_all(c: &Connection, finds: &[Find], now: Timestamp) -> Result<Vec<Iss
         }
         let what = find.action().into();
         enqueue(c, lane, &Entry { origin: Origin::Sweep, what, at: now })?;
-        missed += u32::from(find.is_missed);
+        missed += if find.is_missed { find.events } else { 0 };
         made.push(find.at.clone());
     }
     let sql =

@@ -54,7 +54,7 @@ impl Page<'_> {
         let dead: u32 = self.digest.dead.iter().map(|d| d.count).sum();
         let counts = [
             ("Open issues", open.len()),
-            ("Ready", open.iter().filter(|i| i.is_ready).count()),
+            ("Ready", open.iter().filter(|i| is_listed_ready(i)).count()),
             ("Dispatched", open.iter().filter(|i| is_dispatched(i)).count()),
             ("Done", self.digest.done as usize),
             ("Flagged", by("flag")),
@@ -81,7 +81,7 @@ impl Page<'_> {
     }
 
     fn top(&self) -> String {
-        let mut ready: Vec<_> = self.digest.open.iter().filter(|i| i.is_ready).collect();
+        let mut ready: Vec<_> = self.digest.open.iter().filter(|i| is_listed_ready(i)).collect();
         ready.sort_by_key(|i| (std::cmp::Reverse(i.score), i.number));
         let line = |i: &&OpenIssue| {
             let flag = match (i.is_bug, i.is_p0) {
@@ -131,13 +131,23 @@ impl Page<'_> {
     }
 
     fn skipped(&self) -> String {
-        let skipped = self.digest.open.iter().filter(|i| i.action == "skip");
+        let skipped = self.digest.open.iter().filter(|i| is_skipped(i));
         let line =
             |i: &OpenIssue| format!("{}: {}", self.issue(i.number), quoted(&i.reason, TITLE));
         let lines: Vec<_> = skipped.map(line).collect();
         let issues = if lines.len() == 1 { "issue" } else { "issues" };
         section(&format!("Skipped ({} {issues})", lines.len()), &lines, SKIPPED)
     }
+}
+
+/// Whether nothing is done about it; what an agent has is skipped because of that.
+fn is_skipped(issue: &OpenIssue) -> bool {
+    issue.action == "skip" && !is_dispatched(issue)
+}
+
+/// An issue that is ready by its score may be left alone for another reason, which is said once.
+fn is_listed_ready(issue: &OpenIssue) -> bool {
+    issue.is_ready && !is_skipped(issue)
 }
 
 fn is_dispatched(issue: &OpenIssue) -> bool {
@@ -164,11 +174,18 @@ fn given_up(issue: &OpenIssue) -> Option<String> {
 /// are removed.
 fn quoted(text: &str, most: usize) -> String {
     let plain: String = text.chars().filter(|c| *c != '`').collect();
-    let mut short: String = plain.chars().take(most).collect();
-    if short.len() < plain.len() {
-        short.push('…');
-    }
-    code(short.trim())
+    let Some((end, _)) = plain.char_indices().nth(most) else { return code(plain.trim()) };
+    code(&format!("{}…", whole_words(&plain, end)))
+}
+
+/// The words of `text` that end before `end`; a part of the first one where it is as long.
+fn whole_words(text: &str, end: usize) -> &str {
+    let start = &text[..end];
+    let goes_on = text[end..].chars().next().is_some_and(|c| !c.is_whitespace());
+    let cut = if goes_on { start.rfind(char::is_whitespace) } else { None };
+    // Text of some languages has no spaces, or one in a long while.
+    let kept = cut.filter(|cut| *cut > end / 2).map_or(start, |cut| &start[..cut]);
+    kept.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':'))
 }
 
 /// A list below its heading; nothing when there is none.

@@ -51,6 +51,7 @@ impl Ground<'_> {
             shown: None,
             why: Why::Gone,
             is_missed: self.last.is_some() && was_open,
+            events: 1,
             known: Some(known.clone()),
         }
     }
@@ -119,6 +120,7 @@ impl Ground<'_> {
             shown: self.shown(number, issue),
             why: if is_evaluated { Why::Changed } else { Why::New },
             is_missed: self.last.is_some() && !is_ours && is_event,
+            events: 1,
             known: known.cloned(),
         }
     }

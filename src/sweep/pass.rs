@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
+use super::events;
 use super::finds::Ground;
 use super::listing::{List, Listing};
 use super::{GRACE, How, Kind, Parts, Passed, Settings, Sweeper, Watch};
@@ -99,6 +100,7 @@ impl Pass<'_> {
         let mut passed = Passed { kind, listed, finds: Vec::new(), left: 0 };
         if !lists.is_archived {
             (passed.finds, passed.left) = self.compare(&mark, &mut lists, since).await?;
+            events::count(&self.parts.forge, &mut passed.finds).await;
         }
         if self.how.look_only || (lists.is_archived && kind == Kind::First) {
             return Ok(passed);

@@ -65,7 +65,9 @@ impl Sweeper {
     /// Waits until the next round is due.
     async fn rest(&self, timer: &mut Timer, after_outage: &Notify) {
         loop {
-            let rest = timer.rest(self.inner.clock.now());
+            // The owner may have shortened it meanwhile.
+            let pause = timer.pause.min(self.settings().every);
+            let rest = Timer { pause, ..*timer }.rest(self.inner.clock.now());
             if rest.is_zero() {
                 return;
             }

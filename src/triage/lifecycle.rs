@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Custody, Evaluation, News, Question, Rules, Snapshot, criteria, observe};
+use super::{
+    Check, Custody, Evaluation, News, Question, Reopen, Rules, Snapshot, criteria, observe,
+};
 use crate::clock::Timestamp;
 use crate::dispatch::{
     Agent, Attempt, Dispatch, DispatchState, Interface, Mark, Progress, Report, Transition,
@@ -12,6 +14,8 @@ use crate::reason::{Cause, Hold, Reason, Unmet};
 
 /// How much of what an agent says about its failure stands in one line.
 const LONGEST_WORDS: usize = 200;
+/// Labels that say why an issue is closed without being done.
+const NOT_TO_BE_DONE: [&str; 3] = ["duplicate", "wontfix", "invalid"];
 
 /// More pull requests than these are not asked for.
 const MOST_PULLS: usize = 5;
@@ -31,10 +35,10 @@ pub(super) fn follow(
     // One that was about to be opened again has been reviewed.
     if s.issue.state == IssueState::Closed && !s.record.reopens() {
         let unmet = if dispatch.by_person { Vec::new() } else { unmet(s, rules)? };
-        return Ok(match unmet.is_empty() {
-            true => e,
-            false => fail(e, &dispatch, Cause::ReviewFailed { unmet }, rules),
-        });
+        if unmet.is_empty() || is_settled(s, rules, &dispatch)? {
+            return Ok(e);
+        }
+        return Ok(fail(e, &dispatch, Cause::ReviewFailed { unmet }, rules));
     }
     let report = latest_report(s, &dispatch);
     match report {
@@ -126,7 +130,7 @@ fn open_pulls<'a>(
     let login = rules.agent(&dispatch.agent).and_then(|agent| agent.login.as_deref());
     let login = login.unwrap_or(dispatch.agent.as_str());
     let pull = |one: &TimelineEvent| match &one.change {
-        Change::Linked { pull, is_merged: false, closes } => {
+        Change::Linked { pull, is_merged: false, closes, .. } => {
             let is_agents = one.by.as_ref().is_some_and(|by| by.login.eq_ignore_ascii_case(login));
             (*closes || is_agents).then(|| pull.clone())
         }
@@ -214,6 +218,25 @@ fn count(mut e: Evaluation, dispatch: &Dispatch, state: DispatchState, cause: Ca
     let (id, agent) = (dispatch.id, dispatch.agent.clone());
     e.attempts.push(Attempt { dispatch: id, agent, cause: cause.clone() });
     Evaluation { transition: Some(Transition { state, cause, counts: true }), ..e }
+}
+
+/// Whether somebody has closed the issue for good, whatever it lacks: a label says why nothing is to be done, or a
+/// person closed it.
+fn is_settled(s: &Snapshot<'_>, rules: &Rules, dispatch: &Dispatch) -> Result<bool, Question> {
+    if s.issue.labels.iter().any(|label| says_not_to_be_done(label)) {
+        return Ok(true);
+    }
+    let is_undone =
+        rules.reopen == Reopen::Always || observe::is_closed_by_work(dispatch, s, rules)?;
+    Ok(!is_undone)
+}
+
+/// `duplicate`, `Status: Won't fix`, `resolution/invalid 🚫`: without scope, case, marks and emoji.
+fn says_not_to_be_done(label: &str) -> bool {
+    let word = label.rsplit(['/', ':']).next().unwrap_or_default();
+    let word: String =
+        word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    NOT_TO_BE_DONE.contains(&word.as_str())
 }
 
 /// What a closed issue lacks, in the order in which it is required.
@@ -329,6 +352,7 @@ mod tests {
                 with_report(world(dispatch("claude", DispatchState::InProgress)), Progress::Failed);
             world.issue = Issue { state: IssueState::Closed, body: "- [ ] one".into(), ..bug() };
             world.rules.review = review;
+            world.rules.reopen = Reopen::Always;
             world
         };
         let e = becomes(closed(vec![]), 500, None, None);
@@ -339,6 +363,23 @@ mod tests {
         assert!(e.reopens);
         let expected = "the review was not passed: 1 task in its list is not ticked; no merged pull request is linked to it";
         assert_eq!(e.transition.unwrap().cause.to_string(), expected);
+    }
+
+    #[test]
+    fn labels_that_say_why_nothing_is_to_be_done_are_told_apart() {
+        for settled in [
+            "duplicate",
+            "Won't Fix",
+            "wontfix 🚫",
+            "resolution/invalid",
+            "Status: Duplicate",
+            "⛔ INVALID",
+        ] {
+            assert!(says_not_to_be_done(settled), "{settled}");
+        }
+        for other in ["bug", "not-a-duplicate", "duplicate/bug", "validate", ""] {
+            assert!(!says_not_to_be_done(other), "{other}");
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub use self::notice::{News, Notice};
 pub use self::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets};
 pub use self::policy::{Policy, PolicyError, Route, TaskWords};
 pub use self::references::named_issues;
-pub use self::rules::{Check, Rules};
+pub use self::rules::{Check, Reopen, Rules};
 pub use self::snapshot::{
     Facts, MergedPull, Question, Record, Snapshot, Unconfirmed, UnconfirmedWrite,
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use super::{Evaluation, Question, Rules, Snapshot};
+use super::{Check, Evaluation, Question, Rules, Snapshot};
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Dispatch, DispatchState, Mark};
 use crate::issue::{Change, IssueState, TimelineEvent};
@@ -13,6 +13,9 @@ use crate::reason::Cause;
 
 /// How far the forge's clock may be behind ours.
 const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(5);
+
+/// How long after its merge a pull request may close what it names.
+const MERGE_SLACK: TimeDelta = TimeDelta::minutes(1);
 
 /// A dispatch of which the timeline can say something new.
 struct Observed<'a> {
@@ -43,6 +46,26 @@ pub(super) fn notice_taken_off(
 /// What shows that the agent has begun.
 pub(super) fn begun(s: &Snapshot<'_>, rules: &Rules) -> Result<Option<Cause>, Question> {
     Ok(observe(s, rules)?.and_then(|observed| observed.begun()))
+}
+
+/// Whether the issue was closed by the work on it: by the agent, or by the merge of a pull request that names it. Where
+/// the forge does not say, it was a person.
+pub(super) fn is_closed_by_work(
+    dispatch: &Dispatch,
+    s: &Snapshot<'_>,
+    rules: &Rules,
+) -> Result<bool, Question> {
+    let timeline = s.timeline(since(dispatch))?;
+    let closings = timeline.iter().filter(|one| one.change == Change::Closed);
+    let Some(closing) = closings.last() else { return Ok(false) };
+    let login = rules.agent(&dispatch.agent).and_then(|agent| agent.login.as_deref());
+    let login = login.unwrap_or(dispatch.agent.as_str());
+    if closing.by.as_ref().is_some_and(|by| by.login.eq_ignore_ascii_case(login)) {
+        return Ok(true);
+    }
+    let merged_at = s.merged_pull(rules.review.contains(&Check::Status))?.and_then(|p| p.merged_at);
+    let apart = merged_at.zip(closing.at).map(|(merged, closed)| (closed - merged).abs());
+    Ok(apart.is_some_and(|apart| apart <= MERGE_SLACK))
 }
 
 fn observe<'a>(s: &'a Snapshot<'_>, rules: &'a Rules) -> Result<Option<Observed<'a>>, Question> {

@@ -16,6 +16,18 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// Whose closing is undone when it does not pass the review.
+    #[derive(Default)]
+    Reopen {
+        /// The agent's, and that by a merged pull request; a person's counts.
+        #[default]
+        Work = "work",
+        /// Everybody's.
+        Always = "always",
+    }
+}
+
 /// What the owner tunes.
 #[derive(Debug)]
 pub struct Rules {
@@ -37,6 +49,8 @@ pub struct Rules {
     pub dispatch_attempts: u32,
     /// What a closed issue has to show for its dispatch to be completed.
     pub review: Vec<Check>,
+    /// Whose closing is undone when it does not.
+    pub reopen: Reopen,
     /// Where agents may report to.
     pub public_url: Option<String>,
     /// Where people see an issue's story; `None` where no page shows it.

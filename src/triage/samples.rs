@@ -87,6 +87,7 @@ impl World {
             write_limit: 20,
             dispatch_attempts: 2,
             review: Vec::new(),
+            reopen: super::Reopen::default(),
             public_url: None,
             pages: None,
         };

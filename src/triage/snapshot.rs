@@ -167,6 +167,8 @@ pub struct MergedPull {
     pub at: IssueRef,
     /// What its checks say, all together; empty when there are none, `None` when it is gone or they were not wanted.
     pub status: Option<String>,
+    /// When it was merged, where the forge says.
+    pub merged_at: Option<Timestamp>,
 }
 
 /// What the forge was asked for: the answer to each [`Question`], once there is one.

@@ -104,16 +104,16 @@ impl Worker {
         let forge = &self.parts.forge;
         let timeline = forge.timeline(at, None).await?;
         let merged = timeline.into_iter().rev().find_map(|one| match one.change {
-            Change::Linked { pull, is_merged: true, .. } => Some(pull),
+            Change::Linked { pull, is_merged: true, merged_at, .. } => Some((pull, merged_at)),
             _ => None,
         });
-        let Some(at) = merged else { return Ok(None) };
+        let Some((at, merged_at)) = merged else { return Ok(None) };
         let pull = if with_checks { forge.pull(&at).await? } else { None };
         let status = match pull {
             Some(pull) => Some(forge.commit_status(&at.repo, &pull.head).await?),
             None => None,
         };
-        Ok(Some(MergedPull { at, status }))
+        Ok(Some(MergedPull { at, status, merged_at }))
     }
 }
 

@@ -4,6 +4,7 @@
 mod ask;
 mod breaker;
 mod classify;
+mod preview;
 mod process;
 mod reconcile;
 mod requests;
@@ -18,7 +19,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use chrono::TimeDelta;
 use tokio::sync::Notify;
 
-use crate::apply::{AgentClients, Executor};
+use crate::apply::{AgentClients, Executor, LabelRules};
 use crate::clock::{Clock, Timestamp, from_millis};
 use crate::gitea as forge;
 use crate::issue::Account;
@@ -109,6 +110,11 @@ impl Worker {
     /// Says which account is ours, so that its changes are known as our own.
     pub fn set_account(&self, account: Account) {
         self.state.account.store(Some(Arc::new(account)));
+    }
+
+    /// Swaps how labels are made.
+    pub fn set_labels(&self, labels: LabelRules) {
+        self.parts.executor.set_labels(labels);
     }
 
     /// Swaps how agents are reached; work in flight ends as before.

@@ -19,7 +19,7 @@ use super::{PACE, Worker};
 
 /// Why an issue could not be reconciled.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     #[error(transparent)]
     Forge(#[from] forge::Error),
     #[error(transparent)]

@@ -270,7 +270,7 @@ fn a_database_of_a_later_version_is_refused_politely_and_left_alone() {
     let config = folder.path().join("config.toml");
     let text = format!(
         "[gitea]\nurl = \"http://127.0.0.1:1\"\ntoken = \"t\"\nrepos = [\"acme/*\"]\n\
-         [server]\nlisten = \"127.0.0.1:0\"\n[webhook]\nsecrets = [\"s\"]\n[store]\nurl = \"sqlite:{}\"\n",
+         [server]\nlisten = \"127.0.0.1:0\"\n[webhook]\nsecrets = [\"a-secret-of-the-tests\"]\n[store]\nurl = \"sqlite:{}\"\n",
         path.display()
     );
     std::fs::write(&config, text).unwrap();

@@ -23,13 +23,98 @@ async fn a_valid_delivery_is_on_disk_before_it_is_answered() {
     let (status, answer) = world.post(ID, br#"{"ref": "refs/heads/main", "commits": []}"#).await;
     assert_eq!(status, 202);
     assert_eq!(answer["delivery"], ID);
-    assert_eq!(answer["details"], format!("https://triage.example.com/deliveries/{ID}"));
+    assert!(answer.get("details").is_none(), "without a dashboard no page shows it: {answer}");
     let database = rusqlite::Connection::open(world.store_path()).unwrap();
     let stored: i64 =
         database.query_row("SELECT count(*) FROM delivery", [], |r| r.get(0)).unwrap();
     assert_eq!(stored, 1);
     world.settle().await;
     assert_eq!(world.delivery(ID).await.state, DeliveryState::Ignored);
+}
+
+/// The dashboard is off, and on.
+const DASHBOARDS: [&str; 2] = ["", "[dashboard]\ntoken = \"a-token-of-the-dashboard\""];
+
+#[tokio::test]
+async fn with_a_dashboard_the_details_lead_to_a_page() {
+    let world = World::with(DASHBOARDS[1]).await;
+    for status in ["accepted", "duplicate"] {
+        let (_, answer) = world.post(ID, b"{}").await;
+        assert_eq!(answer["status"], status);
+        let details = answer["details"].as_str().unwrap();
+        let path = details.strip_prefix("https://triage.example.com").unwrap();
+        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let page = client.get(world.url(path)).send().await.unwrap();
+        // To the sign-in, which leads back.
+        assert_eq!(page.status(), StatusCode::SEE_OTHER);
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_stored_is_a_success_whatever_a_hook_sends_and_where() {
+    for dashboard in DASHBOARDS {
+        let world = World::with(dashboard).await;
+        let body = br#"{"action": "opened"}"#;
+        let signature = sign(SECRET, body);
+        let paths = [
+            "/",
+            "/webhooks",
+            "/Webhook",
+            "/webhook/x",
+            "/healthz",
+            "/metrics",
+            "/issues",
+            "/dispatches/",
+            "/sign-out",
+            "/x?payload={}",
+        ];
+        let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        for path in paths {
+            for method in methods {
+                let method = Method::from_bytes(method.as_bytes()).unwrap();
+                let request = Client::new().request(method.clone(), world.url(path));
+                let request =
+                    request.header("X-Gitea-Delivery", ID).header("X-Gitea-Signature", &signature);
+                let answer =
+                    request.header("Content-Type", "application/json").body(body.to_vec()).send();
+                let answer = answer.await.unwrap();
+                assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{method} {path}");
+                let said: serde_json::Value = answer.json().await.unwrap();
+                let said = said["error"].as_str().unwrap().to_owned();
+                assert!(said.contains("`https://triage.example.com/webhook`"), "{said}");
+            }
+        }
+        // One that does not say what it is.
+        let bare = Client::new().post(world.url("/")).body("x").send().await.unwrap();
+        assert_eq!(bare.status(), StatusCode::NOT_FOUND);
+        for method in [Method::PUT, Method::PATCH, Method::DELETE] {
+            let answer =
+                Client::new().request(method, world.url("/")).body("x").send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        }
+        assert!(world.deliveries().await.is_empty());
+        let metrics = Client::new().get(world.url("/metrics")).send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let counted = format!("answer=\"wrong_address\"}} {}", paths.len() * methods.len() + 1);
+        assert!(metrics.contains(&counted), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_slash_behind_the_path_is_forgiven() {
+    let world = World::start().await;
+    let request = |method| {
+        Client::new()
+            .request(method, world.url("/webhook/"))
+            .header("Content-Type", "application/json")
+            .header("X-Gitea-Delivery", ID)
+            .header("X-Gitea-Signature", sign(SECRET, b"{}"))
+            .body("{}")
+            .send()
+    };
+    assert_eq!(request(Method::POST).await.unwrap().status(), StatusCode::ACCEPTED);
+    assert_eq!(request(Method::GET).await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(world.deliveries().await.len(), 1);
 }
 
 #[tokio::test]
@@ -70,13 +155,11 @@ async fn other_methods_are_answered_405_and_never_redirected() {
     let world = World::start().await;
     let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     for method in [Method::GET, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD] {
-        for path in ["/webhook", "/webhook?payload=%7B%7D"] {
+        for path in ["/webhook", "/webhook/", "/webhook?payload=%7B%7D"] {
             let answer = client.request(method.clone(), world.url(path)).send().await.unwrap();
             assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
         }
     }
-    let answer = client.get(world.url("/webhook/")).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -163,3 +163,59 @@ async fn a_lost_answer_to_the_reopening_ends_the_same() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_a_person_closes_stays_closed() {
+    let world = World::with(&requiring("\"tasks\", \"pull_request\"")).await;
+    let issue = dispatched(&world).await;
+    world.gitea.close(&issue, "alice");
+    world.settle().await;
+    assert_eq!(world.issue(&issue).state, IssueState::Closed);
+    assert_eq!(world.history(&issue).await.dispatches[0].state, DispatchState::Completed);
+    world.comments(&issue);
+}
+
+#[tokio::test]
+async fn what_a_label_settles_stays_closed_whoever_closed_it() {
+    for more in ["", "reopen = \"always\"\n"] {
+        let world = World::with(&format!("{}{more}", requiring("\"tasks\""))).await;
+        for (number, label) in
+            ["duplicate", "Status: Won't fix", "resolution/INVALID 🚫"].into_iter().enumerate()
+        {
+            let title = format!("[bug] Login crashes in src/auth/{number}.py and must return 400");
+            let issue = world.open_issue(NewIssue { title, ..bug() });
+            world.settle().await;
+            world.gitea.add_label(&issue, "alice", label);
+            world.gitea.close(&issue, "claude");
+            world.settle().await;
+            assert_eq!(world.issue(&issue).state, IssueState::Closed, "{label}");
+            world.comments(&issue);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_persons_closing_is_undone_only_where_the_owner_wants_it() {
+    let world = World::with(&format!("{}reopen = \"always\"\n", requiring("\"tasks\""))).await;
+    let issue = dispatched(&world).await;
+    world.gitea.close(&issue, "alice");
+    world.settle().await;
+    assert_eq!(world.issue(&issue).state, IssueState::Open);
+    assert_eq!(world.history(&issue).await.dispatches[0].state, DispatchState::Failed);
+    world.comments(&issue);
+}
+
+#[tokio::test]
+async fn a_merge_is_the_work_and_a_person_long_after_it_is_not() {
+    let world = World::with(&requiring("\"tasks\"")).await;
+    let issue = dispatched(&world).await;
+    let pull = pull_for(&world, &issue);
+    world.gitea.merge(&pull, "alice");
+    world.settle().await;
+    assert_eq!(
+        world.issue(&issue).state,
+        IssueState::Open,
+        "the merge closed it, with an open task"
+    );
+    world.comments(&issue);
+}

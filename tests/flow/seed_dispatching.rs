@@ -107,7 +107,7 @@ async fn an_existing_label_is_used_again() {
 
 #[test]
 fn without_a_token_nothing_starts() {
-    let text = "[gitea]\nurl = \"http://x\"\nrepos = [\"a/b\"]\n[webhook]\nsecrets = [\"s\"]\n";
+    let text = "[gitea]\nurl = \"http://x\"\nrepos = [\"a/b\"]\n[webhook]\nsecrets = [\"a-secret-of-the-tests\"]\n";
     let error = Config::from_toml("t.toml", text, std::iter::empty()).unwrap_err().to_string();
     assert!(error.contains("`gitea.token`"), "{error}");
 }

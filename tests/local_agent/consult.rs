@@ -143,9 +143,9 @@ async fn an_invoice_service_that_is_down_sends_nothing_either() {
 async fn a_dry_run_neither_bills_nor_asks() {
     let lnbits = made(201, json!({"payment_request": REQUEST}));
     let place = Place::new("/api/v1/payments", "x-api-key", lnbits).await;
-    let mut settings = place.settings(InvoiceKind::Lnbits);
-    settings.dry_run = true;
-    let run = LocalAgent::start(settings).await.unwrap().run(&task(), &World::new()).await;
+    let settings = place.settings(InvoiceKind::Lnbits);
+    let world = World { dry_run: true, ..World::new() };
+    let run = LocalAgent::start(settings).await.unwrap().run(&task(), &world).await;
     assert_eq!(run.tool_calls[0].result, "not asked: this is a dry run");
     assert_eq!(place.paid_requests().await, 0);
     assert!(place.invoices.received_requests().await.unwrap().is_empty());

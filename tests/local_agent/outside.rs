@@ -15,6 +15,7 @@ pub struct World {
     pub file: Option<String>,
     pub notes: Mutex<Vec<Note>>,
     pub actions: Mutex<Vec<AgentAction>>,
+    pub dry_run: bool,
 }
 
 pub fn at() -> IssueRef {
@@ -53,7 +54,14 @@ impl World {
             url: String::new(),
         };
         let remarks = vec![comment("alice", "Happens to me too")];
-        Self { issue, remarks, file: None, notes: Mutex::default(), actions: Mutex::default() }
+        Self {
+            issue,
+            remarks,
+            file: None,
+            notes: Mutex::default(),
+            actions: Mutex::default(),
+            dry_run: false,
+        }
     }
 
     pub fn actions(&self) -> Vec<AgentAction> {
@@ -66,6 +74,10 @@ fn ready<'a, T: Send + 'a>(value: Result<T, Unavailable>) -> Answer<'a, T> {
 }
 
 impl Environment for World {
+    fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
     fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>> {
         ready(Ok((at.number == 5).then(|| self.issue.clone())))
     }

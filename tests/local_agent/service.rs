@@ -47,7 +47,7 @@ impl Place {
     pub fn toml(&self, model: &Model, tools: &[&str], more: &str) -> String {
         let database = self.folder.path().join("a.db");
         format!(
-            "[gitea]\nurl = \"{}\"\ntoken = \"{}\"\nrepos = [\"acme/*\"]\n[webhook]\nsecrets = [\"s\"]\n\
+            "[gitea]\nurl = \"{}\"\ntoken = \"{}\"\nrepos = [\"acme/*\"]\n[webhook]\nsecrets = [\"a-secret-of-the-tests\"]\n\
              [server]\nlisten = \"127.0.0.1:0\"\n[triage]\nowner = \"alice\"\n[store]\nurl = \"sqlite:{}\"\n\
              [local_agent]\nurl = \"{}\"\nmodel = \"llama3.1\"\ntools = {tools:?}\n{more}",
             self.gitea.url(),

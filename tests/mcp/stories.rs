@@ -54,21 +54,15 @@ fn of_model(model: &Model, server: McpSettings) -> Settings {
 
 /// A run in which the model makes these calls, one after the other.
 async fn run(server: McpSettings, calls: &[(&str, Value)]) -> Run {
-    run_with(server, calls, |_| {}).await
+    run_in(&World::new(), server, calls).await
 }
 
-async fn run_with(
-    server: McpSettings,
-    calls: &[(&str, Value)],
-    change: impl FnOnce(&mut Settings),
-) -> Run {
+async fn run_in(world: &World, server: McpSettings, calls: &[(&str, Value)]) -> Run {
     let mut lines: Vec<_> = calls.iter().map(|(name, a)| call(name, a.clone())).collect();
     lines.push(text("done"));
     let model = Model::says(lines).await;
-    let mut settings = of_model(&model, server);
-    change(&mut settings);
-    let agent = LocalAgent::start(settings).await.unwrap();
-    let run = agent.run(&task(), &World::new()).await;
+    let agent = LocalAgent::start(of_model(&model, server)).await.unwrap();
+    let run = agent.run(&task(), world).await;
     agent.stop().await;
     assert_eq!((run.error.as_str(), run.content.as_str()), ("", "done"));
     run
@@ -173,8 +167,8 @@ async fn refuses() {
 
 async fn dry() {
     let calls = [("our_tools__pid", json!({})), ("our_tools__echo", json!({"text": "read"}))];
-    let dry = |settings: &mut Settings| settings.dry_run = true;
-    let run = run_with(scripted("well", &["pid", "echo"]), &calls, dry).await;
+    let world = World { dry_run: true, ..World::new() };
+    let run = run_in(&world, scripted("well", &["pid", "echo"]), &calls).await;
     let told = told(&run);
     assert_eq!(told[0], "not called: this is a dry run, and the tool may change something");
     assert!(told[1].contains("\nread\n"));

@@ -286,3 +286,49 @@ async fn webhooks_that_may_not_be_seen_are_proven_by_a_delivery() {
     assert!(of(&lines, "webhook")["said"].as_str().unwrap().contains("is as it has to be"));
     stage.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pattern_that_fits_nothing_is_red() {
+    let stage = well().await;
+    stage.configure(&[("'acme/widgets'", "'acme/widgets', 'acme/no-such-*'")]);
+    let words = ("fits no repository", "correct it in `gitea.repos`");
+    let lines = is_named(stage.run(&CHECK), "red", "pattern", words);
+    assert_eq!(of(&lines, "pattern")["about"], "acme/no-such-*");
+    stage.configure(&[("'acme/widgets'", "'acme/wid*'")]);
+    let lines = stage.run(&CHECK).ended(0).json();
+    assert_eq!(of(&lines, "pattern")["level"], "green");
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_whom_no_mention_reaches_is_named() {
+    let stage = well().await;
+    stage.gitea.add_org_owner("gears", OWNER);
+    stage.configure(&[("owner = 'alice'", "owner = 'gears'")]);
+    let words = ("nobody hears of a flag", "name a person as `triage.owner`");
+    is_named(stage.run(&CHECK), "red", "owner", words);
+    // Of the organisation that owns the repository, the team of its owners is called, left out or not.
+    for owner in ["owner = 'acme'", ""] {
+        stage.configure(&[("owner = 'alice'", owner)]);
+        let words = ("the team of its owners is called instead", words.1);
+        let lines = is_named(stage.run(&CHECK), "yellow", "owner", words);
+        assert_eq!(of(&lines, "owner")["about"], "acme");
+    }
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_check_asks_the_service_is_no_refused_delivery() {
+    let stage = well().await;
+    stage.run(&CHECK).ended(0);
+    let metrics = reqwest::get(format!("http://127.0.0.1:{}/metrics", stage.port)).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let refused = metrics
+        .lines()
+        .filter(|line| line.starts_with("gitea_triage_deliveries_total") && !line.ends_with(" 0"));
+    for line in refused {
+        let is_fine = ["accepted", "duplicate", "probe"].iter().any(|name| line.contains(name));
+        assert!(is_fine, "{line}");
+    }
+    stage.stop().await;
+}

@@ -246,3 +246,32 @@ async fn an_inactive_webhook_of_the_organisation_does_not_count() {
     let lines = stage.run(&["hook", "install", "--json"]).ended(0).json();
     assert_eq!(statuses(&lines), ["installed"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_newer_secret_there_is_nothing_to_rotate() {
+    let mut stage = Stage::new().await;
+    stage.serve().await;
+    stage.issue();
+    stage.run(&["hook", "install"]).ended(0);
+    let before = stage.hooks().await;
+    for _ in 0..2 {
+        let lines = stage.run(&["hook", "rotate", "--json"]).ended(0).json();
+        assert_eq!(statuses(&lines), ["unchanged"]);
+        assert!(
+            lines[0]["notes"][0].as_str().unwrap().contains("newest secret already"),
+            "{lines:?}"
+        );
+    }
+    assert_eq!(stage.hooks().await, before);
+    // One that was made by hand may sign with anything: it is replaced, once.
+    let id = before[0]["id"].as_i64().unwrap();
+    stage.api("DELETE", &format!("{REPO}/hooks/{id}"), Value::Null).await;
+    stage.hook_by_hand(REPO, &[]).await;
+    let states: Vec<_> =
+        (0..3).map(|_| stage.run(&["hook", "rotate", "--json"]).ended(0).json()).collect();
+    let states: Vec<_> = states.iter().flat_map(|lines| statuses(lines)).collect();
+    assert_eq!(states, ["rotated", "unchanged", "unchanged"]);
+    let forced = stage.run(&["hook", "rotate", "--force", "--json"]).ended(0).json();
+    assert_eq!(statuses(&forced), ["rotated"]);
+    stage.stop().await;
+}

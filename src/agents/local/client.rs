@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::{LocalRuns, Parts, Task};
+use super::{LocalRules, LocalRuns, Parts, Task};
 use crate::apply::{AgentClient, HandedOver};
 use crate::dispatch::{Agent, Dispatch, Handoff, Interface, Progress, Report};
 use crate::issue::IssueRef;
@@ -38,10 +38,16 @@ impl LocalClient {
         Self(Arc::new(Inner { runs, reported, working }))
     }
 
+    /// Swaps what the owner tunes.
+    pub fn set_rules(&self, rules: LocalRules) {
+        self.0.runs.set_rules(rules);
+    }
+
     /// Begins anew what was cut off when the program ended: dispatches that were handed over and have nobody at work.
     pub async fn resume(&self) {
-        let parts = &self.0.runs.environment.parts;
-        let local = parts.agents.iter().filter(|agent| agent.interface == Interface::Local);
+        let environment = &self.0.runs.environment;
+        let (parts, rules) = (&environment.parts, environment.rules.load_full());
+        let local = rules.agents.iter().filter(|agent| agent.interface == Interface::Local);
         match parts.store.handed_over(local.map(|agent| agent.id.clone()).collect()).await {
             Ok(open) => self.take_up(open),
             Err(error) => {

@@ -59,6 +59,8 @@ pub enum AgentAction {
 
 /// The world, as the agent may use it.
 pub trait Environment: Send + Sync {
+    /// Whether nothing may be changed anywhere.
+    fn is_dry_run(&self) -> bool;
     /// An issue as it is now; `None` when there is none.
     fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>>;
     /// The comments on an issue, oldest first.

@@ -33,7 +33,7 @@ pub use self::client::LocalClient;
 pub use self::environment::{
     AgentAction, Answer, AvailableAgent, Environment, Note, SubIssue, Unavailable,
 };
-pub use self::forge_environment::Parts;
+pub use self::forge_environment::{LocalRules, Parts};
 pub use self::model::message::{Message, ToolCall};
 pub use self::run::{CallRecord, Run};
 pub use self::runs::LocalRuns;
@@ -79,6 +79,14 @@ impl std::fmt::Debug for LocalAgent {
 
 /// Called with each message of a run, in order, as it is added.
 pub type Watch<'a> = &'a (dyn Fn(&Message) + Send + Sync);
+
+/// Registers what needs no server.
+///
+/// # Errors
+/// As [`LocalAgent::start`].
+pub fn check_tools(settings: &Settings) -> Result<(), RegistrationError> {
+    Registry::own(settings).map(|_| ())
+}
 
 impl LocalAgent {
     /// Registers every tool the settings name, starting or calling the servers of further ones.

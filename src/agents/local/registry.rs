@@ -17,13 +17,19 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    /// Registers everything the settings name.
-    pub async fn fill(settings: &Settings) -> Result<Self, RegistrationError> {
+    /// Registers the built-in tools and the outside models.
+    pub fn own(settings: &Settings) -> Result<Self, RegistrationError> {
         let mut registry = Self::empty(settings.permission);
         for tool in tools::all(settings)? {
             registry.add(tool)?;
         }
-        let (servers, found) = mcp::start(&settings.mcp, settings.dry_run).await?;
+        Ok(registry)
+    }
+
+    /// Registers everything the settings name.
+    pub async fn fill(settings: &Settings) -> Result<Self, RegistrationError> {
+        let mut registry = Self::own(settings)?;
+        let (servers, found) = mcp::start(&settings.mcp).await?;
         registry.servers = servers;
         for tool in found {
             registry.add(tool)?;

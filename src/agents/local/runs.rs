@@ -1,22 +1,28 @@
 //! Runs of the local agent on issues, within what they may spend.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 
-use super::budget::{Budget, BudgetScope, left};
-use super::forge_environment::{ForgeEnvironment, Parts};
-use super::{LocalAgent, Run, Task, Watch};
+use super::budget::{BudgetScope, left};
+use super::forge_environment::{ForgeEnvironment, LocalRules, Parts};
+use super::{Environment as _, LocalAgent, Run, Task, Watch};
 
 /// Runs the local agent on issues within its budgets.
 pub struct LocalRuns {
     pub(super) agent: LocalAgent,
     pub(super) environment: ForgeEnvironment,
-    budgets: Vec<Budget>,
 }
 
 impl LocalRuns {
     /// Runs of this agent.
-    pub fn new(agent: LocalAgent, parts: Parts, budgets: Vec<Budget>) -> Self {
-        Self { agent, environment: ForgeEnvironment::new(parts), budgets }
+    pub fn new(agent: LocalAgent, parts: Parts, rules: LocalRules) -> Self {
+        Self { agent, environment: ForgeEnvironment::new(parts, rules) }
+    }
+
+    /// Swaps what the owner tunes.
+    pub(super) fn set_rules(&self, rules: LocalRules) {
+        self.environment.rules.store(Arc::new(rules));
     }
 
     /// One run to its end; what it spent is written down. When a budget is used up the model is not called, and the
@@ -28,7 +34,7 @@ impl LocalRuns {
         let Parts { store, clock, .. } = &self.environment.parts;
         let now = clock.now();
         let totals = store.spent(&task.at, now).await.context("the budget is unknown")?;
-        let (allowance, tightest) = left(&self.budgets, &totals);
+        let (allowance, tightest) = left(&self.environment.rules.load().budgets, &totals);
         task.allowance = task.allowance.and(allowance);
         if let (Some(what), Some(scope)) = (allowance.used_up(), tightest) {
             let whom = match scope {

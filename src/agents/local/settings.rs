@@ -76,9 +76,6 @@ pub struct Settings {
     /// Private addresses, networks and host names that may be called all the same.
     #[serde(skip)]
     pub allow_private: Vec<String>,
-    /// Whether tools that may write somewhere we cannot hold back are left uncalled.
-    #[serde(skip)]
-    pub dry_run: bool,
 }
 
 impl Default for Settings {
@@ -100,7 +97,6 @@ impl Default for Settings {
             consult: Vec::new(),
             budgets: Vec::new(),
             allow_private: Vec::new(),
-            dry_run: false,
         }
     }
 }

@@ -73,6 +73,10 @@ fn route(state: &mut State, call: &Call, by: i64, path: &[&str]) -> Reply {
         }
         ("GET", ["users", login]) => places::user(state, login),
         ("GET", ["users", login, "repos"]) => places::repos_of(state, call, by, login),
+        ("GET", ["orgs", org]) => {
+            places::known_org(state, org)?;
+            places::user(state, org)
+        }
         ("GET", ["orgs", org, "repos"]) => {
             places::known_org(state, org)?;
             places::repos_of(state, call, by, org)

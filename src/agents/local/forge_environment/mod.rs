@@ -4,7 +4,9 @@
 mod sub_issues;
 mod write;
 
-use super::{AgentAction, Answer, AvailableAgent, Environment, Note, Unavailable};
+use arc_swap::ArcSwap;
+
+use super::{AgentAction, Answer, AvailableAgent, Budget, Environment, Note, Unavailable};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::dispatch::{Agent, AgentId, Interface};
@@ -23,6 +25,11 @@ pub struct Parts {
     pub forge: forge::Client,
     /// The time.
     pub clock: Clock,
+}
+
+/// What the owner tunes, also while the local agent is there.
+#[derive(Clone, Debug, Default)]
+pub struct LocalRules {
     /// The agents there are, the local one among them.
     pub agents: Vec<Agent>,
     /// Labels that call an agent or a person, or have an issue left alone: not the model's to put on.
@@ -31,23 +38,23 @@ pub struct Parts {
     pub owner: Option<String>,
     /// Whether a person is asked before parts of an issue become issues.
     pub asks_first: bool,
+    /// What may be spent.
+    pub budgets: Vec<Budget>,
 }
 
 /// The forge and the store, as the agent may use them.
 pub(super) struct ForgeEnvironment {
     pub parts: Parts,
+    pub rules: ArcSwap<LocalRules>,
     executor: Executor,
 }
 
 impl ForgeEnvironment {
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: Parts, rules: LocalRules) -> Self {
         // A label is only put on when it is there: what a model calls a label is not to become one.
         let labels = LabelRules { create: false, color: String::new() };
-        Self { executor: Executor::new(parts.forge.clone(), labels), parts }
-    }
-
-    pub fn is_dry_run(&self) -> bool {
-        self.parts.forge.is_dry_run()
+        let executor = Executor::new(parts.forge.clone(), labels);
+        Self { executor, rules: ArcSwap::from_pointee(rules), parts }
     }
 
     /// Our own account.
@@ -69,12 +76,13 @@ impl ForgeEnvironment {
     }
 
     /// The agents an issue can be given to.
-    fn others(&self) -> impl Iterator<Item = &Agent> {
-        self.parts.agents.iter().filter(|agent| agent.interface != Interface::Local)
+    fn others(&self) -> Vec<Agent> {
+        let agents = self.rules.load().agents.clone();
+        agents.into_iter().filter(|agent| agent.interface != Interface::Local).collect()
     }
 
     async fn delegate(&self, at: &IssueRef, id: AgentId) -> Written {
-        if !self.others().any(|agent| agent.id == id) {
+        if !self.others().iter().any(|agent| agent.id == id) {
             let why = "there is no such agent; `list_agents` names those there are";
             return Err(Unavailable(why.to_owned()));
         }
@@ -113,6 +121,10 @@ impl From<store::Error> for Unavailable {
 }
 
 impl Environment for ForgeEnvironment {
+    fn is_dry_run(&self) -> bool {
+        self.parts.forge.is_dry_run()
+    }
+
     fn issue<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Option<Issue>> {
         Box::pin(async move { Ok(self.parts.forge.issue(at).await?) })
     }
@@ -153,7 +165,7 @@ impl Environment for ForgeEnvironment {
                     .max_concurrent
                     .saturating_sub(load.get(&agent.id).copied().unwrap_or(0)),
             };
-            Ok(self.others().map(available).collect())
+            Ok(self.others().iter().map(available).collect())
         })
     }
 

@@ -1,6 +1,6 @@
 //! Splitting an issue into parts: asked first, opened exactly as agreed to, and each part opened once.
 
-use super::super::{SubIssue, Unavailable, clean};
+use super::super::{Environment as _, SubIssue, Unavailable, clean};
 use super::write::{is_by, marker};
 use super::{ForgeEnvironment, HELD_BACK, Written};
 use crate::clock::Timestamp;
@@ -18,7 +18,7 @@ impl ForgeEnvironment {
         let cleaned =
             |part: SubIssue| SubIssue { title: clean(&part.title), body: clean(&part.body) };
         let parts: Vec<_> = parts.into_iter().map(cleaned).collect();
-        if !self.parts.asks_first {
+        if !self.rules.load().asks_first {
             return self.open(at, &parts, self.parts.clock.now()).await;
         }
         if let Some(waiting) = self.parts.store.proposal(at).await?

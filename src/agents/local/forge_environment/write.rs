@@ -41,7 +41,8 @@ impl ForgeEnvironment {
 
     /// Mentions the owner, with the reason why the issue was not worked on.
     pub async fn notify_owner(&self, at: &IssueRef, why: &str) -> Written {
-        let owner = self.parts.owner.as_deref().unwrap_or(at.repo.owner());
+        let rules = self.rules.load_full();
+        let owner = rules.owner.as_deref().unwrap_or(at.repo.owner());
         let body = format!(
             "@{owner}, the local agent did not work on this: {why}. The triage decision stands."
         );
@@ -67,7 +68,7 @@ impl ForgeEnvironment {
     /// Puts a label on. Those that call an agent or a person, or have an issue left alone, are not the model's to
     /// give: a text could ask for them.
     pub async fn label(&self, at: &IssueRef, name: String) -> Written {
-        if self.parts.reserved_labels.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
+        if self.rules.load().reserved_labels.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
             let why = "this label decides who works on the issue; it is not put on by a tool";
             return Err(Unavailable(why.to_owned()));
         }

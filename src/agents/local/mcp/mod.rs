@@ -16,7 +16,6 @@ use super::tool::{Permission, RegistrationError, Tool, ToolError};
 /// Starts or calls each server and lists its tools; gives those that are allowed.
 pub(super) async fn start(
     settings: &[McpSettings],
-    dry_run: bool,
 ) -> Result<(Vec<Arc<Server>>, Vec<Tool>), RegistrationError> {
     let (mut servers, mut tools) = (Vec::new(), Vec::new());
     for settings in settings {
@@ -25,7 +24,7 @@ pub(super) async fn start(
         match server.list().await {
             Ok(listed) => {
                 for tool in &settings.tools {
-                    tools.push(allowed(&server, &listed, tool, dry_run)?);
+                    tools.push(allowed(&server, &listed, tool)?);
                 }
             }
             Err(reason) if settings.required => {
@@ -45,13 +44,12 @@ fn allowed(
     server: &Arc<Server>,
     listed: &[rmcp::model::Tool],
     name: &str,
-    dry_run: bool,
 ) -> Result<Tool, RegistrationError> {
     let owner = &server.settings.name;
     let ours = format!("{owner}__{name}").replace('.', "_");
     let mut found = listed.iter().filter(|tool| tool.name == name);
     let reason = match (found.next(), found.next()) {
-        (Some(tool), None) => return Ok(offered(Arc::clone(server), ours, tool, dry_run)),
+        (Some(tool), None) => return Ok(offered(Arc::clone(server), ours, tool)),
         (None, _) => {
             let there: Vec<_> = listed.iter().map(|t| t.name.as_ref()).take(30).collect();
             format!("the server `{owner}` has no tool `{name}`; it has {}", there.join(", "))
@@ -62,7 +60,7 @@ fn allowed(
 }
 
 /// A tool of a server, as the model is offered it under our name.
-fn offered(server: Arc<Server>, name: String, tool: &rmcp::model::Tool, dry_run: bool) -> Tool {
+fn offered(server: Arc<Server>, name: String, tool: &rmcp::model::Tool) -> Tool {
     // Only a hint, but given by a server that the owner chose, for a tool that the owner named.
     let reads = tool.annotations.as_ref().and_then(|a| a.read_only_hint) == Some(true);
     let about = super::clean(tool.description.as_deref().unwrap_or_default());
@@ -72,7 +70,8 @@ fn offered(server: Arc<Server>, name: String, tool: &rmcp::model::Tool, dry_run:
         about: about.chars().take(1_000).collect(),
         schema: Value::Object(tool.input_schema.as_ref().clone()),
         permission: if reads { Permission::Read } else { Permission::Write },
-        act: Box::new(move |_, arguments| {
+        act: Box::new(move |context, arguments| {
+            let dry_run = context.environment.is_dry_run();
             let (server, theirs) = (Arc::clone(&server), theirs.clone());
             Box::pin(async move {
                 if dry_run && !reads {

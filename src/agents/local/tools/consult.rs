@@ -28,11 +28,10 @@ struct Consult {
     name: String,
     model: Model,
     settings: ConsultSettings,
-    dry_run: bool,
 }
 
 /// The tool for one outside model.
-pub(super) fn tool(settings: &ConsultSettings, dry_run: bool) -> Result<Tool, RegistrationError> {
+pub(super) fn tool(settings: &ConsultSettings) -> Result<Tool, RegistrationError> {
     let settings = settings.clone();
     let name = format!("consult_{}", settings.name.replace('.', "_"));
     let mut about =
@@ -43,21 +42,21 @@ pub(super) fn tool(settings: &ConsultSettings, dry_run: bool) -> Result<Tool, Re
     let ConsultSettings { url, model, api_key, timeout, .. } = settings.clone();
     let model = Settings { api_key, timeout, ..Settings::new(ModelApi::OpenAi, url, model) };
     let model = Model::new(model).map_err(|reason| RegistrationError::tool(&name, reason))?;
-    let consult = Arc::new(Consult { name: name.clone(), model, settings, dry_run });
+    let consult = Arc::new(Consult { name: name.clone(), model, settings });
     // It sends something out and may cost money, which is more than saying something here.
-    Ok(Tool::new(name, about, Permission::Write, move |_, asked: Question| {
-        let consult = Arc::clone(&consult);
-        Box::pin(async move { consult.call(asked.question).await })
+    Ok(Tool::new(name, about, Permission::Write, move |context, asked: Question| {
+        let (consult, dry_run) = (Arc::clone(&consult), context.environment.is_dry_run());
+        Box::pin(async move { consult.call(asked.question, dry_run).await })
     }))
 }
 
 impl Consult {
-    async fn call(&self, question: String) -> Outcome {
+    async fn call(&self, question: String, dry_run: bool) -> Outcome {
         if question.trim().is_empty() || question.chars().count() > LONGEST {
             let why = format!("`question` is empty or longer than {LONGEST} characters");
             return Err(ToolError::Arguments(why));
         }
-        if self.dry_run {
+        if dry_run {
             return Ok(vec![Part::trusted("not asked: this is a dry run")]);
         }
         let bill = self.bill(&question).await?;

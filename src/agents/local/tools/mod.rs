@@ -18,7 +18,7 @@ const WEB_FETCH: &str = "web_fetch";
 /// The built-in tools that the settings name, and one for each outside model.
 pub(super) fn all(settings: &Settings) -> Result<Vec<Tool>, RegistrationError> {
     let named = settings.tools.iter().map(|name| built_in(name, settings));
-    let models = settings.consult.iter().map(|model| consult::tool(model, settings.dry_run));
+    let models = settings.consult.iter().map(consult::tool);
     named.chain(models).collect()
 }
 
