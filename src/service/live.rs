@@ -162,8 +162,6 @@ id = "api"
 endpoint = "https://agents.example.com"
 [local_agent]
 model = "llama3.1"
-web_hosts = ["docs.example.com"]
-tools = ["web_fetch"]
 "#;
     /// What a new entry of a list has to have.
     const ENTRIES: [(&str, &str); 4] = [

@@ -56,8 +56,8 @@ pub(super) fn is_closed_by_work(
     rules: &Rules,
 ) -> Result<bool, Question> {
     let timeline = s.timeline(since(dispatch))?;
-    let closings = timeline.iter().filter(|one| one.change == Change::Closed);
-    let Some(closing) = closings.last() else { return Ok(false) };
+    let closing = timeline.iter().rev().find(|one| one.change == Change::Closed);
+    let Some(closing) = closing else { return Ok(false) };
     let login = rules.agent(&dispatch.agent).and_then(|agent| agent.login.as_deref());
     let login = login.unwrap_or(dispatch.agent.as_str());
     if closing.by.as_ref().is_some_and(|by| by.login.eq_ignore_ascii_case(login)) {
