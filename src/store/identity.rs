@@ -113,6 +113,21 @@ impl Store {
         self.write(move |c| move_all(c, &from, &to, now)).await
     }
 
+    /// The repositories of which an older version kept no id.
+    pub async fn unidentified_repos(&self) -> Result<Vec<RepoName>, Error> {
+        let sql = "SELECT DISTINCT repo FROM lane WHERE repo_id IS NULL";
+        let mut repos: Vec<RepoName> = self.read(|c| all(c, sql, [], |row| parsed(row, 0))).await?;
+        repos.retain(|repo| !repo.is_former());
+        Ok(repos)
+    }
+
+    /// What a repository is called now that had this name before.
+    pub async fn name_now(&self, name: &RepoName) -> Result<Option<RepoName>, Error> {
+        let name = name.to_string();
+        let sql = "SELECT now FROM former_name WHERE repo = ?1";
+        self.read(move |c| first(c, sql, [name], |row| parsed(row, 0))).await
+    }
+
     /// The forge's id of a repository, where it was ever seen.
     pub async fn repository_id(&self, name: &RepoName) -> Result<Option<i64>, Error> {
         let name = name.to_string();

@@ -127,8 +127,8 @@ impl Summaries {
         let mut repos = self.inner.store.lane_repos().await?;
         repos.retain(|repo| settings.repos.allows(repo));
         for name in settings.repos.names() {
-            let is_same = |r: &RepoName| r.to_string().eq_ignore_ascii_case(&name.to_string());
-            if !repos.iter().any(is_same) {
+            let is_renamed = self.inner.store.name_now(name).await?.is_some();
+            if !is_renamed && !repos.contains(name) {
                 repos.push(name.clone());
             }
         }

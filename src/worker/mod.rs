@@ -4,6 +4,7 @@
 mod ask;
 mod breaker;
 mod classify;
+mod identify;
 mod preview;
 mod process;
 mod reconcile;
@@ -78,6 +79,8 @@ pub struct Worker {
 #[derive(Default)]
 struct State {
     account: ArcSwapOption<Account>,
+    /// The repositories of which an older version kept no id were asked for.
+    has_identified_repos: AtomicBool,
     /// Issues were woken for the places that agents have by the present rules.
     has_filled_places: AtomicBool,
     /// The latest time that was seen, in milliseconds since 1970; 0 before any was.
@@ -204,6 +207,7 @@ impl Worker {
             }
             return Ok(is_back);
         }
+        self.identify_repos().await?;
         self.wake_due(now).await?;
         self.fill_places(now).await?;
         match self.parts.store.claim(now).await? {

@@ -89,7 +89,8 @@ impl Worker {
         let now = self.parts.clock.now();
         let failed = self.failed(error);
         let (before, max) = (claim.attempts, self.rules().max_attempts);
-        let next = match before + 1 < max && self.follow(&claim, error).await {
+        let is_followed = before + 1 < max && self.follow(&claim, error).await;
+        let next = match is_followed {
             true => Next::Later { at: now, spends_attempt: true },
             false => retry::after(failed, Attempts { before, max, seed: claim.at.number }, now),
         };
@@ -104,6 +105,10 @@ impl Worker {
             correction: None,
         };
         match next {
+            Next::Later { .. } if is_followed => {
+                failure.reason = "its repository has another name now, where it is followed".into();
+                tracing::info!(issue = %claim.at, "{}", failure.reason);
+            }
             Next::Later { at, spends_attempt } => {
                 failure.spends_attempt = spends_attempt;
                 tracing::warn!(issue = %claim.at, %error, again = %at, "not finished; trying again later");

@@ -317,3 +317,46 @@ async fn a_delivery_sent_again_from_before_a_rename_changes_nothing() {
     assert_eq!(world.history(&issue).await.dispatches.len(), 0);
     assert!(world.dead().await.is_empty());
 }
+
+/// Takes away what a version before did not keep, as an upgrade finds it, while the service is stopped.
+async fn as_an_older_version_left_it(world: &mut World, meanwhile: impl FnOnce(&World)) {
+    let path = world.store_path();
+    meanwhile(world);
+    let database = rusqlite::Connection::open(path).unwrap();
+    database.execute_batch("UPDATE lane SET repo_id = NULL, issue_id = NULL").unwrap();
+    drop(database);
+    world.restart().await;
+}
+
+#[tokio::test]
+async fn what_an_older_version_kept_gets_its_ids_and_survives_a_rename() {
+    let mut world = World::start().await;
+    let issue = held_by_alice(&world).await;
+    as_an_older_version_left_it(&mut world, |_| {}).await;
+    let other = world.open_issue(NewIssue { title: "Something vague".into(), ..bug() });
+    world.settle().await;
+    world.comments(&other);
+    world.gitea.rename_repo(&world.repo, &name("acme/gadgets"));
+    let issue = under(&issue, "acme/gadgets");
+    say(&world, &issue).await;
+    assert!(world.labels(&issue).is_empty() && world.history(&issue).await.dispatches.is_empty());
+}
+
+#[tokio::test]
+async fn a_rename_during_an_upgrade_keeps_what_was_decided() {
+    let mut world = World::start().await;
+    let issue = held_by_alice(&world).await;
+    let at_work = world.open_issue(bug());
+    world.settle().await;
+    world.assert_with_claude(&at_work);
+    let renamed = |world: &World| world.gitea.rename_repo(&world.repo, &name("acme/gadgets"));
+    as_an_older_version_left_it(&mut world, renamed).await;
+    say(&world, &under(&issue, "acme/gadgets")).await;
+    world.gitea.close(&under(&at_work, "acme/gadgets"), "alice");
+    world.settle().await;
+    let [issue, at_work] = [&issue, &at_work].map(|at| under(at, "acme/gadgets"));
+    assert!(world.labels(&issue).is_empty() && world.history(&issue).await.dispatches.is_empty());
+    assert_eq!(state(&world, &at_work).await, DispatchState::Completed);
+    assert_eq!(world.service().parts().store.load().await.unwrap().len(), 0);
+    world.comments(&at_work);
+}

@@ -16,6 +16,7 @@ mod dry_run;
 mod echo;
 mod floods;
 mod hand_overs;
+mod histories;
 mod hostile;
 mod http_agents;
 mod identity;

@@ -13,6 +13,7 @@ mod browser;
 mod course;
 mod first;
 mod forge;
+mod identity;
 mod person;
 mod process;
 mod real;
@@ -74,6 +75,10 @@ fn main() -> ExitCode {
     let name = "a_dispatch_comes_to_its_end_and_people_stay_in_charge";
     trials.push(Trial::test(name, move || course(Which::Fake)).with_kind("fake"));
     trials.push(on_the_real_one(name, move || course(Which::Real)));
+    let follow = |which| alone(move || identity::play(which)).map_err(Failed::from);
+    let name = "what_was_decided_goes_with_an_issue_whatever_its_repository_is_called";
+    trials.push(Trial::test(name, move || follow(Which::Fake)).with_kind("fake"));
+    trials.push(on_the_real_one(name, move || follow(Which::Real)));
     let name = "people_sign_in_to_the_dashboard_with_their_accounts";
     let test = || alone(sign_in::play).map_err(Failed::from);
     trials.push(on_the_real_one(name, test));

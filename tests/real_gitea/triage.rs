@@ -58,9 +58,19 @@ impl Triage {
 
     /// The same on a port that was chosen before.
     pub async fn start_on(port: u16, forge: &Forge, more: &str) -> Self {
+        Self::start_from(configuration(&forge.url(), port, more), port, forge).await
+    }
+
+    /// The same, but it looks after these repositories, as the configuration lists them.
+    pub async fn start_with(forge: &Forge, repos: &str, more: &str) -> Self {
+        let port = free_port();
+        let config = configuration(&forge.url(), port, more);
+        Self::start_from(config.replace("[\"acme/widgets\"]", repos), port, forge).await
+    }
+
+    async fn start_from(config: String, port: u16, forge: &Forge) -> Self {
         let folder = tempfile::Builder::new().prefix("triage-").tempdir().unwrap();
         std::fs::write(folder.path().join("token"), forge.token(BOT)).unwrap();
-        let config = configuration(&forge.url(), port, more);
         std::fs::write(folder.path().join("gitea-triage.toml"), config).unwrap();
         let mut serve = command(&folder);
         let process = Process::start(serve.arg("serve"), &folder.path().join("log"));
