@@ -49,6 +49,30 @@ fn the_recorded_deliveries_replay_without_any_setup() {
     assert!(lines.iter().all(|l| l["status"] != "dead"), "{lines:#?}");
 }
 
+/// On an in-memory Forgejo, since the headers say so.
+#[test]
+fn what_a_forgejo_sent_replays_as_well() {
+    let folder = "fixtures/forgejo-15.0.3";
+    let output = program().args(["replay", "--json", folder]).assert().success();
+    let lines = json_lines(&output.get_output().stdout);
+    assert_eq!(lines.len(), 47);
+    let by_number: BTreeMap<&str, &Value> =
+        lines.iter().map(|l| (&l["file"].as_str().unwrap()[..2], l)).collect();
+    let decided = |n: &str| {
+        let decision = &by_number[n]["verdict"]["decision"];
+        format!("{} {}", decision["action"], decision["agent"]).replace('"', "")
+    };
+    assert_eq!(decided("02"), "dispatch claude");
+    assert_eq!(decided("70"), "dispatch kimi");
+    assert_eq!(by_number["02"]["effects"][2], json!({"kind": "assignee", "value": "claude"}));
+    assert_eq!([decided("04"), decided("05")], ["skip null", "skip null"]);
+    for ignored in ["01", "46", "52", "59", "67"] {
+        assert_eq!(by_number[ignored]["status"], "ignored", "{ignored}");
+    }
+    assert_eq!(by_number["62"]["status"], "rejected");
+    assert!(lines.iter().all(|l| l["status"] != "dead"), "{lines:#?}");
+}
+
 #[test]
 fn the_table_has_a_line_for_each_delivery() {
     let output = program().args(["replay", "fixtures"]).assert().success();

@@ -330,7 +330,13 @@ fn a_refusal_has_a_status_and_no_secret_in_it() {
 }
 
 fn fixtures() -> Vec<(String, Recording)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
+    let all = recorded_in("fixtures");
+    assert_eq!(all.len(), 62);
+    all
+}
+
+fn recorded_in(folder: &str) -> Vec<(String, Recording)> {
+    let folder = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
     let mut all: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -341,7 +347,6 @@ fn fixtures() -> Vec<(String, Recording)> {
         })
         .collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));
-    assert_eq!(all.len(), 62);
     all
 }
 
@@ -454,6 +459,71 @@ fn every_recorded_delivery_is_what_it_was_recorded_as() {
     60 issues/opened acme/widgets#16
     61 issues/closed acme/widgets#16
     62 issues/opened acme/widgets#26
+    ");
+}
+
+#[test]
+fn what_a_forgejo_sent_is_let_in_and_read_as_well() {
+    let all = recorded_in("fixtures/forgejo-15.0.3");
+    let lines: Vec<String> = all
+        .iter()
+        .map(|(name, recording)| {
+            let answer = verify(recording).map(|d| d.id.as_str().len());
+            let unsigned = name.starts_with("62");
+            let expected = if unsigned { Err(Rejected::SignatureEmpty) } else { Ok(36) };
+            assert_eq!(answer, expected, "{name}");
+            assert!(recording.is_of_forgejo(), "{name}");
+            format!("{} {}", &name[..2], line(&gitea::parse(&signed(recording)).unwrap()))
+        })
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @"
+    01 push harbor/lantern: a push concerns no issue
+    02 issues/opened harbor/lantern#1
+    04 issues/opened harbor/lantern#3
+    05 issues/opened harbor/lantern#4
+    07 issues/opened harbor/lantern#6
+    08 issues/opened harbor/lantern#7
+    10 issues/opened harbor/lantern#9
+    11 issues/assigned harbor/lantern#10!
+    13 issues/opened harbor/lantern#10+
+    14 issues/label_updated harbor/lantern#10!
+    16 issues/opened harbor/lantern#11+
+    17 issues/label_updated harbor/lantern#11!
+    19 issues/label_updated harbor/lantern#1!
+    20 issues/label_updated harbor/lantern#1!
+    22 issues/label_updated harbor/lantern#1!
+    23 issues/label_updated harbor/lantern#1!
+    25 issues/edited harbor/lantern#1!
+    26 issues/edited harbor/lantern#1!
+    28 issues/edited harbor/lantern#1!
+    29 issues/assigned harbor/lantern#1!
+    31 issues/assigned harbor/lantern#1!
+    32 issues/assigned harbor/lantern#1!
+    34 issues/unassigned harbor/lantern#1!
+    35 issues/milestoned harbor/lantern#1!
+    37 issue_comment/created harbor/lantern#1!
+    38 issue_comment/edited harbor/lantern#1!
+    40 issue_comment/deleted harbor/lantern#1!
+    41 issue_comment/created harbor/lantern#1!
+    43 issues/closed harbor/lantern#1
+    44 issues/reopened harbor/lantern#1
+    46 create harbor/lantern: a branch or tag concerns no issue
+    47 push harbor/lantern: a push concerns no issue
+    49 pull_request_comment/created harbor/lantern: pull requests are not triaged
+    50 pull_request/label_updated harbor/lantern: pull requests are not triaged
+    52 pull_request/closed harbor/lantern: pull requests are not triaged
+    53 issues/closed harbor/lantern#2
+    55 issues/closed harbor/lantern#5
+    56 push harbor/lantern: a push concerns no issue
+    58 create harbor/lantern: a branch or tag concerns no issue
+    59 release/published harbor/lantern: a release concerns no issue
+    61 issues/label_updated harbor/lantern#13!
+    62 issues/opened harbor/lantern#14
+    64 issues/opened harbor/lantern#16
+    65 create harbor/lantern: a branch or tag concerns no issue
+    67 delete harbor/lantern: a branch or tag concerns no issue
+    68 issues/opened harbor/lantern#17
+    70 issues/opened harbor/lantern#18
     ");
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use assert_cmd::Command;
 use gitea_triage::clock::Timestamp;
-use gitea_triage::fake_gitea::{Fault, FaultKind, IssueView, NewIssue};
+use gitea_triage::fake_gitea::{Fault, FaultKind, Flavour, IssueView, NewIssue};
 use gitea_triage::issue::{IssueRef, IssueState};
 use gitea_triage::store::{OpenMode, Store, SummaryDay};
 use gitea_triage::summary::{By, Error, Outcome, Parts, Schedule, Settings, Summaries};
@@ -76,7 +76,12 @@ fn issue(title: &str, body: &str) -> NewIssue {
 
 /// A backlog with one issue of every kind.
 async fn busy_world() -> (World, Vec<IssueRef>) {
-    let world = World::with(&format!("{BERLIN}\n[triage]\nowner = \"alice\"\n{PATIENT}")).await;
+    busy_world_on(world::flavour()).await
+}
+
+async fn busy_world_on(flavour: Flavour) -> (World, Vec<IssueRef>) {
+    let more = format!("{BERLIN}\n[triage]\nowner = \"alice\"\n{PATIENT}");
+    let world = World::on(flavour, &more).await;
     let ready = "## Problem\nThe handler `login()` in src/auth/login.py should return 400.\n\n- [ ] pytest passes";
     let blocked = format!("{ready}\n\nThis is blocked by the schema.");
     let mut all = vec![
@@ -115,29 +120,29 @@ async fn it_shows_the_backlog_and_what_needs_attention() {
 
     ## Top 10 Ready Issues (by score)
 
-    - 🐛 **[`#2`](https://gitea/acme/widgets/issues/2/)** (score=9, age=0d) — `Logout crashes for @bob, see #5 and code, closes #6`, with `claude`
-    - 🐛 **[`#4`](https://gitea/acme/widgets/issues/4/)** (score=9, age=0d) — `Blocked`
-    - **[`#3`](https://gitea/acme/widgets/issues/3/)** (score=8, age=0d) — `A page for login`
+    - 🐛 **[`#2`](https://gitea//acme/widgets/issues/2/)** (score=9, age=0d) — `Logout crashes for @bob, see #5 and code, closes #6`, with `claude`
+    - 🐛 **[`#4`](https://gitea//acme/widgets/issues/4/)** (score=9, age=0d) — `Blocked`
+    - **[`#3`](https://gitea//acme/widgets/issues/3/)** (score=8, age=0d) — `A page for login`
 
     ## Actions Taken
 
-    - [`#1`](https://gitea/acme/widgets/issues/1/) → `dispatch` (`claude`): `P0/bug issue (score 9, opened today): goes to claude first`
-    - [`#4`](https://gitea/acme/widgets/issues/4/) → `flag`: `blocked, by its own text: a person has to resolve that`
-    - [`#1`](https://gitea/acme/widgets/issues/1/) → `completed` (`claude`): `the issue is closed`
-    - [`#2`](https://gitea/acme/widgets/issues/2/) → `dispatch` (`claude`): `P0/bug issue (score 9, opened today): goes to claude first`
+    - [`#1`](https://gitea//acme/widgets/issues/1/) → `dispatch` (`claude`): `P0/bug issue (score 9, opened today): goes to claude first`
+    - [`#4`](https://gitea//acme/widgets/issues/4/) → `flag`: `blocked, by its own text: a person has to resolve that`
+    - [`#1`](https://gitea//acme/widgets/issues/1/) → `completed` (`claude`): `the issue is closed`
+    - [`#2`](https://gitea//acme/widgets/issues/2/) → `dispatch` (`claude`): `P0/bug issue (score 9, opened today): goes to claude first`
 
     ## Needs Attention
 
-    - [`#4`](https://gitea/acme/widgets/issues/4/) needs the owner, `alice`: `blocked, by its own text: a person has to resolve that`
-    - [`#11`](https://gitea/acme/widgets/issues/11/) needs the operator: a failed delivery, `GET acme/widgets#11: Gitea answered 403; the token's scopes or the account's permissions do not…`; `gitea-triage inbox list --state dead`
+    - [`#4`](https://gitea//acme/widgets/issues/4/) needs the owner, `alice`: `blocked, by its own text: a person has to resolve that`
+    - [`#11`](https://gitea//acme/widgets/issues/11/) needs the operator: a failed delivery, `GET acme/widgets#11: Gitea answered 403; the token's scopes or the account's permissions do not…`; `gitea-triage inbox list --state dead`
 
     ## Skipped (7 issues)
 
-    - [`#5`](https://gitea/acme/widgets/issues/5/): `score 1 is below the threshold of 5: names no file or function, has no…`
-    - [`#6`](https://gitea/acme/widgets/issues/6/): `score 1 is below the threshold of 5: names no file or function, has no…`
-    - [`#7`](https://gitea/acme/widgets/issues/7/): `score 1 is below the threshold of 5: names no file or function, has no…`
-    - [`#8`](https://gitea/acme/widgets/issues/8/): `score 1 is below the threshold of 5: names no file or function, has no…`
-    - [`#9`](https://gitea/acme/widgets/issues/9/): `score 1 is below the threshold of 5: names no file or function, has no…`
+    - [`#5`](https://gitea//acme/widgets/issues/5/): `score 1 is below the threshold of 5: names no file or function, has no…`
+    - [`#6`](https://gitea//acme/widgets/issues/6/): `score 1 is below the threshold of 5: names no file or function, has no…`
+    - [`#7`](https://gitea//acme/widgets/issues/7/): `score 1 is below the threshold of 5: names no file or function, has no…`
+    - [`#8`](https://gitea//acme/widgets/issues/8/): `score 1 is below the threshold of 5: names no file or function, has no…`
+    - [`#9`](https://gitea//acme/widgets/issues/9/): `score 1 is below the threshold of 5: names no file or function, has no…`
     - … and 2 more
 
     ---
@@ -147,14 +152,20 @@ async fn it_shows_the_backlog_and_what_needs_attention() {
 
 #[tokio::test]
 async fn it_touches_no_issue_that_it_links() {
-    let (world, issues) = busy_world().await;
+    for flavour in [Flavour::Gitea, Flavour::Forgejo] {
+        let (world, issues) = busy_world_on(flavour).await;
+        touches_no_issue(&world, &issues).await;
+    }
+}
+
+async fn touches_no_issue(world: &World, issues: &[IssueRef]) {
     let before: Vec<_> = issues.iter().map(|at| world.issue(at)).collect();
-    set(&world, "2026-03-24T05:00:00Z");
-    summaries(&world).post(&of(&world, "2026-03-24"), By::Hand).await.unwrap();
+    set(world, "2026-03-24T05:00:00Z");
+    summaries(world).post(&of(world, "2026-03-24"), By::Hand).await.unwrap();
     world.settle().await;
     let after: Vec<_> = issues.iter().map(|at| world.issue(at)).collect();
     assert_eq!(before, after);
-    let (number, ..) = posted(&world)[0].clone();
+    let (number, ..) = posted(world)[0].clone();
     let body = world.issue(&IssueRef { repo: world.repo.clone(), number }).body;
     assert!(
         issues.iter().skip(1).take(8).all(|at| body.contains(&format!("/issues/{}/)", at.number))),
@@ -179,7 +190,7 @@ async fn a_day_without_activity_has_a_summary_too() {
 
     ## Skipped (1 issue)
 
-    - [`#1`](https://gitea/acme/widgets/issues/1/): `score 1 is below the threshold of 5: names no file or function, has no…`
+    - [`#1`](https://gitea//acme/widgets/issues/1/): `score 1 is below the threshold of 5: names no file or function, has no…`
 
     ---
     *Auto-generated from the triage ledger. Override any decision by assigning somebody or editing the issue. It is then evaluated again.*
@@ -524,4 +535,9 @@ async fn an_issue_is_listed_once_and_words_are_whole() {
     }
     assert!(!body.contains("acceptanc…") && body.contains("has no…"), "{body}");
     issues.iter().for_each(|at| drop(world.comments(at)));
+}
+
+#[test]
+fn every_summary_is_the_same_on_a_forgejo() {
+    world::tell_again_on_a_forgejo("every_summary_is_the_same_on_a_forgejo");
 }

@@ -1,4 +1,4 @@
-//! `demo`: the service with an in-memory Gitea and the recorded deliveries.
+//! `demo`: the service with an in-memory forge and the recorded deliveries.
 
 use std::time::Duration;
 
@@ -7,17 +7,20 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::replay::{Replayed, head, replayed};
 use super::{Failure, print};
-use crate::demo::{self, FIXTURES, Fed};
+use crate::demo::{self, Fed, Recorded};
 
 /// A pace that people can follow.
 const PACE: Duration = Duration::from_secs(1);
 
-/// Run the service with an in-memory Gitea and recorded deliveries
+/// Run the service with an in-memory Gitea or Forgejo and recorded deliveries
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage demo\n  gitea-triage demo --exit\n  gitea-triage demo --pace 3s --listen 127.0.0.1:8484\n\nNeeds no configuration and no network, listens on this machine only, and leaves nothing behind. Ctrl-C ends it."
+    after_help = "Examples:\n  gitea-triage demo\n  gitea-triage demo --exit\n  gitea-triage demo --forgejo\n  gitea-triage demo --pace 3s --listen 127.0.0.1:8484\n\nNeeds no configuration and no network, listens on this machine only, and leaves nothing behind. Ctrl-C ends it."
 )]
 pub(super) struct Demo {
+    /// Show what a Forgejo sends, instead of a Gitea
+    #[arg(long)]
+    forgejo: bool,
     /// Exit after the last delivery, and do not wait between deliveries
     #[arg(long)]
     exit: bool,
@@ -36,9 +39,10 @@ impl Demo {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let mut term = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let demo = demo::Demo::start(self.listen.as_deref()).await?;
+        let recorded = if self.forgejo { demo::FORGEJO } else { demo::GITEA };
+        let demo = demo::Demo::start(&recorded, self.listen.as_deref()).await?;
         let shown = tokio::select! {
-            shown = self.show(&demo) => shown,
+            shown = self.show(&demo, &recorded) => shown,
             _ = term.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
         };
@@ -46,17 +50,18 @@ impl Demo {
         shown
     }
 
-    async fn show(&self, demo: &demo::Demo) -> Result<(), Failure> {
+    async fn show(&self, demo: &demo::Demo, recorded: &Recorded) -> Result<(), Failure> {
         self.say(&format!(
-            "dashboard: {} (token `{}`); in-memory Gitea: {}",
+            "dashboard: {} (token `{}`); in-memory {:?}: {}",
             demo.url(),
             demo::TOKEN,
+            recorded.flavour,
             demo.gitea_url()
         ))?;
         self.say("")?;
         self.say(&head())?;
         let pace = self.pace.unwrap_or(if self.exit { Duration::ZERO } else { PACE });
-        for (name, recording) in FIXTURES {
+        for (name, recording) in recorded.deliveries {
             let line = match demo.feed(recording).await? {
                 Fed::Ended(seen) => replayed(name, seen, demo.store()).await?,
                 Fed::Rejected(rejected) => Replayed::rejected(name, rejected.to_string()),

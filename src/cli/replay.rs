@@ -1,4 +1,4 @@
-//! `replay`: processes recorded deliveries, each with a fresh store and an in-memory Gitea, or posts them to a running
+//! `replay`: processes recorded deliveries, each with a fresh store and an in-memory forge, or posts them to a running
 //! receiver.
 
 use std::io::IsTerminal as _;
@@ -18,7 +18,7 @@ use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::config;
 use crate::delivery::Delivery;
-use crate::fake_gitea::FakeGitea;
+use crate::fake_gitea::{FakeGitea, Flavour};
 use crate::gitea::{self as forge, Recording, Verifier};
 use crate::issue::{IssueRef, RepoPatterns};
 use crate::store::{DeliveryView, OpenMode, Store};
@@ -28,7 +28,7 @@ use crate::worker::{self, Rules, Worker};
 /// Process recorded deliveries locally, or post them to a running receiver
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage replay fixtures\n  gitea-triage replay --json fixtures/02-issues-opened-bug.http\n  gitea-triage replay --to http://127.0.0.1:8484/webhook fixtures\n\nA file is a request line, headers, an empty line and the exact body. Each delivery is processed with a fresh store and an in-memory Gitea: all agents are free, and nobody has overridden a decision."
+    after_help = "Examples:\n  gitea-triage replay fixtures\n  gitea-triage replay fixtures fixtures/forgejo-15.0.3\n  gitea-triage replay --json fixtures/02-issues-opened-bug.http\n  gitea-triage replay --to http://127.0.0.1:8484/webhook fixtures\n\nA file is a request line, headers, an empty line and the exact body. Each delivery is processed with a fresh store and an in-memory forge, a Forgejo where the headers are one's: all agents are free, and nobody has overridden a decision."
 )]
 pub(super) struct Replay {
     /// `.http` files, or folders that contain them
@@ -177,7 +177,8 @@ async fn replay(file: &Path, verifier: &Verifier, rules: &Arc<Rules>) -> Result<
     };
     let folder = tempfile::tempdir()?;
     let store = Store::open(&folder.path().join("replay.db"), 16, OpenMode::Shared)?;
-    let gitea = gitea(&delivery, rules).await?;
+    let flavour = if recording.is_of_forgejo() { Flavour::Forgejo } else { Flavour::Gitea };
+    let gitea = gitea(&delivery, flavour, rules).await?;
     let forge = forge::Client::new(forge::Settings::new(gitea.url(), gitea.token()))?;
     let labels = LabelRules { create: true, color: "#006b75".to_owned() };
     let executor = Executor::new(forge.clone(), labels);
@@ -199,9 +200,10 @@ async fn replay(file: &Path, verifier: &Verifier, rules: &Arc<Rules>) -> Result<
     replayed(&name(file), delivery, &store).await
 }
 
-/// An in-memory Gitea with the issue of the delivery and the accounts of the agents.
-async fn gitea(delivery: &Delivery, rules: &Rules) -> Result<FakeGitea, Failure> {
-    let gitea = FakeGitea::start().await.context("the in-memory Gitea could not be started")?;
+/// An in-memory forge with the issue of the delivery and the accounts of the agents.
+async fn gitea(delivery: &Delivery, flavour: Flavour, rules: &Rules) -> Result<FakeGitea, Failure> {
+    let gitea = FakeGitea::start_as(flavour, Clock::System).await;
+    let gitea = gitea.context("the in-memory forge could not be started")?;
     let payload: Value = serde_json::from_slice(&delivery.body).unwrap_or_default();
     if let Some(at) = gitea.put_issue_from_payload(&payload) {
         for login in rules.agents.iter().filter_map(|agent| agent.login.as_deref()) {

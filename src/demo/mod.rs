@@ -1,10 +1,11 @@
-//! The service on loopback without any setup: an in-memory Gitea and the recorded deliveries of a real one. Nothing is
-//! left when it ends.
+//! The service on loopback without any setup: an in-memory Gitea or Forgejo and the recorded deliveries of a real one.
+//! Nothing is left when it ends.
 
 mod fixtures;
 mod world;
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -17,7 +18,7 @@ use crate::gitea::{self as forge, Recording, Rejected, Verifier};
 use crate::service::Service;
 use crate::store::{DeliveryState, DeliveryView, Store};
 
-pub use fixtures::FIXTURES;
+pub use fixtures::{FORGEJO, GITEA, Recorded};
 
 /// The secret of the recorded deliveries.
 const SECRET: &str = "fixture-secret";
@@ -43,17 +44,18 @@ pub enum Fed {
 }
 
 impl Demo {
-    /// Starts everything on loopback, the service at `listen` or at a free port.
-    pub async fn start(listen: Option<&str>) -> anyhow::Result<Self> {
-        let gitea = FakeGitea::start().await.context("the in-memory Gitea could not be started")?;
+    /// Starts everything on loopback for these recordings, the service at `listen` or at a free port.
+    pub async fn start(recorded: &Recorded, listen: Option<&str>) -> anyhow::Result<Self> {
+        let gitea = FakeGitea::start_as(recorded.flavour, Clock::System).await;
+        let gitea = gitea.context("the in-memory forge could not be started")?;
         let folder = tempfile::Builder::new().prefix("gitea-triage-demo-").tempdir()?;
         let listen = match listen {
             Some(listen) => listen.to_owned(),
             None => TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string(),
         };
-        let text = configuration(&gitea, &listen, &folder);
+        let text = configuration(&gitea, recorded.repo, &listen, folder.path());
         let config = Config::from_toml("the demo's configuration", &text, std::iter::empty())?;
-        world::prepare(&gitea)?;
+        world::prepare(&gitea, recorded.repo)?;
         let service = Service::start(&config, Clock::System).await?;
         Ok(Self { service, gitea, _folder: folder })
     }
@@ -63,7 +65,7 @@ impl Demo {
         format!("http://{}", self.service.address())
     }
 
-    /// The address of the in-memory Gitea.
+    /// The address of the in-memory forge.
     pub fn gitea_url(&self) -> String {
         self.gitea.url()
     }
@@ -73,7 +75,7 @@ impl Demo {
         &self.service.parts().store
     }
 
-    /// Applies the change of a recording to the in-memory Gitea, posts the recording, and waits until it is processed.
+    /// Applies the change of a recording to the in-memory forge, posts the recording, and waits until it is processed.
     pub async fn feed(&self, recording: &[u8]) -> anyhow::Result<Fed> {
         let recording = Recording::read(recording.to_vec())?;
         let secret = forge::Secret { key: SECRET.into(), expires: None, repos: None };
@@ -113,14 +115,14 @@ fn has_ended(state: DeliveryState) -> bool {
 /// The token of the demo's dashboard. It is no secret: the demo listens on this machine only.
 pub const TOKEN: &str = "demo-demo-demo-demo";
 
-fn configuration(gitea: &FakeGitea, listen: &str, folder: &TempDir) -> String {
+fn configuration(gitea: &FakeGitea, repo: &str, listen: &str, folder: &Path) -> String {
     format!(
         "[gitea]\nurl = '{}'\ntoken = '{}'\nrepos = ['{}']\n[server]\nlisten = '{listen}'\n\
          public_url = 'http://{listen}'\n[webhook]\nsecrets = ['{SECRET}']\n[store]\nurl = 'sqlite:{}'\n\
          [dashboard]\ntoken = '{TOKEN}'\n[triage]\nowner = 'alice'\n[sweep]\nat_start = false\n[summary]\nenabled = false\n",
         gitea.url(),
         gitea.token(),
-        world::REPO,
-        folder.path().join("demo.db").display()
+        repo,
+        folder.join("demo.db").display()
     )
 }

@@ -1,4 +1,4 @@
-//! Applies the change of a recorded delivery to the in-memory Gitea, so that the issue is as it was then. What the
+//! Applies the change of a recorded delivery to the in-memory forge, so that the issue is as it was then. What the
 //! service has written in the meantime stays.
 
 use anyhow::Context as _;
@@ -8,12 +8,9 @@ use crate::config;
 use crate::fake_gitea::FakeGitea;
 use crate::issue::{IssueRef, IssueState, RepoName};
 
-/// The repository of all recordings.
-pub(super) const REPO: &str = "acme/widgets";
-
 /// Adds the repository, the service's account and those of the agents.
-pub(super) fn prepare(gitea: &FakeGitea) -> anyhow::Result<()> {
-    let repo: RepoName = REPO.parse().context("the repository of the recordings")?;
+pub(super) fn prepare(gitea: &FakeGitea, repo: &str) -> anyhow::Result<()> {
+    let repo: RepoName = repo.parse().context("the repository of the recordings")?;
     let agents = config::built_in_agents();
     let logins = agents.iter().filter_map(|agent| agent.login.as_deref());
     for login in logins.chain([gitea.bot().login.as_str()]) {

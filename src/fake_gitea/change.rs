@@ -6,9 +6,6 @@ use super::show_issue;
 use super::world::State;
 use crate::clock::Timestamp;
 
-/// The longest title; the rest is cut off silently.
-const TITLE_MAX: usize = 255;
-
 /// A new issue, with everything resolved to ids.
 #[derive(Default)]
 pub(super) struct Opening {
@@ -34,7 +31,7 @@ impl State {
         let issue = Issue {
             id,
             author: new.author,
-            title: cut(&new.title),
+            title: self.flavour.cut(&new.title),
             body: new.body.clone(),
             labels: new.labels.clone(),
             pull: new.is_pull.then(|| Pull::new(&at)),
@@ -53,7 +50,7 @@ impl State {
         }
         for user in &new.assignees {
             let mut event = Event::new("issue_assign", "assigned");
-            event.wrong.at_epoch = true;
+            event.wrong.at_epoch = self.flavour.assigns_at_epoch();
             self.set_assignee(at, new.author, *user, true);
             self.fire(at, new.author, event);
         }
@@ -80,12 +77,12 @@ impl State {
 
     /// Changes the title; an equal one makes no event.
     pub fn set_title(&mut self, at: &At, by: i64, title: &str) {
-        let new = cut(title);
+        let new = self.flavour.cut(title);
         let Some(issue) = self.issue_mut(at).filter(|i| i.title != new) else { return };
         let old = std::mem::replace(&mut issue.title, new.clone());
         self.log(at, by, EntryKind::Title { old: old.clone(), new: new.clone() });
         self.refer(at, by, None, &new);
-        self.fire(at, by, Event::new("issues", "edited").with_former("title", &old));
+        self.fire(at, by, Event::new("issues", "edited").with_former(self.flavour, "title", &old));
     }
 
     /// Changes the body; an event comes even when the text is equal.
@@ -95,7 +92,7 @@ impl State {
         issue.updated = now;
         let old = std::mem::replace(&mut issue.body, body.to_owned());
         self.refer(at, by, None, body);
-        self.fire(at, by, Event::new("issues", "edited").with_former("body", &old));
+        self.fire(at, by, Event::new("issues", "edited").with_former(self.flavour, "body", &old));
     }
 
     /// Closes or reopens; nothing happens when it already is so.
@@ -138,9 +135,11 @@ impl State {
         repo.issues.values().filter(names).map(place).collect()
     }
 
-    /// Removes the issue; the event shows it as it was.
+    /// Removes the issue; where there is an event, it shows the issue as it was.
     pub fn delete(&mut self, at: &At, by: i64) {
-        self.fire(at, by, Event::new("issues", "deleted"));
+        if self.flavour.tells_of_deletion() {
+            self.fire(at, by, Event::new("issues", "deleted"));
+        }
         if let Some(repo) = self.repos.get_mut(&at.repo) {
             if let Some(gone) = repo.issues.remove(&at.number).filter(|i| i.closed.is_none()) {
                 repo.count(gone.pull.is_some(), false);
@@ -174,28 +173,29 @@ impl State {
         Some(id)
     }
 
-    /// Changes a comment's text; an equal one makes no event. Gives whether it changed.
+    /// Changes a comment's text; an equal one makes no event on Gitea. Gives whether it was saved.
     /// The issue's `updated_at` stays where it is, as seen on 1.25.4.
     pub fn edit_comment(&mut self, at: &At, by: i64, id: i64, body: &str) -> bool {
-        let now = self.now();
+        let (now, tells_of_equal_text) = (self.now(), self.flavour.tells_of_equal_text());
         let entry = self.issue_mut(at).and_then(|i| i.entry_mut(id));
         let Some(entry) = entry else { return false };
         let EntryKind::Comment { body: text, .. } = &mut entry.kind else { return false };
-        if text == body {
+        if text == body && !tells_of_equal_text {
             return false;
         }
         let old = std::mem::replace(text, body.to_owned());
         entry.updated = now;
         self.refer(at, by, Some(id), body);
-        let event = Event::new("issue_comment", "edited").with_former("body", &old);
+        let event = Event::new("issue_comment", "edited").with_former(self.flavour, "body", &old);
         self.fire_comment(at, by, id, event);
         true
     }
 
-    /// Removes a comment; the event shows the issue without it.
+    /// Removes a comment; Gitea's event shows the issue without it.
     pub fn delete_comment(&mut self, at: &At, by: i64, id: i64) {
         let mut event = Event::new("issue_comment", "deleted");
         event.comment = self.comment_json(at, id);
+        event.wrong.more_comments = usize::from(self.flavour.counts_deleted_comment());
         if let Some(repo) = self.repos.get_mut(&at.repo) {
             repo.comments.remove(&id);
         }
@@ -237,11 +237,4 @@ impl State {
         self.log(at, by, EntryKind::Assignee { user, removed: !on });
         true
     }
-}
-
-fn cut(title: &str) -> String {
-    if title.chars().count() <= TITLE_MAX {
-        return title.to_owned();
-    }
-    title.chars().take(TITLE_MAX - 1).chain(['…']).collect()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder};
 
+use super::flavour::Flavour;
 use super::record::Task;
 use super::shared::Shared;
 use super::sign::{hmac_sha1, hmac_sha256};
@@ -20,8 +21,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let next = shared.lock().next_delivery();
         match next {
             Some((index, task)) => {
-                let may = shared.lock().reaches_loopback || !is_loopback(&task.hook.url);
-                let status = if may { send(&client, &task).await } else { None };
+                let (reaches, flavour) = {
+                    let state = shared.lock();
+                    (state.reaches_loopback, state.flavour)
+                };
+                let may = reaches || !is_loopback(&task.hook.url);
+                let status = if may { send(&client, &task, flavour).await } else { None };
                 shared.lock().settle_delivery(index, status);
             }
             None => {
@@ -49,8 +54,8 @@ fn is_loopback(url: &str) -> bool {
     })
 }
 
-async fn send(client: &Client, task: &Task) -> Option<u16> {
-    let request = with_headers(client.post(&task.hook.url), task);
+async fn send(client: &Client, task: &Task, flavour: Flavour) -> Option<u16> {
+    let request = with_headers(client.post(&task.hook.url), task, flavour);
     let answer = request.body(wire_body(task)).send().await.ok()?;
     let status = answer.status().as_u16();
     // Gitea reads the answer to its end and counts the delivery as failed if that breaks off.
@@ -65,35 +70,36 @@ fn wire_body(task: &Task) -> bytes::Bytes {
     form_urlencoded::Serializer::new(String::new()).append_pair("payload", &text).finish().into()
 }
 
-fn with_headers(request: RequestBuilder, task: &Task) -> RequestBuilder {
+fn with_headers(request: RequestBuilder, task: &Task, flavour: Flavour) -> RequestBuilder {
     let content =
         if task.hook.form { "application/x-www-form-urlencoded" } else { "application/json" };
     let mut request = request.header("Content-Type", content);
-    for brand in ["Gitea", "Gogs", "GitHub"] {
+    for brand in flavour.brands() {
         request = request
             .header(format!("X-{brand}-Delivery"), &task.uuid)
             .header(format!("X-{brand}-Event"), task.event())
             .header(format!("X-{brand}-Event-Type"), task.kind);
     }
-    for brand in ["Gitea", "GitHub"] {
+    for brand in flavour.target_brands() {
         request = request.header(format!("X-{brand}-Hook-Installation-Target-Type"), task.target);
     }
     if !task.hook.authorization.is_empty() {
         request = request.header("Authorization", &task.hook.authorization);
     }
-    with_signatures(request, task)
+    with_signatures(request, task, flavour)
 }
 
 /// Without a secret the headers are still sent, with nothing in them.
-fn with_signatures(request: RequestBuilder, task: &Task) -> RequestBuilder {
+fn with_signatures(request: RequestBuilder, task: &Task, flavour: Flavour) -> RequestBuilder {
     let secret = task.hook.secret.as_str();
     let (long, short) = match secret {
         "" => (String::new(), String::new()),
         _ => (hmac_sha256(secret, &task.body), hmac_sha1(secret, &task.body)),
     };
-    request
-        .header("X-Gitea-Signature", &long)
-        .header("X-Gogs-Signature", &long)
+    // GitHub's signatures have names of their own.
+    let brands = flavour.brands().iter().filter(|brand| **brand != "GitHub");
+    brands
+        .fold(request, |request, brand| request.header(format!("X-{brand}-Signature"), &long))
         .header("X-Hub-Signature-256", format!("sha256={long}"))
         .header("X-Hub-Signature", format!("sha1={short}"))
 }

@@ -1,4 +1,4 @@
-//! Labels: their definitions, and how they come to an issue and leave it, with Gitea 1.25.4's misleading payloads.
+//! Labels: their definitions, and how they come to an issue and leave it, with the misleading payloads that were recorded.
 
 use super::outbox::Event;
 use super::record::{At, EntryKind, Label};
@@ -71,17 +71,17 @@ impl State {
         self.fire(at, by, Event::new("issue_label", "label_updated"));
     }
 
-    /// Replaces all labels: new ones come first, then old ones go (models/issues/issue_label.go). The payload
-    /// shows none at all, as recorded on 1.25.4.
+    /// Replaces all labels: new ones come first, then old ones go (models/issues/issue_label.go). Gitea's
+    /// payload shows none at all, as recorded on 1.25.4.
     pub fn replace_labels(&mut self, at: &At, by: i64, ids: &[i64]) {
         self.attach_silently(at, by, ids);
         self.remove_all(at, by, ids);
         let mut event = Event::new("issue_label", "label_updated");
-        event.wrong.labels = Some(Vec::new());
+        event.wrong.labels = self.flavour.hides_replaced_labels().then(Vec::new);
         self.fire(at, by, event);
     }
 
-    /// Removes all labels. The payload still shows them, as recorded on 1.25.4.
+    /// Removes all labels. The payload still shows them, as recorded on both forges.
     pub fn clear_labels(&mut self, at: &At, by: i64) {
         let mut event = Event::new("issue_label", "label_cleared");
         event.wrong.labels = self.issue(at).map(|i| i.labels.clone());

@@ -1,12 +1,13 @@
-//! A stateful Gitea in memory, over real HTTP, for `demo`, `replay` and the tests.
+//! A stateful Gitea or Forgejo in memory, over real HTTP, for `demo`, `replay` and the tests.
 //!
-//! It answers as Gitea 1.25.4 does, the traps included: payloads that lie, labels that are dropped silently,
+//! It answers as Gitea 1.25.4 or Forgejo 15.0.3 does, the traps included: payloads that lie, labels that are dropped silently,
 //! assignees that end in a 500. People's changes and the API's go through the same code and fire the same
 //! signed webhooks. It decides nothing and knows no other room but the nouns.
 
 mod call;
 mod change;
 mod deliver;
+mod flavour;
 mod label;
 mod moves;
 mod oauth;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 
+pub use self::flavour::Flavour;
 use self::outbox::KINDS;
 use self::record::{BOT, Scope, Task};
 use self::shared::{Interruption, Shared};
@@ -69,7 +71,12 @@ impl FakeGitea {
 
     /// Starts one that takes its time from `clock`.
     pub async fn start_at(clock: Clock) -> io::Result<Self> {
-        let state = State::new(clock);
+        Self::start_as(Flavour::Gitea, clock).await
+    }
+
+    /// Starts one of the two forges.
+    pub async fn start_as(flavour: Flavour, clock: Clock) -> io::Result<Self> {
+        let state = State::new(flavour, clock);
         let token = token_of(&state.login(BOT));
         let shared = Shared::new(state);
         let (address, server) = server::start(Arc::clone(&shared)).await?;

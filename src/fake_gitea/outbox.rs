@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::flavour::Flavour;
 use super::record::{At, BASE_SHA, Hook, ROOT_URL, Repo, Scope, Task};
 use super::show::{self, Look};
 use super::show_issue::{self, Distortion};
@@ -36,8 +37,8 @@ impl Event {
     }
 
     /// The same with a `changes` object that names the former text.
-    pub fn with_former(mut self, field: &str, former: &str) -> Self {
-        let mut changes = json!({"added_labels": null, "removed_labels": null});
+    pub fn with_former(mut self, flavour: Flavour, field: &str, former: &str) -> Self {
+        let mut changes = flavour.changes();
         changes[field] = json!({"from": former});
         self.changes = Some(changes);
         self

@@ -208,6 +208,8 @@ pub(super) enum Scope {
 #[derive(Clone, Debug)]
 pub(super) struct Hook {
     pub id: i64,
+    /// `gitea`, or `forgejo` where it knows that.
+    pub kind: String,
     pub scope: Scope,
     pub url: String,
     pub secret: String,

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::flavour::Flavour;
 use super::record::{At, EntryKind, Issue, ROOT_URL, key};
 use super::world::State;
 use crate::issue::RepoName;
@@ -15,20 +16,19 @@ static SKIPPED: LazyLock<Regex> = LazyLock::new(|| {
         .expect("pattern")
 });
 
-/// `#12`, `!12`, `owner/name#12`, or the address of an issue; a trailing slash makes it an ordinary link,
-/// a query or a fragment does not.
+/// The path of an address of the forge (`ROOT_URL`, or where it listens), or `#12`, `!12`, `owner/name#12`.
 #[expect(clippy::expect_used, reason = "a constant pattern, tried by the tests")]
 static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
     let root = regex::escape(ROOT_URL);
     let name = r"([\w.-]+/[\w.-]+)";
     let pattern = format!(
-        r"(?:{root}/{name}/(?:issues|pulls)/(\d+)(/?))|(?:^|[\s(\[]){name}?[#!](\d+)(?:$|[\s)\].,:;?!])"
+        r#"(?:{root}|http://127\.0\.0\.1:\d+)(/[^\s()\[\]<>"?#]*)|(?:^|[\s(\[]){name}?[#!](\d+)(?:$|[\s)\].,:;?!])"#
     );
     Regex::new(&pattern).expect("pattern")
 });
 
 /// The issues a text in `home` refers to, each once, in order.
-fn references(text: &str, home: &RepoName) -> Vec<At> {
+fn references(text: &str, home: &RepoName, flavour: Flavour) -> Vec<At> {
     let text = SKIPPED.replace_all(text, " ");
     let mut found = Vec::new();
     let mut from = 0;
@@ -36,17 +36,32 @@ fn references(text: &str, home: &RepoName) -> Vec<At> {
         let group = |n: usize| hit.get(n).map(|m| m.as_str());
         // The space after one reference may be the space before the next.
         let end = hit.get(0).map_or(text.len(), |m| m.end());
-        from = hit.get(2).or(hit.get(5)).map_or(end, |m| m.end());
-        if group(3) == Some("/") {
-            continue;
-        }
-        let named = group(1).or(group(4)).map(|n| n.parse::<RepoName>());
-        let repo = named.and_then(Result::ok).unwrap_or_else(|| home.clone());
-        let number = group(2).or(group(5)).and_then(|n| n.parse().ok());
-        let at = number.map(|number| At { repo: key(&repo), number });
+        from = hit.get(3).map_or(end, |m| m.end());
+        let at = match group(1) {
+            Some(path) => linked(path, flavour),
+            None => {
+                let named = group(2).map_or_else(|| Ok(home.clone()), str::parse);
+                at(named.ok(), group(3))
+            }
+        };
         found.extend(at.filter(|at| !found.contains(at)));
     }
     found
+}
+
+/// The issue that the path of an address names; a query or a fragment makes no difference (modules/references).
+fn linked(path: &str, flavour: Flavour) -> Option<At> {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts.as_slice() {
+        ["", owner, name, "issues" | "pulls", number, ..] if flavour.reads_link(parts.len()) => {
+            at(format!("{owner}/{name}").parse().ok(), Some(number))
+        }
+        _ => None,
+    }
+}
+
+fn at(repo: Option<RepoName>, number: Option<&str>) -> Option<At> {
+    Some(At { repo: key(&repo?), number: number?.parse().ok()? })
 }
 
 impl State {
@@ -59,7 +74,7 @@ impl State {
             (None, true) => "pull_ref",
             (None, false) => "issue_ref",
         };
-        for target in references(text, &home) {
+        for target in references(text, &home, self.flavour) {
             let known = |issue: &Issue| {
                 issue.timeline.iter().any(|e| {
                     matches!(&e.kind, EntryKind::Reference { from: f, comment: c, .. } if f == from && *c == comment)
@@ -88,8 +103,12 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<String> {
+        found_by(Flavour::Gitea, text)
+    }
+
+    fn found_by(flavour: Flavour, text: &str) -> Vec<String> {
         let home = "acme/w".parse().unwrap();
-        let places = references(text, &home);
+        let places = references(text, &home, flavour);
         places.iter().map(|at| format!("{}#{}", at.repo, at.number)).collect()
     }
 
@@ -106,6 +125,16 @@ mod tests {
         let html = format!("<a href=\"{link}\">four</a> <!-- #9 -->");
         for text in ["`#1`", "```\n#1\n```", "x#1", &format!("{link}/"), &html] {
             assert!(found(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn forgejo_reads_a_link_past_its_number_but_not_past_two_slashes() {
+        let link = format!("[a]({ROOT_URL}/acme/w/issues/4/)");
+        assert_eq!(found_by(Flavour::Forgejo, &link), ["acme/w#4"]);
+        let link = format!("[a]({ROOT_URL}//acme/w/issues/4/)");
+        for flavour in [Flavour::Gitea, Flavour::Forgejo] {
+            assert!(found_by(flavour, &link).is_empty(), "{flavour:?}");
         }
     }
 }

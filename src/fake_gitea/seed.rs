@@ -51,6 +51,14 @@ impl FakeGitea {
         })
     }
 
+    /// Lets one account block another: on issues of the first, the second cannot comment.
+    pub fn block(&self, by: &str, blocked: &str) {
+        self.change(|state| {
+            let pair = (state.ensure_user(by, false), state.ensure_user(blocked, false));
+            state.blocks.insert(pair);
+        });
+    }
+
     /// Whether deliveries may go to this machine; a new Gitea lets none, a fake one does.
     pub fn set_reaches_loopback(&self, reaches: bool) {
         self.change(|state| state.reaches_loopback = reaches);

@@ -1,9 +1,10 @@
-//! The JSON Gitea 1.25 shows of accounts, repositories, labels and hooks, key for key as in `fixtures/api`.
+//! The JSON the forge shows of accounts, repositories, labels and hooks, Gitea's key for key as in `fixtures/api`.
 
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::flavour::Flavour;
 use super::record::{Access, Hook, Label, ROOT_URL, Repo};
 use super::world::State;
 use crate::clock::{Timestamp, from_millis};
@@ -38,7 +39,7 @@ pub(super) fn user(state: &State, id: i64, look: Look) -> Value {
         _ => format!("{}@noreply.gitea.example.com", login.to_lowercase()),
     };
     let picture = hex::encode(&Sha256::digest(&login)[..16]);
-    json!({
+    let mut shown = json!({
         "id": found.map_or(-1, |u| u.id), "login": login, "username": login, "email": email,
         "avatar_url": format!("{ROOT_URL}/avatars/{picture}"), "html_url": format!("{ROOT_URL}/{login}"),
         "last_login": if full { epoch() } else { json!("0001-01-01T00:00:00Z") },
@@ -46,7 +47,9 @@ pub(super) fn user(state: &State, id: i64, look: Look) -> Value {
         "login_name": "", "source_id": 0, "full_name": "", "language": "", "is_admin": false, "restricted": false,
         "prohibit_login": false, "location": "", "website": "", "description": "", "visibility": "public",
         "followers_count": 0, "following_count": 0, "starred_repos_count": 0,
-    })
+    });
+    state.flavour.complete_user(&mut shown);
+    shown
 }
 
 /// A repository, with what `viewer` may do in it.
@@ -63,16 +66,17 @@ pub(super) fn repo(state: &State, repo: &Repo, viewer: i64) -> Value {
     let same_for_all = json!({
         "description": "", "empty": false, "fork": false,
         "template": false, "mirror": false, "size": 27, "language": "", "link": "", "original_url": "", "website": "",
-        "has_code": true, "has_wiki": true, "has_pull_requests": true, "has_projects": true, "projects_mode": "all",
+        "has_wiki": true, "has_pull_requests": true, "has_projects": true,
         "has_releases": true, "has_packages": true, "has_actions": true, "ignore_whitespace_conflicts": false,
         "allow_merge_commits": true, "allow_rebase": true, "allow_rebase_explicit": true, "allow_squash_merge": true,
-        "allow_fast_forward_only_merge": true, "allow_rebase_update": true, "allow_manual_merge": false,
-        "autodetect_manual_merge": false, "default_delete_branch_after_merge": false, "default_merge_style": "merge",
+        "allow_fast_forward_only_merge": true, "allow_rebase_update": true,
+        "default_delete_branch_after_merge": false, "default_merge_style": "merge",
         "default_allow_maintainer_edit": false, "avatar_url": "", "internal": false, "mirror_interval": "",
-        "object_format_name": "sha1", "mirror_updated": "0001-01-01T00:00:00Z", "topics": [], "licenses": [],
+        "object_format_name": "sha1", "mirror_updated": "0001-01-01T00:00:00Z", "topics": [],
     });
     merge(&mut shown, same_for_all);
     merge(&mut shown, repo_standing(state, repo, viewer));
+    state.flavour.complete_repo(&mut shown, repo);
     shown
 }
 
@@ -103,13 +107,15 @@ pub(super) fn label(label: &Label) -> Value {
 }
 
 /// A hook; its secret is never shown.
-pub(super) fn hook(hook: &Hook) -> Value {
-    json!({
-        "id": hook.id, "type": "gitea", "branch_filter": hook.branch_filter, "events": hook.events,
+pub(super) fn hook(flavour: Flavour, hook: &Hook) -> Value {
+    let mut shown = json!({
+        "id": hook.id, "type": hook.kind, "branch_filter": hook.branch_filter, "events": hook.events,
         "config": {"content_type": if hook.form { "form" } else { "json" }, "url": hook.url},
         "authorization_header": hook.authorization, "active": hook.active,
         "updated_at": time(hook.updated), "created_at": time(hook.created),
-    })
+    });
+    flavour.complete_hook(&mut shown);
+    shown
 }
 
 pub(super) fn merge(into: &mut Value, more: Value) {

@@ -1,4 +1,4 @@
-//! The JSON Gitea 1.25 shows of issues, pull requests, comments and timelines.
+//! The JSON the forge shows of issues, pull requests, comments and timelines.
 
 use serde_json::{Value, json};
 
@@ -6,11 +6,13 @@ use super::record::{At, BASE_SHA, Entry, EntryKind, Issue, ROOT_URL, Repo};
 use super::show::{self, Look, epoch, label, merge, time, user};
 use super::world::State;
 
-/// Where a payload differs from the truth, as Gitea's payloads sometimes do.
+/// Where a payload differs from the truth, as payloads sometimes do.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Distortion {
     /// These labels instead of the issue's own.
     pub labels: Option<Vec<i64>>,
+    /// So many comments more than there are.
+    pub more_comments: usize,
     /// Both times at the start of 1970, as for the `assigned` sent from within the creation.
     pub at_epoch: bool,
 }
@@ -25,12 +27,12 @@ pub(super) fn distorted(state: &State, repo: &Repo, i: &Issue, wrong: &Distortio
     let labels: Vec<_> = state.labels_of(repo, ids).into_iter().map(label).collect();
     let assignees: Vec<_> = i.assignees.iter().map(|id| user(state, *id, Look::Embedded)).collect();
     let api = format!("{ROOT_URL}/api/v1/repos/{}/issues/{}", repo.name, i.number);
-    json!({
+    let mut shown = json!({
         "id": i.id, "url": api, "html_url": html_url(repo, i), "number": i.number,
         "user": user(state, i.author, Look::Embedded), "title": i.title, "body": i.body,
         "labels": labels, "milestone": i.milestone, "assignee": assignees.first(),
         "assignees": if assignees.is_empty() { Value::Null } else { Value::Array(assignees.clone()) },
-        "state": if i.closed.is_some() { "closed" } else { "open" }, "comments": i.comments().count(),
+        "state": if i.closed.is_some() { "closed" } else { "open" }, "comments": i.comments().count() + wrong.more_comments,
         "created_at": if wrong.at_epoch { epoch() } else { time(i.created) },
         "updated_at": if wrong.at_epoch { epoch() } else { time(i.updated) }, "closed_at": i.closed.map(time),
         "pull_request": pull_mark(repo, i),
@@ -38,8 +40,10 @@ pub(super) fn distorted(state: &State, repo: &Repo, i: &Issue, wrong: &Distortio
             "id": repo.id, "name": repo.name.name(), "owner": repo.name.owner(), "full_name": repo.name.to_string(),
         },
         "original_author": "", "original_author_id": 0, "ref": "", "assets": [], "is_locked": false,
-        "due_date": null, "time_estimate": 0, "pin_order": 0,
-    })
+        "due_date": null, "pin_order": 0,
+    });
+    state.flavour.complete_issue(&mut shown);
+    shown
 }
 
 fn html_url(repo: &Repo, issue: &Issue) -> String {
@@ -79,6 +83,7 @@ pub(super) fn pull(state: &State, repo: &Repo, i: &Issue) -> Value {
         "merge_base": BASE_SHA,
     });
     merge(&mut shown, more);
+    state.flavour.complete_pull(&mut shown);
     shown
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::SubsecRound;
 use sha2::{Digest, Sha256};
 
+use super::flavour::Flavour;
 use super::record::{Access, At, BOT, Hook, Issue, Label, Oauth, Repo, Scope, Task, User, key};
 use super::view::{Fault, Request};
 use crate::clock::{Clock, Timestamp};
@@ -13,6 +14,7 @@ use crate::issue::{Account, RepoName};
 
 #[derive(Default)]
 pub(super) struct State {
+    pub flavour: Flavour,
     pub clock: Clock,
     pub users: BTreeMap<i64, User>,
     pub logins: HashMap<String, i64>,
@@ -34,6 +36,8 @@ pub(super) struct State {
     /// Whether `[webhook] ALLOWED_HOST_LIST` has `loopback`.
     pub reaches_loopback: bool,
     pub drop_next: u32,
+    /// Who has blocked whom.
+    pub blocks: BTreeSet<(i64, i64)>,
     pub requests: Vec<Request>,
     pub faults: Vec<Fault>,
     pub delays: HashMap<String, Duration>,
@@ -43,8 +47,8 @@ pub(super) struct State {
 
 impl State {
     /// An empty forge with nobody but the bot.
-    pub fn new(clock: Clock) -> Self {
-        let mut state = Self { clock, reaches_loopback: true, ..Self::default() };
+    pub fn new(flavour: Flavour, clock: Clock) -> Self {
+        let mut state = Self { flavour, clock, reaches_loopback: true, ..Self::default() };
         state.put_user(BOT, "triage-bot", false);
         state
     }
@@ -145,6 +149,7 @@ impl State {
         let now = self.now();
         Hook {
             id: self.next_id("hook"),
+            kind: "gitea".to_owned(),
             scope,
             url: url.to_owned(),
             secret: String::new(),
@@ -174,6 +179,16 @@ impl State {
         let Some(repo) = self.repos.get(repo) else { return false };
         let person = self.users.get(&user).is_some_and(|u| !u.is_org);
         person && self.access(repo, user) >= Access::Read
+    }
+
+    /// Whether the poster of an issue, or the owner of its repository, has blocked the account.
+    pub fn is_blocked_by_people(&self, at: &At, user: i64) -> bool {
+        let Some((repo, issue)) = self.place(at) else { return false };
+        let owner = self.user_id(repo.name.owner());
+        let admin = self.access(repo, user) >= Access::Admin;
+        let is_exempt = admin && self.flavour.lets_blocked_admins();
+        let mut people = [Some(issue.author), owner].into_iter().flatten();
+        !is_exempt && people.any(|by| self.blocks.contains(&(by, user)))
     }
 
     pub fn issue(&self, at: &At) -> Option<&Issue> {

@@ -230,6 +230,17 @@ impl Client {
         issue_page(&self.link().base, at)
     }
 
+    /// The same page by an address that leaves no reference on the issue where a text of the forge links to it. It takes
+    /// `/owner/name/issues/5` for an issue: Gitea when there are exactly these parts, Forgejo since 11.0.2 when more
+    /// follow. Two slashes before them are a part of their own, and both open the page all the same.
+    pub fn quiet_issue_url(&self, at: &IssueRef) -> String {
+        let (page, base) = (self.issue_url(at), self.inner.base.as_str().trim_end_matches('/'));
+        match page.strip_prefix(base) {
+            Some(path) => format!("{base}/{path}/"),
+            None => page,
+        }
+    }
+
     /// Whether nothing may be written.
     pub fn is_dry_run(&self) -> bool {
         self.link().settings.dry_run
@@ -351,6 +362,8 @@ mod tests {
         for url in ["https://example.com/git", "https://example.com/git/"] {
             let page = client(url).unwrap().issue_url(&at);
             assert_eq!(page, "https://example.com/git/acme/widgets/issues/5");
+            let quiet = client(url).unwrap().quiet_issue_url(&at);
+            assert_eq!(quiet, "https://example.com/git//acme/widgets/issues/5/");
         }
     }
 

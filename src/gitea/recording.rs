@@ -61,6 +61,11 @@ impl Recording {
         Some(Self { method: "POST".to_owned(), path: "/webhook".to_owned(), headers, body })
     }
 
+    /// Whether a Forgejo sent it: only that puts its own name into the headers, beside Gitea's.
+    pub fn is_of_forgejo(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name.to_lowercase().starts_with("x-forgejo-"))
+    }
+
     /// The file [`Recording::read`] reads.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\n", self.method, self.path);

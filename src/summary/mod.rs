@@ -148,8 +148,7 @@ impl Summaries {
         let digest = self.inner.store.digest(&of.repo, period).await?;
         let link = |number| {
             let at = IssueRef { repo: of.repo.clone(), number };
-            // Without the slash the forge takes it for a reference, and marks the issue as changed.
-            format!("{}/", self.inner.forge.issue_url(&at))
+            self.inner.forge.quiet_issue_url(&at)
         };
         let page = render::Page {
             digest: &digest,

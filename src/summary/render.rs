@@ -1,5 +1,5 @@
-//! A digest as Markdown. Text from outside is quoted as code, and every link ends in a slash, so that a summary mentions
-//! nobody and references no issue. Pure.
+//! A digest as Markdown. Text from outside is quoted as code, and every link is one that leaves no reference, so that a
+//! summary mentions nobody and references no issue. Pure.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;

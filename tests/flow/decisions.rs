@@ -1,10 +1,11 @@
 //! What a delivery leads to: dispatch, flag, skip, wait, finish.
 
 use gitea_triage::dispatch::DispatchState;
-use gitea_triage::fake_gitea::{Fault, FaultKind, NewIssue};
+use gitea_triage::fake_gitea::{Fault, FaultKind, Flavour, NewIssue};
 use gitea_triage::issue::IssueRef;
+use gitea_triage::sweep::How;
 
-use crate::world::{World, bug};
+use crate::world::{self, World, bug};
 
 #[tokio::test]
 async fn a_ready_bug_goes_to_claude() {
@@ -108,6 +109,10 @@ async fn a_deleted_issue_ends_what_was_open_for_it() {
     world.settle().await;
     world.assert_with_claude(&issue);
     world.gitea.delete_issue(&issue);
+    if world::flavour() == Flavour::Forgejo {
+        // It tells nobody of that; the sweep finds it.
+        world.sweep(How { full: true, ..How::default() }).await;
+    }
     world.settle().await;
     let history = world.history(&issue).await;
     assert_eq!(history.dispatches[0].state, DispatchState::Completed);

@@ -1,5 +1,6 @@
-//! Stories through HTTP: a fake Gitea fires signed webhooks at the real receiver, and the real worker writes back.
-//! Each file tells one behaviour.
+//! Stories through HTTP: a fake forge fires signed webhooks at the real receiver, and the real worker writes back.
+//! Each file tells one behaviour, and each story is told twice: on a Gitea, and again on a Forgejo
+//! (`STORIES_ON=forgejo cargo test --test flow NAME` tells one there alone).
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod blocked;
@@ -41,3 +42,9 @@ mod truth;
 mod unreachable;
 mod upgrade;
 mod world;
+
+/// The same stories in a process of their own, on the other forge.
+#[test]
+fn every_story_holds_on_a_forgejo() {
+    world::tell_again_on_a_forgejo("every_story_holds_on_a_forgejo");
+}

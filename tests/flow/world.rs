@@ -8,10 +8,11 @@ use std::time::Duration;
 use gitea_triage::clock::{Clock, Timestamp};
 use gitea_triage::config::Config;
 use gitea_triage::delivery::DeliveryId;
-use gitea_triage::fake_gitea::{FakeGitea, IssueView, NewIssue};
+use gitea_triage::fake_gitea::{FakeGitea, Flavour, IssueView, NewIssue};
 use gitea_triage::issue::{IssueRef, RepoName};
 use gitea_triage::service::Service;
 use gitea_triage::store::{DeliveryState, DeliveryView, Filter, History, ManualOrder, Store};
+use gitea_triage::sweep::How;
 use tempfile::TempDir;
 
 pub const SECRET: &str = "story-secret";
@@ -30,6 +31,26 @@ pub struct World {
     folder: TempDir,
     told: Mutex<BTreeSet<i64>>,
     dead: Mutex<BTreeSet<String>>,
+}
+
+/// Where the stories are told, when it is not the Gitea.
+const STORIES_ON: &str = "STORIES_ON";
+
+/// Runs the tests of this program again, but for the one that calls this, with the other forge.
+#[allow(dead_code, reason = "not every program tells its stories twice")]
+pub fn tell_again_on_a_forgejo(but: &str) {
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    let told = again.env(STORIES_ON, "forgejo").args(["--skip", but]).output().unwrap();
+    let said = String::from_utf8_lossy(&told.stdout);
+    assert!(told.status.success(), "on a Forgejo:\n{said}");
+}
+
+/// The forge of the stories: Gitea, unless `STORIES_ON` names the other one.
+pub fn flavour() -> Flavour {
+    match std::env::var(STORIES_ON) {
+        Ok(name) if name == "forgejo" => Flavour::Forgejo,
+        _ => Flavour::Gitea,
+    }
 }
 
 /// A ready bug, as a person would write it.
@@ -66,14 +87,29 @@ impl World {
         Self::build(&format!("[webhook]\nsecrets = [\"{SECRET}\"]"), before).await
     }
 
+    /// A world on one of the two forges, whatever the other stories are told on.
+    #[allow(dead_code, reason = "few stories are about one forge")]
+    pub async fn on(flavour: Flavour, more: &str) -> Self {
+        let more = format!("[webhook]\nsecrets = [\"{SECRET}\"]\n{more}");
+        Self::build_on(flavour, &more, |_, _, _| {}).await
+    }
+
     async fn build(
+        more: &str,
+        before: impl FnOnce(&FakeGitea, &RepoName, &std::path::Path),
+    ) -> Self {
+        Self::build_on(flavour(), more, before).await
+    }
+
+    async fn build_on(
+        flavour: Flavour,
         more: &str,
         before: impl FnOnce(&FakeGitea, &RepoName, &std::path::Path),
     ) -> Self {
         // Fails when another story has chosen it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Clock::manual(noon());
-        let gitea = FakeGitea::start_at(clock.clone()).await.unwrap();
+        let gitea = FakeGitea::start_as(flavour, clock.clone()).await.unwrap();
         let repo: RepoName = "acme/widgets".parse().unwrap();
         gitea.add_repo(&repo);
         for login in ["claude", "alice", "bob"] {
@@ -210,6 +246,12 @@ impl World {
     /// Works off what is due within `patience`.
     pub async fn work_within(&self, patience: Duration) {
         self.service().parts().worker.settle(patience).await.unwrap();
+    }
+
+    #[allow(dead_code, reason = "not every program sweeps")]
+    /// One round of the sweep, which is switched off otherwise.
+    pub async fn sweep(&self, how: How) {
+        self.service().parts().sweeper.round(how, &|_, _, _| {}).await.unwrap();
     }
 
     pub fn issue(&self, at: &IssueRef) -> IssueView {

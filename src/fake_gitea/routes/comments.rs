@@ -52,6 +52,9 @@ impl Desk<'_> {
     pub(super) fn create_comment(&mut self, at: &At) -> Reply {
         self.require_live()?;
         let body = self.comment_text()?;
+        if self.state.is_blocked_by_people(at, self.by) {
+            return Err(self.state.flavour.blocked());
+        }
         let id = self.state.comment(at, self.by, &body).ok_or_else(Answer::broken)?;
         self.state.comment_json(at, id).map(Answer::created).ok_or_else(Answer::broken)
     }
@@ -81,11 +84,14 @@ impl Desk<'_> {
         }
     }
 
-    /// An equal text is answered with `"user": null` and makes no event, as seen on 1.25.4.
+    /// An equal text is answered with `"user": null` and makes no event on Gitea, as seen on 1.25.4.
     fn edit_comment(&mut self, at: &At, id: i64) -> Reply {
         self.require_live()?;
         let body = self.comment_text()?;
         self.require_mine(at, id)?;
+        if self.state.flavour.blocks_edits() && self.state.is_blocked_by_people(at, self.by) {
+            return Err(Answer::broken());
+        }
         let changed = self.state.edit_comment(at, self.by, id, &body);
         let mut shown = self.state.comment_json(at, id).ok_or_else(Answer::not_found)?;
         if !changed {
@@ -106,6 +112,9 @@ impl Desk<'_> {
             return self.list_reactions(at, comment);
         }
         let form: ReactionForm = self.call.json()?;
+        if self.state.is_blocked_by_people(at, by) {
+            return Err(self.state.flavour.blocked());
+        }
         if !REACTIONS.contains(&form.content.as_str()) {
             return Err(Answer::error(
                 403,

@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::number;
 use crate::fake_gitea::call::{Answer, Call, Reply};
+use crate::fake_gitea::flavour::Flavour;
 use crate::fake_gitea::outbox::kinds_named;
 use crate::fake_gitea::record::{Hook, Scope};
 use crate::fake_gitea::show;
 use crate::fake_gitea::world::State;
-
-/// Hook types Gitea knows; only `gitea` ones are delivered here.
-const TYPES: [&str; 4] = ["gitea", "gogs", "slack", "discord"];
 
 #[derive(Deserialize)]
 struct HookForm {
@@ -35,12 +34,12 @@ impl HookForm {
         self.config.as_ref()?.get(name)
     }
 
-    fn check_new(&self) -> Result<(), Answer> {
+    fn check_new(&self, flavour: Flavour) -> Result<(), Answer> {
         let refuse = |message: String| Err(Answer::error(422, &message));
         if self.kind.is_empty() {
             return refuse("[Type]: Required".to_owned());
         }
-        if !TYPES.contains(&self.kind.as_str()) {
+        if !flavour.hook_types().contains(&self.kind.as_str()) {
             return refuse(format!("Invalid hook type: {}", self.kind));
         }
         let mut needed = ["url", "content_type"].into_iter();
@@ -82,34 +81,39 @@ impl Hooks<'_> {
 
     fn list(&self) -> Answer {
         let all: Vec<_> = self.state.hooks.iter().filter(|h| h.scope == self.scope).collect();
-        let page = self.call.slice(&all, false).iter().map(|h| show::hook(h)).collect();
+        let page = self.call.slice(&all, false).iter().map(|h| self.shown(h)).collect();
         Answer::list(page, all.len())
+    }
+
+    fn shown(&self, hook: &Hook) -> Value {
+        show::hook(self.state.flavour, hook)
     }
 
     fn create(self) -> Reply {
         let form: HookForm = self.call.json()?;
-        form.check_new()?;
+        form.check_new(self.state.flavour)?;
         let url = form.config("url").cloned().unwrap_or_default();
         let mut hook = self.state.new_hook(self.scope, &url);
         hook.secret = form.config("secret").cloned().unwrap_or_default();
         hook.active = false;
+        hook.kind.clone_from(&form.kind);
         edit(&mut hook, form)?;
-        let shown = show::hook(&hook);
+        let shown = show::hook(self.state.flavour, &hook);
         self.state.hooks.push(hook);
         Ok(Answer::created(shown))
     }
 
     fn one(&mut self, id: i64) -> Reply {
-        let now = self.state.now();
+        let (now, flavour) = (self.state.now(), self.state.flavour);
         let place = self.state.hooks.iter().position(|h| h.id == id && h.scope == self.scope);
         let place = place.ok_or_else(Answer::not_found)?;
         let hook = self.state.hooks.get_mut(place).ok_or_else(Answer::not_found)?;
         match self.call.method.as_str() {
-            "GET" => Ok(Answer::ok(show::hook(hook))),
+            "GET" => Ok(Answer::ok(show::hook(flavour, hook))),
             "PATCH" => {
                 edit(hook, self.call.json()?)?;
                 hook.updated = now;
-                Ok(Answer::ok(show::hook(hook)))
+                Ok(Answer::ok(show::hook(flavour, hook)))
             }
             "DELETE" => {
                 self.state.hooks.remove(place);

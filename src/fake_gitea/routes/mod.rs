@@ -30,7 +30,7 @@ pub(super) fn answer(state: &mut State, call: &Call) -> Answer {
         Err(refusal) => return refusal,
     };
     match (call.method.as_str(), rest) {
-        ("GET", ["version"]) => return Answer::ok(json!({"version": "1.25.4"})),
+        ("GET", ["version"]) => return Answer::ok(json!({"version": state.flavour.version()})),
         ("GET", ["settings", "api"]) => return settings(),
         _ => {}
     }
@@ -138,9 +138,8 @@ impl Desk<'_> {
     fn route_issue(&mut self, number: u64, path: &[&str]) -> Reply {
         let at = At { repo: self.repo.clone(), number };
         match (self.call.method.as_str(), path) {
-            // Gitea finds out too late that there is no such issue (seen on 1.25.4).
             (_, ["comments" | "timeline"]) if self.state.issue(&at).is_none() => {
-                Err(Answer::broken())
+                Err(self.state.flavour.missing_issue())
             }
             _ if self.state.issue(&at).is_none() => Err(Answer::not_found()),
             ("GET", []) => self.show_issue(&at),

@@ -63,6 +63,7 @@ impl Desk<'_> {
         let closed = match word {
             "closed" => true,
             "open" => false,
+            _ if !self.state.flavour.knows_states() => false,
             _ => return Err(Answer::error(412, &format!("unknown state: {word}"))),
         };
         if closed && self.issue(at)?.closed.is_none() && self.state.is_blocked(at) {

@@ -82,13 +82,17 @@ impl Desk<'_> {
     /// `GET …/collaborators/{login}/permission`: one's own, or anybody's for an admin.
     pub(super) fn permission(&self, login: &str) -> Reply {
         let asked = self.state.user_id(login);
+        let message = format!("user does not exist [uid: 0, name: {login}]");
+        let unknown = || Answer::error(404, &message);
+        if asked.is_none() && self.state.flavour.knows_accounts_first() {
+            return Err(unknown());
+        }
         if self.access < Access::Admin && asked != Some(self.by) {
             let message = "Only admins can query all permissions, repo admins can query all repo \
                            permissions, collaborators can query only their own";
             return Err(Answer::error(403, message));
         }
-        let message = format!("user does not exist [uid: 0, name: {login}]");
-        let user = asked.ok_or_else(|| Answer::error(404, &message))?;
+        let user = asked.ok_or_else(unknown)?;
         let access = self.state.access(self.home()?, user).as_str();
         Ok(Answer::ok(json!({
             "permission": access,

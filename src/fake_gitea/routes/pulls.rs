@@ -22,7 +22,7 @@ impl Desk<'_> {
         let mut pulls = repo.issues.values().filter_map(|i| i.pull.as_ref());
         let pull = pulls.find(|p: &&Pull| p.sha == sha);
         if pull.is_none() && sha != BASE_SHA {
-            return Err(Answer::not_found());
+            return self.state.flavour.unknown_commit();
         }
         let status = pull.and_then(|p| p.status.as_deref());
         let api = format!("{ROOT_URL}/api/v1/repos/{}/commits/{sha}", repo.name);

@@ -15,8 +15,8 @@ pub(super) fn refusal(state: &State, call: &Call, path: &[&str]) -> Option<Answe
     };
     let lacking = categories(path).iter().find(|category| lacks(category))?;
     let message = format!(
-        "token does not have at least one of required scope(s), required=[{level}:{lacking}], token scope={}",
-        held.join(",")
+        "token does not have at least one of required scope(s), required=[{level}:{lacking}]{}",
+        state.flavour.scopes_shown(held)
     );
     Some(Answer::error(403, &message))
 }
