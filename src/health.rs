@@ -99,7 +99,7 @@ impl Checks {
         }
         match tokio::time::timeout(LIMIT, self.forge.version()).await {
             Ok(result) => result.map(|_| ()).map_err(|e| e.to_string()),
-            Err(_) => Err(format!("Gitea did not answer within {LIMIT:?}")),
+            Err(_) => Err(format!("{} did not answer within {LIMIT:?}", self.forge.product())),
         }
     }
 }

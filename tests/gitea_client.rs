@@ -85,7 +85,9 @@ async fn the_token_travels_in_one_header_and_nowhere_else() {
     let error = client.post_comment(&at(), "hello").await.unwrap_err();
     let texts = format!("{error} {error:?} {client:?} {:?}", settings(&server.uri()));
     assert!(!texts.contains(TOKEN), "{texts}");
-    assert!(error.to_string().starts_with("`POST acme/widgets#5 comments`: Gitea answered 403; "));
+    assert!(
+        error.to_string().starts_with("`POST acme/widgets#5 comments`: the forge answered 403; ")
+    );
 }
 
 /// Gives `total` labels, never more than `cap` a page, as `[api] MAX_RESPONSE_ITEMS` does.
@@ -172,7 +174,10 @@ async fn a_missing_issue_is_told_from_a_repository_out_of_sight() {
     let server = MockServer::start().await;
     let client = client(&server);
     let error = client.issue(&at()).await.unwrap_err();
-    assert!(error.to_string().starts_with("`GET acme/widgets`: Gitea answered 404; "), "{error}");
+    assert!(
+        error.to_string().starts_with("`GET acme/widgets`: the forge answered 404; "),
+        "{error}"
+    );
     assert!(!error.is_transient());
 
     answers(&server, "GET", "/repos/acme/widgets", 200, recorded("repo")).await;

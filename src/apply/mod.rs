@@ -86,6 +86,10 @@ impl Executor {
                 Err(forge::Error::DryRun { .. }) => {
                     applied.effects.push(EffectOutcome::withheld(effect.body()))
                 }
+                // No repetition helps, and what is left of the plan may be possible all the same.
+                Err(error @ forge::Error::Blocked { .. }) => {
+                    applied.effects.push(EffectOutcome::failed(error.to_string()));
+                }
                 Err(error) => {
                     applied.error = Some(error);
                     return applied;

@@ -63,7 +63,10 @@ fn clock(server: &Server, now: Timestamp, out: Output<'_>) {
 /// Our account, when the token is one.
 pub(super) async fn token(checkup: &Checkup<'_>, out: Output<'_>) -> Option<Account> {
     let at = Subject::new("token", "gitea.token");
-    let said = checkup.forge.whoami().await;
+    let said = match checkup.config.gitea.repos.names().next() {
+        Some(repo) => checkup.forge.whoami_in(repo).await,
+        None => checkup.forge.whoami().await,
+    };
     let (line, account) = match said {
         Ok(account) => (whose(checkup, &at, &account), Some(account)),
         Err(Error::Status { status: 401, .. }) => {
@@ -74,7 +77,8 @@ pub(super) async fn token(checkup: &Checkup<'_>, out: Output<'_>) -> Option<Acco
         Err(Error::Status { status: 403, .. }) => {
             let said = "the token may not read its own account: it lacks the scope `read:user`, or the account is not active";
             let cure = format!(
-                "make one with the scopes {SCOPES}; or name the account as `gitea.account`"
+                "make one with the scopes {SCOPES}; or, for a token that Forgejo binds to repositories and that cannot have \
+                 them all, name the account as `gitea.account`"
             );
             (at.red(said).cure(cure), None)
         }
@@ -114,7 +118,11 @@ pub(super) async fn owner(checkup: &Checkup<'_>, repos: &[RepoName], out: Output
         return;
     };
     let at = Subject::new("owner", owner);
-    match checkup.forge.is_account(owner).await {
+    let asked = match repos.first() {
+        Some(repo) => checkup.forge.is_account_in(repo, owner).await,
+        None => checkup.forge.is_account(owner).await,
+    };
+    match asked {
         Ok(true) if is_org(owner).await => {
             let is_owner = owners.iter().all(|one| *one == owner.to_lowercase());
             let nobody = || at.red(format!("{UNHEARD}: nobody hears of a flag")).cure(PERSON);

@@ -126,7 +126,7 @@ async fn agents(checkup: &Checkup<'_>, repo: &RepoName, out: Output<'_>) {
         let at = Subject::new("agent", format!("{} in {repo}", agent.id));
         let line = match checkup.forge.assignable(repo, login).await {
             Ok(true) => at.green(format!("`{login}` can be assigned")),
-            Ok(false) => unassignable(checkup, &at, agent, login).await,
+            Ok(false) => unassignable(checkup, &at, agent, repo).await,
             Err(Error::Renamed { to, .. }) => renamed(&at, agent, &to),
             Err(error) => at.yellow(error).cure("then run this again"),
         };
@@ -140,8 +140,9 @@ fn renamed(at: &Subject, agent: &Agent, to: &str) -> Line {
         .cure(format!("write `login = \"{to}\"` in {entry}"))
 }
 
-async fn unassignable(checkup: &Checkup<'_>, at: &Subject, agent: &Agent, login: &str) -> Line {
-    if let Ok(true) = checkup.forge.is_account(login).await {
+async fn unassignable(checkup: &Checkup<'_>, at: &Subject, agent: &Agent, repo: &RepoName) -> Line {
+    let login = agent.login.as_deref().unwrap_or_default();
+    if let Ok(true) = checkup.forge.is_account_in(repo, login).await {
         return at
             .yellow(format!("`{login}` cannot be assigned here"))
             .cure("make it a collaborator; until then it is called by its label alone");

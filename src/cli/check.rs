@@ -16,7 +16,7 @@ use crate::service;
 /// Check everything the setup needs, and say what to fix
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage check\n  gitea-triage check --json | jq -r 'select(.level == \"red\") | .cure'\n  gitea-triage check --no-delivery\n\nChanges nothing. To see a delivery arrive it sends an empty list of labels to an issue, for which Gitea sends a delivery without changing the issue. Exit code 1 when a line is red."
+    after_help = "Examples:\n  gitea-triage check\n  gitea-triage check --json | jq -r 'select(.level == \"red\") | .cure'\n  gitea-triage check --no-delivery\n\nChanges nothing. To see a delivery arrive it sends an empty list of labels to an issue, for which the forge sends a delivery without changing the issue. Exit code 1 when a line is red."
 )]
 pub(super) struct Check {
     /// Do not test whether a delivery arrives

@@ -99,7 +99,7 @@ impl Hook {
         let token = hook_token(config, common.hook_token_file.as_ref())?;
         let forge = service::forge_as(config, &token, is_dry_run || config.triage.dry_run)?;
         let wanted = service::wanted_hook(config).ok_or_else(|| {
-            let text = "`server.public_url` is missing; Gitea sends deliveries to it, as in \
+            let text = "`server.public_url` is missing; the forge sends deliveries to it, as in \
                         `public_url = \"https://triage.example.com\"`";
             Failure::Usage(text.to_owned())
         })?;

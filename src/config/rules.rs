@@ -105,7 +105,7 @@ fn dashboard(dashboard: &Dashboard) -> Vec<Found> {
         let keys = ["client_id", "client_secret"];
         let (is_there, missing) = (keys[usize::from(secret)], keys[usize::from(id)]);
         let message = format!(
-            "`dashboard.{missing}` is missing beside `dashboard.{is_there}`; \"Sign in with Gitea\" needs both"
+            "`dashboard.{missing}` is missing beside `dashboard.{is_there}`; signing in with accounts of the forge needs both"
         );
         add(is_there, missing, message);
     }

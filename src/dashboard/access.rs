@@ -51,6 +51,7 @@ impl Reader {
             csrf: self.session.csrf(),
             notice: self.session.take(&NOTICE),
             is_live: true,
+            forge: self.dashboard.parts.forge.product(),
             ..Frame::new(&self.settings, self.now, item, title.into())
         }
     }

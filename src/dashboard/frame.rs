@@ -41,6 +41,8 @@ pub(super) struct Frame {
     /// Whether the page updates itself when something changes.
     pub is_live: bool,
     pub is_dry_run: bool,
+    /// How people call the forge.
+    pub forge: &'static str,
     /// The text of the search that is shown.
     pub query: String,
 }

@@ -75,12 +75,13 @@ async fn health(reader: &Reader) -> Vec<Health> {
     let part = |name, text: String| Health { name, is_ok: text == "ok", text };
     let mut health = match parts.readiness.report().await {
         Some(report) => {
-            vec![part("Store", report.store.clone()), part("Gitea", report.gitea.clone())]
+            let forge = if parts.forge.is_known() { parts.forge.product() } else { "Forge" };
+            vec![part("Store", report.store.clone()), part(forge, report.gitea.clone())]
         }
         None => vec![part("Service", "shutting down".to_owned())],
     };
     if parts.working.is_unreachable.load(Ordering::Relaxed) {
-        let text = "paused until Gitea answers again".to_owned();
+        let text = format!("paused until {} answers again", parts.forge.product());
         health.push(Health { name: "Processing", is_ok: false, text });
     }
     health

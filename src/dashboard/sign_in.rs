@@ -36,10 +36,16 @@ pub(super) async fn page(
 ) -> HttpResponse {
     let settings = dashboard.settings();
     let next = LocalPath::parse(&given(&parameters, "next").unwrap_or_default());
-    let now = dashboard.parts.clock.now();
+    let parts = &dashboard.parts;
+    let now = parts.clock.now();
+    if settings.sign_in.is_some() && !parts.forge.is_known() {
+        // Its answer names the forge, for the button.
+        parts.readiness.report().await;
+    }
     let frame = Frame {
         csrf: session.csrf(),
         notice: session.take(&NOTICE),
+        forge: parts.forge.product(),
         ..Frame::new(&settings, now, NavItem::None, "Sign in".into())
     };
     let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -127,7 +133,7 @@ pub(super) async fn callback(
         refuse("This sign-in was not started in this browser, or it has expired. Start again.")
     })?;
     let code = given(&parameters, "code")
-        .ok_or_else(|| refuse("Gitea did not grant access. Start again to retry."))?;
+        .ok_or_else(|| refuse("The forge did not grant access. Start again to retry."))?;
     let visitor = identify(&dashboard, &settings, &pending.flow, &code).await;
     let visitor = visitor.map_err(|why| refuse(&why))?;
     Ok(start_session(&settings, &session, &visitor, &pending.next))
@@ -149,7 +155,7 @@ async fn identify(
         sentence(&error.to_string())
     })?;
     let writers = dashboard.people.writers(&settings.repos, now).await.ok_or(
-        "Your permissions could not be checked because Gitea did not answer. Try again in a moment.",
+        "Your permissions could not be checked because the forge did not answer. Try again in a moment.",
     )?;
     // By id: a login can be given up and taken by somebody else.
     if !writers.contains_key(&account.id) {

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::call::Answer;
 use super::record::{ROOT_URL, Repo};
-use super::show::merge;
 
 /// Which forge the fake is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +109,11 @@ impl Flavour {
         !self.is_forgejo()
     }
 
+    /// Whether nobody is assigned who has blocked the account that assigns.
+    pub(super) fn heeds_assignees(self) -> bool {
+        !self.is_forgejo()
+    }
+
     /// What is said to an account that the poster or the owner has blocked.
     pub(super) fn blocked(self) -> Answer {
         let message = if self.is_forgejo() {
@@ -211,5 +215,12 @@ impl Flavour {
                 kinds.extend(of_review.map(|kind| json!(format!("pull_request_review_{kind}"))));
             }
         }
+    }
+}
+
+/// Adds keys to an object.
+pub(super) fn merge(into: &mut Value, more: Value) {
+    if let (Value::Object(into), Value::Object(more)) = (into, more) {
+        into.extend(more);
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::flavour::Flavour;
+pub(super) use super::flavour::merge;
 use super::record::{Access, Hook, Label, ROOT_URL, Repo};
 use super::world::State;
 use crate::clock::{Timestamp, from_millis};
@@ -116,10 +117,4 @@ pub(super) fn hook(flavour: Flavour, hook: &Hook) -> Value {
     });
     flavour.complete_hook(&mut shown);
     shown
-}
-
-pub(super) fn merge(into: &mut Value, more: Value) {
-    if let (Value::Object(into), Value::Object(more)) = (into, more) {
-        into.extend(more);
-    }
 }

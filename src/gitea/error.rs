@@ -8,16 +8,21 @@ use reqwest::Method;
 
 use crate::issue::RepoName;
 
+/// What a forge is called that has not said what it is.
+pub(super) const THE_FORGE: &str = "the forge";
+
 /// One request as people should read it: `POST acme/widgets#5 comments`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub(super) method: Method,
+    /// How people call the forge it goes to.
+    pub(super) forge: &'static str,
     what: String,
 }
 
 impl Call {
     pub(super) fn new(method: Method, what: impl fmt::Display) -> Self {
-        Self { method, what: what.to_string() }
+        Self { method, forge: THE_FORGE, what: what.to_string() }
     }
 
     /// Whether the request asks Gitea to change something.
@@ -45,7 +50,7 @@ pub enum Reached {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No whole answer came: no connection, a timeout, or a connection cut on the way.
-    #[error("`{call}`: {reason}; see that `gitea.url` is right and Gitea is up")]
+    #[error("`{call}`: {reason}; see that `gitea.url` is right and {} is up", .call.forge)]
     Unreachable {
         /// The request.
         call: Call,
@@ -55,7 +60,7 @@ pub enum Error {
         reached: Reached,
     },
     /// Gitea, or a proxy before it, answered with an error status.
-    #[error("`{call}`: Gitea answered {status}; {}", advice(*.status))]
+    #[error("`{call}`: {} answered {status}; {}", .call.forge, advice(*.status))]
     Status {
         /// The request.
         call: Call,
@@ -64,10 +69,18 @@ pub enum Error {
         /// How long the answer asked us to wait.
         retry_after: Option<Duration>,
     },
+    /// Somebody who may say so has blocked our account; nothing is wrong with the token.
+    #[error(
+        "`{call}`: whom it is about, who wrote the issue or who owns the repository has blocked our account; {BLOCKED}"
+    )]
+    Blocked {
+        /// The request.
+        call: Call,
+    },
     /// A success whose body is not what Gitea sends, such as a proxy's HTML page.
     #[error(
-        "`{call}`: the answer is not Gitea's JSON ({reason}); see that `gitea.url` leads to Gitea \
-         itself and not to a proxy's page"
+        "`{call}`: the answer is not the forge's JSON ({reason}); see that `gitea.url` leads to {} \
+         itself and not to a proxy's page", .call.forge
     )]
     Malformed {
         /// The request.
@@ -110,10 +123,16 @@ pub enum Error {
     Settings(String),
 }
 
+/// What a block stops, and who can help.
+const BLOCKED: &str =
+    "we cannot comment there until they unblock it; labels and other assignees work";
+
 fn moved(to: Option<&RepoName>) -> String {
     match to {
         Some(repo) => format!("the repository is now `{repo}`; change `gitea.repos`"),
-        None => "Gitea answered with a redirect; set `gitea.url` to the address it leads to".into(),
+        None => {
+            "the forge answered with a redirect; set `gitea.url` to the address it leads to".into()
+        }
     }
 }
 
@@ -124,11 +143,11 @@ fn advice(status: u16) -> &'static str {
         404 => "it does not exist, or the account may not see it: give the account access to it",
         410 => "it is gone for good",
         412 => "the issue's dependencies or state do not allow it",
-        422 => "Gitea refused the values; the account may lack what they name",
+        422 => "the forge refused the values; the account may lack what they name",
         423 => "the repository is archived: take it out of `gitea.repos` or unarchive it",
         408 | 425 | 429 => "it is asked again later",
-        500.. => "the cause is in Gitea's own log; it is asked again later",
-        _ => "see Gitea's log",
+        500.. => "the cause is in the forge's own log; it is asked again later",
+        _ => "see the forge's log",
     }
 }
 
@@ -180,15 +199,16 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
+            Self::Blocked { .. } => Some(403),
             _ => None,
         }
     }
 
     pub(super) fn unreachable(call: &Call, error: &reqwest::Error) -> Self {
         let (reason, reached) = if error.is_connect() {
-            ("no connection to Gitea", Reached::Nothing)
+            ("no connection to the forge", Reached::Nothing)
         } else if error.is_timeout() {
-            ("Gitea did not answer in time", Reached::Unknown)
+            ("the forge did not answer in time", Reached::Unknown)
         } else {
             ("the connection broke off before the whole answer came", Reached::Unknown)
         };
@@ -209,7 +229,7 @@ mod tests {
     fn a_refusal_says_which_call_and_what_to_do() {
         assert_eq!(
             status(Method::POST, 403).to_string(),
-            "`POST acme/widgets#5 comments`: Gitea answered 403; \
+            "`POST acme/widgets#5 comments`: the forge answered 403; \
              the token's scopes or the account's permissions do not allow it"
         );
     }

@@ -108,7 +108,10 @@ impl Client {
     /// Writes a comment.
     pub async fn post_comment(&self, at: &IssueRef, body: &str) -> Result<Comment, Error> {
         let request = Request::of_issue(Method::POST, at, &["comments"]);
-        self.send(request.json(json!({"body": body}))).await?.read(WireComment::into_comment)
+        let answer = self.send(request.json(json!({"body": body}))).await?;
+        let comment = answer.read(WireComment::into_comment)?;
+        comment.author.iter().for_each(|us| self.learn(us));
+        Ok(comment)
     }
 
     /// Changes a comment's text. Compare first: Forgejo notifies everyone of an edit that changes nothing.

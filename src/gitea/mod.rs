@@ -25,10 +25,10 @@ mod webhook;
 mod wire;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use reqwest::Url;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -189,6 +189,10 @@ struct Link {
 struct Inner {
     link: ArcSwap<Link>,
     calls: Arc<Calls>,
+    /// Our account, where it was learnt from what the forge answered.
+    account: ArcSwapOption<Account>,
+    /// Which forge it is, once it has said so.
+    product: OnceLock<&'static str>,
 }
 
 /// A connection to one Gitea. Cheap to clone; clones share settings, connections and counters.
@@ -211,13 +215,21 @@ impl Client {
     /// A client for these settings; nothing is sent yet.
     pub fn new(settings: Settings) -> Result<Self, Error> {
         let link = ArcSwap::from_pointee(Link::new(settings)?);
-        Ok(Self { inner: Arc::new(Inner { link, calls: Arc::default() }) })
+        let inner = Inner {
+            link,
+            calls: Arc::default(),
+            account: ArcSwapOption::empty(),
+            product: OnceLock::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Sends every request from now on by these settings, also those of clones. When they cannot be used, the old
     /// ones stay.
     pub fn set_settings(&self, settings: Settings) -> Result<(), Error> {
         self.inner.link.store(Arc::new(Link::new(settings)?));
+        // The new token may be another account's.
+        self.inner.account.store(None);
         Ok(())
     }
 
@@ -234,7 +246,8 @@ impl Client {
     /// `/owner/name/issues/5` for an issue: Gitea when there are exactly these parts, Forgejo since 11.0.2 when more
     /// follow. Two slashes before them are a part of their own, and both open the page all the same.
     pub fn quiet_issue_url(&self, at: &IssueRef) -> String {
-        let (page, base) = (self.issue_url(at), self.inner.base.as_str().trim_end_matches('/'));
+        let (page, link) = (self.issue_url(at), self.link());
+        let base = link.base.as_str().trim_end_matches('/');
         match page.strip_prefix(base) {
             Some(path) => format!("{base}/{path}/"),
             None => page,

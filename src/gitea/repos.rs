@@ -1,12 +1,17 @@
 //! What Gitea says about itself, its accounts, its repositories and their files.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use serde::de::IgnoredAny;
 
 use super::transport::{Request, path, repo_path};
-use super::wire::{Permission, User, WireRepo};
+use super::wire::{Found, Permission, User, WireRepo};
 use super::{Client, Error, Repository};
 use crate::issue::{Account, RepoName};
+
+/// How many pages of a search are read.
+const SEARCHED: u32 = 200;
 
 impl Client {
     /// The account the token belongs to. A token without the scope `read:user` may not ask; then the configured
@@ -20,6 +25,35 @@ impl Client {
             (answer, _) => answer?
                 .read(|user: User| user.into_account().ok_or("an account without an id".into())),
         }
+    }
+
+    /// The same where a repository is at hand: without the scope, which a token that is bound to repositories cannot
+    /// have, our account is the one whose comment we wrote, or the only writer whose permission is shown to us. To whoever
+    /// administers nothing, the forge shows none but their own.
+    pub async fn whoami_in(&self, repo: &RepoName) -> Result<Account, Error> {
+        let refused = match self.whoami().await {
+            Err(error) if error.status() == Some(403) => error,
+            answer => return answer,
+        };
+        if let Some(known) = self.inner.account.load_full() {
+            return Ok((*known).clone());
+        }
+        let mut shown = Vec::new();
+        for account in self.writing_accounts(repo).await? {
+            match self.permission(repo, &account.login).await {
+                Ok(_) => shown.push(account),
+                Err(Error::Status { status: 403 | 404, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let [us] = <[Account; 1]>::try_from(shown).map_err(|_| refused)?;
+        self.learn(&us);
+        Ok(us)
+    }
+
+    /// Keeps whose token we have, for when the forge does not say.
+    pub(super) fn learn(&self, us: &Account) {
+        self.inner.account.store(Some(Arc::new(us.clone())));
     }
 
     /// Gitea's version, as it writes it.
@@ -51,12 +85,35 @@ impl Client {
         let found = match self.all(&what, path(&["users", owner, "repos"]), id).await {
             // The two paths need different scopes of the token; one of them is enough.
             Err(Error::Status { status: 403 | 404, .. }) => {
-                self.all(&what, path(&["orgs", owner, "repos"]), id).await?
+                match self.all(&what, path(&["orgs", owner, "repos"]), id).await {
+                    Err(Error::Status { status: 403, .. }) => self.searched(owner).await?,
+                    orgs => orgs?,
+                }
             }
             users => users?,
         };
         let found = found.into_iter().filter_map(|repo| repo.into_repository().ok());
-        Ok(found.filter(|r| r.has_issues && !r.archived).map(|r| r.name).collect())
+        let is_ours = |r: &Repository| {
+            r.has_issues && !r.archived && r.name.owner().eq_ignore_ascii_case(owner)
+        };
+        Ok(found.filter(is_ours).map(|r| r.name).collect())
+    }
+
+    /// The repositories of an owner by the search, which asks for no scope beside the one for repositories. A word with
+    /// one slash is looked for in owner and name.
+    async fn searched(&self, owner: &str) -> Result<Vec<WireRepo>, Error> {
+        let mut found = Vec::new();
+        for page in 1..=SEARCHED {
+            let request = Request::get(format!("{owner} repositories"), path(&["repos", "search"]));
+            let request = request.query("q", format!("{owner}/")).query("page", page);
+            let request = request.query("limit", self.link().settings.page_size);
+            let Found { data } = self.send(request).await?.json()?;
+            if data.is_empty() {
+                break;
+            }
+            found.extend(data);
+        }
+        Ok(found)
     }
 
     /// The logins of everyone who may write to the repository.
@@ -93,7 +150,7 @@ impl Client {
         // The list names who may write; the rule is looser: whoever can read, so any person on a public repository
         // (models/perm/access/repo_permission.go, `CanBeAssigned`). Organisations answer as users do.
         Ok(!self.repository(repo).await?.private
-            && self.exists("users", login).await?
+            && self.is_account_in(repo, login).await?
             && !self.exists("orgs", login).await?)
     }
 
@@ -110,6 +167,19 @@ impl Client {
     /// Whether an organisation has this login, as far as the token may ask.
     pub async fn is_organisation(&self, login: &str) -> Result<bool, Error> {
         self.exists("orgs", login).await
+    }
+
+    /// The same with a token without `read:user`, which may not ask for an account: a filter of a list of issues is
+    /// answered with 404 when it names nobody.
+    pub async fn is_account_in(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
+        match self.is_account(login).await {
+            Err(error) if error.status() == Some(403) => {
+                let request = Request::of_repo(Method::GET, repo, &["issues"]);
+                let request = request.query("assigned_by", login).query("limit", 1);
+                Ok(self.find(request, &[404]).await?.is_some())
+            }
+            answer => answer,
+        }
     }
 
     /// What an account may do in a repository, over all of it: `none`, `read`, `write`, `admin` or `owner`. Shown

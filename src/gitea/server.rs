@@ -1,5 +1,6 @@
 //! What kind of server answers: its version, its clock, and the differences that follow from the version.
 
+use super::error::THE_FORGE;
 use super::transport::{Request, path};
 use super::wire::Version;
 use super::{Client, Error};
@@ -43,10 +44,14 @@ impl Server {
         self.is_gitea_since(1, 27)
     }
 
+    /// Which of the two forges it is, for people.
+    pub fn product(&self) -> &'static str {
+        if self.is_forgejo() { "Forgejo" } else { "Gitea" }
+    }
+
     /// Its name and version, for people.
     pub fn name(&self) -> String {
-        let kind = if self.is_forgejo() { "Forgejo" } else { "Gitea" };
-        format!("{kind} {}", self.version)
+        format!("{} {}", self.product(), self.version)
     }
 
     /// The lines of `app.ini` that let webhooks reach `target`, beside what is reached without them.
@@ -61,7 +66,20 @@ impl Client {
     pub async fn server(&self) -> Result<Server, Error> {
         let answer = self.send(Request::get("version", path(&["version"]))).await?;
         let at = answer.at;
-        Ok(Server { version: answer.json::<Version>()?.version, at })
+        let server = Server { version: answer.json::<Version>()?.version, at };
+        // Fails when it was known already.
+        let _ = self.inner.product.set(server.product());
+        Ok(server)
+    }
+
+    /// Whether the forge has said what it is.
+    pub fn is_known(&self) -> bool {
+        self.inner.product.get().is_some()
+    }
+
+    /// How people call the forge, as far as it has said what it is.
+    pub fn product(&self) -> &'static str {
+        self.inner.product.get().copied().unwrap_or(THE_FORGE)
     }
 }
 

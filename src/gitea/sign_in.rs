@@ -57,11 +57,11 @@ pub struct Flow {
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
     /// No answer.
-    #[error("Gitea could not be reached to sign you in; try again in a moment")]
+    #[error("the forge could not be reached to sign you in; try again in a moment")]
     Unreachable,
     /// The code was refused, or the application is not known.
     #[error(
-        "Gitea refused the sign-in with status {status}; start again, and see that `dashboard.client_id`, its secret \
+        "the forge refused the sign-in with status {status}; start again, and see that `dashboard.client_id`, its secret \
          and the redirect URI are those of the application on the server"
     )]
     Refused {
@@ -69,7 +69,7 @@ pub enum SignInError {
         status: u16,
     },
     /// The answer cannot be used.
-    #[error("Gitea's answer cannot be used: {0}")]
+    #[error("the forge's answer cannot be used: {0}")]
     Unusable(&'static str),
 }
 
@@ -231,7 +231,7 @@ async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, SignI
     }
     let body = read(response, MAX_ANSWER).await.map_err(|_| SignInError::Unreachable)?;
     let body = body.ok_or(SignInError::Unusable("it is too long"))?;
-    serde_json::from_slice(&body).map_err(|_| SignInError::Unusable("it is not what Gitea sends"))
+    serde_json::from_slice(&body).map_err(|_| SignInError::Unusable("it is not what a forge sends"))
 }
 
 #[cfg(test)]

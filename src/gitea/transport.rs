@@ -6,18 +6,21 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat};
 use reqwest::header::{AsHeaderName, DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use tracing::Span;
 use tracing::field::Empty;
 
 use super::Client;
 use super::error::{Call, Error, Reached};
+use super::wire::Refusal;
 use crate::clock::{Clock, Timestamp};
 use crate::issue::{IssueRef, RepoName};
 
 /// More pages than any list has; a server that never ends a list must not hold us forever.
 const MAX_PAGES: u32 = 10_000;
+/// The longest refusal that is read.
+const REFUSAL: usize = 4_096;
 /// The longest wait an answer may ask for; a proxy's slip must not put an issue off for a year.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -128,7 +131,8 @@ impl Answer {
 impl Client {
     /// Sends a request and reads its answer. The one place where a dry run holds writes back.
     pub(super) async fn send(&self, request: Request) -> Result<Answer, Error> {
-        let Request { call, path, query, body } = request;
+        let Request { mut call, path, query, body } = request;
+        call.forge = self.product();
         // Held for the whole request: the gate and the token are of the same settings.
         let link = self.link();
         if link.settings.dry_run && call.is_write() {
@@ -170,7 +174,7 @@ impl Client {
         let result = http.send().await;
         log(&call, path, result.as_ref(), started);
         let response = result.map_err(|e| Error::unreachable(&call, &e))?;
-        let response = success(&call, response)?;
+        let response = success(&call, response).await?;
         let total = header(response.headers(), "x-total-count").and_then(|n| n.parse().ok());
         let at = header(response.headers(), DATE).and_then(date);
         let limit = self.link().settings.max_response;
@@ -227,7 +231,7 @@ fn log(call: &Call, path: &[String], result: Result<&Response, &reqwest::Error>,
     if status.is_none_or(|status| status >= 400) {
         span.record("otel.status_code", "error");
     }
-    tracing::debug!(method = %call.method, path = path.join("/"), status, ms, "asked Gitea");
+    tracing::debug!(method = %call.method, path = path.join("/"), status, ms, "asked the forge");
 }
 
 /// The method as the metrics name it.
@@ -244,13 +248,13 @@ fn outcome(error: Option<&Error>) -> &'static str {
         Some(Error::Unreachable { .. }) => "no_answer",
         Some(Error::Status { status: 429, .. }) => "429",
         Some(Error::Status { status: 500.., .. }) => "5xx",
-        Some(Error::Status { .. }) => "4xx",
+        Some(Error::Status { .. } | Error::Blocked { .. }) => "4xx",
         Some(Error::Moved { .. } | Error::Renamed { .. }) => "3xx",
         Some(_) => "unusable",
     }
 }
 
-fn success(call: &Call, response: Response) -> Result<Response, Error> {
+async fn success(call: &Call, response: Response) -> Result<Response, Error> {
     let (call, status, headers) = (call.clone(), response.status(), response.headers());
     if status.is_success() {
         Ok(response)
@@ -261,8 +265,19 @@ fn success(call: &Call, response: Response) -> Result<Response, Error> {
         })
     } else {
         let retry_after = retry_after(headers);
+        if status == StatusCode::FORBIDDEN && call.is_write() && is_block(response).await {
+            return Err(Error::Blocked { call });
+        }
         Err(Error::Status { call, status: status.as_u16(), retry_after })
     }
+}
+
+/// Whether a refusal is for a block of our account. Only its text says so, the same on both forges and in no other
+/// language (models/user/block.go).
+async fn is_block(response: Response) -> bool {
+    let said = read(response, REFUSAL).await.ok().flatten();
+    let said = said.and_then(|body| serde_json::from_slice::<Refusal>(&body).ok());
+    said.is_some_and(|refusal| refusal.message.starts_with("user is blocked"))
 }
 
 /// The body of an answer; `None` when it is longer than the limit.

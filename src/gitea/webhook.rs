@@ -15,7 +15,7 @@ use crate::issue::{Account, ForgeIds, IssueRef, RepoName};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Not JSON at all, or not the types Gitea sends.
-    #[error("the body is not the JSON that Gitea sends (line {line}, column {column})")]
+    #[error("the body is not the JSON that Gitea or Forgejo sends (line {line}, column {column})")]
     NotGitea {
         /// Where reading stopped.
         line: usize,

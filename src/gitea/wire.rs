@@ -96,6 +96,19 @@ pub(super) struct Permission {
     pub permission: String,
 }
 
+/// What the search for repositories found.
+#[derive(Deserialize)]
+pub(super) struct Found {
+    pub data: Vec<WireRepo>,
+}
+
+/// What stands in an answer that refuses something.
+#[derive(Deserialize)]
+pub(super) struct Refusal {
+    #[serde(default)]
+    pub message: String,
+}
+
 #[derive(Deserialize)]
 pub(super) struct Version {
     pub version: String,
@@ -177,10 +190,12 @@ impl WireIssue {
 /// by hand; a time that cannot be read counts as unknown.
 pub fn issue_from_json(value: &Value) -> Result<Issue, String> {
     if !value.is_object() {
-        return Err("this is no issue; give an object as Gitea's API shows one".into());
+        return Err(
+            "this is no issue; give an object as the API of Gitea or Forgejo shows one".into()
+        );
     }
     WireIssue::deserialize(value)
-        .map_err(|e| format!("this is no issue of Gitea's API: {e}"))?
+        .map_err(|e| format!("this is no issue of the API of Gitea or Forgejo: {e}"))?
         .into_any_issue()
         .map_err(|_| "the issue has no `number`; give it one above 0".into())
 }

@@ -23,10 +23,10 @@ gitea_triage_accept_duration_seconds: From the head of a delivery to its answer,
 gitea_triage_evaluations: Evaluations by what was decided
 gitea_triage_effects: Writes that were meant, by kind and by what became of them
 gitea_triage_fuse_trips: Issues whose writes were held back because there were too many within an hour
-gitea_triage_breaker_open: 1 while Gitea is unreachable and no issue is taken up
-gitea_triage_breaker_openings: Outages of Gitea
-gitea_triage_gitea_requests: Requests to Gitea by method and by class of status, or by how they failed
-gitea_triage_gitea_request_duration_seconds: From a request to Gitea to the end of its answer
+gitea_triage_breaker_open: 1 while the forge is unreachable and no issue is taken up
+gitea_triage_breaker_openings: Outages of the forge
+gitea_triage_gitea_requests: Requests to the forge by method and by class of status, or by how they failed
+gitea_triage_gitea_request_duration_seconds: From a request to the forge to the end of its answer
 gitea_triage_store_up: 1 when the store could be read
 gitea_triage_inbox_deliveries: Deliveries that are not finished: not read yet, or in the lane of their issue
 gitea_triage_inbox_oldest_age_seconds: How long the oldest of them has waited

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::Parts;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::gitea as forge;
 use crate::issue::Account;
 use crate::store::Store;
 use crate::worker::Worker;
@@ -59,7 +60,9 @@ async fn learn_account(parts: Parts) {
     let (soon, late) = WHOAMI_EVERY;
     let mut was_told = false;
     loop {
-        match parts.forge.whoami().await {
+        // Only for the name of the forge, which messages use.
+        let _ = parts.forge.server().await;
+        match whoami(&parts).await {
             Ok(account) => {
                 keep_account(&parts, account).await;
                 // Another token may be of another account.
@@ -72,6 +75,14 @@ async fn learn_account(parts: Parts) {
                 tokio::time::sleep(soon).await;
             }
         }
+    }
+}
+
+/// A repository at hand tells what a token may not ask.
+async fn whoami(parts: &Parts) -> Result<Account, forge::Error> {
+    match parts.summaries.repos().await.ok().and_then(|repos| repos.into_iter().next()) {
+        Some(repo) => parts.forge.whoami_in(&repo).await,
+        None => parts.forge.whoami().await,
     }
 }
 

@@ -111,7 +111,7 @@ impl Summaries {
     /// Looks for the summary and opens it when it is not there.
     async fn ensure(&self, of: &SummaryDay, until: Timestamp) -> Result<Outcome, Error> {
         let forge = &self.inner.forge;
-        let us = forge.whoami().await?;
+        let us = forge.whoami_in(&of.repo).await?;
         if let Some(number) = self.find(of, &us).await? {
             return Ok(Outcome::There(number));
         }
@@ -183,7 +183,7 @@ impl Summaries {
     }
 
     async fn close_previous(&self, of: &SummaryDay) -> Result<Option<IssueNumber>, Error> {
-        let us = self.inner.forge.whoami().await?;
+        let us = self.inner.forge.whoami_in(&of.repo).await?;
         let known = self.inner.store.summaries(of, EARLIER).await?;
         let Some(issue) = previous(of, self.ours(of, &us).await?, &known) else { return Ok(None) };
         let at = IssueRef { repo: of.repo.clone(), number: issue.number };

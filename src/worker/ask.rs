@@ -2,7 +2,7 @@
 
 use super::Worker;
 use super::process::Error;
-use crate::issue::{Account, Change, IssueRef, IssueState};
+use crate::issue::{Account, Change, IssueRef, IssueState, RepoName};
 use crate::triage::{Facts, MarkedComment, Marker, MergedPull, Question};
 
 impl Worker {
@@ -33,7 +33,7 @@ impl Worker {
                 facts.assignable.insert(login, answer);
             }
             Question::Comments => facts.comments = Some(self.marked_comments(at).await?),
-            Question::Account => facts.account = Some(self.us().await?),
+            Question::Account => facts.account = Some(self.us(&at.repo).await?),
             Question::Owner => facts.owner_is_person = Some(self.is_owner_person(at).await?),
         }
         Ok(())
@@ -49,15 +49,17 @@ impl Worker {
     }
 
     /// Our own account, asked for when it is not known yet.
-    async fn us(&self) -> Result<Account, Error> {
-        match self.account() {
-            Some(account) => Ok((*account).clone()),
-            None => Ok(self.parts.forge.whoami().await?),
+    async fn us(&self, repo: &RepoName) -> Result<Account, Error> {
+        if let Some(account) = self.account() {
+            return Ok((*account).clone());
         }
+        let account = self.parts.forge.whoami_in(repo).await?;
+        self.set_account(account.clone());
+        Ok(account)
     }
 
     async fn marked_comments(&self, at: &IssueRef) -> Result<Vec<MarkedComment>, Error> {
-        let us = self.us().await?;
+        let us = self.us(&at.repo).await?;
         let comments = self.parts.forge.comments(at).await?;
         let ours = comments
             .iter()

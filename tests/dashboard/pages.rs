@@ -1,6 +1,8 @@
 //! What the pages say.
 
-use crate::browsing::{Browser, world};
+use gitea_triage::fake_gitea::{FaultKind, Flavour};
+
+use crate::browsing::{Browser, TOKEN, world};
 use crate::service::World;
 
 #[tokio::test]
@@ -156,4 +158,29 @@ async fn an_open_page_learns_that_something_changed() {
     let began = std::time::Instant::now();
     world.service.stop().await;
     assert!(began.elapsed() < std::time::Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn the_forge_is_called_what_it_is() {
+    let more = format!(
+        "[triage]\ndry_run = true\n[dashboard]\ntoken = '{TOKEN}'\nclient_id = 'a'\nclient_secret = 'b'\n"
+    );
+    for (flavour, name) in [(Flavour::Gitea, "Gitea"), (Flavour::Forgejo, "Forgejo")] {
+        let world = World::on(flavour, "public_url = 'http://127.0.0.1:8484'", &more).await;
+        let at = world.open("acme/widgets");
+        world.settle(10).await;
+        let mut admin = Browser::at(&world);
+        admin.get("/sign-in").await.has(&format!("Sign in with {name}"));
+        let mut admin = Browser::of_admin(&world).await;
+        admin.get("/").await.has(&format!("nothing is written to {name}."));
+        admin.get("/decisions/1").await.has(&format!("on {name}"));
+        admin.get(&format!("/issues/{}/{}", at.repo, at.number)).await.has(&format!("On {name}"));
+        world.fail("/version", FaultKind::Hang(std::time::Duration::from_secs(3)));
+        let mut later = admin.get("/").await;
+        // A report is good for a second of the machine's own time.
+        while !later.text.contains("chip-failing") {
+            later = admin.get("/").await;
+        }
+        later.has(&format!("{name} did not answer within"));
+    }
 }

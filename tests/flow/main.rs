@@ -37,6 +37,7 @@ mod redelivery;
 mod restart;
 mod review;
 mod seed_dispatching;
+mod tokens;
 mod trouble;
 mod truth;
 mod unreachable;

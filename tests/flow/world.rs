@@ -26,6 +26,8 @@ pub struct World {
     pub clock: Clock,
     pub repo: RepoName,
     pub http: reqwest::Client,
+    /// Whether the service is told whose token it has.
+    pub knows_us: bool,
     service: Option<Service>,
     config: String,
     folder: TempDir,
@@ -123,6 +125,7 @@ impl World {
             clock,
             repo,
             http: reqwest::Client::new(),
+            knows_us: true,
             service: None,
             config,
             folder,
@@ -145,6 +148,7 @@ impl World {
             clock: self.clock.clone(),
             repo: self.repo.clone(),
             http: self.http.clone(),
+            knows_us: true,
             service: None,
             config,
             folder,
@@ -165,7 +169,9 @@ impl World {
         let config = Config::from_toml("story.toml", &self.config, std::iter::empty()).unwrap();
         let service = Service::start(&config, self.clock.clone()).await.unwrap();
         // Without workers of its own the service leaves the work to the story, step by step.
-        service.parts().worker.set_account(self.gitea.bot());
+        if self.knows_us {
+            service.parts().worker.set_account(self.gitea.bot());
+        }
         self.service = Some(service);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use gitea_triage::clock::Clock;
 use gitea_triage::config::Config;
-use gitea_triage::fake_gitea::{FakeGitea, Fault, FaultKind, NewIssue};
+use gitea_triage::fake_gitea::{FakeGitea, Fault, FaultKind, Flavour, NewIssue};
 use gitea_triage::issue::{IssueRef, RepoName};
 use gitea_triage::service::Service;
 use gitea_triage::store::{DeliveryState, Filter};
@@ -50,8 +50,13 @@ impl World {
 
     /// The same, with these lines in the section of the server.
     pub async fn with_server(server: &str, more: &str) -> Self {
+        Self::on(Flavour::Gitea, server, more).await
+    }
+
+    /// The same, on one of the two forges.
+    pub async fn on(flavour: Flavour, server: &str, more: &str) -> Self {
         let clock = Clock::manual("2026-03-23T12:00:00Z".parse().unwrap());
-        let gitea = FakeGitea::start_at(clock.clone()).await.unwrap();
+        let gitea = FakeGitea::start_as(flavour, clock.clone()).await.unwrap();
         for name in ["acme/widgets", "acme/gadgets"] {
             gitea.add_collaborator(&repo(name), "claude", "write");
             gitea.add_collaborator(&repo(name), &gitea.bot().login, "write");

@@ -46,6 +46,10 @@ impl Desk<'_> {
     fn replace_assignees(&mut self, at: &At, logins: &[String]) -> Result<(), Answer> {
         let resolve = |login: &String| self.state.user_id(login).ok_or_else(Answer::broken);
         let wanted = logins.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+        let has_blocked = |id: &i64| self.state.blocks.contains(&(*id, self.by));
+        if self.state.flavour.heeds_assignees() && wanted.iter().any(has_blocked) {
+            return Err(self.state.flavour.blocked());
+        }
         let old = self.issue(at)?.assignees.clone();
         for id in old.into_iter().filter(|id| !wanted.contains(id)) {
             self.state.assign(at, self.by, id, false);

@@ -27,6 +27,17 @@ pub(super) fn repos_of(state: &State, call: &Call, by: i64, login: &str) -> Repl
     Ok(Answer::list(page, all.len()))
 }
 
+/// `GET /repos/search`: a word with one slash is looked for in the full name.
+pub(super) fn search(state: &State, call: &Call, by: i64) -> Answer {
+    let word = call.param("q").unwrap_or_default().to_lowercase();
+    let fits = |r: &&Repo| {
+        state.access(r, by) > Access::None && r.name.to_string().to_lowercase().contains(&word)
+    };
+    let all: Vec<_> = state.repos.values().filter(fits).collect();
+    let page = call.slice(&all, false).iter().map(|r| show::repo(state, r, by));
+    Answer::ok(json!({"ok": true, "data": page.collect::<Vec<_>>()}))
+}
+
 /// Refuses a login that is no organisation.
 pub(super) fn known_org(state: &State, org: &str) -> Result<(), Answer> {
     if state.is_org(org) { Ok(()) } else { Err(Answer::error(404, "GetOrgByName")) }

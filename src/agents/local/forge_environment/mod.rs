@@ -58,8 +58,8 @@ impl ForgeEnvironment {
     }
 
     /// Our own account.
-    async fn account(&self) -> Result<Account, Unavailable> {
-        Ok(self.parts.forge.whoami().await?)
+    async fn account(&self, repo: &RepoName) -> Result<Account, Unavailable> {
+        Ok(self.parts.forge.whoami_in(repo).await?)
     }
 
     async fn read_issue(&self, at: &IssueRef) -> Result<Issue, Unavailable> {

@@ -53,7 +53,7 @@ impl ForgeEnvironment {
 
     /// Whether somebody who may write here agreed after the proposal was made.
     async fn is_agreed(&self, at: &IssueRef, proposal: &Proposal) -> Result<bool, Unavailable> {
-        let us = self.account().await?;
+        let us = self.account(&at.repo).await?;
         let comments = self.parts.forge.comments(at).await?;
         let asked = marker("parts", &proposal.parts);
         let is_question =
@@ -73,7 +73,7 @@ impl ForgeEnvironment {
         if self.is_dry_run() {
             return Ok(HELD_BACK.to_owned());
         }
-        let us = self.account().await?;
+        let us = self.account(&at.repo).await?;
         let ours = self.parts.forge.issues_of(&at.repo, &us, since).await?;
         let there: Vec<_> = ours.iter().filter_map(|issue| Marker::find(&issue.body)).collect();
         let mut opened = 0;

@@ -54,7 +54,8 @@ impl ForgeEnvironment {
     pub async fn comment(&self, at: &IssueRef, body: &str, marker: Marker) -> Written {
         let issue = self.read_issue(at).await?;
         if issue.comments > 0 {
-            let (us, comments) = (self.account().await?, self.parts.forge.comments(at).await?);
+            let (us, comments) =
+                (self.account(&at.repo).await?, self.parts.forge.comments(at).await?);
             let mut ours = comments.iter().filter(|comment| is_by(comment, &us));
             if ours.any(|comment| Marker::find(&comment.body).as_ref() == Some(&marker)) {
                 return Ok("this was said before; it is not said again".to_owned());
