@@ -55,12 +55,15 @@ impl Client {
         Ok(Some(Pull { is_open: pull.state == "open", head: pull.head.sha }))
     }
 
-    /// What the checks say of a commit, all together: `success`, `failure`, `pending`, …; empty when there are none.
+    /// What the checks say of a commit, all together: `success`, `failure`, `pending`, …; empty when there are none. Of a
+    /// commit that it does not know, Forgejo says the same, and Gitea answers 404.
     pub async fn commit_status(&self, repo: &RepoName, sha: &str) -> Result<String, Error> {
         let path = repo_path(repo, &["commits", sha, "status"]);
         let request = Request::get(format_args!("{repo} commit status"), path);
-        let answer = self.send(request).await?;
-        answer.json::<WireStatus>().map(|status| status.state)
+        match self.find(request, &[404]).await? {
+            Some(answer) => answer.json::<WireStatus>().map(|status| status.state),
+            None => Ok(String::new()),
+        }
     }
 }
 

@@ -62,11 +62,13 @@ impl Worker {
 
     /// What kind of failure it was. A store that cannot be written takes no claim back either, so such a failure is
     /// only counted once the store works again.
-    fn failed(&self, error: &Error) -> Failed {
+    fn failed(&self, error: &Error, attempts: u32) -> Failed {
         let is_busy = matches!(error, Error::Store(store::Error::AgentBusy(_)));
         match error {
             Error::Forge(error) => Failed {
-                is_transient: error.is_transient(),
+                // The issue may have gone in between; what Gitea answers with 500 then, Forgejo answers with 404.
+                is_transient: error.is_transient()
+                    || (error.status() == Some(404) && attempts == 0),
                 is_outage: self.record_failure(error),
                 retry_after: error.retry_after(),
             },
@@ -87,7 +89,7 @@ impl Worker {
     ) -> Result<(), store::Error> {
         Span::current().record("otel.status_code", "error");
         let now = self.parts.clock.now();
-        let failed = self.failed(error);
+        let failed = self.failed(error, claim.attempts);
         let (before, max) = (claim.attempts, self.rules().max_attempts);
         let is_followed = before + 1 < max && self.follow(&claim, error).await;
         let next = match is_followed {

@@ -23,7 +23,7 @@ fn bug(title: &str) -> Value {
 /// Plays the course; a panic says what did not come about.
 pub async fn play(which: Which) {
     let world = World::start(which, SETTINGS).await;
-    if which == Which::Real {
+    if which.is_real() {
         begin_repository(&world).await;
     }
     let stage = Stage { world };

@@ -1,6 +1,7 @@
 //! The two servers a story can be played on, with the same stage and the same ways to look behind it.
 
-use gitea_triage::fake_gitea::FakeGitea;
+use gitea_triage::clock::Clock;
+use gitea_triage::fake_gitea::{FakeGitea, Flavour};
 use gitea_triage::issue::RepoName;
 use serde_json::json;
 
@@ -22,10 +23,39 @@ pub const SECRET: &str = "story-secret";
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// The executable that `GITEA_BIN` names.
-    Real,
-    /// [`FakeGitea`].
-    Fake,
+    /// The executable that `GITEA_BIN` or `FORGEJO_BIN` names.
+    Real(Flavour),
+    /// [`FakeGitea`], as one of the two.
+    Fake(Flavour),
+}
+
+impl Which {
+    /// All there are.
+    pub const ALL: [Self; 4] = [
+        Self::Fake(Flavour::Gitea),
+        Self::Fake(Flavour::Forgejo),
+        Self::Real(Flavour::Gitea),
+        Self::Real(Flavour::Forgejo),
+    ];
+
+    pub fn is_real(self) -> bool {
+        matches!(self, Self::Real(_))
+    }
+
+    pub fn flavour(self) -> Flavour {
+        let (Self::Real(flavour) | Self::Fake(flavour)) = self;
+        flavour
+    }
+
+    /// How it is named in the list of tests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fake(Flavour::Gitea) => "fake",
+            Self::Fake(Flavour::Forgejo) => "fake Forgejo",
+            Self::Real(Flavour::Gitea) => "real",
+            Self::Real(Flavour::Forgejo) => "real Forgejo",
+        }
+    }
 }
 
 /// A server with the organisation acme, its repository widgets, and everybody in [`PEOPLE`].
@@ -62,19 +92,23 @@ impl Forge {
     /// Starts the server and sets the stage.
     pub async fn start(which: Which) -> Self {
         match which {
-            Which::Real => Self::Real(RealGitea::start().await),
-            Which::Fake => Self::Fake(fake().await),
+            Which::Real(flavour) => Self::Real(RealGitea::start(flavour).await),
+            Which::Fake(flavour) => Self::Fake(fake(flavour).await),
         }
     }
 
     /// The same, but webhooks may not go to this machine, as on a new server.
     pub async fn start_refusing(which: Which) -> Self {
-        if which == Which::Real {
-            return Self::Real(RealGitea::start_allowing("external").await);
+        match which {
+            Which::Real(flavour) => {
+                Self::Real(RealGitea::start_allowing(flavour, "external").await)
+            }
+            Which::Fake(flavour) => {
+                let gitea = fake(flavour).await;
+                gitea.set_reaches_loopback(false);
+                Self::Fake(gitea)
+            }
         }
-        let gitea = fake().await;
-        gitea.set_reaches_loopback(false);
-        Self::Fake(gitea)
     }
 
     /// A further token of an account, for these scopes alone.
@@ -155,8 +189,8 @@ impl Forge {
     }
 }
 
-async fn fake() -> FakeGitea {
-    let gitea = FakeGitea::start().await.unwrap();
+async fn fake(flavour: Flavour) -> FakeGitea {
+    let gitea = FakeGitea::start_as(flavour, Clock::System).await.unwrap();
     let repo: RepoName = "acme/widgets".parse().unwrap();
     gitea.add_repo(&repo);
     gitea.add_org_owner("acme", ADMIN);

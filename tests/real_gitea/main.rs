@@ -1,8 +1,9 @@
-//! The whole program against a real Gitea, and the fake Gitea held against the real one.
+//! The whole program against a real Gitea and a real Forgejo, and the fake ones held against them.
 //!
 //! `GITEA_BIN` names a Gitea executable, and `GITEA_STATIC_ROOT` the folder with its `options/` and `templates/` when
-//! they are not built in. Without it the tests that need one report themselves as ignored; those of the fake run
-//! always. libtest cannot decide that at run time, hence a harness of our own.
+//! they are not built in; `FORGEJO_BIN` and `FORGEJO_STATIC_ROOT` do the same for a Forgejo. Without them the tests that
+//! need one report themselves as ignored; those of the fakes run always. libtest cannot decide that at run time, hence a
+//! harness of our own.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +19,7 @@ mod person;
 mod process;
 mod real;
 mod relay;
+mod relied;
 mod setups;
 mod sign_in;
 mod story;
@@ -33,12 +35,18 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
+use gitea_triage::fake_gitea::Flavour;
+
 use forge::Which;
 use setups::Setups;
 use story::Story;
 
-const HOW: &str = "set GITEA_BIN to a Gitea executable (and GITEA_STATIC_ROOT to the folder of its \
-                   options and templates, if they are not built in) to run this";
+const HOW: [&str; 2] = [
+    "set GITEA_BIN to a Gitea executable (and GITEA_STATIC_ROOT to the folder of its options and templates, if they \
+     are not built in) to run this",
+    "set FORGEJO_BIN to a Forgejo executable (and FORGEJO_STATIC_ROOT to the folder of its options and templates, if \
+     they are not built in) to run this",
+];
 
 /// What a story has to show; a panic says that it does not.
 type Claim = fn(&Story);
@@ -57,67 +65,81 @@ const CLAIMS: [(&str, Claim); 8] = [
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for (name, claim) in CLAIMS {
-        trials.push(Trial::test(name, move || story(Which::Fake).map(claim)).with_kind("fake"));
-        trials.push(on_the_real_one(name, move || story(Which::Real).map(claim)));
+    for which in Which::ALL {
+        for (name, claim) in CLAIMS {
+            trials.push(trial(which, name, move || story(which).map(claim)));
+        }
+        for (name, claim) in setups::CLAIMS {
+            trials.push(trial(which, name, move || setups(which).map(claim)));
+        }
+        let name = "the_first_repository_is_set_up_by_the_words_of_the_book";
+        let follow = move || alone(move || first::play(which)).map_err(Failed::from);
+        trials.push(trial(which, name, move || follow().map(|first| first::is_set_up(&first))));
+        let name = "a_dispatch_comes_to_its_end_and_people_stay_in_charge";
+        trials.push(trial(which, name, move || played(move || course::play(which))));
+        let name = "what_was_decided_goes_with_an_issue_whatever_its_repository_is_called";
+        trials.push(trial(which, name, move || played(move || identity::play(which))));
+        let name = "an_address_of_ours_opens_and_leaves_no_mark";
+        trials.push(trial(which, name, move || played(move || relied::links(which))));
+        let name = "a_token_that_may_not_read_accounts_is_enough";
+        trials.push(trial(which, name, move || played(move || relied::bound_token(which))));
+        let name = "a_block_is_told_from_a_refusal";
+        trials.push(trial(which, name, move || played(move || relied::block(which))));
     }
-    for (name, claim) in setups::CLAIMS {
-        trials.push(Trial::test(name, move || setups(Which::Fake).map(claim)).with_kind("fake"));
-        trials.push(on_the_real_one(name, move || setups(Which::Real).map(claim)));
+    for flavour in [Flavour::Gitea, Flavour::Forgejo] {
+        let real = Which::Real(flavour);
+        let same = move || the_same_story(flavour);
+        trials.push(trial(real, "the_fake_tells_the_same_story", same));
+        let name = "people_sign_in_to_the_dashboard_with_their_accounts";
+        trials.push(trial(real, name, move || played(move || sign_in::play(real))));
     }
-    let name = "the_first_repository_is_set_up_by_the_words_of_the_book";
-    let follow = |which| alone(|| first::play(which)).map_err(Failed::from);
-    let test = move |which| follow(which).map(|first| first::is_set_up(&first));
-    trials.push(Trial::test(name, move || test(Which::Fake)).with_kind("fake"));
-    trials.push(on_the_real_one(name, move || test(Which::Real)));
-    trials.push(on_the_real_one("the_fake_tells_the_same_story", the_same_story));
-    let course = |which| alone(move || course::play(which)).map_err(Failed::from);
-    let name = "a_dispatch_comes_to_its_end_and_people_stay_in_charge";
-    trials.push(Trial::test(name, move || course(Which::Fake)).with_kind("fake"));
-    trials.push(on_the_real_one(name, move || course(Which::Real)));
-    let follow = |which| alone(move || identity::play(which)).map_err(Failed::from);
-    let name = "what_was_decided_goes_with_an_issue_whatever_its_repository_is_called";
-    trials.push(Trial::test(name, move || follow(Which::Fake)).with_kind("fake"));
-    trials.push(on_the_real_one(name, move || follow(Which::Real)));
-    let name = "people_sign_in_to_the_dashboard_with_their_accounts";
-    let test = || alone(sign_in::play).map_err(Failed::from);
-    trials.push(on_the_real_one(name, test));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// A test that is ignored, with the reason, when there is no real Gitea.
-fn on_the_real_one(
+/// A test on one of the servers; where it needs a real one that there is not, it is ignored with the reason.
+fn trial(
+    which: Which,
     name: &str,
     test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
 ) -> Trial {
-    let trial = Trial::ignorable_test(name, move || match real::executable() {
-        Some(_) => test().map(|()| Completion::Completed),
-        None => Ok(Completion::ignored_with(HOW)),
+    let flavour = which.flavour();
+    let is_missing = which.is_real() && real::executable(flavour).is_none();
+    let trial = Trial::ignorable_test(name, move || match is_missing {
+        true => Ok(Completion::ignored_with(HOW[usize::from(flavour == Flavour::Forgejo)])),
+        false => test().map(|()| Completion::Completed),
     });
-    trial.with_kind("real")
+    trial.with_kind(which.name())
 }
 
-/// The story on one of the two, played when it is first asked for.
+/// What was played by one of them when it was first asked for.
+type Once<T> = [OnceLock<Result<T, String>>; Which::ALL.len()];
+
+fn once<T>(all: &Once<T>, which: Which) -> &OnceLock<Result<T, String>> {
+    &all[Which::ALL.iter().position(|one| *one == which).unwrap()]
+}
+
+/// The story on one of them, played when it is first asked for.
 fn story(which: Which) -> Result<&'static Story, Failed> {
-    static REAL: OnceLock<Result<Story, String>> = OnceLock::new();
-    static FAKE: OnceLock<Result<Story, String>> = OnceLock::new();
-    let cell = if which == Which::Real { &REAL } else { &FAKE };
-    let played = cell.get_or_init(|| {
+    static PLAYED: Once<Story> = [const { OnceLock::new() }; Which::ALL.len()];
+    let played = once(&PLAYED, which).get_or_init(|| {
         let story = alone(|| story::play(which))?;
         for (agent, times) in ["claude", "kimi"].iter().zip(story.times) {
-            eprintln!("{which:?}, an issue for {agent}: {times}");
+            eprintln!("{}, an issue for {agent}: {times}", which.name());
         }
         Ok(story)
     });
     played.as_ref().map_err(Failed::from)
 }
 
-/// The set-ups on one of the two, tried when they are first asked for.
+/// The set-ups on one of them, tried when they are first asked for.
 fn setups(which: Which) -> Result<&'static Setups, Failed> {
-    static REAL: OnceLock<Result<Setups, String>> = OnceLock::new();
-    static FAKE: OnceLock<Result<Setups, String>> = OnceLock::new();
-    let cell = if which == Which::Real { &REAL } else { &FAKE };
-    cell.get_or_init(|| alone(|| setups::play(which))).as_ref().map_err(Failed::from)
+    static TRIED: Once<Setups> = [const { OnceLock::new() }; Which::ALL.len()];
+    let tried = once(&TRIED, which).get_or_init(|| alone(|| setups::play(which)));
+    tried.as_ref().map_err(Failed::from)
+}
+
+fn played<F: Future<Output = ()>>(play: impl FnOnce() -> F) -> Result<(), Failed> {
+    alone(play).map_err(Failed::from)
 }
 
 /// Plays while nobody else does, so that none slows another's times. A panic has ended all processes by the time it
@@ -133,8 +155,8 @@ fn alone<T, F: Future<Output = T>>(play: impl FnOnce() -> F) -> Result<T, String
     })
 }
 
-fn the_same_story() -> Result<(), Failed> {
-    let (real, fake) = (story(Which::Real)?, story(Which::Fake)?);
+fn the_same_story(flavour: Flavour) -> Result<(), Failed> {
+    let (real, fake) = (story(Which::Real(flavour))?, story(Which::Fake(flavour))?);
     match transcript::difference(&real.transcript, &fake.transcript) {
         Some(difference) => Err(difference.into()),
         None => Ok(()),

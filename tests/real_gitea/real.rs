@@ -1,4 +1,4 @@
-//! A real Gitea in a folder of its own: started, given its accounts, and looked into. Everything goes with it.
+//! A real Gitea or Forgejo in a folder of its own: started, given its accounts, and looked into. Everything goes with it.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use gitea_triage::fake_gitea::Flavour;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,12 +26,18 @@ const LOG: Duration = Duration::from_secs(5);
 /// The least that the service's token needs.
 const BOT_SCOPES: [&str; 4] = ["write:issue", "read:repository", "read:user", "read:organization"];
 
-/// The executable to test with, when there is one.
-pub fn executable() -> Option<PathBuf> {
-    std::env::var_os("GITEA_BIN").filter(|path| !path.is_empty()).map(PathBuf::from)
+/// The beginning of the names of the variables about one of the two.
+fn variable(flavour: Flavour, what: &str) -> String {
+    format!("{}_{what}", if flavour == Flavour::Forgejo { "FORGEJO" } else { "GITEA" })
 }
 
-/// A running Gitea.
+/// The executable to test with, when there is one.
+pub fn executable(flavour: Flavour) -> Option<PathBuf> {
+    let named = std::env::var_os(variable(flavour, "BIN"));
+    named.filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// A running Gitea or Forgejo.
 pub struct RealGitea {
     // Dropped in this order: the process ends before its folder goes.
     _process: Process,
@@ -41,18 +48,19 @@ pub struct RealGitea {
 }
 
 impl RealGitea {
-    /// Starts `GITEA_BIN` and sets the stage.
-    pub async fn start() -> Self {
-        Self::start_allowing("loopback").await
+    /// Starts `GITEA_BIN` or `FORGEJO_BIN` and sets the stage.
+    pub async fn start(flavour: Flavour) -> Self {
+        Self::start_allowing(flavour, "loopback").await
     }
 
     /// The same with these hosts as `[webhook] ALLOWED_HOST_LIST`.
-    pub async fn start_allowing(hosts: &str) -> Self {
-        let binary = executable().expect("`GITEA_BIN` names the Gitea executable");
+    pub async fn start_allowing(flavour: Flavour, hosts: &str) -> Self {
+        let binary = executable(flavour).expect("a variable names the executable");
         let folder = tempfile::Builder::new().prefix("real-gitea-").tempdir().unwrap();
         let port = free_port();
-        std::fs::write(folder.path().join("app.ini"), settings(folder.path(), port, hosts))
-            .unwrap();
+        let assets = std::env::var(variable(flavour, "STATIC_ROOT")).unwrap_or_default();
+        let settings = settings(folder.path(), port, hosts, &assets);
+        std::fs::write(folder.path().join("app.ini"), settings).unwrap();
         let mut web = command(&binary, folder.path());
         let mut process = Process::start(web.arg("web"), &folder.path().join("console.log"));
         listens(&mut process, port, folder.path()).await;
@@ -149,10 +157,9 @@ impl RealGitea {
 }
 
 /// Everything in one folder, nothing that talks to the outside, and no more log than is asked for.
-fn settings(folder: &Path, port: u16, hosts: &str) -> String {
+fn settings(folder: &Path, port: u16, hosts: &str, assets: &str) -> String {
     let folder = folder.display();
-    let assets = std::env::var("GITEA_STATIC_ROOT").unwrap_or_default();
-    let assets = match assets.as_str() {
+    let assets = match assets {
         "" => String::new(),
         root => format!("STATIC_ROOT_PATH = {root}\n"),
     };
@@ -228,7 +235,9 @@ fn command(binary: &Path, folder: &Path) -> Command {
     let mut command = Command::new(binary);
     command.arg("--work-path").arg(folder).arg("--config").arg(folder.join("app.ini"));
     command.env("HOME", folder).current_dir(folder);
-    command.env_remove("GITEA_WORK_DIR").env_remove("GITEA_CUSTOM");
+    for variable in ["GITEA_WORK_DIR", "GITEA_CUSTOM", "FORGEJO_WORK_DIR", "FORGEJO_CUSTOM"] {
+        command.env_remove(variable);
+    }
     command
 }
 
@@ -237,10 +246,10 @@ async fn listens(process: &mut Process, port: u16, folder: &Path) {
     let console = || std::fs::read_to_string(folder.join("console.log")).unwrap_or_default();
     until(START, async || {
         let ended = process.ended();
-        assert!(ended.is_none(), "Gitea ended ({ended:?}):\n{}", console());
+        assert!(ended.is_none(), "the forge ended ({ended:?}):\n{}", console());
         let answer = client.get(&url).send().await;
         let is_up = answer.is_ok_and(|a| a.status().is_success());
-        if is_up { Ok(()) } else { Err(format!("Gitea does not listen:\n{}", console())) }
+        if is_up { Ok(()) } else { Err(format!("the forge does not listen:\n{}", console())) }
     })
     .await;
 }

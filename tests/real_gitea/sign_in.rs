@@ -9,8 +9,8 @@ use crate::forge::{ADMIN, Forge, Which};
 use crate::process::free_port;
 use crate::triage::Triage;
 
-pub async fn play() {
-    let gitea = Forge::start(Which::Real).await;
+pub async fn play(which: Which) {
+    let gitea = Forge::start(which).await;
     let port = free_port();
     let service = format!("http://127.0.0.1:{port}");
     let application = json!({
