@@ -134,7 +134,7 @@ async fn it_shows_the_backlog_and_what_needs_attention() {
     ## Needs Attention
 
     - [`#4`](https://gitea//acme/widgets/issues/4/) needs the owner, `alice`: `blocked, by its own text: a person has to resolve that`
-    - [`#11`](https://gitea//acme/widgets/issues/11/) needs the operator: a failed delivery, `GET acme/widgets#11: Gitea answered 403; the token's scopes or the account's permissions do not…`; `gitea-triage inbox list --state dead`
+    - [`#11`](https://gitea//acme/widgets/issues/11/) needs the operator: a failed delivery, `GET acme/widgets#11: the forge answered 403; the token's scopes or the account's permissions do not…`; `gitea-triage inbox list --state dead`
 
     ## Skipped (7 issues)
 
