@@ -151,6 +151,18 @@ async fn it_shows_the_backlog_and_what_needs_attention() {
 }
 
 #[tokio::test]
+async fn an_urgent_issue_that_is_not_ready_needs_the_owner() {
+    let world = World::with(BERLIN).await;
+    world.open_issue(issue("[P0] data loss", ""));
+    world.settle().await;
+    set(&world, "2026-03-24T05:00:00Z");
+    let body = summaries(&world).write(&of(&world, "2026-03-24")).await.unwrap().body;
+    let needs = body.split("## Needs Attention").nth(1).unwrap_or_default();
+    assert!(needs.contains("needs the owner, `acme`: `urgent, but score"), "{body}");
+    assert!(!body.contains("## Skipped (1"), "it is listed once: {body}");
+}
+
+#[tokio::test]
 async fn it_touches_no_issue_that_it_links() {
     for flavour in [Flavour::Gitea, Flavour::Forgejo] {
         let (world, issues) = busy_world_on(flavour).await;

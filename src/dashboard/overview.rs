@@ -45,7 +45,8 @@ impl OverviewPage {
     }
 
     fn needs_attention(&self) -> u64 {
-        self.overview.standings.flagged + self.overview.escalated.len() as u64
+        let unseen = self.overview.escalated.len() + self.overview.urgent.len();
+        self.overview.standings.flagged + unseen as u64
     }
 }
 

@@ -13,6 +13,9 @@ use crate::issue::{IssueRef, IssueType, RepoName};
 pub use self::quote::{code, fence};
 pub use self::words::{action, age, same_bytes};
 
+/// The [code](Reason::code) of an urgent issue that is not ready.
+pub const URGENT_NOT_READY: &str = "urgent_not_ready";
+
 /// Why a decision was made. Shown and kept as a sentence; code and the store use [`Reason::code`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -53,6 +56,8 @@ pub enum Reason {
         ready_at: u8,
         /// What would give it more points.
         missing: Vec<Missing>,
+        /// A tag of it says that it is urgent, so that a person has to look.
+        is_urgent: bool,
     },
     /// These issues, which it depends on according to the forge, are open.
     Depends(Vec<IssueRef>),
@@ -134,6 +139,7 @@ impl Reason {
             Self::ChosenButBusy { .. } => "chosen_but_busy",
             Self::Philosophy => "philosophy",
             Self::Assigned(_) => "assigned",
+            Self::NotReady { is_urgent: true, .. } => URGENT_NOT_READY,
             Self::NotReady { .. } => "not_ready",
             Self::Depends(_) => "depends",
             Self::BlockedByText { .. } => "blocked_by_text",

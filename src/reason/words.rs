@@ -28,12 +28,13 @@ impl Display for Reason {
             }
             Self::Philosophy => f.write_str("a philosophy/meta issue: needs discussion, not work"),
             Self::Assigned(logins) => write!(f, "already assigned to {}", quoted(logins)),
-            Self::NotReady { score, ready_at, missing } => {
+            Self::NotReady { score, ready_at, missing, is_urgent } => {
+                let urgent = if *is_urgent { "urgent, but " } else { "" };
                 let missing = match missing[..] {
                     [] => "no single signal is missing".to_owned(),
                     _ => missing.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", "),
                 };
-                write!(f, "score {score} is below the threshold of {ready_at}: {missing}")
+                write!(f, "{urgent}score {score} is below the threshold of {ready_at}: {missing}")
             }
             Self::Depends(on) => write!(f, "blocked: it depends on {}, still open", quoted(on)),
             Self::BlockedByText { by, repo } => {

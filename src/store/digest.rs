@@ -12,7 +12,7 @@ use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::DispatchState;
 use crate::issue::{IssueNumber, RepoName};
-use crate::reason::Reason;
+use crate::reason::{Reason, URGENT_NOT_READY};
 use crate::triage::{IssueType, Verdict};
 
 /// A stretch of time, its end not included.
@@ -60,6 +60,8 @@ pub struct OpenIssue {
     pub action: String,
     /// Why.
     pub reason: String,
+    /// Whether it is urgent and not ready, so that a person has to look whatever was decided.
+    pub is_urgent: bool,
     /// Its latest dispatch, as agent and state.
     pub dispatch: Option<(String, DispatchState)>,
 }
@@ -131,7 +133,7 @@ struct Question<'a> {
 fn open(c: &Connection, q: &Question<'_>) -> Result<Vec<OpenIssue>, Error> {
     let dispatches = dispatches(c, q)?;
     let mut rows = c.prepare_cached(
-        "SELECT lane.id, number, at, action, reason, verdict FROM lane JOIN evaluation
+        "SELECT lane.id, number, at, action, reason, verdict, reason_code FROM lane JOIN evaluation
              ON evaluation.id = (SELECT max(id) FROM evaluation e WHERE e.lane = lane.id AND e.at < ?2)
          WHERE repo = ?1 AND action <> 'finish' AND reason_code IS NOT ?3 ORDER BY number",
     )?;
@@ -162,6 +164,7 @@ fn open_issue(row: &Row<'_>, until: i64) -> Result<OpenIssue, Error> {
         title: score.map(|s| s.title).unwrap_or_default(),
         action: row.get(3)?,
         reason: row.get(4)?,
+        is_urgent: row.get::<_, Option<String>>(6)?.as_deref() == Some(URGENT_NOT_READY),
         dispatch: None,
     })
 }

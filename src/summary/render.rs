@@ -119,7 +119,8 @@ impl Page<'_> {
     fn needs(&self) -> String {
         let owner = format!("the owner, {}", code(self.owner));
         let flagged = self.digest.open.iter().filter_map(|i| {
-            let reason = given_up(i).or_else(|| (i.action == "flag").then(|| i.reason.clone()))?;
+            let is_asked = i.action == "flag" || is_neglected(i);
+            let reason = given_up(i).or_else(|| is_asked.then(|| i.reason.clone()))?;
             Some(format!("{} needs {owner}: {}", self.issue(i.number), quoted(&reason, REASON)))
         });
         let dead = self.digest.dead.iter().map(|d| {
@@ -140,14 +141,19 @@ impl Page<'_> {
     }
 }
 
-/// Whether nothing is done about it; what an agent has is skipped because of that.
+/// Whether nothing is done about it; what an agent has is skipped because of that, and what is urgent needs attention.
 fn is_skipped(issue: &OpenIssue) -> bool {
-    issue.action == "skip" && !is_dispatched(issue)
+    issue.action == "skip" && !is_dispatched(issue) && !issue.is_urgent
 }
 
 /// An issue that is ready by its score may be left alone for another reason, which is said once.
 fn is_listed_ready(issue: &OpenIssue) -> bool {
     issue.is_ready && !is_skipped(issue)
+}
+
+/// Whether it is urgent and nobody has it.
+fn is_neglected(issue: &OpenIssue) -> bool {
+    issue.is_urgent && !is_dispatched(issue)
 }
 
 fn is_dispatched(issue: &OpenIssue) -> bool {

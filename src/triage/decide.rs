@@ -3,6 +3,7 @@
 
 use super::blockers::{self, Blockers};
 use super::roster::{self, Pick, Roster};
+use super::tags::Classes;
 use super::{Custody, Decision, Evaluation, Question, Snapshot, Triage, explain, signals, text};
 use crate::dispatch::{Agent, TaskType};
 use crate::issue::IssueType;
@@ -43,9 +44,12 @@ impl Chain<'_> {
         if let Some(decision) = self.chosen() {
             return Ok(decision);
         }
-        let early = self.philosophy().or_else(|| self.assigned()).or_else(|| self.not_ready());
-        if let Some(reason) = early {
+        if let Some(reason) = self.philosophy().or_else(|| self.assigned()) {
             return Ok(skip(reason));
+        }
+        if let Some(reason) = self.not_ready() {
+            let is_flagged = self.triage.policy.flag_urgent && self.is_urgent() && self.is_free();
+            return Ok(if is_flagged { flag(reason) } else { skip(reason) });
         }
         if let Some(reason) = self.blocked()? {
             return Ok(flag(reason));
@@ -141,7 +145,18 @@ impl Chain<'_> {
             score: assessment.score.total,
             ready_at: self.triage.policy.ready_at,
             missing: explain::missing(&self.triage.policy, assessment),
+            is_urgent: self.is_urgent(),
         })
+    }
+
+    /// Whether a tag says so; a bug goes first in line, and is urgent only where somebody said that.
+    fn is_urgent(self) -> bool {
+        Classes::new(&self.triage.policy, &self.s.assessment.score.tags).p0
+    }
+
+    /// Whether nobody has it.
+    fn is_free(self) -> bool {
+        self.e.custody.dispatch().is_none() && self.e.given.is_none()
     }
 
     /// Blocked by the words of its text, or by what it depends on according to the forge. Who has the issue already goes

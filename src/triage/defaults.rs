@@ -9,6 +9,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             ready_at: 5,
+            flag_urgent: false,
             route: Route::Triage,
             default_agent: AgentId::new("claude"),
             research_agent: AgentId::new("kimi"),

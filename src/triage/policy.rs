@@ -27,6 +27,9 @@ use crate::dispatch::{AgentId, TaskType};
 pub struct Policy {
     /// The score from which an issue is handed to an agent.
     pub ready_at: u8,
+    /// Whether an urgent issue below that score is flagged; urgent is what has a tag of `tags.p0`. It is named in the
+    /// summary and on the dashboard in either case.
+    pub flag_urgent: bool,
     /// What the agent is chosen by.
     pub route: Route,
     /// Who gets a ready issue.

@@ -130,3 +130,41 @@ async fn a_flag_calls_the_owners_of_an_organisation_and_a_person_by_name() {
     assert!(comment.contains("@acme/owners, this needs you"), "{comment}");
     world.comments(&blocker);
 }
+
+fn data_loss() -> gitea_triage::fake_gitea::NewIssue {
+    gitea_triage::fake_gitea::NewIssue {
+        title: "[P0] data loss".into(),
+        author: "bob".into(),
+        ..gitea_triage::fake_gitea::NewIssue::default()
+    }
+}
+
+#[tokio::test]
+async fn an_urgent_issue_that_is_not_ready_is_named_in_the_summary_and_on_the_dashboard() {
+    let world = World::start().await;
+    let issue = world.open_issue(data_loss());
+    let dull = world.open_issue(gitea_triage::fake_gitea::NewIssue {
+        title: "Something is odd".into(),
+        ..data_loss()
+    });
+    world.settle().await;
+    assert!(world.comments(&issue).is_empty(), "the built-in policy stays as it is");
+    let store = &world.service().parts().store;
+    let urgent = store.overview().await.unwrap().urgent;
+    assert_eq!(urgent.iter().map(|i| i.number).collect::<Vec<_>>(), [issue.number]);
+    let now = world.clock.now() + TimeDelta::seconds(1);
+    let period = gitea_triage::store::Period { from: now - TimeDelta::days(1), until: now };
+    let open = store.digest(&world.repo, period).await.unwrap().open;
+    let urgent: Vec<_> = open.iter().filter(|i| i.is_urgent).map(|i| i.number).collect();
+    assert_eq!(urgent, [issue.number], "and not {dull}");
+}
+
+#[tokio::test]
+async fn an_urgent_issue_that_is_not_ready_calls_the_owner_where_the_policy_says() {
+    let world = World::with("[triage]\nowner = \"alice\"\n[policy]\nflag_urgent = true\n").await;
+    let issue = world.open_issue(data_loss());
+    world.settle().await;
+    let comment = world.comment(&issue);
+    assert!(comment.contains("@alice, this needs you"), "{comment}");
+    assert!(comment.contains("urgent, but score"), "{comment}");
+}

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Row};
 
 use super::issues::{self, ISSUE, IssueRow, Show, Standings};
 use crate::dispatch::{Dispatch, DispatchState};
+use crate::reason::URGENT_NOT_READY;
 use crate::store::dispatches::{DISPATCH, dispatch_of};
 use crate::store::history::views;
 use crate::store::rows::{all, parsed};
@@ -11,6 +12,8 @@ use crate::store::{DeliveryView, Error, Store};
 
 /// How many of each are shown.
 const FEW: usize = 8;
+/// How many skipped issues are looked through for urgent ones.
+const EXAMINED: u32 = 10_000;
 /// How many dispatches are shown.
 const DISPATCHES: u32 = 50;
 
@@ -23,6 +26,8 @@ pub struct Overview {
     pub flagged: Vec<IssueRow>,
     /// Issues that were escalated and are still open.
     pub escalated: Vec<IssueRow>,
+    /// Urgent issues that are not ready and that nobody has.
+    pub urgent: Vec<IssueRow>,
     /// Open dispatches, the nearest deadline first, with the titles of their issues.
     pub dispatches: Vec<(Dispatch, String)>,
     /// Issues that wait for an agent.
@@ -58,6 +63,7 @@ impl Store {
                 standings: issues::standings(c)?,
                 flagged: issues::few(c, Show::Flagged, FEW)?,
                 escalated: escalated(c)?,
+                urgent: urgent(c)?,
                 dispatches: dispatches(c)?,
                 waiting: issues::few(c, Show::Waiting, FEW)?,
                 dead: dead(c)?,
@@ -108,6 +114,17 @@ fn escalated(c: &Connection) -> Result<Vec<IssueRow>, Error> {
          AND action <> 'finish' ORDER BY latest.evaluation DESC LIMIT ?1"
     );
     all(c, &sql, [FEW], issues::issue)
+}
+
+/// The newest among the skipped ones that were looked at last, so that the page costs the same whatever the backlog.
+fn urgent(c: &Connection) -> Result<Vec<IssueRow>, Error> {
+    let sql = format!(
+        "{ISSUE} WHERE latest.evaluation IN (
+             SELECT id FROM (SELECT evaluation FROM latest WHERE action = 'skip' ORDER BY evaluation DESC LIMIT ?1) AS newest
+             JOIN evaluation ON evaluation.id = newest.evaluation AND reason_code = ?2)
+         AND dispatch.agent IS NULL ORDER BY latest.evaluation DESC LIMIT ?3"
+    );
+    all(c, &sql, rusqlite::params![EXAMINED, URGENT_NOT_READY, FEW], issues::issue)
 }
 
 fn dispatches(c: &Connection) -> Result<Vec<(Dispatch, String)>, Error> {
