@@ -78,6 +78,8 @@ named_enum! {
         PlaceFree = "place_free",
         /// The time of its dispatch has come.
         Due = "due",
+        /// Something happened to a pull request that names it.
+        Pull = "pull",
     }
 }
 
@@ -143,6 +145,23 @@ pub struct CommentEvent {
     pub created: bool,
 }
 
+/// What happened to a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullEvent {
+    /// The pull request.
+    pub at: IssueRef,
+    /// Kind and action, for people.
+    pub action: String,
+    /// Its title.
+    pub title: String,
+    /// Its text.
+    pub body: String,
+    /// Its page, as the forge links it.
+    pub url: String,
+    /// Whether it is over: closed, merged or deleted.
+    pub is_over: bool,
+}
+
 /// What a delivery's body turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -157,6 +176,8 @@ pub enum Event {
         /// What it is called from now on.
         name: RepoName,
     },
+    /// A pull request, which may concern issues to look at.
+    Pull(PullEvent),
     /// Nothing for us, with the reason.
     Ignored {
         /// Kind and action, as far as the body says.

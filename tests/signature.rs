@@ -381,6 +381,7 @@ fn line(event: &Event) -> String {
             format!("{} {}{marks}", issue.action, issue.at)
         }
         Event::Renamed { action, name, .. } => format!("{action} {name}"),
+        Event::Pull(pull) => format!("{} {} pull", pull.action, pull.at),
         Event::Ignored { action, repo, reason } => {
             format!("{action} {}: {reason}", repo.as_deref().unwrap_or("-"))
         }
@@ -440,10 +441,10 @@ fn every_recorded_delivery_is_what_it_was_recorded_as() {
     41 issues/closed acme/widgets#1
     42 create acme/widgets: a branch or tag concerns no issue
     43 push acme/widgets: a push concerns no issue
-    44 pull_request/opened acme/widgets: pull requests are not triaged
+    44 pull_request/opened acme/widgets#12 pull
     45 pull_request_comment/created acme/widgets: pull requests are not triaged
-    46 pull_request/label_updated acme/widgets: pull requests are not triaged
-    47 pull_request/closed acme/widgets: pull requests are not triaged
+    46 pull_request/label_updated acme/widgets#12 pull
+    47 pull_request/closed acme/widgets#12 pull
     48 issues/closed acme/widgets#2
     49 push acme/widgets: a push concerns no issue
     50 issues/closed acme/widgets#3
@@ -667,6 +668,7 @@ fn another_type_anywhere_else_changes_neither_the_issue_nor_the_name_of_an_event
 fn named(event: &Event) -> String {
     match event {
         Event::Issue(issue) => issue.at.to_string(),
+        Event::Pull(pull) => pull.action.clone(),
         Event::Ignored { action, .. } | Event::Renamed { action, .. } => action.clone(),
     }
 }

@@ -702,6 +702,178 @@ async fn command(folder: &Path, arguments: &'static [&'static str]) -> (Vec<Valu
     (lines, format!("{text}{error}"), output.status.code().unwrap())
 }
 
+// ---------------------------------------------------------------- what no list shows
+
+fn gears() -> RepoName {
+    "others/gears".parse().unwrap()
+}
+
+/// A bug that waits, and what it waits for.
+struct Waiting {
+    world: World,
+    issue: IssueRef,
+    on: IssueRef,
+}
+
+impl Waiting {
+    /// An issue of a repository that nobody watches, and one that depends on it or, with a text, names it.
+    async fn on_elsewhere(text: &str) -> Self {
+        let world = World::start().await;
+        let on = world.gitea.open_issue(&gears(), issue("gears"));
+        Self::start(world, on, text).await
+    }
+
+    async fn start(world: World, on: IssueRef, text: &str) -> Self {
+        let mut new = bug();
+        new.body.push_str(text);
+        world.gitea.pause_deliveries();
+        let issue = world.gitea.open_issue(&repo(), new);
+        if text.is_empty() {
+            world.gitea.add_dependency(&issue, &on);
+        }
+        world.gitea.resume();
+        world.baseline().await;
+        assert_eq!(world.gitea.issue(&issue).unwrap().comments.len(), 1, "it calls its owner");
+        assert_eq!(world.finds(SERVE).await.0, []);
+        world.pass_time(3_600);
+        Self { world, issue, on }
+    }
+
+    /// After this, one sweep finds the issue, as nothing that a webhook had to tell, and it goes on.
+    async fn goes_on_after(self, what: &str, act: impl FnOnce(&Self)) {
+        let world = &self.world;
+        world.unheard(|_| act(&self)).await;
+        world.pass_time(60);
+        let number = self.issue.number;
+        let finds = world.finds(SERVE).await.0;
+        assert!(finds.contains(&(number, Why::Input, false)), "{what}: {finds:?}");
+        world.settle().await;
+        let shown = world.gitea.issue(&self.issue).unwrap();
+        assert_eq!(shown.labels, ["claude-ready"], "{what}");
+        world.pass_time(60);
+        assert_eq!(world.finds(SERVE).await.0, [], "{what}");
+        assert_eq!(world.finds(FULL).await.0, [], "{what}");
+    }
+}
+
+#[actix_web::test]
+async fn a_dependency_that_closes_where_nobody_watches_is_found_by_the_next_sweep() {
+    let close = |w: &Waiting| w.world.gitea.close(&w.on, "alice");
+    Waiting::on_elsewhere("").await.goes_on_after("it depends on it", close).await;
+}
+
+#[actix_web::test]
+async fn a_dependency_that_is_taken_off_is_found_by_the_next_sweep() {
+    let off = |w: &Waiting| w.world.gitea.remove_dependency(&w.issue, &w.on);
+    Waiting::on_elsewhere("").await.goes_on_after("elsewhere", off).await;
+    let world = World::start().await;
+    let on = world.gitea.open_issue(&repo(), issue("here"));
+    Waiting::start(world, on, "").await.goes_on_after("here", off).await;
+}
+
+#[actix_web::test]
+async fn a_dependency_that_is_deleted_where_nobody_watches_is_found_by_the_next_sweep() {
+    let delete = |w: &Waiting| w.world.gitea.delete_issue(&w.on);
+    Waiting::on_elsewhere("").await.goes_on_after("it depended on it", delete).await;
+}
+
+#[actix_web::test]
+async fn a_blocker_named_in_the_text_is_found_closed_where_nobody_watches() {
+    let close = |w: &Waiting| w.world.gitea.close(&w.on, "alice");
+    Waiting::on_elsewhere("\n\nBlocked by others/gears#1")
+        .await
+        .goes_on_after("named", close)
+        .await;
+    let world = World::start().await;
+    let pull = NewIssue { is_pull_request: true, ..issue("a pull request") };
+    let on = world.gitea.open_issue(&repo(), pull);
+    let text = format!("\n\nBlocked by !{}", on.number);
+    Waiting::start(world, on, &text).await.goes_on_after("a pull request", close).await;
+}
+
+#[actix_web::test]
+async fn blockers_that_are_told_of_cost_a_sweep_nothing_and_others_one_request_each() {
+    let world = World::start().await;
+    let (here, there) = (world.open(1).remove(0), world.gitea.open_issue(&gears(), issue("x")));
+    for name in [here.to_string(), there.to_string(), there.to_string()] {
+        let mut new = bug();
+        new.body.push_str(&format!("\n\nBlocked by {name}"));
+        world.gitea.open_issue(&repo(), new);
+    }
+    world.baseline().await;
+    assert_eq!(world.finds(SERVE).await, (vec![], 2));
+    let reads =
+        |path: &str| world.gitea.requests().iter().filter(|r| r.path.contains(path)).count();
+    assert_eq!(world.finds(FULL).await.0, []);
+    assert_eq!((reads("others/gears/issues/1"), reads("acme/widgets/issues/1")), (1, 1));
+}
+
+#[actix_web::test]
+async fn a_dependency_put_on_an_issue_that_waits_for_a_place_is_found_by_the_next_sweep() {
+    let world = World::start().await;
+    world.gitea.open_issue(&repo(), bug());
+    world.settle().await;
+    let waits = world.gitea.open_issue(&repo(), bug());
+    world.baseline().await;
+    let on = world.gitea.open_issue(&gears(), issue("gears"));
+    world.gitea.add_dependency(&waits, &on);
+    world.pass_time(60);
+    assert_eq!(world.finds(SERVE).await.0, [(waits.number, Why::Input, false)]);
+    world.settle().await;
+    let history = world.parts().store.history(waits).await.unwrap().unwrap();
+    assert_eq!(history.evaluations.last().unwrap().action, "flag");
+}
+
+#[actix_web::test]
+async fn a_pull_request_of_which_no_webhook_came_is_found_by_the_next_sweep() {
+    let world = World::start().await;
+    let at = world.gitea.open_issue(&repo(), bug());
+    world.settle().await;
+    world.sweep(ONCE).await;
+    world.settle().await;
+    let body = format!("Closes #{}", at.number);
+    let pull = NewIssue { is_pull_request: true, body, ..issue("Mend it") };
+    world.unheard(|gitea| gitea.open_issue(&repo(), pull)).await;
+    world.pass_time(60);
+    assert_eq!(world.finds(SERVE).await.0, [(at.number, Why::Input, false)]);
+    world.settle().await;
+    let history = world.parts().store.history(at).await.unwrap().unwrap();
+    assert_eq!(history.dispatches[0].state.as_str(), "in_progress");
+    assert_eq!(world.finds(SERVE).await.0, []);
+}
+
+#[actix_web::test]
+async fn other_rules_are_applied_to_every_open_issue_by_the_next_sweep() {
+    let world = World::start().await;
+    let vague = world.gitea.open_issue(&repo(), issue("[bug] crash"));
+    world.baseline().await;
+    let World { gitea, clock, folder, service, repos } = world;
+    stop(service, folder.path()).await;
+    let lower = format!("{repos}]\n[triage]\nready_at = 1\nignore_labels = [\"later\"");
+    let service = serve(&gitea, &clock, folder.path(), &lower).await;
+    let world = World { gitea, clock, folder, service, repos };
+    world.hook();
+    assert_eq!(world.finds(SERVE).await.0, [(vague.number, Why::Input, false)]);
+    world.settle().await;
+    assert_eq!(world.gitea.issue(&vague).unwrap().labels, ["claude-ready"]);
+    assert_eq!(world.finds(SERVE).await.0, []);
+}
+
+#[actix_web::test]
+async fn what_no_time_of_change_tells_is_found_by_the_full_pass() {
+    let world = World::start().await;
+    let labelled = NewIssue { labels: vec!["wontfix".into()], ..issue("labelled") };
+    let labelled = world.gitea.open_issue(&repo(), labelled);
+    let assigned = NewIssue { assignees: vec!["carol".into()], ..issue("assigned") };
+    let assigned = world.gitea.open_issue(&repo(), assigned);
+    world.baseline().await;
+    world.gitea.remove_repo_label(&repo(), "wontfix");
+    world.gitea.remove_user("carol");
+    world.pass_time(60);
+    let changed = |at: &IssueRef| (at.number, Why::Changed, true);
+    assert_eq!(world.finds(FULL).await.0, [changed(&labelled), changed(&assigned)]);
+}
+
 #[actix_web::test]
 async fn the_command_shows_fills_or_processes() {
     let world = World::start_at(Clock::System, "\"acme/widgets\"").await;

@@ -13,6 +13,7 @@ fuzz_target!(|body: &[u8]| {
             assert_eq!(again, Ok(event.at));
             assert!(event.action.len() <= 64);
         }
+        Ok(Event::Pull(event)) => assert!(event.at.number > 0 && event.action.len() <= 64),
         Ok(Event::Ignored { action, reason, .. }) => {
             assert!(action.len() <= 64 && !reason.is_empty());
         }

@@ -130,9 +130,12 @@ impl State {
                 matches!(&e.kind, EntryKind::Reference { from, closes: true, .. } if from == pull)
             })
         };
-        let Some(repo) = self.repos.get(&pull.repo) else { return Vec::new() };
-        let place = |i: &Issue| At { repo: pull.repo.clone(), number: i.number };
-        repo.issues.values().filter(names).map(place).collect()
+        let repos = self.repos.iter();
+        let closed = repos.flat_map(|(key, repo)| {
+            let place = |i: &Issue| At { repo: key.clone(), number: i.number };
+            repo.issues.values().filter(names).map(place)
+        });
+        closed.collect()
     }
 
     /// Removes the issue; where there is an event, it shows the issue as it was.
@@ -146,6 +149,9 @@ impl State {
             }
             repo.comments.retain(|_, number| *number != at.number);
         }
+        // What waited for it is not touched otherwise (services/issue/issue.go, `deleteIssue`).
+        let issues = self.repos.values_mut().flat_map(|repo| repo.issues.values_mut());
+        issues.for_each(|issue| issue.depends_on.retain(|on| on != at));
     }
 
     /// Whether an open issue stands in the way of closing this one.
@@ -158,7 +164,14 @@ impl State {
     pub fn depend(&mut self, at: &At, by: i64, on: &At) {
         let Some(issue) = self.issue_mut(at).filter(|i| !i.depends_on.contains(on)) else { return };
         issue.depends_on.push(on.clone());
-        self.log(at, by, EntryKind::Dependency { on: on.clone() });
+        self.log(at, by, EntryKind::Dependency { on: on.clone(), removed: false });
+    }
+
+    /// Ends that the issue waits for another; no event.
+    pub fn release(&mut self, at: &At, by: i64, on: &At) {
+        let Some(issue) = self.issue_mut(at).filter(|i| i.depends_on.contains(on)) else { return };
+        issue.depends_on.retain(|other| other != on);
+        self.log(at, by, EntryKind::Dependency { on: on.clone(), removed: true });
     }
 
     /// Writes a comment; gives its id, or `None` when there is no such issue.

@@ -88,7 +88,8 @@ impl State {
             issue.depends_on.iter_mut().for_each(follow);
             for entry in &mut issue.timeline {
                 match &mut entry.kind {
-                    EntryKind::Reference { from: at, .. } | EntryKind::Dependency { on: at } => {
+                    EntryKind::Reference { from: at, .. }
+                    | EntryKind::Dependency { on: at, .. } => {
                         follow(at);
                     }
                     _ => {}

@@ -128,6 +128,11 @@ impl FakeGitea {
         self.act(at, "alice", |state, at, by| state.depend(at, by, &At::from(on)));
     }
 
+    /// Ends that an issue waits for another.
+    pub fn remove_dependency(&self, at: &IssueRef, on: &IssueRef) {
+        self.act(at, "alice", |state, at, by| state.release(at, by, &At::from(on)));
+    }
+
     fn act<T: Default>(
         &self,
         at: &IssueRef,

@@ -193,7 +193,7 @@ pub(super) enum EntryKind {
     Close,
     Reopen,
     Reference { name: &'static str, from: At, comment: Option<i64>, closes: bool },
-    Dependency { on: At },
+    Dependency { on: At, removed: bool },
 }
 
 /// Which events a hook hears.

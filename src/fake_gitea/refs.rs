@@ -83,7 +83,13 @@ impl State {
             if target == *from || self.issue(&target).is_none_or(known) {
                 continue;
             }
-            let closes = is_pull && closes(text, target.number);
+            let target_name = match self.repos.get(&target.repo) {
+                Some(repo) if target.repo != from.repo => {
+                    format!("{}#{}", repo.name, target.number)
+                }
+                _ => format!("#{}", target.number),
+            };
+            let closes = is_pull && closes(text, &target_name);
             let kind = EntryKind::Reference { name, from: from.clone(), comment, closes };
             self.log(&target, by, kind);
         }
@@ -91,11 +97,11 @@ impl State {
 }
 
 /// Whether a pull request's text says that merging it closes the issue.
-fn closes(text: &str, number: u64) -> bool {
-    let text = text.to_lowercase();
+fn closes(text: &str, name: &str) -> bool {
+    let (text, name) = (text.to_lowercase(), name.to_lowercase());
     let words =
         ["close", "closes", "closed", "fix", "fixes", "fixed", "resolve", "resolves", "resolved"];
-    words.iter().any(|word| text.contains(&format!("{word} #{number}")))
+    words.iter().any(|word| text.contains(&format!("{word} {name}")))
 }
 
 #[cfg(test)]

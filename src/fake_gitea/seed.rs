@@ -39,6 +39,16 @@ impl FakeGitea {
         });
     }
 
+    /// Removes a label of a repository: it is gone from every issue, without an event and without a new time of change.
+    pub fn remove_repo_label(&self, repo: &RepoName, name: &str) {
+        self.change(|state| {
+            let id = state.label_id(&key(repo), name);
+            let Some((repo, id)) = state.repos.get_mut(&key(repo)).zip(id) else { return };
+            repo.labels.retain(|label| label.id != id);
+            repo.issues.values_mut().for_each(|issue| issue.labels.retain(|label| *label != id));
+        });
+    }
+
     /// Gives an account a further token that may do only this, such as `write:issue`; writing includes reading.
     pub fn token_with_scopes(&self, login: &str, scopes: &[&str]) -> String {
         self.change(|state| {
@@ -228,7 +238,7 @@ fn line(state: &State, entry: &Entry) -> TimelineView {
         }
         EntryKind::Title { new, .. } => new.clone(),
         EntryKind::Reference { from, .. } => place(from),
-        EntryKind::Dependency { on } => place(on),
+        EntryKind::Dependency { on, .. } => place(on),
         EntryKind::Close | EntryKind::Reopen => String::new(),
     };
     let kind = show_issue::entry_type(&entry.kind).to_owned();

@@ -139,7 +139,8 @@ pub(super) fn entry_type(kind: &EntryKind) -> &'static str {
         EntryKind::Close => "close",
         EntryKind::Reopen => "reopen",
         EntryKind::Reference { name, .. } => name,
-        EntryKind::Dependency { .. } => "add_dependency",
+        EntryKind::Dependency { removed: false, .. } => "add_dependency",
+        EntryKind::Dependency { removed: true, .. } => "remove_dependency",
     }
 }
 
@@ -155,7 +156,7 @@ fn entry_detail(state: &State, kind: &EntryKind) -> Value {
             "ref_comment": comment.and_then(|id| comment_at(state, from, id)),
             "ref_action": if *closes { "closes" } else { "none" },
         }),
-        EntryKind::Dependency { on } => json!({"dependent_issue": other_issue(state, on)}),
+        EntryKind::Dependency { on, .. } => json!({"dependent_issue": other_issue(state, on)}),
         EntryKind::Comment { .. } | EntryKind::Close | EntryKind::Reopen => Value::Null,
     }
 }

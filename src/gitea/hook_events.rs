@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-/// The kinds that have to come: what the name `issues` turns on, comments included.
-const NEEDED: [&str; 5] =
-    ["issues", "issue_assign", "issue_label", "issue_milestone", "issue_comment"];
+/// The kinds that have to come: what the name `issues` turns on, comments included, and pull requests, which may close
+/// an issue that an agent has.
+const NEEDED: [&str; 6] =
+    ["issues", "issue_assign", "issue_label", "issue_milestone", "issue_comment", "pull_request"];
 
 /// Kinds whose name is the kind (models/webhook/webhook.go, `EventsArray`).
 const PLAIN: &str = "create delete fork issue_assign issue_comment issue_label issue_milestone pull_request_assign \
@@ -68,9 +69,16 @@ mod tests {
         let asked = names(&set(&[]), false).unwrap();
         assert_eq!(
             asked,
-            ["issue_assign", "issue_comment", "issue_label", "issue_milestone", "issues_only"]
+            [
+                "issue_assign",
+                "issue_comment",
+                "issue_label",
+                "issue_milestone",
+                "issues_only",
+                "pull_request_only"
+            ]
         );
-        assert_eq!(lacking(&set(&["issues", "issue_comment"])).len(), 3);
+        assert_eq!(lacking(&set(&["issues", "issue_comment"])).len(), 4);
         assert!(lacking(&set(&NEEDED)).is_empty());
     }
 

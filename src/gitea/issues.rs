@@ -92,7 +92,7 @@ impl Client {
     pub async fn dependencies(&self, at: &IssueRef) -> Result<Vec<(IssueRef, IssueState)>, Error> {
         let what = format!("{at} dependencies");
         let path = issue_path(at, &["dependencies"]);
-        match self.all(what, path, |issue: &WireIssue| issue.id).await {
+        match self.all(what, path, WireIssue::key).await {
             // Dependencies are switched off in the repository.
             Err(Error::Status { status: 404, .. }) => Ok(Vec::new()),
             issues => Ok(issues?.iter().filter_map(|issue| issue.dependency(at)).collect()),

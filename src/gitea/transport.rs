@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat};
@@ -191,11 +192,11 @@ impl Client {
 
     /// Every item of a list, each known by its `id`. Pages are counted rather than followed: the links in Gitea's answers are made from
     /// `ROOT_URL`, which may not be reachable from here, and without `page` some versions give a part only.
-    pub(super) async fn all<T: DeserializeOwned>(
+    pub(super) async fn all<T: DeserializeOwned, K: Hash + Eq>(
         &self,
         what: impl fmt::Display,
         path: Vec<String>,
-        id: fn(&T) -> i64,
+        id: fn(&T) -> K,
     ) -> Result<Vec<T>, Error> {
         let (mut items, mut seen) = (Vec::new(), HashSet::new());
         let page_size = self.page_size();

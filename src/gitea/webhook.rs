@@ -8,8 +8,8 @@ use serde::de::IgnoredAny;
 
 use super::loose::{Few, loose};
 use super::wire::time;
-use crate::delivery::{CommentEvent, Event, IssueEvent, Shown};
-use crate::issue::{Account, ForgeIds, IssueRef, RepoName};
+use crate::delivery::{CommentEvent, Event, IssueEvent, PullEvent, Shown};
+use crate::issue::{Account, ForgeIds, IssueNumber, IssueRef, RepoName};
 
 /// Why a signed body is no delivery that can be worked on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +63,7 @@ loose! {
         issue: Issue,
         /// A text in a delivery about a wiki.
         comment: Comment,
-        pull_request: IgnoredAny,
+        pull_request: Pull,
         is_pull: bool,
         repository: Repo,
         /// What the events of Forgejo's runs have, and their repository in it.
@@ -81,6 +81,8 @@ loose! {
         milestone: IgnoredAny,
         pull_request: IgnoredAny,
     }
+
+    struct Pull { number: i64, title: String, body: String, html_url: String }
 
     struct Named { name: String }
 
@@ -131,12 +133,15 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
         let is_there = |key: &&str| keys.get(*key).is_some_and(Option::is_some);
         let known = OTHERS.iter().find(|(wanted, ..)| wanted.iter().all(is_there));
         let (_, kind, reason) = known.unwrap_or(&(&[], "unknown", "no issue in it"));
-        return Ok(payload.renamed(kind).unwrap_or_else(|| payload.ignored(kind, reason)));
+        let pull = payload.pull_request.take().and_then(|pull| payload.pull(pull));
+        let found = pull.map(Event::Pull).or_else(|| payload.renamed(kind));
+        return Ok(found.unwrap_or_else(|| payload.ignored(kind, reason)));
     };
     let comment = payload.comment.take();
     let is_comment = comment.is_some() || payload.is_pull.is_some();
     // Gitea 1.22 sends no `pull_request` with a comment on one, only `is_pull`.
-    if payload.pull_request.or(issue.pull_request).is_some() || payload.is_pull == Some(true) {
+    let is_pull = payload.pull_request.is_some() || issue.pull_request.is_some();
+    if is_pull || payload.is_pull == Some(true) {
         let kind = if is_comment { "pull_request_comment" } else { "pull_request" };
         return Ok(payload.ignored(kind, PULLS));
     }
@@ -153,7 +158,7 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
             number: [issue.number, payload.number]
                 .into_iter()
                 .flatten()
-                .find_map(|n| u64::try_from(n).ok().filter(|n| *n > 0))
+                .find_map(number)
                 .ok_or(ParseError::Number)?,
         },
         ids: ForgeIds::new(payload.repo_id(), issue.id.unwrap_or_default()),
@@ -167,7 +172,26 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
     }))
 }
 
+/// A number that an issue can have.
+fn number(shown: i64) -> Option<IssueNumber> {
+    u64::try_from(shown).ok().filter(|n| *n > 0)
+}
+
 impl Payload {
+    /// What happened to a pull request; `None` where the payload does not say which.
+    fn pull(&self, shown: Pull) -> Option<PullEvent> {
+        let Pull { title, body, html_url, .. } = shown;
+        let number = [shown.number, self.number].into_iter().flatten().find_map(number)?;
+        Some(PullEvent {
+            at: IssueRef { repo: self.repo()?, number },
+            action: self.full_action("pull_request"),
+            title: title.unwrap_or_default(),
+            body: body.unwrap_or_default(),
+            url: html_url.unwrap_or_default(),
+            is_over: matches!(self.action(), "closed" | "deleted"),
+        })
+    }
+
     fn action(&self) -> &str {
         self.action.as_deref().unwrap_or_default()
     }

@@ -150,6 +150,11 @@ impl WireIssue {
         if self.state == "closed" { IssueState::Closed } else { IssueState::Open }
     }
 
+    /// What it is told apart by in a list. One that we may not see has no id.
+    pub fn key(&self) -> (i64, u64, Option<String>) {
+        (self.id, self.number, self.repository.as_ref().map(|repo| repo.full_name.clone()))
+    }
+
     /// Where it is and how it stands, seen from an issue `at`. Issues we may not see come without a number; they cannot
     /// be named or followed.
     pub fn dependency(&self, at: &IssueRef) -> Option<(IssueRef, IssueState)> {

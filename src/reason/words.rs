@@ -209,6 +209,7 @@ fn wake_cause(cause: WakeCause) -> &'static str {
         WakeCause::Unblocked => "what it waited for is closed",
         WakeCause::PlaceFree => "a place is free",
         WakeCause::Due => "its time has come",
+        WakeCause::Pull => "a pull request concerns it",
     }
 }
 

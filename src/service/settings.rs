@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 
 use crate::agents::local::{LocalRules, SubIssues};
 use crate::apply::LabelRules;
@@ -114,7 +115,15 @@ pub(super) fn sweep(config: &Config) -> sweep::Settings {
         repos: config.gitea.repos.clone(),
         every: config.sweep.every,
         full_every: config.sweep.full_every,
+        rules: rules_digest(config),
     }
+}
+
+/// What changes when an issue may be decided differently than before. Of a secret it knows only that there is one.
+fn rules_digest(config: &Config) -> String {
+    let rules = (&config.policy, &config.triage, &config.dispatch, &config.review);
+    let text = format!("{rules:?} {:?}", config.agents.list);
+    hex::encode(&Sha256::digest(text)[..8])
 }
 
 /// The address under which people reach the pages.

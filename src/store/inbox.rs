@@ -1,5 +1,6 @@
 //! The inbox's front: taking deliveries in, and giving each its lane or its early end.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use super::packing::{pack, unpack};
 use super::repeats::Repeats;
 use super::rows::{all, changed, first, from_json, run, to_json};
 use super::writer::Flush;
-use super::{ACCEPT_TIMEOUT, Error, Store, identity};
+use super::{ACCEPT_TIMEOUT, Error, Store, identity, wakes};
 use crate::clock::{Timestamp, from_millis};
-use crate::delivery::{Delivery, DeliveryId};
+use crate::delivery::{Delivery, DeliveryId, WakeCause};
 use crate::issue::{ForgeIds, IssueRef, RepoName};
 
 /// How long repeats are counted in memory before they are written down.
@@ -62,6 +63,16 @@ pub enum Destination {
         more_coming: bool,
         /// When its turn is.
         rank: Rank,
+    },
+    /// To the issues that a pull request concerns: those among the ones that it names that somebody works on, and those
+    /// that wait for it, when it is over. Nowhere when there are none.
+    Concerned {
+        /// The pull request.
+        pull: IssueRef,
+        /// The issues that it names.
+        named: BTreeSet<IssueRef>,
+        /// Whether it is over.
+        is_over: bool,
     },
     /// Nowhere, with the reason; the issue is kept for people, when it is one to look after.
     Ignored {
@@ -261,18 +272,41 @@ fn classify_one(c: &Connection, one: &Classified, schedule: Schedule) -> Result<
             end("ignored", "the repository's new name was noted", None)
         }
         Destination::Dead(reason) => end("dead", reason, None),
+        Destination::Concerned { pull, named, is_over } => {
+            let mut lanes = wakes::concerned(c, named)?;
+            if *is_over {
+                lanes.extend(wakes::waiting_for(c, pull)?);
+            }
+            let Some(first) = lanes.pop_first() else {
+                return end("ignored", "no issue that it names is in an agent's hands", None);
+            };
+            if join(c, one, first)? {
+                schedule.wake(c, first, false)?;
+                wakes::wake(c, lanes, WakeCause::Pull, schedule.now)?;
+            }
+            Ok(())
+        }
         Destination::Lane { at, ids, more_coming, rank } => {
             let lane = identity::reported(c, at, *ids)?;
             lanes::hurry(c, lane, *rank)?;
-            let join = "UPDATE delivery SET state = 'pending', lane = ?2, action = ?3
-                        WHERE seq = ?1 AND state = 'received'";
-            if changed(c, join, params![seq, lane, action])? == 1 {
-                note_same(c, lane, *seq)?;
+            if join(c, one, lane)? {
                 schedule.wake(c, lane, *more_coming)?;
             }
             Ok(())
         }
     }
+}
+
+/// Puts a delivery into a lane; false when it was put somewhere before.
+fn join(c: &Connection, one: &Classified, lane: i64) -> Result<bool, Error> {
+    let Classified { seq, action, .. } = one;
+    let join = "UPDATE delivery SET state = 'pending', lane = ?2, action = ?3
+                WHERE seq = ?1 AND state = 'received'";
+    let is_first = changed(c, join, params![seq, lane, action])? == 1;
+    if is_first {
+        note_same(c, lane, *seq)?;
+    }
+    Ok(is_first)
 }
 
 /// How many of an issue's deliveries before one are looked through for the same bytes, of those that are finished and

@@ -65,7 +65,7 @@ pub use pages::{
 };
 pub use settling::{Ended, Failure};
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
-pub use sweeps::{Find, Known, Mark, OwnWrite, SweepCursor, Why};
+pub use sweeps::{Find, Known, Mark, OwnWrite, SweepCursor, Unlisted, Why};
 
 /// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
 const BUSY_WRITER: Duration = Duration::from_millis(1_500);

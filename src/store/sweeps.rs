@@ -15,6 +15,8 @@ use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName};
 const STEP: usize = 100;
 /// The fact that counts what no webhook had reported.
 const MISSED: &str = "missed_events_total";
+/// How the facts begin that say by which rules a repository's issues were looked at.
+const RULES_OF: &str = "rules of ";
 
 /// How far the sweep has come in one repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct SweepCursor {
     pub full_at: Timestamp,
     /// When the last pass began, on the forge's clock.
     pub since: Timestamp,
+    /// The digest of the rules that were in force then; empty when nobody knows.
+    pub rules: String,
 }
 
 /// A moment in the ledger: what is evaluated after it may be newer than a list that was asked for at it.
@@ -55,6 +59,8 @@ pub struct Known {
     pub evaluated_at: Option<Timestamp>,
     /// When something about it last ended dead since it was evaluated.
     pub died_at: Option<Timestamp>,
+    /// What else it was evaluated by.
+    pub unlisted: Unlisted,
     lane: i64,
     epoch: i64,
     evaluation: i64,
@@ -67,6 +73,19 @@ impl Known {
     }
 }
 
+/// What an issue was last evaluated by that no list of issues shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unlisted {
+    /// The open issues that it waits for.
+    pub blockers: BTreeSet<IssueRef>,
+    /// Whether it depends on them by the forge, and not by its own text.
+    pub by_forge: bool,
+    /// Whether it waits for a place of an agent.
+    pub waits: bool,
+    /// Since when an agent has it that has not begun.
+    pub assigned_at: Option<Timestamp>,
+}
+
 named_enum! {
     /// Why an issue has to be looked at.
     Why {
@@ -76,6 +95,8 @@ named_enum! {
         Changed = "changed",
         /// It was open and is not listed any more.
         Gone = "gone",
+        /// Something else that it is decided by has changed, of which no webhook is sent.
+        Input = "input",
     }
 }
 
@@ -84,7 +105,7 @@ named_enum! {
 pub struct Find {
     /// The issue.
     pub at: IssueRef,
-    /// What the forge shows of it; `None` when it shows it no more.
+    /// What the forge shows of it; `None` when it shows it no more, or it was not listed.
     pub shown: Option<ShownIssue>,
     /// Why it has to be looked at.
     pub why: Why,
@@ -100,6 +121,7 @@ impl Find {
     /// What the inbox calls it. What counts as missed has a name of its own, so that it can be counted by day.
     fn action(&self) -> &'static str {
         match (self.is_missed, self.why) {
+            (_, Why::Input) => Why::Input.as_str(),
             (false, _) => "backlog",
             (true, why) => why.as_str(),
         }
@@ -126,10 +148,13 @@ impl Store {
     /// How far the sweep has come in every repository it ever read.
     pub async fn sweep_cursors(&self) -> Result<Vec<SweepCursor>, Error> {
         self.read(|c| {
-            all(c, "SELECT repo, passed_at, full_at, since FROM sweep", [], |row| {
+            let sql = "SELECT repo, passed_at, full_at, since,
+                       coalesce((SELECT value FROM fact WHERE name = ?1 || lower(repo)), '') FROM sweep";
+            all(c, sql, [RULES_OF], |row| {
                 let [passed_at, full_at, since] =
                     [row.get(1)?, row.get(2)?, row.get(3)?].map(from_millis);
-                Ok(SweepCursor { repo: parsed(row, 0)?, passed_at, full_at, since })
+                let (repo, rules) = (parsed(row, 0)?, row.get(4)?);
+                Ok(SweepCursor { repo, passed_at, full_at, since, rules })
             })
         })
         .await
@@ -137,12 +162,13 @@ impl Store {
 
     /// Keeps how far the sweep has come.
     pub async fn keep_sweep_cursor(&self, cursor: SweepCursor) -> Result<(), Error> {
-        let SweepCursor { repo, passed_at, full_at, since } = cursor;
+        let SweepCursor { repo, passed_at, full_at, since, rules } = cursor;
         let [passed_at, full_at, since] = [passed_at, full_at, since].map(|t| t.timestamp_millis());
         let repo = repo.to_string();
         self.write(move |c| {
             // The forge may spell the name in another case than it did.
             run(c, "DELETE FROM sweep WHERE repo = ?1 COLLATE NOCASE", [&repo])?;
+            super::set_fact(c, &format!("{RULES_OF}{}", repo.to_lowercase()), &rules)?;
             run(c, "INSERT INTO sweep VALUES (?1, ?2, ?3, ?4)", (&repo, passed_at, full_at, since))
         })
         .await
@@ -165,7 +191,7 @@ impl Store {
         .await
     }
 
-    /// What is known of a repository's issues, or of those with these numbers only.
+    /// What is known of a repository's issues, or only of those with these numbers and those that wait for others.
     pub async fn known_issues(
         &self,
         repo: &RepoName,
@@ -177,7 +203,11 @@ impl Store {
             Some(numbers) => {
                 let sql = format!("{KNOWN} WHERE repo = ?1 AND number = ?2");
                 let find = |number| first(c, &sql, params![repo, number], known).transpose();
-                numbers.into_iter().filter_map(find).collect()
+                let waiting =
+                    format!("{KNOWN} WHERE repo = ?1 AND id IN (SELECT lane FROM blocker)");
+                let waiting: Vec<_> = all(c, &waiting, [&repo], known)?;
+                let listed = numbers.into_iter().filter_map(find);
+                waiting.into_iter().map(Ok).chain(listed).collect()
             }
         })
         .await
@@ -202,6 +232,22 @@ impl Store {
             self.write(keep).await?;
         }
         Ok(())
+    }
+
+    /// Those of the issues of which every change is told or listed: they have been evaluated.
+    pub async fn followed(&self, issues: BTreeSet<IssueRef>) -> Result<BTreeSet<IssueRef>, Error> {
+        let sql = "SELECT 1 FROM lane WHERE repo = ?1 AND number = ?2 AND fingerprint IS NOT NULL";
+        self.read(move |c| {
+            let mut followed = c.prepare_cached(sql)?;
+            let mut found = BTreeSet::new();
+            for at in issues {
+                if followed.exists(params![at.repo.to_string(), at.number])? {
+                    found.insert(at);
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// Makes inbox entries of finds, but not where somebody has taken the issue in hand since it was judged; says
@@ -252,7 +298,13 @@ const KNOWN: &str = "SELECT number, fingerprint, fingerprint_comments, fingerpri
                                 AND delivery.state IN ('pending', 'claimed')),
      (SELECT max(settled_at) FROM delivery WHERE delivery.lane = lane.id AND delivery.state = 'dead'
       AND settled_at > coalesce(evaluated_at, 0)),
-     id, epoch, coalesce((SELECT max(id) FROM evaluation WHERE evaluation.lane = lane.id), 0), issue_id, evaluated_at FROM lane";
+     id, epoch, coalesce((SELECT max(id) FROM evaluation WHERE evaluation.lane = lane.id), 0), issue_id,
+     coalesce((SELECT group_concat(repo || '#' || number, ' ') FROM blocker WHERE blocker.lane = lane.id), ''),
+     coalesce((SELECT reason_code = 'depends' FROM evaluation
+               WHERE id = (SELECT max(id) FROM evaluation WHERE evaluation.lane = lane.id)), 0),
+     waits_for IS NOT NULL,
+     (SELECT opened_at FROM dispatch WHERE dispatch.lane = lane.id AND ended_at IS NULL AND state = 'assigned'),
+     evaluated_at FROM lane";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     let (comments, is_open) = (row.get(2)?, row.get(3)?);
@@ -264,11 +316,22 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         is_dispatched: row.get(5)?,
         is_busy: row.get(6)?,
         died_at: row.get::<_, Option<i64>>(7)?.map(from_millis),
+        unlisted: unlisted(row)?,
         lane: row.get(8)?,
         epoch: row.get(9)?,
         evaluation: row.get(10)?,
         issue_id: row.get(11)?,
-        evaluated_at: row.get::<_, Option<i64>>(12)?.map(from_millis),
+        evaluated_at: row.get::<_, Option<i64>>(16)?.map(from_millis),
+    })
+}
+
+fn unlisted(row: &Row<'_>) -> rusqlite::Result<Unlisted> {
+    let blockers: String = row.get(12)?;
+    Ok(Unlisted {
+        blockers: blockers.split(' ').filter_map(|at| at.parse().ok()).collect(),
+        by_forge: row.get(13)?,
+        waits: row.get(14)?,
+        assigned_at: row.get::<_, Option<i64>>(15)?.map(from_millis),
     })
 }
 

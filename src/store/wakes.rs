@@ -1,6 +1,8 @@
 //! Waking issues: what they waited for is closed, their agent has a free place, or the time of their dispatch has come.
 //! What follows is decided where every issue is looked at.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use rusqlite::{Connection, params};
 
@@ -57,9 +59,26 @@ pub(super) fn keep_blockers(c: &Connection, lane: i64, blockers: &[IssueRef]) ->
 
 /// Wakes the issues that wait for `at`, which has come to its end.
 pub(super) fn wake_blocked(c: &Connection, at: &IssueRef, now: Timestamp) -> Result<(), Error> {
+    wake(c, waiting_for(c, at)?, WakeCause::Unblocked, now)
+}
+
+/// The lanes of the issues that wait for `at`.
+pub(super) fn waiting_for(c: &Connection, at: &IssueRef) -> Result<BTreeSet<i64>, Error> {
     let sql = "SELECT lane FROM blocker WHERE repo = ?1 AND number = ?2";
-    let lanes: Vec<_> = all(c, sql, params![at.repo.to_string(), at.number], |r| r.get(0))?;
-    wake(c, lanes, WakeCause::Unblocked, now)
+    all(c, sql, params![at.repo.to_string(), at.number], |r| r.get(0))
+}
+
+/// The lanes of those among the issues that somebody works on.
+pub(super) fn concerned(
+    c: &Connection,
+    issues: &BTreeSet<IssueRef>,
+) -> Result<BTreeSet<i64>, Error> {
+    let sql = "SELECT id FROM lane WHERE repo = ?1 AND number = ?2
+               AND EXISTS (SELECT 1 FROM dispatch WHERE dispatch.lane = lane.id AND ended_at IS NULL)";
+    let lane = |at: &IssueRef| {
+        first(c, sql, params![at.repo.to_string(), at.number], |r| r.get(0)).transpose()
+    };
+    issues.iter().filter_map(lane).collect()
 }
 
 /// Wakes the issues of a repository that somebody works on.

@@ -20,6 +20,8 @@ pub(super) struct Ground<'a> {
     pub settled_by: Option<Timestamp>,
     /// When the last pass began, on the forge's clock. The first pass only says where things stand.
     pub last: Option<Timestamp>,
+    /// Whether other rules are in force than at the last pass.
+    pub is_anew: bool,
 }
 
 impl Ground<'_> {
@@ -79,7 +81,25 @@ impl Ground<'_> {
         self.known.get(&number).filter(is_same)
     }
 
-    fn at(&self, number: IssueNumber) -> IssueRef {
+    /// The open issues that are as the last evaluation left them, as far as lists show: other things that they are
+    /// decided by may have changed.
+    pub fn unchanged(&self, finds: &[Find]) -> impl Iterator<Item = &Known> {
+        let found: BTreeSet<_> = finds.iter().map(|find| find.at.number).collect();
+        self.known.values().filter(move |known| {
+            known.fingerprint.as_ref().is_some_and(|seen| seen.is_open)
+                && known.died_at.is_none()
+                && self.is_at_rest(known)
+                && !found.contains(&known.number)
+        })
+    }
+
+    /// A find of which no list tells.
+    pub fn input(&self, known: &Known) -> Find {
+        let (at, known) = (self.at(known.number), Some(known.clone()));
+        Find { at, shown: None, why: Why::Input, is_missed: false, events: 0, known }
+    }
+
+    pub fn at(&self, number: IssueNumber) -> IssueRef {
         IssueRef { repo: self.repo.clone(), number }
     }
 

@@ -4,8 +4,9 @@
 //! **What is a find.** Each evaluation keeps what it saw of its issue and what its own writes left ([`crate::issue::Fingerprint`]): a digest
 //! of title, body, labels, assignees and state, and the number of comments. A listed issue that shows something else,
 //! or that was never evaluated, is a find; so is one that was open and is not listed any more. Times are not
-//! compared: our own writes, references and pins move `updated_at` and change nothing that is decided from. What the
-//! forge shows in no list stays unseen until something else changes: edits of comments, and dependencies.
+//! compared: our own writes, references and pins move `updated_at` and change nothing that is decided from. What a decision
+//! is made from and the forge shows in no list is looked for where it matters, in `unlisted`. Edits of comments stay
+//! unseen.
 //!
 //! **What is left alone.** An issue with something pending, in a worker's hands, or evaluated since the pass began
 //! (the list may be older than the evaluation); one whose delivery has arrived and is not classified yet; one that
@@ -21,6 +22,7 @@ mod finds;
 mod listing;
 mod pass;
 mod timer;
+mod unlisted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,6 +48,8 @@ pub struct Settings {
     pub every: Duration,
     /// Time between two passes that read every open issue.
     pub full_every: Duration,
+    /// The digest of the rules in force: what was decided by others is decided anew.
+    pub rules: String,
 }
 
 /// What a sweep is made of.

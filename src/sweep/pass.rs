@@ -49,11 +49,14 @@ impl Lists {
 }
 
 /// A pass under way.
-struct Pass<'a> {
-    parts: &'a Parts,
+pub(super) struct Pass<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) settings: &'a Settings,
     repo: &'a RepoName,
     how: How,
-    kind: Kind,
+    pub(super) kind: Kind,
+    /// Whether other rules are in force than at the last pass.
+    is_anew: bool,
     last: Option<SweepCursor>,
     watch: Watch<'a>,
 }
@@ -66,14 +69,17 @@ impl Sweeper {
         how: How,
         watch: Watch<'_>,
     ) -> Result<Passed, Error> {
-        let parts = &*self.inner;
+        let (parts, settings) = (&*self.inner, self.settings());
         let (last, now) = (parts.store.sweep_cursor(repo).await?, parts.clock.now());
+        let known_rules = last.as_ref().map(|last| &last.rules).filter(|rules| !rules.is_empty());
+        let is_anew = known_rules.is_some_and(|rules| *rules != settings.rules);
         let kind = match &last {
             None => Kind::First,
-            Some(last) if how.full || is_full_due(last, &self.settings(), now) => Kind::Full,
+            Some(last) if how.full || is_anew || is_full_due(last, &settings, now) => Kind::Full,
             Some(_) => Kind::Changes,
         };
-        Pass { parts, repo, how, kind, last, watch }.run(now).await
+        let settings = &settings;
+        Pass { parts, settings, repo, how, kind, is_anew, last, watch }.run(now).await
     }
 }
 
@@ -112,7 +118,8 @@ impl Pass<'_> {
             (Kind::Changes, Some(last)) => last.full_at,
             _ => now,
         };
-        let cursor = SweepCursor { repo: lists.repo, passed_at: now, full_at, since };
+        let (repo, rules) = (lists.repo, self.settings.rules.clone());
+        let cursor = SweepCursor { repo, passed_at: now, full_at, since, rules };
         store.keep_sweep_cursor(cursor).await?;
         Ok(passed)
     }
@@ -173,6 +180,7 @@ impl Pass<'_> {
             arrived,
             settled_by: (!self.how.at_once).then(|| read_at - GRACE),
             last: self.last.as_ref().map(|last| last.since),
+            is_anew: self.is_anew,
         };
         if self.kind == Kind::Full && !ground.gone(&lists.all.issues).is_empty() {
             // Some of them may have closed while the list was read; those are no longer gone but closed.
@@ -188,6 +196,7 @@ impl Pass<'_> {
         if !self.how.look_only {
             self.parts.store.keep_ids(&unidentified, self.parts.clock.now()).await?;
         }
+        finds.extend(self.unlisted(&ground, &lists.all, &finds).await?);
         Ok((finds, left))
     }
 

@@ -1,13 +1,14 @@
 //! Reads what has been accepted and gives each delivery its lane or its early end. What is read here is only which
 //! issue to look at, how soon, and whether the change was our own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::delivery::{CommentEvent, Event, IssueEvent};
+use crate::delivery::{CommentEvent, Event, IssueEvent, PullEvent};
 use crate::gitea as forge;
 use crate::issue::{Account, RepoName, RepoPatterns};
 use crate::store::{self, Classified, Destination, Rank, Signed, Unclassified};
-use crate::triage::commands;
+use crate::triage::{commands, named_issues};
 
 use super::{PACE, Rules, Worker};
 
@@ -74,29 +75,33 @@ fn classify(unclassified: &Unclassified, rules: &Rules, account: Option<&Account
         }
     };
     let mut commanded_by = None;
-    // A parser that panics must not keep the deliveries behind this one from being classified.
-    let (action, to) = match std::panic::catch_unwind(|| forge::parse(body)) {
-        Err(_) => {
-            let reason = "it could not be read because of an internal error; please report it";
-            (String::new(), Destination::Dead(reason.to_owned()))
-        }
-        Ok(Err(error)) => (String::new(), Destination::Dead(format!("{error}; nothing was done"))),
-        Ok(Ok(Event::Ignored { action, reason, .. })) => {
+    let mut read = || match forge::parse(body) {
+        Err(error) => (String::new(), Destination::Dead(format!("{error}; nothing was done"))),
+        Ok(Event::Ignored { action, reason, .. }) => {
             (action, Destination::Ignored { of: None, reason })
         }
-        Ok(Ok(Event::Renamed { action, id, name })) => {
+        Ok(Event::Renamed { action, id, name }) => {
             let to = match not_covered(&name, scope.as_deref()) {
                 Some(reason) => Destination::Ignored { of: None, reason },
                 None => Destination::Renamed { id, name },
             };
             (action, to)
         }
-        Ok(Ok(Event::Issue(event))) => {
+        Ok(Event::Pull(event)) => {
+            let to = concerned(&event, scope.as_deref(), rules);
+            (event.action, to)
+        }
+        Ok(Event::Issue(event)) => {
             let to = place(&event, scope.as_deref(), rules, account);
             commanded_by = event.comment.and_then(commander);
             (event.action, to)
         }
     };
+    // A parser that panics must not keep the deliveries behind this one from being classified.
+    let (action, to) = catch_unwind(AssertUnwindSafe(&mut read)).unwrap_or_else(|_| {
+        let reason = "it could not be read because of an internal error; please report it";
+        (String::new(), Destination::Dead(reason.to_owned()))
+    });
     Placed { classified: Classified { seq, action, to }, commanded_by }
 }
 
@@ -112,12 +117,7 @@ fn place(
     rules: &Rules,
     account: Option<&Account>,
 ) -> Destination {
-    let repo = &event.at.repo;
-    if let Some(reason) = not_covered(repo, scope) {
-        return Destination::Ignored { of: None, reason };
-    }
-    if !rules.repos.allows(repo) {
-        let reason = format!("`{repo}` is not among `gitea.repos`");
+    if let Some(reason) = outside(&event.at.repo, scope, rules) {
         return Destination::Ignored { of: None, reason };
     }
     let is_ours = event.sender.as_ref().zip(account).is_some_and(|(by, us)| by.is_same_as(us));
@@ -128,6 +128,23 @@ fn place(
     let is_urgent = rules.triage.is_urgent(&event.shown.title, &event.shown.labels);
     let rank = if is_urgent { Rank::Urgent } else { Rank::Ordinary };
     Destination::Lane { at: event.at.clone(), ids: event.ids, more_coming: event.more_coming, rank }
+}
+
+/// A pull request concerns the issues that it names, as far as the delivery may speak for them.
+fn concerned(event: &PullEvent, scope: Option<&[String]>, rules: &Rules) -> Destination {
+    let PullEvent { at, title, body, url, is_over, .. } = event;
+    if let Some(reason) = outside(&at.repo, scope, rules) {
+        return Destination::Ignored { of: None, reason };
+    }
+    let mut named = named_issues(at, url, title, body);
+    named.retain(|one| outside(&one.repo, scope, rules).is_none());
+    Destination::Concerned { pull: at.clone(), named, is_over: *is_over }
+}
+
+/// Why nothing is to be looked at in the repository, if nothing is.
+fn outside(repo: &RepoName, scope: Option<&[String]>, rules: &Rules) -> Option<String> {
+    let is_outside = || format!("`{repo}` is not among `gitea.repos`");
+    not_covered(repo, scope).or_else(|| (!rules.repos.allows(repo)).then(is_outside))
 }
 
 /// A secret that was given for some repositories does not speak for others.

@@ -21,6 +21,7 @@ mod histories;
 mod hostile;
 mod http_agents;
 mod identity;
+mod inputs;
 mod instances;
 mod local_dispatch;
 mod migration;

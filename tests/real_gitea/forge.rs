@@ -145,7 +145,7 @@ impl Forge {
         let hook = json!({
             "type": "gitea",
             "active": true,
-            "events": ["issues", "issue_comment"],
+            "events": ["issues", "issue_comment", "pull_request_only"],
             "config": {"url": url, "content_type": "json", "secret": SECRET},
         });
         let made = self.person(ADMIN).post(&format!("{REPO}/hooks"), hook).await;

@@ -76,7 +76,14 @@ fn installed_once(setups: &Setups) {
     assert_eq!(hooks.len(), 1);
     assert_eq!((&hooks[0]["active"], &hooks[0]["type"]), (&json!(true), &json!("gitea")));
     assert_eq!(hooks[0]["config"]["content_type"], "json");
-    let family = ["issue_assign", "issue_comment", "issue_label", "issue_milestone", "issues"];
+    let family = [
+        "issue_assign",
+        "issue_comment",
+        "issue_label",
+        "issue_milestone",
+        "issues",
+        "pull_request",
+    ];
     assert_eq!(events(&hooks[0]), family);
 }
 

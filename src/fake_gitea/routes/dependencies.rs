@@ -1,11 +1,11 @@
 //! Which issue waits for which.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::Desk;
 use crate::fake_gitea::call::{Answer, Reply};
-use crate::fake_gitea::record::At;
+use crate::fake_gitea::record::{Access, At};
 use crate::fake_gitea::show_issue;
 
 #[derive(Deserialize)]
@@ -42,9 +42,7 @@ impl Desk<'_> {
                 Ok(Answer::created(self.issue_json(at)?))
             }
             "DELETE" => {
-                if let Some(issue) = self.state.issue_mut(at) {
-                    issue.depends_on.retain(|other| *other != on);
-                }
+                self.state.release(at, self.by, &on);
                 Ok(Answer::ok(self.issue_json(at)?))
             }
             _ => Err(Answer::unknown_path()),
@@ -61,9 +59,33 @@ impl Desk<'_> {
         Ok(self.shown(&waiting))
     }
 
+    /// What is shown of an issue that may not be read: to who may write here which one it is and how it stands, to others
+    /// that there is one (routers/api/v1/repo/issue_dependency.go).
+    fn confidential(&self, shown: Value) -> Value {
+        let keys = ["number", "title", "state", "repository", "pull_request"];
+        match shown {
+            Value::Object(all) if self.access >= Access::Write => {
+                let mut some: Map<String, Value> =
+                    all.into_iter().filter(|(key, _)| keys.contains(&key.as_str())).collect();
+                some.insert("id".to_owned(), json!(0));
+                Value::Object(some)
+            }
+            _ => {
+                json!({"id": 0, "number": 0, "title": "HIDDEN", "state": "open", "repository": null})
+            }
+        }
+    }
+
     fn shown(&self, places: &[At]) -> Answer {
         let found = places.iter().filter_map(|at| self.state.place(at));
-        let all: Vec<_> = found.map(|(r, i)| show_issue::issue(self.state, r, i)).collect();
+        let show = |(repo, issue)| {
+            let shown = show_issue::issue(self.state, repo, issue);
+            match self.state.access(repo, self.by) {
+                Access::None => self.confidential(shown),
+                _ => shown,
+            }
+        };
+        let all: Vec<_> = found.map(show).collect();
         Answer::ok(Value::Array(self.call.slice(&all, false).to_vec()))
     }
 }
