@@ -131,9 +131,10 @@ impl Store {
         let by = by.num_milliseconds();
         self.write(move |c| {
             run(c, "UPDATE lane SET due_at = due_at - ?1 WHERE state = 'due'", [by])?;
+            // Its beginning too: the reminder comes after a part of the time between the two.
             let dispatches =
-                "UPDATE dispatch SET due_at = due_at - ?1, deadline_at = deadline_at - ?1
-                              WHERE ended_at IS NULL";
+                "UPDATE dispatch SET due_at = due_at - ?1, deadline_at = deadline_at - ?1,
+                     opened_at = opened_at - ?1 WHERE ended_at IS NULL";
             run(c, dispatches, [by])?;
             let latest = "SELECT coalesce(max(seq), 0) FROM delivery";
             let latest: i64 = c.query_row(latest, [], |row| row.get(0))?;
