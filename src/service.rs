@@ -113,7 +113,9 @@ impl Service {
                 tracing::error!(%error, "the server ended");
             }
         });
-        tasks.spawn(background::prune_forever(parts.clone(), clock));
+        let pruned = parts.clone();
+        let prune = move || background::prune_forever(pruned.clone(), clock.clone());
+        tasks.spawn(background::kept_up("pruning", prune));
         let (stop, stopped) = watch::channel(false);
         let workers = background::start_workers(config, &parts, &mut tasks, &Arc::new(stopped));
         tracing::info!(%address, repos = %config.gitea.repos.texts().collect::<Vec<_>>().join(", "), dry_run = config.triage.dry_run, "taking deliveries");

@@ -1,8 +1,10 @@
 //! What runs beside the server: the workers, and the tasks that come back to their work again and again.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -18,6 +20,8 @@ use crate::worker::Worker;
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 /// How often the forge is asked who we are until it answers, and how often it is asked again after.
 const WHOAMI_EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3_600));
+/// The pause before a task that panicked begins anew.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// The name under which the store remembers our account.
 const ACCOUNT: &str = "account";
 
@@ -32,18 +36,36 @@ pub(super) fn start_workers(
     if config.worker.concurrency == 0 {
         return workers;
     }
-    tasks.spawn(learn_account(parts.clone()));
+    let all = parts.clone();
+    tasks.spawn(kept_up("account", move || learn_account(all.clone())));
     if let Some(local) = parts.local.clone() {
         tasks.spawn(async move { local.resume().await });
     }
-    tasks.spawn(parts.worker.clone().classify_forever());
+    let worker = parts.worker.clone();
+    tasks.spawn(kept_up("classifier", move || worker.clone().classify_forever()));
+    let (sweeper, at_start) = (parts.sweeper.clone(), config.sweep.at_start);
     let back = parts.worker.after_outage();
-    tasks.spawn(parts.sweeper.clone().run(config.sweep.at_start, back));
-    tasks.spawn(parts.summaries.clone().post_forever());
+    tasks.spawn(kept_up("sweep", move || sweeper.clone().run(at_start, Arc::clone(&back))));
+    let summaries = parts.summaries.clone();
+    tasks.spawn(kept_up("summaries", move || summaries.clone().post_forever()));
     for _ in 0..config.worker.concurrency {
-        workers.spawn(parts.worker.clone().work_until(Arc::clone(stopped)));
+        let (worker, stopped) = (parts.worker.clone(), Arc::clone(stopped));
+        let work = move || worker.clone().work_until(Arc::clone(&stopped));
+        workers.spawn(kept_up("worker", work));
     }
     workers
+}
+
+/// Begins a task anew when it panics: a mistake of ours must not stop what would go on without it, and nobody would
+/// notice that it has.
+pub(super) async fn kept_up<F: Future<Output = ()>>(task: &str, begin: impl Fn() -> F) {
+    while AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
+        tracing::error!(
+            task,
+            "an internal error; it begins anew; please report it with the log around it"
+        );
+        tokio::time::sleep(AFTER_PANIC).await;
+    }
 }
 
 /// Gives the worker the account that the forge named last.

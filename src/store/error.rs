@@ -25,6 +25,9 @@ pub enum Error {
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
+    /// What was to be written panicked, which is a mistake of ours.
+    #[error("an internal error of the store; please report it with the log around it")]
+    Broken,
     /// A neighbour in the same transaction failed; run again alone.
     #[error("the transaction was undone")]
     Undone,

@@ -2,6 +2,7 @@
 //! so that a hundred neighbours pay for one flush. It knows no tables, and not what may wait for a flush of others.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -43,7 +44,9 @@ impl Job {
         if self.reply.is_closed() {
             return true;
         }
-        self.result = Some((self.f)(connection));
+        // Caught, because this thread is the only one: without it nothing could be stored any more.
+        let result = catch_unwind(AssertUnwindSafe(|| (self.f)(connection)));
+        self.result = Some(result.unwrap_or(Err(Error::Broken)));
         !self.has_failed()
     }
 

@@ -83,10 +83,12 @@ impl Summaries {
         until: Timestamp,
     ) -> Result<Outcome, Error> {
         let store = &self.inner.store;
+        boundary!("summary::claimed");
         match self.ensure(of, until).await {
             Ok(outcome) => {
                 if let Outcome::Opened(number) | Outcome::There(number) = outcome {
                     store.summary_posted(of, number).await?;
+                    boundary!("summary::noted");
                 }
                 Ok(outcome)
             }
@@ -116,7 +118,10 @@ impl Summaries {
             return Ok(Outcome::There(number));
         }
         let written = self.write_until(of, until).await?;
-        match forge.create_issue(&of.repo, &written.title, &written.body).await {
+        boundary!("summary::before");
+        let posted = forge.create_issue(&of.repo, &written.title, &written.body).await;
+        boundary!("summary::after");
+        match posted {
             Ok(issue) => self.alone(of, &us, issue.number).await,
             Err(error) if error.may_have_happened() => match self.find(of, &us).await {
                 Ok(Some(number)) => Ok(Outcome::Opened(number)),

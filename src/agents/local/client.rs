@@ -2,8 +2,10 @@
 //! agent's work. It decides nothing about the dispatch.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -86,10 +88,16 @@ impl LocalClient {
 impl Inner {
     async fn work(&self, key: String, at: IssueRef) {
         self.report(&key, Progress::InProgress, None).await;
-        let (state, said) = match self.runs.run(Task::new(at.clone()), &|_| ()).await {
-            Ok(run) if run.is_failed() => (Progress::Failed, run.error),
-            Ok(run) => (Progress::Completed, run.content),
-            Err(error) => {
+        let run = AssertUnwindSafe(self.runs.run(Task::new(at.clone()), &|_| ())).catch_unwind();
+        let (state, said) = match run.await {
+            Ok(Ok(run)) if run.is_failed() => (Progress::Failed, run.error),
+            Ok(Ok(run)) => (Progress::Completed, run.content),
+            // Nobody else ends a dispatch whose run is gone.
+            Err(_) => {
+                tracing::error!(issue = %at, "the local agent's run broke off; please report it with the log around it");
+                (Progress::Failed, "an internal error; see the log".to_owned())
+            }
+            Ok(Err(error)) => {
                 tracing::error!(issue = %at, error = format!("{error:#}"), "the local agent could not run");
                 (Progress::Failed, "the store failed under it; see the log".to_owned())
             }

@@ -4,10 +4,13 @@
 //! Needs the feature `failpoints`: `cargo test --features failpoints --test failpoints`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[path = "flow/panics.rs"]
+mod agents;
+mod panicking;
+#[path = "../flow/panics.rs"]
 mod panics;
-#[path = "faults/program.rs"]
+#[path = "../faults/program.rs"]
 mod program;
+mod summary;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
