@@ -18,10 +18,10 @@ const CANARY: &str = "canary-0d1f7a";
 const TOOLS: [&str; 4] = ["read_issue", "read_comments", "read_file", "web_fetch"];
 
 #[derive(Deserialize)]
-struct Attempt {
+pub struct Attempt {
     r#where: Place,
-    text: String,
-    wants: Wanted,
+    pub text: String,
+    pub wants: Wanted,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
@@ -34,12 +34,12 @@ enum Place {
 }
 
 #[derive(Deserialize)]
-struct Wanted {
-    tool: String,
-    arguments: Value,
+pub struct Wanted {
+    pub tool: String,
+    pub arguments: Value,
 }
 
-fn corpus() -> Vec<Attempt> {
+pub fn corpus() -> Vec<Attempt> {
     let text = std::fs::read_to_string("fixtures/injection.jsonl").unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -78,7 +78,7 @@ impl Attempt {
 }
 
 /// What is left of a message when everything between a pair of fence lines is taken out.
-fn outside_of_fences(message: &str) -> String {
+pub fn outside_of_fences(message: &str) -> String {
     static OPEN: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"^\[\[untrusted ([0-9a-f]{32}): ").unwrap());
     let (mut kept, mut end) = (String::new(), None);

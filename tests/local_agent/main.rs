@@ -5,6 +5,7 @@ mod consult;
 mod injection;
 mod model;
 mod outside;
+mod permitted;
 mod registration;
 mod semantics;
 mod service;

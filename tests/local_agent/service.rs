@@ -57,11 +57,11 @@ impl Place {
         )
     }
 
-    fn store(&self) -> Store {
+    pub fn store(&self) -> Store {
         Store::open(&self.folder.path().join("a.db"), 16, OpenMode::Shared).unwrap()
     }
 
-    async fn run(&self, lines: Vec<ResponseTemplate>, tools: &[&str], more: &str) -> Run {
+    pub async fn run(&self, lines: Vec<ResponseTemplate>, tools: &[&str], more: &str) -> Run {
         let model = Model::says(lines).await;
         let text = self.toml(&model, tools, more);
         let config = Config::from_toml("a.toml", &text, std::iter::empty()).unwrap();
@@ -77,7 +77,7 @@ impl Place {
         run.tool_calls[0].result.clone()
     }
 
-    fn ours(&self) -> Vec<String> {
+    pub fn ours(&self) -> Vec<String> {
         let bot = self.gitea.bot().login;
         let comments = self.gitea.issue(&self.at).unwrap().comments;
         comments.into_iter().filter(|c| c.author == bot).map(|c| c.body).collect()
