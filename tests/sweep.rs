@@ -914,8 +914,12 @@ async fn the_command_names_what_it_could_not_read() {
     assert!(text.contains("`acme/nowhere` could not be read: "), "{text}");
 }
 
-/// Prints what a full pass costs beside a bare listing of the same pages, four at once, in turns. The time is only
-/// held loosely: other work on the machine moves it.
+/// How many times as long as a bare listing a full pass may take: the goal, and what a build without optimisation keeps
+/// on a machine that does other things as well.
+const OF_A_BARE_LISTING: f64 = 1.1;
+const OF_A_BARE_LISTING_UNOPTIMISED: f64 = 1.5;
+
+/// What a full pass costs beside a bare listing of the same pages, four at once, in turns.
 #[actix_web::test]
 async fn a_full_pass_is_hardly_slower_than_a_bare_list() {
     let full_size = std::env::var("GITEA_TRIAGE_TEST_SCALE").is_ok_and(|s| s == "full");
@@ -937,7 +941,9 @@ async fn a_full_pass_is_hardly_slower_than_a_bare_list() {
     ratios.sort_by(f64::total_cmp);
     let median = ratios[ratios.len() / 2];
     println!("full pass over {issues} issues: {median:.3} of a bare listing, 4 in flight");
-    assert!(median < 1.5, "{ratios:?}");
+    let is_release = full_size || !cfg!(debug_assertions);
+    let limit = if is_release { OF_A_BARE_LISTING } else { OF_A_BARE_LISTING_UNOPTIMISED };
+    assert!(median < limit, "{ratios:?}");
 }
 
 async fn bare_listing(client: &Client, issues: usize) {

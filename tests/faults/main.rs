@@ -15,4 +15,3 @@ mod secrets;
 mod slow;
 mod soak;
 mod stop;
-mod timing;

@@ -24,11 +24,32 @@ pub fn scale(short: usize, full: usize) -> usize {
     if is_full_scale() { full } else { short }
 }
 
-/// A limit of time: kept to the letter at full scale, on a machine that does nothing else; a usual run shares its
-/// processors with whatever else is going on.
-pub fn within(limit: Duration) -> Duration {
-    if is_full_scale() { limit } else { limit * 4 }
+/// A limit of time: the goal, which a release keeps, and what a build without optimisation keeps beside whatever else
+/// the machine does.
+#[derive(Clone, Copy)]
+pub struct Limit {
+    pub release: Duration,
+    pub debug: Duration,
 }
+
+impl Limit {
+    pub const fn millis(release: u64, debug: u64) -> Self {
+        Self { release: Duration::from_millis(release), debug: Duration::from_millis(debug) }
+    }
+
+    /// What holds for the program that is tried.
+    pub fn here(self) -> Duration {
+        if is_release() { self.release } else { self.debug }
+    }
+}
+
+/// Whether it is a release that is tried, or one is meant to be.
+pub fn is_release() -> bool {
+    !cfg!(debug_assertions) || is_full_scale() || std::env::var_os(PROGRAM).is_some()
+}
+
+/// The program to try in place of the one that was built with the tests.
+const PROGRAM: &str = "GITEA_TRIAGE_TEST_PROGRAM";
 
 /// A ready bug, as a person would write it.
 pub fn bug(number: usize) -> NewIssue {
@@ -104,7 +125,7 @@ impl Stage {
             std::fs::write(self.path("config.toml"), self.config()).unwrap();
         }
         // A release build is measured by a test that need not be one.
-        let program = std::env::var_os("GITEA_TRIAGE_TEST_PROGRAM");
+        let program = std::env::var_os(PROGRAM);
         let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_gitea-triage").into());
         let mut command = Command::new(program);
         command.arg("--config").arg(self.path("config.toml"));

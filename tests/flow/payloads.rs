@@ -1,6 +1,6 @@
 //! Signed bodies no Gitea would send: each is taken in, comes to a visible end, and stops nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gitea_triage::gitea;
 use gitea_triage::store::DeliveryState;
@@ -8,12 +8,18 @@ use gitea_triage::store::DeliveryState;
 use crate::panics::Panics;
 use crate::world::{World, bug};
 
-/// How long reading one body may take in a release build.
+/// How long reading one body may take: the goal, which a release keeps, and what a build without optimisation keeps.
 const READ_WITHIN: Duration = Duration::from_millis(50);
+const READ_WITHIN_UNOPTIMISED: Duration = Duration::from_millis(1_000);
 
 fn read_within() -> Duration {
-    // Without optimisation, and beside other tests.
-    if cfg!(debug_assertions) { READ_WITHIN * 20 } else { READ_WITHIN }
+    if cfg!(debug_assertions) { READ_WITHIN_UNOPTIMISED } else { READ_WITHIN }
+}
+
+/// How long this thread has had a processor, whatever else wants one.
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
 }
 
 /// An event of an issue with these values in place of what Gitea sends.
@@ -106,9 +112,9 @@ fn hostile() -> Vec<Vec<u8>> {
 fn no_body_takes_long_to_read() {
     let all = hostile();
     for (number, body) in all.iter().enumerate() {
-        let began = Instant::now();
+        let began = processor_time();
         let read = gitea::parse(body);
-        let took = began.elapsed();
+        let took = processor_time() - began;
         let start = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
         assert!(took < read_within(), "number {number} took {took:?}: {start}");
         if let Err(error) = read {
