@@ -136,15 +136,19 @@ async fn a_million_deliveries_later_one_more_is_taken_as_fast() {
     let (young, grown) = (Grown::with(FEW, 500, 0), Grown::with(many, scale(5_000, 50_000), 0));
     let (mut before, mut after) = (Vec::new(), Vec::new());
     // In turns, so that whatever else the machine does slows both.
-    let times = if is_release() { 1_000 } else { 100 };
+    // Of a debug build's few deliveries the slowest only tell what else the disk had to flush.
+    let (times, hundredth) = if is_release() { (1_000, 99) } else { (100, 50) };
     for _ in 0..5 {
-        before.push(part(&young.accept(times).await, 99));
-        after.push(part(&grown.accept(times).await, 99));
+        before.push(part(&young.accept(times).await, hundredth));
+        after.push(part(&grown.accept(times).await, hundredth));
     }
     before.sort();
     after.sort();
     let ratio = after[2].as_secs_f64() / before[2].as_secs_f64();
-    println!("accept p99: {:?} over {FEW} rows, {:?} over {many}: {ratio:.2}", before[2], after[2]);
+    println!(
+        "accept p{hundredth}: {:?} over {FEW} rows, {:?} over {many}: {ratio:.2}",
+        before[2], after[2]
+    );
     let limit = if is_release() { SLOWER.0 } else { SLOWER.1 };
     assert!(ratio <= limit, "{before:?} {after:?}");
 }
