@@ -80,6 +80,8 @@ named_enum! {
         Due = "due",
         /// Something happened to a pull request that names it.
         Pull = "pull",
+        /// What a dry run withheld may be written.
+        DryRunOver = "dry_run_over",
     }
 }
 
@@ -120,7 +122,7 @@ pub struct IssueEvent {
     /// Title and labels as the delivery shows them; they may be stale, and say only who comes first.
     pub shown: Shown,
     /// The comment it is about, if it is about one.
-    pub comment: Option<CommentEvent>,
+    pub comment: Option<Box<CommentEvent>>,
 }
 
 /// What a delivery shows of an issue.
@@ -137,12 +139,14 @@ pub struct Shown {
 pub struct CommentEvent {
     /// The forge's id of the comment.
     pub id: i64,
-    /// What it says.
+    /// What it says now; nothing where it was removed.
     pub body: String,
     /// Who wrote it.
     pub author: Option<Account>,
     /// True when it was just written, false for edits and removals.
     pub created: bool,
+    /// What it said before it was changed or removed, where the delivery says so.
+    pub former: Option<String>,
 }
 
 /// What happened to a pull request.

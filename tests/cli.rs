@@ -367,7 +367,11 @@ async fn an_issue_is_dispatched_by_hand() {
     assert!(reason.contains("No API endpoint configured for agent `api`"), "{reason}");
     let at = issue.parse().unwrap();
     assert_eq!(gitea.issue(&at).unwrap().labels, [""; 0], "the first agent no longer has it");
+    let closed = gitea.open_issue(&repo, gitea_triage::fake_gitea::NewIssue::default());
+    gitea.close(&closed, "alice");
+    let closed = closed.to_string();
     for (arguments, code, says) in [
+        (vec![closed.as_str(), "--agent", "kimi"], 1, "is closed; reopen it first"),
         (
             vec![issue.as_str(), "--agent", "gemini"],
             2,

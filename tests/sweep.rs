@@ -245,6 +245,16 @@ async fn a_fifth_of_a_thousand_deliveries_is_lost_and_each_is_found_and_counted(
     // Ten for the lists; the rest asks what stands behind some of the changes.
     assert!(requests <= 10 + 51, "{requests}");
     world.settle().await;
+    // The commands among the lost ones are obeyed, each once.
+    let (mut ordered, bot) = (0, world.gitea.bot().login);
+    for n in (6..=500).step_by(20) {
+        let at = IssueRef { repo: repo(), number: n };
+        let comments = world.gitea.issue(&at).unwrap().comments;
+        let command = comments.iter().find(|c| c.body == "/triage").unwrap();
+        assert_eq!(command.reactions, [(bot.clone(), "+1".to_owned())], "{at}");
+        ordered += 1;
+    }
+    assert_eq!(ordered, 25);
     world.pass_time(3_600);
     assert_eq!(world.finds(SERVE).await.0, []);
     assert_eq!(world.finds(FULL).await.0, []);

@@ -96,7 +96,8 @@ impl Dispatch {
     fn report(&self, agent: &AgentId, history: Option<&History>) -> Result<(), Failure> {
         let open = history.and_then(|h| h.dispatches.iter().rev().find(|d| d.state.is_open()));
         let decided = history.and_then(|h| h.evaluations.last());
-        let reason = decided.map(|evaluation| evaluation.reason.as_str());
+        let refused = history.and_then(|h| h.orders.first()).and_then(|order| order.why.as_deref());
+        let reason = refused.or(decided.map(|evaluation| evaluation.reason.as_str()));
         let value = json!({
             "issue": self.issue, "agent": agent, "queued": history.is_none(), "reason": reason,
             "state": open.map(|d| d.state), "task_type": open.map(|d| d.task_type),
@@ -113,6 +114,6 @@ impl Dispatch {
         show(self.json, &value, &text)?;
         let is_given = open.is_some_and(|d| d.agent == *agent);
         let is_waiting = decided.is_some_and(|last| last.action == "wait");
-        fail_unless(history.is_none() || is_given || is_waiting)
+        fail_unless(history.is_none() || (refused.is_none() && (is_given || is_waiting)))
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Failure, show};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
-use crate::store::{EvaluationView, History, Store, TransitionView};
+use crate::store::{EvaluationView, History, OrderView, Store, TransitionView};
 use crate::triage::explain;
 
 /// Show what was decided about an issue, what was written, and why
@@ -51,6 +51,7 @@ fn as_json(at: &IssueRef, history: &History) -> serde_json::Value {
         "issue": at.to_string(),
         "evaluations": history.evaluations,
         "dispatches": dispatches,
+        "commands": history.orders,
         "pending": history.pending,
     })
 }
@@ -63,6 +64,9 @@ fn as_text(at: &IssueRef, history: &History) -> String {
     for (dispatch, transitions) in history.dispatches.iter().zip(&history.transitions) {
         let _ = write!(text, "\n{}", dispatch_text(dispatch, transitions));
     }
+    for order in history.orders.iter().rev() {
+        let _ = write!(text, "\n{}", order_text(order));
+    }
     for delivery in &history.pending {
         let _ = writeln!(text, "\npending: {} ({})", delivery.action, delivery.id);
         if let Some(reason) = &delivery.reason {
@@ -70,6 +74,13 @@ fn as_text(at: &IssueRef, history: &History) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+/// A command, and how far it has come.
+fn order_text(order: &OrderView) -> String {
+    let (at, state) = (order.at.format("%Y-%m-%d %H:%M:%S UTC"), order.state.as_str());
+    let why = order.why.as_ref().map(|why| format!("\n  {why}")).unwrap_or_default();
+    format!("{at}  {} by {}: {}{why}\n", order.command, order.by, state.replace('_', " "))
 }
 
 /// The states of a dispatch.

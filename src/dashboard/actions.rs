@@ -51,6 +51,9 @@ pub(super) async fn order(
         return Err(reader.not_found("there is no such issue"));
     }
     let command = command(&form)?;
+    if let Some(why) = (parts.refuses)(at.clone(), command.clone()).await {
+        return Err(Refusal::page(StatusCode::BAD_REQUEST, &reader.settings, &why));
+    }
     tracing::info!(by = reader.visitor.name(), issue = %at, verb = form.field("order"), "a command was requested");
     let order = ManualOrder { by: reader.visitor.name().to_owned(), command, task_type: None };
     parts.store.order(at.clone(), order, reader.now).await?;

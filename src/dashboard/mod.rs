@@ -35,11 +35,13 @@ use actix_web::dev::ResourceDef;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::gitea as forge;
 use crate::health::Readiness;
+use crate::issue::IssueRef;
 use crate::meters::{Receiving, Working};
 use crate::store::Store;
 
@@ -64,7 +66,13 @@ pub struct Parts {
     pub working: Arc<Working>,
     /// Wakes the worker.
     pub wake: Box<dyn Fn() + Send + Sync>,
+    /// Says why a command cannot work on an issue, if it cannot.
+    pub refuses: Refuses,
 }
+
+/// Says why what stands behind `/triage` cannot work on an issue; nothing where it may.
+pub type Refuses =
+    Box<dyn Fn(IssueRef, String) -> BoxFuture<'static, Option<String>> + Send + Sync>;
 
 /// The dashboard of one service.
 pub struct Dashboard {

@@ -155,6 +155,11 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// Whether a person means it by this name, whatever its case.
+    pub fn is_called(&self, name: &AgentId) -> bool {
+        self.id.as_str().eq_ignore_ascii_case(name.as_str())
+    }
+
     /// What calls it on the forge: its label and its login.
     pub fn marks(&self) -> impl Iterator<Item = Mark> {
         let label = self.label.clone().map(Mark::Label);
@@ -183,6 +188,8 @@ pub struct Dispatch {
     pub key: String,
     /// A person gave the issue to the agent; it is followed like ours, without a comment.
     pub by_person: bool,
+    /// A person chose the agent; the score did not.
+    pub is_chosen: bool,
     /// How many hand-offs have failed.
     pub failures: u32,
     /// Whether its end is one of the tries after which a person is asked.
@@ -193,6 +200,13 @@ pub struct Dispatch {
     pub reason: String,
     /// What the latest change of its state came from.
     pub cause: Cause,
+}
+
+impl Dispatch {
+    /// Whether a person chose the agent, which has not been called yet.
+    pub fn awaits_choice(&self) -> bool {
+        self.is_chosen && self.state == DispatchState::Pending
+    }
 }
 
 /// A dispatch that failed, as far as the next hand-over has to know.

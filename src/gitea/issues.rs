@@ -128,6 +128,7 @@ impl Client {
         let (what, id) = (format!("{at} comment {comment} reactions"), comment.to_string());
         let path = repo_path(&at.repo, &["issues", "comments", &id, "reactions"]);
         let request = Request::new(Method::POST, what, path).json(json!({"content": content}));
-        self.send(request).await.map(|_| ())
+        // A page of a proxy in between is no reaction.
+        self.send(request).await?.json::<IgnoredAny>().map(|_| ())
     }
 }

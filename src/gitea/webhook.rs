@@ -69,7 +69,12 @@ loose! {
         /// What the events of Forgejo's runs have, and their repository in it.
         run: Run,
         sender: User,
+        changes: Changes,
     }
+
+    struct Changes { body: Former }
+
+    struct Former { from: String }
 
     struct Issue {
         id: i64,
@@ -138,6 +143,7 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
         return Ok(found.unwrap_or_else(|| payload.ignored(kind, reason)));
     };
     let comment = payload.comment.take();
+    let former = payload.changes.take().and_then(|changes| changes.body?.from);
     let is_comment = comment.is_some() || payload.is_pull.is_some();
     // Gitea 1.22 sends no `pull_request` with a comment on one, only `is_pull`.
     let is_pull = payload.pull_request.is_some() || issue.pull_request.is_some();
@@ -166,7 +172,7 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
         echoes: is_comment || ECHOES.split(' ').any(|echo| echo == action),
         more_coming: !is_comment && issue.more_coming(action),
         deleted: !is_comment && action == "deleted",
-        comment: comment.and_then(|comment| comment.event(action == "created")),
+        comment: comment.and_then(|comment| comment.event(action, former)).map(Box::new),
         shown: Shown { labels: issue.labels(), title: issue.title.unwrap_or_default() },
         sender: payload.sender.and_then(User::into_account),
     }))
@@ -261,10 +267,15 @@ impl Issue {
 
 impl Comment {
     /// A command in a comment without an id cannot be applied exactly once, so it only says to look at the issue.
-    fn event(self, created: bool) -> Option<CommentEvent> {
+    fn event(self, action: &str, former: Option<String>) -> Option<CommentEvent> {
         let author = self.user.and_then(User::into_account);
         let id = self.id.filter(|id| *id != 0)?;
-        Some(CommentEvent { id, body: self.body.unwrap_or_default(), author, created })
+        let (created, says) = (action == "created", self.body.unwrap_or_default());
+        let (body, former) = match action {
+            "deleted" => (String::new(), Some(says)),
+            _ => (says, former),
+        };
+        Some(CommentEvent { id, body, author, created, former })
     }
 }
 

@@ -21,7 +21,8 @@ use crate::triage::{
 
 pub use self::confirm::{Confirmation, Recovery, WriteOrigin};
 pub use self::outcome::Outcome;
-pub use self::over::Correction;
+pub use self::over::correction;
+pub use self::reply::answers;
 pub use crate::dispatch::EffectKind;
 pub use crate::triage::{Marker, Subject, code, fence};
 
@@ -96,7 +97,7 @@ impl Effect {
         }
     }
 
-    /// Whether it answers a person's comment.
+    /// Whether it answers a person's comment, and so speaks of what was written before.
     pub fn is_answer(&self) -> bool {
         let is_answer = |marker: &Marker| marker.subject() == Subject::Answer;
         self.reacts_to().is_some() || self.marker().is_some_and(is_answer)
@@ -118,11 +119,13 @@ impl Effect {
         }
     }
 
-    /// The text of a comment that is written once, an answer or a notice: it is needed to write the comment again,
-    /// because nobody would conclude it a second time.
+    /// The text of a notice, which is written once: it is needed to write the comment again, because nobody would
+    /// conclude it a second time.
     pub fn kept_body(&self) -> Option<&str> {
         match self {
-            Self::Comment { edit: None, marker, body } if !marker.is_audit() => Some(body),
+            Self::Comment { edit: None, marker, body } if marker.subject() == Subject::Notice => {
+                Some(body)
+            }
             _ => None,
         }
     }
@@ -186,6 +189,14 @@ pub struct Plan {
     /// What was put on the issue for dispatches and is not there any more: should it come back once they have ended, it
     /// is a person's.
     pub absent: Vec<Mark>,
+}
+
+impl Plan {
+    /// Where the answers to commands begin among the writes; they come last.
+    pub fn answers_from(&self) -> usize {
+        let first = self.effects.iter().position(Effect::is_answer);
+        first.unwrap_or(self.effects.len())
+    }
 }
 
 /// An evaluation and its plan, as they go to the ledger and to whoever carries them out.
@@ -252,7 +263,7 @@ pub fn plan(s: &Snapshot<'_>, e: &Evaluation, rules: &Rules) -> Result<Plan, Que
     let is_closed = s.issue.state == IssueState::Closed;
     effects.extend((e.reopens && is_closed).then_some(Effect::Reopen));
     effects.extend(input.marks(opens.as_ref()));
-    effects.extend(reply::replies(s, e, comments));
+    effects.extend(reply::replies(s, e));
     let confirmations = confirm::confirm(s, &effects, said);
     let absent = s.record.leftovers.union(&s.record.applied);
     let absent = absent.filter(|mark| !mark.is_on(s.issue)).cloned().collect();

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use super::{Decided, Effect, EffectOutcome, EffectState};
+use super::{Decided, Effect, EffectKind, EffectOutcome, EffectState, reply};
 use crate::clock::Timestamp;
 use crate::dispatch::{DispatchState, HandoffError, Interface, Mark, Transition};
 use crate::issue::{Fingerprint, Issue, IssueState};
 use crate::reason::Cause;
-use crate::triage::{Decision, Snapshot, remind_at};
+use crate::triage::commands::{Assignee, Command, Refusal, refusal};
+use crate::triage::{CommandRequest, Decision, OrderEnd, OrderState, Snapshot, Source, remind_at};
 
 /// The pause after the first hand-off that failed; four times as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -34,6 +35,8 @@ pub struct Outcome {
     pub deadline_at: Option<Timestamp>,
     /// The issue as it was read, with what was written since; `None` when it is gone.
     pub fingerprint: Option<Fingerprint>,
+    /// What the commands have come to.
+    pub orders: Vec<OrderEnd>,
 }
 
 impl Decided {
@@ -61,6 +64,7 @@ impl Decided {
             None => due_at(s, self),
         };
         Outcome {
+            orders: self.orders(s, &effects, hand_off_failed.is_some()),
             transition: transition(s, self, &effects),
             hand_off_failed,
             is_reminded: self.evaluation.is_reminded,
@@ -78,6 +82,74 @@ impl Decided {
         let each = self.plan.effects.iter().zip(outcomes);
         each.filter(|(effect, _)| matches!(effect, Effect::Put(_) | Effect::HandOff { .. }))
             .map(|(_, outcome)| outcome)
+    }
+
+    /// What the commands have come to, as far as is known of the writes before the answers.
+    fn orders(
+        &self,
+        s: &Snapshot<'_>,
+        effects: &[EffectOutcome],
+        is_hand_off_failed: bool,
+    ) -> Vec<OrderEnd> {
+        let each = s.requests.iter().zip(&self.evaluation.orders);
+        let end = |request: &CommandRequest, meant: &OrderEnd| {
+            let mut end = match meant.state {
+                OrderState::Refused => meant.clone(),
+                _ => self.order(request, effects, is_hand_off_failed),
+            };
+            let is_waited_for = matches!(request.source, Source::Comment(_));
+            end.to = meant.to;
+            end.is_told = end.state.is_end() && !(is_waited_for && s.is_dry_run);
+            end
+        };
+        each.map(|(request, meant)| end(request, meant)).collect()
+    }
+
+    /// What a command has come to that is in effect: one of which a write is withheld, or is tried again later, to no
+    /// end yet.
+    fn order(
+        &self,
+        request: &CommandRequest,
+        effects: &[EffectOutcome],
+        is_hand_off_failed: bool,
+    ) -> OrderEnd {
+        let is_given = matches!(self.evaluation.decision, Decision::Dispatch { .. });
+        let takes = |effect: &Effect| match &request.command {
+            Command::Assign(Assignee::Login(login)) => {
+                *effect == Effect::Put(Mark::Assignee(login.clone()))
+            }
+            Command::Assign(_) | Command::Retry | Command::Resume => {
+                is_given && matches!(effect, Effect::Put(_) | Effect::HandOff { .. })
+            }
+            _ => false,
+        };
+        let tried = self.plan.effects.iter().zip(effects);
+        let taken = || tried.clone().filter(|(effect, _)| takes(effect));
+        let is_any = |state| taken().any(|(_, outcome)| outcome.state == state);
+        let is_called_later =
+            is_hand_off_failed && taken().any(|(one, _)| one.kind() == EffectKind::HandOff);
+        let failed = taken().find(|(_, outcome)| outcome.state == EffectState::Failed);
+        let order = request.order;
+        match failed.filter(|_| !is_any(EffectState::Done)) {
+            _ if is_called_later || is_any(EffectState::Withheld) => {
+                OrderEnd::at(order, OrderState::Applied)
+            }
+            Some((_, outcome)) => {
+                let why = Refusal::Failed(outcome.note.as_deref().unwrap_or_default());
+                OrderEnd::refused(order, refusal(&request.command, &why))
+            }
+            None => OrderEnd::at(order, OrderState::CarriedOut),
+        }
+    }
+
+    /// The answers to the commands, now that it is known what became of the writes before them.
+    pub fn answers(
+        &self,
+        s: &Snapshot<'_>,
+        effects: &[EffectOutcome],
+        is_hand_off_failed: bool,
+    ) -> Vec<Effect> {
+        reply::answers_of(s, &self.evaluation, &self.orders(s, effects, is_hand_off_failed))
     }
 }
 

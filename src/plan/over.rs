@@ -1,7 +1,7 @@
 //! Comments that no longer hold say so at their top: those that called a person, and those that said what then could not
 //! be done. Pure.
 
-use super::{Decided, Effect, EffectOutcome, EffectState, Marker};
+use super::{Decided, Effect, EffectOutcome, Marker};
 use crate::reason::{Reason, code};
 use crate::triage::{Decision, Evaluation, MarkedComment, Question, Snapshot};
 
@@ -46,42 +46,32 @@ fn edit(said: &MarkedComment, decision: &Decision) -> Effect {
     Effect::Comment { edit: Some(said.id), marker, body }
 }
 
-/// What a comment has to say that was written before something else failed.
-#[derive(Clone, Debug)]
-pub struct Correction {
-    comment: i64,
-    marker: Marker,
-    body: String,
-}
-
-impl From<Correction> for Effect {
-    fn from(correction: Correction) -> Self {
-        let Correction { comment, marker, body } = correction;
-        Self::Comment { edit: Some(comment), marker, body }
-    }
-}
-
 impl Decided {
-    /// The correction of this plan's comment, with what is known of the effects and what stopped them.
-    pub fn correction(&self, outcomes: &[EffectOutcome], error: &str) -> Option<Correction> {
-        let mut written = self.plan.effects.iter().zip(outcomes);
-        let (id, marker, body) = written.find_map(|(effect, outcome)| match effect {
-            Effect::Comment { marker, body, .. } if marker.is_audit() => Some((
-                outcome.forge_id.filter(|_| outcome.state == EffectState::Done)?,
-                marker,
-                body,
-            )),
-            _ => None,
-        })?;
+    /// What was not done of a dispatch, in words, with what is known of the effects; `None` when all was, or its comment
+    /// was not written either.
+    pub fn undone(&self, outcomes: &[EffectOutcome]) -> Option<String> {
+        let failed = self.plan.effects.get(outcomes.len());
+        let is_said = !matches!(failed, Some(Effect::Comment { edit: None, .. }));
+        let is_dispatch = is_said && matches!(self.evaluation.decision, Decision::Dispatch { .. });
         let undone = self.plan.effects.iter().skip(outcomes.len());
+        let undone = undone.filter(|one| matches!(one, Effect::Put(_) | Effect::HandOff { .. }));
         let undone: Vec<_> =
             undone.map(|one| format!("{} {}", one.kind().as_str(), code(one.value()))).collect();
-        let old = body.trim_end().rsplit_once('\n').map_or("", |(text, _)| text.trim_end());
-        let marker = Marker { digest: UNDONE.to_owned(), ..marker.clone() };
-        let body = format!(
-            "**Not all of this was done:** {error}. Missing: {}. It is not tried again by itself.\n\n{old}\n\n{marker}",
-            undone.join(", ")
-        );
-        Some(Correction { comment: id, marker, body })
+        (is_dispatch && !undone.is_empty()).then(|| undone.join(", "))
     }
+}
+
+/// What the comment of a dispatch has to say that was written before something else failed for good; `said` are our
+/// comments on the issue, newest first.
+pub fn correction(said: &[MarkedComment], undone: &str, error: &str) -> Option<Effect> {
+    let is_told = |one: &&MarkedComment| {
+        one.marker.decision.starts_with("dispatch:") && one.marker.digest != UNDONE
+    };
+    let one = said.iter().find(|one| one.marker.is_audit()).filter(is_told)?;
+    let old = one.body.trim_end().rsplit_once('\n').map_or("", |(text, _)| text.trim_end());
+    let marker = Marker { digest: UNDONE.to_owned(), ..one.marker.clone() };
+    let body = format!(
+        "**Not all of this was done:** {error}. Missing: {undone}. It is not tried again by itself.\n\n{old}\n\n{marker}"
+    );
+    Some(Effect::Comment { edit: Some(one.id), marker, body })
 }

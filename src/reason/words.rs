@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 
 use super::{Brief, Cause, Hold, Reason, Unmet, code};
 use crate::delivery::WakeCause;
-use crate::issue::{IssueRef, IssueType};
+use crate::issue::{IssueRef, IssueType, RepoName};
 
 const RESUME: &str = "; `/triage resume` continues";
 const RETRY: &str = "; `/triage retry` dispatches it again";
@@ -38,12 +38,7 @@ impl Display for Reason {
             }
             Self::Depends(on) => write!(f, "blocked: it depends on {}, still open", quoted(on)),
             Self::BlockedByText { by, repo } => {
-                let name = |at: &IssueRef| match at.repo == *repo {
-                    true => format!("#{}", at.number),
-                    false => at.to_string(),
-                };
-                let by: Vec<_> = by.iter().map(name).collect();
-                let by = if by.is_empty() { String::new() } else { format!(" by {}", quoted(&by)) };
+                let by = named_blockers(by, repo);
                 write!(f, "blocked{by}, by its own text: a person has to resolve that")
             }
             Self::StaysWith { subject, agent } => write!(f, "{subject}: stays with `{agent}`"),
@@ -72,6 +67,16 @@ impl Display for Reason {
             Self::Earlier(text) => f.write_str(text),
         }
     }
+}
+
+/// ` by #12, other/repo#3`; nothing when there are none.
+fn named_blockers(by: &[IssueRef], repo: &RepoName) -> String {
+    let name = |at: &IssueRef| match at.repo == *repo {
+        true => format!("#{}", at.number),
+        false => at.to_string(),
+    };
+    let by: Vec<_> = by.iter().map(name).collect();
+    if by.is_empty() { String::new() } else { format!(" by {}", quoted(&by)) }
 }
 
 fn quoted(list: &[impl Display]) -> String {
@@ -210,6 +215,7 @@ fn wake_cause(cause: WakeCause) -> &'static str {
         WakeCause::PlaceFree => "a place is free",
         WakeCause::Due => "its time has come",
         WakeCause::Pull => "a pull request concerns it",
+        WakeCause::DryRunOver => "the dry run is over",
     }
 }
 

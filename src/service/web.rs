@@ -11,6 +11,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::base::Base;
@@ -35,6 +36,8 @@ const MAX_CONNECTIONS: usize = 2_048;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where deliveries are taken.
 const WEBHOOK: [&str; 2] = ["/webhook", "/webhook/"];
+/// How long a person waits to hear whether a command can work; after that it is found out when it is carried out.
+const REFUSES_TIMEOUT: Duration = Duration::from_secs(3);
 /// The name under which the store keeps what the dashboard's cookies are sealed with.
 const COOKIE_SALT: &str = "cookie_salt";
 
@@ -65,6 +68,7 @@ impl Web {
             receiving: Arc::clone(&receiving),
             working: worker.meters(),
             wake: wake(worker, &arrived),
+            refuses: refuses(worker),
         };
         let salt = cookie_salt(&base.store).await?;
         let dashboard = Dashboard::new(dashboard, settings::dashboard(base.config)?, &salt);
@@ -178,6 +182,19 @@ async fn cookie_salt(store: &Store) -> anyhow::Result<String> {
     let salt = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     store.remember(COOKIE_SALT, salt.clone()).await?;
     Ok(salt)
+}
+
+/// Asks the worker whether a command can work; on its own runtime, not the server's: connections to the forge are shared.
+fn refuses(worker: &Worker) -> dashboard::Refuses {
+    let (worker, runtime) = (worker.clone(), Handle::current());
+    Box::new(move |at, words| {
+        let worker = worker.clone();
+        let asked = runtime.spawn(async move {
+            let asked = worker.refuses(&at, &words);
+            tokio::time::timeout(REFUSES_TIMEOUT, asked).await.ok().flatten()
+        });
+        Box::pin(async move { asked.await.ok().flatten() })
+    })
 }
 
 /// Tells the worker that something may be waiting, read or not.

@@ -19,7 +19,8 @@ use crate::triage::Evaluation;
 /// The columns [`dispatch_of`] reads.
 pub(super) const DISPATCH: &str = "dispatch.id, repo, number, dispatch.agent, task_type, dispatch.state, opened_at,
      deadline_at, key, by_person, failures, reminded_at IS NOT NULL, cause,
-     coalesce((SELECT reason FROM evaluation WHERE evaluation.id = dispatch.evaluation), ''), counts";
+     coalesce((SELECT reason FROM evaluation WHERE evaluation.id = dispatch.evaluation), ''), counts,
+     EXISTS (SELECT 1 FROM evaluation WHERE evaluation.id = dispatch.evaluation AND reason_code = 'chosen')";
 
 /// The question for dispatches, with its end.
 pub(super) fn dispatch_where(rest: &str) -> String {
@@ -251,6 +252,7 @@ pub(super) fn dispatch_of(row: &Row<'_>) -> rusqlite::Result<Dispatch> {
         cause: cause(row, 12)?,
         reason: row.get(13)?,
         counts: row.get(14)?,
+        is_chosen: row.get(15)?,
     })
 }
 

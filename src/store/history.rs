@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::dispatches::{TransitionView, dispatch_of, dispatch_where, transitions};
 use super::ids::{self, id_of, key};
+use super::orders::{self, OrderView};
 use super::rows::{all, from_json, parsed, parsed_if_any};
 use super::{Error, Store, lanes};
 use crate::clock::{Timestamp, from_millis};
@@ -122,6 +123,8 @@ pub struct History {
     pub transitions: Vec<Vec<TransitionView>>,
     /// What waits to be looked at.
     pub pending: Vec<DeliveryView>,
+    /// What people ordered, the newest first.
+    pub orders: Vec<OrderView>,
 }
 
 pub(super) const DELIVERY: &str = "SELECT seq, delivery.id, origin, received_at, action, repo, number, delivery.state,
@@ -161,6 +164,7 @@ impl Store {
                 transitions,
                 dispatches,
                 pending: views(c, pending, &[&lane])?,
+                orders: orders::views(c, lane, MOST)?,
             }))
         })
         .await

@@ -10,7 +10,7 @@ use super::entries::{Entry, enqueue};
 use super::lanes::{self, Claim};
 use super::rows::{all, changed, first, parsed, run};
 use super::wakes::wake_dispatched;
-use super::{Error, Store, people};
+use super::{Error, Store, orders, people};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
 use crate::issue::{ForgeIds, IssueRef, RepoName};
@@ -291,6 +291,7 @@ fn move_all(c: &Connection, from: &RepoName, to: &RepoName, now: Timestamp) -> R
         let moment = Moment { at: now, evaluation: None };
         dispatches::end_unseen(c, old, Cause::OutOfReach { error }, moment)?;
         hand_over(c, old, new, now)?;
+        orders::carry_over(c, old, new)?;
         let aside = vacant(c, from)?.to_string();
         run(c, "UPDATE lane SET repo = ?2 WHERE id = ?1", (old, aside))?;
     }
@@ -303,7 +304,9 @@ fn move_all(c: &Connection, from: &RepoName, to: &RepoName, now: Timestamp) -> R
 fn hand_over(c: &Connection, from: i64, to: i64, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE delivery SET lane = ?2, state = 'pending'
                WHERE lane = ?1 AND state IN ('pending', 'claimed') AND origin IN ('manual', 'sweep')";
-    if changed(c, sql, [from, to])? == 0 {
+    let is_empty = changed(c, sql, [from, to])? == 0;
+    orders::hand_over(c, from, to)?;
+    if is_empty {
         enqueue(c, to, &Entry { origin: Origin::Sweep, what: "backlog".into(), at: now })?;
     }
     lanes::make_due(c, to, now)

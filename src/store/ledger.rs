@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::dispatches::{self, Moment, Recorded};
 use super::lanes::{self, Claim};
 use super::rows::{all, first, kind_and_value, marks, parsed, run, to_json};
-use super::{Error, Store, people};
+use super::{Error, Store, orders, people};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::{AgentId, Mark};
 use crate::issue::IssueRef;
@@ -71,6 +71,26 @@ impl Store {
         .await
     }
 
+    /// Writes down answers in place of those that were meant, because they do not fit what became of the other writes;
+    /// gives the ledger's numbers of them.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the claim is over.
+    pub async fn intend_answers(
+        &self,
+        claim: &Claim,
+        recorded: &Recorded,
+        answers: Vec<Effect>,
+        at: Timestamp,
+    ) -> Result<Vec<i64>, Error> {
+        let (claim, recorded) = (claim.clone(), recorded.clone());
+        self.write(move |c| {
+            lanes::fence(c, &claim)?;
+            answers.iter().map(|effect| insert_effect(c, &recorded, effect, at)).collect()
+        })
+        .await
+    }
+
     /// When the writes to the claimed issue after `since` were done, oldest first. Answers to people are none: they
     /// have limits of their own.
     pub async fn writes_since(
@@ -117,8 +137,7 @@ pub(super) fn insert(c: &Connection, claim: &Claim, decided: &Decided) -> Result
     if e.changes_custody {
         people::keep(c, claim.lane, e)?;
     }
-    let answered = |source| people::answered(c, claim.lane, source, e.at);
-    e.answers.iter().try_for_each(|answer| answered(answer.source))?;
+    orders::apply(c, &e.orders)?;
     let mut recorded =
         Recorded { lane: claim.lane, evaluation, dispatch: None, effects: Vec::new() };
     recorded.dispatch = match &plan.opens {
@@ -177,6 +196,21 @@ pub(super) fn record_effects(
 ) -> Result<(), Error> {
     let mut outcomes = recorded.effects.iter().zip(outcomes);
     outcomes.try_for_each(|(id, outcome)| record_outcome(c, *id, outcome, at))
+}
+
+/// Writes down that the answers from a place among the effects on were not sent: what they would have said depends on
+/// what came before them.
+pub(super) fn leave_unsaid(
+    c: &Connection,
+    recorded: &Recorded,
+    from: usize,
+    at: Timestamp,
+) -> Result<(), Error> {
+    let sql =
+        "UPDATE effect SET state = 'failed', recovery = 'not_written', body = NULL, settled_at = ?2
+               WHERE id = ?1 AND (kind = 'reaction' OR subject = 'answer')";
+    let mut unsaid = recorded.effects.iter().skip(from);
+    unsaid.try_for_each(|id| run(c, sql, [*id, at.timestamp_millis()]))
 }
 
 /// Writes down how an effect ended. The text of an answer is kept no longer: it is on the issue, or will not be.

@@ -22,6 +22,7 @@ mod inbox;
 mod lanes;
 mod ledger;
 mod local_agent;
+mod orders;
 mod packing;
 mod pages;
 mod people;
@@ -59,11 +60,12 @@ pub use identity::ShownIssue;
 pub use inbox::{Accepted, Classified, Destination, Signed, Unclassified};
 pub use lanes::{Claim, Claimed, Pace, Rank};
 pub use local_agent::{Proposal, Spending, StoredNote, Totals};
+pub use orders::{GivenOrders, LastLook, OrderView};
 pub use pages::{
     Activity, AgentLoad, DeliveryQuery, DeliveryStory, EvaluationStory, Hour, IssueQuery, IssueRow,
     IssueStory, Lane, LaneState, Overview, Page, Pulse, Show, Standings,
 };
-pub use settling::{Ended, Failure};
+pub use settling::{Ended, Failure, Told};
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, SweepCursor, Unlisted, Why};
 

@@ -1,28 +1,14 @@
-//! What people decided about an issue, which stands above anything concluded: holds, choices, what they took away,
-//! and which of their comments were answered.
+//! What people decided about an issue, which stands above anything concluded: holds, choices, what they took away.
 
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Row, params};
 
+use super::Error;
 use super::rows::{all, from_json, kind_and_value, marks, parsed_if_any, run, to_json};
-use super::{Error, Store};
-use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, Mark, TaskType};
 use crate::reason::Hold;
-use crate::triage::{Custody, Evaluation, Source};
-
-impl Store {
-    /// Whether the commands of a comment or an entry were answered before.
-    pub async fn is_answered(&self, source: Source) -> Result<bool, Error> {
-        self.read(move |c| {
-            let (comment, entry) = columns(source);
-            let of_source = "SELECT 1 FROM command WHERE source_comment = ?1 OR source_entry = ?2";
-            Ok(c.prepare_cached(of_source)?.exists([comment, entry])?)
-        })
-        .await
-    }
-}
+use crate::triage::{Choice, Custody, Evaluation};
 
 /// Who has the issue of a lane while no dispatch is open for it.
 pub(super) fn custody(c: &Connection, lane: i64) -> Result<Custody, Error> {
@@ -30,9 +16,10 @@ pub(super) fn custody(c: &Connection, lane: i64) -> Result<Custody, Error> {
     let (hold, chosen, task) = row.query_row([lane], |r| {
         Ok((r.get::<_, Option<String>>(0)?, r.get::<_, Option<String>>(1)?, parsed_if_any(r, 2)?))
     })?;
-    Ok(match (hold, chosen) {
-        (Some(hold), _) => Custody::Held(from_json(&hold)?),
-        (None, Some(agent)) => Custody::Chosen { agent: AgentId::new(agent), task },
+    let choice = chosen.map(|agent| Choice { agent: AgentId::new(agent), task });
+    Ok(match (hold, choice) {
+        (Some(hold), choice) => Custody::Held(from_json(&hold)?, choice),
+        (None, Some(choice)) => Custody::Chosen(choice),
         (None, None) => Custody::Free,
     })
 }
@@ -45,10 +32,9 @@ pub(super) fn removed(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error
 
 /// Writes down who has the issue from now on, and what people took off it.
 pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Error> {
-    let (chosen, task) = match &e.custody {
-        Custody::Chosen { agent, task } => (Some(agent.as_str()), task.map(TaskType::as_str)),
-        _ => (None, None),
-    };
+    let choice = e.custody.choice();
+    let chosen = choice.map(|choice| choice.agent.as_str());
+    let task = choice.and_then(|choice| choice.task).map(TaskType::as_str);
     hold(c, lane, e.custody.hold())?;
     let choose = "UPDATE lane SET chosen = ?2, chosen_task = ?3 WHERE id = ?1";
     run(c, choose, params![lane, chosen, task])?;
@@ -77,25 +63,4 @@ pub(super) fn hold_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
 pub(super) fn hold(c: &Connection, lane: i64, hold: Option<&Hold>) -> Result<(), Error> {
     let sql = "UPDATE lane SET hold = ?2 WHERE id = ?1";
     run(c, sql, params![lane, hold.map(to_json)])
-}
-
-/// Writes down that the command of a comment or an entry has been answered.
-pub(super) fn answered(
-    c: &Connection,
-    lane: i64,
-    source: Source,
-    at: Timestamp,
-) -> Result<(), Error> {
-    let (comment, entry) = columns(source);
-    let sql = "INSERT INTO command (lane, source_comment, source_entry, at) VALUES (?1, ?2, ?3, ?4)
-               ON CONFLICT DO NOTHING";
-    run(c, sql, params![lane, comment, entry, at.timestamp_millis()])
-}
-
-/// The columns of a command's source: the forge's id of a comment, or the place of an entry in the inbox.
-fn columns(source: Source) -> (Option<i64>, Option<i64>) {
-    match source {
-        Source::Comment(id) => (Some(id), None),
-        Source::Entry(seq) => (None, Some(seq)),
-    }
 }

@@ -11,6 +11,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("schema/1-first.sql")),
     M::up(include_str!("schema/2-facts.sql")),
     M::up(include_str!("schema/3-identity.sql")),
+    M::up(include_str!("schema/4-orders.sql")),
 ];
 /// What the steps build in an empty file, in one go: a column that a step renames costs a start more than all the
 /// tables together. Written by a test, which compares the two.
@@ -64,7 +65,7 @@ mod tests {
     use crate::delivery::{DeliveryState, Origin};
     use crate::dispatch::DispatchState;
     use crate::plan::{EffectKind, EffectState, Recovery, Subject, WriteOrigin};
-    use crate::triage::Action;
+    use crate::triage::{Action, OrderState};
 
     #[test]
     fn the_steps_build_a_valid_schema() {
@@ -111,6 +112,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, Path::new("names.db")).unwrap();
         for (table, column, names) in [
+            ("command", "state", OrderState::NAMES),
             ("delivery", "origin", Origin::NAMES),
             ("delivery", "state", DeliveryState::NAMES),
             ("dispatch", "state", DispatchState::NAMES),

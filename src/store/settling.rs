@@ -7,13 +7,13 @@ use super::dispatches::{self, Moment, Recorded};
 use super::lanes::{self, Claim, Pace, Schedule};
 use super::rows::{all, first, run, to_json};
 use super::wakes::{keep_blockers, wake, wake_blocked, wake_unblocked, wake_waiting};
-use super::{Error, Store, ledger, sweeps};
+use super::{Error, Store, ledger, orders, sweeps};
 use crate::clock::Timestamp;
 use crate::delivery::WakeCause;
 use crate::dispatch::{Dispatch, DispatchState, Transition};
 use crate::plan::{Decided, EffectOutcome, Outcome};
 use crate::reason::Cause;
-use crate::triage::{Decision, Evaluation};
+use crate::triage::{Decision, Evaluation, OrderEnd};
 
 /// How long after its deadline a dispatch ends although its issue could not be evaluated: a forge that is away for a
 /// moment is waited for, so that what the agent did is seen.
@@ -51,6 +51,19 @@ pub struct Failure {
     pub correction: Option<(Recorded, EffectOutcome)>,
 }
 
+/// What was answered to commands when a claim was given up.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// When.
+    pub at: Timestamp,
+    /// The intent to answer.
+    pub recorded: Recorded,
+    /// What is known of the answers, in their order.
+    pub effects: Vec<EffectOutcome>,
+    /// What the commands have come to.
+    pub orders: Vec<OrderEnd>,
+}
+
 impl Store {
     /// Ends a claim: its deliveries are done, the ledger says why, and who waited for the agent is woken.
     ///
@@ -67,6 +80,7 @@ impl Store {
             };
             ledger::record_effects(c, &recorded, &outcome.effects, evaluation.at)?;
             follow(c, &recorded, outcome, evaluation.at)?;
+            orders::keep(c, &outcome.orders, evaluation.at)?;
             // Again, for a dispatch that only this ends.
             ledger::forget(c, claim.lane, &plan.absent)?;
             let done = "UPDATE delivery SET state = 'done', settled_at = ?2, evaluation = ?3
@@ -80,6 +94,20 @@ impl Store {
             sweeps::note_fingerprint(c, claim.lane, outcome.fingerprint.as_ref())?;
             boundary!("settle::noted");
             Schedule { pace, now: evaluation.at }.release(c, claim.lane, None)
+        })
+        .await
+    }
+
+    /// Writes down what was answered to the commands of a claim that is about to be given up.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the claim is over.
+    pub async fn keep_answers(&self, claim: &Claim, told: Told) -> Result<(), Error> {
+        let claim = claim.clone();
+        self.write(move |c| {
+            lanes::fence(c, &claim)?;
+            ledger::record_effects(c, &told.recorded, &told.effects, told.at)?;
+            orders::keep(c, &told.orders, told.at)
         })
         .await
     }
@@ -142,6 +170,7 @@ impl Store {
             lanes::fence(c, &claim)?;
             record(c, &failure)?;
             give_up(c, claim.lane, &failure)?;
+            orders::begin_again(c, claim.lane)?;
             let dead = "UPDATE delivery SET state = 'dead', reason = ?2, settled_at = ?3
                  WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'";
             run(c, dead, params![claim.lane, failure.reason, failure.at.timestamp_millis()])?;
@@ -267,6 +296,7 @@ fn is_called(c: &Connection, dispatch: &Dispatch) -> Result<bool, Error> {
 fn record(c: &Connection, failure: &Failure) -> Result<(), Error> {
     if let Some(recorded) = &failure.recorded {
         ledger::record_effects(c, recorded, &failure.effects, failure.at)?;
+        ledger::leave_unsaid(c, recorded, failure.effects.len() + 1, failure.at)?;
     }
     failure.correction.as_ref().map_or(Ok(()), |(recorded, outcome)| {
         ledger::record_effects(c, recorded, std::slice::from_ref(outcome), failure.at)

@@ -167,9 +167,13 @@ impl Store {
         let repo = repo.to_string();
         self.write(move |c| {
             // The forge may spell the name in another case than it did.
+            let known = "SELECT min(first_at) FROM sweep WHERE repo = ?1 COLLATE NOCASE";
+            let first_at: Option<i64> = first(c, known, [&repo], |r| r.get(0))?.flatten();
             run(c, "DELETE FROM sweep WHERE repo = ?1 COLLATE NOCASE", [&repo])?;
             super::set_fact(c, &format!("{RULES_OF}{}", repo.to_lowercase()), &rules)?;
-            run(c, "INSERT INTO sweep VALUES (?1, ?2, ?3, ?4)", (&repo, passed_at, full_at, since))
+            let insert = "INSERT INTO sweep (repo, passed_at, full_at, since, first_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let first_at = first_at.unwrap_or(since);
+            run(c, insert, (&repo, passed_at, full_at, since, first_at))
         })
         .await
     }

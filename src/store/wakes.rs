@@ -42,6 +42,22 @@ impl Store {
         .await
     }
 
+    /// Wakes issues whose latest evaluation was made in a dry run that withheld something, a few at a time; how many
+    /// there were.
+    pub async fn wake_withheld(&self, now: Timestamp) -> Result<usize, Error> {
+        let sql = "SELECT DISTINCT lane.id FROM effect
+                       JOIN latest ON latest.lane = effect.lane AND latest.evaluation = effect.evaluation
+                       JOIN lane ON lane.id = effect.lane AND lane.state = 'idle'
+                   WHERE effect.state = 'withheld' LIMIT ?1";
+        self.write(move |c| {
+            let lanes: Vec<i64> = all(c, sql, [BATCH], |r| r.get(0))?;
+            let count = lanes.len();
+            wake(c, lanes, WakeCause::DryRunOver, now)?;
+            Ok(count)
+        })
+        .await
+    }
+
     /// When the next dispatch has to be looked at; `None` when none has.
     pub async fn next_timer(&self) -> Result<Option<Timestamp>, Error> {
         let sql = "SELECT due_at FROM dispatch WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";

@@ -4,7 +4,9 @@
 use super::blockers::{self, Blockers};
 use super::roster::{self, Pick, Roster};
 use super::tags::Classes;
-use super::{Custody, Decision, Evaluation, Question, Snapshot, Triage, explain, signals, text};
+use super::{
+    Choice, Custody, Decision, Evaluation, Question, Snapshot, Triage, explain, signals, text,
+};
 use crate::dispatch::{Agent, TaskType};
 use crate::issue::IssueType;
 use crate::reason::{Brief, Reason};
@@ -60,12 +62,13 @@ impl Chain<'_> {
     /// The kind of work: as a person said, or as the issue's words say.
     pub(super) fn task_type(self) -> TaskType {
         match self.e.custody {
-            Custody::Chosen { task: Some(task), .. } => task,
+            Custody::Chosen(Choice { task: Some(task), .. }) => task,
             _ => self.s.assessment.facts.task_type(&self.triage.policy),
         }
     }
 
-    fn not_ours(self) -> Rule {
+    /// What is never given to an agent, whoever wants it.
+    pub(super) fn not_ours(self) -> Rule {
         if self.s.issue.is_pull_request {
             return Ok(Some(Reason::PullRequest));
         }
@@ -99,10 +102,11 @@ impl Chain<'_> {
         Some(Reason::IgnoredLabel(label.clone()))
     }
 
-    /// A person's choice stands above score and blocks. Who has the issue already needs no further place.
+    /// A person's choice stands above score and blocks until the agent was called. Who has the issue already needs no
+    /// further place.
     fn chosen(self) -> Option<Decision> {
         let agent = match &self.e.custody {
-            Custody::Chosen { agent, .. } => {
+            Custody::Chosen(Choice { agent, .. }) => {
                 let agent = self.agents.iter().find(|one| one.id == *agent)?;
                 if let Pick::Busy { agent, load, limit } = self.roster().offer(agent) {
                     let reason = Reason::ChosenButBusy { agent: agent.clone(), load, limit };
@@ -110,7 +114,9 @@ impl Chain<'_> {
                 }
                 &agent.id
             }
-            Custody::Dispatched(dispatch) if self.e.is_chosen_again && !dispatch.by_person => {
+            Custody::Dispatched(dispatch)
+                if !dispatch.by_person && (self.e.is_chosen_again || dispatch.awaits_choice()) =>
+            {
                 &dispatch.agent
             }
             _ => return None,
@@ -307,7 +313,8 @@ mod tests {
 
     #[test]
     fn a_persons_choice_stands_above_the_score_and_waits_for_a_free_place() {
-        let chosen = |agent: &str| Custody::Chosen { agent: AgentId::new(agent), task: None };
+        let chosen =
+            |agent: &str| Custody::Chosen(Choice { agent: AgentId::new(agent), task: None });
         let poor = || claude_and_kimi(issue("It is slow", ""));
         decides(poor().custody(chosen("kimi")), "dispatch: chosen for `kimi` by a person");
         let expected = "wait: chosen for `kimi` by a person, busy with 1 of 1";
@@ -320,7 +327,7 @@ mod tests {
     #[test]
     fn a_persons_choice_stands_above_blocks_and_asks_for_none() {
         let blocked = issue("[bug] crash", "src/db.py must not fail; blocked by #12");
-        let chosen = Custody::Chosen { agent: AgentId::new("kimi"), task: None };
+        let chosen = Custody::Chosen(Choice { agent: AgentId::new("kimi"), task: None });
         let (evaluation, asked) = claude_and_kimi(blocked).custody(chosen).asking();
         assert_eq!(evaluation.decision.action(), Action::Dispatch);
         assert_eq!(asked, []);
@@ -329,7 +336,7 @@ mod tests {
     #[test]
     fn a_held_issue_is_skipped_with_the_reason_of_the_hold() {
         let hold = Hold(Cause::Earlier { text: "held by `alice`".into() });
-        decides(World::of(bug()).custody(Custody::Held(hold)), "skip: held by `alice`");
+        decides(World::of(bug()).custody(Custody::Held(hold, None)), "skip: held by `alice`");
     }
 
     #[test]

@@ -25,11 +25,15 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
     let waits_on = waits_on(decision.reason());
     let task_type = chain.task_type();
     let taken_over = taken_over(&e, &decision, s, rules);
-    let mut e = match taken_over {
+    let e = match taken_over {
         Some(login) => e.hold(DispatchState::Failed, Cause::TakenOver { login }),
         None => e,
     };
-    if matches!((&e.custody, &decision), (Custody::Chosen { .. }, Decision::Dispatch { .. })) {
+    let mut e = commands::refuse_unmet(e, s, &decision);
+    let is_given =
+        matches!((&e.custody, &decision), (Custody::Chosen(_), Decision::Dispatch { .. }));
+    // A dry run gives it to nobody: the choice waits for its end.
+    if is_given && !s.is_dry_run {
         e.custody = Custody::Free;
     }
     let score = s.assessment.score.clone();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::commands::{Answer, Audience};
+use super::commands::{Audience, OrderEnd};
 use super::{Custody, Decision, News, Notice, Record, Signal, Snapshot, Verdict};
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Attempt, DispatchState, Mark, TaskType, Transition};
@@ -32,8 +32,8 @@ pub struct Evaluation {
     pub transition: Option<Transition>,
     /// A person said to begin anew: earlier attempts no longer count.
     pub begins_anew: bool,
-    /// What is answered to comments with commands.
-    pub answers: Vec<Answer>,
+    /// What the commands come to if all goes well, in the order of the snapshot's.
+    pub orders: Vec<OrderEnd>,
     /// Who is to be assigned by hand.
     pub assign: Option<String>,
     /// What people are told once.
@@ -84,7 +84,7 @@ impl Evaluation {
     /// in line for the place that its dispatch leaves.
     pub fn is_awaited(&self) -> bool {
         let is_over = self.transition.as_ref().is_some_and(|to| !to.state.is_open());
-        let is_asked = self.answers.iter().any(|answer| answer.to == Audience::Writer);
+        let is_asked = self.orders.iter().any(|order| order.to == Audience::Writer);
         let by_choice = matches!(self.decision.reason(), Reason::Chosen(_));
         is_over || is_asked || by_choice || matches!(self.decision, Decision::Finish { .. })
     }
@@ -94,15 +94,20 @@ impl Evaluation {
         self.verdict.as_ref().map_or(TaskType::RoutineCoding, |verdict| verdict.task_type)
     }
 
-    /// Ends the open dispatch, if there is one, and holds the issue for the same cause.
+    /// Ends the open dispatch, if there is one, and holds the issue for the same cause. What a person chose before
+    /// stays chosen.
     pub(super) fn hold(self, state: DispatchState, cause: Cause) -> Self {
-        Self { custody: Custody::Held(Hold(cause.clone())), ..self.end(state, cause) }
+        let custody = Custody::Held(Hold(cause.clone()), self.custody.choice().cloned());
+        Self { custody, ..self.end(state, cause) }
     }
 
     /// Ends the open dispatch, if there is one; nobody has the issue then.
-    pub(super) fn end(self, state: DispatchState, cause: Cause) -> Self {
-        let ended = self.custody.dispatch().map(|_| Transition::to(state, cause));
-        Self { custody: Custody::Free, transition: ended.or(self.transition), ..self }
+    pub(super) fn end(mut self, state: DispatchState, cause: Cause) -> Self {
+        if self.custody.dispatch().is_some() {
+            self.custody = Custody::Free;
+            self.transition = Some(Transition::to(state, cause));
+        }
+        self
     }
 
     /// Adds something that people are told once about a dispatch.
@@ -115,7 +120,7 @@ impl Evaluation {
     /// handed on, or two that find their label on it would both work on it.
     pub fn leftovers(&self, s: &Snapshot<'_>) -> BTreeSet<Mark> {
         let is_given = matches!(self.decision, Decision::Dispatch { .. })
-            || matches!(self.custody, Custody::Chosen { .. })
+            || matches!(self.custody, Custody::Chosen(_))
             || self.assign.is_some();
         let is_handed_on = self
             .transition

@@ -206,7 +206,7 @@ fn escalate(e: Evaluation, dispatch: &Dispatch, cause: Cause) -> Evaluation {
     let e = count(e, dispatch, DispatchState::Escalated, cause.clone());
     let attempts = e.attempts.clone();
     Evaluation {
-        custody: Custody::Held(Hold(cause.clone())),
+        custody: Custody::Held(Hold(cause.clone()), None),
         reopens: e.reopens || is_closed,
         needs_person: Some(Reason::Escalated(cause)),
         ..e.announce(dispatch.id, News::Escalation { attempts })

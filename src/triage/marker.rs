@@ -42,14 +42,17 @@ pub struct MarkedComment {
 }
 
 impl Marker {
-    /// The marker of the answer to a comment of somebody who may write to the repository.
-    pub fn answer(comment: i64) -> Self {
-        Self { decision: format!("{ANSWER}{comment}"), digest: "-".to_owned() }
+    /// The marker of the answer to the commands of a comment that begin with this one: others than the first where
+    /// the comment was changed after an answer.
+    pub fn answer(comment: i64, part: u32) -> Self {
+        let part = if part == 0 { String::new() } else { format!(":{part}") };
+        Self { decision: format!("{ANSWER}{comment}{part}"), digest: "-".to_owned() }
     }
 
-    /// The marker of the answer to a comment of anybody else.
-    pub fn answer_to_outsider(comment: i64) -> Self {
-        Self { decision: format!("{TO_OUTSIDER}{comment}"), digest: "-".to_owned() }
+    /// The same for the commands of somebody who may not write to the repository.
+    pub fn answer_to_outsider(comment: i64, part: u32) -> Self {
+        let part = if part == 0 { String::new() } else { format!(":{part}") };
+        Self { decision: format!("{TO_OUTSIDER}{comment}{part}"), digest: "-".to_owned() }
     }
 
     /// The marker of what is said once about a dispatch.

@@ -42,9 +42,9 @@ use crate::dispatch::{Agent, AgentId, TaskType};
 use crate::issue::Issue;
 use crate::reason::Reason;
 
-pub use self::commands::{Answer, Audience, CommandRequest, Permission, Source};
+pub use self::commands::{Audience, CommandRequest, OrderEnd, OrderState, Permission, Source};
 pub use self::criteria::{acceptance_criteria, open_tasks};
-pub use self::custody::Custody;
+pub use self::custody::{Choice, Custody};
 pub use self::decide::SUMMARY_TITLE;
 pub use self::evaluate::evaluate;
 pub use self::evaluation::Evaluation;

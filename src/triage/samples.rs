@@ -164,6 +164,7 @@ pub(super) fn dispatch(agent: &str, state: DispatchState) -> Dispatch {
         deadline_at: now() + TimeDelta::hours(2),
         key: "k".into(),
         by_person: false,
+        is_chosen: false,
         failures: 0,
         counts: false,
         is_reminded: false,

@@ -49,7 +49,7 @@ impl Worker {
     }
 
     /// Our own account, asked for when it is not known yet.
-    async fn us(&self, repo: &RepoName) -> Result<Account, Error> {
+    pub(super) async fn us(&self, repo: &RepoName) -> Result<Account, Error> {
         if let Some(account) = self.account() {
             return Ok((*account).clone());
         }
@@ -58,7 +58,7 @@ impl Worker {
         Ok(account)
     }
 
-    async fn marked_comments(&self, at: &IssueRef) -> Result<Vec<MarkedComment>, Error> {
+    pub(super) async fn marked_comments(&self, at: &IssueRef) -> Result<Vec<MarkedComment>, Error> {
         let us = self.us(&at.repo).await?;
         let comments = self.parts.forge.comments(at).await?;
         let ours = comments

@@ -93,7 +93,7 @@ fn classify(unclassified: &Unclassified, rules: &Rules, account: Option<&Account
         }
         Ok(Event::Issue(event)) => {
             let to = place(&event, scope.as_deref(), rules, account);
-            commanded_by = event.comment.and_then(commander);
+            commanded_by = event.comment.and_then(|comment| commander(*comment));
             (event.action, to)
         }
     };

@@ -2,8 +2,10 @@
 //! about an issue; it decides when to look, when to retry and when to stop.
 
 mod ask;
+mod beforehand;
 mod breaker;
 mod classify;
+mod given_up;
 mod identify;
 mod preview;
 mod process;
@@ -81,7 +83,7 @@ struct State {
     account: ArcSwapOption<Account>,
     /// The repositories of which an older version kept no id were asked for.
     has_identified_repos: AtomicBool,
-    /// Issues were woken for the places that agents have by the present rules.
+    /// Issues were woken for what a start or new rules may have made possible.
     has_filled_places: AtomicBool,
     /// The latest time that was seen, in milliseconds since 1970; 0 before any was.
     latest: AtomicI64,
@@ -237,16 +239,24 @@ impl Worker {
         is_time
     }
 
-    /// Wakes issues for the places that a start or new rules may have made.
+    /// Wakes issues for what a start or new rules may have made possible.
     async fn fill_places(&self, now: Timestamp) -> Result<(), store::Error> {
         if self.state.has_filled_places.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        let woken = self.parts.store.wake_for_places(self.rules().agents.clone(), now).await;
+        let woken = self.wake_all(now).await;
         if woken.is_err() {
             self.state.has_filled_places.store(false, Ordering::SeqCst);
         }
         woken
+    }
+
+    /// Wakes the issues that wait for a place, and those of which a dry run withheld something, unless it goes on.
+    async fn wake_all(&self, now: Timestamp) -> Result<(), store::Error> {
+        let store = &self.parts.store;
+        store.wake_for_places(self.rules().agents.clone(), now).await?;
+        while !self.parts.forge.is_dry_run() && store.wake_withheld(now).await? > 0 {}
+        Ok(())
     }
 
     /// Lanes are due at a time of day, so a clock that is set back would make them wait for as long again. After a

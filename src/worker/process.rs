@@ -9,7 +9,7 @@ use tracing::field::Empty;
 
 use crate::gitea as forge;
 use crate::issue::RepoName;
-use crate::plan::{Correction, Decided, Effect, EffectOutcome, Plan};
+use crate::plan::{Decided, EffectOutcome, Plan, correction};
 use crate::reason::Reason;
 use crate::store::{self, Claim, Failure, Recorded};
 use crate::triage::{Decision, Record};
@@ -24,6 +24,9 @@ pub(crate) enum Error {
     Forge(#[from] forge::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The comments of an issue that could be read could not.
+    #[error(transparent)]
+    Unread(forge::Error),
     /// The configuration leaves the repository alone by now, or its name has changed.
     #[error(
         "`{0}` is not among `gitea.repos`; add it there, then `gitea-triage inbox retry` goes on"
@@ -43,8 +46,8 @@ pub(super) struct Progress {
     pub(super) recorded: Option<Recorded>,
     /// What became of its effects.
     pub(super) effects: Vec<EffectOutcome>,
-    /// What a comment of ours has to say if it stays at that.
-    pub(super) correction: Option<Correction>,
+    /// What was not done of a dispatch, in words.
+    pub(super) undone: Option<String>,
 }
 
 impl Worker {
@@ -62,13 +65,11 @@ impl Worker {
 
     /// What kind of failure it was. A store that cannot be written takes no claim back either, so such a failure is
     /// only counted once the store works again.
-    fn failed(&self, error: &Error, attempts: u32) -> Failed {
+    fn failed(&self, error: &Error) -> Failed {
         let is_busy = matches!(error, Error::Store(store::Error::AgentBusy(_)));
         match error {
             Error::Forge(error) => Failed {
-                // The issue may have gone in between; what Gitea answers with 500 then, Forgejo answers with 404.
-                is_transient: error.is_transient()
-                    || (error.status() == Some(404) && attempts == 0),
+                is_transient: error.is_transient(),
                 is_outage: self.record_failure(error),
                 retry_after: error.retry_after(),
             },
@@ -89,7 +90,7 @@ impl Worker {
     ) -> Result<(), store::Error> {
         Span::current().record("otel.status_code", "error");
         let now = self.parts.clock.now();
-        let failed = self.failed(error, claim.attempts);
+        let failed = self.failed(error);
         let (before, max) = (claim.attempts, self.rules().max_attempts);
         let is_followed = before + 1 < max && self.follow(&claim, error).await;
         let next = match is_followed {
@@ -117,8 +118,11 @@ impl Worker {
             }
             Next::Bury => {
                 tracing::error!(issue = %claim.at, %error, "given up; see `gitea-triage inbox list --state dead`");
-                if let Some(correction) = progress.correction {
-                    failure.correction = self.correct(&claim, correction, &failure).await;
+                if let Some(undone) = progress.undone {
+                    failure.correction = self.correct(&claim, &undone, &failure).await;
+                }
+                if let Err(untold) = self.tell_given_up(&claim, &failure).await {
+                    tracing::warn!(issue = %claim.at, error = %untold, "its commands could not be answered; they stay open");
                 }
             }
         }
@@ -140,10 +144,11 @@ impl Worker {
     async fn correct(
         &self,
         claim: &Claim,
-        correction: Correction,
+        undone: &str,
         failure: &Failure,
     ) -> Option<(Recorded, EffectOutcome)> {
-        let effect = Effect::from(correction);
+        let said = self.marked_comments(&claim.at).await.ok()?;
+        let effect = correction(&said, undone, &failure.reason)?;
         let decision = Decision::Skip { reason: Reason::GivenUp { error: failure.reason.clone() } };
         let given_up = Decided::only(failure.at, decision, &Record::default());
         let plan = Plan { effects: vec![effect.clone()], ..Plan::default() };

@@ -7,13 +7,13 @@ use super::ask;
 use super::process::{Error, Progress};
 use super::{PACE, Worker};
 use crate::apply::Applied;
-use crate::dispatch::{DispatchState, Transition};
+use crate::dispatch::{DispatchState, HandoffError, Transition};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef};
-use crate::plan::{Decided, Outcome, plan};
+use crate::plan::{Decided, Effect, EffectOutcome, Outcome, plan};
 use crate::reason::Cause;
 use crate::store::{self, Claim, ShownIssue};
-use crate::triage::{Facts, Rules, Snapshot, evaluate};
+use crate::triage::{CommandRequest, Facts, OrderEnd, Rules, Snapshot, evaluate};
 
 /// How often an issue is evaluated anew because its agent's last place was taken in between.
 const RACES: u32 = 3;
@@ -30,13 +30,14 @@ impl Worker {
         if !repo.is_former() && !rules.repos.allows(repo) {
             return Err(Error::NotAllowed(repo.clone()));
         }
+        self.receive_orders(claim).await?;
         let (issue, mut facts) = self.read(claim).await?;
         let Some(issue) = issue else { return self.finish_gone(claim, &rules).await };
         if !self.is_claimed(claim, &issue).await? {
             return Ok(());
         }
         progress.is_read = true;
-        let requests = self.requests(claim).await?;
+        let requests = self.requests(claim, &issue).await?;
         let reports = self.reports(claim).await?;
         let assessment = rules.triage.assess(&issue, now);
         let key = uuid::Uuid::new_v4().to_string();
@@ -129,7 +130,7 @@ impl Worker {
         &self,
         claim: &Claim,
         s: &Snapshot<'_>,
-        decided: Decided,
+        mut decided: Decided,
         progress: &mut Progress,
     ) -> Result<(), Error> {
         let (store, rules) = (&self.parts.store, self.rules());
@@ -140,20 +141,58 @@ impl Worker {
         if decided.plan.opens.is_some() || !decided.plan.effects.is_empty() {
             progress.recorded = Some(store.intend(claim, decided.clone()).await?);
             boundary!("reconcile::intended");
-            let effects = &decided.plan.effects;
-            let applied = self.parts.executor.apply(s.at, effects).await;
-            self.count(&decided, &applied);
-            progress.effects = applied.effects;
-            if let Some(error) = applied.error {
-                progress.correction = decided.correction(&progress.effects, &error.to_string());
-                return Err(error.into());
+            let answers = decided.plan.answers_from();
+            let written = self.write(s, &decided.plan.effects[..answers], progress).await;
+            if written.is_err() {
+                progress.undone = decided.undone(&progress.effects);
             }
-            refused = applied.hand_off;
+            refused = written?;
+            let is_hand_off_failed = refused.is_some();
+            let fitting = decided.answers(s, &progress.effects, is_hand_off_failed);
+            if fitting != decided.plan.effects[answers..] {
+                self.answer_otherwise(claim, &mut decided, fitting, progress).await?;
+            }
+            let tried = progress.effects.len();
+            self.write(s, &decided.plan.effects[tried..], progress).await?;
             boundary!("reconcile::applied");
         }
         let effects = progress.effects.clone();
         let outcome = decided.outcome(s, effects, refused, rules.dispatch_attempts);
         self.finish(claim, decided, progress.recorded.clone(), outcome).await
+    }
+
+    /// Writes these effects; why an agent could not be called.
+    async fn write(
+        &self,
+        s: &Snapshot<'_>,
+        effects: &[Effect],
+        progress: &mut Progress,
+    ) -> Result<Option<HandoffError>, Error> {
+        let applied = self.parts.executor.apply(s.at, effects).await;
+        self.count(effects, &applied);
+        progress.effects.extend(applied.effects);
+        match applied.error {
+            Some(error) => Err(error.into()),
+            None => Ok(applied.hand_off),
+        }
+    }
+
+    /// Means these answers in place of those that were meant before it was known what became of the other writes.
+    async fn answer_otherwise(
+        &self,
+        claim: &Claim,
+        decided: &mut Decided,
+        answers: Vec<Effect>,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
+        let Some(recorded) = &mut progress.recorded else { return Ok(()) };
+        let (store, at) = (&self.parts.store, decided.evaluation.at);
+        let ids = store.intend_answers(claim, recorded, answers.clone(), at).await?;
+        recorded.effects.extend(ids);
+        let unsaid = EffectOutcome::failed("not said: something else came of it");
+        progress.effects.resize(decided.plan.effects.len(), unsaid);
+        decided.plan.effects.extend(answers);
+        Ok(())
     }
 
     /// Ends the claim with what is known.
@@ -173,20 +212,26 @@ impl Worker {
     }
 
     /// Counts what was written, and the write that stopped the rest.
-    fn count(&self, decided: &Decided, applied: &Applied) {
+    pub(super) fn count(&self, effects: &[Effect], applied: &Applied) {
         let results = applied.effects.iter().map(|e| e.state.as_str());
         let results = results.chain(applied.error.is_some().then_some("error"));
-        for (effect, result) in decided.plan.effects.iter().zip(results) {
+        for (effect, result) in effects.iter().zip(results) {
             self.state.meters.effects.add([effect.kind().as_str(), result]);
         }
     }
 
     async fn finish_gone(&self, claim: &Claim, rules: &Rules) -> Result<(), Error> {
         let record = self.parts.store.record(claim.at.clone()).await?;
+        let open = self.parts.store.open_orders(claim).await?;
         let decided = Decided::only(self.parts.clock.now(), rules.triage.gone(), &record);
         let reason = decided.evaluation.decision.reason().to_string();
+        let in_vain = |order: &CommandRequest| OrderEnd {
+            is_told: true,
+            ..OrderEnd::refused(order.order, reason.clone())
+        };
+        let orders = open.iter().map(in_vain).collect();
         let ended = Transition::to(DispatchState::Completed, Cause::Decided { reason });
-        let outcome = Outcome { transition: Some(ended), ..Outcome::default() };
+        let outcome = Outcome { transition: Some(ended), orders, ..Outcome::default() };
         self.finish(claim, decided, None, outcome).await
     }
 }

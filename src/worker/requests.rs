@@ -1,35 +1,53 @@
-//! Finds what is asked for in the pending deliveries of an issue: the commands in its new comments, and whether their
-//! writers may give any, those given by hand, and what agents reported. This is the one thing that is read from a
-//! delivery itself, once for each comment.
+//! Finds what is asked for: the commands in the deliveries of an issue, and, where deliveries may have been lost, in its
+//! comments; whether their writers may give any; those given by hand, and what agents reported. This is the one thing
+//! that is read from a delivery itself, once for each comment.
 
-use std::collections::BTreeSet;
+use chrono::TimeDelta;
 
 use super::Worker;
 use super::process::Error;
 use crate::delivery::{CommentEvent, Event, Origin};
 use crate::dispatch::Reported;
-use crate::gitea as forge;
-use crate::store::{Claim, Claimed, ManualOrder};
+use crate::gitea::{self as forge, Comment};
+use crate::issue::{Account, Issue};
+use crate::store::{Claim, Claimed, GivenOrders, LastLook, ManualOrder};
 use crate::triage::commands;
 use crate::triage::{CommandRequest, Permission, Source};
 
-/// The action of a delivery that brings a new comment.
-const NEW_COMMENT: &str = "issue_comment/created";
+/// How the action of a delivery about a comment begins, and how it ends for one that brings a new one or takes one away.
+const COMMENT: &str = "issue_comment/";
+const CREATED: &str = "created";
+const DELETED: &str = "deleted";
+/// How far the forge's clock may be behind ours.
+const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(5);
 
 impl Worker {
-    /// The commands of a claim, oldest first; those that were answered before are left out.
-    pub(super) async fn requests(&self, claim: &Claim) -> Result<Vec<CommandRequest>, Error> {
-        let mut requests: Vec<CommandRequest> = Vec::new();
-        let mut read = BTreeSet::new();
+    /// Writes down the commands in the deliveries of a claim, before anything can go wrong with them.
+    pub(super) async fn receive_orders(&self, claim: &Claim) -> Result<(), Error> {
+        let mut given = Vec::new();
         for delivery in &claim.deliveries {
-            let mut asked = self.asked(delivery).await?;
-            let Some(first) = asked.first() else { continue };
-            if !read.insert(first.source) || self.parts.store.is_answered(first.source).await? {
-                continue;
-            }
-            let permission = self.permission(claim, first).await?;
-            asked.iter_mut().for_each(|request| request.permission = permission);
-            requests.extend(asked);
+            given.extend(self.given(delivery).await?);
+        }
+        self.keep_orders(claim, given).await
+    }
+
+    /// The commands that are to be carried out or answered, oldest first.
+    pub(super) async fn requests(
+        &self,
+        claim: &Claim,
+        issue: &Issue,
+    ) -> Result<Vec<CommandRequest>, Error> {
+        self.keep_orders(claim, self.unheard_of(claim, issue).await?).await?;
+        let mut requests = self.parts.store.open_orders(claim).await?;
+        let mut asked = None;
+        for request in &mut requests {
+            let known = asked.filter(|(source, _)| *source == request.source);
+            let permission = match known {
+                Some((_, permission)) => permission,
+                None => self.permission(claim, request).await?,
+            };
+            asked = Some((request.source, permission));
+            request.permission = permission;
         }
         Ok(requests)
     }
@@ -43,51 +61,75 @@ impl Worker {
         Ok(reports)
     }
 
-    /// What one delivery asks for, before it is known whether its writer may.
-    async fn asked(&self, delivery: &Claimed) -> Result<Vec<CommandRequest>, Error> {
-        let permission = Permission::Unknown;
+    async fn keep_orders(&self, claim: &Claim, given: Vec<GivenOrders>) -> Result<(), Error> {
+        if !given.is_empty() {
+            let now = self.parts.clock.now();
+            self.parts.store.receive_orders(claim, given, now).await?;
+        }
+        Ok(())
+    }
+
+    /// What one delivery asks for.
+    async fn given(&self, delivery: &Claimed) -> Result<Option<GivenOrders>, Error> {
         match delivery.origin {
-            Origin::Webhook if delivery.action == NEW_COMMENT => {
-                let Some(comment) = self.comment(delivery.seq).await? else {
-                    return Ok(Vec::new());
+            Origin::Webhook if delivery.action.starts_with(COMMENT) => {
+                let Some(body) = self.parts.store.body(delivery.seq).await? else {
+                    return Ok(None);
                 };
-                let (source, task_type) = (Source::Comment(comment.id), None);
-                let by = comment.author.map(|a| a.login).unwrap_or_default();
-                let request = |command| CommandRequest {
-                    source,
-                    by: by.clone(),
-                    permission,
-                    command,
-                    task_type,
-                };
-                Ok(commands::parse(&comment.body).into_iter().map(request).collect())
+                match forge::parse(&body) {
+                    Ok(Event::Issue(event)) => {
+                        Ok(event.comment.and_then(|comment| in_event(*comment, event.sender)))
+                    }
+                    _ => Ok(None),
+                }
             }
             Origin::Manual => {
                 let order: Option<ManualOrder> = self.parts.store.carried(delivery.seq).await?;
-                let request = order.map(|order| CommandRequest {
+                Ok(order.map(|order| GivenOrders {
                     source: Source::Entry(delivery.seq),
-                    command: commands::read(&order.command),
                     by: order.by,
-                    permission,
+                    commands: vec![order.command],
+                    before: None,
                     task_type: order.task_type,
-                });
-                Ok(request.into_iter().collect())
+                }))
             }
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    async fn comment(&self, seq: i64) -> Result<Option<CommentEvent>, Error> {
-        let Some(body) = self.parts.store.body(seq).await? else { return Ok(None) };
-        match forge::parse(&body) {
-            Ok(Event::Issue(event)) => Ok(event.comment.filter(|c| c.created)),
             _ => Ok(None),
         }
     }
 
+    /// The commands in comments of which no delivery told: read where there are more comments than the last look and the
+    /// deliveries account for, and where the sweep found a change. Others cannot be new.
+    async fn unheard_of(&self, claim: &Claim, issue: &Issue) -> Result<Vec<GivenOrders>, Error> {
+        let told = |end: &str| {
+            let is_told = |d: &&Claimed| d.action.strip_prefix(COMMENT) == Some(end);
+            claim.deliveries.iter().filter(is_told).count() as u64
+        };
+        if issue.comments == 0 || claim.at.repo.is_former() {
+            return Ok(Vec::new());
+        }
+        let Some(look) = self.parts.store.last_look(claim).await? else { return Ok(Vec::new()) };
+        let is_touched = issue.updated_at.is_none_or(|at| at >= look.at - CLOCK_SLACK);
+        let known = look.comments.unwrap_or_default() + told(CREATED);
+        let is_told = issue.comments + told(DELETED) <= known;
+        let is_found = claim.deliveries.iter().any(|d| d.origin == Origin::Sweep);
+        if !is_touched || (is_told && !is_found) {
+            return Ok(Vec::new());
+        }
+        let us = self.us(&claim.at.repo).await?;
+        let comments = self.parts.forge.comments(&claim.at).await.map_err(unread)?;
+        let new = (0..).zip(comments).filter(|(place, comment)| is_after(&look, *place, comment));
+        let new = new.map(|(_, comment)| comment);
+        let by_others = new.filter(|c| !c.author.as_ref().is_some_and(|by| by.is_same_as(&us)));
+        Ok(by_others.filter_map(in_comment).collect())
+    }
+
     /// What may pass is tried again with the whole issue; what stays unknown is refused. Who may give commands by hand
     /// was found out where they were given.
-    async fn permission(&self, claim: &Claim, asked: &CommandRequest) -> Result<Permission, Error> {
+    pub(super) async fn permission(
+        &self,
+        claim: &Claim,
+        asked: &CommandRequest,
+    ) -> Result<Permission, Error> {
         if matches!(asked.source, Source::Entry(_)) {
             return Ok(Permission::Writer);
         }
@@ -98,4 +140,61 @@ impl Worker {
             Err(_) => Ok(Permission::Unknown),
         }
     }
+}
+
+/// The issue could be read, so that a refusal here is tried again: commands must not be lost by it.
+fn unread(error: forge::Error) -> Error {
+    match error.status() {
+        Some(403 | 404) => Error::Unread(error),
+        _ => error.into(),
+    }
+}
+
+/// Whether a comment, which has this place among all, may hold a command that came after the look. The forge says whole
+/// seconds, and its clock may be behind ours; what was there at the first look is old.
+fn is_after(look: &LastLook, place: u64, comment: &Comment) -> bool {
+    let Some(written) = comment.created_at else { return false };
+    let changed = comment.updated_at.unwrap_or(written);
+    let [written_s, changed_s, look_s, first_s] =
+        [written, changed, look.at, look.first_at].map(|at| at.timestamp());
+    let is_later = match look_s == first_s {
+        true => written_s > look_s,
+        false => written_s >= look_s || (changed_s >= look_s && written_s > first_s),
+    };
+    let is_added = look.comments.is_some_and(|seen| place >= seen);
+    is_later || (is_added && written > look.at - CLOCK_SLACK)
+}
+
+/// The commands that a comment of the list holds now.
+fn in_comment(comment: Comment) -> Option<GivenOrders> {
+    let commands = words(&comment.body);
+    (!commands.is_empty()).then(|| GivenOrders {
+        source: Source::Comment(comment.id),
+        by: comment.author.map(|by| by.login).unwrap_or_default(),
+        commands,
+        before: Some(Vec::new()),
+        task_type: None,
+    })
+}
+
+/// The commands that a delivery about a comment brings. A changed text brings those that it did not hold before, and
+/// whoever changed it gives them.
+fn in_event(comment: CommentEvent, sender: Option<Account>) -> Option<GivenOrders> {
+    let says = words(&comment.body);
+    let (by, before) = match comment.created {
+        true => (comment.author, None),
+        false => (sender, Some(words(&comment.former?))),
+    };
+    let is_about_commands = !says.is_empty() || before.as_ref().is_some_and(|b| !b.is_empty());
+    is_about_commands.then(|| GivenOrders {
+        source: Source::Comment(comment.id),
+        by: by.map(|by| by.login).unwrap_or_default(),
+        commands: says,
+        before,
+        task_type: None,
+    })
+}
+
+fn words(body: &str) -> Vec<String> {
+    commands::parse(body).iter().map(commands::Command::words).collect()
 }

@@ -77,6 +77,41 @@ async fn an_issue_is_given_to_an_agent() {
 }
 
 #[tokio::test]
+async fn a_command_that_cannot_work_is_refused_at_once() {
+    let world = world().await;
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let mut admin = Browser::of_admin(&world).await;
+    for (to, why) in [("nobody", "no agent has this name"), ("@nobody", "cannot be assigned here")]
+    {
+        let page = admin.post(ORDERS, &[("order", "assign"), ("to", to)]).await;
+        assert_eq!(page.status, 400);
+        page.has(why);
+    }
+    world.gitea.close(&"acme/widgets#1".parse().unwrap(), "alice");
+    let page = admin.post(ORDERS, &[("order", "assign"), ("to", "kimi")]).await;
+    page.has("the issue is closed");
+    assert_eq!(page.status, 400);
+    world.settle(10).await;
+    admin.get("/issues/acme/widgets/1").await.has_not("Commands, newest first");
+}
+
+#[tokio::test]
+async fn the_page_of_an_issue_shows_its_commands_and_what_they_came_to() {
+    let world = world().await;
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let mut admin = Browser::of_admin(&world).await;
+    let fields = [("order", "hold"), ("reason", "friday")];
+    admin.post(ORDERS, &fields).await.goes_to("/issues/acme/widgets/1");
+    admin.post(ORDERS, &[("order", "done")]).await.goes_to("/issues/acme/widgets/1");
+    world.settle(10).await;
+    let page = admin.get("/issues/acme/widgets/1").await;
+    page.has("/triage hold friday").has("chip-carried_out");
+    page.has("chip-refused").has("no agent is working on the issue");
+}
+
+#[tokio::test]
 async fn an_unknown_command_is_refused_with_the_known_ones() {
     let world = world().await;
     world.open("acme/widgets");

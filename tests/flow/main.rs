@@ -23,6 +23,7 @@ mod http_agents;
 mod identity;
 mod inputs;
 mod instances;
+mod kept_orders;
 mod local_dispatch;
 mod migration;
 mod mixes;

@@ -163,26 +163,3 @@ async fn an_order_of_whoever_has_blocked_us_is_carried_out_without_a_word() {
         assert!(world.dead().await.is_empty());
     }
 }
-
-#[tokio::test]
-async fn an_issue_that_goes_while_it_is_looked_at_ends_as_gone() {
-    for flavour in BOTH {
-        let world = World::on(flavour, "").await;
-        let issue = world.open_issue(bug());
-        world.gitea.comment(&issue, "alice", "I see that, too");
-        world.gitea.delivered().await;
-        // What the two say of the comments of an issue that has gone since it was read.
-        let status = if flavour == Flavour::Forgejo { 404 } else { 500 };
-        world.gitea.fail(gitea_triage::fake_gitea::Fault {
-            method: Some("GET".into()),
-            path_contains: "/comments".into(),
-            times: 1,
-            kind: FaultKind::Status(status),
-        });
-        world.work_within(std::time::Duration::ZERO).await;
-        world.gitea.delete_issue(&issue);
-        world.settle().await;
-        assert!(world.dead().await.is_empty(), "{flavour:?}");
-        assert_eq!(world.history(&issue).await.evaluations.last().unwrap().action, "finish");
-    }
-}

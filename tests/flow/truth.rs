@@ -30,7 +30,7 @@ async fn a_label_that_the_forge_refuses_is_said_in_the_comment_and_the_rest_is_d
     let issue = world.open_issue(bug());
     world.settle().await;
     let comment = world.comment(&issue);
-    let expected = "dispatched to `claude` (without the label `claude-ready`: `POST acme/widgets#1 labels`: Gitea answered 403";
+    let expected = "dispatched to `claude` (without the label `claude-ready`: `POST acme/widgets#1 labels`: the forge answered 403";
     assert!(comment.contains(expected), "{comment}");
     assert!(comment.contains("assigned `claude`"), "{comment}");
     assert_eq!(world.assignees(&issue), ["claude"]);
@@ -97,6 +97,17 @@ async fn a_comment_written_before_all_was_given_up_says_what_is_missing() {
         assert!(!world.comments(&issue)[0].contains("Not all"), "{:#?}", world.comments(&issue));
         assert_eq!(world.assignees(&issue), ["claude"]);
     }
+}
+
+#[tokio::test]
+async fn a_comment_of_an_attempt_before_the_last_is_corrected_as_well() {
+    let world = World::start().await;
+    refuse(&world, "POST", "/issues/1/labels", 500);
+    let issue = world.open_issue(bug());
+    world.settle().await;
+    let comment = world.comment(&issue);
+    assert!(comment.starts_with("**Not all of this was done:**"), "{comment}");
+    assert_eq!(world.dead().await.len(), 1);
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ pub async fn play(which: Which) -> First {
         }
     }
     let took = began.elapsed();
-    if let Some(serve) = person.serve.take() {
+    if let Some(mut serve) = person.serve.take() {
         assert!(serve.terminate().await.success());
     }
     First { commands, check, explained, took }

@@ -119,6 +119,14 @@ impl Forge {
         }
     }
 
+    /// Has a token of an account be none any more.
+    pub async fn revoke(&self, login: &str, token: &str) {
+        match self {
+            Self::Real(gitea) => gitea.revoke(login, token).await,
+            Self::Fake(gitea) => gitea.revoke_token(token),
+        }
+    }
+
     /// Its address, without a slash at the end.
     pub fn url(&self) -> String {
         match self {

@@ -48,7 +48,7 @@ impl Stage {
 
     async fn hook(&self, repo: &str) {
         let hook = json!({
-            "type": "gitea", "active": true, "events": ["issues", "issue_comment"],
+            "type": "gitea", "active": true, "events": ["issues", "issue_comment", "pull_request_only"],
             "config": {"url": self.triage.webhook(), "content_type": "json", "secret": SECRET},
         });
         self.person(ADMIN).post(&format!("/repos/{repo}/hooks"), hook).await;

@@ -12,6 +12,7 @@
 
 mod browser;
 mod course;
+mod day;
 mod first;
 mod forge;
 mod identity;
@@ -79,6 +80,8 @@ fn main() -> ExitCode {
         trials.push(trial(which, name, move || played(move || course::play(which))));
         let name = "what_was_decided_goes_with_an_issue_whatever_its_repository_is_called";
         trials.push(trial(which, name, move || played(move || identity::play(which))));
+        let name = "a_maintainers_day_leaves_people_and_their_orders_as_they_were";
+        trials.push(trial(which, name, move || played(move || day::play(which))));
         let name = "an_address_of_ours_opens_and_leaves_no_mark";
         trials.push(trial(which, name, move || played(move || relied::links(which))));
         let name = "a_token_that_may_not_read_accounts_is_enough";

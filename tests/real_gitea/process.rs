@@ -27,12 +27,17 @@ impl Process {
         self.0.try_wait().unwrap()
     }
 
-    /// Asks it to end as an init system does, and waits until it has.
-    pub async fn terminate(mut self) -> ExitStatus {
-        let pid = self.0.id().to_string();
+    /// Sends it a signal, such as `HUP`.
+    pub fn signal(&self, name: &str) {
         // The shell's own `kill`: every machine has that one.
-        let told = Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status();
-        assert!(told.unwrap().success());
+        let kill = format!("kill -{name} {}", self.0.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Asks it to end as an init system does, and waits until it has.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        let pid = self.0.id();
         until(PATIENCE, async || self.ended().ok_or_else(|| format!("process {pid} goes on"))).await
     }
 }

@@ -119,6 +119,17 @@ impl RealGitea {
         good(&path, answer.unwrap()).await["sha1"].as_str().unwrap().to_owned()
     }
 
+    /// Takes a token back: the API shows the last eight digits of each.
+    pub async fn revoke(&self, login: &str, token: &str) {
+        let path = format!("{}/api/v1/users/{login}/tokens", self.url());
+        let basic = |request: reqwest::RequestBuilder| request.basic_auth(ADMIN, Some(PASSWORD));
+        let all = good(&path, basic(client().get(&path)).send().await.unwrap()).await;
+        let all = all.as_array().unwrap().iter();
+        let mut all = all.filter(|one| token.ends_with(one["token_last_eight"].as_str().unwrap()));
+        let path = format!("{path}/{}", all.next().unwrap()["id"]);
+        good(&path, basic(client().delete(&path)).send().await.unwrap()).await;
+    }
+
     /// Every delivery so far. No API lists them, so the table is read (models/webhook/hooktask.go).
     pub fn sent(&self) -> Vec<Sent> {
         let file = self.folder.path().join("gitea.db");

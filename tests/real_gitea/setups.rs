@@ -178,7 +178,7 @@ impl Stage {
 
     async fn make_hook(&self, secret: &str, more: &Value) -> String {
         let mut hook = json!({
-            "type": "gitea", "active": true, "events": ["issues"],
+            "type": "gitea", "active": true, "events": ["issues", "pull_request_only"],
             "config": {"url": self.triage.webhook(), "content_type": "json", "secret": secret},
         });
         for (key, value) in more.as_object().unwrap() {

@@ -168,8 +168,32 @@ impl Triage {
         lines.lines().rev().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Has it read its configuration again.
+    pub fn hang_up(&self) {
+        self.process.signal("HUP");
+    }
+
+    /// Stops it for a while.
+    pub async fn halt(&mut self) {
+        self.process.terminate().await;
+    }
+
+    /// Starts it again where it was stopped, with these words of its configuration in place of others.
+    pub async fn go_on(&mut self, forge: &Forge, changes: &[(&str, &str)]) {
+        let file = self.folder.path().join("gitea-triage.toml");
+        let mut text = std::fs::read_to_string(&file).unwrap();
+        for (from, to) in changes {
+            assert!(text.contains(from), "`{from}` is not in {text}");
+            text = text.replace(from, to);
+        }
+        std::fs::write(&file, text).unwrap();
+        let log = self.folder.path().join("log");
+        self.process = Process::start(command(&self.folder).arg("serve"), &log);
+        self.is_up(forge).await;
+    }
+
     /// Stops it as an init system does.
-    pub async fn stop(self) -> ExitStatus {
+    pub async fn stop(mut self) -> ExitStatus {
         self.process.terminate().await
     }
 }

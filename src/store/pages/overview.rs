@@ -129,11 +129,11 @@ fn urgent(c: &Connection) -> Result<Vec<IssueRow>, Error> {
 
 fn dispatches(c: &Connection) -> Result<Vec<(Dispatch, String)>, Error> {
     let sql = format!(
-        "SELECT {DISPATCH}, coalesce(title, '') FROM dispatch JOIN lane ON lane.id = dispatch.lane
+        "SELECT {DISPATCH}, coalesce(title, '') AS shown FROM dispatch JOIN lane ON lane.id = dispatch.lane
              LEFT JOIN latest ON latest.lane = dispatch.lane
          WHERE ended_at IS NULL ORDER BY deadline_at LIMIT ?1"
     );
-    all(c, &sql, [DISPATCHES], |row| Ok((dispatch_of(row)?, row.get(15)?)))
+    all(c, &sql, [DISPATCHES], |row| Ok((dispatch_of(row)?, row.get("shown")?)))
 }
 
 /// How each agent's dispatches stand or ended, and who waits for it: counted along an index, which no order has to be

@@ -8,6 +8,7 @@ use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
 use crate::store::history::{dispatches, evaluations, view_of, views};
 use crate::store::ids::key;
+use crate::store::orders::{self, OrderView};
 use crate::store::people::hold_text;
 use crate::store::rows::{all, from_json, parsed};
 use crate::store::{DeliveryView, Error, EvaluationView, Store, TransitionView, lanes};
@@ -63,6 +64,8 @@ pub struct IssueStory {
     pub dispatches: Vec<(Dispatch, Vec<TransitionView>)>,
     /// What waits to be looked at, the oldest first.
     pub pending: Vec<DeliveryView>,
+    /// What people ordered, the newest first.
+    pub orders: Vec<OrderView>,
     /// What came to an end, the newest first.
     pub ended: Vec<DeliveryView>,
 }
@@ -142,6 +145,7 @@ impl Store {
                 older,
                 dispatches: dispatches(c, had, params![lane, MOST])?,
                 pending: views(c, pending, params![lane, MOST])?,
+                orders: orders::views(c, lane, MOST)?,
                 ended: views(c, ended, params![lane, MOST])?,
             }))
         })

@@ -15,12 +15,17 @@ CREATE TABLE "command" (
     source_comment INTEGER,
     source_entry   INTEGER,
     part           INTEGER NOT NULL DEFAULT 0,
-    given_by       TEXT,
-    command        TEXT,
+    given_by       TEXT    NOT NULL DEFAULT '',
+    command        TEXT    NOT NULL DEFAULT '',
     task_type      TEXT,
-    state          TEXT    NOT NULL DEFAULT 'answered' CHECK (state IN ('open', 'answered')),
+    state          TEXT    NOT NULL DEFAULT 'received'
+                   CHECK (state IN ('received', 'applied', 'carried_out', 'refused', 'answered')),
+    why            TEXT,
     at             INTEGER NOT NULL,
-    CHECK ((source_comment IS NULL) <> (source_entry IS NULL))
+    told_at        INTEGER,
+    CHECK ((source_comment IS NULL) <> (source_entry IS NULL)),
+    CHECK ((state = 'refused') = (why IS NOT NULL)),
+    CHECK (told_at IS NULL OR state IN ('carried_out', 'refused', 'answered'))
 ) STRICT;
 CREATE TABLE delivery (
     seq         INTEGER PRIMARY KEY,
@@ -199,7 +204,7 @@ CREATE TABLE sweep (
     passed_at INTEGER NOT NULL,
     full_at   INTEGER NOT NULL,
     since     INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, first_at INTEGER) STRICT, WITHOUT ROWID;
 CREATE TABLE transition (
     id         INTEGER PRIMARY KEY,
     dispatch   INTEGER NOT NULL REFERENCES dispatch (id),
@@ -211,6 +216,7 @@ CREATE TABLE transition (
 CREATE INDEX blocker_of ON blocker (repo, number);
 CREATE UNIQUE INDEX command_comment ON command (source_comment, part) WHERE source_comment IS NOT NULL;
 CREATE UNIQUE INDEX command_entry ON command (source_entry, part) WHERE source_entry IS NOT NULL;
+CREATE INDEX command_lane ON command (lane, id);
 CREATE INDEX delivery_dead ON delivery (settled_at) WHERE state = 'dead';
 CREATE INDEX delivery_dead_lane ON delivery (lane, settled_at) WHERE state = 'dead';
 CREATE INDEX delivery_ended ON delivery (state, seq) WHERE settled_at IS NOT NULL;
@@ -226,6 +232,7 @@ CREATE INDEX dispatch_lane ON dispatch (lane, id);
 CREATE INDEX dispatch_load ON dispatch (agent) WHERE ended_at IS NULL;
 CREATE UNIQUE INDEX dispatch_open ON dispatch (lane) WHERE ended_at IS NULL;
 CREATE INDEX effect_lane ON effect (lane, id);
+CREATE INDEX effect_withheld ON effect (lane, evaluation) WHERE state = 'withheld';
 CREATE INDEX evaluation_at ON evaluation (at, action);
 CREATE INDEX evaluation_lane ON evaluation (lane, id);
 CREATE TRIGGER evaluation_latest AFTER INSERT ON evaluation BEGIN

@@ -2,7 +2,8 @@
 //! mentions nobody.
 
 use super::Command;
-use crate::dispatch::AgentId;
+use crate::dispatch::Agent;
+use crate::reason::Reason;
 use crate::triage::code;
 
 /// What to type, and what it does.
@@ -29,7 +30,7 @@ pub fn help() -> String {
 }
 
 /// Why a command was not carried out, and what to do instead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal<'a> {
     /// The commenter has no write access.
     #[error("{} has no write access to this repository; ask somebody who has", code(.0))]
@@ -42,7 +43,7 @@ pub enum Refusal<'a> {
     NoSuchCommand,
     /// None of the configured agents has this name.
     #[error("no agent has this name: {}; for a person, write `@login`", those(.0))]
-    NoSuchAgent(&'a [AgentId]),
+    NoSuchAgent(&'a [Agent]),
     /// The forge does not allow to assign this login.
     #[error("the account {} does not exist or cannot be assigned here", code(.0))]
     NotAssignable(&'a str),
@@ -55,10 +56,16 @@ pub enum Refusal<'a> {
     /// The issue is closed.
     #[error("the issue is closed; reopen it first")]
     Closed,
+    /// No agent gets it, for this reason.
+    #[error("{0}")]
+    NotDispatched(Reason),
+    /// The forge did not do what it takes.
+    #[error("{}", code(.0))]
+    Failed(&'a str),
 }
 
-fn those(agents: &[AgentId]) -> String {
-    let names: Vec<_> = agents.iter().map(|id| code(id.as_str())).collect();
+fn those(agents: &[Agent]) -> String {
+    let names: Vec<_> = agents.iter().map(|agent| code(agent.id.as_str())).collect();
     match names.is_empty() {
         true => "none is configured".to_owned(),
         false => format!("there are {}", names.join(", ")),
@@ -97,6 +104,7 @@ fn nearest(word: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::triage::commands::{Assignee, parse};
+    use crate::triage::samples::agent;
 
     fn refused(command: &str, why: Refusal<'_>) -> String {
         refusal(&parse(command)[0], &why)
@@ -133,7 +141,7 @@ mod tests {
         insta::assert_snapshot!(
             refused("/triage", Refusal::PermissionUnknown("bob")), @"`/triage` was not carried out: the permissions of `bob` could not be checked; try again later.");
         insta::assert_snapshot!(refused("/triage retry", Refusal::Closed), @"`/triage retry` was not carried out: the issue is closed; reopen it first.");
-        let agents = [AgentId::new("claude"), AgentId::new("kimi")];
+        let agents = [agent("claude", &[]), agent("kimi", &[])];
         insta::assert_snapshot!(
             refused("/triage assign kiwi", Refusal::NoSuchAgent(&agents)), @"`/triage assign kiwi` was not carried out: no agent has this name: there are `claude`, `kimi`; for a person, write `@login`.");
     }

@@ -1,66 +1,75 @@
-//! What people's commands come to: which of them are carried out, who has the issue then, and what is answered. Who may
-//! command was found out before.
+//! What people's commands come to: which of them are carried out, and who has the issue then. Who may command was found
+//! out before.
+
+use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
 use super::{
-    Answer, Assignee, Audience, Command, CommandRequest, Permission, Refusal, Source, help, refusal,
+    Assignee, Audience, Command, CommandRequest, OrderEnd, OrderState, Permission, Refusal, refusal,
 };
-use crate::dispatch::{AgentId, DispatchState};
+use crate::clock::Timestamp;
+use crate::dispatch::{Agent, Dispatch, DispatchState};
 use crate::issue::IssueState;
-use crate::reason::Cause;
-use crate::triage::{Custody, Evaluation, Question, Rules, Snapshot};
+use crate::reason::{Cause, Hold};
+use crate::triage::decide::Chain;
+use crate::triage::{Choice, Custody, Decision, Evaluation, Question, Record, Rules, Snapshot};
 
 /// How many comments of outsiders are answered on an issue within an hour: whoever has no say must not be able to fill
 /// an issue with answers.
 const ANSWERS_TO_OUTSIDERS: usize = 2;
 const HOUR: TimeDelta = TimeDelta::hours(1);
 
-/// Carries the commands out, in their order.
+/// Carries the commands out, in their order. One that is in effect already is not carried out again: what is left of
+/// it is to be written.
 pub(in crate::triage) fn apply_commands(
     evaluation: Evaluation,
     s: &Snapshot<'_>,
     rules: &Rules,
 ) -> Result<Evaluation, Question> {
-    let known: Vec<AgentId> = rules.agents.iter().map(|agent| agent.id.clone()).collect();
     s.requests.iter().try_fold(evaluation, |mut e, request| {
-        let refused = check(request, &e, s, &known)?;
-        let refused = refused.map(|why| refusal(&request.command, &why));
-        let to = audience(request, &e.answers, s);
-        let answer = answer_to(&mut e.answers, request.source, to);
-        answer.is_done &= refused.is_none();
-        match (refused, &request.command) {
-            (Some(text), _) => answer.texts.push(text),
-            (None, Command::Help) => answer.texts.push(help()),
-            (None, Command::Explain) => answer.explains = true,
-            (None, _) => return Ok(carry_out(request, e, s, &known)),
+        let mut end = OrderEnd::at(request.order, OrderState::CarriedOut);
+        match request.state {
+            OrderState::Received => {
+                let refused = check(request, &e, s, rules)?;
+                match refused.map(|why| refusal(&request.command, &why)) {
+                    Some(why) => end = OrderEnd::refused(request.order, why),
+                    None => e = carry_out(request, e, s, &rules.agents),
+                }
+            }
+            OrderState::Refused => {
+                end = OrderEnd::refused(request.order, request.why.as_deref().unwrap_or_default());
+            }
+            _ => e = go_on(request, e),
         }
+        end.to = audience(request, &e, s);
+        e.orders.push(end);
         Ok(e)
     })
 }
 
-/// The answer to what was given at `source`, begun for this audience when there is none.
-fn answer_to(answers: &mut Vec<Answer>, source: Source, to: Audience) -> &mut Answer {
-    let known = answers.iter().position(|answer| answer.source == source);
-    let index = known.unwrap_or(answers.len());
-    if known.is_none() {
-        answers.push(Answer { source, to, is_done: true, texts: Vec::new(), explains: false });
-    }
-    &mut answers[index]
-}
-
 /// Whom the answer to this command is for.
-fn audience(request: &CommandRequest, answers: &[Answer], s: &Snapshot<'_>) -> Audience {
+fn audience(request: &CommandRequest, e: &Evaluation, s: &Snapshot<'_>) -> Audience {
     if request.permission == Permission::Writer {
         return Audience::Writer;
     }
-    let earlier = s.record.answered_outsiders.iter();
-    let earlier = earlier.filter(|at| (s.now - **at).abs() < HOUR).count();
-    let now = answers.iter().filter(|answer| answer.to == Audience::Outsider).count();
-    match earlier + now < ANSWERS_TO_OUTSIDERS {
+    let before = s.requests.iter().zip(&e.orders);
+    let same = before.clone().find(|(other, _)| other.source == request.source);
+    if let Some((_, end)) = same {
+        return end.to;
+    }
+    let sources = before.filter(|(_, end)| end.to == Audience::Outsider);
+    let now = sources.map(|(other, _)| other.source).collect::<BTreeSet<_>>().len();
+    match now < answers_left(s.record, s.now) {
         true => Audience::Outsider,
         false => Audience::Nobody,
     }
+}
+
+/// How many more comments of outsiders are answered now.
+pub fn answers_left(record: &Record, now: Timestamp) -> usize {
+    let earlier = record.answered_outsiders.iter().filter(|at| (now - **at).abs() < HOUR);
+    ANSWERS_TO_OUTSIDERS.saturating_sub(earlier.count())
 }
 
 /// Why the command is not carried out, if it is not.
@@ -68,7 +77,7 @@ fn check<'a>(
     request: &'a CommandRequest,
     e: &Evaluation,
     s: &Snapshot<'_>,
-    known: &'a [AgentId],
+    rules: &'a Rules,
 ) -> Result<Option<Refusal<'a>>, Question> {
     if request.command.is_for_everybody() {
         return Ok(None);
@@ -78,15 +87,19 @@ fn check<'a>(
         Permission::Reader => return Ok(Some(Refusal::NotAWriter(&request.by))),
         Permission::Unknown => return Ok(Some(Refusal::PermissionUnknown(&request.by))),
     }
+    let chain = Chain { triage: &rules.triage, agents: &rules.agents, s, e };
     let is_closed = s.issue.state == IssueState::Closed;
     Ok(match &request.command {
         Command::Unknown(_) => Some(Refusal::NoSuchCommand),
         Command::Assign(_) | Command::Retry | Command::Resume if is_closed => Some(Refusal::Closed),
         Command::Resume if e.custody.hold().is_none() => Some(Refusal::NotHeld),
         Command::Done if e.custody.dispatch().is_none() => Some(Refusal::NoDispatch),
-        Command::Assign(Assignee::Agent(id)) if find(known, id).is_none() => {
-            Some(Refusal::NoSuchAgent(known))
+        Command::Assign(Assignee::Agent(id))
+            if !rules.agents.iter().any(|agent| agent.is_called(id)) =>
+        {
+            Some(Refusal::NoSuchAgent(&rules.agents))
         }
+        Command::Assign(Assignee::Agent(_)) => chain.not_ours()?.map(Refusal::NotDispatched),
         Command::Assign(Assignee::Login(login)) if !s.is_assignable(login)? => {
             Some(Refusal::NotAssignable(login))
         }
@@ -94,15 +107,11 @@ fn check<'a>(
     })
 }
 
-fn find<'a>(known: &'a [AgentId], id: &AgentId) -> Option<&'a AgentId> {
-    known.iter().find(|known| known.as_str().eq_ignore_ascii_case(id.as_str()))
-}
-
 fn carry_out(
     request: &CommandRequest,
     e: Evaluation,
     s: &Snapshot<'_>,
-    known: &[AgentId],
+    agents: &[Agent],
 ) -> Evaluation {
     let by = request.by.clone();
     match &request.command {
@@ -111,45 +120,133 @@ fn carry_out(
             e.hold(DispatchState::Failed, Cause::HeldBy { by, reason: reason.clone() })
         }
         Command::Done => e.hold(DispatchState::Completed, Cause::DoneBy { by }),
-        Command::Resume => free(e, s),
-        Command::Retry => free(e.end(DispatchState::Failed, Cause::RetriedBy { by }), s),
+        Command::Resume => choose_again(free(e, s), s),
+        Command::Retry => {
+            choose_again(free(e.end(DispatchState::Failed, Cause::RetriedBy { by }), s), s)
+        }
         Command::Assign(Assignee::Login(login)) => {
-            let cause = Cause::GivenBy { by, to: login.clone() };
-            Evaluation { assign: Some(login.clone()), ..e.hold(DispatchState::Failed, cause) }
+            let hold = Hold(Cause::GivenBy { by, to: login.clone() });
+            let e = e.end(DispatchState::Failed, hold.0.clone());
+            Evaluation { assign: Some(login.clone()), custody: Custody::Held(hold, None), ..e }
         }
         Command::Assign(Assignee::Agent(id)) => {
-            let agent = find(known, id).unwrap_or(id);
-            if e.custody.dispatch().is_some_and(|dispatch| dispatch.agent == *agent) {
+            let known = agents.iter().find(|agent| agent.is_called(id));
+            let agent = known.map_or(id, |agent| &agent.id).clone();
+            let has_it = |dispatch: &&Dispatch| {
+                dispatch.agent == agent && dispatch.failures == 0 && s.now < dispatch.deadline_at
+            };
+            if e.custody.dispatch().filter(has_it).is_some() {
                 return Evaluation { is_chosen_again: true, ..free(e, s) };
             }
             let cause = Cause::GivenBy { by, to: id.to_string() };
             let e = free(e.end(DispatchState::Failed, cause), s);
-            let custody = Custody::Chosen { agent: agent.clone(), task: request.task_type };
+            let custody = Custody::Chosen(Choice { agent, task: request.task_type });
             Evaluation { custody, ..e }
         }
     }
 }
 
+/// What is left to be done for a command that is in effect.
+fn go_on(request: &CommandRequest, e: Evaluation) -> Evaluation {
+    match &request.command {
+        Command::Assign(Assignee::Agent(id)) => {
+            let is_it = |open: &Dispatch| open.agent.as_str().eq_ignore_ascii_case(id.as_str());
+            let is_chosen_again = e.is_chosen_again || e.custody.dispatch().is_some_and(is_it);
+            Evaluation { is_chosen_again, ..e }
+        }
+        Command::Assign(Assignee::Login(login)) => {
+            let is_given = matches!(
+                e.custody.hold(), Some(Hold(Cause::GivenBy { to, .. })) if to == login
+            );
+            let assign = is_given.then(|| login.clone());
+            Evaluation { assign: assign.or(e.assign), ..e }
+        }
+        _ => e,
+    }
+}
+
 /// Begins anew: what people took off may be put back, and earlier attempts no longer count.
 fn free(mut e: Evaluation, s: &Snapshot<'_>) -> Evaluation {
-    if e.custody.hold().is_some() {
-        e.custody = Custody::Free;
+    if let Custody::Held(_, choice) = e.custody {
+        e.custody = choice.map_or(Custody::Free, Custody::Chosen);
     }
     e.removed.clear();
     e.attempts.clear();
     Evaluation { resumes: s.record.last_agent.clone(), begins_anew: true, ..e }
 }
 
+/// The agent that a person chose for the latest dispatch gets the issue again, whatever its score, unless somebody else
+/// was given it since.
+fn choose_again(e: Evaluation, s: &Snapshot<'_>) -> Evaluation {
+    let hold = s.record.custody.hold().map(|hold| &hold.0);
+    let is_others = matches!(hold, Some(Cause::GivenBy { .. } | Cause::TakenOver { .. }));
+    let chosen = s.record.recent.first().filter(|latest| latest.is_chosen && !is_others);
+    match chosen {
+        Some(latest) if e.custody == Custody::Free => {
+            let choice = Choice { agent: latest.agent.clone(), task: Some(latest.task_type) };
+            Evaluation { custody: Custody::Chosen(choice), ..e }
+        }
+        _ => e,
+    }
+}
+
+/// Refuses the last command that asks for a dispatch where the decision is none, with the reason of the decision: nobody
+/// must be told that an agent gets an issue that none gets.
+pub(in crate::triage) fn refuse_unmet(
+    mut e: Evaluation,
+    s: &Snapshot<'_>,
+    decision: &Decision,
+) -> Evaluation {
+    let is_called = e.custody.dispatch().is_some_and(|open| open.state != DispatchState::Pending);
+    let is_given =
+        is_called || matches!(decision, Decision::Dispatch { .. } | Decision::Wait { .. });
+    let places = |request: &CommandRequest| {
+        use Command::{Assign, Done, Hold, Resume, Retry};
+        matches!(request.command, Assign(_) | Done | Hold { .. } | Resume | Retry)
+    };
+    let is_done = |end: &OrderEnd| end.state != OrderState::Refused;
+    let mut last = s.requests.iter().zip(&mut e.orders).rev();
+    let Some((request, end)) = last.find(|(request, end)| places(request) && is_done(end)) else {
+        return e;
+    };
+    let wants_agent =
+        matches!(request.command, Command::Retry | Command::Assign(Assignee::Agent(_)));
+    if !is_given && wants_agent {
+        let why = refusal(&request.command, &Refusal::NotDispatched(decision.reason().clone()));
+        *end = OrderEnd::refused(request.order, why);
+        if matches!(e.custody, Custody::Chosen(_)) {
+            e.custody = Custody::Free;
+        }
+    }
+    e
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::triage::commands;
-    use crate::triage::evaluate;
-    use crate::triage::samples::{World, agent, bug, issue};
+    use crate::dispatch::AgentId;
+    use crate::triage::commands::Source;
+    use crate::triage::samples::{World, agent, bug, dispatch, issue};
+    use crate::triage::{Policy, evaluate};
 
     fn request(command: Command, permission: Permission) -> CommandRequest {
-        let source = Source::Comment(7);
-        CommandRequest { source, by: "alice".into(), permission, command, task_type: None }
+        CommandRequest {
+            order: 1,
+            state: OrderState::Received,
+            why: None,
+            source: Source::Comment(7),
+            part: 0,
+            is_said: false,
+            by: "alice".into(),
+            permission,
+            command,
+            task_type: None,
+        }
+    }
+
+    /// Why the first command is refused; empty when it is not.
+    fn refused(e: &Evaluation) -> &str {
+        e.orders[0].why.as_deref().unwrap_or_default()
     }
 
     fn writer(command: Command) -> CommandRequest {
@@ -166,8 +263,7 @@ mod tests {
             let world = World::of(issue("x", ""))
                 .requests(vec![request(Command::Hold { reason: None }, permission)]);
             let e = world.evaluate();
-            assert!(!e.answers[0].is_done);
-            assert!(e.answers[0].texts[0].contains("`/triage hold` was not carried out"));
+            assert!(refused(&e).contains("`/triage hold` was not carried out"));
             assert_eq!(e.custody, Custody::Free);
         }
     }
@@ -177,8 +273,7 @@ mod tests {
         for permission in [Permission::Reader, Permission::Unknown] {
             let asked = [Command::Explain, Command::Help].map(|c| request(c, permission));
             let e = two_agents().requests(asked.to_vec()).evaluate();
-            assert!(e.answers[0].is_done && e.answers[0].explains, "{e:?}");
-            assert_eq!(e.answers[0].texts, [commands::help()]);
+            assert!(e.orders.iter().all(|end| end.state == OrderState::CarriedOut), "{e:?}");
         }
     }
 
@@ -200,7 +295,7 @@ mod tests {
         let e = two_agents().requests(vec![assign("KIMI")]).evaluate();
         assert_eq!(e.decision.agent(), Some(&AgentId::new("kimi")));
         let e = two_agents().requests(vec![assign("gemini")]).evaluate();
-        assert!(e.answers[0].texts[0].contains("`claude`, `kimi`"), "{e:?}");
+        assert!(refused(&e).contains("`claude`, `kimi`"), "{e:?}");
     }
 
     #[test]
@@ -211,15 +306,62 @@ mod tests {
         assert_eq!(question, Question::Assignable("typo".into()));
         world.facts.assignable.insert("typo".into(), false);
         let e = world.evaluate();
-        assert!(!e.answers[0].is_done && e.assign.is_none() && e.transition.is_none());
+        assert!(!refused(&e).is_empty() && e.assign.is_none() && e.transition.is_none());
         assert_eq!(e.custody.hold(), None);
     }
 
+    fn assign(id: &str) -> CommandRequest {
+        writer(Command::Assign(Assignee::Agent(AgentId::new(id))))
+    }
+
+    /// An issue that no score gives to anybody.
+    fn poor() -> World {
+        World::of(issue("It is slow", "")).agents(vec![agent("claude", &[]), agent("kimi", &[])])
+    }
+
     #[test]
-    fn two_commands_in_one_comment_have_one_answer() {
-        let requests = vec![request(Command::Help, Permission::Reader), writer(Command::Explain)];
-        let e = two_agents().requests(requests).evaluate();
-        assert_eq!(e.answers.len(), 1);
-        assert!(e.answers[0].explains && e.answers[0].texts == [commands::help()]);
+    fn a_hold_keeps_the_choice_until_resume() {
+        let hold = writer(Command::Hold { reason: None });
+        let e = poor().requests(vec![assign("kimi"), hold]).evaluate();
+        assert!(e.custody.hold().is_some());
+        let mut world = poor();
+        world.record.custody = e.custody;
+        let e = world.requests(vec![writer(Command::Resume)]).evaluate();
+        assert_eq!(e.decision.agent(), Some(&AgentId::new("kimi")));
+    }
+
+    #[test]
+    fn what_is_in_effect_is_gone_on_with_and_not_applied_again() {
+        let mut world = poor();
+        let open = Dispatch { is_chosen: true, ..dispatch("kimi", DispatchState::Pending) };
+        world.record.custody = Custody::Dispatched(open);
+        let again = CommandRequest { state: OrderState::Applied, ..assign("kimi") };
+        for requests in [vec![again], vec![]] {
+            let e = World { requests, ..world }.evaluate();
+            assert_eq!(e.decision.agent(), Some(&AgentId::new("kimi")));
+            assert!(!e.begins_anew && e.transition.is_none());
+            world = poor().custody(e.custody);
+        }
+    }
+
+    #[test]
+    fn a_retry_goes_back_to_the_agent_that_was_chosen_and_else_says_why_not() {
+        let mut world = poor().requests(vec![writer(Command::Retry)]);
+        assert!(refused(&world.evaluate()).contains("score 1 is below the threshold"));
+        world.record.recent =
+            vec![Dispatch { is_chosen: true, ..dispatch("kimi", DispatchState::TimedOut) }];
+        let e = world.evaluate();
+        assert_eq!(e.decision.agent(), Some(&AgentId::new("kimi")));
+        assert_eq!(e.orders[0].state, OrderState::CarriedOut);
+    }
+
+    #[test]
+    fn an_agent_cannot_be_chosen_for_an_issue_that_is_never_given_away() {
+        let mut world = poor().requests(vec![assign("kimi")]);
+        world.issue.labels = vec!["wontfix".into()];
+        let policy = Policy { ignore_labels: vec!["wontfix".into()], ..Policy::default() };
+        let e = world.policy(policy).evaluate();
+        assert!(refused(&e).contains("its label `wontfix` says to ignore it"));
+        assert_eq!(e.custody, Custody::Free);
     }
 }

@@ -11,9 +11,10 @@ use std::fmt;
 use crate::dispatch::AgentId;
 
 pub use answers::{Refusal, help, refusal};
-pub use request::{Answer, Audience, CommandRequest, Permission, Source};
+pub use apply::answers_left;
+pub use request::{Audience, CommandRequest, OrderEnd, OrderState, Permission, Source};
 
-pub(super) use apply::apply_commands;
+pub(super) use apply::{apply_commands, refuse_unmet};
 
 /// The most commands that are read from one comment.
 const MOST: usize = 10;
@@ -79,6 +80,15 @@ impl Command {
             Self::Unknown(word) => word,
         }
     }
+
+    /// What stands behind `/triage` in a comment; [`read`] makes the same command of it.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Hold { reason: Some(reason) } => format!("hold {reason}"),
+            Self::Assign(to) => format!("assign {to}"),
+            other => other.verb().to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Command {
@@ -131,7 +141,7 @@ fn first_word(text: &str) -> (&str, &str) {
 
 fn reason(text: &str) -> Option<String> {
     let text: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_REASON).collect();
-    Some(text).filter(|text| !text.is_empty())
+    Some(text.trim_end().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// People write the name as code, or end the sentence after it.
@@ -233,6 +243,16 @@ mod tests {
     #[test]
     fn ten_are_enough() {
         assert_eq!(parse(&"/triage\n".repeat(50)).len(), 10);
+    }
+
+    #[test]
+    fn a_command_is_read_back_from_its_words() {
+        let long = format!("/triage hold {}", "é ".repeat(600));
+        let more = ["/triage", "/triage assign", "/triage assign @bob", "/triage frob x", &long];
+        for body in ["/triage hold: until #12 lands", "/triage done."].into_iter().chain(more) {
+            let command = &parse(body)[0];
+            assert_eq!(read(&command.words()), *command, "{body}");
+        }
     }
 
     #[test]

@@ -23,11 +23,37 @@ pub enum Source {
     Entry(i64),
 }
 
-/// One command in one comment, or one given by hand.
+named_enum! {
+    /// How far a command has come.
+    OrderState {
+        /// It was read, and nobody has evaluated it.
+        Received = "received",
+        /// It is in effect in the ledger; its writes are on their way.
+        Applied = "applied",
+        /// It was carried out.
+        CarriedOut = "carried_out",
+        /// It was not, and will not be.
+        Refused = "refused",
+        /// It ended one way or the other, by a version that did not keep which.
+        Answered = "answered",
+    }
+}
+
+/// One command in one comment, or one given by hand, as the ledger has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandRequest {
+    /// The ledger's number of it.
+    pub order: i64,
+    /// How far it has come.
+    pub state: OrderState,
+    /// Why it is refused.
+    pub why: Option<String>,
     /// Where it was given.
     pub source: Source,
+    /// Which of the commands of its source it is, from 0.
+    pub part: u32,
+    /// Whether the comment that answers it is known to be on the issue.
+    pub is_said: bool,
     /// Who wrote it.
     pub by: String,
     /// What they may.
@@ -49,17 +75,36 @@ pub enum Audience {
     Nobody,
 }
 
-/// What is answered to a comment with commands.
+/// What a command has come to; one that is still [`OrderState::Applied`] is answered later.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// Where the commands were given that it answers.
-    pub source: Source,
-    /// Whom it is for.
+pub struct OrderEnd {
+    /// The ledger's number of it.
+    pub order: i64,
+    /// How far it has come.
+    pub state: OrderState,
+    /// Why it is refused.
+    pub why: Option<String>,
+    /// Whom the answer is for.
     pub to: Audience,
-    /// Whether all of them were carried out.
-    pub is_done: bool,
-    /// The paragraphs of the answer; none where a reaction says enough.
-    pub texts: Vec<String>,
-    /// Whether the reasons for the decision are asked for.
-    pub explains: bool,
+    /// Whether whoever gave it was told, or nobody waits for that.
+    pub is_told: bool,
+}
+
+impl OrderState {
+    /// Whether nothing more becomes of it.
+    pub fn is_end(self) -> bool {
+        !matches!(self, Self::Received | Self::Applied)
+    }
+}
+
+impl OrderEnd {
+    /// The command is refused, for this reason.
+    pub fn refused(order: i64, why: impl Into<String>) -> Self {
+        Self { why: Some(why.into()), ..Self::at(order, OrderState::Refused) }
+    }
+
+    /// The command has come so far.
+    pub fn at(order: i64, state: OrderState) -> Self {
+        Self { order, state, why: None, to: Audience::Writer, is_told: false }
+    }
 }
