@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use dice::Dice;
 use gitea_triage::fake_gitea::{FakeGitea, NewIssue};
-use gitea_triage::issue::RepoName;
+use gitea_triage::issue::{IssueRef, RepoName};
 
 const SECRET: &str = "campaign-secret";
 /// Between two changes on the forge: 50 a second.
@@ -34,14 +34,21 @@ struct Campaign {
 
 impl Campaign {
     async fn new() -> Self {
+        Self::with("[sweep]\nat_start = false\n").await
+    }
+
+    /// One whose configuration has these lines at its end.
+    async fn with(more: &str) -> Self {
         let gitea = FakeGitea::start().await.unwrap();
         let repo: RepoName = "acme/widgets".parse().unwrap();
         gitea.add_repo(&repo);
-        gitea.add_collaborator(&repo, "claude", "write");
+        for login in ["claude", "alice", "kimi"] {
+            gitea.add_collaborator(&repo, login, "write");
+        }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         gitea.set_hook(&format!("http://127.0.0.1:{port}/webhook"), SECRET);
         let campaign = Self { gitea, repo, folder: tempfile::tempdir().unwrap(), port };
-        std::fs::write(campaign.path("config.toml"), campaign.config()).unwrap();
+        std::fs::write(campaign.path("config.toml"), campaign.config() + more).unwrap();
         campaign
     }
 
@@ -51,9 +58,9 @@ impl Campaign {
 
     fn config(&self) -> String {
         format!(
-            "[gitea]\nurl = \"{}\"\ntoken = \"{}\"\nrepos = [\"acme/widgets\"]\n\
+            "[gitea]\nurl = \"{}\"\ntoken = \"{}\"\nrepos = [\"acme/*\"]\n\
              [server]\nlisten = \"127.0.0.1:{}\"\n[webhook]\nsecrets = [\"{SECRET}\"]\n\
-             [store]\nurl = \"sqlite:{}\"\n[sweep]\nat_start = false\n\
+             [store]\nurl = \"sqlite:{}\"\n\
              [worker]\nfuse = 1000\n[[agent]]\nid = \"claude\"\nmax_concurrent = 10000\n",
             self.gitea.url(),
             self.gitea.token(),
@@ -83,6 +90,29 @@ impl Campaign {
         panic!("the program ended before it listened: {said:#?}");
     }
 
+    /// Kills the program so many times, each after it has run for a moment.
+    async fn kill(&self, kills: u32, dice: &mut Dice) {
+        for _ in 0..kills {
+            let mut program = self.start();
+            pause(Duration::from_millis(5 + dice.below(250) as u64)).await;
+            program.kill().unwrap();
+            program.wait().unwrap();
+            let database = self.database();
+            let verdict = database.query_row("PRAGMA integrity_check", [], |row| row.get(0));
+            assert_eq!(verdict, Ok("ok".to_owned()));
+        }
+    }
+
+    /// Waits until `done` says so, or says what still is to be done.
+    async fn wait_for(&self, done: impl Fn() -> Option<String>) {
+        let began = Instant::now();
+        while let Some(left) = done() {
+            assert!(began.elapsed() < PATIENCE, "{left}");
+            self.gitea.delivered().await;
+            pause(Duration::from_millis(50)).await;
+        }
+    }
+
     fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.path("campaign.db")).unwrap()
     }
@@ -91,10 +121,85 @@ impl Campaign {
         self.database().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
+    /// How many deliveries are not worked off, if any.
+    fn unfinished(&self) -> Option<String> {
+        let open =
+            "SELECT count(*) FROM delivery WHERE state IN ('received', 'pending', 'claimed')";
+        let left = self.count(open);
+        (left > 0).then(|| format!("{left} deliveries are not worked off"))
+    }
+
     fn accepted(&self) -> BTreeSet<String> {
         let all = self.gitea.deliveries().into_iter();
         all.filter(|d| matches!(d.status, Some(200 | 202))).map(|d| d.uuid).collect()
     }
+}
+
+/// What somebody does to an issue some time after it was opened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Then {
+    /// A writer assigns themselves, and stays assigned.
+    Takes,
+    /// A writer says `/triage hold`.
+    Holds,
+    /// A writer says `/triage assign kimi`, whatever the issue is worth.
+    Gives,
+}
+
+/// What people did, and what of it has to hold in the end.
+#[derive(Default)]
+struct Deeds {
+    taken: Vec<u64>,
+    /// The issue, and the comment with the command.
+    held: Vec<(u64, i64)>,
+    given: Vec<(u64, i64)>,
+}
+
+/// The names that the repository goes by in turn.
+const NAMES: [&str; 2] = ["acme/widgets", "acme/gears"];
+
+/// People open issues, take them, command and rename the repository, 50 times a second, until told to stop.
+async fn live(gitea: FakeGitea, seed: u64, stop: Arc<AtomicBool>) -> Deeds {
+    let (mut dice, mut deeds) = (Dice(seed ^ 0x1234_5678), Deeds::default());
+    let (mut waiting, mut name): (Vec<(u64, Then)>, usize) = (Vec::new(), 0);
+    let mut beat = tokio::time::interval(CHANGE_EVERY);
+    while !stop.load(Ordering::SeqCst) || !waiting.is_empty() {
+        beat.tick().await;
+        let repo: RepoName = NAMES[name].parse().unwrap();
+        if dice.below(60) == 0 {
+            name = 1 - name;
+            gitea.rename_repo(&repo, &NAMES[name].parse().unwrap());
+            continue;
+        }
+        if waiting.is_empty() || (dice.below(2) == 0 && !stop.load(Ordering::SeqCst)) {
+            let body = match dice.below(2) {
+                0 => "It is slow.",
+                _ => {
+                    "## Problem\n`run()` in src/app.py must return, should not raise. pytest fails"
+                }
+            };
+            let number = gitea.issues(&repo).len();
+            let title = format!("[bug] crash number {number}");
+            let new =
+                NewIssue { title, body: body.into(), author: "bob".into(), ..NewIssue::default() };
+            let then = [Then::Takes, Then::Holds, Then::Gives][dice.below(3)];
+            waiting.push((gitea.open_issue(&repo, new).number, then));
+            continue;
+        }
+        let (number, then) = waiting.swap_remove(dice.below(waiting.len()));
+        let at = IssueRef { repo, number };
+        match then {
+            Then::Takes => {
+                gitea.assign(&at, "alice", "alice");
+                deeds.taken.push(number);
+            }
+            Then::Holds => deeds.held.push((number, gitea.comment(&at, "alice", "/triage hold"))),
+            Then::Gives => {
+                deeds.given.push((number, gitea.comment(&at, "alice", "/triage assign kimi")));
+            }
+        }
+    }
+    deeds
 }
 
 /// Changes issues on the forge, 50 times a second, until told to stop.
@@ -125,15 +230,19 @@ async fn change(gitea: FakeGitea, repo: RepoName, seed: u64, stop: Arc<AtomicBoo
     }
 }
 
+/// 50 kills, or 500.
+fn kills() -> u32 {
+    let full = std::env::var("GITEA_TRIAGE_TEST_SCALE").is_ok_and(|scale| scale == "full");
+    if full { 500 } else { 50 }
+}
+
 async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_random_moments_nothing_is_lost_and_nothing_done_twice() {
-    let full = std::env::var("GITEA_TRIAGE_TEST_SCALE").is_ok_and(|scale| scale == "full");
-    let kills = if full { 500 } else { 50 };
-    let seed = dice::seed();
+    let (kills, seed) = (kills(), dice::seed());
     let mut dice = Dice(seed);
     let campaign = Campaign::new().await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -143,36 +252,128 @@ async fn killed_at_random_moments_nothing_is_lost_and_nothing_done_twice() {
         seed,
         Arc::clone(&stop),
     ));
-    for _ in 0..kills {
-        let mut program = campaign.start();
-        pause(Duration::from_millis(5 + dice.below(250) as u64)).await;
-        program.kill().unwrap();
-        program.wait().unwrap();
-        let verdict: String =
-            campaign.database().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-        assert_eq!(verdict, "ok");
-    }
+    campaign.kill(kills, &mut dice).await;
     stop.store(true, Ordering::SeqCst);
     changes.await.unwrap();
     campaign.gitea.delivered().await;
     let mut program = campaign.start();
-    let began = Instant::now();
-    let open = "SELECT count(*) FROM delivery WHERE state IN ('received', 'pending', 'claimed')";
-    loop {
-        campaign.gitea.delivered().await;
-        if campaign.count(open) == 0 {
-            break;
-        }
-        assert!(
-            began.elapsed() < PATIENCE,
-            "{} deliveries are not worked off",
-            campaign.count(open)
-        );
-        pause(Duration::from_millis(50)).await;
-    }
+    campaign.wait_for(|| campaign.unfinished()).await;
     program.kill().unwrap();
     program.wait().unwrap();
     report(&campaign, kills);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_people_take_command_and_rename_nothing_of_theirs_is_lost() {
+    let (kills, seed) = (kills(), dice::seed());
+    let mut dice = Dice(seed);
+    let few = "[sweep]\nat_start = true\n[[agent]]\nid = \"kimi\"\nlogin = \"kimi\"\nmax_concurrent = 2\n";
+    let campaign = Campaign::with(few).await;
+    // What was there before the first sweep, or came within the same second, is no order.
+    let mut program = campaign.start();
+    let swept =
+        "SELECT count(*) FROM sweep WHERE first_at / 1000 < CAST(strftime('%s', 'now') AS INTEGER)";
+    campaign.wait_for(|| (campaign.count(swept) == 0).then(|| "no sweep".into())).await;
+    program.kill().unwrap();
+    program.wait().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let life = tokio::spawn(live(campaign.gitea.clone(), seed, Arc::clone(&stop)));
+    campaign.kill(kills, &mut dice).await;
+    stop.store(true, Ordering::SeqCst);
+    let deeds = life.await.unwrap();
+    let mut program = campaign.start();
+    campaign.wait_for(|| campaign.unfinished().or_else(|| finish_one(&campaign, &deeds))).await;
+    program.kill().unwrap();
+    program.wait().unwrap();
+    judge(&campaign, &deeds, kills);
+}
+
+/// The repository as it is called now.
+fn repository(campaign: &Campaign) -> RepoName {
+    let names = NAMES.iter().map(|name| name.parse().unwrap());
+    names.into_iter().max_by_key(|name| campaign.gitea.issues(name).len()).unwrap()
+}
+
+/// Closes an issue that kimi has, so that the next one comes to its turn; what is left to do, if anything.
+fn finish_one(campaign: &Campaign, deeds: &Deeds) -> Option<String> {
+    let repo = repository(campaign);
+    let given = "SELECT number FROM dispatch JOIN lane ON lane.id = dispatch.lane
+                 WHERE agent = 'kimi' AND ended_at IS NULL AND dispatch.state <> 'pending' LIMIT 1";
+    let number = campaign.database().query_row(given, [], |row| row.get(0));
+    if let Ok(number) = number {
+        campaign.gitea.close(&IssueRef { repo, number }, "kimi");
+        return Some(format!("kimi still has #{number}"));
+    }
+    let unanswered = deeds.given.iter().chain(&deeds.held);
+    let unanswered =
+        unanswered.filter(|(number, comment)| answer(campaign, *number, *comment).is_none());
+    let unanswered: Vec<_> = unanswered.map(|(number, _)| number).collect();
+    (!unanswered.is_empty()).then(|| format!("nobody answered the commands on {unanswered:?}"))
+}
+
+/// The reaction of ours to a command; more than one is a mistake.
+fn answer(campaign: &Campaign, number: u64, comment: i64) -> Option<String> {
+    let issue = campaign.gitea.issue(&IssueRef { repo: repository(campaign), number })?;
+    let comment = issue.comments.into_iter().find(|one| one.id == comment)?;
+    let bot = campaign.gitea.bot().login;
+    let ours: Vec<_> = comment.reactions.into_iter().filter(|(by, _)| *by == bot).collect();
+    assert!(ours.len() <= 1, "#{number} was answered twice: {ours:?}");
+    ours.into_iter().next().map(|(_, content)| content)
+}
+
+fn judge(campaign: &Campaign, deeds: &Deeds, kills: u32) {
+    let repo = repository(campaign);
+    let is_overwritten = |number: &&u64| {
+        let issue = campaign.gitea.issue(&IssueRef { repo: repo.clone(), number: **number });
+        !issue.is_some_and(|issue| issue.assignees.contains(&"alice".to_owned()))
+    };
+    let overwritten: Vec<_> = deeds.taken.iter().filter(is_overwritten).collect();
+    let lost = |orders: &[(u64, i64)], sql: &str| -> Vec<u64> {
+        let is_lost = |(number, comment): &&(u64, i64)| {
+            let is_done = campaign.count(&sql.replace("{}", &number.to_string())) > 0;
+            // What was refused was said so; what was promised is done.
+            answer(campaign, *number, *comment).as_deref() == Some("+1") && !is_done
+        };
+        orders.iter().filter(is_lost).map(|(number, _)| *number).collect()
+    };
+    let held =
+        lost(&deeds.held, "SELECT count(*) FROM lane WHERE number = {} AND hold IS NOT NULL");
+    let given = lost(
+        &deeds.given,
+        "SELECT count(*) FROM dispatch JOIN lane ON lane.id = dispatch.lane WHERE number = {} AND agent = 'kimi'",
+    );
+    let (bot, issues) = (campaign.gitea.bot().login, campaign.gitea.issues(&repo));
+    let doubled: Vec<_> = issues
+        .iter()
+        .filter(|(_, issue)| {
+            let ours = issue.comments.iter().filter(|one| one.author == bot);
+            let markers: Vec<_> =
+                ours.map(|one| one.body.lines().next_back().unwrap_or_default()).collect();
+            let distinct: BTreeSet<_> = markers.iter().collect();
+            distinct.len() < markers.len()
+        })
+        .map(|(at, _)| at.number)
+        .collect();
+    let dead: Vec<String> = {
+        let database = campaign.database();
+        let mut rows =
+            database.prepare("SELECT reason FROM delivery WHERE state = 'dead'").unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let orders = deeds.held.len() + deeds.given.len();
+    println!(
+        "{kills} kills, {} issues, {orders} orders, {} taken by people: {} orders lost, {} people overwritten, {} doubled",
+        issues.len(),
+        deeds.taken.len(),
+        held.len() + given.len(),
+        overwritten.len(),
+        doubled.len()
+    );
+    assert!(overwritten.is_empty(), "overwritten on {overwritten:?}");
+    assert!(held.is_empty() && given.is_empty(), "lost: held {held:?}, given {given:?}");
+    assert!(doubled.is_empty(), "doubled on {doubled:?}");
+    assert_eq!(dead, Vec::<String>::new());
+    assert!(orders > usize::try_from(kills).unwrap(), "too little was ordered to prove anything");
 }
 
 fn report(campaign: &Campaign, kills: u32) {

@@ -511,8 +511,8 @@ fn what_a_forgejo_sent_is_let_in_and_read_as_well() {
     46 create harbor/lantern: a branch or tag concerns no issue
     47 push harbor/lantern: a push concerns no issue
     49 pull_request_comment/created harbor/lantern: pull requests are not triaged
-    50 pull_request/label_updated harbor/lantern: pull requests are not triaged
-    52 pull_request/closed harbor/lantern: pull requests are not triaged
+    50 pull_request/label_updated harbor/lantern#12 pull
+    52 pull_request/closed harbor/lantern#12 pull
     53 issues/closed harbor/lantern#2
     55 issues/closed harbor/lantern#5
     56 push harbor/lantern: a push concerns no issue
