@@ -22,13 +22,18 @@ impl Executor {
         };
         let window = issue.updated_at.map(|at| at - WINDOW);
         let mut logins = issue.assignees;
-        if logins.iter().any(|one| one.eq_ignore_ascii_case(login)) != on {
-            set(&mut logins, login, on);
-            logins = self.forge.set_assignees(at, &logins).await?;
-            boundary!("apply::assigned");
-        }
+        // Where it is so already, a person may have done it, or we before an interruption.
+        let us = match logins.iter().any(|one| one.eq_ignore_ascii_case(login)) == on {
+            true => Some(self.forge.whoami_in(&at.repo).await?),
+            false => {
+                set(&mut logins, login, on);
+                logins = self.forge.set_assignees(at, &logins).await?;
+                None
+            }
+        };
+        boundary!("apply::assigned");
         for _ in 0..ROUNDS {
-            let reversed = reversed(&self.forge.timeline(at, window).await?, login);
+            let reversed = reversed(&self.forge.timeline(at, window).await?, login, us.as_ref());
             let is_other = |(one, on): &(String, bool)| {
                 logins.iter().any(|login| login.eq_ignore_ascii_case(one)) != *on
             };
@@ -55,12 +60,11 @@ fn set(logins: &mut Vec<String>, login: &str, on: bool) {
 }
 
 /// What people did to the assignees that our write undid without knowing: whom they assigned, and whom they took off.
-/// Ours is the account that wrote the latest line about `login`.
-fn reversed(timeline: &[TimelineEvent], login: &str) -> Vec<(String, bool)> {
+/// Where it is not said which account is ours, it is the one that wrote the latest line about `login`.
+fn reversed(timeline: &[TimelineEvent], login: &str, us: Option<&Account>) -> Vec<(String, bool)> {
     let lines: Vec<_> = timeline.iter().filter_map(Line::of).collect();
-    let Some(us) = lines.iter().rev().find(|line| line.is_about(login)).map(|line| line.by) else {
-        return Vec::new();
-    };
+    let latest = || lines.iter().rev().find(|line| line.is_about(login)).map(|line| line.by);
+    let Some(us) = us.or_else(latest) else { return Vec::new() };
     let others: BTreeSet<_> = lines.iter().map(|line| line.login.to_lowercase()).collect();
     let reversed = |other: String| {
         let mut about = lines.iter().rev().filter(|line| line.is_about(&other));
@@ -92,5 +96,36 @@ impl<'a> Line<'a> {
 
     fn is_about(&self, login: &str) -> bool {
         self.login.eq_ignore_ascii_case(login)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(by: i64, login: &str, on: bool) -> TimelineEvent {
+        let by = Some(Account { id: by, login: format!("account-{by}") });
+        let change = Change::Assigned { login: login.into(), on };
+        TimelineEvent { by, at: None, change }
+    }
+
+    #[test]
+    fn only_what_we_undid_of_a_persons_is_put_back() {
+        // 1 is ours. Alice was assigned and dora taken off in between; bob was taken off by somebody else.
+        let lines = [
+            line(2, "alice", true),
+            line(3, "dora", false),
+            line(2, "bob", true),
+            line(3, "bob", false),
+            line(1, "alice", false),
+            line(1, "Dora", true),
+            line(1, "claude", true),
+        ];
+        let expected = [("alice".to_owned(), true), ("dora".to_owned(), false)];
+        assert_eq!(reversed(&lines, "claude", None), expected);
+        // A person assigned the agent: what that person did is no doing of ours.
+        let lines = [line(2, "bob", true), line(3, "bob", false), line(3, "claude", true)];
+        let us = Account { id: 1, login: "account-1".into() };
+        assert_eq!(reversed(&lines, "claude", Some(&us)), []);
     }
 }
