@@ -22,7 +22,7 @@ use gitea_triage::issue::{IssueRef, RepoName};
 const SECRET: &str = "campaign-secret";
 /// Between two changes on the forge: 50 a second.
 const CHANGE_EVERY: Duration = Duration::from_millis(20);
-/// How long the last program may take to work all off.
+/// How long the last program may take for one step of what is left.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Campaign {
@@ -103,11 +103,14 @@ impl Campaign {
         }
     }
 
-    /// Waits until `done` says so, or says what still is to be done.
+    /// Waits until `done` gives nothing more that is left to do, as long as that changes.
     async fn wait_for(&self, done: impl Fn() -> Option<String>) {
-        let began = Instant::now();
+        let mut last = (Instant::now(), String::new());
         while let Some(left) = done() {
-            assert!(began.elapsed() < PATIENCE, "{left}");
+            if left != last.1 {
+                last = (Instant::now(), left.clone());
+            }
+            assert!(last.0.elapsed() < PATIENCE, "{left}");
             self.gitea.delivered().await;
             pause(Duration::from_millis(50)).await;
         }
