@@ -36,8 +36,7 @@ fn holds(call: &Marker, decision: &Decision) -> bool {
 
 fn edit(said: &MarkedComment, decision: &Decision) -> Effect {
     let marker = Marker { digest: OVER.to_owned(), ..said.marker.clone() };
-    let old = said.body.trim_end();
-    let old = old.rsplit_once('\n').map_or("", |(text, _)| text.trim_end());
+    let old = said.text();
     let body = format!(
         "**Nobody has to act on this any more:** {}.\n\n\
          <details><summary>What it said</summary>\n\n{old}\n\n</details>\n\n{marker}",
@@ -68,7 +67,7 @@ pub fn correction(said: &[MarkedComment], undone: &str, error: &str) -> Option<E
         one.marker.decision.starts_with("dispatch:") && one.marker.digest != UNDONE
     };
     let one = said.iter().find(|one| one.marker.is_audit()).filter(is_told)?;
-    let old = one.body.trim_end().rsplit_once('\n').map_or("", |(text, _)| text.trim_end());
+    let old = one.text();
     let marker = Marker { digest: UNDONE.to_owned(), ..one.marker.clone() };
     let body = format!(
         "**Not all of this was done:** {error}. Missing: {undone}. It is not tried again by itself.\n\n{old}\n\n{marker}"

@@ -41,6 +41,14 @@ pub struct MarkedComment {
     pub body: String,
 }
 
+impl MarkedComment {
+    /// What people read of it: all but the marker, which is its last line.
+    pub fn text(&self) -> &str {
+        let text = self.body.trim_end().rsplit_once('\n').map_or("", |(text, _)| text);
+        text.trim_end()
+    }
+}
+
 impl Marker {
     /// The marker of the answer to the commands of a comment that begin with this one: others than the first where
     /// the comment was changed after an answer.

@@ -215,7 +215,7 @@ impl Facts {
 
 impl<'a> Snapshot<'a> {
     /// An issue of which nothing is known but itself.
-    pub(super) fn alone(
+    pub fn alone(
         issue: &'a Issue,
         assessment: &'a Assessment,
         record: &'a Record,

@@ -4,7 +4,7 @@ use super::Worker;
 use super::process::Error;
 use crate::clock::Timestamp;
 use crate::issue::{Issue, IssueRef};
-use crate::triage::{Facts, Snapshot, Verdict, evaluate};
+use crate::triage::{Snapshot, Verdict, evaluate};
 
 impl Worker {
     /// An issue and the verdict on it at `now`, from the ledger and the answers of the forge as for any evaluation.
@@ -17,18 +17,8 @@ impl Worker {
         let rules = self.rules();
         let assessment = rules.triage.assess(&issue, now);
         let record = self.parts.store.record(at.clone()).await?;
-        let mut snapshot = Snapshot {
-            at,
-            issue: &issue,
-            assessment: &assessment,
-            record: &record,
-            requests: &[],
-            reports: &[],
-            now,
-            is_dry_run: true,
-            key: "",
-            facts: Facts::default(),
-        };
+        let alone = Snapshot::alone(&issue, &assessment, &record, now);
+        let mut snapshot = Snapshot { at, ..alone };
         let evaluation = loop {
             match evaluate(&snapshot, &rules) {
                 Ok(evaluation) => break evaluation,
