@@ -277,11 +277,6 @@ async fn killed_while_people_take_command_and_rename_nothing_of_theirs_is_lost()
     let swept =
         "SELECT count(*) FROM sweep WHERE first_at / 1000 < CAST(strftime('%s', 'now') AS INTEGER)";
     campaign.wait_for(|| (campaign.count(swept) == 0).then(|| "no sweep".into())).await;
-    // A repository that the service knows by its id before it gets another name.
-    let first = NewIssue { title: "The first".into(), author: "bob".into(), ..NewIssue::default() };
-    campaign.gitea.open_issue(&campaign.repo, first);
-    let known = "SELECT count(*) FROM lane WHERE repo_id IS NOT NULL AND evaluated_at IS NOT NULL";
-    campaign.wait_for(|| (campaign.count(known) == 0).then(|| "no issue".into())).await;
     program.kill().unwrap();
     program.wait().unwrap();
     let stop = Arc::new(AtomicBool::new(false));

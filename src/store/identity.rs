@@ -13,13 +13,14 @@ use super::wakes::wake_dispatched;
 use super::{Error, Store, orders, people};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
-use crate::issue::{ForgeIds, IssueRef, RepoName};
+use crate::issue::{ForgeIds, IssueNumber, IssueRef, RepoName};
 use crate::reason::Cause;
 
 /// An issue that was opened so long after it was evaluated is another one of its number.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::hours(1);
 /// What is kept by a repository's name.
-const BY_NAME: [&str; 7] = ["lane", "blocker", "summary", "sweep", "note", "spending", "proposal"];
+const BY_NAME: [&str; 8] =
+    ["repository", "lane", "blocker", "summary", "sweep", "note", "spending", "proposal"];
 
 /// An issue as the forge has just shown it.
 #[derive(Clone, Debug)]
@@ -115,7 +116,8 @@ impl Store {
 
     /// The repositories of which an older version kept no id.
     pub async fn unidentified_repos(&self) -> Result<Vec<RepoName>, Error> {
-        let sql = "SELECT DISTINCT repo FROM lane WHERE repo_id IS NULL";
+        let sql = "SELECT repo FROM lane WHERE repo_id IS NULL
+                   UNION SELECT repo FROM sweep WHERE repo COLLATE NOCASE NOT IN (SELECT repo FROM repository)";
         let mut repos: Vec<RepoName> = self.read(|c| all(c, sql, [], |row| parsed(row, 0))).await?;
         repos.retain(|repo| !repo.is_former());
         Ok(repos)
@@ -159,6 +161,8 @@ pub(super) fn reported(c: &Connection, at: &IssueRef, ids: Option<ForgeIds>) -> 
         None => {
             let lane = lanes::insert(c, &at)?;
             identify(c, lane, ids)?;
+            let sql = "INSERT OR IGNORE INTO repository (id, repo) VALUES (?1, ?2)";
+            run(c, sql, (ids.repo, at.repo.to_string()))?;
             Ok(lane)
         }
     }
@@ -214,24 +218,43 @@ pub(super) fn settle_name(
         return Ok(());
     }
     let is_respelled = before.as_ref() == Some(name);
-    // Rows without an id are what this repository was called when it was seen last, unless that is known otherwise.
-    let of_others =
-        "SELECT 1 FROM lane WHERE repo = ?1 AND repo_id IS NOT ?2 AND (repo_id IS NOT NULL OR ?3)";
-    let mut of_others = c.prepare_cached(of_others)?;
-    if !is_respelled && of_others.exists(params![text, id, before.is_some()])? {
+    if let Some(before) = before.as_ref().filter(|_| !is_respelled) {
+        adopt(c, name, before, now)?;
+    }
+    // What is kept without an id is of what this repository was called when it was seen last, unless that is known
+    // otherwise.
+    let unidentified = "SELECT 1 FROM lane WHERE repo = ?1 AND repo_id IS NULL AND ?2";
+    let is_others = id_of(c, &text)?.is_some()
+        || c.prepare_cached(unidentified)?.exists(params![text, before.is_some()])?;
+    if !is_respelled && is_others {
         set_aside(c, name, now)?;
     }
     match before {
         Some(before) => rename(c, &before.to_string(), name)?,
         None => {
-            run(
-                c,
-                "UPDATE lane SET repo_id = ?2 WHERE repo = ?1 AND repo_id IS NULL",
-                (&text, id),
-            )?;
+            let of_lanes = "UPDATE lane SET repo_id = ?2 WHERE repo = ?1 AND repo_id IS NULL";
+            run(c, of_lanes, (&text, id))?;
+            run(c, "INSERT INTO repository (id, repo) VALUES (?2, ?1)", (&text, id))?;
         }
     }
     run(c, "DELETE FROM former_name WHERE repo = ?1", [text])
+}
+
+/// Gives a repository what was asked for under a name of which nobody knew yet that it is its own.
+fn adopt(c: &Connection, name: &RepoName, before: &RepoName, now: Timestamp) -> Result<(), Error> {
+    let unseen =
+        "SELECT id, number FROM lane WHERE repo = ?1 AND repo_id IS NULL AND evaluated_at IS NULL";
+    let unseen: Vec<(i64, IssueNumber)> = all(c, unseen, [name.to_string()], |r| r.try_into())?;
+    for (lane, number) in unseen {
+        match lanes::named(c, &IssueRef { repo: before.clone(), number })? {
+            Some(known) => hand_over(c, lane, known, now)?,
+            None => {
+                let sql = "UPDATE lane SET repo = ?2 WHERE id = ?1";
+                run(c, sql, (lane, before.to_string()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Renames whoever has a name that is another's now. Those of it who are at work are looked at by their ids.
@@ -253,7 +276,8 @@ fn set_aside_alone(c: &Connection, lane: i64, at: &IssueRef, now: Timestamp) -> 
 fn vacant(c: &Connection, name: &RepoName) -> Result<RepoName, Error> {
     let plain = name.former(0).to_string();
     let plain = plain.trim_end_matches('0');
-    let sql = "SELECT coalesce(max(CAST(substr(repo, length(?1) + 1) AS INTEGER)), 0) + 1 FROM lane
+    let sql = "SELECT coalesce(max(CAST(substr(repo, length(?1) + 1) AS INTEGER)), 0) + 1
+               FROM (SELECT repo FROM lane UNION ALL SELECT repo FROM repository)
                WHERE repo >= ?1 AND repo < ?1 || ':'";
     let next = first(c, sql, [plain], |r| r.get(0))?;
     Ok(name.former(next.unwrap_or(1)))
@@ -343,11 +367,10 @@ fn issue_id(c: &Connection, lane: i64) -> Result<Option<i64>, Error> {
 
 /// What a repository was called when it was seen last.
 fn name_of(c: &Connection, id: i64) -> Result<Option<RepoName>, Error> {
-    first(c, "SELECT repo FROM lane WHERE repo_id = ?1 LIMIT 1", [id], |r| parsed(r, 0))
+    first(c, "SELECT repo FROM repository WHERE id = ?1", [id], |r| parsed(r, 0))
 }
 
 /// The id of the repository that had a name when it was seen last.
 fn id_of(c: &Connection, name: &str) -> Result<Option<i64>, Error> {
-    let sql = "SELECT repo_id FROM lane WHERE repo = ?1 AND repo_id IS NOT NULL LIMIT 1";
-    first(c, sql, [name], |r| r.get(0))
+    first(c, "SELECT id FROM repository WHERE repo = ?1", [name], |r| r.get(0))
 }

@@ -15,8 +15,8 @@ use crate::plan::{Decided, EffectOutcome, Outcome};
 use crate::reason::Cause;
 use crate::triage::{Decision, Evaluation, OrderEnd};
 
-/// How long after its deadline a dispatch ends although its issue could not be evaluated: a forge that is away for a
-/// moment is waited for, so that what the agent did is seen.
+/// How long after its deadline a dispatch ends although its issue could not be evaluated: a forge that fails in this very
+/// moment is asked again, so that what the agent did is seen. One that is known to be away is not waited for.
 const UNSEEN: TimeDelta = TimeDelta::minutes(2);
 
 /// An evaluation that came to its end.
@@ -143,7 +143,7 @@ impl Store {
         let overdue = move |c: &Connection| {
             let sql = "SELECT lane FROM dispatch JOIN lane ON lane.id = dispatch.lane
                        WHERE ended_at IS NULL AND deadline_at <= ?1 AND lane.state <> 'claimed'";
-            all::<i64, Vec<_>>(c, sql, [(now - UNSEEN).timestamp_millis()], |r| r.get(0))
+            all::<i64, Vec<_>>(c, sql, [now.timestamp_millis()], |r| r.get(0))
         };
         if self.read(overdue).await?.is_empty() {
             return Ok(0);

@@ -15,8 +15,6 @@ use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName};
 const STEP: usize = 100;
 /// The fact that counts what no webhook had reported.
 const MISSED: &str = "missed_events_total";
-/// How the facts begin that say by which rules a repository's issues were looked at.
-const RULES_OF: &str = "rules of ";
 
 /// How far the sweep has come in one repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,9 +146,7 @@ impl Store {
     /// How far the sweep has come in every repository it ever read.
     pub async fn sweep_cursors(&self) -> Result<Vec<SweepCursor>, Error> {
         self.read(|c| {
-            let sql = "SELECT repo, passed_at, full_at, since,
-                       coalesce((SELECT value FROM fact WHERE name = ?1 || lower(repo)), '') FROM sweep";
-            all(c, sql, [RULES_OF], |row| {
+            all(c, "SELECT repo, passed_at, full_at, since, rules FROM sweep", [], |row| {
                 let [passed_at, full_at, since] =
                     [row.get(1)?, row.get(2)?, row.get(3)?].map(from_millis);
                 let (repo, rules) = (parsed(row, 0)?, row.get(4)?);
@@ -170,10 +166,10 @@ impl Store {
             let known = "SELECT min(first_at) FROM sweep WHERE repo = ?1 COLLATE NOCASE";
             let first_at: Option<i64> = first(c, known, [&repo], |r| r.get(0))?.flatten();
             run(c, "DELETE FROM sweep WHERE repo = ?1 COLLATE NOCASE", [&repo])?;
-            super::set_fact(c, &format!("{RULES_OF}{}", repo.to_lowercase()), &rules)?;
-            let insert = "INSERT INTO sweep (repo, passed_at, full_at, since, first_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let insert = "INSERT INTO sweep (repo, passed_at, full_at, since, first_at, rules)
+                          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let first_at = first_at.unwrap_or(since);
-            run(c, insert, (&repo, passed_at, full_at, since, first_at))
+            run(c, insert, (&repo, passed_at, full_at, since, first_at, &rules))
         })
         .await
     }

@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use gitea_triage::dispatch::DispatchState;
 use gitea_triage::fake_gitea::{Fault, FaultKind, NewIssue};
 use gitea_triage::issue::{IssueRef, RepoName};
+use gitea_triage::sweep::How;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
@@ -254,6 +255,37 @@ async fn an_order_by_name_is_for_the_issue_that_has_the_name_now() {
 }
 
 #[tokio::test]
+async fn orders_by_a_new_name_that_nobody_told_of_are_carried_out() {
+    let world = World::with(PATIENT).await;
+    let held = [held_by_alice(&world).await, held_by_alice(&world).await];
+    world.gitea.rename_repo(&world.repo, &name("acme/gadgets"));
+    let [first, second] = held.map(|at| under(&at, "acme/gadgets"));
+    world.order(&first, "ops", "assign claude").await;
+    world.order(&second, "ops", "resume").await;
+    world.settle().await;
+    world.assert_with_claude(&first);
+    let waits = world.history(&second).await.evaluations.pop().unwrap();
+    assert!(!waits.reason.contains("held"), "{}", waits.reason);
+}
+
+#[tokio::test]
+async fn what_is_ordered_before_a_rename_is_no_old_order_where_no_issue_was_known() {
+    let world = World::with(PATIENT).await;
+    world.sweep(How::default()).await;
+    world.clock.advance(TimeDelta::minutes(1));
+    world.gitea.drop_next_deliveries(2);
+    let issue = world.open_issue(bug());
+    world.gitea.comment(&issue, "alice", "/triage hold");
+    world.clock.advance(TimeDelta::minutes(1));
+    world.gitea.rename_repo(&world.repo, &name("acme/gadgets"));
+    world.clock.advance(TimeDelta::minutes(15));
+    world.sweep(How::default()).await;
+    world.settle().await;
+    let issue = under(&issue, "acme/gadgets");
+    assert!(world.labels(&issue).is_empty() && world.history(&issue).await.dispatches.is_empty());
+}
+
+#[tokio::test]
 async fn two_repositories_that_swap_their_names_keep_what_is_theirs() {
     let world = World::with(PATIENT).await;
     let other = name("acme/gadgets");
@@ -325,7 +357,8 @@ async fn as_an_older_version_left_it(world: &mut World, meanwhile: impl FnOnce(&
     let path = world.store_path();
     meanwhile(world);
     let database = rusqlite::Connection::open(path).unwrap();
-    database.execute_batch("UPDATE lane SET repo_id = NULL, issue_id = NULL").unwrap();
+    let forget = "UPDATE lane SET repo_id = NULL, issue_id = NULL; DELETE FROM repository";
+    database.execute_batch(forget).unwrap();
     drop(database);
     world.restart().await;
 }

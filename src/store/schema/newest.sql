@@ -173,6 +173,10 @@ CREATE TABLE removed (
     at    INTEGER NOT NULL,
     PRIMARY KEY (lane, kind, value)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE repository (
+    id   INTEGER PRIMARY KEY,
+    repo TEXT    NOT NULL UNIQUE COLLATE NOCASE
+) STRICT;
 CREATE TABLE spending (
     day    TEXT    NOT NULL CHECK (day GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
     repo   TEXT    NOT NULL COLLATE NOCASE,
@@ -204,7 +208,7 @@ CREATE TABLE sweep (
     passed_at INTEGER NOT NULL,
     full_at   INTEGER NOT NULL,
     since     INTEGER NOT NULL
-, first_at INTEGER) STRICT, WITHOUT ROWID;
+, first_at INTEGER, rules TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 CREATE TABLE transition (
     id         INTEGER PRIMARY KEY,
     dispatch   INTEGER NOT NULL REFERENCES dispatch (id),
