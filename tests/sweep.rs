@@ -339,6 +339,20 @@ async fn an_issue_that_an_agent_has_is_missed_between_full_passes_when_it_is_del
     assert_eq!(world.gitea.issue(&next).unwrap().labels, ["claude-ready"]);
 }
 
+#[actix_web::test]
+async fn an_agents_label_that_is_deleted_everywhere_is_missed_on_its_issue() {
+    let world = World::start().await;
+    let at = world.gitea.open_issue(&repo(), bug());
+    world.baseline().await;
+    world.unheard(|gitea| gitea.remove_repo_label(&repo(), "claude-ready")).await;
+    assert_eq!(world.gitea.issue(&at).unwrap().labels, [""; 0]);
+    world.pass_time(60);
+    assert_eq!(world.finds(SERVE).await.0, [(1, Why::Input, false)]);
+    world.settle().await;
+    world.pass_time(60);
+    assert_eq!(world.finds(SERVE).await.0, [], "once");
+}
+
 /// What the store knows of the issue under this name: its hold's words, in the latest evaluation.
 async fn is_held(world: &World, at: &str) -> bool {
     let history = world.parts().store.history(at.parse().unwrap()).await.unwrap().unwrap();

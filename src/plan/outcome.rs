@@ -15,6 +15,8 @@ use crate::triage::{CommandRequest, Decision, OrderEnd, OrderState, Snapshot, So
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The shortest pause between two evaluations of a dispatch whose time has come.
 const AGAIN: Duration = Duration::from_secs(60);
+/// When checks that still run are asked for again: of their end no webhook is sent.
+const CHECKS_EVERY: Duration = Duration::from_secs(300);
 /// The longest pause between two hand-offs.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
@@ -207,7 +209,11 @@ fn due_at(s: &Snapshot<'_>, decided: &Decided) -> Option<Timestamp> {
     let is_called = dispatch.state != DispatchState::Pending;
     let deadline_at = decided.evaluation.deadline_at.unwrap_or(dispatch.deadline_at);
     let remind_at = remind_at(dispatch.opened_at, deadline_at);
-    let due_at = if is_called && !is_reminded { remind_at } else { deadline_at };
+    let due_at = match decided.evaluation.under_review {
+        Some(_) => deadline_at.min(s.now + CHECKS_EVERY),
+        None if is_called && !is_reminded => remind_at,
+        None => deadline_at,
+    };
     // What is due already was just evaluated: not at once again.
     Some(if due_at > s.now { due_at } else { s.now + AGAIN })
 }

@@ -23,6 +23,8 @@ pub enum Reason {
     Closed,
     /// The issue no longer exists.
     Gone,
+    /// The issue is closed, and the checks of its pull request still run.
+    ChecksRun(IssueRef),
     /// It is a pull request.
     PullRequest,
     /// It is a daily summary of ours.
@@ -130,6 +132,7 @@ impl Reason {
         match self {
             Self::Closed => "closed",
             Self::Gone => "gone",
+            Self::ChecksRun(_) => "checks_run",
             Self::PullRequest => "pull_request",
             Self::OwnSummary => "own_summary",
             Self::IgnoredAuthor(_) => "ignored_author",

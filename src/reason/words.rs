@@ -15,6 +15,7 @@ impl Display for Reason {
         match self {
             Self::Closed => f.write_str("the issue is closed"),
             Self::Gone => f.write_str("the issue no longer exists"),
+            Self::ChecksRun(pull) => write!(f, "closed; the checks of `{pull}` still run"),
             Self::PullRequest => f.write_str("a pull request, not an issue"),
             Self::OwnSummary => f.write_str("our own daily summary"),
             Self::IgnoredAuthor(login) => {

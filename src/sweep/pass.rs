@@ -11,7 +11,7 @@ use super::{GRACE, How, Kind, Parts, Passed, Settings, Sweeper, Watch};
 use crate::clock::Timestamp;
 use crate::delivery::Event;
 use crate::gitea::{self as forge, IssueQuery, Repository, StateFilter};
-use crate::issue::{IssueNumber, IssueRef, RepoName};
+use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName};
 use crate::store::{self, SweepCursor};
 
 /// How far the lists of two passes overlap: more than the grace, and than a change may take from its time stamp to
@@ -189,7 +189,7 @@ impl Pass<'_> {
         }
         let (mut finds, left) = ground.listed(&lists.all.issues);
         match self.kind {
-            Kind::Changes => finds.extend(self.gone_at_work(&ground, &lists.all).await?),
+            Kind::Changes => finds.extend(self.changed_at_work(&ground, &lists.all).await?),
             _ => finds.extend(ground.gone(&lists.all.issues)),
         }
         let unidentified = ground.unidentified(&lists.all.issues);
@@ -200,14 +200,15 @@ impl Pass<'_> {
         Ok((finds, left))
     }
 
-    /// The issues in somebody's hands that are no more. No list says so, and on Forgejo no event, so each that did not
-    /// change is asked for: until it is known, it keeps an agent's place.
-    async fn gone_at_work(
+    /// The issues in somebody's hands that are no more, or have lost a label or an assignee that was deleted everywhere.
+    /// No list says so, and no event, so each that did not change is asked for: it keeps an agent's place.
+    async fn changed_at_work(
         &self,
         ground: &Ground<'_>,
         all: &Listing,
     ) -> Result<Vec<store::Find>, Error> {
-        let (mut gone, repo_id) = (Vec::new(), self.parts.store.repository_id(ground.repo).await?);
+        let (mut changed, repo_id) =
+            (Vec::new(), self.parts.store.repository_id(ground.repo).await?);
         for known in self.parts.store.known_dispatched(ground.repo).await? {
             let is_listed = all.issues.contains_key(&known.number);
             if is_listed || known.died_at.is_some() || !ground.is_at_rest(&known) {
@@ -216,11 +217,16 @@ impl Pass<'_> {
             let at = IssueRef { repo: ground.repo.clone(), number: known.number };
             match self.parts.forge.issue_of(&at, repo_id).await {
                 Err(error) if error.is_transient() => return Err(error.into()),
-                Ok(Some(_)) => {}
-                _ => gone.push(ground.gone_one(&known)),
+                Ok(Some(issue)) => {
+                    let seen = known.fingerprint.as_ref();
+                    if seen.is_some_and(|seen| !seen.covers(&Fingerprint::of(&issue))) {
+                        changed.push(ground.input(&known));
+                    }
+                }
+                _ => changed.push(ground.gone_one(&known)),
             }
         }
-        Ok(gone)
+        Ok(changed)
     }
 
     /// The issues of which a delivery has arrived that nobody has classified yet.

@@ -33,6 +33,9 @@ impl Chain<'_> {
     pub(super) fn decide(self) -> Result<Decision, Question> {
         let skip = |reason| Decision::Skip { reason };
         let flag = |reason| Decision::Flag { reason };
+        if let Some(pull) = self.e.under_review.clone() {
+            return Ok(skip(Reason::ChecksRun(pull)));
+        }
         if !self.e.is_open(self.s.issue) {
             return Ok(Decision::Finish { reason: Reason::Closed });
         }

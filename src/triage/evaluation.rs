@@ -44,6 +44,8 @@ pub struct Evaluation {
     pub deadline_at: Option<Timestamp>,
     /// The issue is closed and is to be open.
     pub reopens: bool,
+    /// The pull request that closed the issue and whose checks still run: what is required is not known yet.
+    pub under_review: Option<IssueRef>,
     /// The agent to which a person gave the issue on the forge, while nobody had it.
     pub given: Option<AgentId>,
     /// What the issue waits for.

@@ -38,7 +38,11 @@ pub(super) fn follow(
         if unmet.is_empty() || is_settled(s, rules, &dispatch)? {
             return Ok(e);
         }
-        return Ok(fail(e, &dispatch, Cause::ReviewFailed { unmet }, rules));
+        let under_review = running(&unmet).filter(|_| s.now < dispatch.deadline_at).cloned();
+        return Ok(match under_review {
+            None => fail(e, &dispatch, Cause::ReviewFailed { unmet }, rules),
+            under_review => Evaluation { under_review, ..e },
+        });
     }
     let report = latest_report(s, &dispatch);
     match report {
@@ -256,6 +260,14 @@ fn unmet(s: &Snapshot<'_>, rules: &Rules) -> Result<Vec<Unmet>, Question> {
         });
     }
     Ok(unmet)
+}
+
+/// The pull request whose checks are all that is left to know.
+fn running(unmet: &[Unmet]) -> Option<&IssueRef> {
+    match unmet {
+        [Unmet::Checks { pull, status }] if status == "pending" => Some(pull),
+        _ => None,
+    }
 }
 
 fn unmet_checks(s: &Snapshot<'_>) -> Result<Option<Unmet>, Question> {

@@ -1,11 +1,17 @@
 //! A closed issue is reviewed by what the owner requires; what is not met goes to the next agent, and in the end to a
 //! person.
 
+use std::time::Duration;
+
+use chrono::TimeDelta;
 use gitea_triage::dispatch::DispatchState;
 use gitea_triage::fake_gitea::NewIssue;
 use gitea_triage::issue::{IssueRef, IssueState};
 
 use crate::world::{World, bug};
+
+/// Too short for what is asked for again in minutes.
+const MOMENT: Duration = Duration::from_secs(60);
 
 fn requiring(checks: &str) -> String {
     format!("[triage]\nowner = \"alice\"\n[review]\nrequire = [{checks}]\n")
@@ -102,6 +108,44 @@ async fn a_merged_pull_request_with_green_checks_completes() {
     assert_eq!(world.issue(&issue).state, IssueState::Closed);
     assert_eq!(world.history(&issue).await.dispatches[0].state, DispatchState::Completed);
     world.comments(&issue);
+}
+
+#[tokio::test]
+async fn checks_that_still_run_when_a_pull_request_is_merged_are_waited_for() {
+    for (status, state) in
+        [("success", DispatchState::Completed), ("failure", DispatchState::Failed)]
+    {
+        let world = World::with(&requiring("\"pull_request\", \"status\"")).await;
+        let issue = dispatched(&world).await;
+        let pull = pull_for(&world, &issue);
+        world.gitea.set_commit_status(&pull, "pending");
+        world.gitea.merge(&pull, "alice");
+        world.settle_within(MOMENT).await;
+        let history = world.history(&issue).await;
+        assert!(history.dispatches[0].state.is_open(), "{:?}", history.dispatches[0]);
+        let reason = &history.evaluations.last().unwrap().reason;
+        assert_eq!(reason, "closed; the checks of `acme/widgets#2` still run");
+        assert_eq!(world.issue(&issue).state, IssueState::Closed);
+        world.gitea.set_commit_status(&pull, status);
+        world.clock.advance(TimeDelta::minutes(5));
+        world.settle_within(MOMENT).await;
+        assert_eq!(world.history(&issue).await.dispatches[0].state, state);
+        world.comments(&issue);
+    }
+}
+
+#[tokio::test]
+async fn checks_that_run_for_ever_keep_no_place_beyond_the_deadline() {
+    let world = World::with(&requiring("\"pull_request\", \"status\"")).await;
+    let issue = dispatched(&world).await;
+    let pull = pull_for(&world, &issue);
+    world.gitea.set_commit_status(&pull, "pending");
+    world.gitea.merge(&pull, "alice");
+    world.settle().await;
+    world.clock.advance(TimeDelta::hours(2));
+    world.settle().await;
+    assert_eq!(world.history(&issue).await.dispatches[0].state, DispatchState::Failed);
+    assert!(world.comments(&issue)[0].contains("the checks of `acme/widgets#2` say `pending`"));
 }
 
 #[tokio::test]

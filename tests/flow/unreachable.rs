@@ -169,7 +169,8 @@ async fn a_forge_that_is_away_for_a_day_keeps_no_place_beyond_the_deadline() {
     world.gitea.comment(&second, "bob", "any news?");
     world.gitea.delivered().await;
     // Step by step, as time passes; a probe is made now and then.
-    for _ in 0..130 {
+    for minute in 0..120 {
+        assert_eq!(load(&world).await, 1, "minute {minute}");
         world.clock.advance(TimeDelta::minutes(1));
         world.work_within(Duration::ZERO).await;
     }
