@@ -1,6 +1,7 @@
 //! The store on its own: what it must keep whatever the flow around it does.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -253,7 +254,8 @@ async fn an_issue_that_begins_to_wait_while_the_place_gets_free_is_looked_at_aga
     let waiting = |decided: &mut Decided| {
         let agent = AgentId::new("claude");
         let reason = Reason::ChosenButBusy { agent: agent.clone(), load: 1, limit: 1 };
-        decided.evaluation.decision = Decision::Wait { agent, reason };
+        let others = BTreeMap::new();
+        decided.evaluation.decision = Decision::Wait { agent, reason, others };
     };
     for comes in [Comes::Meanwhile, Comes::After] {
         assert!(is_woken(comes, waiting).await, "{comes:?}");

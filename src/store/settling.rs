@@ -6,7 +6,9 @@ use rusqlite::{Connection, params};
 use super::dispatches::{self, Moment, Recorded};
 use super::lanes::{self, Claim, Pace, Schedule};
 use super::rows::{all, first, run, to_json};
-use super::wakes::{keep_blockers, wake, wake_blocked, wake_unblocked, wake_waiting};
+use super::wakes::{
+    keep_alternatives, keep_blockers, wake, wake_blocked, wake_unblocked, wake_waiting,
+};
 use super::{Error, Store, ledger, orders, sweeps};
 use crate::clock::Timestamp;
 use crate::delivery::WakeCause;
@@ -208,7 +210,9 @@ fn note_conclusion(c: &Connection, claim: &Claim, e: &Evaluation) -> Result<(), 
     }
     keep_blockers(c, lane, &e.waits_on)?;
     // What it begins to wait for may have come since it was read, when nobody knew yet whom to wake.
-    if let Some((agent, limit)) = e.decision.waits_for() {
+    let agents = e.decision.waits_for();
+    keep_alternatives(c, lane, &agents)?;
+    for (agent, limit) in agents {
         let free = limit.saturating_sub(dispatches::taken(c, agent, lane)?);
         wake_waiting(c, agent.as_str(), free, e.at)?;
     }
@@ -252,6 +256,7 @@ fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
     let before = waits_for(c, lane)?.filter(|_| !failure.is_about_us);
     if before.is_some() {
         run(c, "UPDATE lane SET waits_for = NULL WHERE id = ?1", [lane])?;
+        keep_alternatives(c, lane, &[])?;
     }
     if let Some(open) = dispatches::open_dispatch(c, lane)? {
         let evaluation = failure.recorded.as_ref().map(|recorded| recorded.evaluation);

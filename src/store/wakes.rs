@@ -12,6 +12,7 @@ use super::rows::{all, first, run};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Origin, WakeCause};
+use crate::dispatch::AgentId;
 use crate::issue::{IssueRef, RepoName};
 
 /// When a dispatch is looked at again if the look it was woken for comes to no end: a failed delivery must not make it
@@ -73,6 +74,17 @@ pub(super) fn keep_blockers(c: &Connection, lane: i64, blockers: &[IssueRef]) ->
     blockers.iter().try_for_each(keep)
 }
 
+/// Keeps which agents would do for an issue that waits for one, in place of those before; the first stands on the lane.
+pub(super) fn keep_alternatives(
+    c: &Connection,
+    lane: i64,
+    agents: &[(&AgentId, u32)],
+) -> Result<(), Error> {
+    run(c, "DELETE FROM alternative WHERE lane = ?1", [lane])?;
+    let insert = "INSERT INTO alternative VALUES (?1, ?2)";
+    agents.iter().skip(1).try_for_each(|(agent, _)| run(c, insert, params![agent.as_str(), lane]))
+}
+
 /// Wakes the issues that wait for `at`, which has come to its end.
 pub(super) fn wake_blocked(c: &Connection, at: &IssueRef, now: Timestamp) -> Result<(), Error> {
     wake(c, waiting_for(c, at)?, WakeCause::Unblocked, now)
@@ -125,7 +137,8 @@ pub(super) fn wake_waiting(
     places: u32,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let best = "SELECT id FROM lane WHERE waits_for = ?1
+    let best = "SELECT id FROM lane
+                WHERE waits_for = ?1 OR id IN (SELECT lane FROM alternative WHERE agent = ?1)
                 ORDER BY wait_p0 DESC, wait_score DESC, wait_since, id LIMIT ?2";
     let lanes: Vec<_> = all(c, best, params![agent, places], |r| r.get(0))?;
     wake(c, lanes, WakeCause::PlaceFree, now)

@@ -111,9 +111,9 @@ impl Chain<'_> {
         let agent = match &self.e.custody {
             Custody::Chosen(Choice { agent, .. }) => {
                 let agent = self.agents.iter().find(|one| one.id == *agent)?;
-                if let Pick::Busy { agent, load, limit } = self.roster().offer(agent) {
+                if let Pick::Busy { agent, load, limit, others } = self.roster().offer(agent) {
                     let reason = Reason::ChosenButBusy { agent: agent.clone(), load, limit };
-                    return Some(Decision::Wait { agent, reason });
+                    return Some(Decision::Wait { agent, reason, others });
                 }
                 &agent.id
             }
@@ -224,9 +224,9 @@ impl Chain<'_> {
                 let reason = Reason::GoesTo { subject, agent: agent.clone() };
                 Decision::Dispatch { agent, reason }
             }
-            Pick::Busy { agent, load, limit } => {
+            Pick::Busy { agent, load, limit, others } => {
                 let reason = Reason::WaitsFor { subject, agent: agent.clone(), load, limit };
-                Decision::Wait { agent, reason }
+                Decision::Wait { agent, reason, others }
             }
             Pick::Nobody => Decision::Flag { reason: Reason::NoAgent { subject, task } },
         }

@@ -31,7 +31,7 @@ mod tags;
 mod term;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -150,6 +150,9 @@ pub enum Decision {
         agent: AgentId,
         /// Why.
         reason: Reason,
+        /// The other agents that suit, and their limits: whoever gets free first has it.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        others: BTreeMap<AgentId, u32>,
     },
     /// Nothing to do.
     Skip {
@@ -190,11 +193,14 @@ impl Decision {
         }
     }
 
-    /// The agent it waits for, and the limit that the agent is at.
-    pub fn waits_for(&self) -> Option<(&AgentId, u32)> {
+    /// The agents of which it waits for the first that gets free, and the limits that they are at.
+    pub fn waits_for(&self) -> Vec<(&AgentId, u32)> {
         match self {
-            Self::Wait { agent, reason } => Some((agent, reason.limit()?)),
-            _ => None,
+            Self::Wait { agent, reason, others } => {
+                let first = reason.limit().map(|limit| (agent, limit));
+                first.into_iter().chain(others.iter().map(|(one, limit)| (one, *limit))).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -10,8 +10,8 @@ use crate::dispatch::{Agent, AgentId, TaskType};
 pub(super) enum Pick {
     /// This agent can start.
     Free(AgentId),
-    /// This one suits, but has as much as it may have.
-    Busy { agent: AgentId, load: u32, limit: u32 },
+    /// This one suits, but has as much as it may have; so do the others that suit, with their limits.
+    Busy { agent: AgentId, load: u32, limit: u32, others: BTreeMap<AgentId, u32> },
     /// No agent suits.
     Nobody,
 }
@@ -56,7 +56,15 @@ impl Roster<'_> {
     fn first_free(&self, suits: impl Fn(&Agent) -> bool) -> Pick {
         let suitable = || self.agents.iter().filter(|agent| suits(agent));
         let free = suitable().find(|agent| self.load(agent) < agent.max_concurrent);
-        free.or_else(|| suitable().next()).map_or(Pick::Nobody, |agent| self.offer(agent))
+        let Some(first) = free.or_else(|| suitable().next()) else { return Pick::Nobody };
+        match self.offer(first) {
+            Pick::Busy { agent, load, limit, .. } => {
+                let others = suitable().filter(|one| one.id != agent);
+                let others = others.map(|one| (one.id.clone(), one.max_concurrent)).collect();
+                Pick::Busy { agent, load, limit, others }
+            }
+            pick => pick,
+        }
     }
 
     /// Whether this one is free.
@@ -65,7 +73,7 @@ impl Roster<'_> {
         if load < limit {
             Pick::Free(agent.id.clone())
         } else {
-            Pick::Busy { agent: agent.id.clone(), load, limit }
+            Pick::Busy { agent: agent.id.clone(), load, limit, others: BTreeMap::new() }
         }
     }
 

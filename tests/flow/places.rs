@@ -246,3 +246,23 @@ async fn a_person_who_takes_back_what_they_gave_ends_it_although_the_agent_has_b
     assert_eq!(state(&world, &issue).await, DispatchState::Failed);
     assert!(world.comments(&issue).is_empty());
 }
+
+#[tokio::test]
+async fn whoever_suits_and_gets_free_first_has_the_issue_that_waits() {
+    let two = "[dispatch]\nroute = \"task-type\"\n\
+        [[agent]]\nid = \"claude\"\nlogin = \"claude\"\nstrengths = [\"routine_coding\"]\nmax_concurrent = 1\n\
+        [[agent]]\nid = \"kimi\"\nlogin = \"kimi\"\nstrengths = [\"routine_coding\"]\nmax_concurrent = 1\n";
+    let world = World::with(two).await;
+    world.gitea.add_collaborator(&world.repo, "kimi", "write");
+    let [first, second, third] = [1, 2, 3].map(|_| world.open_issue(bug()));
+    world.settle().await;
+    assert_eq!([&first, &second].map(|at| world.assignees(at)), [["claude"], ["kimi"]]);
+    let waits = world.history(&third).await.evaluations.pop().unwrap().reason;
+    assert!(waits.contains("waits for `claude`"), "{waits}");
+    world.gitea.close(&second, "alice");
+    world.settle().await;
+    assert_eq!(world.assignees(&third), ["kimi"]);
+    for at in [first, second, third] {
+        world.comment(&at);
+    }
+}

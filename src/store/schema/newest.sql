@@ -1,4 +1,9 @@
 -- The schema of an empty store. Made of the numbered steps: `NEWEST_SCHEMA=write cargo test newest`.
+CREATE TABLE alternative (
+    agent TEXT    NOT NULL,
+    lane  INTEGER NOT NULL REFERENCES lane (id),
+    PRIMARY KEY (agent, lane)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE blocker (
     lane   INTEGER NOT NULL REFERENCES lane (id),
     repo   TEXT    NOT NULL COLLATE NOCASE,
@@ -217,6 +222,7 @@ CREATE TABLE transition (
     cause      TEXT    NOT NULL,
     evaluation INTEGER REFERENCES evaluation (id)
 ) STRICT;
+CREATE INDEX alternative_lane ON alternative (lane);
 CREATE INDEX blocker_of ON blocker (repo, number);
 CREATE UNIQUE INDEX command_comment ON command (source_comment, part) WHERE source_comment IS NOT NULL;
 CREATE UNIQUE INDEX command_entry ON command (source_entry, part) WHERE source_entry IS NOT NULL;
