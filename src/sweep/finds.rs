@@ -93,6 +93,15 @@ impl Ground<'_> {
         })
     }
 
+    /// The issues of which a comment was edited after they were evaluated: it may be a command now.
+    pub fn edited(&self, finds: &[Find], edited: &BTreeMap<IssueNumber, Timestamp>) -> Vec<Find> {
+        let is_later = |known: &&Known| {
+            let edited = edited.get(&known.number);
+            edited.zip(known.evaluated_at).is_some_and(|(edited, seen)| *edited >= seen)
+        };
+        self.unchanged(finds).filter(is_later).map(|known| self.input(known)).collect()
+    }
+
     /// A find of which no list tells.
     pub fn input(&self, known: &Known) -> Find {
         let (at, known) = (self.at(known.number), Some(known.clone()));

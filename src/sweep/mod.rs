@@ -5,8 +5,8 @@
 //! of title, body, labels, assignees and state, and the number of comments. A listed issue that shows something else,
 //! or that was never evaluated, is a find; so is one that was open and is not listed any more. Times are not
 //! compared: our own writes, references and pins move `updated_at` and change nothing that is decided from. What a decision
-//! is made from and the forge shows in no list is looked for where it matters, in `unlisted`. Edits of comments stay
-//! unseen.
+//! is made from and the forge shows in no list is looked for where it matters, in `unlisted`; comments that were edited
+//! are asked for by the full pass.
 //!
 //! **What is left alone.** An issue with something pending, in a worker's hands, or evaluated since the pass began
 //! (the list may be older than the evaluation); one whose delivery has arrived and is not classified yet; one that

@@ -98,7 +98,7 @@ impl Worker {
     }
 
     /// The commands in comments of which no delivery told: read where there are more comments than the last look and the
-    /// deliveries account for, and where the sweep found a change. Others cannot be new.
+    /// deliveries account for, and where the sweep found a change: an edit moves no time of change. Others cannot be new.
     async fn unheard_of(&self, claim: &Claim, issue: &Issue) -> Result<Vec<GivenOrders>, Error> {
         let told = |end: &str| {
             let is_told = |d: &&Claimed| d.action.strip_prefix(COMMENT) == Some(end);
@@ -112,7 +112,7 @@ impl Worker {
         let known = look.comments.unwrap_or_default() + told(CREATED);
         let is_told = issue.comments + told(DELETED) <= known;
         let is_found = claim.deliveries.iter().any(|d| d.origin == Origin::Sweep);
-        if !is_touched || (is_told && !is_found) {
+        if !is_found && (!is_touched || is_told) {
             return Ok(Vec::new());
         }
         let us = self.us(&claim.at.repo).await?;
