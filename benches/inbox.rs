@@ -134,7 +134,6 @@ fn not_now() -> Failure {
         is_about_us: false,
         recorded: None,
         effects: Vec::new(),
-        correction: None,
     }
 }
 

@@ -49,8 +49,6 @@ pub struct Failure {
     pub recorded: Option<Recorded>,
     /// What is known of its effects, in their order; those not tried yet are missing.
     pub effects: Vec<EffectOutcome>,
-    /// The correction of what a comment said before the failure, and what became of it.
-    pub correction: Option<(Recorded, EffectOutcome)>,
 }
 
 /// What was answered to commands when a claim was given up.
@@ -303,7 +301,5 @@ fn record(c: &Connection, failure: &Failure) -> Result<(), Error> {
         ledger::record_effects(c, recorded, &failure.effects, failure.at)?;
         ledger::leave_unsaid(c, recorded, failure.effects.len() + 1, failure.at)?;
     }
-    failure.correction.as_ref().map_or(Ok(()), |(recorded, outcome)| {
-        ledger::record_effects(c, recorded, std::slice::from_ref(outcome), failure.at)
-    })
+    Ok(())
 }

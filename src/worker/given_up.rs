@@ -1,33 +1,65 @@
-//! Answers the commands of a claim that is given up: nobody is left waiting for what will not come. What cannot be
-//! answered stays open, and is carried out or answered when the issue can be worked on again.
+//! What people are told of a claim that is given up: its commands are answered, and a comment that says more than was
+//! done is corrected. Nobody is left waiting for what will not come. A command that cannot be answered stays open, and is
+//! carried out or answered when the issue can be worked on again.
 
 use super::Worker;
 use super::process::Error;
-use crate::plan::{Decided, Effect, Plan, answers};
+use crate::plan::{Decided, Plan, answers, correction};
 use crate::reason::Reason;
-use crate::store::{Claim, Failure, Recorded, Told};
+use crate::store::{Claim, Failure, Told};
 use crate::triage::commands::{Command, Refusal, answers_left, refusal};
 use crate::triage::{
     Audience, CommandRequest, Decision, OrderEnd, OrderState, Permission, Record, Source,
 };
 
 impl Worker {
-    /// Answers the open commands of a claim.
+    /// Answers the open commands of a claim, and names what is `undone` of a dispatch in its comment.
     pub(super) async fn tell_given_up(
         &self,
         claim: &Claim,
         failure: &Failure,
+        undone: Option<&str>,
     ) -> Result<(), Error> {
-        let orders = self.parts.store.open_orders(claim).await?;
+        let store = &self.parts.store;
+        let orders = store.open_orders(claim).await?;
+        let is_nothing = orders.is_empty() && undone.is_none();
         let is_in_vain = failure.is_about_us || failure.is_out_of_reach;
-        if orders.is_empty() || is_in_vain || self.parts.forge.is_dry_run() {
+        if is_nothing || is_in_vain || self.parts.forge.is_dry_run() {
             return Ok(());
         }
         let said = self.marked_comments(&claim.at).await?;
-        let record = self.parts.store.record(claim.at.clone()).await?;
-        let mut left = answers_left(&record, failure.at);
+        let record = store.record(claim.at.clone()).await?;
+        let mut ends = self.ends(claim, &orders, failure, &record).await;
+        let mut effects = answers(&orders, &ends, &said, &failure.reason);
+        effects.extend(undone.and_then(|undone| correction(&said, undone, &failure.reason)));
+        let decision = Decision::Skip { reason: Reason::GivenUp { error: failure.reason.clone() } };
+        let plan = Plan { effects: effects.clone(), ..Plan::default() };
+        let decided = Decided { plan, ..Decided::only(failure.at, decision, &record) };
+        let recorded = store.intend(claim, decided).await?;
+        let applied = self.parts.executor.apply(&claim.at, &effects).await;
+        self.count(&effects, &applied);
+        let is_all_said = applied.error.is_none();
+        for (order, end) in orders.iter().zip(&mut ends) {
+            let is_open = order.state == OrderState::Received && end.to == Audience::Nobody;
+            let is_waited_for = matches!(order.source, Source::Comment(_));
+            end.is_told = !is_waited_for || (is_all_said && !is_open);
+        }
+        let orders = ends.into_iter().filter(|end| end.is_told).collect();
+        let told = Told { at: failure.at, recorded, effects: applied.effects, orders };
+        Ok(store.keep_answers(claim, told).await?)
+    }
+
+    /// What the commands have come to, and who is told so.
+    async fn ends(
+        &self,
+        claim: &Claim,
+        orders: &[CommandRequest],
+        failure: &Failure,
+        record: &Record,
+    ) -> Vec<OrderEnd> {
+        let mut left = answers_left(record, failure.at);
         let mut ends: Vec<OrderEnd> = Vec::new();
-        for order in &orders {
+        for order in orders {
             let same = orders.iter().zip(&ends).find(|(other, _)| other.source == order.source);
             let to = match same {
                 Some((_, end)) => end.to,
@@ -40,45 +72,12 @@ impl Worker {
             };
             ends.push(OrderEnd { to, ..end(order, &failure.reason) });
         }
-        let effects = answers(&orders, &ends, &said, &failure.reason);
-        let recorded = self.intend_to_tell(claim, failure, &record, &effects).await?;
-        let applied = self.parts.executor.apply(&claim.at, &effects).await;
-        self.count(&effects, &applied);
-        let is_all_said = applied.error.is_none();
-        for (order, end) in orders.iter().zip(&mut ends) {
-            let is_open = order.state == OrderState::Received && end.to == Audience::Nobody;
-            let is_waited_for = matches!(order.source, Source::Comment(_));
-            end.is_told = !is_waited_for || (is_all_said && !is_open);
-        }
-        let orders = ends.into_iter().filter(|end| end.is_told).collect();
-        let told = Told { at: failure.at, recorded, effects: applied.effects, orders };
-        Ok(self.parts.store.keep_answers(claim, told).await?)
+        ends
     }
 
     /// Whether whoever gave a command is known to be allowed to.
     async fn is_by_writer(&self, claim: &Claim, order: &CommandRequest) -> bool {
         matches!(self.permission(claim, order).await, Ok(Permission::Writer))
-    }
-
-    /// Writes the answers down with what was meant before, or with the failure alone where nothing was.
-    async fn intend_to_tell(
-        &self,
-        claim: &Claim,
-        failure: &Failure,
-        record: &Record,
-        effects: &[Effect],
-    ) -> Result<Recorded, Error> {
-        let store = &self.parts.store;
-        if let Some(before) = &failure.recorded {
-            let ids = store.intend_answers(claim, before, effects.to_vec(), failure.at).await?;
-            let mut recorded = before.clone();
-            recorded.effects = ids;
-            return Ok(recorded);
-        }
-        let decision = Decision::Skip { reason: Reason::GivenUp { error: failure.reason.clone() } };
-        let plan = Plan { effects: effects.to_vec(), ..Plan::default() };
-        let decided = Decided { plan, ..Decided::only(failure.at, decision, record) };
-        Ok(store.intend(claim, decided).await?)
     }
 }
 

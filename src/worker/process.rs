@@ -9,10 +9,8 @@ use tracing::field::Empty;
 
 use crate::gitea as forge;
 use crate::issue::RepoName;
-use crate::plan::{Decided, EffectOutcome, Plan, correction};
-use crate::reason::Reason;
+use crate::plan::EffectOutcome;
 use crate::store::{self, Claim, Failure, Recorded};
-use crate::triage::{Decision, Record};
 
 use super::retry::{self, Attempts, Failed, Next};
 use super::{PACE, Worker};
@@ -105,7 +103,6 @@ impl Worker {
             is_about_us: matches!(error, Error::Forge(refused) if refused.status() == Some(401)),
             recorded: progress.recorded,
             effects: progress.effects,
-            correction: None,
         };
         match next {
             Next::Later { .. } if is_followed => {
@@ -118,11 +115,9 @@ impl Worker {
             }
             Next::Bury => {
                 tracing::error!(issue = %claim.at, %error, "given up; see `gitea-triage inbox list --state dead`");
-                if let Some(undone) = progress.undone {
-                    failure.correction = self.correct(&claim, &undone, &failure).await;
-                }
-                if let Err(untold) = self.tell_given_up(&claim, &failure).await {
-                    tracing::warn!(issue = %claim.at, error = %untold, "its commands could not be answered; they stay open");
+                let undone = progress.undone.as_deref();
+                if let Err(untold) = self.tell_given_up(&claim, &failure, undone).await {
+                    tracing::warn!(issue = %claim.at, error = %untold, "nobody could be told on the issue; its commands stay open");
                 }
             }
         }
@@ -138,24 +133,6 @@ impl Worker {
         let noted = self.parts.store.claim_moved(claim, to.clone(), self.parts.clock.now()).await;
         // When the store does not take it, the forge says it again the next time.
         noted.is_err() || self.rules().repos.allows(to)
-    }
-
-    /// Corrects the comment that says what then could not be done; what became of that.
-    async fn correct(
-        &self,
-        claim: &Claim,
-        undone: &str,
-        failure: &Failure,
-    ) -> Option<(Recorded, EffectOutcome)> {
-        let said = self.marked_comments(&claim.at).await.ok()?;
-        let effect = correction(&said, undone, &failure.reason)?;
-        let decision = Decision::Skip { reason: Reason::GivenUp { error: failure.reason.clone() } };
-        let given_up = Decided::only(failure.at, decision, &Record::default());
-        let plan = Plan { effects: vec![effect.clone()], ..Plan::default() };
-        let recorded = self.parts.store.intend(claim, Decided { plan, ..given_up }).await.ok()?;
-        let applied = self.parts.executor.apply(&claim.at, &[effect]).await;
-        let refused = || EffectOutcome::failed("the comment could not be corrected");
-        Some((recorded, applied.effects.into_iter().next().unwrap_or_else(refused)))
     }
 
     /// Gives claims back that the store would not take back before. Until it does, nobody else can have the issue.

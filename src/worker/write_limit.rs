@@ -94,7 +94,6 @@ impl Worker {
             is_about_us: false,
             recorded,
             effects,
-            correction: None,
         };
         self.parts.store.retry(claim.clone(), failure, until).await
     }
