@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dice::Dice;
-use gitea_triage::fake_gitea::{FakeGitea, NewIssue};
-use gitea_triage::issue::{IssueRef, RepoName};
+use gitea_triage::fake_gitea::{FakeGitea, IssueView, NewIssue};
+use gitea_triage::issue::{IssueRef, IssueState, RepoName};
 
 const SECRET: &str = "campaign-secret";
 /// Between two changes on the forge: 50 a second.
@@ -143,6 +143,10 @@ impl Campaign {
 enum Then {
     /// A writer assigns themselves, and stays assigned.
     Takes,
+    /// A writer puts a label on, and it stays.
+    Marks,
+    /// A writer closes the issue, and it stays closed.
+    Closes,
     /// A writer says `/triage hold`.
     Holds,
     /// A writer says `/triage assign kimi`, whatever the issue is worth.
@@ -153,6 +157,8 @@ enum Then {
 #[derive(Default)]
 struct Deeds {
     taken: Vec<u64>,
+    marked: Vec<u64>,
+    closed: Vec<u64>,
     /// The issue, and the comment with the command.
     held: Vec<(u64, i64)>,
     given: Vec<(u64, i64)>,
@@ -185,7 +191,8 @@ async fn live(gitea: FakeGitea, seed: u64, stop: Arc<AtomicBool>) -> Deeds {
             let title = format!("[bug] crash number {number}");
             let new =
                 NewIssue { title, body: body.into(), author: "bob".into(), ..NewIssue::default() };
-            let then = [Then::Takes, Then::Holds, Then::Gives][dice.below(3)];
+            let then = [Then::Takes, Then::Marks, Then::Closes, Then::Holds, Then::Gives];
+            let then = then[dice.below(5)];
             waiting.push((gitea.open_issue(&repo, new).number, then));
             continue;
         }
@@ -195,6 +202,14 @@ async fn live(gitea: FakeGitea, seed: u64, stop: Arc<AtomicBool>) -> Deeds {
             Then::Takes => {
                 gitea.assign(&at, "alice", "alice");
                 deeds.taken.push(number);
+            }
+            Then::Marks => {
+                gitea.add_label(&at, "alice", "area/app");
+                deeds.marked.push(number);
+            }
+            Then::Closes => {
+                gitea.close(&at, "alice");
+                deeds.closed.push(number);
             }
             Then::Holds => deeds.held.push((number, gitea.comment(&at, "alice", "/triage hold"))),
             Then::Gives => {
@@ -326,11 +341,21 @@ fn answer(campaign: &Campaign, number: u64, comment: i64) -> Option<String> {
 
 fn judge(campaign: &Campaign, deeds: &Deeds, kills: u32) {
     let repo = repository(campaign);
-    let is_overwritten = |number: &&u64| {
-        let issue = campaign.gitea.issue(&IssueRef { repo: repo.clone(), number: **number });
-        !issue.is_some_and(|issue| issue.assignees.contains(&"alice".to_owned()))
+    let without = |numbers: &[u64], is_there: fn(&IssueView) -> bool| -> Vec<u64> {
+        let issue = |number| campaign.gitea.issue(&IssueRef { repo: repo.clone(), number });
+        numbers
+            .iter()
+            .copied()
+            .filter(|number| !issue(*number).is_some_and(|i| is_there(&i)))
+            .collect()
     };
-    let overwritten: Vec<_> = deeds.taken.iter().filter(is_overwritten).collect();
+    let overwritten = [
+        without(&deeds.taken, |issue| issue.assignees.contains(&"alice".to_owned())),
+        without(&deeds.marked, |issue| issue.labels.contains(&"area/app".to_owned())),
+        without(&deeds.closed, |issue| issue.state == IssueState::Closed),
+    ]
+    .concat();
+    let people = deeds.taken.len() + deeds.marked.len() + deeds.closed.len();
     let lost = |orders: &[(u64, i64)], sql: &str| -> Vec<u64> {
         let is_lost = |(number, comment): &&(u64, i64)| {
             let is_done = campaign.count(&sql.replace("{}", &number.to_string())) > 0;
@@ -365,9 +390,8 @@ fn judge(campaign: &Campaign, deeds: &Deeds, kills: u32) {
     };
     let orders = deeds.held.len() + deeds.given.len();
     println!(
-        "{kills} kills, {} issues, {orders} orders, {} taken by people: {} orders lost, {} people overwritten, {} doubled",
+        "{kills} kills, {} issues, {orders} orders, {people} taken, labelled or closed by people: {} orders lost, {} people overwritten, {} doubled",
         issues.len(),
-        deeds.taken.len(),
         held.len() + given.len(),
         overwritten.len(),
         doubled.len()
@@ -410,7 +434,7 @@ fn report(campaign: &Campaign, kills: u32) {
     assert_eq!(i64::try_from(dispatched).unwrap(), told, "what was decided was also done");
 }
 
-fn number_of(campaign: &Campaign, issue: &gitea_triage::fake_gitea::IssueView) -> u64 {
+fn number_of(campaign: &Campaign, issue: &IssueView) -> u64 {
     let issues = campaign.gitea.issues(&campaign.repo);
     issues.iter().find(|(_, other)| other.title == issue.title).map_or(0, |(at, _)| at.number)
 }
