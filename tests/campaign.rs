@@ -6,7 +6,7 @@
 
 mod dice;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -306,53 +306,75 @@ async fn killed_while_people_take_command_and_rename_nothing_of_theirs_is_lost()
     judge(&campaign, &deeds, kills);
 }
 
-/// The repository as it is called now.
-fn repository(campaign: &Campaign) -> RepoName {
-    let names = NAMES.iter().map(|name| name.parse().unwrap());
-    names.into_iter().max_by_key(|name| campaign.gitea.issues(name).len()).unwrap()
+/// Everything on the forge, read once.
+struct Forge {
+    bot: String,
+    issues: BTreeMap<u64, IssueView>,
+}
+
+impl Forge {
+    /// As it is now, whatever the repository is called.
+    fn of(campaign: &Campaign) -> Self {
+        let all = NAMES.iter().map(|name| campaign.gitea.issues(&name.parse().unwrap()));
+        let all = all.max_by_key(Vec::len).unwrap();
+        let issues = all.into_iter().map(|(at, issue)| (at.number, issue)).collect();
+        Self { bot: campaign.gitea.bot().login, issues }
+    }
+
+    /// The reaction of ours to a command; more than one is a mistake.
+    fn answer(&self, number: u64, comment: i64) -> Option<&str> {
+        let comments = &self.issues.get(&number)?.comments;
+        let comment = comments.iter().find(|one| one.id == comment)?;
+        let ours: Vec<_> = comment.reactions.iter().filter(|(by, _)| *by == self.bot).collect();
+        assert!(ours.len() <= 1, "#{number} was answered twice: {ours:?}");
+        ours.into_iter().next().map(|(_, content)| content.as_str())
+    }
+
+    /// Those of the issues that are not as somebody left them.
+    fn without(&self, numbers: &[u64], is_there: fn(&IssueView) -> bool) -> Vec<u64> {
+        let is_kept = |number: &u64| self.issues.get(number).is_some_and(is_there);
+        numbers.iter().copied().filter(|number| !is_kept(number)).collect()
+    }
+
+    /// The issues with two comments of ours that say the same.
+    fn doubled(&self) -> Vec<u64> {
+        let is_doubled = |issue: &IssueView| {
+            let ours = issue.comments.iter().filter(|one| one.author == self.bot);
+            let markers: Vec<_> =
+                ours.map(|one| one.body.lines().next_back().unwrap_or_default()).collect();
+            let distinct: BTreeSet<_> = markers.iter().collect();
+            distinct.len() < markers.len()
+        };
+        let doubled = self.issues.iter().filter(|(_, issue)| is_doubled(issue));
+        doubled.map(|(number, _)| *number).collect()
+    }
 }
 
 /// Closes an issue that kimi has, so that the next one comes to its turn; what is left to do, if anything.
 fn finish_one(campaign: &Campaign, deeds: &Deeds) -> Option<String> {
-    let repo = repository(campaign);
     let given = "SELECT number FROM dispatch JOIN lane ON lane.id = dispatch.lane
                  WHERE agent = 'kimi' AND ended_at IS NULL AND dispatch.state <> 'pending' LIMIT 1";
     let number = campaign.database().query_row(given, [], |row| row.get(0));
     if let Ok(number) = number {
-        campaign.gitea.close(&IssueRef { repo, number }, "kimi");
+        let places = NAMES.map(|name| IssueRef { repo: name.parse().unwrap(), number });
+        let at = places.iter().find(|at| campaign.gitea.issue(at).is_some()).unwrap();
+        campaign.gitea.close(at, "kimi");
         return Some(format!("kimi still has #{number}"));
     }
+    let forge = Forge::of(campaign);
     let unanswered = deeds.given.iter().chain(&deeds.held);
     let unanswered =
-        unanswered.filter(|(number, comment)| answer(campaign, *number, *comment).is_none());
+        unanswered.filter(|(number, comment)| forge.answer(*number, *comment).is_none());
     let unanswered: Vec<_> = unanswered.map(|(number, _)| number).collect();
     (!unanswered.is_empty()).then(|| format!("nobody answered the commands on {unanswered:?}"))
 }
 
-/// The reaction of ours to a command; more than one is a mistake.
-fn answer(campaign: &Campaign, number: u64, comment: i64) -> Option<String> {
-    let issue = campaign.gitea.issue(&IssueRef { repo: repository(campaign), number })?;
-    let comment = issue.comments.into_iter().find(|one| one.id == comment)?;
-    let bot = campaign.gitea.bot().login;
-    let ours: Vec<_> = comment.reactions.into_iter().filter(|(by, _)| *by == bot).collect();
-    assert!(ours.len() <= 1, "#{number} was answered twice: {ours:?}");
-    ours.into_iter().next().map(|(_, content)| content)
-}
-
 fn judge(campaign: &Campaign, deeds: &Deeds, kills: u32) {
-    let repo = repository(campaign);
-    let without = |numbers: &[u64], is_there: fn(&IssueView) -> bool| -> Vec<u64> {
-        let issue = |number| campaign.gitea.issue(&IssueRef { repo: repo.clone(), number });
-        numbers
-            .iter()
-            .copied()
-            .filter(|number| !issue(*number).is_some_and(|i| is_there(&i)))
-            .collect()
-    };
+    let forge = Forge::of(campaign);
     let overwritten = [
-        without(&deeds.taken, |issue| issue.assignees.contains(&"alice".to_owned())),
-        without(&deeds.marked, |issue| issue.labels.contains(&"area/app".to_owned())),
-        without(&deeds.closed, |issue| issue.state == IssueState::Closed),
+        forge.without(&deeds.taken, |issue| issue.assignees.contains(&"alice".to_owned())),
+        forge.without(&deeds.marked, |issue| issue.labels.contains(&"area/app".to_owned())),
+        forge.without(&deeds.closed, |issue| issue.state == IssueState::Closed),
     ]
     .concat();
     let people = deeds.taken.len() + deeds.marked.len() + deeds.closed.len();
@@ -360,7 +382,7 @@ fn judge(campaign: &Campaign, deeds: &Deeds, kills: u32) {
         let is_lost = |(number, comment): &&(u64, i64)| {
             let is_done = campaign.count(&sql.replace("{}", &number.to_string())) > 0;
             // What was refused was said so; what was promised is done.
-            answer(campaign, *number, *comment).as_deref() == Some("+1") && !is_done
+            forge.answer(*number, *comment) == Some("+1") && !is_done
         };
         orders.iter().filter(is_lost).map(|(number, _)| *number).collect()
     };
@@ -370,18 +392,7 @@ fn judge(campaign: &Campaign, deeds: &Deeds, kills: u32) {
         &deeds.given,
         "SELECT count(*) FROM dispatch JOIN lane ON lane.id = dispatch.lane WHERE number = {} AND agent = 'kimi'",
     );
-    let (bot, issues) = (campaign.gitea.bot().login, campaign.gitea.issues(&repo));
-    let doubled: Vec<_> = issues
-        .iter()
-        .filter(|(_, issue)| {
-            let ours = issue.comments.iter().filter(|one| one.author == bot);
-            let markers: Vec<_> =
-                ours.map(|one| one.body.lines().next_back().unwrap_or_default()).collect();
-            let distinct: BTreeSet<_> = markers.iter().collect();
-            distinct.len() < markers.len()
-        })
-        .map(|(at, _)| at.number)
-        .collect();
+    let doubled = forge.doubled();
     let dead: Vec<String> = {
         let database = campaign.database();
         let mut rows =
@@ -391,7 +402,7 @@ fn judge(campaign: &Campaign, deeds: &Deeds, kills: u32) {
     let orders = deeds.held.len() + deeds.given.len();
     println!(
         "{kills} kills, {} issues, {orders} orders, {people} taken, labelled or closed by people: {} orders lost, {} people overwritten, {} doubled",
-        issues.len(),
+        forge.issues.len(),
         held.len() + given.len(),
         overwritten.len(),
         doubled.len()
