@@ -1,5 +1,6 @@
 //! `GET /healthz` and `GET /readyz`: whether the process is alive, and whether it can do its work. Answers come in
-//! bounded time whatever the disk and the forge do, and a flood of questions asks neither more than once a second.
+//! bounded time whatever the disk and the forge do, and a flood of questions asks neither more than once a second. What the
+//! sweep cannot read is said and takes nothing out of service: deliveries are still taken.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +23,9 @@ const LIMIT: Duration = Duration::from_millis(1_800);
 /// Says until when the forge asked to be left alone.
 pub type Rests = Arc<dyn Fn() -> Option<Timestamp> + Send + Sync>;
 
+/// Says what the sweep cannot read.
+pub type Unswept = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// Whether the service can do its work.
 pub struct Readiness {
     checks: Arc<Checks>,
@@ -36,6 +40,7 @@ struct Checks {
     store: Store,
     forge: forge::Client,
     rests: Rests,
+    unswept: Unswept,
 }
 
 /// What is fine and what is not.
@@ -46,12 +51,14 @@ pub struct Report {
     pub store: String,
     /// `ok`, or what is wrong with the forge.
     pub gitea: String,
+    /// `ok`, or what the sweep cannot read.
+    pub sweep: String,
 }
 
 impl Readiness {
     /// Looks after these; to be made on the runtime that the workers run on.
-    pub fn new(store: Store, forge: forge::Client, rests: Rests) -> Self {
-        let checks = Arc::new(Checks { store, forge, rests });
+    pub fn new(store: Store, forge: forge::Client, rests: Rests, unswept: Unswept) -> Self {
+        let checks = Arc::new(Checks { store, forge, rests, unswept });
         Self { checks, runtime: Handle::current(), latest: Mutex::default() }
     }
 
@@ -74,12 +81,17 @@ impl Readiness {
 impl Checks {
     async fn run(&self) -> Report {
         let (store, gitea) = tokio::join!(self.store(), self.gitea());
-        let is_ready = store.is_ok() && gitea.is_ok();
+        let (is_ready, unread) = (store.is_ok() && gitea.is_ok(), (self.unswept)());
         let say = |part: Result<(), String>| part.err().unwrap_or_else(|| "ok".to_owned());
         Report {
-            status: if is_ready { "ready" } else { "not ready" },
+            status: match (is_ready, &unread) {
+                (false, _) => "not ready",
+                (true, Some(_)) => "degraded",
+                (true, None) => "ready",
+            },
             store: say(store),
             gitea: say(gitea),
+            sweep: unread.unwrap_or_else(|| "ok".to_owned()),
         }
     }
 
@@ -112,7 +124,7 @@ pub async fn healthz() -> HttpResponse {
 /// The handler of `GET /readyz`.
 pub async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
     match readiness.report().await {
-        Some(report) if report.status == "ready" => HttpResponse::Ok().json(&*report),
+        Some(report) if report.status != "not ready" => HttpResponse::Ok().json(&*report),
         Some(report) => HttpResponse::ServiceUnavailable().json(&*report),
         None => {
             HttpResponse::ServiceUnavailable().json(serde_json::json!({ "status": "stopping" }))

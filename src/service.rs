@@ -83,10 +83,11 @@ impl Parts {
         let local = local_agent(config).await?.map(|agent| base.local_client(agent, &worker));
         worker.set_clients(base::clients(&config.agents, local.as_ref()));
         background::recall_account(&base.store, &worker).await?;
+        let sweeper = base.sweeper(Some(&worker));
         Ok(Self {
-            sweeper: base.sweeper(Some(&worker)),
             summaries: base.summaries(),
-            web: Web::build(&base, &worker, arrived).await?,
+            web: Web::build(&base, &worker, &sweeper, arrived).await?,
+            sweeper,
             store: base.store,
             forge: base.forge,
             worker,

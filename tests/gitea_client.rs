@@ -484,3 +484,120 @@ async fn a_file_is_read_at_a_ref_and_each_part_of_its_path_stays_one() {
     assert_eq!(found.as_deref(), Some(b"fn main() {}".as_slice()));
     assert_eq!(client.file(&repo(), "src/gone.rs", None).await.unwrap(), None);
 }
+
+/// The issues of a list, newest first, each with a text of this length.
+async fn issues_of_lengths(lengths: &[(u64, usize)]) -> (MockServer, Client) {
+    let server = MockServer::start().await;
+    let lengths = lengths.to_vec();
+    let issue = |(number, length): &(u64, usize)| {
+        json!({"body": "<".repeat(*length), "id": number, "number": number, "title": "x",
+               "ref_issue": {"body": "x".repeat(*length), "number": 3}, "type": "label",
+               "label": {"name": format!("label-{number}")}})
+    };
+    Mock::given(any())
+        .respond_with(move |request: &Request| {
+            let number = |key: &str| -> Option<usize> {
+                let mut pairs = request.url.query_pairs();
+                pairs.find(|(k, _)| k == key)?.1.parse().ok()
+            };
+            if request.url.path().ends_with("/settings/api") {
+                return ResponseTemplate::new(200).set_body_json(json!({"max_response_items": 8}));
+            }
+            let size = number("limit").unwrap_or(usize::MAX).min(8);
+            let before = (number("page").unwrap_or(1) - 1) * size;
+            let page: Vec<_> = lengths.iter().skip(before).take(size).map(issue).collect();
+            ResponseTemplate::new(200)
+                .set_body_json(page)
+                .insert_header("x-total-count", lengths.len())
+        })
+        .mount(&server)
+        .await;
+    let settings = Settings { max_response: 1_000, page_size: 50, ..settings(&server.uri()) };
+    let client = Client::new(settings).unwrap();
+    (server, client)
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_large_is_read_in_parts_and_one_item_is_skipped_and_named() {
+    // Texts come twice, so that 4,000 bytes hold two of the usual ones and not the seventh, eleventh and sixteenth.
+    let usual = |n: u64| (n, if [7, 11, 16].contains(&n) { 4_000 } else { 700 });
+    let lengths: Vec<_> = (1..=20).map(usual).collect();
+    let (_server, client) = issues_of_lengths(&lengths).await;
+    let (mut read, mut unread) = (Vec::new(), Vec::new());
+    for page in 1..=3 {
+        let page = client.issues_page(&repo(), &IssueQuery::default(), page).await.unwrap();
+        assert_eq!(page.total, Some(20));
+        read.extend(page.items.iter().map(|issue| issue.number));
+        unread.extend(page.unread);
+    }
+    let others: Vec<_> = (1..=20).filter(|n| ![7, 11, 16].contains(n)).collect();
+    assert_eq!(read, others);
+    assert_eq!(unread.iter().map(|one| one.number).collect::<Vec<_>>(), [7, 11, 16].map(Some));
+    let said = unread[0].to_string();
+    assert_eq!(said, "`acme/widgets#7` is too large to be read; shorten its text");
+}
+
+#[tokio::test]
+async fn an_item_that_not_even_its_number_can_be_read_of_is_named_by_its_place() {
+    let (_server, client) = issues_of_lengths(&[(9, 10), (8, 40_000), (7, 10)]).await;
+    let page = client.issues_page(&repo(), &IssueQuery::default(), 1).await.unwrap();
+    assert_eq!(page.items.iter().map(|issue| issue.number).collect::<Vec<_>>(), [9, 7]);
+    let said = page.unread[0].to_string();
+    assert_eq!(said, "issue 2 of `acme/widgets`, newest first, is too large to be read");
+}
+
+#[tokio::test]
+async fn every_list_is_read_around_what_is_too_large() {
+    let lengths: Vec<_> = (1..=10).map(|n| (n, if n == 3 { 40_000 } else { 500 })).collect();
+    let (_server, client) = issues_of_lengths(&lengths).await;
+    let timeline = client.timeline(&at(), None).await.unwrap();
+    assert!(timeline.len() >= 7, "{}", timeline.len());
+    assert_eq!(client.labels(&repo()).await.unwrap().len(), 9 * 2);
+    assert_eq!(client.dependencies(&at()).await.unwrap().len(), 9);
+    assert_eq!(client.search_issues(&repo(), "x").await.unwrap().len(), 7);
+}
+
+#[tokio::test]
+async fn what_is_not_asked_for_is_dropped_on_the_way() {
+    // Three kinds of answer past the length that is kept whole, each short in what is wanted of it.
+    let server = MockServer::start().await;
+    let long = "x".repeat(3_000);
+    let event = json!([{"type": "label", "body": "1", "label": {"name": "bug"}, "ref_issue": {"body": &long}}]);
+    answers(&server, "GET", "/repos/acme/widgets/issues/5/timeline", 200, event).await;
+    let comments: Vec<_> =
+        (1..5).map(|id| json!({"id": id, "body": format!("{long}{id}")})).collect();
+    answers(&server, "GET", "/repos/acme/widgets/issues/5/comments", 200, json!(comments)).await;
+    let issue = json!({"id": 1, "number": 5, "title": "x", "assignees": [], "repository": {"readme": &long}});
+    answers(&server, "PATCH", "/repos/acme/widgets/issues/5", 201, issue.clone()).await;
+    answers(&server, "GET", "/repos/acme/widgets/issues/5", 200, issue).await;
+    answers(&server, "GET", "/repos/acme/widgets/issues/comments/2", 200, comments[1].clone())
+        .await;
+    let settings = Settings { max_response: 1_000, page_size: 50, ..settings(&server.uri()) };
+    let client = Client::new(settings).unwrap();
+    assert_eq!(client.timeline(&at(), None).await.unwrap().len(), 1);
+    let last = |one: gitea_triage::gitea::Comment| one.body.ends_with('4').then_some(one.id);
+    assert_eq!(client.comments_of(&at(), last).await.unwrap(), [4]);
+    assert_eq!(client.comment(&at(), 2).await.unwrap().unwrap().id, 2);
+    assert_eq!(client.issue(&at()).await.unwrap().unwrap().number, 5);
+    client.set_state(&at(), IssueState::Closed).await.unwrap();
+    assert!(client.set_assignees(&at(), &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_large_answer_that_does_not_come_to_its_end_in_time_is_no_outage() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let _ = socket.read(&mut [0; 4096]).await;
+            let _ = socket
+                .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n[{\"body\": \"")
+                .await;
+            let _ = socket.write_all("x".repeat(2 * 1024 * 1024).as_bytes()).await;
+            std::future::pending::<()>().await;
+        }
+    });
+    let client = Client::new(Settings { max_response: 100_000_000, ..settings(&url) }).unwrap();
+    let error = client.comments(&at()).await.unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }) && !error.is_outage(), "{error}");
+}

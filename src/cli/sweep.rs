@@ -58,6 +58,9 @@ impl Sweep {
         for failed in &report.failed {
             eprintln!("gitea-triage: `{}` could not be read: {}", failed.place, failed.error);
         }
+        for unread in report.unread() {
+            eprintln!("gitea-triage: {unread}");
+        }
         let is_served = parts.is_none() && !is_only_looking;
         let unfinished = match parts {
             Some(parts) => Some(process(&parts, config).await?),
@@ -88,8 +91,9 @@ impl Sweep {
         let (repos, finds, missed) = (report.passed.len(), report.finds().count(), report.missed());
         if self.json {
             let failed: Vec<_> = report.failed.iter().map(|f| &f.place).collect();
+            let unread: Vec<_> = report.unread().map(ToString::to_string).collect();
             return print_json(&json!({
-                "repositories": repos, "failed": failed, "finds": finds, "missed": missed,
+                "repositories": repos, "failed": failed, "unread": unread, "finds": finds, "missed": missed,
                 "requests": requests, "unfinished": unfinished,
             }));
         }

@@ -77,7 +77,11 @@ async fn health(reader: &Reader) -> Vec<Health> {
     let mut health = match parts.readiness.report().await {
         Some(report) => {
             let forge = if parts.forge.is_known() { parts.forge.product() } else { "Forge" };
-            vec![part("Store", report.store.clone()), part(forge, report.gitea.clone())]
+            let mut parts =
+                vec![part("Store", report.store.clone()), part(forge, report.gitea.clone())];
+            // Only where there is something to say: it is not one of the things that have to be up.
+            parts.extend((report.sweep != "ok").then(|| part("Sweep", report.sweep.clone())));
+            parts
         }
         None => vec![part("Service", "shutting down".to_owned())],
     };

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::error::Call;
 use super::transport::{Request, issue_path, repo_path};
-use super::wire::{WireComment, WireIssue};
+use super::wire::{WireComment, WireDependency, WireIssue};
 use super::{Client, Comment, Error};
 use crate::issue::{Issue, IssueRef, IssueState, RepoName};
 
@@ -28,8 +28,8 @@ impl Client {
             // Of two issues that had one number, only the forge knows which has it now.
             let at = IssueRef { repo: at.repo.plain(), number: at.number };
             let request = Request::get(&at, issue_path(&at, &[]));
-            if let Some(answer) = self.find(request, &[404]).await? {
-                return answer.read(WireIssue::into_issue).map(Some);
+            if let Some(issue) = self.find_one(request, WireIssue::into_issue, &[404]).await? {
+                return Ok(Some(issue));
             }
         }
         let repository = match repo_id {
@@ -85,14 +85,15 @@ impl Client {
     ) -> Result<Issue, Error> {
         let what = format!("{at} {what}");
         let request = Request::new(Method::PATCH, what, issue_path(at, &[])).json(field);
-        self.send(request).await?.read(WireIssue::into_issue)
+        // The answer is the whole issue, however large it is.
+        self.one(request, WireIssue::into_issue).await
     }
 
     /// The issues that this one waits for, open and closed, as far as we may see them.
     pub async fn dependencies(&self, at: &IssueRef) -> Result<Vec<(IssueRef, IssueState)>, Error> {
         let what = format!("{at} dependencies");
         let path = issue_path(at, &["dependencies"]);
-        match self.all(what, path, WireIssue::key).await {
+        match self.all(what, path, WireDependency::key).await {
             // Dependencies are switched off in the repository.
             Err(Error::Status { status: 404, .. }) => Ok(Vec::new()),
             issues => Ok(issues?.iter().filter_map(|issue| issue.dependency(at)).collect()),
@@ -101,8 +102,25 @@ impl Client {
 
     /// Every comment on an issue, oldest first. Gitea does not page this list, whatever is asked.
     pub async fn comments(&self, at: &IssueRef) -> Result<Vec<Comment>, Error> {
+        self.comments_of(at, Some).await
+    }
+
+    /// What `keep` makes of each comment on an issue, oldest first; the rest is dropped as it comes.
+    pub async fn comments_of<N: Send + 'static>(
+        &self,
+        at: &IssueRef,
+        mut keep: impl FnMut(Comment) -> Option<N> + Send + 'static,
+    ) -> Result<Vec<N>, Error> {
         let request = Request::of_issue(Method::GET, at, &["comments"]);
-        self.send(request).await?.read_list(WireComment::into_comment)
+        self.undivided(request, move |one: WireComment| one.into_comment().map(&mut keep)).await
+    }
+
+    /// One comment; `None` when it is gone.
+    pub async fn comment(&self, at: &IssueRef, id: i64) -> Result<Option<Comment>, Error> {
+        let what = format!("{at} comment {id}");
+        let path = repo_path(&at.repo, &["issues", "comments", &id.to_string()]);
+        let request = Request::get(what, path);
+        self.find_one(request, WireComment::into_comment, &[404]).await
     }
 
     /// Writes a comment.

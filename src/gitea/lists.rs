@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use reqwest::Method;
 
-use super::transport::Request;
-use super::wire::{User, WireIssue, lenient, time};
-use super::{Client, Error, IssueQuery, Page, StateFilter};
+use super::transport::{PageOf, Request};
+use super::wire::{User, WireIssue, WireNumber, lenient, time};
+use super::{Client, Error, IssueQuery, Page, StateFilter, TooLarge};
 use crate::clock::Timestamp;
 use crate::issue::{Account, Issue, IssueNumber, RepoName};
 
@@ -30,7 +30,10 @@ impl Client {
         Request::of_repo(Method::GET, repo, &["issues"])
             .query("state", state)
             .query("type", "issues")
-            .query("limit", self.page_size())
+    }
+
+    fn nth(&self, page: u32) -> PageOf {
+        PageOf { page, size: self.page_size() }
     }
 
     /// One page of a repository's issues, newest first. Pages count from 1.
@@ -40,17 +43,40 @@ impl Client {
         query: &IssueQuery,
         page: u32,
     ) -> Result<Page<Issue>, Error> {
-        let request = self.list(repo, query.state).query("page", page).since(query.since);
-        let answer = self.send(request).await?;
-        let (total, at) = (answer.total, answer.at);
-        Ok(Page { items: answer.read_list(WireIssue::into_issue)?, total, at })
+        self.issues_page_of(repo, query, page).await
+    }
+
+    /// The same, each issue as what is wanted of it: the rest is dropped as it comes.
+    pub async fn issues_page_of<N: From<Issue> + Send + 'static>(
+        &self,
+        repo: &RepoName,
+        query: &IssueQuery,
+        page: u32,
+    ) -> Result<Page<N>, Error> {
+        let request = self.list(repo, query.state).since(query.since);
+        let keep = |issue: WireIssue| issue.into_issue().map(|issue| Some(issue.into()));
+        let part = self.page(&request, self.nth(page), keep).await?;
+        let mut unread = Vec::new();
+        for place in part.skipped {
+            unread.push(self.too_large(repo, &request, place).await);
+        }
+        Ok(Page { items: part.items, unread, total: part.total, at: part.at })
+    }
+
+    /// The name of an issue that is too large to be read: all but its number is dropped on the way.
+    async fn too_large(&self, repo: &RepoName, list: &Request, place: u64) -> TooLarge {
+        let page = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);
+        let request = list.clone().query("page", page).query("limit", 1);
+        let number = |issue: WireNumber| Ok(Some(issue.number));
+        let found = self.undivided(request, number).await.unwrap_or_default().pop();
+        TooLarge { repo: repo.clone(), number: found.filter(|n| *n > 0), place: place + 1 }
     }
 
     /// The first page of a repository's issues, open and closed, that hold these words. Gitea's index is written after
     /// the answer to a POST, so what was just opened may be missing: not for finding our own writes.
     pub async fn search_issues(&self, repo: &RepoName, words: &str) -> Result<Vec<Issue>, Error> {
         let request = self.list(repo, StateFilter::All).query("q", words);
-        self.send(request).await?.read_list(WireIssue::into_issue)
+        Ok(self.page(&request, self.nth(1), one).await?.items)
     }
 
     /// The issues that `author` opened in a repository, open and closed, newest first: all that were opened since
@@ -62,15 +88,14 @@ impl Client {
         since: Timestamp,
     ) -> Result<Vec<Issue>, Error> {
         let mut found: Vec<Issue> = Vec::new();
+        let request = self.list(repo, StateFilter::All).query("created_by", &author.login);
         for page in 1..=MAX_PAGES {
-            let request = self.list(repo, StateFilter::All).query("created_by", &author.login);
-            let answer = self.send(request.query("page", page)).await?;
-            let listed = answer.read_list(WireIssue::into_issue)?;
-            let is_far = listed.iter().any(|i| i.created_at.is_some_and(|at| at < since));
+            let part = self.page(&request, self.nth(page), one).await?;
+            let is_far = part.items.iter().any(|i| i.created_at.is_some_and(|at| at < since));
             let is_new = |i: &Issue| found.iter().all(|f| f.number != i.number);
-            let new: Vec<_> = listed.into_iter().filter(is_new).collect();
+            let new: Vec<_> = part.items.into_iter().filter(is_new).collect();
             // A page that brings nothing new is past the end, or from a server that does not page.
-            let is_last = is_far || new.is_empty();
+            let is_last = is_far || (new.is_empty() && part.skipped.is_empty());
             found.extend(new);
             if is_last {
                 break;
@@ -89,17 +114,17 @@ impl Client {
         since: Timestamp,
     ) -> Result<BTreeMap<IssueNumber, Timestamp>, Error> {
         let (mut edits, mut seen) = (BTreeMap::new(), 0);
+        let request = Request::of_repo(Method::GET, repo, &["issues", "comments"]);
+        let request = request.since(Some(since));
         for page in 1..=MAX_PAGES {
-            let request = Request::of_repo(Method::GET, repo, &["issues", "comments"]);
-            let request = request.since(Some(since)).query("limit", self.page_size());
-            let answer = self.send(request.query("page", page)).await?;
-            let total = answer.total;
-            let found: Vec<WireEdit> = answer.list()?;
-            seen += found.len() as u64;
+            let keep = |one: WireEdit| Ok(Some(one));
+            let part = self.page(&request, self.nth(page), keep).await?;
+            seen += (part.items.len() + part.skipped.len()) as u64;
             let before = edits.len();
-            edits.extend(found.into_iter().map(|one| (one.id, one)));
+            edits.extend(part.items.into_iter().map(|one| (one.id, one)));
             // A page that brings nothing new is past the end, or from a server that does not page.
-            if edits.len() == before || total.is_some_and(|total| seen >= total) {
+            let is_last = edits.len() == before && part.skipped.is_empty();
+            if is_last || part.total.is_some_and(|total| seen >= total) {
                 break;
             }
         }
@@ -115,4 +140,8 @@ impl Client {
         }
         Ok(edited)
     }
+}
+
+fn one(issue: WireIssue) -> Result<Option<Issue>, String> {
+    issue.into_issue().map(Some)
 }

@@ -19,6 +19,7 @@ mod repos;
 mod server;
 mod sign_in;
 mod signature;
+mod stream;
 mod timeline;
 mod transport;
 mod webhook;
@@ -46,7 +47,7 @@ pub use webhook::{ParseError, parse};
 pub use wire::{issue_from_json, issue_text};
 
 use crate::clock::Timestamp;
-use crate::issue::{Account, IssueRef, RepoName};
+use crate::issue::{Account, IssueNumber, IssueRef, RepoName};
 use crate::meters::Calls;
 
 /// How to reach Gitea, and how patient to be.
@@ -168,11 +169,36 @@ pub struct IssueQuery {
     pub since: Option<Timestamp>,
 }
 
+/// An issue that is too large to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooLarge {
+    /// Where it is.
+    pub repo: RepoName,
+    /// Its number, where that much could be read.
+    pub number: Option<IssueNumber>,
+    /// Its place in the list that was read, from 1 on.
+    pub place: u64,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { repo, number, place } = self;
+        match number {
+            Some(number) => {
+                write!(f, "`{repo}#{number}` is too large to be read; shorten its text")
+            }
+            None => write!(f, "issue {place} of `{repo}`, newest first, is too large to be read"),
+        }
+    }
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,
+    /// What is on it and could not be read.
+    pub unread: Vec<TooLarge>,
     /// How many items there are on all pages, when Gitea says.
     pub total: Option<u64>,
     /// When it was answered, on Gitea's own clock.

@@ -3,7 +3,7 @@
 
 use reqwest::Method;
 
-use super::transport::{Request, repo_path};
+use super::transport::{PageOf, Request, repo_path};
 use super::wire::{RepoMeta, User, lenient, place, time};
 use super::{Client, Error};
 use crate::clock::Timestamp;
@@ -28,18 +28,18 @@ impl Client {
         at: &IssueRef,
         since: Option<Timestamp>,
     ) -> Result<Vec<TimelineEvent>, Error> {
-        let mut all = Vec::new();
+        let (mut all, size) = (Vec::new(), self.page_size());
+        let request = Request::of_issue(Method::GET, at, &["timeline"]).since(since);
         for page in 1..=MAX_PAGES {
-            let request = Request::of_issue(Method::GET, at, &["timeline"])
-                .query("page", page)
-                .query("limit", self.page_size())
-                .since(since);
-            let found: Vec<WireEvent> = self.send(request).await?.list()?;
-            let received = found.len();
-            all.extend(found.into_iter().map(|one| one.into_event(at)));
+            // What is said there, and the whole text of each issue that names this one, is dropped on the way.
+            let on = at.clone();
+            let keep = move |event: WireEvent| Ok(Some(event.into_event(&on)));
+            let part = self.page(&request, PageOf { page, size }, keep).await?;
+            let received = part.items.len() + part.skipped.len();
+            all.extend(part.items);
             // Gitea leaves out what we may not see after it has cut the page, and counts only what is in the answer:
             // a page that is a little short need not be the last.
-            if received * 2 < self.page_size() as usize {
+            if received * 2 < size as usize {
                 break;
             }
         }

@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::Client;
 use super::error::{Call, Error, Reached};
-use super::wire::Refusal;
+use super::wire::{Limits, Refusal};
+use super::{Client, stream};
 use crate::clock::{Clock, Timestamp};
 use crate::issue::{IssueRef, RepoName};
 
@@ -25,7 +25,14 @@ const REFUSAL: usize = 4_096;
 /// The longest wait an answer may ask for; a proxy's slip must not put an issue off for a year.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How much longer than one that is kept an answer may be that is read as a stream: most of a large issue is dropped on
+/// the way.
+const STREAMED: usize = 4;
+/// The same of a list that cannot be had in parts.
+const UNDIVIDED: usize = 16;
+
 /// A request about to be sent: what it is for people, and where it goes.
+#[derive(Clone)]
 pub(super) struct Request {
     call: Call,
     path: Vec<String>,
@@ -67,6 +74,11 @@ impl Request {
         self
     }
 
+    /// Only this part of a list.
+    fn page(self, PageOf { page, size }: PageOf) -> Self {
+        self.query("page", page).query("limit", size)
+    }
+
     pub fn json(mut self, body: serde_json::Value) -> Self {
         self.body = Some(body);
         self
@@ -90,8 +102,6 @@ pub(super) fn issue_path(at: &IssueRef, tail: &[&str]) -> Vec<String> {
 /// A success, read to its end.
 pub(super) struct Answer {
     call: Call,
-    /// `X-Total-Count`, which most lists carry.
-    pub total: Option<u64>,
     /// When it was given, on Gitea's own clock.
     pub at: Option<Timestamp>,
     pub body: Vec<u8>,
@@ -119,19 +129,42 @@ impl Answer {
     pub fn list<T: DeserializeOwned>(self) -> Result<Vec<T>, Error> {
         Ok(self.json::<Option<Vec<T>>>()?.unwrap_or_default())
     }
+}
 
-    /// A list of `T`, each made into one of our nouns.
-    pub fn read_list<T, N>(self, convert: fn(T) -> Result<N, String>) -> Result<Vec<N>, Error>
-    where
-        T: DeserializeOwned,
-    {
-        self.read(|all: Option<Vec<T>>| all.into_iter().flatten().map(convert).collect())
-    }
+/// The part of a list that was asked for.
+pub(super) struct Part<N> {
+    pub items: Vec<N>,
+    /// `X-Total-Count`, which most lists carry.
+    pub total: Option<u64>,
+    /// When it was given, on Gitea's own clock.
+    pub at: Option<Timestamp>,
+    /// The places in the whole list, from 0 on, of items that are too large to be read.
+    pub skipped: Vec<u64>,
+}
+
+/// Which part of a list is asked for. Pages count from 1.
+#[derive(Clone, Copy)]
+pub(super) struct PageOf {
+    pub page: u32,
+    pub size: u32,
 }
 
 impl Client {
     /// Sends a request and reads its answer. The one place where a dry run holds writes back.
     pub(super) async fn send(&self, request: Request) -> Result<Answer, Error> {
+        let limit = self.link().settings.max_response;
+        self.ask(request, |call, response| whole(call, response, limit)).await
+    }
+
+    /// Sends a request and lets `take` read its answer.
+    async fn ask<A, F>(
+        &self,
+        request: Request,
+        take: impl FnOnce(Call, Response) -> F,
+    ) -> Result<A, Error>
+    where
+        F: Future<Output = Result<A, Error>>,
+    {
         let Request { mut call, path, query, body } = request;
         call.forge = self.product();
         // Held for the whole request: the gate and the token are of the same settings.
@@ -145,7 +178,10 @@ impl Client {
             http = http.json(body);
         }
         let (method, started) = (method_name(&call.method), Instant::now());
-        let result = self.exchange(http, call, &path).await;
+        let result = match self.exchange(http, &call, &path).await {
+            Ok(response) => take(call, response).await,
+            Err(error) => Err(error),
+        };
         let meters = &self.inner.calls;
         meters.time.add(started.elapsed());
         meters.outcomes.add([method, outcome(result.as_ref().err())]);
@@ -164,26 +200,148 @@ impl Client {
         }
     }
 
+    /// Reads what is wanted of a list that the forge gives whole, whatever is asked.
+    pub(super) async fn undivided<T, N>(
+        &self,
+        request: Request,
+        keep: impl FnMut(T) -> Result<Option<N>, String> + Send + 'static,
+    ) -> Result<Vec<N>, Error>
+    where
+        T: DeserializeOwned + 'static,
+        N: Send + 'static,
+    {
+        Ok(self.stream(request, UNDIVIDED, keep).await?.items)
+    }
+
+    /// The one object of an answer as `T`, made into one of our nouns.
+    pub(super) async fn one<T, N>(
+        &self,
+        request: Request,
+        convert: fn(T) -> Result<N, String>,
+    ) -> Result<N, Error>
+    where
+        T: DeserializeOwned + 'static,
+        N: Send + 'static,
+    {
+        let call = request.call.clone();
+        let convert = move |item| convert(item).map(Some);
+        let found = self.stream(request, STREAMED, convert).await?.items.pop();
+        found.ok_or_else(|| Error::Malformed { call, reason: "it is empty".into() })
+    }
+
+    /// Like [`Client::one`], where one of these statuses says that there is nothing.
+    pub(super) async fn find_one<T, N>(
+        &self,
+        request: Request,
+        convert: fn(T) -> Result<N, String>,
+        nothing: &[u16],
+    ) -> Result<Option<N>, Error>
+    where
+        T: DeserializeOwned + 'static,
+        N: Send + 'static,
+    {
+        match self.one(request, convert).await {
+            Err(Error::Status { status, .. }) if nothing.contains(&status) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Sends a request and reads its answer item by item, up to `times` the length of an answer that is kept.
+    async fn stream<T, N>(
+        &self,
+        request: Request,
+        times: usize,
+        keep: impl FnMut(T) -> Result<Option<N>, String> + Send + 'static,
+    ) -> Result<Part<N>, Error>
+    where
+        T: DeserializeOwned + 'static,
+        N: Send + 'static,
+    {
+        let limit = self.link().settings.max_response.saturating_mul(times);
+        let read = |call: Call, response: Response| async move {
+            let (total, at) = (total(&response), header(response.headers(), DATE).and_then(date));
+            let items = stream::items(&call, response, limit, keep).await?;
+            Ok(Part { items, total, at, skipped: Vec::new() })
+        };
+        self.ask(request, read).await
+    }
+
+    /// One page of a list. One that is too large is asked for in parts, down to single items; what is too large by itself
+    /// is skipped, and its place is said.
+    pub(super) async fn page<T, N>(
+        &self,
+        request: &Request,
+        of: PageOf,
+        keep: impl Fn(T) -> Result<Option<N>, String> + Clone + Send + 'static,
+    ) -> Result<Part<N>, Error>
+    where
+        T: DeserializeOwned + 'static,
+        N: Send + 'static,
+    {
+        match self.stream(request.clone().page(of), STREAMED, keep.clone()).await {
+            Err(Error::TooLarge { .. }) => self.in_parts(request, of, keep).await,
+            part => part,
+        }
+    }
+
+    /// The parts of a page, as large as they can be. Pages are the only way to name a part, so that its size divides its
+    /// place.
+    async fn in_parts<T, N>(
+        &self,
+        request: &Request,
+        of: PageOf,
+        keep: impl Fn(T) -> Result<Option<N>, String> + Clone + Send + 'static,
+    ) -> Result<Part<N>, Error>
+    where
+        T: DeserializeOwned + 'static,
+        N: Send + 'static,
+    {
+        let size = of.size.min(self.most_items().await?).max(1);
+        let start = (of.page - 1) * size;
+        let (mut place, mut most) = (start, (size / 2).max(1));
+        let mut page = Part { items: Vec::new(), total: None, at: None, skipped: Vec::new() };
+        while place < start + size {
+            let size = part_size(place, most.min(start + size - place));
+            let part = PageOf { page: place / size + 1, size };
+            match self.stream(request.clone().page(part), STREAMED, keep.clone()).await {
+                Ok(found) => {
+                    page.items.extend(found.items);
+                    (page.total, page.at) = (found.total, page.at.or(found.at));
+                    (place, most) = (place + size, most * 2);
+                }
+                Err(Error::TooLarge { call, limit }) if size == 1 => {
+                    tracing::warn!(%call, limit, place, "an item of the list is too large; it is skipped");
+                    page.skipped.push(u64::from(place));
+                    place += 1;
+                }
+                Err(Error::TooLarge { .. }) => most = size / 2,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(page)
+    }
+
+    /// How many items the forge gives at most, whatever is asked.
+    async fn most_items(&self) -> Result<u32, Error> {
+        let request = Request::get("settings", path(&["settings", "api"]));
+        let limits: Option<Limits> = match self.find(request, &[403, 404]).await? {
+            Some(answer) => Some(answer.json()?),
+            None => None,
+        };
+        Ok(limits.map(|limits| limits.max_response_items).filter(|n| *n > 0).unwrap_or(u32::MAX))
+    }
+
     #[tracing::instrument(level = "debug", name = "call_forge", skip_all, fields(otel.kind = "client", http.request.method = %call.method, http.response.status_code = Empty, otel.status_code = Empty))]
     async fn exchange(
         &self,
         http: reqwest::RequestBuilder,
-        call: Call,
+        call: &Call,
         path: &[String],
-    ) -> Result<Answer, Error> {
+    ) -> Result<Response, Error> {
         let started = Instant::now();
         let result = http.send().await;
-        log(&call, path, result.as_ref(), started);
-        let response = result.map_err(|e| Error::unreachable(&call, &e))?;
-        let response = success(&call, response).await?;
-        let total = header(response.headers(), "x-total-count").and_then(|n| n.parse().ok());
-        let at = header(response.headers(), DATE).and_then(date);
-        let limit = self.link().settings.max_response;
-        match read(response, limit).await {
-            Ok(Some(body)) => Ok(Answer { call, total, at, body }),
-            Ok(None) => Err(Error::TooLarge { call, limit }),
-            Err(error) => Err(Error::unreachable(&call, &error)),
-        }
+        log(call, path, result.as_ref(), started);
+        success(call, result.map_err(|e| Error::unreachable(call, &e))?).await
     }
 
     pub(super) fn page_size(&self) -> u32 {
@@ -192,36 +350,52 @@ impl Client {
 
     /// Every item of a list, each known by its `id`. Pages are counted rather than followed: the links in Gitea's answers are made from
     /// `ROOT_URL`, which may not be reachable from here, and without `page` some versions give a part only.
-    pub(super) async fn all<T: DeserializeOwned, K: Hash + Eq>(
+    pub(super) async fn all<T: DeserializeOwned + Send + 'static, K: Hash + Eq>(
         &self,
         what: impl fmt::Display,
         path: Vec<String>,
         id: fn(&T) -> K,
     ) -> Result<Vec<T>, Error> {
         let (mut items, mut seen) = (Vec::new(), HashSet::new());
-        let page_size = self.page_size();
+        let (request, size) = (Request::get(what, path), self.page_size());
         for page in 1..=MAX_PAGES {
-            let request =
-                Request::get(&what, path.clone()).query("page", page).query("limit", page_size);
-            let answer = self.send(request).await?;
-            let total = answer.total;
-            let found: Vec<T> = answer.list()?;
-            let (received, before) = (found.len(), items.len());
-            items.extend(found.into_iter().filter(|item| seen.insert(id(item))));
-            let asked = u64::from(page) * u64::from(page_size);
+            let part = self.page(&request, PageOf { page, size }, |item: T| Ok(Some(item))).await?;
+            let (received, before) = (part.items.len() + part.skipped.len(), items.len());
+            items.extend(part.items.into_iter().filter(|item| seen.insert(id(item))));
+            let asked = u64::from(page) * u64::from(size);
             // A server may give fewer than asked for, and may leave out what we cannot see, so a short page is not
             // the last one. A page that brings nothing new comes from a server that does not page this list.
-            let done = match total {
+            let done = match part.total {
                 Some(total) if items.len() as u64 >= total => true,
                 Some(total) => received == 0 && asked >= total,
                 None => received == 0,
             };
-            if done || (received > 0 && items.len() == before) {
+            if done || (received > 0 && items.len() == before && part.skipped.is_empty()) {
                 break;
             }
         }
         Ok(items)
     }
+}
+
+/// The largest part of at most `most` items that begins at this place.
+fn part_size(place: u32, most: u32) -> u32 {
+    let most = 1 << most.max(1).ilog2();
+    if place == 0 { most } else { most.min(1 << place.trailing_zeros()) }
+}
+
+/// The answer, read to its end.
+async fn whole(call: Call, response: Response, limit: usize) -> Result<Answer, Error> {
+    let at = header(response.headers(), DATE).and_then(date);
+    match read(response, limit).await {
+        Ok(Some(body)) => Ok(Answer { call, at, body }),
+        Ok(None) => Err(Error::TooLarge { call, limit }),
+        Err(error) => Err(Error::unreachable(&call, &error)),
+    }
+}
+
+fn total(response: &Response) -> Option<u64> {
+    header(response.headers(), "x-total-count").and_then(|n| n.parse().ok())
 }
 
 fn log(call: &Call, path: &[String], result: Result<&Response, &reqwest::Error>, started: Instant) {

@@ -83,6 +83,17 @@ lenient! {
         default_branch: String,
     }
 
+    /// What a list shows of the one that an issue waits for.
+    pub(super) struct WireDependency {
+        id: i64, number: u64, state: String, repository: Option<RepoMeta>
+    }
+
+    /// What is left of an issue that is too large to be read.
+    pub(super) struct WireNumber { pub number: u64 }
+
+    /// How much the forge gives at once.
+    pub(super) struct Limits { pub max_response_items: u32 }
+
     struct Words { title: String, body: String }
 }
 
@@ -145,11 +156,11 @@ pub(super) fn place(
     Some(IssueRef { repo, number })
 }
 
-impl WireIssue {
-    fn state(&self) -> IssueState {
-        if self.state == "closed" { IssueState::Closed } else { IssueState::Open }
-    }
+fn state(text: &str) -> IssueState {
+    if text == "closed" { IssueState::Closed } else { IssueState::Open }
+}
 
+impl WireDependency {
     /// What it is told apart by in a list. One that we may not see has no id.
     pub fn key(&self) -> (i64, u64, Option<String>) {
         (self.id, self.number, self.repository.as_ref().map(|repo| repo.full_name.clone()))
@@ -159,9 +170,11 @@ impl WireIssue {
     /// be named or followed.
     pub fn dependency(&self, at: &IssueRef) -> Option<(IssueRef, IssueState)> {
         let place = place(self.repository.as_ref(), self.number, at);
-        Some((place.filter(|place| place.number > 0)?, self.state()))
+        Some((place.filter(|place| place.number > 0)?, state(&self.state)))
     }
+}
 
+impl WireIssue {
     /// The issue, unless it is the all-zero one that Gitea sends when it could not read its own database
     /// (services/convert/issue.go): taking that for an issue would act on nothing.
     pub fn into_issue(self) -> Result<Issue, String> {
@@ -175,7 +188,7 @@ impl WireIssue {
         Ok(Issue {
             ids: self.repository.as_ref().and_then(|repo| ForgeIds::new(repo.id, self.id)),
             number: self.number,
-            state: self.state(),
+            state: state(&self.state),
             title: self.title,
             body: self.body,
             labels: self.labels.into_iter().map(|l| l.name).filter(|n| !n.is_empty()).collect(),

@@ -14,13 +14,11 @@ const UNDONE: &str = "undone";
 /// The edits of those that no longer hold. A person who removed one has done with it.
 pub(super) fn over(s: &Snapshot<'_>, e: &Evaluation) -> Result<Vec<Effect>, Question> {
     let is_over = |call: &&MarkedComment| !holds(&call.marker, &e.decision);
-    if !s.record.calls.iter().any(|call| is_over(&call)) {
+    let calls: Vec<_> = s.record.calls.iter().filter(is_over).map(|call| call.id).collect();
+    if calls.is_empty() {
         return Ok(Vec::new());
     }
-    let said = s.comments()?;
-    let calls = s.record.calls.iter().filter(is_over);
-    let text = calls.filter_map(|call| said.iter().find(|one| one.id == call.id));
-    Ok(text.map(|one| edit(one, &e.decision)).collect())
+    Ok(s.texts(&calls)?.into_iter().map(|one| edit(one, &e.decision)).collect())
 }
 
 /// Whether a person is still called for this: a flag as long as it is the decision, the end of a dispatch as long as

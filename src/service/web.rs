@@ -25,6 +25,7 @@ use crate::meters::Receiving;
 use crate::metrics::{self, Meters, Metrics};
 use crate::receive::{self, Callbacks, LargeBodies, Proxies, Receiver, Refusals};
 use crate::store::Store;
+use crate::sweep::Sweeper;
 use crate::worker::Worker;
 
 /// Longer than the 75 s for which proxies and Gitea's own client keep an idle connection: the side that closes it
@@ -52,14 +53,15 @@ pub(super) struct Web {
 }
 
 impl Web {
-    /// The handlers of a service with this worker; `arrived` wakes it for deliveries.
+    /// The handlers of a service with this worker and sweep; `arrived` wakes it for deliveries.
     pub async fn build(
         base: &Base<'_>,
         worker: &Worker,
+        sweeper: &Sweeper,
         arrived: Arc<Notify>,
     ) -> anyhow::Result<Self> {
         let receiving = Arc::new(receive::meters());
-        let readiness = readiness(base, worker);
+        let readiness = readiness(base, worker, sweeper);
         let dashboard = dashboard::Parts {
             store: base.store.clone(),
             forge: base.forge.clone(),
@@ -168,10 +170,12 @@ fn figures(base: &Base<'_>, worker: &Worker, receiving: &Arc<Receiving>) -> Data
     Data::new(Metrics { store, clock, started: Clock::System.now(), meters })
 }
 
-fn readiness(base: &Base<'_>, worker: &Worker) -> Data<Readiness> {
+fn readiness(base: &Base<'_>, worker: &Worker, sweeper: &Sweeper) -> Data<Readiness> {
     let worker = worker.clone();
     let rests = Arc::new(move || worker.rests_until());
-    Data::new(Readiness::new(base.store.clone(), base.forge.clone(), rests))
+    let standing = sweeper.standing();
+    let unswept = Arc::new(move || standing.trouble());
+    Data::new(Readiness::new(base.store.clone(), base.forge.clone(), rests, unswept))
 }
 
 /// What makes the dashboard's cookies differ from any other's: made once, and kept in the store.

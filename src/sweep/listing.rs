@@ -31,30 +31,52 @@ pub(super) struct Listed {
     pub closed_at: Option<Timestamp>,
 }
 
+/// What is kept of an issue on a page.
+pub(super) struct Line {
+    number: IssueNumber,
+    is_pull_request: bool,
+    listed: Listed,
+}
+
+impl From<Issue> for Line {
+    fn from(issue: Issue) -> Self {
+        let listed = Listed {
+            ids: issue.ids,
+            created_at: issue.created_at,
+            fingerprint: Fingerprint::of(&issue),
+            updated_at: issue.updated_at,
+            closed_at: issue.closed_at,
+        };
+        Self { number: issue.number, is_pull_request: issue.is_pull_request, listed }
+    }
+}
+
 /// A list, read.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub issues: BTreeMap<IssueNumber, Listed>,
+    /// What is on it and could not be read.
+    pub unread: Vec<forge::TooLarge>,
     /// When reading began, on the forge's clock.
     pub read_at: Option<Timestamp>,
 }
 
 impl Listing {
-    /// Keeps what a page shows, without the texts; gives the numbers.
-    fn take(&mut self, page: Page<Issue>) -> Vec<IssueNumber> {
-        let issues = page.items.iter().filter(|issue| !issue.is_pull_request);
-        let keep = |issue: &Issue| {
-            let listed = Listed {
-                ids: issue.ids,
-                created_at: issue.created_at,
-                fingerprint: Fingerprint::of(issue),
-                updated_at: issue.updated_at,
-                closed_at: issue.closed_at,
-            };
-            self.issues.insert(issue.number, listed);
-            issue.number
+    /// Keeps what a page shows; gives the numbers.
+    fn take(&mut self, page: Page<Line>) -> Vec<IssueNumber> {
+        let unread = page.unread.into_iter().filter(|one| !self.unread.contains(one));
+        self.unread.extend(unread.collect::<Vec<_>>());
+        let issues = page.items.into_iter().filter(|issue| !issue.is_pull_request);
+        let keep = |Line { number, listed, .. }| {
+            self.issues.insert(number, listed);
+            number
         };
         issues.map(keep).collect()
+    }
+
+    /// Whether an issue may be on the list though it is not among what was read.
+    pub fn hides(&self, number: IssueNumber) -> bool {
+        self.unread.iter().any(|one| one.number.is_none_or(|unread| unread == number))
     }
 }
 
@@ -81,15 +103,16 @@ impl List<'_> {
     /// Reads every page; false when the list moved meanwhile.
     async fn read_once(&self, listing: &mut Listing) -> Result<bool, forge::Error> {
         let first = self.page(1).await?;
-        let (total, size) = (first.total, first.items.len());
+        let (total, size) = (first.total, first.items.len() + first.unread.len());
         listing.read_at = listing.read_at.or(first.at);
         let mut numbers = BTreeSet::from_iter(listing.take(first));
         // A forge that does not say how many there are is asked until a page brings nothing.
         let Some(count) = total else {
             for page in 2..=MAX_PAGES {
-                let before = numbers.len();
-                numbers.extend(listing.take(self.page(page).await?));
-                if numbers.len() == before {
+                let (before, page) = (numbers.len(), self.page(page).await?);
+                let is_unread = !page.unread.is_empty();
+                numbers.extend(listing.take(page));
+                if numbers.len() == before && !is_unread {
                     break;
                 }
             }
@@ -107,11 +130,11 @@ impl List<'_> {
             done += 1;
             (self.watch)(self.repo, done, pages);
         }
-        Ok(stood_still && numbers.len() as u64 == count)
+        Ok(stood_still && (numbers.len() + listing.unread.len()) as u64 == count)
     }
 
-    async fn page(&self, page: u32) -> Result<Page<Issue>, forge::Error> {
-        self.forge.issues_page(self.repo, &self.query, page).await
+    async fn page(&self, page: u32) -> Result<Page<Line>, forge::Error> {
+        self.forge.issues_page_of(self.repo, &self.query, page).await
     }
 }
 

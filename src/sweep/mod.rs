@@ -21,6 +21,7 @@ mod events;
 mod finds;
 mod listing;
 mod pass;
+mod standing;
 mod timer;
 mod unlisted;
 
@@ -34,6 +35,8 @@ use crate::clock::Clock;
 use crate::gitea as forge;
 use crate::issue::{RepoName, RepoPatterns};
 use crate::store::{self, Find, Store};
+
+pub use self::standing::Standing;
 
 /// How long ago an issue must have changed for its delivery to count as lost: twice the five seconds Gitea gives a
 /// delivery (gitea-facts 1.1), since it waits in a queue before.
@@ -70,6 +73,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Sweeper {
     inner: Arc<Parts>,
+    standing: Arc<Standing>,
 }
 
 /// How a round over the repositories is made.
@@ -97,6 +101,8 @@ pub enum Kind {
 /// What a pass over one repository found.
 #[derive(Clone, Debug)]
 pub struct Passed {
+    /// Which one.
+    pub repo: RepoName,
     /// What kind of pass it was.
     pub kind: Kind,
     /// How many issues were listed.
@@ -105,6 +111,15 @@ pub struct Passed {
     pub finds: Vec<Find>,
     /// How many more were left to their deliveries.
     pub left: usize,
+    /// What is listed and could not be read.
+    pub unread: Vec<forge::TooLarge>,
+}
+
+impl Passed {
+    fn of(repo: &RepoName) -> Self {
+        let (finds, unread) = (Vec::new(), Vec::new());
+        Self { repo: repo.clone(), kind: Kind::First, listed: 0, finds, left: 0, unread }
+    }
 }
 
 /// A repository, or a pattern, that could not be read.
@@ -141,6 +156,11 @@ impl Report {
         self.passed.iter().map(|p| p.left).sum()
     }
 
+    /// The issues that could not be read.
+    pub fn unread(&self) -> impl Iterator<Item = &forge::TooLarge> {
+        self.passed.iter().flat_map(|p| &p.unread)
+    }
+
     /// Whether the forge was unreachable.
     pub fn saw_outage(&self) -> bool {
         self.failed.iter().any(|f| f.error.is_outage())
@@ -153,7 +173,7 @@ pub type Watch<'a> = &'a (dyn Fn(&RepoName, u32, u32) + Send + Sync);
 impl Sweeper {
     /// A sweep over these parts.
     pub fn new(parts: Parts) -> Self {
-        Self { inner: Arc::new(parts) }
+        Self { inner: Arc::new(parts), standing: Arc::default() }
     }
 
     /// Swaps what the owner tunes; a pass under way ends under the old settings.
@@ -163,6 +183,11 @@ impl Sweeper {
 
     fn settings(&self) -> Arc<Settings> {
         self.inner.settings.load_full()
+    }
+
+    /// What the sweep cannot read.
+    pub fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing)
     }
 
     /// How many requests its connection to the forge has sent.
@@ -193,6 +218,9 @@ impl Sweeper {
                     report.failed.push(Failed { place: repo.to_string(), error });
                 }
             }
+        }
+        if !how.look_only {
+            self.standing.keep(&report);
         }
         if !how.look_only && report.finds().next().is_some() {
             (self.inner.filled)();

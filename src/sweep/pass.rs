@@ -105,11 +105,12 @@ impl Pass<'_> {
         }
         let (kind, listed) = (self.kind, lists.all.issues.len());
         let since = lists.all.read_at.unwrap_or(now);
-        let mut passed = Passed { kind, listed, finds: Vec::new(), left: 0 };
+        let mut passed = Passed { kind, listed, ..Passed::of(&lists.repo) };
         if !lists.is_archived {
             (passed.finds, passed.left) = self.compare(&mark, &mut lists, since).await?;
             events::count(&self.parts.forge, &mut passed.finds).await;
         }
+        passed.unread = std::mem::take(&mut lists.all.unread);
         if self.how.look_only || (lists.is_archived && kind == Kind::First) {
             return Ok(passed);
         }
@@ -141,6 +142,7 @@ impl Pass<'_> {
             tokio::try_join!(repository, open.read(), changed.read(), self.edited())?;
         let mut all = Listing { read_at: changed.read_at.min(open.read_at), ..changed };
         all.issues.extend(open.issues);
+        all.unread.extend(open.unread);
         Ok(Lists { edited, ..Lists::of(repository, all) })
     }
 
@@ -197,7 +199,10 @@ impl Pass<'_> {
         let (mut finds, left) = ground.listed(&lists.all.issues);
         match self.kind {
             Kind::Changes => finds.extend(self.changed_at_work(&ground, &lists.all).await?),
-            _ => finds.extend(ground.gone(&lists.all.issues)),
+            _ => {
+                let gone = ground.gone(&lists.all.issues).into_iter();
+                finds.extend(gone.filter(|find| !lists.all.hides(find.at.number)));
+            }
         }
         finds.extend(ground.edited(&finds, &lists.edited));
         let unidentified = ground.unidentified(&lists.all.issues);

@@ -120,6 +120,9 @@ fn log(result: &Result<Report, store::Error>, was_out: bool) {
         let (place, error) = (&failed.place, &failed.error);
         tracing::warn!(%place, %error, "`{place}` could not be swept; what changed there is found by a later sweep");
     }
+    for unread in report.unread() {
+        tracing::warn!("{unread}; the sweep leaves it out");
+    }
     let (repos, finds) = (report.passed.len(), report.finds().count());
     let (missed, left) = (report.missed(), report.left());
     if finds > 0 {

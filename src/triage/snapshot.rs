@@ -154,6 +154,8 @@ pub enum Question {
     Assignable(String),
     /// The comments by our own account.
     Comments,
+    /// Those of our comments that the forge knows by these ids: a list of all may be too large to be read.
+    Texts(Vec<i64>),
     /// Our own account.
     Account,
     /// Whether the repository's owner is a person.
@@ -188,6 +190,8 @@ pub struct Facts {
     pub assignable: BTreeMap<String, bool>,
     /// To [`Question::Comments`], newest first.
     pub comments: Option<Vec<MarkedComment>>,
+    /// To [`Question::Texts`].
+    pub texts: Option<Vec<MarkedComment>>,
     /// To [`Question::Account`].
     pub account: Option<Account>,
     /// To [`Question::Owner`].
@@ -205,6 +209,7 @@ impl Facts {
             Question::Blockers(_) => self.closed_blockers = Some(Vec::new()),
             Question::Assignable(login) => drop(self.assignable.insert(login, false)),
             Question::Comments => self.comments = Some(Vec::new()),
+            Question::Texts(_) => self.texts = Some(Vec::new()),
             Question::Owner => self.owner_is_person = Some(true),
             Question::Account => {
                 self.account = Some(Account { id: i64::MIN, login: String::new() })
@@ -273,6 +278,13 @@ impl<'a> Snapshot<'a> {
     /// The comments by our own account, newest first.
     pub fn comments(&self) -> Result<&[MarkedComment], Question> {
         self.facts.comments.as_deref().ok_or(Question::Comments)
+    }
+
+    /// Those of our comments that have these ids, and are still there.
+    pub fn texts(&self, ids: &[i64]) -> Result<Vec<&MarkedComment>, Question> {
+        let known = self.facts.comments.as_ref().or(self.facts.texts.as_ref());
+        let known = known.ok_or_else(|| Question::Texts(ids.to_vec()))?;
+        Ok(ids.iter().filter_map(|id| known.iter().find(|one| one.id == *id)).collect())
     }
 
     /// Whether the repository's owner is a person, who hears when they are mentioned.

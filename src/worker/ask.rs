@@ -1,7 +1,11 @@
 //! Asks the forge what an evaluation wants to know. It decides nothing.
 
+use std::collections::BTreeSet;
+
 use super::Worker;
 use super::process::Error;
+use crate::dispatch::EffectKind;
+use crate::gitea::{self as forge, Comment};
 use crate::issue::{Account, Change, IssueRef, IssueState, RepoName};
 use crate::triage::{Facts, MarkedComment, Marker, MergedPull, Question};
 
@@ -32,6 +36,7 @@ impl Worker {
                 let answer = self.parts.executor.is_assignable(&at.repo, &login).await?;
                 facts.assignable.insert(login, answer);
             }
+            Question::Texts(ids) => facts.texts = Some(self.texts(at, ids).await?),
             Question::Comments => facts.comments = Some(self.marked_comments(at).await?),
             Question::Account => facts.account = Some(self.us(&at.repo).await?),
             Question::Owner => facts.owner_is_person = Some(self.is_owner_person(at).await?),
@@ -58,18 +63,41 @@ impl Worker {
         Ok(account)
     }
 
+    /// Our own comments on an issue, newest first.
     pub(super) async fn marked_comments(&self, at: &IssueRef) -> Result<Vec<MarkedComment>, Error> {
         let us = self.us(&at.repo).await?;
-        let comments = self.parts.forge.comments(at).await?;
-        let ours = comments
-            .iter()
-            .rev()
-            .filter(|comment| comment.author.as_ref().is_some_and(|author| author.is_same_as(&us)));
-        let marked = |comment: &crate::gitea::Comment| {
-            let marker = Marker::find(&comment.body)?;
-            Some(MarkedComment { id: comment.id, marker, body: comment.body.clone() })
-        };
-        Ok(ours.filter_map(marked).collect())
+        match self.parts.forge.comments_of(at, move |one| marked(one, &us)).await {
+            Err(error @ forge::Error::TooLarge { .. }) => self.known_comments(at, error).await,
+            ours => Ok(ours?.into_iter().rev().collect()),
+        }
+    }
+
+    /// The same where the list of all is too large: those that the ledger knows. Where one was meant and nobody knows
+    /// whether it was written, nothing is supposed.
+    async fn known_comments(
+        &self,
+        at: &IssueRef,
+        error: forge::Error,
+    ) -> Result<Vec<MarkedComment>, Error> {
+        let record = self.parts.store.record(at.clone()).await?;
+        if record.unconfirmed.iter().any(|one| one.write.key().0 == EffectKind::Comment) {
+            return Err(error.into());
+        }
+        tracing::warn!(issue = %at, %error, "only the comments that the ledger knows are read");
+        let known = record.audit_comment.iter().chain(&record.calls).map(|one| one.id);
+        let known: BTreeSet<_> = known.collect();
+        self.texts(at, known.into_iter().rev().collect()).await
+    }
+
+    /// Those of our comments that have these ids, and are still there.
+    async fn texts(&self, at: &IssueRef, ids: Vec<i64>) -> Result<Vec<MarkedComment>, Error> {
+        let us = self.us(&at.repo).await?;
+        let mut texts = Vec::new();
+        for id in ids {
+            let found = self.parts.forge.comment(at, id).await?;
+            texts.extend(found.and_then(|one| marked(one, &us)));
+        }
+        Ok(texts)
     }
 
     /// Those that are closed. One that we may not read is not known to be.
@@ -117,6 +145,13 @@ impl Worker {
         };
         Ok(Some(MergedPull { at, status, merged_at }))
     }
+}
+
+/// A comment, if it is ours. Anybody can write a marker, so only those by our own account count.
+fn marked(comment: Comment, us: &Account) -> Option<MarkedComment> {
+    comment.author.filter(|by| by.is_same_as(us))?;
+    let marker = Marker::find(&comment.body)?;
+    Some(MarkedComment { id: comment.id, marker, body: comment.body })
 }
 
 /// The issues of a list that are open.

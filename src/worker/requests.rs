@@ -116,11 +116,21 @@ impl Worker {
             return Ok(Vec::new());
         }
         let us = self.us(&claim.at.repo).await?;
-        let comments = self.parts.forge.comments(&claim.at).await.map_err(unread)?;
-        let new = (0..).zip(comments).filter(|(place, comment)| is_after(&look, *place, comment));
-        let new = new.map(|(_, comment)| comment);
-        let by_others = new.filter(|c| !c.author.as_ref().is_some_and(|by| by.is_same_as(&us)));
-        Ok(by_others.filter_map(in_comment).collect())
+        let mut place = 0;
+        let new_command = move |comment: Comment| {
+            place += 1;
+            let is_ours = comment.author.as_ref().is_some_and(|by| by.is_same_as(&us));
+            let is_new = !is_ours && is_after(&look, place - 1, &comment);
+            in_comment(comment).filter(|_| is_new)
+        };
+        match self.parts.forge.comments_of(&claim.at, new_command).await {
+            // What was told is carried out all the same.
+            Err(error @ forge::Error::TooLarge { .. }) => {
+                tracing::warn!(issue = %claim.at, %error, "commands of which no webhook told are not looked for");
+                Ok(Vec::new())
+            }
+            found => found.map_err(unread),
+        }
     }
 
     /// What may pass is tried again with the whole issue; what stays unknown is refused. Who may give commands by hand

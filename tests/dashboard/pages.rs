@@ -184,3 +184,22 @@ async fn the_forge_is_called_what_it_is() {
         later.has(&format!("{name} did not answer within"));
     }
 }
+
+#[tokio::test]
+async fn the_overview_says_what_cannot_be_swept() {
+    let world = world().await;
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let mut admin = Browser::of_admin(&world).await;
+    admin.get("/").await.has_not("<b>Sweep</b>");
+    world.fail("/repos/acme/widgets/issues", FaultKind::Status(403));
+    let sweeper = &world.service.parts().sweeper;
+    let how = gitea_triage::sweep::How { full: true, look_only: false, at_once: true };
+    sweeper.round(how, &|_, _, _| {}).await.unwrap();
+    let mut page = admin.get("/").await;
+    // A report is good for a second of the machine's own time.
+    while !page.text.contains("<b>Sweep</b>") {
+        page = admin.get("/").await;
+    }
+    page.has("chip-failing").has("acme/widgets").has("cannot be swept");
+}

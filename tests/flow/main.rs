@@ -24,6 +24,7 @@ mod identity;
 mod inputs;
 mod instances;
 mod kept_orders;
+mod large;
 mod local_dispatch;
 mod migration;
 mod mixes;

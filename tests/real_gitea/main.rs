@@ -16,6 +16,7 @@ mod day;
 mod first;
 mod forge;
 mod identity;
+mod large;
 mod person;
 mod process;
 mod real;
@@ -82,6 +83,8 @@ fn main() -> ExitCode {
         trials.push(trial(which, name, move || played(move || identity::play(which))));
         let name = "a_maintainers_day_leaves_people_and_their_orders_as_they_were";
         trials.push(trial(which, name, move || played(move || day::play(which))));
+        let name = "large_issues_switch_nothing_off";
+        trials.push(trial(which, name, move || played(move || large::play(which))));
         let name = "an_address_of_ours_opens_and_leaves_no_mark";
         trials.push(trial(which, name, move || played(move || relied::links(which))));
         let name = "a_token_that_may_not_read_accounts_is_enough";

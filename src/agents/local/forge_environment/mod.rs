@@ -17,6 +17,9 @@ use crate::store::{self, ManualOrder, Store};
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: usize = 256 * 1024;
 
+/// As much of a comment as the model may be shown, in bytes.
+const LARGEST_COMMENT: usize = 64 * 1024;
+
 /// What runs of the local agent work with, and what they have to respect.
 pub struct Parts {
     /// The ledger and the notes.
@@ -130,7 +133,7 @@ impl Environment for ForgeEnvironment {
     }
 
     fn comments<'a>(&'a self, at: &'a IssueRef) -> Answer<'a, Vec<forge::Comment>> {
-        Box::pin(async move { Ok(self.parts.forge.comments(at).await?) })
+        Box::pin(async move { Ok(self.parts.forge.comments_of(at, |one| Some(cut(one))).await?) })
     }
 
     fn search<'a>(&'a self, repo: &'a RepoName, words: &'a str) -> Answer<'a, Vec<Issue>> {
@@ -185,4 +188,13 @@ impl Environment for ForgeEnvironment {
             }
         })
     }
+}
+
+/// A comment with as much of its text as is kept of the whole list.
+fn cut(mut comment: forge::Comment) -> forge::Comment {
+    let text = &mut comment.body;
+    let end = (0..=LARGEST_COMMENT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or_default());
+    text.shrink_to_fit();
+    comment
 }

@@ -54,13 +54,18 @@ impl ForgeEnvironment {
     /// Whether somebody who may write here agreed after the proposal was made.
     async fn is_agreed(&self, at: &IssueRef, proposal: &Proposal) -> Result<bool, Unavailable> {
         let us = self.account(&at.repo).await?;
-        let comments = self.parts.forge.comments(at).await?;
-        let asked = marker("parts", &proposal.parts);
-        let is_question =
-            |c: &forge::Comment| is_by(c, &us) && Marker::find(&c.body).as_ref() == Some(&asked);
-        let Some(question) = comments.iter().rposition(is_question) else { return Ok(false) };
-        let answers = comments[question + 1..].iter().filter(|c| agrees(&c.body) && !is_by(c, &us));
-        for by in answers.filter_map(|answer| answer.author.as_ref()) {
+        let (asked, mut is_asked) = (marker("parts", &proposal.parts), false);
+        let answer = move |c: forge::Comment| {
+            let is_ours = is_by(&c, &us);
+            let is_question = is_ours && Marker::find(&c.body).as_ref() == Some(&asked);
+            is_asked |= is_question;
+            // Only what was said after the last question counts.
+            let yes = is_asked && !is_ours && agrees(&c.body);
+            (is_question || yes).then_some((is_question, c.author))
+        };
+        let said = self.parts.forge.comments_of(at, answer).await?;
+        let answers = said.into_iter().rev().take_while(|(is_question, _)| !is_question);
+        for by in answers.filter_map(|(_, by)| by) {
             if self.executor.may_write(&at.repo, &by.login).await? {
                 return Ok(true);
             }

@@ -54,10 +54,11 @@ impl ForgeEnvironment {
     pub async fn comment(&self, at: &IssueRef, body: &str, marker: Marker) -> Written {
         let issue = self.read_issue(at).await?;
         if issue.comments > 0 {
-            let (us, comments) =
-                (self.account(&at.repo).await?, self.parts.forge.comments(at).await?);
-            let mut ours = comments.iter().filter(|comment| is_by(comment, &us));
-            if ours.any(|comment| Marker::find(&comment.body).as_ref() == Some(&marker)) {
+            let (us, said) = (self.account(&at.repo).await?, marker.clone());
+            let is_said = move |one: forge::Comment| {
+                (is_by(&one, &us) && Marker::find(&one.body).as_ref() == Some(&said)).then_some(())
+            };
+            if !self.parts.forge.comments_of(at, is_said).await?.is_empty() {
                 return Ok("this was said before; it is not said again".to_owned());
             }
         }
