@@ -8,6 +8,7 @@ use gitea_triage::cli;
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
+    cli::keep_to_itself();
     let arguments = cli::Arguments::parse();
     let _logging = cli::start_logging(&arguments);
     cli::run(arguments)

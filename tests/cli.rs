@@ -575,3 +575,161 @@ async fn a_summary_of_a_repository_that_is_not_there_is_refused() {
     let (code, _, err) = run_in(folder.path(), &["summary", "--print", "--repo", "acme/widgets"]);
     assert_eq!(code, 0, "{err}");
 }
+
+/// What a terminal would obey, or what hides what stands there.
+const HOSTILE: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\r\u{202e}gpj\u{2066}\u{200f}\u{e0041}";
+
+/// Whether nothing of it came through as it is.
+#[track_caller]
+fn is_harmless(output: &[u8]) {
+    let text = String::from_utf8(output.to_vec()).unwrap();
+    let hidden = |c: &char| c.is_control() && !matches!(c, '\n' | '\t');
+    let bidi = |c: &char| matches!(c, '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0041}');
+    let found: Vec<_> = text.chars().filter(|c| hidden(c) || bidi(c)).collect();
+    assert!(found.is_empty(), "{found:?} in {text}");
+}
+
+#[test]
+fn what_people_write_is_shown_to_a_terminal_and_not_obeyed() {
+    let issue = json!({
+        "number": 5, "title": format!("[bug] {HOSTILE}"), "labels": [{"name": HOSTILE}],
+        "body": format!("`src/{HOSTILE}.rs` should not panic\n- [ ] {HOSTILE}"),
+    });
+    for arguments in [&["score", "-"][..], &["score", "--explain", "-"], &["score", "--json", "-"]]
+    {
+        let run = program().args(arguments).write_stdin(issue.to_string()).assert().success();
+        is_harmless(&run.get_output().stdout);
+        let text = String::from_utf8_lossy(&run.get_output().stdout);
+        assert_eq!(text.contains("u202e"), arguments.len() == 3, "{text}");
+    }
+    // A mistake that quotes what it was given.
+    let run = program().args(["score", &format!("{HOSTILE}.json")]).assert().code(2);
+    is_harmless(&run.get_output().stderr);
+}
+
+#[tokio::test]
+async fn what_a_delivery_says_is_shown_to_a_terminal_and_not_obeyed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    std::fs::write(&file, config(folder.path())).unwrap();
+    let store = Store::open(&folder.path().join("x.db"), 16, OpenMode::Exclusive).unwrap();
+    // Raw in the body: JSON allows all but the control characters of ASCII.
+    let body =
+        format!(r#"{{"action": "{}"}}"#, HOSTILE.replace(|c: char| c.is_ascii_control(), ""));
+    let recording = Recording::signed(
+        "8d3f4b7e-0000-4000-8000-000000000001",
+        "issues",
+        body.into(),
+        &"fixture-secret".into(),
+    );
+    let recording = recording.unwrap();
+    let secret = Secret { key: "fixture-secret".into(), expires: None, repos: None };
+    let delivery = Verifier::new(vec![secret])
+        .verify(&recording, recording.body.clone(), Clock::System.now())
+        .unwrap();
+    let id = delivery.id.to_string();
+    store.accept(delivery).await.unwrap();
+    for more in [&[][..], &["--json"]] {
+        let mut command = program();
+        command.args(["inbox", "show", &id, "--config"]).arg(&file).args(more);
+        let output = command.assert().success();
+        let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+        assert!(text.contains("\\u202e") && !text.contains('\u{202e}'), "{text}");
+        assert!(text.contains("\\u009b") && !text.contains('\u{9b}'), "{text}");
+    }
+}
+
+/// The kind: there is one way to the terminal, which makes everything visible.
+#[test]
+fn nothing_goes_to_the_terminal_but_through_one_place() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut others = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+                continue;
+            }
+            let text = std::fs::read_to_string(&entry).unwrap();
+            let ways = ["println!(", "print!(", "io::stdout()", "io::stderr()", "dbg!("];
+            let writes = ways.iter().any(|way| text.contains(way));
+            // Whether somebody looks on may be asked anywhere.
+            let asks = text
+                .replace("io::stdout().is_terminal()", "")
+                .replace("io::stderr().is_terminal()", "");
+            if writes
+                && ways.iter().any(|way| asks.contains(way))
+                && !entry.ends_with("cli/terminal.rs")
+            {
+                others.push(entry);
+            }
+        }
+    }
+    assert!(others.is_empty(), "{others:?}");
+}
+
+/// Who may do what with a file.
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn what_is_kept_is_for_our_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (file, database) = (folder.path().join("c.toml"), folder.path().join("x.db"));
+    std::fs::write(&file, config(folder.path())).unwrap();
+    // One of an earlier version, open to all.
+    std::fs::write(&database, "").unwrap();
+    std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let store = Store::open(&database, 16, OpenMode::Exclusive).unwrap();
+    accept(&store, "fixtures/02-issues-opened-bug.http").await;
+    for end in ["", "-wal", "-shm", ".lock"] {
+        let path = folder.path().join(format!("x.db{end}"));
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    let (backup, out) = (folder.path().join("copy.db"), folder.path().join("out"));
+    let run = |arguments: &[&str], at: &Path| {
+        let mut command = program();
+        command.args(arguments).arg("--config").arg(&file).arg(at).assert().success();
+    };
+    run(&["store", "backup"], &backup);
+    run(&["inbox", "export"], &out);
+    assert_eq!((mode(&backup), mode(&out)), (0o600, 0o700));
+    let exported = std::fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(mode(&exported), 0o600);
+    store.close().await.unwrap();
+    drop(store);
+    // A copy that somebody opened to all, and what is kept of the store before it.
+    std::fs::set_permissions(&backup, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o644)).unwrap();
+    run(&["store", "restore"], &backup);
+    let before = folder.path().join("x.db.before-restore");
+    assert_eq!((mode(&database), mode(&before)), (0o600, 0o600));
+}
+
+/// A program that we start runs as our user, and could read our memory and our environment.
+#[cfg(target_os = "linux")]
+#[test]
+fn another_process_of_our_user_cannot_look_into_ours() {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::process::CommandExt as _;
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gitea-triage"));
+    command.args(["demo", "--listen", "127.0.0.1:0"]).current_dir("/");
+    command.stdout(std::process::Stdio::piped()).env("GITEA_TRIAGE__GITEA__TOKEN", "canary");
+    if is_root {
+        command.uid(65_534).gid(65_534);
+    }
+    let mut demo = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(demo.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    // What the kernel lets nobody of the same user open belongs to root.
+    let owner = std::fs::metadata(format!("/proc/{}/environ", demo.id())).unwrap().uid();
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    assert!(!line.is_empty());
+    assert_eq!(owner, 0);
+}

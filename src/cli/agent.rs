@@ -1,11 +1,9 @@
 //! `agent run`: the local agent on one issue, now.
 
-use std::io::Write as _;
-
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
-use super::{Failure, check_repo, fail_unless, print, print_json, share_or_empty};
+use super::{Failure, check_repo, fail_unless, print, print_json, share_or_empty, terminal};
 use crate::agents::local::{Message, Run, Task};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -76,10 +74,10 @@ impl RunCommand {
         }
         let text = as_text(message);
         // A closed output ends no run.
-        let _ = match self.json {
-            true => std::io::stderr().write_all(text.as_bytes()),
-            false => std::io::stdout().write_all(text.as_bytes()),
-        };
+        match self.json {
+            true => terminal::err(&text),
+            false => drop(terminal::out(&text)),
+        }
     }
 
     fn report(&self, run: &Run) -> Result<(), Failure> {
@@ -94,10 +92,10 @@ impl RunCommand {
             print(&run.content)?;
         }
         let calls = run.tool_calls.len();
-        eprintln!(
+        terminal::err(&format!(
             "{} rounds, {calls} tool calls, {} ms, {}",
             run.rounds, run.latency_ms, run.model
-        );
+        ));
         Ok(())
     }
 }
@@ -111,6 +109,5 @@ fn as_text(message: &Message) -> String {
     for call in message.calls() {
         text.push_str(&format!("calls {} {}\n", call.name, call.arguments));
     }
-    text.push('\n');
     text
 }

@@ -1,13 +1,12 @@
 //! `check`: whether the setup works. The checks are in the `check` room; here they are printed.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::hook::hook_token;
-use super::{Failure, fail_unless, print, print_json};
+use super::{Failure, fail_unless, print, print_json, terminal};
 use crate::check::{Checkup, Level, Line};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -62,7 +61,9 @@ impl Check {
             return print_json(line);
         }
         let about = if line.about.is_empty() { String::new() } else { format!("{}: ", line.about) };
-        print(&format!("{} {:<13} {about}{}", mark(line.level), line.check, line.said))?;
+        let level = format!("{:<6}", line.level.as_str());
+        let said = format!(" {:<13} {about}{}", line.check, line.said);
+        terminal::out_marked(&level, colour(line.level), &said)?;
         for cure in line.cure.iter().flat_map(|cure| cure.lines()) {
             print(&format!("       {:<13} {cure}", ""))?;
         }
@@ -70,17 +71,11 @@ impl Check {
     }
 }
 
-/// The level in six columns, coloured on a terminal.
-fn mark(level: Level) -> String {
-    let word = format!("{:<6}", level.as_str());
-    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    if is_plain || !std::io::stdout().is_terminal() {
-        return word;
-    }
-    let colour = match level {
+/// The terminal's number of a level's colour.
+fn colour(level: Level) -> u8 {
+    match level {
         Level::Green => 32,
         Level::Yellow => 33,
         Level::Red => 31,
-    };
-    format!("\x1b[{colour}m{word}\x1b[0m")
+    }
 }

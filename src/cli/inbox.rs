@@ -1,6 +1,7 @@
 //! `inbox`: lists, shows, exports and retries deliveries.
 
 use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
@@ -155,8 +156,9 @@ async fn retry(store: &Store, mut ids: Vec<String>, all: bool, json: bool) -> Re
 impl Export {
     async fn run(self, store: &Store) -> Result<(), Failure> {
         let folder = self.folder.display().to_string();
-        std::fs::create_dir_all(&self.folder)
-            .with_context(|| format!("the folder `{folder}` cannot be created"))?;
+        // What people wrote in private repositories stands there.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        made.with_context(|| format!("the folder `{folder}` cannot be created"))?;
         let (mut written, mut gone) = (0_u32, 0_u32);
         let filter = Filter { state: self.state, limit: self.limit };
         for delivery in store.deliveries(filter).await? {
@@ -185,8 +187,8 @@ impl Export {
         // An id may be any text that a sender wrote.
         let name = delivery.id.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
         let path = self.folder.join(format!("{:08}-{name}.http", delivery.seq));
-        let mut file = std::fs::File::create_new(&path)
-            .with_context(|| format!("`{}` cannot be written", path.display()))?;
+        let file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&path);
+        let mut file = file.with_context(|| format!("`{}` cannot be written", path.display()))?;
         file.write_all(&recording.to_bytes())?;
         if self.json {
             print_json(&json!({ "delivery": delivery.id, "file": path }))?;

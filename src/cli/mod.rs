@@ -10,6 +10,7 @@ mod explain;
 mod healthcheck;
 mod hook;
 mod inbox;
+mod process;
 mod replay;
 mod score;
 mod serve;
@@ -18,11 +19,14 @@ mod summary;
 mod sweep;
 #[cfg(feature = "otel")]
 mod telemetry;
+mod terminal;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+
+pub use self::process::keep_to_itself;
 
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
@@ -142,8 +146,7 @@ fn execute(Arguments { config: path, command }: Arguments) -> Result<(), Failure
 
 /// Prints an error.
 fn complain(text: &str) {
-    // Nothing is left to do when even stderr is closed.
-    let _ = writeln!(std::io::stderr(), "gitea-triage: {text}");
+    terminal::err(&format!("gitea-triage: {text}"));
 }
 
 /// Exit code 1 when `is_fine` is false; the output says why.
@@ -186,7 +189,7 @@ pub struct Logging {
 }
 
 fn log() -> Box<dyn Layer<Registry> + Send + Sync> {
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(|| terminal::Log);
     if std::io::stderr().is_terminal() {
         lines.with_target(false).boxed()
     } else {
@@ -266,13 +269,10 @@ fn show(json: bool, value: &impl serde::Serialize, text: &str) -> Result<(), Fai
 
 /// Prints `value` as one line of JSON.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, value)?;
-    out.write_all(b"\n")?;
-    Ok(())
+    Ok(terminal::out(&serde_json::to_string(value)?)?)
 }
 
 /// Prints `text` and a line end.
 fn print(text: &str) -> Result<(), Failure> {
-    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+    Ok(terminal::out(text)?)
 }

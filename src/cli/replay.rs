@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::score::{Line, decided};
-use super::{Failure, PATIENCE, fail_unless, print, show};
+use super::{Failure, PATIENCE, fail_unless, print, show, terminal};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::config;
@@ -145,8 +145,12 @@ fn name(file: &Path) -> String {
 }
 
 fn progress(done: usize, all: usize) {
-    if std::io::stderr().is_terminal() && !std::io::stdout().is_terminal() {
-        eprint!("\r{done} of {all}\x1b[K{}", if done + 1 == all { "\r\x1b[K" } else { "" });
+    if std::io::stdout().is_terminal() {
+        return;
+    }
+    terminal::progress(&format!("{done} of {all}"));
+    if done + 1 == all {
+        terminal::clear_progress();
     }
 }
 

@@ -1,6 +1,6 @@
 //! `score`: scores issues by the policy; writes nothing.
 
-use std::io::{BufWriter, Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, block_on, load, policy, share_or_empty};
+use super::{Failure, block_on, load, policy, share_or_empty, terminal};
 use crate::clock::{Clock, Timestamp};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef};
@@ -97,11 +97,11 @@ impl Score {
     pub(super) fn run(self, config: Option<&Path>) -> Result<(), Failure> {
         let now = self.now.unwrap_or_else(|| Clock::System.now());
         let triage = self.triage(config)?;
-        let mut out = BufWriter::new(std::io::stdout().lock());
+        let mut out = terminal::Buffered::new();
         let mut count = 0;
         let mut show = |issue: &Issue, verdict: Verdict| -> Result<(), Failure> {
             count += 1;
-            Ok(writeln!(out, "{}", self.line(&triage, issue, &verdict)?)?)
+            Ok(out.line(&self.line(&triage, issue, &verdict)?)?)
         };
         match self.input.parse::<IssueRef>() {
             Ok(at) if !PathBuf::from(&self.input).exists() => {

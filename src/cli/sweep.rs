@@ -1,11 +1,12 @@
 //! `sweep`: one pass over the repositories for changes that no webhook delivered.
 
-use std::io::IsTerminal as _;
-
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, PATIENCE, fail_unless, open_parts, print, print_json, share_or_empty, show};
+use super::{
+    Failure, PATIENCE, complain, fail_unless, open_parts, print, print_json, share_or_empty, show,
+    terminal,
+};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::RepoName;
@@ -53,13 +54,13 @@ impl Sweep {
         let before = sweeper.requests();
         let report = sweeper.round(how, &progress).await?;
         let requests = sweeper.requests() - before;
-        clear_progress();
+        terminal::clear_progress();
         report.finds().try_for_each(|find| self.show(find))?;
         for failed in &report.failed {
-            eprintln!("gitea-triage: `{}` could not be read: {}", failed.place, failed.error);
+            complain(&format!("`{}` could not be read: {}", failed.place, failed.error));
         }
         for unread in report.unread() {
-            eprintln!("gitea-triage: {unread}");
+            complain(&unread.to_string());
         }
         let is_served = parts.is_none() && !is_only_looking;
         let unfinished = match parts {
@@ -123,13 +124,5 @@ async fn process(parts: &Parts, config: &Config) -> Result<u64, Failure> {
 }
 
 fn progress(repo: &RepoName, done: u32, pages: u32) {
-    if std::io::stderr().is_terminal() {
-        eprint!("\r{repo}: page {done} of {pages}\x1b[K");
-    }
-}
-
-fn clear_progress() {
-    if std::io::stderr().is_terminal() {
-        eprint!("\r\x1b[K");
-    }
+    terminal::progress(&format!("{repo}: page {done} of {pages}"));
 }
