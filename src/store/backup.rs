@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use super::{Error, Store, lock, open_error, readers, schema};
+use super::{Error, Store, lock, open_error, private, readers, schema};
 
 /// What a copy holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,7 @@ impl Store {
         self.read(move |c| {
             let part = beside(&to, ".part");
             let _ = std::fs::remove_file(&part);
+            private::file(&part).map_err(|e| open_error(&part, e))?;
             let path = part.to_str().ok_or_else(|| open_error(&part, "its name is no text"))?;
             c.execute("VACUUM INTO ?1", [path])?;
             let copied = copied(&part)?;
@@ -43,6 +44,7 @@ impl Store {
         std::fs::copy(from, &part).map_err(|e| open_error(&part, e))?;
         for ours in [&part, &beside(path, ".lock")] {
             hand_over(ours, path)?;
+            private::close(ours);
         }
         // With its log, which would be read as the new one's.
         let kept = beside(path, ".before-restore");
@@ -50,6 +52,7 @@ impl Store {
             let (old, kept) = (beside(path, end), beside(&kept, end));
             if old.exists() {
                 std::fs::rename(&old, &kept).map_err(|e| open_error(&kept, e))?;
+                private::close(&kept);
             }
         }
         settle(&part, path)?;
@@ -57,7 +60,7 @@ impl Store {
     }
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)

@@ -26,6 +26,7 @@ mod orders;
 mod packing;
 mod pages;
 mod people;
+mod private;
 mod readers;
 mod repeats;
 mod retention;
@@ -231,8 +232,7 @@ fn open_error(path: &Path, reason: impl std::fmt::Display) -> Error {
 fn lock(path: &Path) -> Result<File, Error> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&name);
-    let file = file.map_err(|e| open_error(path, e))?;
+    let file = private::file(Path::new(&name)).map_err(|e| open_error(path, e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse(path.to_owned())),
@@ -241,6 +241,9 @@ fn lock(path: &Path) -> Result<File, Error> {
 }
 
 fn connect(path: &Path) -> Result<Connection, Error> {
+    // SQLite gives its log and its index the mode of the database.
+    private::file(path).map_err(|e| open_error(path, e))?;
+    ["-wal", "-shm"].iter().for_each(|end| private::close(&backup::beside(path, end)));
     let connection = Connection::open(path).map_err(|e| open_error(path, e))?;
     connection.busy_timeout(BUSY_WRITER)?;
     // For a new file; one that has its pages keeps them.
