@@ -1,5 +1,5 @@
 //! The rate limit for wrong tokens. A token cannot be guessed in reasonable time anyway; the limit keeps the log from
-//! filling.
+//! filling, and never keeps the right one out.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use crate::clock::Timestamp;
 
-/// Wrong tokens a minute, from any address, before all tokens are refused.
+/// Wrong tokens a minute, from any address, before they are refused without a word in the log.
 const MOST: u32 = 30;
 const WINDOW: TimeDelta = TimeDelta::minutes(1);
 
@@ -16,7 +16,7 @@ const WINDOW: TimeDelta = TimeDelta::minutes(1);
 pub(super) struct Attempts(Mutex<Option<(Timestamp, u32)>>);
 
 impl Attempts {
-    /// Whether another token may be checked.
+    /// Whether another wrong token is told so.
     pub fn allow(&self, now: Timestamp) -> bool {
         let tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tries.is_none_or(|(since, count)| now - since >= WINDOW || count < MOST)

@@ -13,8 +13,11 @@ use super::listing::{Listing, Parameters, given};
 use super::pretty::{Pretty, pretty};
 use super::refusal::Refusal;
 use crate::delivery::{DeliveryId, Origin};
+use crate::dispatch::Reported;
 use crate::gitea as forge;
-use crate::store::{DeliveryQuery, DeliveryState, DeliveryStory, DeliveryView, Page as Rows};
+use crate::store::{
+    DeliveryQuery, DeliveryState, DeliveryStory, DeliveryView, Error, Page as Rows, Store,
+};
 
 /// Deliveries on one page of the list.
 const PAGE: usize = 50;
@@ -74,7 +77,7 @@ pub(super) async fn page(reader: Reader, id: Path<String>) -> Result<HttpRespons
     let store = &reader.dashboard.parts.store;
     let story = store.delivery_story(&parse(&reader, &id)?).await?;
     let story = story.ok_or_else(|| unknown(&reader))?;
-    let body = store.body(story.delivery.seq).await?;
+    let body = shown_body(store, &story.delivery).await?;
     let explained = story.evaluation.as_ref().map(|evaluation| {
         let text = body.as_deref().and_then(forge::issue_text);
         Explained::of(evaluation, text)
@@ -89,7 +92,7 @@ pub(super) async fn page(reader: Reader, id: Path<String>) -> Result<HttpRespons
 pub(super) async fn body(reader: Reader, id: Path<String>) -> Result<HttpResponse, Refusal> {
     let store = &reader.dashboard.parts.store;
     let delivery = store.delivery(&parse(&reader, &id)?).await?.ok_or_else(|| unknown(&reader))?;
-    let body = store.body(delivery.seq).await?;
+    let body = shown_body(store, &delivery).await?;
     let body = body.ok_or_else(|| reader.not_found("its body was removed after `store.keep`"))?;
     let plain: String =
         delivery.id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
@@ -97,6 +100,15 @@ pub(super) async fn body(reader: Reader, id: Path<String>) -> Result<HttpRespons
         .insert_header((CONTENT_TYPE, "application/octet-stream"))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{plain}.json\"")))
         .body(body))
+}
+
+/// The body, without what only the agent may know: whoever has the key of a dispatch may report about it.
+async fn shown_body(store: &Store, delivery: &DeliveryView) -> Result<Option<Vec<u8>>, Error> {
+    if delivery.origin != Origin::Agent {
+        return store.body(delivery.seq).await;
+    }
+    let reported: Option<Reported> = store.carried(delivery.seq).await?;
+    Ok(reported.and_then(|reported| serde_json::to_vec(&reported.report).ok()))
 }
 
 impl Page {

@@ -64,11 +64,12 @@ pub(super) async fn by_token(form: Form) -> Result<HttpResponse, Refusal> {
     let dashboard = &form.dashboard;
     let settings = dashboard.settings();
     let now = dashboard.parts.clock.now();
-    if !dashboard.attempts.allow(now) {
-        let why = "too many wrong tokens; try again in a minute";
-        return Err(Refusal::page(StatusCode::TOO_MANY_REQUESTS, &settings, why));
-    }
+    // The right one passes whatever others try: only wrong ones are too many.
     if !settings.is_token(form.field("token")) {
+        if !dashboard.attempts.allow(now) {
+            let why = "too many wrong tokens; try again in a minute";
+            return Err(Refusal::page(StatusCode::TOO_MANY_REQUESTS, &settings, why));
+        }
         dashboard.attempts.record_wrong(now);
         tracing::warn!("a wrong dashboard token was entered");
         form.session.notify("Wrong token. The token is `dashboard.token` in the configuration.");

@@ -188,3 +188,34 @@ async fn a_read_only_visitor_sees_no_forms_and_is_refused() {
     done.goes_to(&format!("/deliveries/{id}"));
     assert_eq!(world.dead().await.len(), 0);
 }
+
+#[tokio::test]
+async fn the_key_of_a_dispatch_is_on_no_page_of_its_reports() {
+    let world = world_of_accounts().await;
+    let at = world.open("acme/widgets");
+    world.settle(10).await;
+    let store = &world.service.parts().store;
+    let dispatch = store.history(at.clone()).await.unwrap().unwrap().dispatches[0].clone();
+    let url = format!("http://{}/dispatches/{}", world.service.address(), dispatch.key);
+    let report = serde_json::json!({"state": "in_progress", "message": "half of it is done"});
+    let told = reqwest::Client::new().post(url).body(report.to_string()).send().await.unwrap();
+    assert_eq!(told.status(), 202);
+    world.settle(10).await;
+    let filter = gitea_triage::store::Filter { state: None, limit: 100 };
+    let all = store.deliveries(filter).await.unwrap();
+    let (mut reader, _) = Browser::of(&world, "bob").await;
+    let mut seen = 0;
+    for delivery in &all {
+        for path in
+            [format!("/deliveries/{}", delivery.id), format!("/deliveries/{}/body", delivery.id)]
+        {
+            let page = reader.get(&path).await;
+            page.has_not(&dispatch.key);
+            seen += usize::from(page.text.contains("half of it is done"));
+        }
+    }
+    assert_eq!(seen, 2, "what was reported is shown all the same");
+    for path in [format!("/issues/{}/{}", at.repo, at.number), "/agents".into(), "/".into()] {
+        reader.get(&path).await.has_not(&dispatch.key);
+    }
+}

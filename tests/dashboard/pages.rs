@@ -163,7 +163,7 @@ async fn an_open_page_learns_that_something_changed() {
 #[tokio::test]
 async fn the_forge_is_called_what_it_is() {
     let more = format!(
-        "[triage]\ndry_run = true\n[dashboard]\ntoken = '{TOKEN}'\nclient_id = 'a'\nclient_secret = 'b'\n"
+        "[triage]\ndry_run = true\n[dashboard]\ntoken = '{TOKEN}'\nclient_id = 'a'\nclient_secret = 'gto_of_the_tests'\n"
     );
     for (flavour, name) in [(Flavour::Gitea, "Gitea"), (Flavour::Forgejo, "Forgejo")] {
         let world = World::on(flavour, "public_url = 'http://127.0.0.1:8484'", &more).await;

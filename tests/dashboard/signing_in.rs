@@ -80,6 +80,9 @@ async fn wrong_tokens_are_limited() {
     }
     assert_eq!(statuses.iter().filter(|status| **status == 303).count(), 30);
     assert_eq!(statuses.last(), Some(&429));
+    // The right one is let in all the while, and is no reason to tell others anything.
+    Browser::of_admin(&world).await;
+    assert_eq!(browser.post("/sign-in/token", &[("token", "wrong")]).await.status, 429);
     world.advance(61);
     browser.post("/sign-in/token", &[("token", TOKEN)]).await.goes_to("/");
 }
