@@ -183,11 +183,15 @@ kinds! {
         { "type": "string", "pattern": "^(https?://.+)?$" },
         |v| kept(v.as_str()?.trim_end_matches('/'), |t| is_endpoint(t) && !t.contains(['?', '#'])), plain,
         IS_PRIVATE, EMPTY_IS_NONE;
-    /// An address to post to, taken as it is. Services hand out addresses with a key in their query: it is not shown.
+    /// An address to post to, taken as it is. Services hand out addresses with a key in their path or query: neither is
+    /// shown.
     Endpoint: String, "an address such as `https://example.com/tasks`, without user",
         { "type": "string", "pattern": "^(https?://.+)?$" }, |v| kept(v.as_str()?, is_endpoint),
-        |url| url.split_once('?').map_or(plain(url), |(start, _)| format!("{start}?{HIDDEN}").into()),
-        IS_PRIVATE, EMPTY_IS_NONE;
+        |url| origin(url), IS_PRIVATE, EMPTY_IS_NONE;
+    /// The same where paths are added: the address of a service of others, whose own path may be a key.
+    Service: String, "an address such as `https://example.com`, without user, query or fragment",
+        { "type": "string", "pattern": "^(https?://.+)?$" },
+        |v| Url::read(v), |url| origin(url), IS_PRIVATE, EMPTY_IS_NONE;
     /// `address:port` or `host:port`.
     Listen: String, "an address with a port such as `127.0.0.1:8484`", { "type": "string" },
         |v| kept(v.as_str()?, is_listen), plain;
@@ -231,6 +235,14 @@ kinds! {
 
 fn plain<T: Clone + Into<Json>>(value: &T) -> Json {
     value.clone().into()
+}
+
+/// An address up to its host and port.
+fn origin(address: &str) -> Json {
+    let Ok(url) = url::Url::parse(address) else { return HIDDEN.into() };
+    let origin = url.origin().ascii_serialization();
+    let is_all = matches!(url.path(), "" | "/") && url.query().is_none();
+    if is_all { origin.into() } else { format!("{origin}/{HIDDEN}").into() }
 }
 
 fn texts(value: &Value) -> Option<Vec<&str>> {

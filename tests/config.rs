@@ -461,7 +461,7 @@ interface = "carrier-pigeon"
 }
 
 /// What would be found only when it is needed, each in a file of its own, and a part of what is said.
-const CANNOT_WORK: [(&str, &str); 26] = [
+const CANNOT_WORK: [(&str, &str); 30] = [
     ("[webhook]\nsecrets = [\"abc\"]", "`webhook.secrets.secret` is shorter than 8 characters"),
     (
         "[webhook]\nsecrets = [\"a-secret\", { secret = \"1234567\", repos = [\"a/b\"] }]",
@@ -524,6 +524,13 @@ const CANNOT_WORK: [(&str, &str); 26] = [
         "`local_agent.permission` is `read`",
     ),
     ("[store]\nkeep = \"100000 years\"", "`store.keep`"),
+    ("[webhook]\nsecrets = [\"x\"]", "`webhook.secrets.secret` is shorter than 8"),
+    ("[[agent]]\nid = \"kimi\"\nsecret = \"x\"", "`agent.kimi.secret` is shorter than 8"),
+    ("[dashboard]\ntoken = \"x\"", "`dashboard.token` is shorter than 16"),
+    (
+        "[dashboard]\nclient_id = \"a\"\nclient_secret = \"x\"",
+        "`dashboard.client_secret` is shorter than 8 characters, which can be guessed; copy the one that the forge shows",
+    ),
 ];
 
 #[test]
@@ -793,4 +800,26 @@ fn the_documentation_holds_the_current_reference() {
         reference().trim(),
         "paste what `gitea-triage config reference` prints"
     );
+}
+
+/// The path of an address of others may be a key, as its query may.
+#[test]
+fn of_a_service_of_others_only_the_host_is_shown() {
+    let text = format!(
+        "{SMALLEST}[[agent]]\nid = \"api\"\nendpoint = \"https://agents.example.com:8443/services/T0/canary-1?k=canary-2\"\n\
+         [local_agent]\nmodel = \"m\"\nurl = \"https://models.example.com/canary-3/v1\"\n\
+         [[local_agent.mcp]]\nname = \"files\"\nurl = \"https://tools.example.com/mcp/canary-4\"\n\
+         [[local_agent.consult]]\nname = \"wise\"\nmodel = \"w\"\nurl = \"https://wise.example.com/canary-5\"\n\
+         invoice = \"lnbits\"\ninvoice_url = \"https://pay.example.com/canary-6\"\ninvoice_key = \"canary-7-of-it\"\n"
+    );
+    let config = Config::from_toml("c.toml", &text, std::iter::empty()).unwrap();
+    for shown in [config.show(), config.to_json().to_string()] {
+        assert!(!shown.contains("canary"), "{shown}");
+        for host in
+            ["agents.example.com:8443/***", "models.example.com/***", "tools.example.com/***"]
+        {
+            assert!(shown.contains(&format!("https://{host}")), "{host} is not in {shown}");
+        }
+    }
+    assert_eq!(config.local_agent.unwrap().url, "https://models.example.com/canary-3/v1");
 }

@@ -10,7 +10,7 @@ use reqwest::{Response, Url};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::excerpt::excerpt;
+use super::excerpt::{Private, excerpt};
 use super::outbound::{self, End};
 use super::reach::{Allowed, Refused};
 use super::signature::{SIGNATURE_HEADER, sign};
@@ -39,6 +39,7 @@ struct Call<'a> {
     agent: &'a AgentId,
     url: Url,
     secret: Option<&'a SecretString>,
+    key: &'a str,
 }
 
 impl HttpAgents {
@@ -60,7 +61,7 @@ impl HttpAgents {
 
     async fn post(&self, agent: &Agent, handoff: &Handoff) -> HandedOver {
         let (url, secret) = (self.endpoint(agent)?, self.secrets.get(&agent.id));
-        let call = Call { agent: &agent.id, url, secret };
+        let call = Call { agent: &agent.id, url, secret, key: &handoff.dispatch_id };
         // Built once, so that what is signed is what is sent.
         let body = payload(handoff).to_string();
         let request = self.http.post(call.url.clone()).timeout(self.timeout);
@@ -128,7 +129,8 @@ impl Call<'_> {
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().get(..9));
         let says_html = kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"));
         let (body, end) = outbound::read(response, MAX_ANSWER).await;
-        let answer = excerpt(&body, &self.url, self.secret);
+        let private = Private { url: &self.url, secret: self.secret, key: self.key };
+        let answer = excerpt(&body, &private);
         let wrong = match end {
             _ if !is_taken => Wrong::Status,
             End::Broken(error) => return Err(self.unreachable(&error)),

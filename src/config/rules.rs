@@ -35,13 +35,18 @@ fn secrets(config: &Config) -> Vec<Found> {
         let secret = agent.secret.as_ref().filter(|_| agent.enabled)?;
         Some((format!("agent.{at}.secret"), format!("agent.{}.secret", agent.id), secret))
     });
+    let key = "dashboard.client_secret".to_owned();
+    let client = config.dashboard.client_secret.iter().map(|one| (key.clone(), key.clone(), one));
     // What is empty was not read, which is reported already.
     let is_short = |secret: &SecretString| {
         (1..SHORTEST_SECRET).contains(&secret.expose_secret().chars().count())
     };
-    let short = hooks.chain(agents).filter(|(.., secret)| is_short(secret));
+    let short = hooks.chain(agents).chain(client).filter(|(.., secret)| is_short(secret));
     let short = short.map(|(at, key, _)| {
-        let make = "make one with `openssl rand -hex 32`";
+        let make = match key.as_str() {
+            "dashboard.client_secret" => "copy the one that the forge shows",
+            _ => "make one with `openssl rand -hex 32`",
+        };
         let message = format!(
             "`{key}` is shorter than {SHORTEST_SECRET} characters, which can be guessed; {make}"
         );

@@ -207,7 +207,7 @@ settings! {
         token: Option<SecretString> as "As::<Maybe<Secret>>" = None,
         /// Client id of an OAuth2 application on the server, for "Sign in with Gitea"; its redirect URI is `public_url` + `/sign-in/callback`.
         client_id: Option<String> as "As::<Maybe<Text>>" = None,
-        /// Client secret of that application; or `client_secret_file`.
+        /// Client secret of that application, at least 8 characters; or `client_secret_file`.
         client_secret: Option<SecretString> as "As::<Maybe<Secret>>" = None,
         /// Address of the server for people's browsers, when it is not `gitea.url`.
         gitea_url: Option<String> as "As::<Maybe<Url>>" = None,

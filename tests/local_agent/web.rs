@@ -18,7 +18,10 @@ async fn page(at: &str, answer: ResponseTemplate) -> MockServer {
 async fn fetch(url: &str, private: &[&str]) -> Run {
     let model = Model::says(vec![call("web_fetch", json!({"url": url})), text("ok")]).await;
     let mut settings = model.settings(&["web_fetch"]);
-    settings.web_hosts = vec!["127.0.0.1".into(), "localhost".into(), "169.254.169.254".into()];
+    // Each with the port of the address, where it has one.
+    let port = reqwest::Url::parse(url).ok().and_then(|url| url.port());
+    let listed = |host: &&str| port.map_or(host.to_string(), |port| format!("{host}:{port}"));
+    settings.web_hosts = ["127.0.0.1", "localhost", "169.254.169.254"].iter().map(listed).collect();
     settings.allow_private = private.iter().map(ToString::to_string).collect();
     LocalAgent::start(settings).await.unwrap().run(&task(), &World::new()).await
 }
@@ -84,4 +87,21 @@ async fn redirects_are_not_followed_and_large_or_strange_pages_not_read() {
     let binary = ResponseTemplate::new(200).set_body_raw(vec![0; 10], "application/octet-stream");
     let server = page("/", binary).await;
     gave(&fetch(&server.uri(), &["127.0.0.1"]).await, "neither text, HTML, JSON nor XML");
+}
+
+#[tokio::test]
+async fn another_port_of_a_listed_host_is_not_read() {
+    let server = page("/", ResponseTemplate::new(200)).await;
+    let model = |url: String| async move {
+        Model::says(vec![call("web_fetch", json!({"url": url})), text("ok")]).await
+    };
+    for listed in ["127.0.0.1".to_owned(), format!("127.0.0.1:{}", server.address().port() ^ 1)] {
+        let model = model(server.uri()).await;
+        let mut settings = model.settings(&["web_fetch"]);
+        settings.web_hosts = vec![listed];
+        settings.allow_private = vec!["127.0.0.1".into()];
+        let run = LocalAgent::start(settings).await.unwrap().run(&task(), &World::new()).await;
+        gave(&run, "leads to a host that is not listed");
+    }
+    assert!(server.received_requests().await.unwrap().is_empty());
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
 use super::tool::Permission;
-use crate::setting::{As, Fraction, Maybe, Name, Secret, Span, Text, Url};
+use crate::setting::{As, Fraction, Maybe, Name, Secret, Service, Span, Text};
 
 named_enum! {
     /// Which API a model is reached by.
@@ -37,7 +37,7 @@ pub struct Settings {
     /// Which API the model is reached by.
     pub api: ModelApi,
     /// Address of that API.
-    #[serde(with = "As::<Url>")]
+    #[serde(with = "As::<Service>")]
     pub url: String,
     /// The model's name; required as soon as the section is there.
     #[serde(with = "As::<Text>")]
@@ -62,7 +62,7 @@ pub struct Settings {
     pub tools: Vec<String>,
     /// The most any of its tools may do; one that may do more stops the start.
     pub permission: Permission,
-    /// Hosts that the tool `web_fetch` may read from.
+    /// Hosts that the tool `web_fetch` may read from, at the usual ports, or each as `host:port`.
     pub web_hosts: Vec<String>,
     /// Whether the tool `plan_sub_issues` asks in a comment before it opens issues.
     pub sub_issues: SubIssues,
@@ -120,7 +120,7 @@ pub struct McpSettings {
     /// Program and arguments that start it.
     pub command: Vec<String>,
     /// Address of it, instead of `command`.
-    #[serde(with = "As::<Maybe<Url>>")]
+    #[serde(with = "As::<Maybe<Service>>")]
     pub url: Option<String>,
     /// Tools of it that may be used.
     pub tools: Vec<String>,
@@ -157,7 +157,7 @@ pub struct ConsultSettings {
     #[schemars(extend("x-required" = "name = \"big\""))]
     pub name: String,
     /// Address of its OpenAI-compatible API.
-    #[serde(with = "As::<Url>")]
+    #[serde(with = "As::<Service>")]
     #[schemars(extend("x-required" = "url = \"https://api.example.com/v1\""))]
     pub url: String,
     /// The model's name there.
@@ -173,7 +173,7 @@ pub struct ConsultSettings {
     /// Service that makes a Lightning invoice before a question is sent; without an invoice nothing is sent.
     pub invoice: InvoiceKind,
     /// Address of that service.
-    #[serde(with = "As::<Maybe<Url>>")]
+    #[serde(with = "As::<Maybe<Service>>")]
     pub invoice_url: Option<String>,
     /// Key of LNbits, or macaroon of LND in hexadecimal; or `invoice_key_file`.
     #[serde(with = "As::<Maybe<Secret>>")]

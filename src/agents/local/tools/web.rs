@@ -1,6 +1,7 @@
 //! `web_fetch`: reads a page from a host that the owner listed. No other host, no private address, no redirect, no
 //! large or strange answer: the model chooses the address, and somebody else's text may have chosen it for the model.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ struct Fetch {
 
 struct Web {
     http: reqwest::Client,
-    hosts: Vec<String>,
+    hosts: Vec<Host>,
     allowed: Arc<Allowed>,
 }
 
@@ -50,7 +51,12 @@ pub(super) fn tool(name: &str, settings: &Settings) -> Result<Tool, Registration
     let allowed = Arc::new(allowed);
     let client = outbound::client(CONNECT_TIMEOUT, Some(&allowed));
     let (http, _) = client.map_err(|why| cannot(why.to_owned()))?;
-    let hosts = web_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+    let host = |text: &String| {
+        Host::parse(text).ok_or_else(|| {
+            cannot(format!("`local_agent.web_hosts`: `{text}` is neither a host nor `host:port`"))
+        })
+    };
+    let hosts = web_hosts.iter().map(host).collect::<Result<_, _>>()?;
     let web = Arc::new(Web { http, hosts, allowed });
     let about = format!("Read a web page as text. Only these hosts: {}.", web_hosts.join(", "));
     Ok(Tool::new(name, about, Permission::Read, move |_, page: Fetch| {
@@ -62,6 +68,46 @@ pub(super) fn tool(name: &str, settings: &Settings) -> Result<Tool, Registration
     }))
 }
 
+/// A host that may be read from: at the usual ports, or at the one that is named. What else listens there was not meant.
+#[derive(Debug, PartialEq, Eq)]
+struct Host {
+    name: String,
+    port: Option<u16>,
+}
+
+impl Host {
+    /// A host, or `host:port`.
+    fn parse(text: &str) -> Option<Self> {
+        // Each of them leaves out the port that is its own.
+        let [plain, safe] =
+            ["http", "https"].map(|scheme| Url::parse(&format!("{scheme}://{text}")));
+        let (plain, safe) = (plain.ok()?, safe.ok()?);
+        let is_alone =
+            plain.path() == "/" && plain.query().is_none() && !text.contains(['/', '@', '#']);
+        let port = plain.port().or(safe.port());
+        is_alone.then(|| Self { name: name(&plain), port })
+    }
+
+    fn is_of(&self, url: &Url) -> bool {
+        let is_port = match self.port {
+            None => url.port().is_none(),
+            port => url.port_or_known_default() == port,
+        };
+        is_port && name(url) == self.name
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+fn name(url: &Url) -> String {
+    url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase()
+}
+
 impl Web {
     /// The address, when it is one that may be called.
     fn address(&self, text: &str) -> Result<Url, ToolError> {
@@ -70,10 +116,12 @@ impl Web {
             return Err(bad("is too long"));
         }
         let url = outbound::parse_url(text.trim()).map_err(bad)?;
-        let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
-        if !self.hosts.contains(&host) {
-            let listed = self.hosts.join(", ");
-            return Err(bad(&format!("leads to a host that is not listed; only {listed} are")));
+        if !self.hosts.iter().any(|host| host.is_of(&url)) {
+            let listed: Vec<_> = self.hosts.iter().map(ToString::to_string).collect();
+            return Err(bad(&format!(
+                "leads to a host that is not listed; only {} are, at the usual ports where none is named",
+                listed.join(", ")
+            )));
         }
         let checked = self.allowed.check_url(&url);
         checked.map_err(|refused| ToolError::Failed(refused.to_string()))?;
@@ -123,5 +171,41 @@ fn broken(error: &reqwest::Error) -> &'static str {
         "the host could not be reached, or leads to a private address"
     } else {
         "the connection broke off"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn may_read(listed: &str, url: &str) -> bool {
+        Host::parse(listed).unwrap().is_of(&Url::parse(url).unwrap())
+    }
+
+    #[test]
+    fn a_host_is_read_at_the_usual_ports_or_at_the_one_that_is_named() {
+        for url in ["http://a.example/", "https://A.example./x", "https://a.example:443/"] {
+            assert!(may_read("a.example", url), "{url}");
+        }
+        for url in ["http://a.example:6379/", "https://a.example:8443/", "http://a.example:443/"] {
+            assert!(!may_read("a.example", url), "{url}");
+        }
+        assert!(may_read("a.example:8443", "https://a.example:8443/"));
+        assert!(may_read("a.example:80", "http://a.example/"));
+        assert!(may_read("a.example:443", "https://a.example/"));
+        assert!(!may_read("a.example:443", "http://a.example/"));
+        assert!(!may_read("a.example:8443", "https://a.example/"));
+        assert!(may_read("[::1]:8080", "http://[::1]:8080/"));
+        assert!(may_read("127.0.0.1:8080", "http://127.1:8080/"));
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        for text in
+            ["", "a.example:99999", "a.example/x", "me@a.example", "http://a.example", "a#b"]
+        {
+            assert_eq!(Host::parse(text), None, "{text}");
+        }
     }
 }
