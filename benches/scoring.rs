@@ -8,7 +8,7 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use gitea_triage::clock::Timestamp;
 use gitea_triage::issue::{Issue, IssueState};
-use gitea_triage::triage::{Policy, Triage};
+use gitea_triage::triage::{Policy, Preset, Triage};
 
 /// Prose with a keyword now and then, as issues are.
 const PARAGRAPH: &str = "The importer loses its place when someone opens the settings page and goes \
@@ -51,6 +51,26 @@ fn verdicts(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What the statements of an issue cost to its raw text: one of prose, and one with a form, a list, code and a log.
+fn presets(criterion: &mut Criterion) {
+    let now = Timestamp::from_timestamp(1_774_267_200, 0).expect("a valid time");
+    let mut formed = issue(1024, "");
+    formed.body +=
+        "\n\n### Steps to reproduce\n\n1. Open the list\n2. Press `F5`\n\n### Logs\n\n```\n";
+    formed.body += &"2026-03-01 10:00:00 [E] importer.py:51 row lost\n".repeat(20);
+    formed.body +=
+        "```\n\n### Expected behavior\n\nThe list stays as it is.\n\n- [ ] `pytest` passes\n";
+    let mut group = criterion.benchmark_group("preset");
+    for (preset, policy) in Preset::ALL.iter().map(|preset| (preset, Policy::of(*preset))) {
+        let triage = Triage::new(policy).expect("a valid policy");
+        for (name, issue) in [("prose", &issue(4096, "")), ("form", &formed)] {
+            let name = format!("{preset} {name}");
+            group.bench_function(name, |b| b.iter(|| triage.verdict(black_box(issue), now)));
+        }
+    }
+    group.finish();
+}
+
 fn explanations(criterion: &mut Criterion) {
     let triage = Triage::new(Policy::default()).expect("a valid policy");
     let issue = issue(4096, "");
@@ -70,6 +90,6 @@ fn quick() -> Criterion {
 criterion_group! {
     name = scoring;
     config = quick();
-    targets = verdicts, explanations, compiling
+    targets = verdicts, presets, explanations, compiling
 }
 criterion_main!(scoring);

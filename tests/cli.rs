@@ -186,6 +186,38 @@ fn the_schema_is_json_and_names_every_section() {
 }
 
 #[test]
+fn a_preset_is_used_shown_and_named_in_every_verdict() {
+    let bug = r#"{"number": 1, "title": "Crash when a list is empty", "body": "It should stay empty, see `sort()`."}"#;
+    let run = |arguments: &[&str]| {
+        let output = program().args(arguments).write_stdin(bug).assert().success();
+        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+    };
+    let line = |arguments: &[&str]| {
+        json_lines(run(&[&["score", "--json", "-"], arguments].concat()).as_bytes()).remove(0)
+    };
+    let (seed, practical) = (line(&["--preset", "seed"]), line(&["--preset", "practical"]));
+    assert_eq!(seed, line(&[]), "the default");
+    let digests = [&seed, &practical].map(|line| line["policy"]["digest"].as_str().unwrap());
+    assert_ne!(digests[0], digests[1]);
+    assert_eq!((&seed["type"], &practical["type"]), (&json!("unknown"), &json!("bug")));
+    assert_eq!(practical["policy"]["preset"], "practical");
+    assert_eq!(practical["policy"]["version"], 1);
+    assert_eq!(practical["acceptance_criteria"], json!(["It should stay empty, see `sort()`."]));
+    assert_eq!((&practical["answer"], &seed["answer"]), (&Value::Null, &Value::Null));
+    assert!(seed["missing"].as_array().is_some_and(|missing| !missing.is_empty()));
+    // The printed policy is the policy.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    let printed = run(&["config", "policy", "--preset", "practical"]);
+    for section in [printed.as_str(), "[policy]\npreset = \"practical\"\n"] {
+        std::fs::write(&file, config(folder.path()) + section).unwrap();
+        let used = line(&["--config", file.to_str().unwrap()]);
+        assert_eq!(used, practical, "{section}");
+    }
+    refused(&["score", "--preset", "sead", "-"], bug, 2, &["`sead`", "seed, practical"]);
+}
+
+#[test]
 fn a_mistake_in_the_policy_names_its_key() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.toml");
@@ -517,6 +549,11 @@ async fn the_score_of_a_reference_is_what_serve_decides() {
     assert_eq!([decided(&waits), decided(&named)], ["flag", "flag"]);
     gitea.close(&blocker, "bob");
     assert_eq!([decided(&waits), decided(&named)], ["dispatch", "dispatch"]);
+    let (code, out, err) = run_in(folder.path(), &["score", "--json", "acme/widgets"]);
+    assert_eq!(code, 0, "{err}");
+    let numbers: Vec<_> =
+        json_lines(out.as_bytes()).iter().map(|line| line["number"].clone()).collect();
+    assert_eq!(numbers, [json!(named.number), json!(waits.number)], "the open ones");
     assert_eq!(gitea.writes(), [], "it only asks");
     assert!(!folder.path().join("t.db").exists(), "and keeps nothing");
     // What the ledger knows counts, as it does for the service.

@@ -7,11 +7,12 @@ use serde_json::json;
 
 use super::{Failure, load, print, print_json, show};
 use crate::config;
+use crate::triage::{Policy, Preset};
 
 /// Check, show or describe the configuration
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage config check\n  gitea-triage config show --json\n  gitea-triage config policy\n  gitea-triage config schema > gitea-triage.schema.json"
+    after_help = "Examples:\n  gitea-triage config check\n  gitea-triage config show --json\n  gitea-triage config policy --preset practical\n  gitea-triage config schema > gitea-triage.schema.json"
 )]
 pub(super) struct ConfigCommand {
     #[command(subcommand)]
@@ -34,6 +35,9 @@ enum ConfigVerb {
     },
     /// Print the policy in force as the section `[policy]`; without a configuration, the built-in policy
     Policy {
+        /// Print this built-in policy instead
+        #[arg(long, value_name = "NAME", value_parser = super::preset)]
+        preset: Option<Preset>,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -54,15 +58,16 @@ impl ConfigCommand {
             ConfigVerb::Check { json } => check(path, json),
             ConfigVerb::Show { json: true } => print_json(&load(path)?.to_json()),
             ConfigVerb::Show { json: false } => print(load(path)?.show().trim_end()),
-            ConfigVerb::Policy { json } => policy(path, json),
+            ConfigVerb::Policy { json, preset: Some(preset) } => policy(&Policy::of(preset), json),
+            ConfigVerb::Policy { json, preset: None } => policy(&super::policy(path)?, json),
             ConfigVerb::Reference => print(config::reference().trim_end()),
             ConfigVerb::Schema { .. } => print(&serde_json::to_string_pretty(&config::schema())?),
         }
     }
 }
 
-fn policy(path: Option<&Path>, json: bool) -> Result<(), Failure> {
-    let section = config::as_section(&super::policy(path)?)?;
+fn policy(policy: &Policy, json: bool) -> Result<(), Failure> {
+    let section = config::as_section(policy)?;
     show(json, &section, toml::to_string(&section)?.trim_end())
 }
 

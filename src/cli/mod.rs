@@ -41,7 +41,7 @@ use crate::config::{self as config_room, Config, ConfigError};
 use crate::issue::RepoName;
 use crate::service::{self, Parts};
 use crate::store::{self as store_room, OpenMode, Store};
-use crate::triage::Policy;
+use crate::triage::{Policy, Preset};
 
 /// How long a command waits for a retry before it leaves the rest to the next run or to `serve`.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -201,6 +201,11 @@ fn log() -> Box<dyn Layer<Registry> + Send + Sync> {
 fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
     let file = config_room::find(named)?;
     Config::load(file.as_deref(), config_room::environment())
+}
+
+/// A built-in policy, by name.
+fn preset(name: &str) -> Result<Preset, String> {
+    name.parse()
 }
 
 /// The configured policy; without a configuration, the built-in one.

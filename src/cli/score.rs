@@ -9,21 +9,23 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, block_on, load, policy, share_or_empty, terminal};
+use super::{Failure, block_on, load, policy, preset, share_or_empty, terminal};
 use crate::clock::{Clock, Timestamp};
 use crate::gitea as forge;
-use crate::issue::{Issue, IssueRef};
-use crate::reason::Reason;
+use crate::issue::{Issue, IssueRef, RepoName};
+use crate::reason::{Missing, Reason};
 use crate::service::Base;
-use crate::triage::{Action, IssueType, Triage, Verdict, explain};
+use crate::triage::{
+    Action, Answer, Decision, IssueType, Policy, PolicyId, Preset, Triage, Verdict, explain,
+};
 
 /// Score issues and show what would be decided
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage score --json issues.jsonl\n  curl -s https://gitea.example.com/api/v1/repos/acme/widgets/issues | gitea-triage score -\n  gitea-triage score --explain acme/widgets#12"
+    after_help = "Examples:\n  gitea-triage score --json issues.jsonl\n  curl -s https://gitea.example.com/api/v1/repos/acme/widgets/issues | gitea-triage score -\n  gitea-triage score --explain acme/widgets#12\n  gitea-triage score --preset practical acme/widgets"
 )]
 pub(super) struct Score {
-    /// A JSON file with an issue, an array of issues or one issue a line, as the API returns them; `-` for standard input; or `owner/repo#N`
+    /// A JSON file with an issue, an array of issues or one issue a line, as the API returns them; `-` for standard input; `owner/repo#N`; or `owner/repo` for its open issues
     input: String,
     /// Print one line of JSON for each issue
     #[arg(long)]
@@ -37,6 +39,9 @@ pub(super) struct Score {
     /// A TOML file with policy keys, used instead of the configured policy
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// A built-in policy, used instead of the configured policy
+    #[arg(long, value_name = "NAME", conflicts_with = "policy", value_parser = preset)]
+    preset: Option<Preset>,
 }
 
 /// A verdict in the form of `score --json`.
@@ -57,6 +62,17 @@ pub(super) struct Line<'a> {
     age_days: i64,
     task_type: &'static str,
     decision: DecisionLine<'a>,
+    policy: Option<&'a PolicyId>,
+    #[serde(flatten)]
+    said: Option<Said>,
+}
+
+/// What is only known where the issue itself is at hand.
+#[derive(Debug, Serialize)]
+struct Said {
+    acceptance_criteria: Vec<String>,
+    missing: Vec<Missing>,
+    answer: Option<Answer>,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,7 +105,19 @@ impl<'a> Line<'a> {
                 agent: verdict.decision.agent().map_or("", |a| a.as_str()),
                 reason: verdict.decision.reason(),
             },
+            policy: verdict.policy.as_ref(),
+            said: None,
         }
+    }
+
+    /// The line, with what the issue says besides.
+    fn saying(self, triage: &Triage, issue: &Issue, decision: &Decision) -> Self {
+        let said = Said {
+            acceptance_criteria: triage.criteria(issue),
+            missing: triage.missing(issue),
+            answer: triage.answer(decision),
+        };
+        Self { said: Some(said), ..self }
     }
 }
 
@@ -103,12 +131,13 @@ impl Score {
             count += 1;
             Ok(out.line(&self.line(&triage, issue, &verdict)?)?)
         };
-        match self.input.parse::<IssueRef>() {
-            Ok(at) if !PathBuf::from(&self.input).exists() => {
-                let (issue, verdict) = fetch(&at, &triage, now, config)?;
-                show(&issue, verdict)?;
+        match self.place() {
+            Some(place) => {
+                for (issue, verdict) in fetch(&place, &triage, now, config)? {
+                    show(&issue, verdict)?;
+                }
             }
-            _ => self.each(&mut |issue| show(issue, triage.verdict(issue, now)))?,
+            None => self.each(&mut |issue| show(issue, triage.verdict(issue, now)))?,
         }
         out.flush()?;
         if count == 0 {
@@ -117,22 +146,31 @@ impl Score {
         Ok(())
     }
 
+    /// The issue or repository of the forge that the input names; a file of that name goes first.
+    fn place(&self) -> Option<Place> {
+        let input = Some(&self.input).filter(|input| !Path::new(input).exists())?;
+        let issue = input.parse().ok().map(Place::Issue);
+        issue.or_else(|| input.parse().ok().map(Place::Repo))
+    }
+
     /// The policy of `--policy`, else the configured one, else the built-in one.
     fn triage(&self, named: Option<&Path>) -> Result<Triage, Failure> {
-        let policy = match &self.policy {
-            Some(path) => {
+        let policy = match (&self.policy, self.preset) {
+            (None, Some(preset)) => Policy::of(preset),
+            (Some(path), _) => {
                 let text = std::fs::read_to_string(path).map_err(|e| e.to_string());
-                let policy = text.and_then(|text| toml::from_str(&text).map_err(|e| e.to_string()));
+                let policy = text.and_then(|text| Policy::read(&text).map_err(|e| e.to_string()));
                 policy.map_err(|e| Failure::Usage(format!("policy `{}`: {e}", path.display())))?
             }
-            None => policy(named)?,
+            (None, None) => policy(named)?,
         };
         Triage::new(policy).map_err(|e| Failure::Usage(e.to_string()))
     }
 
     fn line(&self, triage: &Triage, issue: &Issue, verdict: &Verdict) -> Result<String, Failure> {
         if self.json {
-            return Ok(serde_json::to_string(&Line::new(issue.number, verdict))?);
+            let line = Line::new(issue.number, verdict);
+            return Ok(serde_json::to_string(&line.saying(triage, issue, &verdict.decision))?);
         }
         let (number, title, total) = (issue.number, &issue.title, verdict.score.total);
         if self.explain {
@@ -183,26 +221,39 @@ fn read(input: &str) -> Result<Vec<u8>, Failure> {
         return Ok(bytes);
     }
     std::fs::read(input).map_err(|e| {
-        let cure = "give a file, `-`, or `owner/repo#N`";
+        let cure = "give a file, `-`, `owner/repo` or `owner/repo#N`";
         Failure::Usage(format!("`{input}` cannot be read: {e}; {cure}"))
     })
 }
 
-/// An issue of the forge, and what `serve` would decide about it now: by the same questions and, where there is one, the
+/// What is asked for on the forge.
+enum Place {
+    Issue(IssueRef),
+    /// Its open issues.
+    Repo(RepoName),
+}
+
+/// Issues of the forge, and what `serve` would decide about each now: by the same questions and, where there is one, the
 /// same ledger.
 fn fetch(
-    at: &IssueRef,
+    place: &Place,
     triage: &Triage,
     now: Timestamp,
     config: Option<&Path>,
-) -> Result<(Issue, Verdict), Failure> {
+) -> Result<Vec<(Issue, Verdict)>, Failure> {
     let mut config = load(config)?;
     config.triage.dry_run = true;
     config.compiled = Some(triage.clone());
-    let previewed = block_on(async {
+    block_on(async {
         let (store, _folder) = share_or_empty(&config, true)?;
         let base = Base::new(&config, store, Clock::System)?;
-        base.preview(at, now).await.map_err(Failure::from)
-    })?;
-    previewed.ok_or_else(|| anyhow!("there is no issue `{at}`").into())
+        match place {
+            Place::Repo(repo) => base.preview_open(repo, now).await.map_err(Failure::from),
+            Place::Issue(at) => {
+                let found = base.preview(at, now).await?;
+                let found = found.ok_or_else(|| anyhow!("there is no issue `{at}`"))?;
+                Ok(vec![found])
+            }
+        }
+    })
 }

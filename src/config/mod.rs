@@ -10,6 +10,7 @@ mod changes;
 mod error;
 mod keys;
 mod policy;
+mod preset;
 mod read;
 mod rules;
 mod schema;
@@ -128,6 +129,7 @@ impl Config {
         let mut source = Source::parse(name.into(), text)?;
         source.lay_over_built_in();
         source.overlay(env);
+        source.lay_over_preset();
         let root = std::mem::take(&mut source.root);
         let root = source.table(keys::root(), root, &Spot::default());
         let marks = changes::marks(&root);

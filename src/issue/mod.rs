@@ -237,6 +237,10 @@ named_enum! {
         Feature = "feature",
         /// Something is to be restructured.
         Refactor = "refactor",
+        /// Something is to be written down for readers.
+        Docs = "docs",
+        /// Upkeep: dependencies, builds, releases.
+        Chore = "chore",
         /// Something is to be talked about.
         Philosophy = "philosophy",
         /// No tag says.

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::{PlanInput, Stage};
 use crate::dispatch::Mark;
-use crate::issue::{Issue, IssueRef};
-use crate::triage::{Decision, Marker, acceptance_criteria, code, fence};
+use crate::issue::IssueRef;
+use crate::triage::{Decision, Marker, code, fence};
 
 /// What an audit comment is about.
 #[derive(Clone, Copy)]
@@ -37,7 +37,8 @@ pub(super) fn marker(about: About<'_>, input: &PlanInput<'_>) -> Marker {
         for signal in &input.s.assessment.signals {
             hash.update(format!("{}{}{:?}", signal.name, signal.points, signal.words));
         }
-        acceptance_criteria(input.s.issue).iter().for_each(|criterion| hash.update(criterion));
+        let criteria = input.rules.triage.criteria(input.s.issue);
+        criteria.iter().for_each(|criterion| hash.update(criterion));
         hash.update([u8::from(input.is_assignable)]);
         input.refusals().for_each(|(mark, why)| hash.update(format!("{mark:?} {why}")));
     }
@@ -76,7 +77,7 @@ pub(super) fn render(about: About<'_>, input: &PlanInput<'_>) -> String {
         input.e.task_type(),
     );
     text.push_str(&points(input));
-    text.push_str(&criteria(input.s.issue));
+    text.push_str(&criteria(input));
     text.push_str(&override_hint(about));
     if let Some(base) = &input.rules.pages {
         let IssueRef { repo, number } = input.s.at;
@@ -148,8 +149,8 @@ fn points(input: &PlanInput<'_>) -> String {
     text
 }
 
-fn criteria(issue: &Issue) -> String {
-    let found = acceptance_criteria(issue);
+fn criteria(input: &PlanInput<'_>) -> String {
+    let found = input.rules.triage.criteria(input.s.issue);
     if found.is_empty() {
         return String::new();
     }

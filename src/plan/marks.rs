@@ -2,7 +2,7 @@
 
 use super::{Effect, NewDispatch, PlanInput};
 use crate::dispatch::{Agent, Handoff, Interface, Mark};
-use crate::triage::{Decision, UnconfirmedWrite, acceptance_criteria};
+use crate::triage::{Decision, UnconfirmedWrite};
 
 impl PlanInput<'_> {
     /// The labels, assignees and hand-offs that the decision wants.
@@ -94,7 +94,7 @@ impl PlanInput<'_> {
             at: self.s.at.clone(),
             title: self.s.issue.title.clone(),
             description: self.s.issue.body.clone(),
-            acceptance_criteria: acceptance_criteria(self.s.issue),
+            acceptance_criteria: self.rules.triage.criteria(self.s.issue),
             agent: agent.id.clone(),
             task_type: self.e.task_type(),
         };

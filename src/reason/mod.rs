@@ -70,6 +70,8 @@ pub enum Reason {
         /// Its repository.
         repo: RepoName,
     },
+    /// A label of it, as it stands there, says that it is blocked.
+    BlockedByLabel(String),
     /// The agent that has it keeps it.
     StaysWith {
         /// The issue in short.
@@ -146,6 +148,7 @@ impl Reason {
             Self::NotReady { .. } => "not_ready",
             Self::Depends(_) => "depends",
             Self::BlockedByText { .. } => "blocked_by_text",
+            Self::BlockedByLabel(_) => "blocked_by_label",
             Self::StaysWith { .. } => "stays_with",
             Self::GoesTo { .. } => "goes_to",
             Self::WaitsFor { .. } => "waits_for",
@@ -219,6 +222,14 @@ named_enum! {
         Agreement = "a tag or label says that it needs discussion first",
         /// A tag that says what kind of issue it is.
         Kind = "has no bug, feature or refactoring tag or label",
+        /// What type of issue it is.
+        Type = "does not say whether something is broken, wanted or asked",
+        /// How to see it happen.
+        Steps = "has no steps to reproduce it, no code and no log",
+        /// What should happen.
+        Expected = "does not say what should happen",
+        /// More words.
+        Detail = "says little about it",
     }
 }
 

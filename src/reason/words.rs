@@ -18,9 +18,7 @@ impl Display for Reason {
             Self::ChecksRun(pull) => write!(f, "closed; the checks of `{pull}` still run"),
             Self::PullRequest => f.write_str("a pull request, not an issue"),
             Self::OwnSummary => f.write_str("our own daily summary"),
-            Self::IgnoredAuthor(login) => {
-                write!(f, "opened by `{login}`, whose issues are ignored")
-            }
+            Self::IgnoredAuthor(by) => write!(f, "opened by `{by}`, whose issues are ignored"),
             Self::IgnoredLabel(label) => write!(f, "its label `{label}` says to ignore it"),
             Self::Held(hold) => hold.fmt(f),
             Self::Chosen(agent) => write!(f, "chosen for `{agent}` by a person"),
@@ -42,6 +40,7 @@ impl Display for Reason {
                 let by = named_blockers(by, repo);
                 write!(f, "blocked{by}, by its own text: a person has to resolve that")
             }
+            Self::BlockedByLabel(label) => blocked_by_label(f, label),
             Self::StaysWith { subject, agent } => write!(f, "{subject}: stays with `{agent}`"),
             Self::GoesTo { subject, agent } => {
                 let first = if subject.is_first { " first" } else { "" };
@@ -55,9 +54,7 @@ impl Display for Reason {
             }
             Self::TimedOut(cause) => write!(f, "timed out: {cause}"),
             Self::Escalated(cause) => write!(f, "escalated: {cause}"),
-            Self::GivenByPerson(agent) => {
-                write!(f, "given to {} by a person", code(agent.as_str()))
-            }
+            Self::GivenByPerson(to) => write!(f, "given to {} by a person", code(to.as_str())),
             Self::WriteLimit { limit, until } => write!(
                 f,
                 "the limit of {limit} writes to one issue within an hour (`worker.fuse`) is reached; nothing is written until {}, then the issue is evaluated again",
@@ -68,6 +65,11 @@ impl Display for Reason {
             Self::Earlier(text) => f.write_str(text),
         }
     }
+}
+
+/// `blocked, as its label says`.
+fn blocked_by_label(f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
+    write!(f, "blocked, as its label {} says: a person has to resolve that", code(label))
 }
 
 /// ` by #12, other/repo#3`; nothing when there are none.

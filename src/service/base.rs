@@ -1,5 +1,6 @@
 //! The parts that do the work, each made from the configuration, the store, the forge and the time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -11,8 +12,8 @@ use crate::apply::{AgentClients, Executor};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Agents, Config};
 use crate::dispatch::Interface;
-use crate::gitea as forge;
-use crate::issue::{Issue, IssueRef};
+use crate::gitea::{self as forge, IssueQuery, StateFilter};
+use crate::issue::{Issue, IssueRef, RepoName};
 use crate::store::Store;
 use crate::summary::{self, Summaries};
 use crate::sweep::{self, Sweeper};
@@ -79,6 +80,33 @@ impl<'a> Base<'a> {
         now: Timestamp,
     ) -> anyhow::Result<Option<(Issue, Verdict)>> {
         Ok(self.worker(&Arc::default())?.preview(at, now).await?)
+    }
+
+    /// The open issues of a repository, newest first, each as [`Self::preview`] sees it.
+    ///
+    /// # Errors
+    /// When the forge or the store cannot be asked.
+    pub async fn preview_open(
+        &self,
+        repo: &RepoName,
+        now: Timestamp,
+    ) -> anyhow::Result<Vec<(Issue, Verdict)>> {
+        let query = IssueQuery { state: StateFilter::Open, since: None };
+        let worker = self.worker(&Arc::default())?;
+        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+        for page in 1.. {
+            let listed = self.forge.issues_page(repo, &query, page).await?.items;
+            let new: Vec<_> = listed.into_iter().filter(|one| seen.insert(one.number)).collect();
+            // A page that brings nothing new is past the end, or from a server that does not page.
+            if new.is_empty() {
+                break;
+            }
+            for issue in new {
+                let at = IssueRef { repo: repo.clone(), number: issue.number };
+                found.extend(worker.preview(&at, now).await?);
+            }
+        }
+        Ok(found)
     }
 
     /// A sweep that wakes `worker`, if there is one here, when it has found something.

@@ -5,8 +5,12 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use super::cues;
 use super::markdown;
+use super::phrases::is_unspaced;
+use super::policy::Policy;
 use super::references::{Here, REFERENCE};
+use super::text;
 use crate::issue::{Issue, IssueRef};
 
 /// `blocked by #12`, `Blocked on: issue #3, acme/gears#4 and https://forge.example.com/acme/gears/issues/5`.
@@ -56,6 +60,55 @@ pub(super) fn read(
     let said = with(&markdown::prose(&issue.body));
     let text = if sounds_blocked(&said) { said } else { with(&issue.body) };
     Blockers::of(&text, Here::on(issue, at))
+}
+
+/// What follows a phrase that names a blocker: words between, and one or more names.
+#[expect(clippy::expect_used, reason = "a fixed pattern, compiled by every test")]
+static NAMES: LazyLock<Regex> = LazyLock::new(|| {
+    let between = r"(?:(?:the|an?|on|by|for|of|in|with|issues?|tickets?|bugs?|tasks?|prs?|mrs?|pull requests?|merge(?: of)?|work|fix|release|upstream|open|both|also)\b[\s*_:]*){0,4}";
+    let one = format!(r"(?:{between}(?:{REFERENCE}))");
+    let join =
+        r"(?:\s*,\s*(?:and |or )?|\s*(?:&|\+)\s*|\s+(?:and|or|und|oder|y|et|和)\s+|\s*\n+\s*)";
+    Regex::new(&format!(r"(?i)^[\s*_:：]*{one}(?:{join}{one})*")).expect("a valid pattern")
+});
+
+/// How far behind a phrase names are looked for.
+const LONGEST_LIST: usize = 2000;
+
+/// The lists of names that follow a phrase for it in what is said, where nothing turns it into its opposite.
+pub(super) fn in_context(policy: &Policy, issue: &Issue) -> impl Iterator<Item = String> + use<> {
+    let said = [&issue.title, "\n", &markdown::prose(&issue.body)].concat();
+    let lower = text::fold_in_place(&said);
+    let mut found = Vec::new();
+    for phrase in &policy.blocked_by {
+        let phrase = text::fold(phrase);
+        for (at, _) in lower.match_indices(&phrase) {
+            let place = at..at + phrase.len();
+            let is_open = phrase.chars().all(is_unspaced);
+            let stands = cues::is_whole(&said, &place, is_open);
+            if !stands || cues::is_negated(&said, at, &policy.negations) {
+                continue;
+            }
+            let end = (place.end + LONGEST_LIST).min(said.len());
+            let end = (place.end..=end).rev().find(|end| said.is_char_boundary(*end));
+            let names = NAMES.find(&said[place.end..end.unwrap_or(place.end)]);
+            found.extend(names.map(|names| names.as_str().to_owned()));
+        }
+    }
+    found.into_iter()
+}
+
+/// The issues that an issue says it waits for, each once, and whether one of the names leads nowhere on this forge.
+pub(super) fn stated(policy: &Policy, issue: &Issue, at: &IssueRef) -> (BTreeSet<IssueRef>, bool) {
+    let here = Here::on(issue, at);
+    let (mut named, mut leads_nowhere) = (BTreeSet::new(), false);
+    for list in in_context(policy, issue) {
+        for one in here.all(&list) {
+            leads_nowhere |= one.is_none();
+            named.extend(one.filter(|one| one != at));
+        }
+    }
+    (named, leads_nowhere)
 }
 
 #[cfg(test)]

@@ -1,10 +1,111 @@
 //! The acceptance criteria an issue lists: what has to hold when it is done.
 
+use std::collections::HashSet;
+use std::ops::Range;
+
 use super::markdown::{self, Block, Kind};
+use super::statements::{Passage, Role, Statements};
 use crate::issue::Issue;
 
 /// More than these nobody checks one by one, and an agent's prompt has an end.
 const MOST: usize = 20;
+
+/// A longer statement is a story, not a criterion.
+const LONGEST: usize = 400;
+
+/// What a policy that reads statements takes for criteria: a list of what has to hold; else what the issue expects; else
+/// what it proposes; else its sentences that demand something; else those that order work. Both are asked with the sentence
+/// and its place in the text.
+pub(super) fn stated(
+    said: &Statements,
+    demands: impl Fn(&str, &Range<usize>) -> bool,
+    orders: impl Fn(&str, &Range<usize>) -> bool,
+) -> Vec<String> {
+    let listed = listed(said).map(|one| said.typed(one)).collect();
+    let ways: [&dyn Fn() -> Vec<String>; 4] =
+        [&|| expected(said), &|| proposed(said), &|| demanded(said, &demands), &|| {
+            demanded(said, &orders)
+        }];
+    let found = ways
+        .iter()
+        .fold(listed, |found: Vec<String>, way| if found.is_empty() { way() } else { found });
+    let mut seen = HashSet::new();
+    found.into_iter().filter(|one| seen.insert(one.clone())).take(MOST).collect()
+}
+
+/// Whether it lists what has to hold.
+pub(super) fn has_list(said: &Statements) -> bool {
+    listed(said).next().is_some()
+}
+
+/// Items of a field for it, and open tasks that are no steps; where that field has no item, what it says.
+fn listed(said: &Statements) -> impl Iterator<Item = &Passage> {
+    let is_item = |one: &Passage| matches!(one.kind, Kind::Item { .. });
+    let has_items =
+        said.body().iter().any(|one| one.counts && one.role == Role::Done && is_item(one));
+    said.body().iter().filter(move |one| {
+        let is_task = one.kind == Kind::Item { ticked: Some(false) } && one.role != Role::Steps;
+        let is_listed =
+            one.role == Role::Done && (is_item(one) || (!has_items && one.kind == Kind::Paragraph));
+        one.counts && (is_task || is_listed)
+    })
+}
+
+fn in_role(said: &Statements, role: Role) -> impl Iterator<Item = &Passage> {
+    said.body().iter().filter(move |one| one.counts && one.role == role)
+}
+
+/// What should happen, unless it is word for word what does.
+fn expected(said: &Statements) -> Vec<String> {
+    let happens: HashSet<_> = in_role(said, Role::Actual).map(|one| said.says(one)).collect();
+    let expected = in_role(said, Role::Expected).filter(|one| !happens.contains(&said.says(one)));
+    let says_enough = |text: &String| text.chars().nth(3).is_some() && text.len() <= LONGEST;
+    expected.map(|one| said.typed(one)).filter(says_enough).collect()
+}
+
+fn proposed(said: &Statements) -> Vec<String> {
+    let proposed = in_role(said, Role::Solution).map(|one| said.typed(one));
+    proposed.filter(|one| one.len() <= LONGEST && !one.ends_with([':', '：'])).collect()
+}
+
+/// The sentences with a demand that are no question and demand nothing of the reader.
+fn demanded(said: &Statements, demands: &impl Fn(&str, &Range<usize>) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for passage in said.body().iter().filter(|one| one.counts && one.role != Role::Steps) {
+        let text = &said.text[passage.at.clone()];
+        let typed = said.typed(passage);
+        let as_typed: Vec<_> = sentences(&typed).collect();
+        let is_alike = as_typed.len() == sentences(text).count();
+        for (place, at) in sentences(text).enumerate() {
+            let here = passage.at.start + at.start..passage.at.start + at.end;
+            let sentence = text[at].trim();
+            let has_demand = demands(sentence, &here);
+            let is_question = sentence.ends_with(['?', '？']);
+            if has_demand && !is_question && sentence.len() <= LONGEST {
+                let shown = as_typed
+                    .get(place)
+                    .filter(|_| is_alike)
+                    .map_or(sentence, |at| typed[at.clone()].trim());
+                found.push(shown.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// Where the sentences of a text stand.
+fn sentences(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let ends = text.char_indices().filter_map(|(at, c)| {
+        let end = at + c.len_utf8();
+        let is_last = text[end..].chars().next().is_none_or(char::is_whitespace);
+        let ends = matches!(c, '。' | '！' | '？' | '，' | '；')
+            || (matches!(c, '.' | '!' | '?') && is_last);
+        ends.then_some(end)
+    });
+    let mut from = 0;
+    let all = ends.chain([text.len()]).map(move |end| std::mem::replace(&mut from, end)..end);
+    all.filter(|at| !text[at.clone()].trim().is_empty())
+}
 
 /// List items under an "acceptance criteria" line or heading, and open items of task lists anywhere; each
 /// once, in their order, at most 20.

@@ -2,8 +2,8 @@
 //! decides, and one that needs a fact asks for it.
 
 use super::blockers::{self, Blockers};
+use super::policy::Reads;
 use super::roster::{self, Pick, Roster};
-use super::tags::Classes;
 use super::{
     Choice, Custody, Decision, Evaluation, Question, Snapshot, Triage, explain, signals, text,
 };
@@ -99,8 +99,11 @@ impl Chain<'_> {
 
     fn ignored_label(self) -> Option<Reason> {
         let ignored = &self.triage.policy.ignore_labels;
-        let is_ignored =
-            |label: &&String| ignored.iter().any(|name| text::normal(name) == text::normal(label));
+        let reader = self.triage.reader.as_deref();
+        let is_ignored = |label: &&String| {
+            reader.is_some_and(|reader| reader.recognition.is_ignored_label(label))
+                || ignored.iter().any(|name| text::normal(name) == text::normal(label))
+        };
         let label = self.s.issue.labels.iter().find(is_ignored)?;
         Some(Reason::IgnoredLabel(label.clone()))
     }
@@ -160,7 +163,7 @@ impl Chain<'_> {
 
     /// Whether a tag says so; a bug goes first in line, and is urgent only where somebody said that.
     fn is_urgent(self) -> bool {
-        Classes::new(&self.triage.policy, &self.s.assessment.score.tags).p0
+        self.s.assessment.facts.classes.p0
     }
 
     /// Whether nobody has it.
@@ -186,6 +189,9 @@ impl Chain<'_> {
         if !self.s.assessment.score.blocked {
             return Ok(None);
         }
+        if self.triage.policy.reads == Reads::Statements {
+            return self.blocked_by_statement();
+        }
         let sounds_blocked = |text: &str| signals::says_blocked(&self.triage.lexicon, text);
         let Blockers { mut named, rest } = blockers::read(self.s.issue, self.s.at, sounds_blocked);
         let asked: Vec<_> = named.iter().take(MAX_BLOCKERS).cloned().collect();
@@ -193,6 +199,21 @@ impl Chain<'_> {
         let names_any = !named.is_empty();
         named.retain(|one| !closed.contains(one));
         let is_free = names_any && named.is_empty() && !sounds_blocked(&rest);
+        let (by, repo) = (named.into_iter().collect(), self.s.at.repo.clone());
+        Ok((!is_free).then_some(Reason::BlockedByText { by, repo }))
+    }
+
+    /// Blocked by its label, or by issues that it names as blockers, unless all of them are closed by now.
+    fn blocked_by_statement(self) -> Rule {
+        if let Some(label) = self.s.assessment.facts.blocking_label.clone() {
+            return Ok(Some(Reason::BlockedByLabel(label)));
+        }
+        let (mut named, leads_nowhere) =
+            blockers::stated(&self.triage.policy, self.s.issue, self.s.at);
+        let asked: Vec<_> = named.iter().take(MAX_BLOCKERS).cloned().collect();
+        let closed = self.s.closed_blockers(&asked)?;
+        named.retain(|one| !closed.contains(one));
+        let is_free = named.is_empty() && !leads_nowhere;
         let (by, repo) = (named.into_iter().collect(), self.s.at.repo.clone());
         Ok((!is_free).then_some(Reason::BlockedByText { by, repo }))
     }
@@ -245,7 +266,7 @@ mod tests {
     use crate::issue::{Account, Issue, IssueRef, IssueState};
     use crate::reason::{Cause, Hold};
     use crate::triage::samples::{World, agent, bug, dispatch, issue, triage};
-    use crate::triage::{Action, Policy, Route};
+    use crate::triage::{Action, Policy, Preset, Route};
 
     #[track_caller]
     fn decides(world: World, expected: &str) {
@@ -419,6 +440,35 @@ mod tests {
         with_12_and_13_closed("blocked by #12. Also blocks the release", "flag");
         with_12_and_13_closed("blocked by other/repo#12", "flag");
         with_12_and_13_closed("blocking #12", "flag");
+    }
+
+    #[test]
+    fn practical_is_blocked_by_what_is_open_only() {
+        let practical = |world: World| world.policy(Policy::of(Preset::Practical));
+        let ready = |text: &str| {
+            let body = format!("`src/db.py` should return at once.\n\n{text}");
+            practical(World::of(issue("[Bug] crash", &body)))
+        };
+        let action = |world: World| world.evaluate().decision.action();
+        let closed = |world: World, numbers: &[u64]| {
+            world.answered(|facts| facts.closed_blockers = Some(on(numbers)))
+        };
+        assert_eq!(action(ready("")), Action::Dispatch);
+        let by_12 = || ready("Blocked by #12, depends on #13.");
+        decides(
+            closed(by_12(), &[12]),
+            "flag: blocked by `#13`, by its own text: a person has to resolve that",
+        );
+        assert_eq!(action(closed(by_12(), &[12, 13])), Action::Dispatch);
+        let elsewhere = ready("Depends on https://other.example.com/acme/gears/issues/9.");
+        assert_eq!(action(elsewhere), Action::Flag, "nobody can tell whether that is closed");
+        let by_forge = "flag: blocked: it depends on `acme/widgets#3`, still open";
+        decides(depending_on_3(ready("")), by_forge);
+        let mut labelled = ready("");
+        labelled.issue.labels = vec!["Status/Blocked".into()];
+        let by_label =
+            "flag: blocked, as its label `Status/Blocked` says: a person has to resolve that";
+        decides(labelled, by_label);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The built-in policy. Its lists are the original's, in the original's order, which decides between
 //! acceptance terms that begin at one place and between task types.
 
+use super::forms::{FieldRules, LabelRules};
 use super::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets, list, words};
-use super::policy::{Policy, Route, TaskWords};
+use super::policy::{Policy, Preset, Reads, Route, TaskWords};
 use crate::dispatch::{AgentId, TaskType};
 
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            preset: Preset::Seed,
+            reads: Reads::Text,
             ready_at: 5,
             flag_urgent: false,
             route: Route::Triage,
@@ -17,14 +20,25 @@ impl Default for Policy {
             ignore_labels: Vec::new(),
             ignore_authors: Vec::new(),
             blocked_terms: words("{edge}blocked{edge} {edge}blocks{edge} {edge}blocking{edge}"),
+            blocked_by: Vec::new(),
+            negations: Vec::new(),
+            urgent_phrases: Vec::new(),
+            type_margin: 2,
+            labels: LabelRules::default(),
+            fields: FieldRules::default(),
             tags: TagSets::default(),
             scope: ScopeRules::default(),
             acceptance: AcceptanceRules::default(),
             alignment: AlignmentRules::default(),
             task_types: TASK_WORDS
                 .iter()
-                .map(|(task, words)| TaskWords { task: *task, words: list(words) })
+                .map(|(task, words)| TaskWords {
+                    task: *task,
+                    words: list(words),
+                    types: Vec::new(),
+                })
                 .collect(),
+            types: Vec::new(),
         }
     }
 }

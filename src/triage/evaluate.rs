@@ -37,9 +37,10 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
         e.custody = Custody::Free;
     }
     let score = s.assessment.score.clone();
+    let policy = Some(rules.triage.id().clone());
     e.signals = s.assessment.signals.clone();
     e.changes_custody = e.custody != s.record.custody || e.removed != s.record.removed;
-    e.verdict = Some(Verdict { score, task_type, decision: decision.clone() });
+    e.verdict = Some(Verdict { score, task_type, decision: decision.clone(), policy });
     Ok(Evaluation { decision, waits_on, ..e })
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::evidence::Evidence;
 use super::kinds::Kind;
-use super::policy::Policy;
+use super::policy::{Policy, Reads};
 use super::score::{Ground, Point, is_short};
-use super::signals::Reading;
-use super::tags::{self, Classes};
+use super::signals::{Facts, Reading};
+use super::tags;
 use super::{Assessment, Signal, TagSets, Triage, Verdict, text};
 use crate::issue::Issue;
 use crate::reason::{Missing, age};
@@ -20,35 +21,73 @@ const LONGEST_WORD: usize = 60;
 
 /// The points as signals, with the words that gave them.
 pub(super) fn signals(triage: &Triage, issue: &Issue, points: &[Point]) -> Vec<Signal> {
-    let reading = Reading::with_places(&triage.lexicon, issue);
+    let words: Box<dyn Fn(Ground) -> (String, Vec<String>)> = match triage.evidence(issue) {
+        Some(evidence) => Box::new(move |ground| stated(&evidence, ground)),
+        None => {
+            let reading = Reading::with_places(&triage.lexicon, issue);
+            Box::new(move |ground| tagged(&triage.policy.tags, issue, &reading, ground))
+        }
+    };
     let signal = |point: &Point| {
-        let (name, words) = ground(&triage.policy.tags, issue, &reading, point.ground);
+        let (name, words) = words(point.ground);
         let part = point.part.as_str().to_owned();
-        Signal { part, name: name.to_owned(), points: point.points, words }
+        Signal { part, name, points: point.points, words }
     };
     points.iter().map(signal).collect()
 }
 
-/// What points were given for, and the words that show it.
-fn ground(
+fn name(ground: Ground) -> &'static str {
+    match ground {
+        Ground::Term(kind) => kind.name(),
+        Ground::ShortTitle => "has a short title",
+        Ground::Bug => "is a bug",
+        Ground::Refactor => "is a refactoring",
+        Ground::Feature => "is a feature",
+        Ground::FromLoop => "was reported by the agent loop",
+        Ground::Docs => "is about documentation",
+        Ground::Chore => "is upkeep",
+        Ground::Research => "is research",
+        Ground::Meta => "needs discussion first",
+        Ground::Cap => "limit of this part",
+    }
+}
+
+/// What points were given for, and the words or tags that show it.
+fn tagged(
     tags: &TagSets,
     issue: &Issue,
     reading: &Reading<'_>,
     ground: Ground,
-) -> (&'static str, Vec<String>) {
+) -> (String, Vec<String>) {
     let tagged = |set: &[String]| {
         let typed = tags::typed(&issue.title, &issue.labels);
         distinct(typed.filter(|tag| set.contains(&text::normal(tag))))
     };
+    let words = match ground {
+        Ground::Term(kind) => distinct(reading.words(kind)),
+        Ground::Bug => tagged(&tags.bug),
+        Ground::Refactor => tagged(&tags.refactor),
+        Ground::Feature => tagged(&tags.feature),
+        Ground::FromLoop => tagged(&tags.from_loop),
+        Ground::Research => tagged(&tags.research),
+        Ground::Meta => tagged(&tags.meta),
+        Ground::ShortTitle | Ground::Docs | Ground::Chore | Ground::Cap => Vec::new(),
+    };
+    (name(ground).to_owned(), words)
+}
+
+/// What points were given for, and the words that state it; of a type, what told it.
+fn stated(evidence: &Evidence<'_>, ground: Ground) -> (String, Vec<String>) {
+    let told = &evidence.facts.told;
     match ground {
-        Ground::Term(kind) => (kind.name(), distinct(reading.words(kind))),
-        Ground::ShortTitle => ("has a short title", Vec::new()),
-        Ground::Bug => ("is a bug", tagged(&tags.bug)),
-        Ground::Refactor => ("is a refactoring", tagged(&tags.refactor)),
-        Ground::Feature => ("is a feature", tagged(&tags.feature)),
-        Ground::FromLoop => ("was reported by the agent loop", tagged(&tags.from_loop)),
-        Ground::Meta => ("needs discussion first", tagged(&tags.meta)),
-        Ground::Cap => ("limit of this part", Vec::new()),
+        Ground::Term(kind) => (name(ground).to_owned(), distinct(evidence.words(kind))),
+        Ground::ShortTitle | Ground::FromLoop | Ground::Cap => {
+            (name(ground).to_owned(), Vec::new())
+        }
+        _ => {
+            let words = distinct(told.words.iter().map(String::as_str));
+            (format!("{}{}", name(ground), told.by.phrase()), words)
+        }
     }
 }
 
@@ -66,14 +105,16 @@ fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
 /// What an issue would need to be ready.
 pub(super) fn missing(policy: &Policy, assessment: &Assessment) -> Vec<Missing> {
     let Assessment { score, facts, .. } = assessment;
+    if policy.reads == Reads::Statements {
+        return unstated(facts);
+    }
     let place = match (facts.shows(Kind::File), facts.shows(Kind::Function)) {
         (false, false) => Some(Missing::Place),
         (false, true) => Some(Missing::File),
         (true, false) => Some(Missing::Function),
         (true, true) => None,
     };
-    let classes = Classes::new(policy, &score.tags);
-    let has_kind = classes.bug || classes.feature || classes.refactor;
+    let classes = facts.classes;
     let all = [
         place,
         (!is_short(&score.title, policy.scope.title_limit)).then_some(Missing::ShortTitle),
@@ -81,7 +122,23 @@ pub(super) fn missing(policy: &Policy, assessment: &Assessment) -> Vec<Missing> 
         (!facts.shows(Kind::Test)).then_some(Missing::Test),
         (!facts.shows(Kind::Section)).then_some(Missing::Section),
         classes.meta.then_some(Missing::Agreement),
-        (!classes.meta && !has_kind).then_some(Missing::Kind),
+        (!classes.meta && !classes.is_work()).then_some(Missing::Kind),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// What an issue does not state of what makes it ready.
+fn unstated(facts: &Facts) -> Vec<Missing> {
+    let shows = |any: &[Kind]| any.iter().any(|kind| facts.shows(*kind));
+    let classes = facts.classes;
+    let (has_place, has_steps) =
+        (shows(&[Kind::File, Kind::Function]), shows(&[Kind::Steps, Kind::Example]));
+    let all = [
+        (!classes.is_work() && !classes.meta).then_some(Missing::Type),
+        (!has_place && !has_steps && classes.bug).then_some(Missing::Steps),
+        (!has_place && (!classes.bug || has_steps)).then_some(Missing::Place),
+        (!shows(&[Kind::Expected, Kind::Criteria])).then_some(Missing::Expected),
+        (!shows(&[Kind::Detail])).then_some(Missing::Detail),
     ];
     all.into_iter().flatten().collect()
 }

@@ -17,11 +17,35 @@ pub(super) enum Kind {
     Test,
     Section,
     Blocked,
+    /// Code, a log or a trace.
+    Example,
+    /// Steps to see it happen.
+    Steps,
+    /// A list of what has to hold.
+    Criteria,
+    /// What should happen.
+    Expected,
+    /// A description.
+    Detail,
+    /// A long one.
+    Story,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 6] =
-        [Self::File, Self::Function, Self::Acceptance, Self::Test, Self::Section, Self::Blocked];
+    pub(super) const ALL: [Self; 12] = [
+        Self::File,
+        Self::Function,
+        Self::Example,
+        Self::Steps,
+        Self::Acceptance,
+        Self::Criteria,
+        Self::Expected,
+        Self::Test,
+        Self::Section,
+        Self::Detail,
+        Self::Story,
+        Self::Blocked,
+    ];
 
     /// The key of the list in the policy whose terms show it, and the terms.
     pub(super) fn terms(self, policy: &Policy) -> (&'static str, &[String]) {
@@ -32,6 +56,13 @@ impl Kind {
             Self::Test => ("acceptance.test_terms", &policy.acceptance.test_terms),
             Self::Section => ("acceptance.section_terms", &policy.acceptance.section_terms),
             Self::Blocked => ("blocked_terms", &policy.blocked_terms),
+            // These are read off the text's structure.
+            Self::Example
+            | Self::Steps
+            | Self::Criteria
+            | Self::Expected
+            | Self::Detail
+            | Self::Story => ("", &[]),
         }
     }
 
@@ -45,6 +76,12 @@ impl Kind {
             Self::Acceptance => (Part::Acceptance, acceptance.some_points),
             Self::Test => (Part::Acceptance, acceptance.test_points),
             Self::Section => (Part::Acceptance, acceptance.section_points),
+            Self::Example => (Part::Scope, scope.example_points),
+            Self::Steps => (Part::Scope, scope.steps_points),
+            Self::Criteria => (Part::Acceptance, acceptance.criteria_points),
+            Self::Expected => (Part::Acceptance, acceptance.expected_points),
+            Self::Detail => (Part::Acceptance, acceptance.detail_points),
+            Self::Story => (Part::Acceptance, acceptance.story_points),
             Self::Blocked => return None,
         })
     }
@@ -57,6 +94,12 @@ impl Kind {
             Self::Acceptance => "states acceptance criteria",
             Self::Test => "mentions tests",
             Self::Section => "describes the problem in sections",
+            Self::Example => "shows code or a log",
+            Self::Steps => "says how to see it happen",
+            Self::Criteria => "lists what has to hold",
+            Self::Expected => "says what should happen",
+            Self::Detail => "describes it",
+            Self::Story => "describes it at length",
             Self::Blocked => "",
         }
     }

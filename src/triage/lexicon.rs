@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, StartKind};
 
+use super::cues::{self, Cue};
 use super::kinds::Kind;
 use super::policy::{Policy, PolicyError};
 use super::term::Term;
@@ -17,6 +18,8 @@ pub(super) enum Find {
     Term(usize),
     /// A word of the task type with this place in the policy's list.
     Task(usize),
+    /// A phrase with this place in [`Lexicon::cues`].
+    Cue(usize),
     /// One of the characters for which the text has to be read in another way.
     Rare,
 }
@@ -28,6 +31,8 @@ pub(super) struct Lexicon {
     finds: Vec<Find>,
     /// The terms, and what each shows.
     pub(super) terms: Vec<(Kind, Term)>,
+    /// The phrases.
+    pub(super) cues: Vec<Cue>,
     /// The length of the longest text, in bytes.
     pub(super) longest: usize,
     is_ascii: bool,
@@ -40,6 +45,11 @@ impl Lexicon {
         let anchors = terms.iter().map(|(_, term)| term.anchor.clone()).enumerate();
         let anchors = anchors.map(|(place, anchor)| (anchor, Find::Term(place)));
         let (mut texts, mut finds): (Vec<_>, Vec<_>) = anchors.chain(words(policy)?).unzip();
+        let cues = cues::all(policy);
+        for (place, cue) in cues.iter().enumerate() {
+            texts.push(cue.text.clone());
+            finds.push(Find::Cue(place));
+        }
         let is_ascii = texts.iter().all(|text| text.is_ascii());
         texts.extend(text::FOLDS_ONTO_ASCII.map(String::from));
         finds.resize(texts.len(), Find::Rare);
@@ -51,7 +61,7 @@ impl Lexicon {
             .build(&texts)
             .map_err(|error| PolicyError::TooLarge(error.to_string()))?;
         let longest = texts.iter().map(String::len).max().unwrap_or(0);
-        Ok(Self { automaton, finds, terms, longest, is_ascii })
+        Ok(Self { automaton, finds, terms, cues, longest, is_ascii })
     }
 
     /// Whether the text can only be read right in its folded form, as far as can be told without reading it.

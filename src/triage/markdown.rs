@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 /// How many bytes of a text are read. What follows is a pasted log.
 const LONGEST: usize = 256 * 1024;
@@ -28,9 +28,14 @@ pub(super) enum Kind {
         /// Whether it is ticked; `None` when it is no task.
         ticked: Option<bool>,
     },
+    /// Code on lines of its own.
+    Code {
+        /// Whether it says what language it is in.
+        is_named: bool,
+    },
 }
 
-/// A heading, a paragraph, a table cell or the text of a list item.
+/// A heading, a paragraph, a table cell, the text of a list item or code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) kind: Kind,
@@ -40,16 +45,31 @@ pub(super) struct Block {
     pub(super) lines: Vec<String>,
     /// How many of them were meant for it: an unindented line below a list item is part of it only to Markdown.
     meant: usize,
-    /// What it says: no code, no emphasis, and a link to an issue as its address.
+    /// What it says: no emphasis, and a link to an issue as its address.
     pub(super) prose: String,
+    /// Where code stands in what it says.
+    pub(super) code: Vec<Range<usize>>,
     /// Where plain text stands at the start of a line, in bytes of the whole text.
     pub(super) starts: Vec<usize>,
 }
 
 impl Block {
     fn new(kind: Kind, depth: usize) -> Self {
-        let (lines, prose, starts) = (vec![String::new()], String::new(), Vec::new());
-        Self { kind, depth, lines, meant: usize::MAX, prose, starts }
+        Self {
+            kind,
+            depth,
+            lines: vec![String::new()],
+            meant: usize::MAX,
+            prose: String::new(),
+            code: Vec::new(),
+            starts: Vec::new(),
+        }
+    }
+
+    /// A paragraph without any marks.
+    pub(super) fn paragraph(text: &str) -> Self {
+        let lines = text.lines().map(str::to_owned).collect();
+        Self { lines, prose: text.to_owned(), ..Self::new(Kind::Paragraph, 0) }
     }
 
     /// Its text as one line.
@@ -58,13 +78,34 @@ impl Block {
         words.collect::<Vec<_>>().join(" ")
     }
 
+    /// What it says in words: each piece of code is a mark.
+    fn words(&self) -> String {
+        let (mut words, mut at) = (String::with_capacity(self.prose.len()), 0);
+        for code in &self.code {
+            words.push_str(&self.prose[at..code.start]);
+            words.push_str("``");
+            at = code.end;
+        }
+        words + &self.prose[at..]
+    }
+
     fn is_empty(&self) -> bool {
+        if matches!(self.kind, Kind::Code { .. }) {
+            return self.prose.trim().is_empty();
+        }
         self.lines.iter().all(|line| line.trim().is_empty())
     }
 }
 
-/// The blocks of a text, in their order.
+/// What a text says, in its order.
 pub(super) fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks = blocks_with_code(text);
+    blocks.retain(|block| !matches!(block.kind, Kind::Code { .. }));
+    blocks
+}
+
+/// What a text says, and the code in it, in its order.
+pub(super) fn blocks_with_code(text: &str) -> Vec<Block> {
     let text = readable(text);
     let mut reader = Reader { text: &text, ..Reader::default() };
     for (event, at) in Parser::new_ext(&text, DIALECT).into_offset_iter() {
@@ -76,7 +117,7 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
 
 /// All that a text says.
 pub(super) fn prose(text: &str) -> String {
-    let said: Vec<_> = blocks(text).into_iter().map(|block| block.prose).collect();
+    let said: Vec<_> = blocks(text).iter().map(Block::words).collect();
     said.join("\n\n")
 }
 
@@ -137,11 +178,17 @@ impl Reader<'_> {
         match event {
             Event::Start(tag) if is_unsaid(&tag) => {
                 self.end();
+                if let (Tag::CodeBlock(kind), 0) = (&tag, self.unsaid) {
+                    let is_named = matches!(kind, CodeBlockKind::Fenced(name) if !name.is_empty());
+                    self.begin(Kind::Code { is_named });
+                }
                 self.unsaid += 1;
             }
             Event::End(TagEnd::CodeBlock | TagEnd::HtmlBlock | TagEnd::BlockQuote(None)) => {
                 self.unsaid -= 1;
+                self.end();
             }
+            Event::Text(line) if self.is_in_code() => self.block().prose.push_str(&line),
             _ if self.unsaid > 0 => {}
             Event::Start(tag) => self.start(tag, at),
             Event::End(tag) => self.finish(tag, at),
@@ -225,10 +272,20 @@ impl Reader<'_> {
                 }
                 self.say(text);
             }
-            Event::Code(_) => self.say("``"),
+            Event::Code(code) => {
+                let from = self.block().prose.len();
+                self.say(code);
+                let block = self.block();
+                let to = block.prose.len();
+                block.code.extend((to > from).then_some(from..to));
+            }
             _ => self.say(" "),
         }
         self.copy(at);
+    }
+
+    fn is_in_code(&self) -> bool {
+        self.open.as_ref().is_some_and(|block| matches!(block.kind, Kind::Code { .. }))
     }
 
     fn block(&mut self) -> &mut Block {
@@ -295,6 +352,7 @@ mod tests {
                 Kind::Item { ticked: None } => "item",
                 Kind::Item { ticked: Some(true) } => "ticked",
                 Kind::Item { ticked: Some(false) } => "task",
+                Kind::Code { .. } => "code",
             };
             format!("{} {kind} {}", block.depth, block.text())
         };

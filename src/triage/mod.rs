@@ -1,15 +1,19 @@
 //! The pure core: an issue, how it stands, the policy and the time go in; a verdict comes out.
 //! No clock, file, network or log here, so that the same input gives the same verdict anywhere.
 
+mod answer;
 mod blockers;
 pub mod commands;
 mod criteria;
+mod cues;
 mod custody;
 mod decide;
 mod defaults;
 mod evaluate;
 mod evaluation;
+mod evidence;
 mod explain;
+mod forms;
 mod kinds;
 mod lexicon;
 mod lifecycle;
@@ -17,8 +21,11 @@ mod markdown;
 mod marker;
 mod notice;
 mod observe;
+mod phrases;
 mod points;
 mod policy;
+mod preset;
+mod recognition;
 mod references;
 mod roster;
 mod rules;
@@ -27,6 +34,7 @@ mod samples;
 mod score;
 mod signals;
 mod snapshot;
+mod statements;
 mod tags;
 mod term;
 mod text;
@@ -40,8 +48,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, TaskType};
 use crate::issue::Issue;
-use crate::reason::Reason;
+use crate::reason::{Missing, Reason};
 
+pub use self::answer::Answer;
 pub use self::commands::{Audience, CommandRequest, OrderEnd, OrderState, Permission, Source};
 pub use self::criteria::{acceptance_criteria, open_tasks};
 pub use self::custody::{Choice, Custody};
@@ -49,12 +58,14 @@ pub use self::decide::SUMMARY_TITLE;
 pub use self::evaluate::evaluate;
 pub use self::evaluation::Evaluation;
 pub use self::explain::explain;
+pub use self::forms::{FieldRules, LabelRules, TypeWords};
 pub use self::lifecycle::remind_at;
 pub(crate) use self::marker::TO_OUTSIDER;
 pub use self::marker::{MarkedComment, Marker, Subject};
 pub use self::notice::{News, Notice};
 pub use self::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets};
-pub use self::policy::{Policy, PolicyError, Route, TaskWords};
+pub use self::policy::{Policy, PolicyError, Preset, Reads, Route, TaskWords};
+pub use self::preset::PolicyId;
 pub use self::references::named_issues;
 pub use self::rules::{Check, Reopen, Rules};
 pub use self::snapshot::{
@@ -64,6 +75,7 @@ pub use self::term::TermProblem;
 pub use crate::issue::IssueType;
 pub use crate::reason::{code, fence};
 
+use self::evidence::Evidence;
 use self::lexicon::Lexicon;
 use self::score::Basis;
 use self::tags::Classes;
@@ -226,6 +238,9 @@ pub struct Verdict {
     pub task_type: TaskType,
     /// What is to happen.
     pub decision: Decision,
+    /// The policy it was made with; `None` in what an older version wrote down.
+    #[serde(default)]
+    pub policy: Option<PolicyId>,
 }
 
 /// What the text of an issue is worth, and what was found in it.
@@ -242,7 +257,10 @@ pub struct Assessment {
 #[derive(Clone)]
 pub struct Triage {
     policy: Policy,
+    id: PolicyId,
     lexicon: Arc<Lexicon>,
+    /// Where statements are read.
+    reader: Option<Arc<evidence::Reader>>,
 }
 
 impl fmt::Debug for Triage {
@@ -255,13 +273,37 @@ impl Triage {
     /// Compiles the policy, or says which key cannot be used.
     pub fn new(mut policy: Policy) -> Result<Self, PolicyError> {
         policy.check_numbers()?;
+        let id = PolicyId::of(&policy);
         policy.normalise();
-        Ok(Self { lexicon: Arc::new(Lexicon::new(&policy)?), policy })
+        let reader =
+            (policy.reads == Reads::Statements).then(|| evidence::Reader::new(&policy).into());
+        Ok(Self { lexicon: Arc::new(Lexicon::new(&policy)?), id, reader, policy })
     }
 
     /// The policy it was made from, with its tags in the form they are compared in.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Which policy it is.
+    pub fn id(&self) -> &PolicyId {
+        &self.id
+    }
+
+    /// What has to hold when the issue is done.
+    pub fn criteria(&self, issue: &Issue) -> Vec<String> {
+        let evidence = self.evidence(issue);
+        evidence.map_or_else(|| acceptance_criteria(issue), |evidence| evidence.criteria())
+    }
+
+    /// What the issue would need to be ready.
+    pub fn missing(&self, issue: &Issue) -> Vec<Missing> {
+        explain::missing(&self.policy, &self.measure(issue, Timestamp::default()))
+    }
+
+    /// What people are told where this was decided.
+    pub fn answer(&self, decision: &Decision) -> Option<Answer> {
+        Answer::to(decision).filter(|_| self.policy.reads == Reads::Statements)
     }
 
     /// What the text of the issue is worth.
@@ -276,12 +318,31 @@ impl Triage {
     }
 
     fn facts(&self, issue: &Issue) -> signals::Facts {
-        signals::Facts::of(&self.lexicon, issue)
+        let tags = tags::among(&issue.title, &issue.labels);
+        match self.evidence(issue) {
+            Some(evidence) => {
+                let classes = evidence.facts.classes;
+                evidence.facts.with(tags, classes)
+            }
+            None => {
+                let classes = Classes::new(&self.policy, &tags);
+                signals::Facts::of(&self.lexicon, issue).with(tags, classes)
+            }
+        }
+    }
+
+    /// What the issue states, where statements are read.
+    fn evidence<'a>(&'a self, issue: &'a Issue) -> Option<Evidence<'a>> {
+        let reader = self.reader.as_deref()?;
+        Some(Evidence::of(&self.lexicon, reader, &self.policy, issue))
     }
 
     /// Whether an issue with this title and these labels is looked at before others.
     pub fn is_urgent(&self, title: &str, labels: &[String]) -> bool {
-        Classes::new(&self.policy, &tags::among(title, labels)).is_urgent()
+        match &self.reader {
+            None => Classes::new(&self.policy, &tags::among(title, labels)).is_urgent(),
+            Some(reader) => labels.iter().any(|one| reader.recognition.is_urgent_label(one)),
+        }
     }
 
     /// The kind of work the issue asks for.
@@ -302,8 +363,7 @@ impl Triage {
             None => self.policy.clone(),
         };
         let task = task.unwrap_or_else(|| self.task_type(issue));
-        let tags = tags::among(&issue.title, &issue.labels);
-        let is_research = Classes::new(&self.policy, &tags).research;
+        let is_research = self.facts(issue).classes.research;
         let (load, tried) = (&Default::default(), Vec::new());
         match roster::pick(&policy, roster::Roster { agents, load, tried }, task, is_research) {
             roster::Pick::Free(agent) | roster::Pick::Busy { agent, .. } => Some(agent),
@@ -333,7 +393,8 @@ impl Triage {
             match chain.decide() {
                 Ok(decision) => {
                     let task_type = chain.task_type();
-                    return Verdict { score: assessment.score, task_type, decision };
+                    let policy = Some(self.id.clone());
+                    return Verdict { score: assessment.score, task_type, decision, policy };
                 }
                 Err(question) => s.facts.suppose_nothing(question),
             }

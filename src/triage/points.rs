@@ -36,6 +36,10 @@ pub struct ScopeRules {
     pub function_terms: Vec<String>,
     /// Points for one of them.
     pub function_points: u8,
+    /// Points for code, a log or a trace; where `reads = "statements"`.
+    pub example_points: u8,
+    /// Points for steps to see it happen; where `reads = "statements"`.
+    pub steps_points: u8,
     /// A title is short when it has fewer characters, tags not counted.
     pub title_limit: usize,
     /// Points for a short title.
@@ -66,6 +70,18 @@ pub struct AcceptanceRules {
     pub section_terms: Vec<String>,
     /// Points for one of them.
     pub section_points: u8,
+    /// Points for a list of what has to hold; where `reads = "statements"`.
+    pub criteria_points: u8,
+    /// Points for saying what should happen; where `reads = "statements"`.
+    pub expected_points: u8,
+    /// How many words make a description; where `reads = "statements"`.
+    pub detail_words: usize,
+    /// Points for a description.
+    pub detail_points: u8,
+    /// How many words make a long one; where `reads = "statements"`.
+    pub story_words: usize,
+    /// Points for a long one, besides.
+    pub story_points: u8,
     /// Points taken from an issue with a meta tag.
     pub meta_penalty: u8,
     /// The most this part can give.
@@ -84,6 +100,12 @@ pub struct AlignmentRules {
     pub feature_points: u8,
     /// Points for what the loop itself wrote.
     pub from_loop_points: u8,
+    /// Points for documentation.
+    pub docs_points: u8,
+    /// Points for upkeep.
+    pub chore_points: u8,
+    /// Points for research.
+    pub research_points: u8,
     /// The most this part can give.
     pub cap: u8,
 }
@@ -109,6 +131,8 @@ impl Default for ScopeRules {
             file_points: 1,
             function_terms: list(&["def ", "class ", "function ", "method ", "`{word}()`"]),
             function_points: 1,
+            example_points: 0,
+            steps_points: 0,
             title_limit: 80,
             title_points: 1,
             meta_penalty: 2,
@@ -133,6 +157,12 @@ impl Default for AcceptanceRules {
                 "##{spaces}problem ##{spaces}solution ##{spaces}expected ##{spaces}actual ##{spaces}steps",
             ),
             section_points: 1,
+            criteria_points: 0,
+            expected_points: 0,
+            detail_words: 0,
+            detail_points: 0,
+            story_words: 0,
+            story_points: 0,
             meta_penalty: 1,
             cap: 3,
         }
@@ -141,7 +171,16 @@ impl Default for AcceptanceRules {
 
 impl Default for AlignmentRules {
     fn default() -> Self {
-        Self { bug_points: 3, refactor_points: 2, feature_points: 2, from_loop_points: 1, cap: 3 }
+        Self {
+            bug_points: 3,
+            refactor_points: 2,
+            feature_points: 2,
+            from_loop_points: 1,
+            docs_points: 0,
+            chore_points: 0,
+            research_points: 0,
+            cap: 3,
+        }
     }
 }
 

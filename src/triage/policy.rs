@@ -4,10 +4,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::forms::{FieldRules, LabelRules, TypeWords};
 use super::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets};
 use super::term::TermProblem;
 use super::text;
 use crate::dispatch::{AgentId, TaskType};
+use crate::issue::IssueType;
 
 /// Everything the verdict depends on besides the issue itself. Every key has a default.
 ///
@@ -25,6 +27,10 @@ use crate::dispatch::{AgentId, TaskType};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
+    /// The built-in policy whose keys these change.
+    pub preset: Preset,
+    /// What terms and words are found in.
+    pub reads: Reads,
     /// The score from which an issue is handed to an agent.
     pub ready_at: u8,
     /// Whether an urgent issue below that score is flagged; urgent is what has a tag of `tags.p0`. It is named in the
@@ -42,8 +48,22 @@ pub struct Policy {
     pub ignore_labels: Vec<String>,
     /// Issues by one of these accounts are left alone.
     pub ignore_authors: Vec<String>,
-    /// Terms that say the issue is blocked.
+    /// Terms that say the issue is blocked; not used where `reads = "statements"`.
     pub blocked_terms: Vec<String>,
+    /// Phrases that say that an issue is blocked where the name of another issue follows, as in `blocked by #12`, where
+    /// `reads = "statements"`.
+    pub blocked_by: Vec<String>,
+    /// Words that turn what follows into its opposite, where `reads = "statements"`.
+    pub negations: Vec<String>,
+    /// Phrases that say that an issue is urgent, where `reads = "statements"`; they do not count for features, documents
+    /// and the like.
+    pub urgent_phrases: Vec<String>,
+    /// How many points a type needs, and how many more than the next one has, to be told by words of the text.
+    pub type_margin: u8,
+    /// How labels are compared.
+    pub labels: LabelRules,
+    /// The fields of forms.
+    pub fields: FieldRules,
     /// The classes of tags.
     pub tags: TagSets,
     /// Points for how well it is scoped.
@@ -54,6 +74,32 @@ pub struct Policy {
     pub alignment: AlignmentRules,
     /// Words for the task types; the first entry with a word in the issue wins.
     pub task_types: Vec<TaskWords>,
+    /// How the types of issues are told.
+    pub types: Vec<TypeWords>,
+}
+
+named_enum! {
+    /// The built-in policies.
+    #[derive(Default)]
+    Preset {
+        /// Scores every issue as the loop did that this service replaces; never changes.
+        #[default]
+        Seed = "seed",
+        /// For issues as people write them.
+        Practical = "practical",
+    }
+}
+
+named_enum! {
+    /// What terms and words are found in.
+    #[derive(Default)]
+    Reads {
+        /// Anywhere in the raw title and body.
+        #[default]
+        Text = "text",
+        /// In what the writer says: no code, quotation, log, comment, form or checklist.
+        Statements = "statements",
+    }
 }
 
 named_enum! {
@@ -75,13 +121,15 @@ pub struct TaskWords {
     /// The kind of task.
     #[schemars(extend("x-required" = "task = \"research\""))]
     pub task: TaskType,
-    /// Plain text without marks, found anywhere in title or body, in any case.
+    /// Plain text without marks, found anywhere in title or body, in any case; whole words where `reads = "statements"`.
     pub words: Vec<String>,
+    /// The types of issues for which it counts; all when left out.
+    pub types: Vec<IssueType>,
 }
 
 impl Default for TaskWords {
     fn default() -> Self {
-        Self { task: TaskType::RoutineCoding, words: Vec::new() }
+        Self { task: TaskType::RoutineCoding, words: Vec::new(), types: Vec::new() }
     }
 }
 

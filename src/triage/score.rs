@@ -1,7 +1,5 @@
 //! From facts to points, and from points to a score. The same points make the score and its explanation.
 
-use std::collections::BTreeSet;
-
 use super::Score;
 use super::kinds::{Kind, Part};
 use super::policy::Policy;
@@ -19,6 +17,9 @@ pub(super) enum Ground {
     Refactor,
     Feature,
     FromLoop,
+    Docs,
+    Chore,
+    Research,
     Meta,
     Cap,
 }
@@ -37,15 +38,12 @@ pub(super) struct Basis<'a> {
     facts: &'a Facts,
     /// The title without its tags.
     title: String,
-    tags: BTreeSet<String>,
     classes: Classes,
 }
 
 impl<'a> Basis<'a> {
     pub(super) fn of(policy: &'a Policy, issue: &Issue, facts: &'a Facts) -> Self {
-        let tags = tags::among(&issue.title, &issue.labels);
-        let classes = Classes::new(policy, &tags);
-        Self { policy, facts, title: tags::without_brackets(&issue.title), tags, classes }
+        Self { policy, facts, title: tags::without_brackets(&issue.title), classes: facts.classes }
     }
 
     /// The score of the issue.
@@ -57,11 +55,11 @@ impl<'a> Basis<'a> {
         let [scope, acceptance, alignment] =
             [Part::Scope, Part::Acceptance, Part::Alignment].map(sum);
         let total = scope + acceptance + alignment;
-        let Self { policy, facts, title, tags, classes } = self;
+        let Self { policy, facts, title, classes } = self;
         Score {
             title,
             issue_type: classes.issue_type(),
-            tags,
+            tags: facts.tags.clone(),
             scope,
             acceptance,
             alignment,
@@ -98,6 +96,9 @@ impl<'a> Basis<'a> {
             tally.give(classes.refactor, Ground::Refactor, alignment.refactor_points);
             tally.give(classes.feature, Ground::Feature, alignment.feature_points);
             tally.give(classes.from_loop, Ground::FromLoop, alignment.from_loop_points);
+            tally.give(classes.docs, Ground::Docs, alignment.docs_points);
+            tally.give(classes.chore, Ground::Chore, alignment.chore_points);
+            tally.give(classes.research, Ground::Research, alignment.research_points);
             tally.take(classes.meta, i64::MAX);
         }
         tally.cap(alignment.cap);

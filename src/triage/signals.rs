@@ -1,10 +1,13 @@
 //! From the text of an issue to facts: which signals it holds, and where.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::kinds::Kind;
 use super::lexicon::{Find, Lexicon};
 use super::policy::Policy;
+use super::recognition::Told;
+use super::tags::Classes;
 use super::term::Runs;
 use super::text;
 use crate::dispatch::TaskType;
@@ -21,13 +24,38 @@ pub(super) struct Facts {
     /// How many acceptance terms it has, none counted inside another.
     pub(super) acceptance: usize,
     /// The first task type that one of its words tells, by place in the policy.
-    task: Option<usize>,
+    pub(super) task: Option<usize>,
+    /// The task of its type, where the type tells one.
+    pub(super) usual_task: Option<TaskType>,
+    /// Its tags, lower-cased.
+    pub(super) tags: BTreeSet<String>,
+    /// The classes it falls into.
+    pub(super) classes: Classes,
+    /// How its type was told, where statements are read.
+    pub(super) told: Told,
+    /// The label that says it is blocked, where statements are read.
+    pub(super) blocking_label: Option<String>,
 }
 
 impl Facts {
-    /// The facts of an issue.
+    /// The facts of an issue, as its raw text and its tags say.
     pub(super) fn of(lexicon: &Lexicon, issue: &Issue) -> Self {
         Reading::of(lexicon, &issue.title, &issue.body, false).facts
+    }
+
+    /// These facts, with the tags of the issue and what classes they make.
+    pub(super) fn with(self, tags: BTreeSet<String>, classes: Classes) -> Self {
+        Self { tags, classes, ..self }
+    }
+
+    /// A term of the kind is there.
+    pub(super) fn show(&mut self, kind: Kind) {
+        self.shown[kind as usize] = true;
+    }
+
+    /// A term of the kind is there if this holds.
+    pub(super) fn show_if(&mut self, kind: Kind, holds: bool) {
+        self.shown[kind as usize] |= holds;
     }
 
     /// Whether a term of the kind is there.
@@ -37,7 +65,8 @@ impl Facts {
 
     /// The first entry of the policy with a word in the issue; everyday coding when there is none.
     pub(super) fn task_type(&self, policy: &Policy) -> TaskType {
-        self.task.map_or(TaskType::RoutineCoding, |place| policy.task_types[place].task)
+        let told = self.task.map(|place| policy.task_types[place].task);
+        told.or(self.usual_task).unwrap_or(TaskType::RoutineCoding)
     }
 }
 
@@ -102,6 +131,8 @@ impl<'a> Reading<'a> {
                 Find::Term(term) => self.see_term(term, text, body_at, range),
                 Find::Task(task) => self.see_task(task),
                 Find::Rare => return false,
+                // A policy that reads the raw text has none.
+                Find::Cue(_) => {}
             }
         }
         true
@@ -148,7 +179,7 @@ impl<'a> Reading<'a> {
     }
 
     fn see(&mut self, kind: Kind, span: Range<usize>) {
-        self.facts.shown[kind as usize] = true;
+        self.facts.show(kind);
         if let Some(spans) = &mut self.spans {
             spans.push((kind, span));
         }
@@ -175,18 +206,18 @@ impl<'a> Reading<'a> {
                 Some(folded) => text::unfold(&self.text, folded, span),
                 None => span.clone(),
             };
-            &self.text[if kind == Kind::File { self.whole_path(span) } else { span }]
+            &self.text[if kind == Kind::File { whole_path(&self.text, span) } else { span }]
         })
     }
+}
 
-    /// `src/db.rs` says more than `src/`.
-    fn whole_path(&self, part: Range<usize>) -> Range<usize> {
-        let in_path = |c: char| text::is_word(c) || matches!(c, '/' | '.' | '-');
-        let start = self.text[..part.start].trim_end_matches(in_path).len();
-        let after = &self.text[part.end..];
-        let end = part.end + after.find(|c| !in_path(c)).unwrap_or(after.len());
-        start..start + self.text[start..end].trim_end_matches('.').len()
-    }
+/// `src/db.rs` says more than `src/`.
+pub(super) fn whole_path(text: &str, part: Range<usize>) -> Range<usize> {
+    let in_path = |c: char| text::is_word(c) || matches!(c, '/' | '.' | '-');
+    let start = text[..part.start].trim_end_matches(in_path).len();
+    let after = &text[part.end..];
+    let end = part.end + after.find(|c| !in_path(c)).unwrap_or(after.len());
+    start..start + text[start..end].trim_end_matches('.').len()
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) fn among(title: &str, labels: &[String]) -> BTreeSet<String> {
 }
 
 /// Which of the policy's classes an issue's tags fall into.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Classes {
     pub(super) bug: bool,
     pub(super) feature: bool,
@@ -40,6 +40,10 @@ pub(super) struct Classes {
     pub(super) p0: bool,
     pub(super) research: bool,
     pub(super) from_loop: bool,
+    pub(super) docs: bool,
+    pub(super) chore: bool,
+    /// Whether bugs go before others.
+    pub(super) bugs_first: bool,
 }
 
 impl Classes {
@@ -54,12 +58,40 @@ impl Classes {
             p0: any(&sets.p0),
             research: any(&sets.research),
             from_loop: any(&sets.from_loop),
+            bugs_first: true,
+            ..Self::default()
         }
+    }
+
+    /// Those of an issue whose type was told.
+    pub(super) fn told(issue_type: IssueType) -> Self {
+        let mut classes = Self::default();
+        match issue_type {
+            IssueType::Bug => classes.bug = true,
+            IssueType::Research => classes.research = true,
+            IssueType::Feature => classes.feature = true,
+            IssueType::Refactor => classes.refactor = true,
+            IssueType::Philosophy => classes.meta = true,
+            IssueType::Docs => classes.docs = true,
+            IssueType::Chore => classes.chore = true,
+            IssueType::Unknown => {}
+        }
+        classes
     }
 
     /// Whether such an issue goes before others.
     pub(super) fn is_urgent(&self) -> bool {
-        self.p0 || self.bug
+        self.p0 || (self.bug && self.bugs_first)
+    }
+
+    /// Whether it is known what is wanted.
+    pub(super) fn is_work(&self) -> bool {
+        self.bug
+            || self.feature
+            || self.refactor
+            || self.docs
+            || self.chore
+            || (self.research && !self.bugs_first)
     }
 
     pub(super) fn issue_type(&self) -> IssueType {
@@ -68,6 +100,8 @@ impl Classes {
             Self { research: true, .. } => IssueType::Research,
             Self { feature: true, .. } => IssueType::Feature,
             Self { refactor: true, .. } => IssueType::Refactor,
+            Self { docs: true, .. } => IssueType::Docs,
+            Self { chore: true, .. } => IssueType::Chore,
             Self { meta: true, .. } => IssueType::Philosophy,
             _ => IssueType::Unknown,
         }

@@ -43,6 +43,12 @@ pub(super) fn fold(text: &str) -> String {
     text.chars().map(fold_char).collect()
 }
 
+/// The text in lower case with every letter at its place: one whose lower case is of another length stays.
+pub(super) fn fold_in_place(text: &str) -> String {
+    let folded = |c: char| Some(fold_char(c)).filter(|f| f.len_utf8() == c.len_utf8()).unwrap_or(c);
+    text.chars().map(folded).collect()
+}
+
 fn fold_char(c: char) -> char {
     match c {
         'ſ' => 's',

@@ -1,0 +1,25 @@
+//! What people are told where an issue is not given to anybody.
+
+use super::Decision;
+use crate::reason::Reason;
+
+named_enum! {
+    /// What people are told where an issue is not given to anybody.
+    Answer {
+        /// What is missing for somebody to work on it.
+        NeedsInfo = "needs-info",
+        /// That it is a question or a discussion, for people.
+        Question = "question",
+    }
+}
+
+impl Answer {
+    /// The answer that belongs to a decision.
+    pub(super) fn to(decision: &Decision) -> Option<Self> {
+        match decision {
+            Decision::Skip { reason: Reason::NotReady { .. } } => Some(Self::NeedsInfo),
+            Decision::Skip { reason: Reason::Philosophy } => Some(Self::Question),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What type of issue it is: by a label, else by the title, else by the fields of a form, else by words of the text, and by
+//! nothing where those say too little.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::phrases::{Phrases, words};
+use super::policy::Policy;
+use super::tags;
+use crate::issue::{Issue, IssueType};
+
+/// More headings than a form has.
+const MOST_HEADINGS: usize = 100;
+
+/// How a type was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum By {
+    Label,
+    Title,
+    Form,
+    Words,
+    /// Nothing says enough.
+    #[default]
+    Nothing,
+}
+
+impl By {
+    /// How it was told, to follow the type.
+    pub(super) fn phrase(self) -> &'static str {
+        match self {
+            Self::Label => ", by its label",
+            Self::Title => ", by its title",
+            Self::Form => ", by the fields of its form",
+            Self::Words => ", by its words",
+            Self::Nothing => "",
+        }
+    }
+}
+
+/// The type of an issue, how it was told, and by which words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Its place in the policy.
+    pub(super) of: Option<usize>,
+    pub(super) by: By,
+    pub(super) words: Vec<String>,
+}
+
+impl Told {
+    pub(super) fn new(of: usize, by: By, words: Vec<String>) -> Self {
+        Self { of: Some(of), by, words }
+    }
+
+    /// The type.
+    pub(super) fn issue_type(&self, policy: &Policy) -> IssueType {
+        self.of.map_or(IssueType::Unknown, |of| policy.types[of].issue_type)
+    }
+}
+
+/// The labels, titles and headings of a policy, made ready for use.
+pub(super) struct Recognition {
+    labels: Phrases<usize>,
+    titles: Phrases<usize>,
+    fields: Phrases<usize>,
+    openers: Phrases<usize>,
+    /// The types whose openers order work.
+    ordering: HashSet<usize>,
+    scopes: Phrases<()>,
+    modifiers: HashSet<String>,
+    urgent: Phrases<()>,
+    blocked: Phrases<()>,
+    ignored: Phrases<()>,
+}
+
+impl Recognition {
+    pub(super) fn new(policy: &Policy) -> Self {
+        let types = || policy.types.iter().enumerate();
+        let plain = |list: &[String]| Phrases::new(list.iter().map(|text| (text, ())));
+        Self {
+            labels: Phrases::new(types().flat_map(|(of, t)| t.labels.iter().map(move |l| (l, of)))),
+            titles: Phrases::new(types().flat_map(|(of, t)| t.titles.iter().map(move |l| (l, of)))),
+            fields: Phrases::new(types().flat_map(|(of, t)| t.fields.iter().map(move |l| (l, of)))),
+            openers: Phrases::new(
+                types().flat_map(|(of, t)| t.openers.iter().map(move |l| (l, of))),
+            ),
+            ordering: types()
+                .filter(|(_, t)| t.issue_type != IssueType::Philosophy)
+                .map(|(of, _)| of)
+                .collect(),
+            scopes: plain(&policy.labels.scopes),
+            modifiers: policy.labels.modifiers.iter().cloned().collect(),
+            urgent: plain(&policy.tags.p0),
+            blocked: plain(&policy.labels.blocked),
+            ignored: plain(&policy.ignore_labels),
+        }
+    }
+
+    /// What a list says of a label: as it stands there, without its scope, and without words that change nothing. A scope
+    /// that is none of the known ones says something else.
+    fn meaning<T: Copy>(&self, label: &str, list: &Phrases<T>) -> Option<T> {
+        let label = label.split('(').next().unwrap_or(label);
+        let is_scope = |words: &[String]| self.scopes.get(words).is_some();
+        let value = match label.rsplit_once(['/', ':', '：']) {
+            Some((scope, value)) if !words(value).is_empty() => {
+                let last = scope.rsplit(['/', ':', '：']).next().unwrap_or(scope);
+                if !words(last).is_empty() && !is_scope(&words(last)) {
+                    return list.get(&words(label));
+                }
+                words(value)
+            }
+            _ => words(label),
+        };
+        let known = list.get(&value);
+        let rest = value.get(1..).unwrap_or_default();
+        let scoped = || list.get(rest).filter(|_| !rest.is_empty() && is_scope(&value[..1]));
+        let plain = || {
+            let starts = value.iter().take_while(|word| self.modifiers.contains(*word)).count();
+            list.get(&value[starts..]).filter(|_| starts > 0)
+        };
+        known.or_else(scoped).or_else(plain)
+    }
+
+    pub(super) fn is_urgent_label(&self, label: &str) -> bool {
+        self.meaning(label, &self.urgent).is_some()
+    }
+
+    pub(super) fn is_blocking_label(&self, label: &str) -> bool {
+        self.meaning(label, &self.blocked).is_some()
+    }
+
+    pub(super) fn is_ignored_label(&self, label: &str) -> bool {
+        self.meaning(label, &self.ignored).is_some()
+    }
+
+    /// The type that comes first in the policy of those that labels name.
+    pub(super) fn by_label(&self, issue: &Issue) -> Option<Told> {
+        let named = issue
+            .labels
+            .iter()
+            .filter_map(|label| Some((self.meaning(label, &self.labels)?, label)));
+        let (of, label) = named.min_by_key(|(of, _)| *of)?;
+        Some(Told::new(of, By::Label, vec![label.clone()]))
+    }
+
+    /// By what stands in brackets, or before a colon or dash at the start.
+    pub(super) fn by_title(&self, title: &str) -> Option<Told> {
+        let bracketed = tags::typed(title, &[]).chain(in_wide_brackets(title)).take(4);
+        let (_, prefix, _) = prefixed(title);
+        let all = bracketed.chain(prefix);
+        let mut named = all.filter_map(|part| {
+            let words = words(part.split('(').next().unwrap_or(part));
+            Some(Told::new(self.titles.get(&words)?, By::Title, vec![part.trim().to_owned()]))
+        });
+        named.next()
+    }
+
+    /// The type that most headings speak for, if no other has as many.
+    pub(super) fn by_form<'a>(&self, headings: impl Iterator<Item = &'a str>) -> Option<Told> {
+        let mut votes: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+        for heading in headings.take(MOST_HEADINGS) {
+            let words = words(heading);
+            let of = self.fields.get(&words).or_else(|| self.fields.within(&words));
+            of.into_iter().for_each(|of| votes.entry(of).or_default().push(heading));
+        }
+        let most = votes.values().map(Vec::len).max()?;
+        let mut first = votes.iter().filter(|(_, names)| names.len() == most);
+        let (of, names) = first.next()?;
+        let words = || names.iter().take(3).map(|name| (*name).to_owned()).collect();
+        first.next().is_none().then(|| Told::new(*of, By::Form, words()))
+    }
+
+    /// The type that a whole text names: `feature`, below a question for it.
+    pub(super) fn named(&self, text: &str) -> Option<usize> {
+        self.titles.get(&words(text))
+    }
+
+    /// Whether a sentence begins with a word that orders work.
+    pub(super) fn orders(&self, sentence: &str) -> bool {
+        /// A shorter one is a heading.
+        const SHORTEST: usize = 4;
+        let words = words(sentence);
+        let opener = words.get(..1).and_then(|word| self.openers.get(word));
+        words.len() >= SHORTEST && opener.is_some_and(|of| self.ordering.contains(&of))
+    }
+
+    /// The type of which a title begins with a word, and that word.
+    pub(super) fn opener(&self, title: &str) -> Option<(usize, String)> {
+        let words = words(rest_of(title));
+        let lengths = [2, 1].into_iter().filter(|length| *length <= words.len());
+        let mut parts = lengths.map(|length| &words[..length]);
+        parts.find_map(|part| Some((self.openers.get(part)?, part.join(" "))))
+    }
+}
+
+fn in_wide_brackets(title: &str) -> impl Iterator<Item = &str> {
+    title.split('【').skip(1).filter_map(|part| Some(part.split_once('】')?.0))
+}
+
+/// A title in its parts: tags before the prefix, the prefix, and the rest.
+fn prefixed(title: &str) -> (&str, Option<&str>, &str) {
+    /// A longer one is part of the sentence.
+    const LONGEST: usize = 60;
+    let mut rest = title.trim_start();
+    while let Some(inner) = rest.strip_prefix(['[', '【', '(']) {
+        let Some((_, after)) = inner.split_once([']', '】', ')']) else { break };
+        rest = after.trim_start();
+    }
+    let tags = &title[..title.len() - rest.len()];
+    let colon = rest.find([':', '：']);
+    let dash = [" - ", " – ", " — "].into_iter().filter_map(|dash| rest.find(dash)).min();
+    let end = [colon, dash].into_iter().flatten().min().filter(|end| *end <= LONGEST);
+    let Some(end) = end else { return (tags, None, rest) };
+    let after = rest[end..].trim_start_matches([':', '：', '-', '–', '—', ' ']);
+    (tags, Some(&rest[..end]), after)
+}
+
+/// What a title says without its tags and prefix.
+fn rest_of(title: &str) -> &str {
+    prefixed(title).2
+}
