@@ -23,6 +23,8 @@ mod shared;
 mod show;
 mod show_issue;
 mod sign;
+mod team;
+mod teams;
 mod view;
 mod world;
 

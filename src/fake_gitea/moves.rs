@@ -4,7 +4,7 @@
 use super::FakeGitea;
 use super::call::{Answer, Call};
 use super::record::{At, EntryKind, Repo, Scope, key};
-use super::world::State;
+use super::world::{State, token_of};
 use crate::issue::RepoName;
 
 impl FakeGitea {
@@ -29,6 +29,8 @@ impl FakeGitea {
             state.logins.insert(to.to_lowercase(), id);
             if let Some(user) = state.users.get_mut(&id) {
                 user.login = to.to_owned();
+                // What it had stays good, and tests find its token by its login.
+                state.tokens.insert(token_of(to), id);
             }
             state.owner_redirects.remove(&to.to_lowercase());
             if !from.eq_ignore_ascii_case(to) {

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::FakeGitea;
 use super::call::{Answer, Call, Reply};
-use super::record::{Application, Grant, ROOT_URL};
+use super::record::{Application, Grant, ROOT_URL, Token};
 use super::world::State;
 
 const LIFETIME_S: i64 = 3_600;
@@ -28,6 +28,18 @@ impl FakeGitea {
             });
             (client_id, client_secret)
         })
+    }
+}
+
+impl FakeGitea {
+    /// Takes back what an account agreed to for every application: their tokens are void.
+    pub fn take_back_agreements(&self, login: &str) {
+        self.change(|state| {
+            let Some(user) = state.user_id(login) else { return };
+            state.oauth.agreed.retain(|(by, _), _| *by != user);
+            state.oauth.tokens.retain(|_, token| token.user != user);
+            state.oauth.refreshing.retain(|_, token| token.user != user);
+        });
     }
 }
 
@@ -59,7 +71,7 @@ fn authorize(state: &State, call: &Call) -> Reply {
     if param("response_type") != "code" || param("code_challenge_method") != "S256" {
         return Err(Answer::error(400, "unsupported_response_type or challenge"));
     }
-    let hidden: String = ["client_id", "redirect_uri", "state", "nonce", "code_challenge"]
+    let hidden: String = ["client_id", "redirect_uri", "state", "nonce", "code_challenge", "scope"]
         .iter()
         .map(|name| {
             format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", quoted(&param(name)))
@@ -96,6 +108,8 @@ fn grant(state: &mut State, call: &Call) -> Reply {
         nonce: call.field("nonce"),
         challenge: call.field("code_challenge"),
     };
+    let agreed = (user, grant.client_id.clone());
+    state.oauth.agreed.entry(agreed).or_insert_with(|| call.field("scope"));
     state.oauth.codes.insert(code.clone(), grant);
     back.query_pairs_mut().append_pair("code", &code).append_pair("state", &call.field("state"));
     Ok(Answer::see_other(back.as_str()))
@@ -113,6 +127,13 @@ fn access_token(state: &mut State, call: &Call) -> Reply {
     if !known {
         return Err(refused("unauthorized_client", "client is not authorized"));
     }
+    if call.field("grant_type") == "refresh_token" {
+        let token = state.oauth.refreshing.get(&call.field("refresh_token")).cloned();
+        let token = token.filter(|token| token.client_id == call.field("client_id"));
+        let token =
+            token.ok_or_else(|| refused("unauthorized_client", "unable to parse refresh token"))?;
+        return Ok(Answer::ok(tokens(state, &token)));
+    }
     let grant = state.oauth.codes.remove(&call.field("code"));
     let verifier = URL_SAFE_NO_PAD.encode(Sha256::digest(call.field("code_verifier")));
     let grant = grant.filter(|g| {
@@ -122,16 +143,39 @@ fn access_token(state: &mut State, call: &Call) -> Reply {
     });
     let grant =
         grant.ok_or_else(|| refused("unauthorized_client", "failed PKCE code challenge"))?;
+    let (user, client_id) = (grant.user, grant.client_id.clone());
+    let token = Token { user, client_id, until: state.now() };
+    let mut answer = tokens(state, &token);
+    answer["id_token"] = id_token(state, &grant).into();
+    Ok(Answer::ok(answer))
+}
+
+/// A new pair of tokens for the account and the application of this one.
+fn tokens(state: &mut State, of: &Token) -> Value {
     let number = state.next_id("access token");
-    let token = hex::encode(Sha256::digest(format!("access token {number}")));
-    state.oauth.tokens.insert(token.clone(), grant.user);
-    Ok(Answer::ok(json!({
-        "access_token": token,
+    let named = |what: &str| hex::encode(Sha256::digest(format!("{what} {number}")));
+    let (access, refresh) = (named("access token"), named("refresh token"));
+    let until = state.now() + chrono::TimeDelta::seconds(LIFETIME_S);
+    let token = Token { until, ..of.clone() };
+    let agreed = state.oauth.agreed.get(&(of.user, of.client_id.clone())).cloned();
+    let is_general = |scope: &&str| ["openid", "profile", "email", "groups"].contains(scope);
+    let scopes: Vec<String> = agreed
+        .iter()
+        .flat_map(|s| s.split(' '))
+        .filter(|s| !is_general(s))
+        .map(str::to_owned)
+        .collect();
+    if !scopes.is_empty() {
+        state.scopes.insert(access.clone(), scopes);
+    }
+    state.oauth.tokens.insert(access.clone(), token.clone());
+    state.oauth.refreshing.insert(refresh.clone(), token);
+    json!({
+        "access_token": access,
         "token_type": "bearer",
         "expires_in": LIFETIME_S,
-        "refresh_token": hex::encode(Sha256::digest(format!("refresh token {number}"))),
-        "id_token": id_token(state, &grant),
-    })))
+        "refresh_token": refresh,
+    })
 }
 
 /// An id token whose signature nobody here looks at.
@@ -152,9 +196,15 @@ fn id_token(state: &State, grant: &Grant) -> String {
     format!("{head}.{claims}.{}", URL_SAFE_NO_PAD.encode("not signed"))
 }
 
+/// Whom a token of an application speaks for.
+pub(super) fn speaks_for(state: &State, token: &str) -> Option<i64> {
+    let token = state.oauth.tokens.get(token).filter(|token| state.now() < token.until)?;
+    state.users.contains_key(&token.user).then_some(token.user)
+}
+
 fn userinfo(state: &State, call: &Call) -> Reply {
     let token = call.authorization.strip_prefix("Bearer ").unwrap_or_default();
-    let user = state.oauth.tokens.get(token).copied();
+    let user = speaks_for(state, token);
     let user = user.ok_or_else(|| Answer::error(401, "no valid authorization"))?;
     let login = state.login(user);
     Ok(Answer::ok(json!({

@@ -87,8 +87,6 @@ pub(super) struct Repo {
     pub dependencies: bool,
     pub created: Timestamp,
     pub collaborators: BTreeMap<i64, Access>,
-    /// Who may read pull requests through a team, and may be no more than a reader otherwise.
-    pub pull_readers: BTreeSet<i64>,
     pub labels: Vec<Label>,
     pub issues: BTreeMap<u64, Issue>,
     /// Which issue a comment belongs to.
@@ -269,7 +267,19 @@ impl Task {
 pub(super) struct Oauth {
     pub applications: Vec<Application>,
     pub codes: HashMap<String, Grant>,
-    pub tokens: HashMap<String, i64>,
+    /// What people agreed to for an application; it stays until they take it back.
+    pub agreed: HashMap<(i64, String), String>,
+    pub tokens: HashMap<String, Token>,
+    /// The tokens that others are had for.
+    pub refreshing: HashMap<String, Token>,
+}
+
+/// Whom a token of an application speaks for, through which, and until when.
+#[derive(Clone)]
+pub(super) struct Token {
+    pub user: i64,
+    pub client_id: String,
+    pub until: Timestamp,
 }
 
 pub(super) struct Application {

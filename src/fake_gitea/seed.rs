@@ -25,6 +25,7 @@ impl FakeGitea {
             let Some(id) = state.logins.remove(&login.to_lowercase()) else { return };
             state.users.remove(&id);
             state.tokens.retain(|_, user| *user != id);
+            state.teams.iter_mut().for_each(|team| team.members.retain(|member| *member != id));
             for repo in state.repos.values_mut() {
                 repo.collaborators.remove(&id);
                 repo.issues.values_mut().for_each(|i| i.assignees.retain(|a| *a != id));
@@ -87,17 +88,6 @@ impl FakeGitea {
             let user = state.ensure_user(login, false);
             if let Some(repo) = state.repos.get_mut(&key) {
                 repo.collaborators.insert(user, permission.parse().unwrap_or(Access::Read));
-            }
-        });
-    }
-
-    /// Lets an account read pull requests through a team, which has it listed among those who can be assigned.
-    pub fn add_pull_reader(&self, repo: &RepoName, login: &str) {
-        self.change(|state| {
-            let key = state.ensure_repo(repo);
-            let user = state.ensure_user(login, false);
-            if let Some(repo) = state.repos.get_mut(&key) {
-                repo.pull_readers.insert(user);
             }
         });
     }

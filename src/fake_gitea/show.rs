@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::flavour::Flavour;
 pub(super) use super::flavour::merge;
 use super::record::{Access, Hook, Label, ROOT_URL, Repo};
+use super::team::CODE;
 use super::world::State;
 use crate::clock::{Timestamp, from_millis};
 
@@ -83,8 +84,9 @@ pub(super) fn repo(state: &State, repo: &Repo, viewer: i64) -> Value {
 
 fn repo_standing(state: &State, repo: &Repo, viewer: i64) -> Value {
     let access = state.access(repo, viewer);
+    let code = state.unit(repo, viewer, CODE);
     let (admin, push, pull) =
-        (access >= Access::Admin, access >= Access::Write, access >= Access::Read);
+        (access >= Access::Admin, code >= Access::Write, code >= Access::Read);
     json!({
         "open_issues_count": repo.open[0], "open_pr_counter": repo.open[1],
         "stars_count": 0, "forks_count": 0, "watchers_count": 1, "release_counter": 0, "default_branch": "main",

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::flavour::Flavour;
 use super::record::{Access, At, BOT, Hook, Issue, Label, Oauth, Repo, Scope, Task, User, key};
+use super::team::{ISSUES, Team};
 use super::view::{Fault, Request};
 use crate::clock::{Clock, Timestamp};
 use crate::issue::{Account, RepoName};
@@ -28,6 +29,8 @@ pub(super) struct State {
     pub owner_redirects: HashMap<String, i64>,
     pub org_labels: HashMap<String, Vec<Label>>,
     pub org_owners: Vec<(String, i64)>,
+    pub teams: Vec<Team>,
+    pub site_admins: BTreeSet<i64>,
     pub hooks: Vec<Hook>,
     pub deliveries: Vec<Task>,
     pub queue: VecDeque<usize>,
@@ -132,7 +135,6 @@ impl State {
                 dependencies: true,
                 created: self.now(),
                 collaborators: BTreeMap::from([(BOT, Access::Write)]),
-                pull_readers: BTreeSet::new(),
                 labels: Vec::new(),
                 issues: BTreeMap::new(),
                 comments: BTreeMap::new(),
@@ -163,11 +165,20 @@ impl State {
         }
     }
 
+    /// What an account may do over the whole repository. The rights that teams give to single units are not in it; see
+    /// [`Self::unit`].
     pub fn access(&self, repo: &Repo, user: i64) -> Access {
+        let is_admin = self.site_admins.contains(&user);
+        if is_admin { Access::Owner } else { self.access_of_own(repo, user) }
+    }
+
+    /// The same without what an administrator of the server may everywhere.
+    pub fn access_of_own(&self, repo: &Repo, user: i64) -> Access {
         let owner = repo.name.owner().to_lowercase();
         let owns = self.user_id(&owner) == Some(user)
             || self.org_owners.iter().any(|(org, id)| *org == owner && *id == user);
-        if owns {
+        let mut teams = self.teams_of(repo).filter(|team| team.members.contains(&user));
+        if owns || teams.any(|team| team.is_admin) {
             return Access::Owner;
         }
         let floor = if repo.private { Access::None } else { Access::Read };
@@ -178,7 +189,7 @@ impl State {
     pub fn assignable(&self, repo: &str, user: i64) -> bool {
         let Some(repo) = self.repos.get(repo) else { return false };
         let person = self.users.get(&user).is_some_and(|u| !u.is_org);
-        person && self.access(repo, user) >= Access::Read
+        person && self.unit(repo, user, ISSUES) >= Access::Read
     }
 
     /// Whether the poster of an issue, or the owner of its repository, has blocked the account.

@@ -80,9 +80,9 @@ impl Desk<'_> {
         let found = places.iter().filter_map(|at| self.state.place(at));
         let show = |(repo, issue)| {
             let shown = show_issue::issue(self.state, repo, issue);
-            match self.state.access(repo, self.by) {
-                Access::None => self.confidential(shown),
-                _ => shown,
+            match self.state.is_visible(repo, self.by) {
+                false => self.confidential(shown),
+                true => shown,
             }
         };
         let all: Vec<_> = found.map(show).collect();

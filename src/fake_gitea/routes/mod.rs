@@ -16,6 +16,7 @@ use self::hooks::Hooks;
 use super::call::{Answer, Call, DEFAULT_LIMIT, MAX_LIMIT, Reply};
 use super::oauth;
 use super::record::{Access, At, Issue, Repo, Scope};
+use super::team::ISSUES;
 use super::world::State;
 
 /// Answers one call.
@@ -50,7 +51,8 @@ pub(super) fn caller(state: &State, call: &Call) -> Result<Option<i64>, Answer> 
     let scheme = words.next().unwrap_or_default();
     let token = words.next().unwrap_or_default();
     let known = ["token", "bearer"].iter().any(|s| scheme.eq_ignore_ascii_case(s));
-    let user = state.tokens.get(token).copied().filter(|_| known && words.next().is_none());
+    let user = state.tokens.get(token).copied().or_else(|| oauth::speaks_for(state, token));
+    let user = user.filter(|_| known && words.next().is_none());
     user.map(Some).ok_or_else(|| Answer::error(401, "invalid username, password or token"))
 }
 
@@ -67,6 +69,11 @@ fn settings() -> Answer {
 fn route(state: &mut State, call: &Call, by: i64, path: &[&str]) -> Reply {
     match (call.method.as_str(), path) {
         ("GET", ["user"]) => Ok(places::me(state, by)),
+        ("GET", ["users", "search"]) => Ok(places::users(state, call)),
+        ("GET", ["teams", id]) => places::team(state, by, number(id)?, None),
+        ("GET", ["teams", id, "members", login]) => {
+            places::team(state, by, number(id)?, Some(login))
+        }
         ("GET", ["repositories", id]) => places::by_id(state, by, number(id)?),
         ("GET", ["users" | "orgs", login, ..]) if state.user_id(login).is_none() => {
             Err(state.redirect(call, login, None).unwrap_or_else(|| places::unknown(login)))
@@ -94,10 +101,10 @@ fn route(state: &mut State, call: &Call, by: i64, path: &[&str]) -> Reply {
             {
                 return Err(elsewhere);
             }
-            let access = state.repos.get(&repo).map_or(Access::None, |r| state.access(r, by));
-            if access == Access::None {
+            let Some(found) = state.repos.get(&repo).filter(|r| state.is_visible(r, by)) else {
                 return Err(Answer::not_found());
-            }
+            };
+            let access = state.access(found, by);
             Desk { state, call, by, repo, access }.route(rest)
         }
         _ => Err(Answer::unknown_path()),
@@ -126,6 +133,7 @@ impl Desk<'_> {
             ("GET", ["commits", sha, "status"]) => self.commit_status(sha),
             (_, ["labels", rest @ ..]) => self.route_labels(rest),
             ("GET", ["assignees"]) => self.assignees(),
+            ("GET", ["teams"]) => self.teams(),
             ("GET", ["collaborators", login, "permission"]) => self.permission(login),
             (_, ["hooks", rest @ ..]) => {
                 self.require_admin()?;
@@ -167,7 +175,7 @@ impl Desk<'_> {
     }
 
     fn may_write(&self) -> bool {
-        self.access >= Access::Write
+        self.home().is_ok_and(|repo| self.state.unit(repo, self.by, ISSUES) >= Access::Write)
     }
 
     fn require_write(&self) -> Result<(), Answer> {

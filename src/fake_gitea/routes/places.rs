@@ -6,6 +6,7 @@ use super::Desk;
 use crate::fake_gitea::call::{Answer, Call, Reply};
 use crate::fake_gitea::record::{Access, Repo};
 use crate::fake_gitea::show::{self, Look};
+use crate::fake_gitea::team::Team;
 use crate::fake_gitea::world::State;
 
 pub(super) fn me(state: &State, by: i64) -> Answer {
@@ -21,7 +22,7 @@ pub(super) fn user(state: &State, login: &str) -> Reply {
 pub(super) fn repos_of(state: &State, call: &Call, by: i64, login: &str) -> Reply {
     known(state, login)?;
     let theirs = |r: &&Repo| r.name.owner().eq_ignore_ascii_case(login);
-    let visible = |r: &&Repo| state.access(r, by) > Access::None;
+    let visible = |r: &&Repo| state.is_visible(r, by);
     let all: Vec<_> = state.repos.values().filter(theirs).filter(visible).collect();
     let page = call.slice(&all, false).iter().map(|r| show::repo(state, r, by)).collect();
     Ok(Answer::list(page, all.len()))
@@ -30,12 +31,35 @@ pub(super) fn repos_of(state: &State, call: &Call, by: i64, login: &str) -> Repl
 /// `GET /repos/search`: a word with one slash is looked for in the full name.
 pub(super) fn search(state: &State, call: &Call, by: i64) -> Answer {
     let word = call.param("q").unwrap_or_default().to_lowercase();
-    let fits = |r: &&Repo| {
-        state.access(r, by) > Access::None && r.name.to_string().to_lowercase().contains(&word)
-    };
+    let fits =
+        |r: &&Repo| state.is_visible(r, by) && r.name.to_string().to_lowercase().contains(&word);
     let all: Vec<_> = state.repos.values().filter(fits).collect();
     let page = call.slice(&all, false).iter().map(|r| show::repo(state, r, by));
     Answer::ok(json!({"ok": true, "data": page.collect::<Vec<_>>()}))
+}
+
+/// `GET /teams/{id}` and `GET /teams/{id}/members/{login}`, for whoever is told of the team.
+pub(super) fn team(state: &State, by: i64, id: i64, login: Option<&str>) -> Reply {
+    let team = state.teams.iter().find(|team| team.id == id).ok_or_else(Answer::not_found)?;
+    if !state.knows_team(team, by) {
+        let is_in_org = state.teams.iter().any(|t| t.org == team.org && t.members.contains(&by));
+        let refused = || Answer::error(403, "Must be a team member");
+        return Err(if is_in_org { refused() } else { Answer::not_found() });
+    }
+    let Some(login) = login else { return Ok(Answer::ok(team.show())) };
+    let member = known(state, login)?;
+    match team.members.contains(&member) {
+        true => Ok(Answer::ok(show::user(state, member, Look::Full))),
+        false => Err(Answer::not_found()),
+    }
+}
+
+/// `GET /users/search?uid=`, the only way to ask for an account by its number.
+pub(super) fn users(state: &State, call: &Call) -> Answer {
+    let asked = call.param("uid").and_then(|id| id.parse().ok());
+    let found = asked.filter(|id: &i64| state.users.contains_key(id));
+    let data: Vec<_> = found.iter().map(|id| show::user(state, *id, Look::Full)).collect();
+    Answer::ok(json!({"ok": true, "data": data}))
 }
 
 /// Refuses a login that is no organisation.
@@ -61,7 +85,7 @@ fn known(state: &State, login: &str) -> Result<i64, Answer> {
 
 /// `GET /repositories/{id}`: whatever it is called now.
 pub(super) fn by_id(state: &State, by: i64, id: i64) -> Reply {
-    let repo = state.repo_by_id(id).filter(|repo| state.access(repo, by) > Access::None);
+    let repo = state.repo_by_id(id).filter(|repo| state.is_visible(repo, by));
     let repo = repo.ok_or_else(Answer::not_found)?;
     Ok(Answer::ok(show::repo(state, repo, by)))
 }
@@ -71,15 +95,11 @@ impl Desk<'_> {
         Ok(Answer::ok(show::repo(self.state, self.home()?, self.by)))
     }
 
-    /// `GET …/assignees`: everyone who may write, or read pull requests through a team (models/repo/user_repo.go),
-    /// never paged. An organisation is nobody.
+    /// `GET …/assignees`: everyone who may write, or write any unit or read pull requests through a team
+    /// (models/repo/user_repo.go), never paged. An organisation is nobody.
     pub(super) fn assignees(&self) -> Reply {
         let repo = self.home()?;
-        let writes = |id: &&i64| {
-            let person = self.state.users.get(id).is_some_and(|u| !u.is_org);
-            let may_write = self.state.access(repo, **id) >= Access::Write;
-            person && (may_write || repo.pull_readers.contains(id))
-        };
+        let writes = |id: &&i64| self.state.is_listed(repo, **id);
         let people: Vec<Value> = self
             .state
             .users
@@ -88,6 +108,15 @@ impl Desk<'_> {
             .map(|id| show::user(self.state, *id, Look::Full))
             .collect();
         Ok(Answer::ok(Value::Array(people)))
+    }
+
+    /// `GET …/teams`; a person has none.
+    pub(super) fn teams(&self) -> Reply {
+        let repo = self.home()?;
+        if !self.state.is_org(repo.name.owner()) {
+            return Err(Answer::error(405, "repo is not owned by an organization"));
+        }
+        Ok(Answer::ok(self.state.teams_of(repo).map(Team::show).collect()))
     }
 
     /// `GET …/collaborators/{login}/permission`: one's own, or anybody's for an admin.

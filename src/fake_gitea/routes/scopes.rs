@@ -26,7 +26,7 @@ fn categories(path: &[&str]) -> &'static [&'static str] {
     match path {
         ["users", _, "repos"] => &["user", "repository"],
         ["user" | "users", ..] => &["user"],
-        ["orgs", ..] => &["organization"],
+        ["orgs" | "teams", ..] => &["organization"],
         ["repos", _, _, "issues" | "labels" | "milestones", ..] => &["issue"],
         ["repos" | "repositories", ..] => &["repository"],
         _ => &[],
