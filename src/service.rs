@@ -5,12 +5,14 @@ mod background;
 mod base;
 mod live;
 mod local;
+mod people;
 mod rules;
 mod settings;
 mod web;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -28,6 +30,7 @@ use crate::agents::local::LocalClient;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gitea as forge;
+use crate::issue::NamedPeople;
 use crate::store::{OpenMode, Store};
 use crate::summary::Summaries;
 use crate::sweep::Sweeper;
@@ -62,10 +65,13 @@ pub struct Parts {
     /// The local agent, when there is one.
     pub local: Option<LocalClient>,
     web: Web,
+    named: Arc<NamedPeople>,
     /// The configuration of the start.
     started: Arc<Config>,
     /// The configuration that was read last.
     config: Arc<ArcSwap<Config>>,
+    /// Whether the owner is called by another name than the configuration has.
+    is_owner_followed: Arc<AtomicBool>,
     /// Notified when it was read again.
     reloaded: Arc<Notify>,
 }
@@ -77,7 +83,8 @@ impl Parts {
     /// When the store cannot be opened or the configuration cannot be used.
     pub async fn build(config: &Config, clock: Clock) -> anyhow::Result<Self> {
         let store = Store::open(&database(config)?, config.webhook.queue, OpenMode::Exclusive)?;
-        let base = Base::new(config, store, clock)?;
+        let mut base = Base::new(config, store, clock)?;
+        base.named = Arc::new(people::recall(&base.store, config).await?);
         let arrived = Arc::new(Notify::new());
         let worker = base.worker(&arrived)?;
         let local = local_agent(config).await?.map(|agent| base.local_client(agent, &worker));
@@ -88,12 +95,14 @@ impl Parts {
             summaries: base.summaries(),
             web: Web::build(&base, &worker, &sweeper, arrived).await?,
             sweeper,
+            named: base.named,
             store: base.store,
             forge: base.forge,
             worker,
             local,
             started: Arc::new(config.clone()),
             config: Arc::new(ArcSwap::from_pointee(config.clone())),
+            is_owner_followed: Arc::default(),
             reloaded: Arc::default(),
         })
     }
@@ -117,6 +126,8 @@ impl Service {
         let pruned = parts.clone();
         let prune = move || background::prune_forever(pruned.clone(), clock.clone());
         tasks.spawn(background::kept_up("pruning", prune));
+        let all = parts.clone();
+        tasks.spawn(background::kept_up("people", move || people::know(all.clone())));
         let (stop, stopped) = watch::channel(false);
         let workers = background::start_workers(config, &parts, &mut tasks, &Arc::new(stopped));
         tracing::info!(%address, repos = %config.gitea.repos.texts().collect::<Vec<_>>().join(", "), dry_run = config.triage.dry_run, "taking deliveries");

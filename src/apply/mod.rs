@@ -16,7 +16,7 @@ use self::accounts::{Answers, Lists};
 use self::labels::LabelCache;
 use crate::dispatch::{Agent, Handoff, HandoffError, Mark};
 use crate::gitea as forge;
-use crate::issue::{IssueNumber, IssueRef, IssueState, RepoName};
+use crate::issue::{IssueNumber, IssueRef, IssueState, NamedPeople, RepoName};
 use crate::plan::{Effect, EffectOutcome};
 
 pub use self::clients::{AgentClient, AgentClients, HandedOver};
@@ -45,11 +45,19 @@ pub struct Executor {
     assignable: Answers,
     listed: Lists,
     writers: Answers,
+    /// Where the forge does not tell us of other accounts' rights.
+    untold: Answers,
+    named: Arc<NamedPeople>,
 }
 
 impl Executor {
     /// Executor that write through `forge`.
     pub fn new(forge: forge::Client, labels: LabelRules) -> Self {
+        Self::with(forge, labels, Arc::default())
+    }
+
+    /// The same, with the people whom the configuration names.
+    pub fn with(forge: forge::Client, labels: LabelRules, named: Arc<NamedPeople>) -> Self {
         Self {
             forge,
             labels: ArcSwap::from_pointee(labels),
@@ -58,6 +66,8 @@ impl Executor {
             assignable: Answers::default(),
             listed: Lists::default(),
             writers: Answers::default(),
+            untold: Answers::default(),
+            named,
         }
     }
 

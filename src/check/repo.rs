@@ -6,7 +6,7 @@ use super::forge::SCOPES;
 use super::line::{Level, Line, Subject};
 use super::{Checkup, Output};
 use crate::dispatch::{Agent, Interface};
-use crate::gitea::{Error, IssueQuery};
+use crate::gitea::{Error, IssueQuery, Source};
 use crate::issue::{Account, RepoName};
 
 /// Looks at one repository.
@@ -30,6 +30,7 @@ pub(super) async fn repository(
     let goes_on = line.level < Level::Red;
     out(line);
     if goes_on {
+        out(commands(checkup, repo).await);
         labels(checkup, repo, out).await;
         agents(checkup, repo, out).await;
     }
@@ -77,6 +78,39 @@ async fn permission(
             .red("the account may not write here")
             .cure(format!("{give}; the token needs the scope `write:issue`")),
         Err(error) => at.red(error).cure("then run this again"),
+    }
+}
+
+/// How it is found out who may command.
+async fn commands(checkup: &Checkup<'_>, repo: &RepoName) -> Line {
+    let at = Subject::new("commands", repo);
+    let named = &checkup.config.triage.commanders;
+    match checkup.forge.rights_source(repo).await {
+        Ok(Source::Asked) => at.green("the server says of each account whether it may write"),
+        Ok(Source::Listed) => {
+            at.green("whoever is listed as a possible assignee may write to issues")
+        }
+        Ok(Source::Unshown { teams, is_admin }) => {
+            let why = format!(
+                "members of {} are listed as possible assignees without write to issues, so commands of people who \
+                 may write are refused unless the server shows it",
+                listed(&teams.iter().map(String::as_str).collect::<Vec<_>>())
+            );
+            let make = if is_admin {
+                "an owner of the organisation"
+            } else {
+                "an administrator of the repository"
+            };
+            match named.is_empty() {
+                true => at.yellow(why).cure(format!(
+                    "make our account {make}, or name logins in `triage.commanders`"
+                )),
+                false => {
+                    at.green(format!("{why}; {} are named in `triage.commanders`", named.len()))
+                }
+            }
+        }
+        Err(error) => at.yellow(error).cure("then run this again"),
     }
 }
 

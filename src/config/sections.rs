@@ -89,6 +89,8 @@ settings! {
     Triage {
         /// Login that is flagged; the repository's owner when left out, of an organisation the team of its owners.
         owner: Option<String> as "As::<Maybe<Login>>" = None,
+        /// Logins that may command where the server does not show us whether they may write; see "Who may command".
+        commanders: Vec<String> as "As::<Logins>" = Vec::new(),
         /// Score from which an issue is dispatched.
         #[schemars(range(min = 0, max = 9))]
         ready_at: u8 = 5,
@@ -211,8 +213,10 @@ settings! {
         client_secret: Option<SecretString> as "As::<Maybe<Secret>>" = None,
         /// Address of the server for people's browsers, when it is not `gitea.url`.
         gitea_url: Option<String> as "As::<Maybe<Url>>" = None,
-        /// Logins that may act, among those who may write to a repository; `triage.owner` when empty.
+        /// Logins that may act, in the repositories that they may write to; `triage.owner` when empty.
         admins: Vec<String> as "As::<Logins>" = Vec::new(),
+        /// Show people also the repositories that they may only see on the server, not write to.
+        open_to_readers: bool = false,
     }
 }
 

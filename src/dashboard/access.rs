@@ -14,11 +14,14 @@ use futures_util::future::LocalBoxFuture;
 use super::Dashboard;
 use super::elements;
 use super::frame::{Frame, NavItem};
+use super::people::{Looked, Seen};
 use super::refusal::Refusal;
-use super::session::{NOTICE, SIGNED_WITH, SessionExt as _, VISITOR, Visitor, Who};
+use super::session::{LIFETIME, NOTICE, SESSION, SessionExt as _, Visitor, digest};
 use super::settings::Settings;
 use crate::clock::Timestamp;
+use crate::gitea::{self as forge, SignInError};
 use crate::issue::IssueRef;
+use crate::store::{self, DeliveryView, Sight};
 
 /// A signed-in visitor who may see the pages.
 pub(super) struct Reader {
@@ -47,13 +50,23 @@ impl Reader {
     pub fn frame(&self, item: NavItem, title: impl Into<String>) -> Frame {
         Frame {
             visitor: Some(self.visitor.name().to_owned()),
-            is_admin: self.visitor.is_admin(&self.settings),
+            is_admin: self.visitor.is_admin,
             csrf: self.session.csrf(),
             notice: self.session.take(&NOTICE),
             is_live: true,
             forge: self.dashboard.parts.forge.product(),
             ..Frame::new(&self.settings, self.now, item, title.into())
         }
+    }
+
+    /// Whether they see what belongs to a repository, `owner/name`.
+    pub fn sees_repo(&self, repo: &str) -> bool {
+        self.visitor.sees.has(repo)
+    }
+
+    /// Whether they see a delivery with this body.
+    pub fn sees_body(&self, delivery: &DeliveryView, body: Option<&[u8]>) -> bool {
+        has_delivery(&self.visitor.sees, delivery, body)
     }
 
     /// The address of a page of the dashboard.
@@ -80,46 +93,100 @@ impl Reader {
         let (dashboard, session) = parts(&request).await?;
         let settings = dashboard.settings();
         let now = dashboard.parts.clock.now();
-        let sign_in = || Refusal::sign_in(&settings, &request);
-        let visitor =
-            session.read(&VISITOR).filter(|visitor| !visitor.is_over(now)).ok_or_else(sign_in)?;
-        let visitor = match visitor.who() {
-            // The token or the application was changed in the configuration.
-            who if who.mark(&settings).is_none()
-                || who.mark(&settings) != session.read(&SIGNED_WITH) =>
-            {
-                None
-            }
-            Who::Account(_) if visitor.is_stale(now) => {
-                still_allowed(&dashboard, &settings, &session, visitor).await
-            }
-            _ => Some(visitor),
+        let secret = session.read(&SESSION);
+        let visitor = match &secret {
+            Some(secret) => visitor(&dashboard, &settings, &digest(secret), now).await?,
+            None => None,
         };
         let Some(visitor) = visitor else {
-            session.purge();
-            return Err(sign_in());
+            if secret.is_some() {
+                session.purge();
+            }
+            return Err(Refusal::sign_in(&settings, &request));
         };
         Ok(Self { dashboard, settings, session, visitor, now })
     }
 }
 
-/// The same visitor, if they still may write somewhere. While the forge is unreachable they keep access: the pages are
-/// needed most then.
-async fn still_allowed(
+/// Who has this session, if it is one: begun not too long ago, with what lets people in now, by somebody who may still
+/// see something.
+async fn visitor(
     dashboard: &Dashboard,
-    settings: &Settings,
-    session: &Session,
-    visitor: Visitor,
-) -> Option<Visitor> {
-    let Who::Account(account) = visitor.who() else { return Some(visitor) };
-    let now = dashboard.parts.clock.now();
-    let Some(writers) = dashboard.people.writers(&settings.repos, now).await else {
-        return Some(visitor);
+    settings: &Arc<Settings>,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<Visitor>, Refusal> {
+    let Some(session) = dashboard.parts.store.session(key).await? else { return Ok(None) };
+    let mark = dashboard.mark(settings, session.account.is_some());
+    let is_over = now - session.since > LIFETIME || mark.as_ref() != Some(&session.mark);
+    let looked = match is_over {
+        true => Looked::NoLonger,
+        false if session.account.is_none() => {
+            let seen = store::Session { seen: now, ..session.clone() };
+            dashboard.touch(&session, seen).await?;
+            return Ok(Some(Visitor::of_token(session)));
+        }
+        false => look(dashboard, settings, &session, now).await,
     };
-    let login = writers.get(&account.id)?;
-    let visitor = visitor.checked(login, now);
-    session.keep(&VISITOR, &visitor);
-    Some(visitor)
+    match looked {
+        Looked::Seen(Seen { account, sees, writes }) => {
+            let is_admin = dashboard.parts.named.any(&settings.admins, &account);
+            let session = store::Session { account: Some(account), ..session };
+            Ok(Some(Visitor { session, sees, writes, is_admin }))
+        }
+        Looked::NoLonger => {
+            dashboard.end_session(key).await?;
+            Ok(None)
+        }
+        Looked::Unknown => {
+            let why = "your permissions could not be checked because the forge did not answer; reload the page in a moment";
+            Err(Refusal::page(StatusCode::SERVICE_UNAVAILABLE, settings, why))
+        }
+    }
+}
+
+/// What somebody with an account may see now, asked with their own token where the last answer is too old.
+async fn look(
+    dashboard: &Dashboard,
+    settings: &Arc<Settings>,
+    session: &store::Session,
+    now: Timestamp,
+) -> Looked {
+    let asked = async {
+        let closed = SignInError::Unusable("there are no tokens to ask with");
+        let sign_in = settings.sign_in.as_ref().ok_or(closed)?;
+        let mut tokens = dashboard.unseal(&session.tokens)?;
+        if tokens.are_over(now) {
+            tokens = sign_in.renew(&tokens, now).await?;
+        }
+        let kept = store::Session { tokens: dashboard.seal(&tokens), seen: now, ..session.clone() };
+        // Before they are used: a server may take each refresh token only once.
+        let _ = dashboard.parts.store.touch_session(kept.clone()).await;
+        let seen = dashboard.people.ask(settings, tokens, now).await?;
+        if session.account.as_ref().is_none_or(|account| account.id != seen.account.id) {
+            return Err(SignInError::Unusable("it names somebody else"));
+        }
+        let kept = store::Session { account: Some(seen.account.clone()), ..kept };
+        let _ = dashboard.parts.store.touch_session(kept).await;
+        Ok(seen)
+    };
+    dashboard.people.look(&session.key, now, asked).await
+}
+
+/// Whether a delivery is in sight: its issue is, and what its body tells of. A pull request's delivery stands with the
+/// issues that it names, and they may be in other repositories.
+pub(super) fn has_delivery(sight: &Sight, delivery: &DeliveryView, body: Option<&[u8]>) -> bool {
+    if *sight == Sight::All {
+        return true;
+    }
+    let of_body = body.and_then(forge::sent_from);
+    let has_body = of_body.as_ref().is_some_and(|sent| sight.has(&sent.repo.to_string()));
+    match &delivery.issue {
+        Some(issue) => {
+            sight.has_issue(Some(issue)) && (has_body || of_body.is_none_or(|sent| !sent.is_pull))
+        }
+        None => has_body,
+    }
 }
 
 async fn parts(request: &HttpRequest) -> Result<(Data<Dashboard>, Session), Refusal> {
@@ -163,7 +230,7 @@ impl AdminForm {
     async fn of(request: HttpRequest, payload: Payload) -> Result<Self, Refusal> {
         let form = Form::of(request.clone(), payload).await?;
         let reader = Reader::of(request).await?;
-        if !reader.visitor.is_admin(&reader.settings) {
+        if !reader.visitor.is_admin {
             let why =
                 "you have read-only access; ask an admin, or ask to be added to `dashboard.admins`";
             return Err(Refusal::page(StatusCode::FORBIDDEN, &reader.settings, why));

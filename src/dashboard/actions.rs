@@ -5,7 +5,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
 
-use super::access::AdminForm;
+use super::access::{AdminForm, has_delivery};
+use super::deliveries::find;
 use super::frame::see_other;
 use super::refusal::Refusal;
 use super::session::SessionExt as _;
@@ -21,6 +22,10 @@ pub(super) async fn retry(id: Path<String>, form: AdminForm) -> Result<HttpRespo
     let reader = &form.reader;
     let unknown = || reader.not_found("there is no such delivery");
     let id = DeliveryId::parse(&id).ok_or_else(unknown)?;
+    let found = find(reader, &id).await?.ok_or_else(unknown)?;
+    if !has_delivery(&reader.visitor.writes, &found.delivery, found.body.as_deref()) {
+        return Err(unknown());
+    }
     let parts = &reader.dashboard.parts;
     let revived = parts.store.revive(&id, reader.now).await?;
     tracing::info!(by = reader.visitor.name(), delivery = %id, revived, "a retry was requested");
@@ -43,7 +48,8 @@ pub(super) async fn order(
     let reader = &form.reader;
     let (owner, name, number) = place.into_inner();
     let at: Result<IssueRef, _> = format!("{owner}/{name}#{number}").parse();
-    let at = at.ok().filter(|at| reader.settings.repos.allows(&at.repo));
+    let is_theirs = |at: &IssueRef| reader.visitor.writes.has(&at.repo.to_string());
+    let at = at.ok().filter(|at| reader.settings.repos.allows(&at.repo) && is_theirs(at));
     let at = at.ok_or_else(|| reader.not_found("there is no such issue"))?;
     let parts = &reader.dashboard.parts;
     // Only known issues: a command must not make the service read any number.

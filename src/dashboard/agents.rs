@@ -47,7 +47,8 @@ impl Row {
 
 /// The handler of `GET /agents`.
 pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
-    let (loads, dispatches) = reader.dashboard.parts.store.agent_loads().await?;
+    let (loads, dispatches) =
+        reader.dashboard.parts.store.agent_loads(reader.visitor.sees.clone()).await?;
     let configured = &reader.settings.agents;
     let row = |agent: &Agent| Row { load: load(&loads, agent), agent: Some(agent.clone()) };
     let is_gone = |load: &&AgentLoad| !configured.iter().any(|a| load.agent == a.id.as_str());

@@ -52,13 +52,13 @@ pub(super) async fn list(reader: Reader, parameters: Parameters) -> Result<HttpR
         limit: PAGE,
     };
     if let Some(id) = query.text.as_deref().and_then(DeliveryId::parse)
-        && store.delivery(&id).await?.is_some()
+        && find(&reader, &id).await?.is_some()
     {
         return Ok(see_other(&reader.delivery_path(id.as_str())));
     }
     let states = DeliveryState::ALL.iter();
     let states = states.map(|state| (state.as_str(), query.state == Some(*state))).collect();
-    let page = store.delivery_page(query).await?;
+    let page = store.delivery_page(query, reader.visitor.sees.clone()).await?;
     let list = Listing::of(&reader, &parameters, "/deliveries", page.older).await?;
     let frame = reader.frame(NavItem::Deliveries, "Deliveries");
     Ok(render(&List { frame, list, page, states }))
@@ -72,12 +72,27 @@ fn unknown(reader: &Reader) -> Refusal {
     reader.not_found("there is no such delivery; it may have been sent to another service")
 }
 
+/// A delivery that they see, with its body while that is kept.
+pub(super) async fn find(reader: &Reader, id: &DeliveryId) -> Result<Option<Found>, Refusal> {
+    let store = &reader.dashboard.parts.store;
+    let Some(delivery) = store.delivery(id).await? else { return Ok(None) };
+    let body = shown_body(store, &delivery).await?;
+    let is_seen = reader.sees_body(&delivery, body.as_deref());
+    Ok(is_seen.then_some(Found { delivery, body }))
+}
+
+/// A delivery, and its body while that is kept.
+pub(super) struct Found {
+    pub delivery: DeliveryView,
+    pub body: Option<Vec<u8>>,
+}
+
 /// The handler of `GET /deliveries/{id}`.
 pub(super) async fn page(reader: Reader, id: Path<String>) -> Result<HttpResponse, Refusal> {
     let store = &reader.dashboard.parts.store;
-    let story = store.delivery_story(&parse(&reader, &id)?).await?;
-    let story = story.ok_or_else(|| unknown(&reader))?;
-    let body = shown_body(store, &story.delivery).await?;
+    let id = parse(&reader, &id)?;
+    let Found { body, .. } = find(&reader, &id).await?.ok_or_else(|| unknown(&reader))?;
+    let story = store.delivery_story(&id).await?.ok_or_else(|| unknown(&reader))?;
     let explained = story.evaluation.as_ref().map(|evaluation| {
         let text = body.as_deref().and_then(forge::issue_text);
         Explained::of(evaluation, text)
@@ -90,9 +105,8 @@ pub(super) async fn page(reader: Reader, id: Path<String>) -> Result<HttpRespons
 
 /// The handler of `GET /deliveries/{id}/body`: the signed bytes as received, as a download that no browser runs.
 pub(super) async fn body(reader: Reader, id: Path<String>) -> Result<HttpResponse, Refusal> {
-    let store = &reader.dashboard.parts.store;
-    let delivery = store.delivery(&parse(&reader, &id)?).await?.ok_or_else(|| unknown(&reader))?;
-    let body = shown_body(store, &delivery).await?;
+    let found = find(&reader, &parse(&reader, &id)?).await?;
+    let Found { delivery, body } = found.ok_or_else(|| unknown(&reader))?;
     let body = body.ok_or_else(|| reader.not_found("its body was removed after `store.keep`"))?;
     let plain: String =
         delivery.id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();

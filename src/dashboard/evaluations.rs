@@ -76,9 +76,13 @@ pub(super) async fn page(reader: Reader, id: Path<String>) -> Result<HttpRespons
     let store = &reader.dashboard.parts.store;
     let id: i64 = id.parse().map_err(|_| unknown())?;
     let story = store.evaluation_story(id).await?.ok_or_else(unknown)?;
+    if !reader.sees_repo(&story.repo) {
+        return Err(unknown());
+    }
     let mut sent = None;
     for delivery in &story.evaluation.deliveries {
         let body = store.body(delivery.seq).await?;
+        let body = body.filter(|body| reader.sees_body(delivery, Some(body)));
         sent = body.as_deref().and_then(forge::issue_text).or(sent);
     }
     let explained = Explained::of(&story.evaluation, sent);

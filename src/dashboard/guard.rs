@@ -4,7 +4,7 @@
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    CACHE_CONTROL, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
+    CACHE_CONTROL, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
 };
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
@@ -13,6 +13,7 @@ use actix_web::{Error, HttpResponse, ResponseError as _};
 
 use super::Dashboard;
 use super::refusal::{self, Refusal};
+use super::session;
 use super::settings::Settings;
 
 /// Own files only, and no inline script or style. `form-action` is what keeps an injected
@@ -33,13 +34,19 @@ const HEADERS: [(HeaderName, &str); 6] = [
 
 /// The middleware around all pages.
 pub(super) async fn guard<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(dashboard) = request.app_data::<Data<Dashboard>>().cloned() else {
         return Ok(request.into_response(Refusal::broken().error_response()));
     };
     let settings = dashboard.settings();
+    if !session::is_sealed_by(&dashboard.key, request.headers()) {
+        // Before the sessions are read, which would write a line about each.
+        request.headers_mut().remove(COOKIE);
+        let why = "it was not made here, or for another token or application";
+        dashboard.parts.strangers.log("session cookie ignored", &why, request.request());
+    }
     let mut response = match refused(&request, &settings) {
         Some(answer) => request.into_response(answer),
         None => next.call(request).await?.map_into_boxed_body(),

@@ -48,7 +48,7 @@ pub(super) async fn list(reader: Reader, parameters: Parameters) -> Result<HttpR
         limit: PAGE,
     };
     let shows = Show::ALL.iter().map(|show| (show.as_str(), *show == query.show)).collect();
-    let page = reader.dashboard.parts.store.issue_page(query).await?;
+    let page = reader.dashboard.parts.store.issue_page(query, reader.visitor.sees.clone()).await?;
     let list = Listing::of(&reader, &parameters, "/issues", page.older).await?;
     let frame = reader.frame(NavItem::Issues, "Issues");
     Ok(render(&List { frame, list, page, shows }))
@@ -63,6 +63,9 @@ pub(super) async fn page(
     let unknown = || reader.not_found("no delivery has named this issue");
     let (owner, name, number) = place.into_inner();
     let at: IssueRef = format!("{owner}/{name}#{number}").parse().map_err(|_| unknown())?;
+    if !reader.sees_repo(&at.repo.to_string()) {
+        return Err(unknown());
+    }
     let before = given(&parameters, "before").and_then(|id| id.parse().ok());
     let store = &reader.dashboard.parts.store;
     let story = store.issue_story(at.clone(), before, DECISIONS).await?.ok_or_else(unknown)?;

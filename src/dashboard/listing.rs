@@ -45,6 +45,7 @@ impl Listing {
         let chosen = given(parameters, "repo");
         let repos = reader.dashboard.parts.store.lane_repos().await?;
         let repos = repos.into_iter().map(|repo| repo.to_string());
+        let repos = repos.filter(|repo| reader.sees_repo(repo));
         let path = reader.path(path);
         let is_filter = |(name, value): (&String, &String)| {
             name != "before" && !["", "all"].contains(&value.trim())

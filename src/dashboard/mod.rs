@@ -25,25 +25,31 @@ mod pretty;
 mod refusal;
 mod search;
 mod session;
+mod sessions;
 mod settings;
 mod sign_in;
 
+use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
+use actix_web::HttpRequest;
 use actix_web::cookie::Key;
 use actix_web::dev::ResourceDef;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use arc_swap::ArcSwap;
+use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
+use secrecy::ExposeSecret as _;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::gitea as forge;
 use crate::health::Readiness;
-use crate::issue::IssueRef;
+use crate::issue::{IssueRef, NamedPeople};
 use crate::meters::{Receiving, Working};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 use self::attempts::Attempts;
 use self::live::Hub;
@@ -68,40 +74,117 @@ pub struct Parts {
     pub wake: Box<dyn Fn() + Send + Sync>,
     /// Says why a command cannot work on an issue, if it cannot.
     pub refuses: Refuses,
+    /// The people whom the configuration names.
+    pub named: Arc<NamedPeople>,
+    /// What is done about requests of strangers.
+    pub strangers: Box<dyn Strangers>,
+}
+
+/// What is done about requests of strangers, of which there may be any number.
+pub trait Strangers: Send + Sync {
+    /// Says what happened to a request and why, in the log, and not for each of many.
+    fn log(&self, what: &str, why: &dyn Display, request: &HttpRequest);
+
+    /// Where a request comes from.
+    fn sender(&self, request: &HttpRequest) -> Option<IpAddr>;
 }
 
 /// Says why what stands behind `/triage` cannot work on an issue; nothing where it may.
 pub type Refuses =
     Box<dyn Fn(IssueRef, String) -> BoxFuture<'static, Option<String>> + Send + Sync>;
 
+/// How often it is written down that somebody is here.
+const TOUCHED_EVERY: TimeDelta = TimeDelta::minutes(5);
+
 /// The dashboard of one service.
 pub struct Dashboard {
     parts: Parts,
     settings: ArcSwap<Settings>,
     people: People,
-    attempts: Attempts,
+    /// Wrong tokens.
+    guesses: Attempts,
+    /// Sign-ins through the forge that came to nothing.
+    failures: Attempts,
     hub: Hub,
     key: Key,
+    salt: String,
+    runtime: Handle,
 }
+
+/// Wrong tokens a minute from one address.
+const MOST_GUESSES: u32 = 30;
+/// Sign-ins through the forge that fail, a minute, from one address.
+const MOST_FAILURES: u32 = 20;
 
 impl Dashboard {
     /// A dashboard over these parts; to be called on the workers' runtime. `salt` makes its cookies differ from those of
     /// any other.
     pub fn new(parts: Parts, settings: Settings, salt: &str) -> Self {
         let runtime = Handle::current();
-        Self {
+        let dashboard = Self {
             key: settings.cookie_key(salt),
             people: People::new(parts.store.clone(), parts.forge.clone(), runtime.clone()),
-            attempts: Attempts::default(),
+            guesses: Attempts::new(MOST_GUESSES),
+            failures: Attempts::new(MOST_FAILURES),
             hub: Hub::start(parts.store.clone(), &runtime),
             settings: ArcSwap::from_pointee(settings),
+            salt: salt.to_owned(),
             parts,
-        }
+            runtime,
+        };
+        dashboard.end_outdated();
+        dashboard
     }
 
     /// Replaces the settings while the service runs.
     pub fn set_settings(&self, settings: Settings) {
         self.settings.store(Arc::new(settings));
+        self.end_outdated();
+    }
+
+    /// Removes the sessions that began with another token or application; nobody is let in by one even before that.
+    fn end_outdated(&self) {
+        let settings = self.settings();
+        let marks = [true, false].into_iter().filter_map(|way| self.mark(&settings, way)).collect();
+        let store = self.parts.store.clone();
+        self.runtime.spawn(async move {
+            if let Err(error) = store.end_sessions_but(marks).await {
+                tracing::warn!(%error, "outdated sessions could not be removed");
+            }
+        });
+    }
+
+    /// Tells what lets people in now from any other token or application.
+    fn mark(&self, settings: &Settings, with_account: bool) -> Option<String> {
+        settings.mark(&self.salt, with_account)
+    }
+
+    /// Ends a session at once; whether there was one.
+    async fn end_session(&self, key: &str) -> Result<bool, store::Error> {
+        self.people.forget(key).await;
+        self.parts.store.end_session(key).await
+    }
+
+    /// Writes down what has changed about a session, now and then.
+    async fn touch(
+        &self,
+        before: &store::Session,
+        now: store::Session,
+    ) -> Result<(), store::Error> {
+        if now.seen - before.seen < TOUCHED_EVERY {
+            return Ok(());
+        }
+        self.parts.store.touch_session(now).await
+    }
+
+    fn seal(&self, tokens: &forge::PersonTokens) -> String {
+        session::seal(&self.key, &tokens.words())
+    }
+
+    fn unseal(&self, sealed: &str) -> Result<forge::PersonTokens, forge::SignInError> {
+        let words = session::unseal(&self.key, sealed);
+        let tokens = words.and_then(|words| forge::PersonTokens::from_words(words.expose_secret()));
+        tokens.ok_or(forge::SignInError::Unusable("the tokens kept for you cannot be read"))
     }
 
     /// Closes the event streams, which would otherwise delay the shutdown.
@@ -115,11 +198,13 @@ impl Dashboard {
 }
 
 /// The forms of the pages; nothing else of the dashboard is sent by POST.
-const FORMS: [&str; 4] = [
+const FORMS: [&str; 6] = [
     "/deliveries/{id}/retry",
     "/issues/{owner}/{name}/{number}/orders",
     "/sign-in/token",
     "/sign-out",
+    "/sessions/end",
+    "/sessions/{key}/end",
 ];
 static FORM: LazyLock<ResourceDef> = LazyLock::new(|| ResourceDef::new(FORMS));
 
@@ -150,6 +235,9 @@ pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + 
             .route("/sign-in/gitea", web::get().to(sign_in::by_forge))
             .route("/sign-in/callback", web::get().to(sign_in::callback))
             .route(FORMS[3], web::post().to(sign_in::out))
+            .route("/sessions", web::get().to(sessions::page))
+            .route(FORMS[4], web::post().to(sessions::end_others))
+            .route(FORMS[5], web::post().to(sessions::end))
             .route("/assets/{name}", web::get().to(assets::get))
             .default_service(web::to(refusal::nothing_here))
             // The first is the innermost: the guard refuses before a session is read.

@@ -55,7 +55,7 @@ pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
     let parts = &reader.dashboard.parts;
     let (gauges, overview, activity) = tokio::try_join!(
         parts.store.gauges(),
-        parts.store.overview(),
+        parts.store.overview(reader.visitor.sees.clone()),
         parts.store.activity(reader.now)
     )?;
     let page = OverviewPage {

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use askama::Template;
 
 use super::access::Reader;
+use super::deliveries::find;
 use super::frame::{Frame, NavItem, render, see_other};
 use super::listing::{Parameters, given, next};
 use super::refusal::Refusal;
@@ -37,11 +38,14 @@ pub(super) async fn page(reader: Reader, parameters: Parameters) -> Result<HttpR
     let (mut issues, mut deliveries) = Default::default();
     if !text.is_empty() {
         let store = &reader.dashboard.parts.store;
+        let sees = || reader.visitor.sees.clone();
         let wanted = Some(text.clone());
         let issue = IssueQuery { text: wanted.clone(), limit: FOUND, ..IssueQuery::default() };
         let delivery = DeliveryQuery { text: wanted, limit: FOUND, ..DeliveryQuery::default() };
-        (issues, deliveries) =
-            tokio::try_join!(store.issue_page(issue), store.delivery_page(delivery))?;
+        (issues, deliveries) = tokio::try_join!(
+            store.issue_page(issue, sees()),
+            store.delivery_page(delivery, sees())
+        )?;
     }
     let more = |path: &str, from: Option<i64>| {
         from.map(|before| next(&reader.path(path), &parameters, before))
@@ -57,15 +61,13 @@ pub(super) async fn page(reader: Reader, parameters: Parameters) -> Result<HttpR
 async fn exact(reader: &Reader, text: &str) -> Result<Option<String>, Refusal> {
     let store = &reader.dashboard.parts.store;
     if let Ok(at) = text.parse::<IssueRef>()
+        && reader.sees_repo(&at.repo.to_string())
         && store.issue_story(at.clone(), None, 1).await?.is_some()
     {
         return Ok(Some(reader.issue_path(&at)));
     }
     let id = DeliveryId::parse(text).filter(|id| id.as_str().len() > 8);
-    match id {
-        Some(id) if store.delivery(&id).await?.is_some() => {
-            Ok(Some(reader.delivery_path(id.as_str())))
-        }
-        _ => Ok(None),
-    }
+    let Some(id) = id else { return Ok(None) };
+    let found = find(reader, &id).await?;
+    Ok(found.map(|_| reader.delivery_path(id.as_str())))
 }

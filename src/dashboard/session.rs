@@ -1,37 +1,36 @@
-//! Sessions: an encrypted cookie with the visitor, the CSRF token, and the state of a sign-in in progress. Nothing is
-//! stored on the server.
+//! The encrypted cookie: the CSRF token, the state of a sign-in in progress, and what stands for a session. The session
+//! itself is in the store, where it can be ended.
 
 use std::marker::PhantomData;
 
 use actix_session::config::CookieContentSecurity;
 use actix_session::storage::CookieSessionStore;
 use actix_session::{Session, SessionMiddleware};
-use actix_web::cookie::SameSite;
+use actix_web::cookie::{self, Cookie, CookieJar, SameSite};
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Data;
+use chrono::TimeDelta;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Dashboard;
-use super::settings::Settings;
-use crate::clock::{Timestamp, from_millis};
 use crate::gitea::Flow;
-use crate::issue::Account;
+use crate::store::{self, Sight};
 
-/// How long somebody stays signed in, in seconds.
-const LIFETIME_S: i64 = 12 * 3_600;
-/// How long permissions are trusted before they are checked again, in seconds.
-const RECHECK_S: i64 = 5 * 60;
+/// How long somebody stays signed in.
+pub(super) const LIFETIME: TimeDelta = TimeDelta::hours(12);
+/// The name of the cookie.
+const COOKIE: &str = "gitea_triage_session";
 
-/// A value of a session, by its name and type.
+/// A value of a cookie, by its name and type.
 pub(super) struct Key<T>(&'static str, PhantomData<T>);
 
-/// Who signed in.
-pub(super) const VISITOR: Key<Visitor> = Key("visitor", PhantomData);
+/// The session in the store, by what nobody can guess.
+pub(super) const SESSION: Key<String> = Key("session", PhantomData);
 /// The sign-in in progress; it is taken once.
 pub(super) const SIGN_IN: Key<PendingSignIn> = Key("sign_in", PhantomData);
-/// The mark of what they signed in with; another token or application ends the session.
-pub(super) const SIGNED_WITH: Key<String> = Key("signed_with", PhantomData);
 /// A message for the next page.
 pub(super) const NOTICE: Key<String> = Key("notice", PhantomData);
 const CSRF: Key<String> = Key("csrf", PhantomData);
@@ -40,7 +39,7 @@ const CSRF: Key<String> = Key("csrf", PhantomData);
 pub(super) fn middleware(dashboard: &Data<Dashboard>) -> SessionMiddleware<CookieSessionStore> {
     let settings = dashboard.settings();
     SessionMiddleware::builder(CookieSessionStore::default(), dashboard.key.clone())
-        .cookie_name("gitea_triage_session".to_owned())
+        .cookie_name(COOKIE.to_owned())
         .cookie_path(format!("{}/", settings.base()))
         .cookie_secure(settings.is_secure())
         .cookie_http_only(true)
@@ -50,79 +49,66 @@ pub(super) fn middleware(dashboard: &Data<Dashboard>) -> SessionMiddleware<Cooki
         .build()
 }
 
-/// Somebody who signed in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether a request brings no cookie of ours, or one that we sealed.
+pub(super) fn is_sealed_by(key: &cookie::Key, headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
+    let all = lines.flat_map(|line| line.split(';'));
+    let all = all.filter_map(|one| Cookie::parse_encoded(one.trim().to_owned()).ok());
+    let mut ours = all.filter(|cookie| cookie.name() == COOKIE);
+    ours.all(|cookie| {
+        let mut jar = CookieJar::new();
+        jar.add_original(cookie);
+        jar.private(key).get(COOKIE).is_some()
+    })
+}
+
+/// Words that only this dashboard can read again.
+pub(super) fn seal(key: &cookie::Key, words: &SecretString) -> String {
+    let mut jar = CookieJar::new();
+    jar.private_mut(key).add(Cookie::new(COOKIE, words.expose_secret().to_owned()));
+    jar.get(COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default()
+}
+
+/// The words of [`seal`].
+pub(super) fn unseal(key: &cookie::Key, sealed: &str) -> Option<SecretString> {
+    let mut jar = CookieJar::new();
+    jar.add_original(Cookie::new(COOKIE, sealed.to_owned()));
+    jar.private(key).get(COOKIE).map(|cookie| cookie.value().into())
+}
+
+/// What nobody can guess: the value of a cookie that stands for a session.
+pub(super) fn secret() -> String {
+    let half = || uuid::Uuid::new_v4().simple().to_string();
+    half() + &half()
+}
+
+/// How the store knows the session of a cookie: a copy of the store opens none.
+pub(super) fn digest(secret: &str) -> String {
+    hex::encode(Sha256::digest(secret))
+}
+
+/// Somebody who is signed in.
+#[derive(Clone, Debug)]
 pub(super) struct Visitor {
-    who: Who,
-    since: i64,
-    checked: i64,
-}
-
-/// How they signed in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Who {
-    /// With the dashboard's own token.
-    Token,
-    /// With an account of the forge.
-    Account(Account),
-}
-
-impl Who {
-    /// The mark of what they sign in with now; `None` when that way is closed.
-    pub fn mark(&self, settings: &Settings) -> Option<String> {
-        match self {
-            Self::Token => settings.token_mark(),
-            Self::Account(_) => settings.application_mark(),
-        }
-    }
+    /// Their session.
+    pub session: store::Session,
+    /// What they see.
+    pub sees: Sight,
+    /// Where they may act, when they are an admin.
+    pub writes: Sight,
+    /// Whether they are an admin.
+    pub is_admin: bool,
 }
 
 impl Visitor {
-    /// Somebody who signs in now.
-    pub fn new(who: Who, now: Timestamp) -> Self {
-        Self { who, since: now.timestamp(), checked: now.timestamp() }
-    }
-
-    /// How they signed in.
-    pub fn who(&self) -> &Who {
-        &self.who
+    /// Whoever has the dashboard's own token: they see and do everything.
+    pub fn of_token(session: store::Session) -> Self {
+        Self { session, sees: Sight::All, writes: Sight::All, is_admin: true }
     }
 
     /// Their name, as shown and as the author of commands.
     pub fn name(&self) -> &str {
-        match &self.who {
-            Who::Token => "the dashboard's token",
-            Who::Account(account) => &account.login,
-        }
-    }
-
-    /// Whether they are an admin.
-    pub fn is_admin(&self, settings: &Settings) -> bool {
-        match &self.who {
-            Who::Token => settings.token.is_some(),
-            Who::Account(account) => settings.is_admin(&account.login),
-        }
-    }
-
-    /// Whether the session has expired.
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        now - from_millis(self.since * 1_000) > chrono::TimeDelta::seconds(LIFETIME_S)
-    }
-
-    /// Whether their permissions have to be checked again.
-    pub fn is_stale(&self, now: Timestamp) -> bool {
-        now - from_millis(self.checked * 1_000) > chrono::TimeDelta::seconds(RECHECK_S)
-    }
-
-    /// The same person after a check, under their current login.
-    pub fn checked(self, login: &str, now: Timestamp) -> Self {
-        let who = match self.who {
-            Who::Account(Account { id, .. }) => {
-                Who::Account(Account { id, login: login.to_owned() })
-            }
-            Who::Token => Who::Token,
-        };
-        Self { who, checked: now.timestamp(), ..self }
+        self.session.account.as_ref().map_or("the dashboard's token", |account| &account.login)
     }
 }
 
@@ -150,8 +136,7 @@ pub(super) trait SessionExt {
     /// The CSRF token; created when there is none yet.
     fn csrf(&self) -> String {
         self.read(&CSRF).unwrap_or_else(|| {
-            let half = || uuid::Uuid::new_v4().simple().to_string();
-            let token = half() + &half();
+            let token = secret();
             self.keep(&CSRF, &token);
             token
         })
@@ -183,30 +168,34 @@ impl SessionExt for Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::settings;
 
     #[test]
-    fn a_session_expires_and_permissions_are_checked_again() {
-        let start = from_millis(1_774_267_200_000);
-        let account = Account { id: 5, login: "bob".into() };
-        let visitor = Visitor::new(Who::Account(account), start);
-        let later = |seconds| start + chrono::TimeDelta::seconds(seconds);
-        assert!(!visitor.is_over(later(LIFETIME_S)) && visitor.is_over(later(LIFETIME_S + 1)));
-        assert!(!visitor.is_stale(later(RECHECK_S)) && visitor.is_stale(later(RECHECK_S + 1)));
-        let renamed = visitor.checked("robert", later(400));
-        assert_eq!(renamed.name(), "robert");
-        assert!(!renamed.is_stale(later(500)) && renamed.is_over(later(LIFETIME_S + 1)));
+    fn what_is_sealed_is_read_again_with_the_same_key_alone() {
+        let (key, other) = (cookie::Key::from(&[7; 64]), cookie::Key::from(&[8; 64]));
+        let sealed = seal(&key, &"a token".into());
+        assert!(!sealed.contains("token"));
+        assert_eq!(unseal(&key, &sealed).unwrap().expose_secret(), "a token");
+        assert!(unseal(&other, &sealed).is_none() && unseal(&key, "x").is_none());
     }
 
     #[test]
-    fn the_token_is_an_admin_and_of_the_people_only_those_listed() {
-        let now = from_millis(0);
-        let person =
-            |login: &str| Visitor::new(Who::Account(Account { id: 5, login: login.into() }), now);
-        let mut settings = settings::at("http://x.example");
-        assert!(Visitor::new(Who::Token, now).is_admin(&settings));
-        assert!(person("Alice").is_admin(&settings) && !person("bob").is_admin(&settings));
-        settings.token = None;
-        assert!(!Visitor::new(Who::Token, now).is_admin(&settings), "a token that was removed");
+    fn a_cookie_that_we_did_not_seal_is_known() {
+        let key = cookie::Key::from(&[7; 64]);
+        let is_ours = |line: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, line.parse().unwrap());
+            is_sealed_by(&key, &headers)
+        };
+        let sealed = seal(&key, &"a state".into());
+        assert!(is_ours("other=1") && is_ours(&format!("a=b; {COOKIE}={sealed}")));
+        assert!(!is_ours(&format!("{COOKIE}=nonsense; a=b")) && !is_ours(&format!("{COOKIE}=")));
+        assert!(is_sealed_by(&key, &HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_secret_is_another_each_time_and_is_not_in_its_digest() {
+        let (one, other) = (secret(), secret());
+        assert_ne!(one, other);
+        assert!(one.len() == 64 && !digest(&one).contains(&one));
     }
 }

@@ -20,6 +20,8 @@ pub struct Settings {
     pub sign_in: Option<forge::SignIn>,
     /// The logins that may act.
     pub admins: Vec<String>,
+    /// Whether people see also the repositories that they may only see on the forge.
+    pub open_to_readers: bool,
     /// The configured repositories.
     pub repos: RepoPatterns,
     /// `triage.owner`; the repository's owner when `None`.
@@ -62,19 +64,14 @@ impl Settings {
         self.token.as_ref().is_some_and(|token| digest(token.expose_secret()) == digest(given))
     }
 
-    /// Whether the person with this login may act.
-    pub(super) fn is_admin(&self, login: &str) -> bool {
-        self.admins.iter().any(|admin| admin.eq_ignore_ascii_case(login))
-    }
-
-    /// Tells the present token from another; `None` when there is none.
-    pub(super) fn token_mark(&self) -> Option<String> {
-        self.token.as_ref().map(|token| mark(&Sha256::digest(token.expose_secret())))
-    }
-
-    /// Tells the present application of the forge from another; `None` when there is none.
-    pub(super) fn application_mark(&self) -> Option<String> {
-        self.sign_in.as_ref().map(|sign_in| mark(&sign_in.fingerprint()))
+    /// Tells what lets people in now from any other token or application; `None` when that way is closed.
+    pub(super) fn mark(&self, salt: &str, with_account: bool) -> Option<String> {
+        let digest: [u8; 32] = match with_account {
+            true => self.sign_in.as_ref()?.fingerprint(),
+            false => Sha256::digest(self.token.as_ref()?.expose_secret()).into(),
+        };
+        let mark = Sha256::new().chain_update(salt).chain_update(digest).finalize();
+        Some(hex::encode(&mark[..16]))
     }
 
     /// The key that encrypts the cookies. A new token or client secret ends every session; the secret salt keeps a
@@ -93,10 +90,6 @@ impl Settings {
     }
 }
 
-fn mark(digest: &[u8]) -> String {
-    hex::encode(&digest[..8])
-}
-
 /// Settings for the tests of this room.
 #[cfg(test)]
 pub(super) fn at(public_url: &str) -> Settings {
@@ -105,6 +98,7 @@ pub(super) fn at(public_url: &str) -> Settings {
         token: Some("a-token-of-the-tests".into()),
         sign_in: None,
         admins: vec!["alice".to_owned()],
+        open_to_readers: false,
         repos: RepoPatterns::new(["acme/*"]).unwrap(),
         owner: None,
         agents: Vec::new(),
@@ -125,6 +119,18 @@ mod tests {
         let settings = at("http://127.0.0.1:8484");
         assert_eq!((settings.base().as_str(), settings.is_secure()), ("", false));
         assert_eq!(settings.origin().unwrap(), "http://127.0.0.1:8484");
+    }
+
+    #[test]
+    fn another_token_is_another_mark_which_does_not_tell_it() {
+        let one = at("http://x.example");
+        let mut other = at("http://x.example");
+        assert_eq!(one.mark("s", false), other.mark("s", false));
+        assert_ne!(one.mark("s", false), one.mark("t", false));
+        other.token = Some("another-token-of-the-tests".into());
+        assert_ne!(one.mark("s", false), other.mark("s", false));
+        other.token = None;
+        assert_eq!((other.mark("s", false), one.mark("s", true)), (None, None));
     }
 
     #[test]

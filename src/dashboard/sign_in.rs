@@ -1,9 +1,12 @@
 //! Signing in and out: with the dashboard's token, or through the forge.
 
+use std::sync::Arc;
+
 use actix_session::Session;
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::USER_AGENT;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::Dashboard;
@@ -11,12 +14,18 @@ use super::access::{Form, Reader};
 use super::frame::{Frame, NavItem, render, see_other};
 use super::listing::{Parameters, given};
 use super::local::LocalPath;
+use super::people::Seen;
 use super::refusal::Refusal;
 use super::session::{
-    NOTICE, PendingSignIn, SIGN_IN, SIGNED_WITH, SessionExt as _, VISITOR, Visitor, Who,
+    LIFETIME, NOTICE, PendingSignIn, SESSION, SIGN_IN, SessionExt as _, digest, secret,
 };
 use super::settings::Settings;
-use crate::gitea::{Flow, SignInError};
+use crate::gitea::{Flow, SignInError, SignedIn};
+use crate::issue::Account;
+use crate::store::{self, Sight};
+
+/// The longest name of a browser that is kept, in characters.
+const LONGEST_AGENT: usize = 160;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -59,40 +68,80 @@ pub(super) async fn page(
     })
 }
 
-/// The handler of `POST /sign-in/token`.
-pub(super) async fn by_token(form: Form) -> Result<HttpResponse, Refusal> {
+/// The handler of `POST /sign-in/token`. The right token is taken however many wrong ones came: only those are limited.
+pub(super) async fn by_token(form: Form, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let dashboard = &form.dashboard;
     let settings = dashboard.settings();
     let now = dashboard.parts.clock.now();
     // The right one passes whatever others try: only wrong ones are too many.
-    if !settings.is_token(form.field("token")) {
-        if !dashboard.attempts.allow(now) {
-            let why = "too many wrong tokens; try again in a minute";
-            return Err(Refusal::page(StatusCode::TOO_MANY_REQUESTS, &settings, why));
-        }
-        dashboard.attempts.record_wrong(now);
-        tracing::warn!("a wrong dashboard token was entered");
-        form.session.notify("Wrong token. The token is `dashboard.token` in the configuration.");
-        let again = format!("/sign-in?next={}", super::elements::encoded(form.field("next")));
-        return Err(Refusal::to(&settings, &LocalPath::parse(&again)));
+    if settings.is_token(form.field("token")) {
+        let (session, next) = (&form.session, form.field("next"));
+        let entrance = Entrance { dashboard, session, request: &request, next };
+        return entrance.begin(Begun { account: None, tokens: String::new() }).await;
     }
-    let visitor = Visitor::new(Who::Token, now);
-    Ok(start_session(&settings, &form.session, &visitor, form.field("next")))
+    let strangers = &dashboard.parts.strangers;
+    let from = strangers.sender(&request);
+    if !dashboard.guesses.allow(from, now) {
+        let why = "too many wrong tokens; try again in a minute";
+        return Err(Refusal::page(StatusCode::TOO_MANY_REQUESTS, &settings, why));
+    }
+    dashboard.guesses.record_failed(from, now);
+    strangers.log("sign-in refused", &"a wrong dashboard token was entered", &request);
+    form.session.notify("Wrong token. The token is `dashboard.token` in the configuration.");
+    let again = format!("/sign-in?next={}", super::elements::encoded(form.field("next")));
+    Err(Refusal::to(&settings, &LocalPath::parse(&again)))
 }
 
-/// Starts a new session; the old one is discarded, so that nobody can have prepared it.
-fn start_session(
-    settings: &Settings,
-    session: &Session,
-    visitor: &Visitor,
-    next: &str,
-) -> HttpResponse {
-    session.clear();
-    session.renew();
-    session.keep(&VISITOR, visitor);
-    session.keep(&SIGNED_WITH, &visitor.who().mark(settings).unwrap_or_default());
-    tracing::info!(visitor = visitor.name(), admin = visitor.is_admin(settings), "signed in");
-    see_other(&format!("{}{}", settings.base(), LocalPath::parse(next).as_str()))
+/// Who has signed in.
+struct Begun {
+    /// `None` is the dashboard's own token.
+    account: Option<Account>,
+    /// What the forge is asked with, sealed.
+    tokens: String,
+}
+
+/// The browser in which a session begins.
+struct Entrance<'a> {
+    dashboard: &'a Dashboard,
+    session: &'a Session,
+    request: &'a HttpRequest,
+    /// The page to show.
+    next: &'a str,
+}
+
+impl Entrance<'_> {
+    /// Starts a new session; the old one is discarded, so that nobody can have prepared it.
+    async fn begin(&self, begun: Begun) -> Result<HttpResponse, Refusal> {
+        let Self { dashboard, session, .. } = self;
+        let settings = dashboard.settings();
+        let now = dashboard.parts.clock.now();
+        let secret = secret();
+        let kept = store::Session {
+            key: digest(&secret),
+            mark: dashboard.mark(&settings, begun.account.is_some()).unwrap_or_default(),
+            account: begun.account,
+            browser: browser(self.request),
+            since: now,
+            seen: now,
+            tokens: begun.tokens,
+        };
+        let account = kept.account.as_ref().map(|account| account.login.clone());
+        tracing::info!(account, "signed in");
+        if let Some(before) = session.read(&SESSION) {
+            dashboard.end_session(&digest(&before)).await?;
+        }
+        dashboard.parts.store.keep_session(kept, now - LIFETIME).await?;
+        session.clear();
+        session.renew();
+        session.keep(&SESSION, &secret);
+        Ok(see_other(&format!("{}{}", settings.base(), LocalPath::parse(self.next).as_str())))
+    }
+}
+
+/// What a browser calls itself, for the list of sessions.
+fn browser(request: &HttpRequest) -> String {
+    let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+    agent.unwrap_or("unknown").chars().filter(|c| !c.is_control()).take(LONGEST_AGENT).collect()
 }
 
 /// The handler of `GET /sign-in/gitea`: redirects the browser to the forge.
@@ -122,6 +171,7 @@ pub(super) async fn callback(
     dashboard: Data<Dashboard>,
     session: Session,
     parameters: Parameters,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
     let settings = dashboard.settings();
     let refuse = |why: &str| {
@@ -135,38 +185,53 @@ pub(super) async fn callback(
     })?;
     let code = given(&parameters, "code")
         .ok_or_else(|| refuse("The forge did not grant access. Start again to retry."))?;
-    let visitor = identify(&dashboard, &settings, &pending.flow, &code).await;
-    let visitor = visitor.map_err(|why| refuse(&why))?;
-    Ok(start_session(&settings, &session, &visitor, &pending.next))
+    let from = dashboard.parts.strangers.sender(&request);
+    let now = dashboard.parts.clock.now();
+    if !dashboard.failures.allow(from, now) {
+        return Err(refuse("Too many sign-ins from your address failed. Try again in a minute."));
+    }
+    let entered = identify(&dashboard, &settings, &pending.flow, &code).await;
+    let (begun, seen) = entered.map_err(|why| {
+        dashboard.failures.record_failed(from, now);
+        dashboard.parts.strangers.log("sign-in refused", &why, &request);
+        refuse(&why)
+    })?;
+    let entrance = Entrance {
+        dashboard: &dashboard,
+        session: &session,
+        request: &request,
+        next: &pending.next,
+    };
+    let answer = entrance.begin(begun).await?;
+    if let Some(secret) = session.read(&SESSION) {
+        dashboard.people.remember(&digest(&secret), seen, now).await;
+    }
+    Ok(answer)
 }
 
-/// The visitor who returned, if they have access.
+/// The person who returned, and what they may see, if they may see anything.
 async fn identify(
-    dashboard: &Data<Dashboard>,
-    settings: &std::sync::Arc<Settings>,
+    dashboard: &Dashboard,
+    settings: &Arc<Settings>,
     flow: &Flow,
     code: &str,
-) -> Result<Visitor, String> {
+) -> Result<(Begun, Seen), String> {
     let now = dashboard.parts.clock.now();
     let Some(sign_in) = &settings.sign_in else {
         return Err("Sign-in with an account is not configured.".into());
     };
-    let account = sign_in.identify(code, flow, now).await.map_err(|error: SignInError| {
-        tracing::warn!(%error, "a sign-in failed");
-        sentence(&error.to_string())
-    })?;
-    let writers = dashboard.people.writers(&settings.repos, now).await.ok_or(
-        "Your permissions could not be checked because the forge did not answer. Try again in a moment.",
-    )?;
-    // By id: a login can be given up and taken by somebody else.
-    if !writers.contains_key(&account.id) {
-        tracing::info!(login = account.login, "an account without access tried to sign in");
+    let in_words = |error: SignInError| sentence(&error.to_string());
+    let SignedIn { account, tokens } = sign_in.identify(code, flow, now).await.map_err(in_words)?;
+    let sealed = dashboard.seal(&tokens);
+    let seen = dashboard.people.ask(settings, tokens, now).await.map_err(in_words)?;
+    if seen.sees == Sight::of([]) || seen.account.id != account.id {
+        let least = if settings.open_to_readers { "see" } else { "write to" };
         return Err(format!(
-            "`{}` has no access. The dashboard is for accounts with write access to a configured repository.",
+            "`{}` has no access. The dashboard is for accounts that may {least} a configured repository.",
             account.login
         ));
     }
-    Ok(Visitor::new(Who::Account(account), now))
+    Ok((Begun { account: Some(account), tokens: sealed }, seen))
 }
 
 fn sentence(text: &str) -> String {
@@ -175,10 +240,11 @@ fn sentence(text: &str) -> String {
     format!("{first}{}.", letters.as_str())
 }
 
-/// The handler of `POST /sign-out`.
-pub(super) async fn out(form: Form, reader: Reader) -> HttpResponse {
+/// The handler of `POST /sign-out`: the session is over, also for whoever has a copy of its cookie.
+pub(super) async fn out(form: Form, reader: Reader) -> Result<HttpResponse, Refusal> {
+    reader.dashboard.end_session(&reader.visitor.session.key).await?;
     form.session.clear();
     form.session.notify("You are signed out.");
     tracing::info!(visitor = reader.visitor.name(), "signed out");
-    see_other(&reader.path("/sign-in"))
+    Ok(see_other(&reader.path("/sign-in")))
 }

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde::de::IgnoredAny;
 
 use super::transport::{Request, path, repo_path};
-use super::wire::{Found, Permission, User, WireRepo};
+use super::wire::{Found, User, WireRepo};
 use super::{Client, Error, Repository};
 use crate::issue::{Account, RepoName};
 
@@ -116,29 +116,18 @@ impl Client {
         Ok(found)
     }
 
-    /// The logins of everyone who may write to the repository.
+    /// The logins of everyone who is listed as a possible assignee of the repository; see [`Self::writing_accounts`].
     pub async fn writers(&self, repo: &RepoName) -> Result<Vec<String>, Error> {
         let accounts = self.writing_accounts(repo).await?;
         Ok(accounts.into_iter().map(|account| account.login).collect())
     }
 
-    /// The accounts of everyone who may write to the repository. Asked by the list of assignees, since the permission
-    /// of another account is only shown to administrators (seen on 1.25.4).
+    /// The accounts that are listed as possible assignees: everyone who may write, and members of teams that write any
+    /// unit or read pull requests. To be on it is no proof of a right; see [`Self::rights`].
     pub async fn writing_accounts(&self, repo: &RepoName) -> Result<Vec<Account>, Error> {
         let request = Request::of_repo(Method::GET, repo, &["assignees"]);
         let listed: Vec<User> = self.send(request).await?.list()?;
         Ok(listed.into_iter().map(|User { id, login }| Account { id, login }).collect())
-    }
-
-    /// Whether `login`, who is among [`Self::writers`], may write to the repository. The list has also those who may only
-    /// read pull requests, through a team (models/repo/user_repo.go, `GetRepoAssignees`); where our account administers
-    /// the repository, Gitea keeps them apart.
-    pub async fn is_writer(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
-        match self.permission(repo, login).await {
-            Ok(permission) => Ok(matches!(permission.as_str(), "write" | "admin" | "owner")),
-            Err(Error::Status { status: 403 | 404, .. }) => Ok(true),
-            Err(error) => Err(error),
-        }
     }
 
     /// Whether `login` can be made an assignee. Gitea answers an impossible one with 500, after it has taken the
@@ -157,6 +146,24 @@ impl Client {
     async fn is_listed(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
         let listed = self.writers(repo).await?;
         Ok(listed.iter().any(|writer| writer.eq_ignore_ascii_case(login)))
+    }
+
+    /// The account with this login; `None` when there is none.
+    pub async fn account(&self, login: &str) -> Result<Option<Account>, Error> {
+        let request = Request::get(format_args!("users {login}"), path(&["users", login]));
+        let answer = self.find(request, &[404]).await?;
+        answer.map(|answer| answer.json()).transpose().map(|user| user.and_then(User::into_account))
+    }
+
+    /// What the account with this number is called now; `None` when it is gone.
+    pub async fn login_of(&self, id: i64) -> Result<Option<String>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Users {
+            data: Vec<User>,
+        }
+        let request = Request::get(format_args!("account {id}"), path(&["users", "search"]));
+        let Users { data } = self.send(request.query("uid", id)).await?.json()?;
+        Ok(data.into_iter().find(|user| user.id == id).map(|user| user.login))
     }
 
     /// Whether there is an account, of a person or an organisation, with this login.
@@ -180,14 +187,6 @@ impl Client {
             }
             answer => answer,
         }
-    }
-
-    /// What an account may do in a repository, over all of it: `none`, `read`, `write`, `admin` or `owner`. Shown
-    /// of one's own account, and to administrators of others.
-    pub async fn permission(&self, repo: &RepoName, login: &str) -> Result<String, Error> {
-        let what = format!("{repo} permission of {login}");
-        let path = repo_path(repo, &["collaborators", login, "permission"]);
-        self.send(Request::get(what, path)).await?.json::<Permission>().map(|p| p.permission)
     }
 
     async fn exists(&self, kind: &str, login: &str) -> Result<bool, Error> {

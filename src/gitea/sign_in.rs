@@ -1,5 +1,5 @@
-//! "Sign in with Gitea": the authorization code flow of OAuth2 with PKCE, and what Gitea says of who signed in. It
-//! uses the access token once and forgets it; who may see or do what, others decide.
+//! "Sign in with Gitea": the authorization code flow of OAuth2 with PKCE, what Gitea says of who signed in, and what
+//! it shows them. Who may see or do what here, others decide.
 
 use std::time::Duration;
 
@@ -17,10 +17,12 @@ use uuid::Uuid;
 use super::transport::read;
 use super::{Error, base_url, below, http_client, issue_page};
 use crate::clock::Timestamp;
-use crate::issue::{Account, IssueRef};
+use crate::issue::{Account, IssueRef, RepoName};
 
-/// Without `read:user` a token could do all that its person can (gitea-facts 3.5); with it, it can do next to nothing.
-const SCOPES: &str = "openid profile read:user";
+/// Without a scope of the API's a token could do all that its person can (gitea-facts 3.5); with these it can only look.
+const SCOPES: &str = "openid profile read:user read:repository";
+/// How long before its end an access token is no longer used.
+const BEFORE_END: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 /// No answer of these endpoints is longer.
 const MAX_ANSWER: usize = 64 * 1024;
 /// How far the clocks of the two servers may be apart.
@@ -68,6 +70,12 @@ pub enum SignInError {
         /// The HTTP status.
         status: u16,
     },
+    /// They agreed to less, at an earlier sign-in; the forge keeps to that until they take it back.
+    #[error(
+        "the forge does not let us ask which repositories you may write to, because you agreed to less before; remove \
+         this application under Settings → Applications on the forge, and sign in again"
+    )]
+    TooNarrow,
     /// The answer cannot be used.
     #[error("the forge's answer cannot be used: {0}")]
     Unusable(&'static str),
@@ -82,10 +90,62 @@ pub struct SignIn {
     http: reqwest::Client,
 }
 
+/// What the forge gave us to ask in somebody's name.
+#[derive(Clone, Debug)]
+pub struct PersonTokens {
+    access: SecretString,
+    refresh: Option<SecretString>,
+    until: Timestamp,
+}
+
+/// Somebody who came back from the forge.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Who they are.
+    pub account: Account,
+    /// What the forge is asked with in their name.
+    pub tokens: PersonTokens,
+}
+
+/// What somebody may do in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// They do not see it.
+    None,
+    /// They see it.
+    See,
+    /// They may write to it.
+    Write,
+}
+
+/// The tokens in words, to be sealed.
+#[derive(Serialize, Deserialize)]
+struct Words {
+    access: String,
+    refresh: Option<String>,
+    until: i64,
+}
+
 #[derive(Deserialize)]
 struct Tokens {
     access_token: SecretString,
-    id_token: String,
+    refresh_token: Option<SecretString>,
+    #[serde(default)]
+    expires_in: i64,
+    id_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    #[serde(default)]
+    permissions: May,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct May {
+    admin: bool,
+    push: bool,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +161,36 @@ struct Claims {
 struct UserInfo {
     sub: String,
     preferred_username: String,
+}
+
+impl Tokens {
+    fn of_person(&self, now: Timestamp) -> PersonTokens {
+        let long = chrono::TimeDelta::seconds(self.expires_in.clamp(0, 365 * 24 * 3_600));
+        let (access, refresh) = (self.access_token.clone(), self.refresh_token.clone());
+        PersonTokens { access, refresh, until: now + long }
+    }
+}
+
+impl PersonTokens {
+    /// In words, which nobody but us may read.
+    pub fn words(&self) -> SecretString {
+        let shown = |secret: &SecretString| secret.expose_secret().to_owned();
+        let (access, refresh) = (shown(&self.access), self.refresh.as_ref().map(shown));
+        let words = Words { access, refresh, until: self.until.timestamp() };
+        serde_json::to_string(&words).unwrap_or_default().into()
+    }
+
+    /// From the words of [`Self::words`].
+    pub fn from_words(words: &str) -> Option<Self> {
+        let Words { access, refresh, until } = serde_json::from_str(words).ok()?;
+        let until = crate::clock::from_millis(until.checked_mul(1_000)?);
+        Some(Self { access: access.into(), refresh: refresh.map(Into::into), until })
+    }
+
+    /// Whether others have to be had first.
+    pub fn are_over(&self, now: Timestamp) -> bool {
+        self.until - now < BEFORE_END
+    }
 }
 
 impl Flow {
@@ -134,11 +224,11 @@ impl SignIn {
         Ok(Self { application, server, browser, http })
     }
 
-    /// Changes with the application and its secret, and says nothing of either.
+    /// Changes with the server, the application and its secret, and says nothing of them.
     pub fn fingerprint(&self) -> [u8; 32] {
         let Application { client_id, client_secret, .. } = &self.application;
         let mut digest = Sha256::new();
-        for part in [client_id.as_str(), client_secret.expose_secret()] {
+        for part in [self.server.as_str(), client_id.as_str(), client_secret.expose_secret()] {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
@@ -165,35 +255,77 @@ impl SignIn {
         url.into()
     }
 
-    /// Who came back with this code. The access token is dropped when this returns.
+    /// Who came back with this code.
     pub async fn identify(
         &self,
         code: &str,
         flow: &Flow,
         now: Timestamp,
-    ) -> Result<Account, SignInError> {
-        let tokens = self.exchange(code, flow).await?;
-        let subject = self.check(&tokens.id_token, flow, now)?;
-        let url = below(&self.server, &["login", "oauth", "userinfo"]);
-        let request = self.http.get(url).bearer_auth(tokens.access_token.expose_secret());
-        let info: UserInfo = answer(request).await?;
-        if info.sub != subject {
-            return Err(SignInError::Unusable("its two answers name different people"));
+    ) -> Result<SignedIn, SignInError> {
+        let given = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", &self.application.redirect_uri),
+            ("code_verifier", &flow.verifier),
+        ];
+        let answer = self.tokens(&given).await?;
+        let subject = self.check(answer.id_token.as_deref().unwrap_or_default(), flow, now)?;
+        let tokens = answer.of_person(now);
+        let account = self.whose(&tokens).await?;
+        match account.id.to_string() == subject {
+            true => Ok(SignedIn { account, tokens }),
+            false => Err(SignInError::Unusable("its two answers name different people")),
         }
+    }
+
+    /// Whose tokens these are now; refused once they took back what they agreed to, or the account is gone.
+    pub async fn whose(&self, tokens: &PersonTokens) -> Result<Account, SignInError> {
+        let url = below(&self.server, &["login", "oauth", "userinfo"]);
+        let request = self.http.get(url).bearer_auth(tokens.access.expose_secret());
+        let info: UserInfo = answer(request).await?;
         let id = info.sub.parse().ok().filter(|id| *id > 0);
         let id = id.ok_or(SignInError::Unusable("it names nobody"))?;
         Ok(Account { id, login: info.preferred_username })
     }
 
-    async fn exchange(&self, code: &str, flow: &Flow) -> Result<Tokens, SignInError> {
-        let Application { client_id, client_secret, redirect_uri, .. } = &self.application;
+    /// Other tokens for those that are over.
+    pub async fn renew(
+        &self,
+        tokens: &PersonTokens,
+        now: Timestamp,
+    ) -> Result<PersonTokens, SignInError> {
+        let refresh = tokens.refresh.as_ref().map_or("", |token| token.expose_secret());
+        let given = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        let renewed = self.tokens(&given).await?.of_person(now);
+        // A server may let the old one be used again and send no other.
+        let refresh = renewed.refresh.or_else(|| tokens.refresh.clone());
+        Ok(PersonTokens { refresh, ..renewed })
+    }
+
+    /// What the person of these tokens may do in a repository, in the forge's own words to them.
+    pub async fn access(
+        &self,
+        tokens: &PersonTokens,
+        repo: &RepoName,
+    ) -> Result<Access, SignInError> {
+        let url = below(&self.server, &["api", "v1", "repos", repo.owner(), repo.name()]);
+        let request = self.http.get(url).bearer_auth(tokens.access.expose_secret());
+        match answer(request).await {
+            Ok(Shown { permissions: May { admin: false, push: false } }) => Ok(Access::See),
+            Ok(_) => Ok(Access::Write),
+            // It is not there, or not for them, or it has another name now.
+            Err(SignInError::Refused { status: 301 | 307 | 404 }) => Ok(Access::None),
+            Err(SignInError::Refused { status: 403 }) => Err(SignInError::TooNarrow),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn tokens(&self, given: &[(&str, &str)]) -> Result<Tokens, SignInError> {
+        let Application { client_id, client_secret, .. } = &self.application;
         let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "authorization_code")
-            .append_pair("code", code)
-            .append_pair("redirect_uri", redirect_uri)
+            .extend_pairs(given)
             .append_pair("client_id", client_id)
             .append_pair("client_secret", client_secret.expose_secret())
-            .append_pair("code_verifier", &flow.verifier)
             .finish();
         let url = below(&self.server, &["login", "oauth", "access_token"]);
         let kind = "application/x-www-form-urlencoded";
@@ -226,6 +358,9 @@ async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, SignI
     let response = request.header(ACCEPT, "application/json").send().await;
     let response = response.map_err(|_| SignInError::Unreachable)?;
     let status = response.status();
+    if status.is_server_error() || status.as_u16() == 429 {
+        return Err(SignInError::Unreachable);
+    }
     if !status.is_success() {
         return Err(SignInError::Refused { status: status.as_u16() });
     }

@@ -102,9 +102,30 @@ struct Sent {
     issue: Option<Words>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Permission {
-    pub permission: String,
+/// Where a delivery was sent from.
+pub struct SentFrom {
+    /// The repository, as it was called then.
+    pub repo: RepoName,
+    /// Whether it is about a pull request.
+    pub is_pull: bool,
+}
+
+/// Where a delivery was sent from, if its body says so.
+pub fn sent_from(body: &[u8]) -> Option<SentFrom> {
+    #[derive(Deserialize)]
+    struct Named {
+        full_name: String,
+    }
+    #[derive(Deserialize)]
+    struct Body {
+        repository: Named,
+        pull_request: Option<IgnoredAny>,
+        #[serde(default)]
+        is_pull: bool,
+    }
+    let Body { repository, pull_request, is_pull } = serde_json::from_slice(body).ok()?;
+    let repo = repository.full_name.parse().ok()?;
+    Some(SentFrom { repo, is_pull: is_pull || pull_request.is_some() })
 }
 
 /// What the search for repositories found.

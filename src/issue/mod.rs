@@ -2,6 +2,7 @@
 
 mod fingerprint;
 mod invisible;
+mod named;
 mod patterns;
 mod timeline;
 
@@ -16,6 +17,7 @@ use crate::clock::Timestamp;
 
 pub use fingerprint::Fingerprint;
 pub use invisible::is_invisible;
+pub use named::NamedPeople;
 pub use patterns::RepoPatterns;
 pub use timeline::{Change, TimelineEvent};
 

@@ -27,7 +27,7 @@ pub struct Callbacks {
     /// Called when something was stored.
     pub arrived: Box<dyn Fn() + Send + Sync>,
     /// Keeps a flood of refused reports from flooding the log.
-    pub refusals: Refusals,
+    pub refusals: Arc<Refusals>,
 }
 
 /// Why a report was not taken.

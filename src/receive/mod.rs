@@ -59,7 +59,7 @@ pub struct Receiver {
     /// Notified when something was stored.
     pub arrived: Arc<Notify>,
     /// Keeps a flood of refused deliveries from flooding the log.
-    pub refusals: Refusals,
+    pub refusals: Arc<Refusals>,
     /// What is counted.
     pub meters: Arc<Receiving>,
 }

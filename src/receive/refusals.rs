@@ -1,6 +1,7 @@
 //! The log of refused deliveries. It never says what was in one.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -25,16 +26,20 @@ impl Refusals {
         Self { proxies, started: Instant::now(), last, unsaid }
     }
 
+    /// Where a request comes from.
+    pub fn sender(&self, request: &HttpRequest) -> Option<IpAddr> {
+        self.proxies.sender(request.peer_addr(), request.headers())
+    }
+
     /// Says what happened to a request, and why.
-    pub(super) fn log(&self, what: &str, why: &dyn Display, request: &HttpRequest) {
+    pub fn log(&self, what: &str, why: &dyn Display, request: &HttpRequest) {
         let second = self.started.elapsed().as_secs();
         if self.last.swap(second, Ordering::Relaxed) == second {
             self.unsaid.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let others = self.unsaid.swap(0, Ordering::Relaxed);
-        let from = self.proxies.sender(request.peer_addr(), request.headers());
-        let from = from.map(tracing::field::display);
+        let from = self.sender(request).map(tracing::field::display);
         tracing::warn!(others, from, "{what}: {why}");
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Agents, Config};
 use crate::dispatch::Interface;
 use crate::gitea::{self as forge, IssueQuery, StateFilter};
-use crate::issue::{Issue, IssueRef, RepoName};
+use crate::issue::{Issue, IssueRef, NamedPeople, RepoName};
 use crate::store::Store;
 use crate::summary::{self, Summaries};
 use crate::sweep::{self, Sweeper};
@@ -30,6 +30,8 @@ pub struct Base<'a> {
     pub forge: forge::Client,
     /// The time.
     pub clock: Clock,
+    /// The people whom the configuration names.
+    pub named: Arc<NamedPeople>,
 }
 
 impl<'a> Base<'a> {
@@ -38,7 +40,10 @@ impl<'a> Base<'a> {
     /// # Errors
     /// When the forge's address or token cannot be used.
     pub fn new(config: &'a Config, store: Store, clock: Clock) -> anyhow::Result<Self> {
-        Ok(Self { config, store, forge: settings::forge(config)?, clock })
+        let named = NamedPeople::default();
+        named.set_commanders(config.triage.commanders.clone());
+        let forge = settings::forge(config)?;
+        Ok(Self { config, store, forge, clock, named: named.into() })
     }
 
     /// The worker; `arrived` wakes it for deliveries.
@@ -47,7 +52,7 @@ impl<'a> Base<'a> {
         Ok(Worker::new(worker::Parts {
             store: self.store.clone(),
             forge: self.forge.clone(),
-            executor: Executor::new(self.forge.clone(), labels),
+            executor: Executor::with(self.forge.clone(), labels, Arc::clone(&self.named)),
             clock: self.clock.clone(),
             rules: Arc::new(rules::rules(self.config)?).into(),
             arrived: Arc::clone(arrived),
@@ -60,6 +65,7 @@ impl<'a> Base<'a> {
             store: self.store.clone(),
             forge: self.forge.clone(),
             clock: self.clock.clone(),
+            named: Arc::clone(&self.named),
         };
         LocalRuns::new(agent, parts, settings::local_rules(self.config))
     }

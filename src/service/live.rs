@@ -2,11 +2,12 @@
 //! so that one that cannot be used changes nothing; then every part takes its own.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 use url::Url;
 
-use super::{Parts, base, rules, settings};
+use super::{Parts, base, people, rules, settings};
 use crate::agents::local::LocalRules;
 use crate::apply::LabelRules;
 use crate::config::{Agents, Config};
@@ -92,6 +93,7 @@ impl Parts {
         let Live { forge, rules, labels, agents, local, sweep, summary, secrets, dashboard, links } =
             Live::of(config)?;
         self.forge.set_settings(forge).context("the forge cannot be asked")?;
+        people::take(&self.named, config);
         self.worker.set_rules(Arc::new(rules));
         self.worker.set_labels(labels);
         self.worker.set_clients(base::clients(&agents, self.local.as_ref()));
@@ -103,8 +105,27 @@ impl Parts {
         self.web.callbacks.set_secrets(agents.secrets);
         self.web.dashboard.set_settings(dashboard);
         let before = self.config.swap(Arc::new(config.clone()));
+        self.follow_owner()?;
         self.reloaded.notify_waiters();
         Ok(Reloaded::between(&self.started, &before, config))
+    }
+}
+
+impl Parts {
+    /// Has everybody call the owner by the name that the account has now.
+    pub(super) fn follow_owner(&self) -> anyhow::Result<()> {
+        let mut config = (*self.config.load_full()).clone();
+        let Some(named) = config.triage.owner.clone() else { return Ok(()) };
+        let now = self.named.current(&named);
+        if now.as_ref() == Some(&named) && !self.is_owner_followed.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.is_owner_followed.store(now.as_ref() != Some(&named), Ordering::SeqCst);
+        config.triage.owner = now.clone();
+        self.worker.set_rules(Arc::new(rules(&config)?));
+        self.local.iter().for_each(|agent| agent.set_rules(settings::local_rules(&config)));
+        self.summaries.set_settings(settings::summary(&config));
+        Ok(())
     }
 }
 

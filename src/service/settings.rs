@@ -141,6 +141,7 @@ pub(super) fn dashboard(config: &Config) -> anyhow::Result<dashboard::Settings> 
         token: config.dashboard.token.clone(),
         sign_in: sign_in(config)?,
         admins: if admins.is_empty() { owner.clone().into_iter().collect() } else { admins },
+        open_to_readers: config.dashboard.open_to_readers,
         repos: config.gitea.repos.clone(),
         owner,
         agents: config.agents.list.clone(),

@@ -1,6 +1,7 @@
 //! What answers requests: deliveries, reports of agents, figures, health and the pages.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use actix_web::dev::Server;
 use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpServer};
+use actix_web::{App, HttpRequest, HttpServer};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -62,6 +63,8 @@ impl Web {
     ) -> anyhow::Result<Self> {
         let receiving = Arc::new(receive::meters());
         let readiness = readiness(base, worker, sweeper);
+        let proxies = Proxies(base.config.server.trusted_proxies.clone());
+        let refusals = Arc::new(Refusals::new(proxies));
         let dashboard = dashboard::Parts {
             store: base.store.clone(),
             forge: base.forge.clone(),
@@ -71,13 +74,15 @@ impl Web {
             working: worker.meters(),
             wake: wake(worker, &arrived),
             refuses: refuses(worker),
+            named: Arc::clone(&base.named),
+            strangers: Box::new(UnderOneLimit(Arc::clone(&refusals))),
         };
         let salt = cookie_salt(&base.store).await?;
         let dashboard = Dashboard::new(dashboard, settings::dashboard(base.config)?, &salt);
         Ok(Self {
-            callbacks: callbacks(base, worker),
+            callbacks: callbacks(base, worker, &refusals),
             metrics: figures(base, worker, &receiving),
-            receiver: receiver(base, arrived, receiving),
+            receiver: receiver(base, arrived, receiving, refusals),
             readiness,
             dashboard: Data::new(dashboard),
         })
@@ -137,7 +142,12 @@ fn is_elsewhere(context: &GuardContext<'_>) -> bool {
             || (head.method == Method::POST && !is_report() && !dashboard::takes_form(path)))
 }
 
-fn receiver(base: &Base<'_>, arrived: Arc<Notify>, meters: Arc<Receiving>) -> Data<Receiver> {
+fn receiver(
+    base: &Base<'_>,
+    arrived: Arc<Notify>,
+    meters: Arc<Receiving>,
+    refusals: Arc<Refusals>,
+) -> Data<Receiver> {
     let Base { config, store, clock, .. } = base;
     Data::new(Receiver {
         store: store.clone(),
@@ -147,19 +157,19 @@ fn receiver(base: &Base<'_>, arrived: Arc<Notify>, meters: Arc<Receiving>) -> Da
         large: LargeBodies::new(config.webhook.max_body),
         links: ArcSwap::from_pointee(settings::links(config)),
         arrived,
-        refusals: Refusals::new(Proxies(config.server.trusted_proxies.clone())),
+        refusals,
         meters,
     })
 }
 
-fn callbacks(base: &Base<'_>, worker: &Worker) -> Data<Callbacks> {
+fn callbacks(base: &Base<'_>, worker: &Worker, refusals: &Arc<Refusals>) -> Data<Callbacks> {
     let (config, worker) = (base.config, worker.clone());
     Data::new(Callbacks {
         store: base.store.clone(),
         secrets: ArcSwap::from_pointee(config.agents.secrets.clone()),
         clock: base.clock.clone(),
         arrived: Box::new(move || worker.wake()),
-        refusals: Refusals::new(Proxies(config.server.trusted_proxies.clone())),
+        refusals: Arc::clone(refusals),
     })
 }
 
@@ -186,6 +196,19 @@ async fn cookie_salt(store: &Store) -> anyhow::Result<String> {
     let salt = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     store.remember(COOKIE_SALT, salt.clone()).await?;
     Ok(salt)
+}
+
+/// What strangers do is said in the log under one limit, whatever they try.
+struct UnderOneLimit(Arc<Refusals>);
+
+impl dashboard::Strangers for UnderOneLimit {
+    fn log(&self, what: &str, why: &dyn Display, request: &HttpRequest) {
+        self.0.log(what, why, request);
+    }
+
+    fn sender(&self, request: &HttpRequest) -> Option<IpAddr> {
+        self.0.sender(request)
+    }
 }
 
 /// Asks the worker whether a command can work; on its own runtime, not the server's: connections to the forge are shared.

@@ -32,6 +32,7 @@ mod repeats;
 mod retention;
 mod rows;
 mod schema;
+mod sessions;
 mod settling;
 mod summaries;
 mod sweeps;
@@ -64,8 +65,9 @@ pub use local_agent::{Proposal, Spending, StoredNote, Totals};
 pub use orders::{GivenOrders, LastLook, OrderView};
 pub use pages::{
     Activity, AgentLoad, DeliveryQuery, DeliveryStory, EvaluationStory, Hour, IssueQuery, IssueRow,
-    IssueStory, Lane, LaneState, Overview, Page, Pulse, Show, Standings,
+    IssueStory, Lane, LaneState, Overview, Page, Pulse, Show, Sight, Standings,
 };
+pub use sessions::Session;
 pub use settling::{Ended, Failure, Told};
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, SweepCursor, Unlisted, Why};

@@ -47,7 +47,7 @@ impl Worker {
     /// Whether the repository's owner is a person. An organisation is not among those who may write; where the forge does
     /// not show them, the owner is mentioned as before.
     async fn is_owner_person(&self, at: &IssueRef) -> Result<bool, Error> {
-        match self.parts.executor.may_write(&at.repo, at.repo.owner()).await {
+        match self.parts.executor.is_listed(&at.repo, at.repo.owner()).await {
             Err(error) if error.is_transient() => Err(error.into()),
             answer => Ok(answer.unwrap_or(true)),
         }

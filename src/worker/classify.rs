@@ -54,7 +54,7 @@ impl Worker {
             else {
                 continue;
             };
-            match self.parts.executor.may_write(&at.repo, login).await {
+            match self.parts.executor.seems_writer(&at.repo, login).await {
                 Ok(true) => *rank = Rank::Commanded,
                 Ok(false) => {}
                 // It is asked again, and the error handled, when the command is carried out.

@@ -8,7 +8,7 @@ use super::Worker;
 use super::process::Error;
 use crate::delivery::{CommentEvent, Event, Origin};
 use crate::dispatch::Reported;
-use crate::gitea::{self as forge, Comment};
+use crate::gitea::{self as forge, Comment, Rights};
 use crate::issue::{Account, Issue};
 use crate::store::{Claim, Claimed, GivenOrders, LastLook, ManualOrder};
 use crate::triage::commands;
@@ -143,9 +143,10 @@ impl Worker {
         if matches!(asked.source, Source::Entry(_)) {
             return Ok(Permission::Writer);
         }
-        match self.parts.executor.may_write(&claim.at.repo, &asked.by).await {
-            Ok(true) => Ok(Permission::Writer),
-            Ok(false) => Ok(Permission::Reader),
+        match self.parts.executor.rights(&claim.at.repo, &asked.by).await {
+            Ok(Rights::Writer) => Ok(Permission::Writer),
+            Ok(Rights::Reader) => Ok(Permission::Reader),
+            Ok(Rights::Unshown { is_admin, .. }) => Ok(Permission::Unshown { is_admin }),
             Err(error) if error.is_transient() => Err(error.into()),
             Err(_) => Ok(Permission::Unknown),
         }

@@ -13,26 +13,40 @@ pub async fn world() -> World {
 
 /// A world that people sign in to with their accounts: alice acts, bob writes, eve reads.
 pub async fn world_of_accounts() -> World {
-    // The application is made when the service runs, so its id is known before: the fake counts.
-    let secret = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(CLIENT_ID));
+    world_of_accounts_with("").await
+}
+
+/// The same, with more lines in the section of the dashboard.
+pub async fn world_of_accounts_with(more: &str) -> World {
+    let secret = client_secret();
     let world = World::with(&format!(
-        "[triage]\nowner = 'alice'\n[dashboard]\nclient_id = '{CLIENT_ID}'\nclient_secret = 'gto_{secret}'\n"
+        "[triage]\nowner = 'alice'\n[dashboard]\nclient_id = '{CLIENT_ID}'\nclient_secret = '{secret}'\n{more}"
     ))
     .await;
+    add_accounts(&world);
+    world
+}
+
+/// The secret of the application. It is made when the service runs, so its id is known before: the fake counts.
+pub fn client_secret() -> String {
+    format!("gto_{}", hex::encode(<sha2::Sha256 as sha2::Digest>::digest(CLIENT_ID)))
+}
+
+/// Makes the application and the accounts of its world.
+pub fn add_accounts(world: &World) {
     let (id, made) = world.gitea.add_oauth_application("http://127.0.0.1:0/sign-in/callback");
-    assert_eq!((id.as_str(), made), (CLIENT_ID, format!("gto_{secret}")));
+    assert_eq!((id.as_str(), made), (CLIENT_ID, client_secret()));
     let repo = crate::service::repo("acme/widgets");
     for (login, access) in [("alice", "write"), ("bob", "write"), ("eve", "read")] {
         world.gitea.add_collaborator(&repo, login, access);
     }
-    world
 }
 
-const CLIENT_ID: &str = "00000000-0000-4000-8000-000000000001";
+pub const CLIENT_ID: &str = "00000000-0000-4000-8000-000000000001";
 
 pub struct Browser {
     http: reqwest::Client,
-    root: String,
+    pub root: String,
     pub cookie: Option<String>,
     pub origin: Option<String>,
     csrf: String,

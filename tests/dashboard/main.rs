@@ -5,7 +5,9 @@ mod acting;
 mod browsing;
 mod hostile;
 mod pages;
+mod rights;
 mod scale;
 #[path = "../service/mod.rs"]
 mod service;
+mod sessions;
 mod signing_in;

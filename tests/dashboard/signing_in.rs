@@ -126,9 +126,6 @@ async fn people_who_may_write_sign_in_with_their_accounts() {
     page.has("<bdi>bob</bdi>").has("title=\"read-only\"");
     let (mut alice, _) = Browser::of(&world, "alice").await;
     alice.get("/").await.has("title=\"admin\"");
-    let tokens = world.gitea.requests();
-    let asked = tokens.iter().filter(|r| r.path.ends_with("/userinfo")).count();
-    assert_eq!(asked, 2, "the access token is used once");
 }
 
 #[tokio::test]
@@ -144,7 +141,7 @@ async fn people_who_may_only_read_are_turned_away_by_name() {
 async fn who_may_no_longer_write_is_signed_out_within_minutes_and_an_outage_signs_nobody_out() {
     let world = world_of_accounts().await;
     let (mut bob, _) = Browser::of(&world, "bob").await;
-    world.fail("/assignees", gitea_triage::fake_gitea::FaultKind::Status(502));
+    world.fail("/userinfo", gitea_triage::fake_gitea::FaultKind::Status(502));
     world.advance(6 * 60);
     assert_eq!(
         bob.get("/").await.status,
@@ -219,4 +216,38 @@ async fn under_a_path_every_link_and_cookie_stays_below_it() {
     for link in links.map(|rest| rest.split('"').next().unwrap()) {
         assert!(link.starts_with("/triage/") || link.starts_with('#'), "{link}");
     }
+}
+
+#[tokio::test]
+async fn wrong_tokens_do_not_keep_the_right_one_out() {
+    let world = world().await;
+    let mut stranger = Browser::at(&world);
+    stranger.get("/sign-in").await;
+    for _ in 0..40 {
+        stranger.post("/sign-in/token", &[("token", "wrong")]).await;
+    }
+    assert_eq!(stranger.post("/sign-in/token", &[("token", "wrong")]).await.status, 429);
+    stranger.post("/sign-in/token", &[("token", TOKEN)]).await.goes_to("/");
+}
+
+#[tokio::test]
+async fn forged_callbacks_ask_the_forge_no_more_than_a_few_times_a_minute() {
+    let world = world_of_accounts().await;
+    let asked = || {
+        let all = world.gitea.requests();
+        all.iter().filter(|request| request.path.ends_with("/access_token")).count()
+    };
+    let mut stranger = Browser::at(&world);
+    for _ in 0..60 {
+        let start = stranger.get("/sign-in/gitea").await.location.unwrap();
+        let start = url::Url::parse(&start).unwrap();
+        let (_, state) = start.query_pairs().find(|(name, _)| name == "state").unwrap();
+        let back = format!("/sign-in/callback?code=forged&state={state}");
+        stranger.get(&back).await.goes_to("/sign-in");
+    }
+    assert_eq!(asked(), 20);
+    stranger.get("/sign-in").await.has("Too many sign-ins from your address failed");
+    world.advance(60);
+    let (mut bob, _) = Browser::of(&world, "bob").await;
+    assert_eq!(bob.get("/").await.status, 200);
 }

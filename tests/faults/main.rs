@@ -15,3 +15,4 @@ mod secrets;
 mod slow;
 mod soak;
 mod stop;
+mod strangers;

@@ -27,6 +27,28 @@ impl Browser {
         browser
     }
 
+    /// Somebody who is signed in nowhere.
+    pub fn nobody() -> Self {
+        Self { http: client(), cookies: BTreeMap::new() }
+    }
+
+    /// Another one with the same cookies, as somebody has it who took a copy.
+    pub fn copy(&self) -> Self {
+        Self { http: client(), cookies: self.cookies.clone() }
+    }
+
+    /// Sends a form of a page at `origin`.
+    pub async fn submit<const N: usize>(
+        &mut self,
+        url: &str,
+        form: [(&str, &str); N],
+        origin: &str,
+    ) -> Response {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = self.http.post(url).body(body).header("Origin", origin);
+        self.send(request.header("Content-Type", "application/x-www-form-urlencoded"), url).await
+    }
+
     pub async fn page(&mut self, url: &str) -> String {
         let answer = self.get(url).await;
         assert_eq!(answer.status(), 200, "{url}");

@@ -148,6 +148,153 @@ impl Forge {
         Person::new(&self.url(), &self.token(login))
     }
 
+    /// Makes an account that can act.
+    pub async fn add_account(&self, login: &str) {
+        match self {
+            Self::Real(gitea) => gitea.add_account(login).await,
+            Self::Fake(gitea) => drop(gitea.add_user(login)),
+        }
+    }
+
+    /// Makes a private repository of the organisation, with a first commit.
+    pub async fn make_private_repo(&self, name: &str) {
+        match self {
+            Self::Real(_) => {
+                let new = json!({"name": name, "private": true, "auto_init": true});
+                self.person(ADMIN).post("/orgs/acme/repos", new).await;
+            }
+            Self::Fake(gitea) => {
+                let repo = format!("acme/{name}").parse().unwrap();
+                gitea.add_repo(&repo);
+                gitea.set_private(&repo, true);
+            }
+        }
+    }
+
+    /// Makes a repository of a person, in which our account and kimi may write.
+    pub async fn make_own_repo(&self, owner: &str, name: &str) {
+        match self {
+            Self::Real(_) => {
+                let person = self.person(owner);
+                person.post("/user/repos", json!({"name": name, "private": true})).await;
+                for login in [BOT, "kimi"] {
+                    let path = format!("/repos/{owner}/{name}/collaborators/{login}");
+                    person.put(&path, json!({"permission": "write"})).await;
+                }
+            }
+            Self::Fake(gitea) => {
+                let repo = format!("{owner}/{name}").parse().unwrap();
+                gitea.add_collaborator(&repo, "kimi", "write");
+                gitea.set_private(&repo, true);
+            }
+        }
+    }
+
+    /// Lets an account read, write or administer a repository of the organisation.
+    pub async fn collaborate(&self, repo: &str, login: &str, may: &str) {
+        match self {
+            Self::Real(_) => {
+                let path = format!("/repos/acme/{repo}/collaborators/{login}");
+                self.person(ADMIN).put(&path, json!({"permission": may})).await;
+            }
+            Self::Fake(gitea) => {
+                gitea.add_collaborator(&format!("acme/{repo}").parse().unwrap(), login, may);
+            }
+        }
+    }
+
+    /// Makes an account an owner of the organisation.
+    pub async fn make_org_owner(&self, login: &str) {
+        match self {
+            Self::Real(_) => {
+                let admin = self.person(ADMIN);
+                let teams = admin.get("/orgs/acme/teams").await;
+                let owners =
+                    teams.as_array().unwrap().iter().find(|t| t["name"] == "Owners").unwrap();
+                admin.put(&format!("/teams/{}/members/{login}", owners["id"]), json!({})).await;
+            }
+            Self::Fake(gitea) => gitea.add_org_owner("acme", login),
+        }
+    }
+
+    /// Makes a team that may do this much in each unit, with one member; it has a repository where one is named.
+    pub async fn team(
+        &self,
+        repo: Option<&str>,
+        (name, units): (&str, &[(&str, &str)]),
+        member: &str,
+    ) {
+        match self {
+            Self::Real(_) => {
+                let admin = self.person(ADMIN);
+                let is_admin = units.iter().any(|(unit, _)| *unit == "admin");
+                let map: serde_json::Map<_, _> = units
+                    .iter()
+                    .filter(|_| !is_admin)
+                    .map(|(unit, may)| (format!("repo.{unit}"), json!(may)))
+                    .collect();
+                let permission = if is_admin { "admin" } else { "read" };
+                let new = json!({"name": name, "permission": permission, "units_map": map});
+                let id = admin.post("/orgs/acme/teams", new).await["id"].clone();
+                admin.put(&format!("/teams/{id}/members/{member}"), json!({})).await;
+                if let Some(repo) = repo {
+                    admin.put(&format!("/teams/{id}/repos/acme/{repo}"), json!({})).await;
+                }
+            }
+            Self::Fake(gitea) => {
+                let repo = format!("acme/{}", repo.unwrap_or("elsewhere")).parse().unwrap();
+                gitea.add_team(&repo, name, units);
+                gitea.join_team(name, member);
+            }
+        }
+    }
+
+    /// Makes an account an administrator of the server.
+    pub async fn make_site_admin(&self, login: &str) {
+        match self {
+            Self::Real(_) => {
+                let change = json!({"admin": true, "login_name": login, "source_id": 0});
+                self.person(ADMIN).patch(&format!("/admin/users/{login}"), change).await;
+            }
+            Self::Fake(gitea) => gitea.add_site_admin(login),
+        }
+    }
+
+    /// Gives an account another login.
+    pub async fn rename_account(&self, from: &str, to: &str) {
+        match self {
+            Self::Real(gitea) => {
+                let path = format!("/admin/users/{from}/rename");
+                self.person(ADMIN).post(&path, json!({"new_username": to})).await;
+                gitea.is_called(from, to);
+            }
+            Self::Fake(gitea) => gitea.rename_owner(from, to),
+        }
+    }
+
+    /// Removes an account.
+    pub async fn delete_account(&self, login: &str) {
+        match self {
+            Self::Real(_) => self.person(ADMIN).delete(&format!("/admin/users/{login}")).await,
+            Self::Fake(gitea) => gitea.remove_user(login),
+        }
+    }
+
+    /// Makes an OAuth2 application; its id and its secret.
+    pub async fn application(&self, redirect_uri: &str) -> (String, String) {
+        match self {
+            Self::Real(_) => {
+                let new = json!({
+                    "name": "triage", "redirect_uris": [redirect_uri], "confidential_client": true,
+                });
+                let made = self.person(ADMIN).post("/user/applications/oauth2", new).await;
+                let text = |key: &str| made[key].as_str().unwrap().to_owned();
+                (text("client_id"), text("client_secret"))
+            }
+            Self::Fake(gitea) => gitea.add_oauth_application(redirect_uri),
+        }
+    }
+
     /// Registers a webhook of the repository through the API.
     pub async fn hook(&self, url: &str) -> Hook {
         let hook = json!({

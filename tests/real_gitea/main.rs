@@ -22,6 +22,7 @@ mod process;
 mod real;
 mod relay;
 mod relied;
+mod rights;
 mod setups;
 mod sign_in;
 mod story;
@@ -85,6 +86,10 @@ fn main() -> ExitCode {
         trials.push(trial(which, name, move || played(move || day::play(which))));
         let name = "large_issues_switch_nothing_off";
         trials.push(trial(which, name, move || played(move || large::play(which))));
+        let name = "everybody_may_do_what_is_theirs_and_nothing_else";
+        trials.push(trial(which, name, move || played(move || rights::play(which))));
+        let name = "a_repository_of_a_person_has_no_teams_to_doubt";
+        trials.push(trial(which, name, move || played(move || rights::without_teams(which))));
         let name = "an_address_of_ours_opens_and_leaves_no_mark";
         trials.push(trial(which, name, move || played(move || relied::links(which))));
         let name = "a_token_that_may_not_read_accounts_is_enough";

@@ -1,6 +1,6 @@
 //! A real Gitea or Forgejo in a folder of its own: started, given its accounts, and looked into. Everything goes with it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -43,7 +43,7 @@ pub struct RealGitea {
     _process: Process,
     folder: TempDir,
     port: u16,
-    tokens: HashMap<String, String>,
+    tokens: RefCell<HashMap<String, String>>,
     marks: Cell<u32>,
 }
 
@@ -65,7 +65,7 @@ impl RealGitea {
         let mut process = Process::start(web.arg("web"), &folder.path().join("console.log"));
         listens(&mut process, port, folder.path()).await;
         make_admin(&binary, folder.path());
-        let tokens = HashMap::new();
+        let tokens = RefCell::default();
         let mut gitea = Self { _process: process, folder, port, tokens, marks: Cell::new(0) };
         gitea.set_stage().await;
         gitea
@@ -78,7 +78,7 @@ impl RealGitea {
 
     /// The token of an account on the stage.
     pub fn token(&self, login: &str) -> String {
-        self.tokens[login].clone()
+        self.tokens.borrow()[login].clone()
     }
 
     async fn set_stage(&mut self) {
@@ -86,13 +86,7 @@ impl RealGitea {
         let admin = Person::new(&self.url(), &self.token(ADMIN));
         let everybody = PEOPLE.into_iter().chain([(BOT, true)]);
         for (login, _) in everybody.clone() {
-            let new = json!({
-                "username": login,
-                "email": format!("{login}@example.com"),
-                "password": PASSWORD,
-                "must_change_password": false,
-            });
-            admin.post("/admin/users", new).await;
+            self.make_account(login).await;
             let scopes = if login == BOT { &BOT_SCOPES[..] } else { &["all"] };
             self.make_token(login, scopes).await;
         }
@@ -104,9 +98,31 @@ impl RealGitea {
         }
     }
 
-    async fn make_token(&mut self, login: &str, scopes: &[&str]) {
+    async fn make_account(&self, login: &str) {
+        let new = json!({
+            "username": login,
+            "email": format!("{login}@example.com"),
+            "password": PASSWORD,
+            "must_change_password": false,
+        });
+        Person::new(&self.url(), &self.token(ADMIN)).post("/admin/users", new).await;
+    }
+
+    /// Makes an account that may do everything that is its own.
+    pub async fn add_account(&self, login: &str) {
+        self.make_account(login).await;
+        self.make_token(login, &["all"]).await;
+    }
+
+    /// Takes note of an account's other login.
+    pub fn is_called(&self, from: &str, to: &str) {
+        let token = self.token(from);
+        self.tokens.borrow_mut().insert(to.to_owned(), token);
+    }
+
+    async fn make_token(&self, login: &str, scopes: &[&str]) {
         let token = self.token_with_scopes(login, scopes).await;
-        self.tokens.insert(login.to_owned(), token);
+        self.tokens.borrow_mut().insert(login.to_owned(), token);
     }
 
     /// A further token of an account, for these scopes alone.

@@ -21,7 +21,20 @@ pub struct World {
     pub clock: Clock,
     pub service: Service,
     pub folder: TempDir,
+    config: String,
     http: reqwest::Client,
+}
+
+/// The signature of a body, as a webhook of the world would have it.
+pub fn sign(body: &[u8]) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(body);
+    hex::encode(mac.finalize().into_bytes())
+}
+
+fn read(config: &str) -> Config {
+    Config::from_toml("world.toml", config, std::iter::empty()).unwrap()
 }
 
 pub fn repo(name: &str) -> RepoName {
@@ -70,11 +83,28 @@ impl World {
             gitea.token(),
             folder.path().join("world.db").display()
         );
-        let config = Config::from_toml("world.toml", &config, std::iter::empty()).unwrap();
-        let service = Service::start(&config, clock.clone()).await.unwrap();
+        let service = Service::start(&read(&config), clock.clone()).await.unwrap();
         service.parts().worker.set_account(gitea.bot());
         gitea.set_hook(&format!("http://{}/webhook", service.address()), SECRET);
-        Self { gitea, clock, service, folder, http: reqwest::Client::new() }
+        Self { gitea, clock, service, folder, config, http: reqwest::Client::new() }
+    }
+
+    /// Has the service read its file again, in which one text stands in place of another.
+    pub fn reload(&mut self, (from, to): (&str, &str)) {
+        self.config = self.config.replace(from, to);
+        self.service.parts().reload(&read(&self.config)).unwrap();
+    }
+
+    /// Stops the service and starts it over the same store, with one text of its file in place of another.
+    pub async fn restart(&mut self, (from, to): (&str, &str)) {
+        self.config = self.config.replace(from, to);
+        // A file has one service at a time.
+        let idle = read(&self.config.replace("world.db", "aside.db"));
+        let idle = Service::start(&idle, self.clock.clone()).await.unwrap();
+        std::mem::replace(&mut self.service, idle).stop().await;
+        let service = Service::start(&read(&self.config), self.clock.clone()).await.unwrap();
+        std::mem::replace(&mut self.service, service).stop().await;
+        self.gitea.set_hook(&format!("http://{}/webhook", self.service.address()), SECRET);
     }
 
     pub fn worker(&self) -> &Worker {

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::filling::{Filling, Page};
-use super::holds;
+use super::{Sight, holds};
 use crate::store::history::{DELIVERY, view};
 use crate::store::rows::all;
 use crate::store::{DeliveryState, DeliveryView, Error, Store};
@@ -35,27 +35,38 @@ pub struct DeliveryQuery {
 }
 
 impl Store {
-    /// Deliveries that match, newest first.
+    /// Deliveries in sight that match, newest first.
     pub async fn delivery_page(
         &self,
         mut query: DeliveryQuery,
+        sight: Sight,
     ) -> Result<Page<DeliveryView>, Error> {
         query.text = query.text.map(|text| text.to_lowercase());
-        self.read(move |c| page(c, &query)).await
+        self.read(move |c| page(c, &Wanted { query, sight })).await
     }
 }
 
-impl DeliveryQuery {
-    /// The delivery of a row, if it is asked for.
-    fn wanted(&self, row: &Row<'_>) -> Result<Option<DeliveryView>, Error> {
+/// What is asked for, and what of it may be seen.
+pub(super) struct Wanted {
+    pub query: DeliveryQuery,
+    pub sight: Sight,
+}
+
+impl Wanted {
+    /// The delivery of a row, if it is asked for and in sight.
+    fn find(&self, row: &Row<'_>) -> Result<Option<DeliveryView>, Error> {
+        let DeliveryQuery { repo, state, text, .. } = &self.query;
         let is = |at, wanted: Option<&str>| -> Result<bool, Error> {
             let Some(wanted) = wanted else { return Ok(true) };
             Ok(row.get_ref(at)?.as_str_or_null().is_ok_and(|text| text == Some(wanted)))
         };
-        if !is(5, self.repo.as_deref())? || !is(7, self.state.map(DeliveryState::as_str))? {
+        if !is(5, repo.as_deref())? || !is(7, state.map(DeliveryState::as_str))? {
             return Ok(None);
         }
-        let (delivery, text) = (view(row)?, self.text.as_deref().unwrap_or_default());
+        let (delivery, text) = (view(row)?, text.as_deref().unwrap_or_default());
+        if !self.sight.has_issue(delivery.issue.as_deref()) {
+            return Ok(None);
+        }
         let DeliveryView { id, action, issue, reason, .. } = &delivery;
         let parts = [Some(id), Some(action), issue.as_ref(), reason.as_ref()];
         let is_wanted =
@@ -64,12 +75,13 @@ impl DeliveryQuery {
     }
 }
 
-fn page(c: &Connection, query: &DeliveryQuery) -> Result<Page<DeliveryView>, Error> {
+pub(super) fn page(c: &Connection, wanted: &Wanted) -> Result<Page<DeliveryView>, Error> {
+    let query = &wanted.query;
     // The rare states lead to what is wanted sooner than the issues of a repository do.
     let is_common =
         matches!(query.state, None | Some(DeliveryState::Done | DeliveryState::Ignored));
     if let Some(repo) = query.repo.as_deref().filter(|_| is_common)
-        && let Some(page) = page_of_repo(c, repo, query)?
+        && let Some(page) = page_of_repo(c, repo, wanted)?
     {
         return Ok(page);
     }
@@ -77,7 +89,7 @@ fn page(c: &Connection, query: &DeliveryQuery) -> Result<Page<DeliveryView>, Err
     let mut rows = c.prepare_cached(&format!("{DELIVERY} {}", walk(c, query.state)?))?;
     let mut rows = rows.query([query.before.unwrap_or(i64::MAX)])?;
     while let Some(row) = rows.next()? {
-        if !filling.take(row.get(0)?, || query.wanted(row))? {
+        if !filling.take(row.get(0)?, || wanted.find(row))? {
             break;
         }
     }
@@ -129,8 +141,9 @@ const NEWEST: &str = "max(
 fn page_of_repo(
     c: &Connection,
     repo: &str,
-    query: &DeliveryQuery,
+    wanted: &Wanted,
 ) -> Result<Option<Page<DeliveryView>>, Error> {
+    let query = &wanted.query;
     let before = query.before.unwrap_or(i64::MAX);
     let sql = format!("SELECT {NEWEST}, l.id FROM lane l WHERE l.repo = ?1 LIMIT ?3");
     // Each lane with the place of its next delivery, the newest on top.
@@ -144,7 +157,7 @@ fn page_of_repo(
     let mut row = c.prepare_cached(&format!("{DELIVERY} WHERE seq = ?1"))?;
     let mut next = c.prepare_cached(&format!("SELECT {NEWEST} FROM lane l WHERE l.id = ?1"))?;
     while let Some((seq, lane)) = heads.pop() {
-        let take = |row: &Row<'_>| Ok(filling.take(seq, || query.wanted(row)));
+        let take = |row: &Row<'_>| Ok(filling.take(seq, || wanted.find(row)));
         if row.query_row([seq], take).optional()?.transpose()? == Some(false) {
             break;
         }

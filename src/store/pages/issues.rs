@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::filling::{Filling, Page};
-use super::holds;
+use super::{Sight, holds};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::DispatchState;
 use crate::store::people::hold_text;
@@ -100,18 +100,22 @@ pub(super) const ISSUE: &str = "SELECT repo, number, title, latest.evaluation, l
      LEFT JOIN dispatch ON dispatch.lane = latest.lane AND ended_at IS NULL";
 
 impl Store {
-    /// Issues that match, the newest decision first.
-    pub async fn issue_page(&self, mut query: IssueQuery) -> Result<Page<IssueRow>, Error> {
+    /// Issues in sight that match, the newest decision first.
+    pub async fn issue_page(
+        &self,
+        mut query: IssueQuery,
+        sight: Sight,
+    ) -> Result<Page<IssueRow>, Error> {
         query.text = query.text.map(|text| text.to_lowercase());
-        self.read(move |c| page(c, &query)).await
+        self.read(move |c| page(c, &query, &sight)).await
     }
 }
 
 impl IssueQuery {
-    /// The issue of a row, if it is asked for.
-    fn wanted(&self, row: &Row<'_>) -> Result<Option<IssueRow>, Error> {
+    /// The issue of a row, if it is asked for and in sight.
+    fn wanted(&self, row: &Row<'_>, sight: &Sight) -> Result<Option<IssueRow>, Error> {
         let repo = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        if self.repo.as_ref().is_some_and(|wanted| wanted != repo) {
+        if self.repo.as_ref().is_some_and(|wanted| wanted != repo) || !sight.has(repo) {
             return Ok(None);
         }
         let (issue, text) = (issue(row)?, self.text.as_deref().unwrap_or_default());
@@ -123,14 +127,14 @@ impl IssueQuery {
     }
 }
 
-fn page(c: &Connection, query: &IssueQuery) -> Result<Page<IssueRow>, Error> {
+fn page(c: &Connection, query: &IssueQuery, sight: &Sight) -> Result<Page<IssueRow>, Error> {
     let repo = query.repo.as_deref();
     let is_small = repo.map_or(Ok(false), |repo| is_small(c, repo))?;
     let mut rows = c.prepare_cached(&format!("{ISSUE} {}", walk(query.show, is_small)))?;
     let mut rows = rows.query(params![query.before.unwrap_or(i64::MAX), repo])?;
     let mut filling = Filling::new(query.before, query.limit, MOST_EXAMINED);
     while let Some(row) = rows.next()? {
-        if !filling.take(row.get(3)?, || query.wanted(row))? {
+        if !filling.take(row.get(3)?, || query.wanted(row, sight))? {
             break;
         }
     }
@@ -187,8 +191,13 @@ pub(super) fn issue(row: &Row<'_>) -> rusqlite::Result<IssueRow> {
     })
 }
 
-pub(super) fn few(c: &Connection, show: Show, limit: usize) -> Result<Vec<IssueRow>, Error> {
-    Ok(page(c, &IssueQuery { show, limit, ..IssueQuery::default() })?.rows)
+pub(super) fn few(
+    c: &Connection,
+    show: Show,
+    limit: usize,
+    sight: &Sight,
+) -> Result<Vec<IssueRow>, Error> {
+    Ok(page(c, &IssueQuery { show, limit, ..IssueQuery::default() }, sight)?.rows)
 }
 
 pub(super) const STANDINGS: &str = "SELECT (SELECT count(*) FROM latest WHERE action = 'flag'),

@@ -6,6 +6,7 @@ mod deliveries;
 mod filling;
 mod issues;
 mod overview;
+mod sight;
 mod stories;
 
 pub use activity::{Activity, Hour};
@@ -13,6 +14,7 @@ pub use deliveries::DeliveryQuery;
 pub use filling::Page;
 pub use issues::{IssueQuery, IssueRow, Show, Standings};
 pub use overview::{AgentLoad, Overview, Pulse};
+pub use sight::Sight;
 pub use stories::{DeliveryStory, EvaluationStory, IssueStory, Lane, LaneState};
 
 /// Whether `text` holds `wanted`, which is in lower case already.

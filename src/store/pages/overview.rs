@@ -2,20 +2,21 @@
 
 use rusqlite::{Connection, Row};
 
+use super::Sight;
+use super::deliveries::{self, DeliveryQuery, Wanted};
 use super::issues::{self, ISSUE, IssueRow, Show, Standings};
 use crate::dispatch::{Dispatch, DispatchState};
 use crate::reason::URGENT_NOT_READY;
 use crate::store::dispatches::{DISPATCH, dispatch_of};
-use crate::store::history::views;
-use crate::store::rows::{all, parsed};
-use crate::store::{DeliveryView, Error, Store};
+use crate::store::rows::parsed;
+use crate::store::{DeliveryState, DeliveryView, Error, Store};
 
 /// How many of each are shown.
 const FEW: usize = 8;
-/// How many skipped issues are looked through for urgent ones.
+/// How many rows are looked through for those in sight, and how many skipped issues for urgent ones.
 const EXAMINED: u32 = 10_000;
 /// How many dispatches are shown.
-const DISPATCHES: u32 = 50;
+const DISPATCHES: usize = 50;
 
 /// The front page.
 #[derive(Clone, Debug, Default)]
@@ -56,26 +57,30 @@ pub struct AgentLoad {
 pub struct Pulse(Vec<i64>);
 
 impl Store {
-    /// What the front page shows.
-    pub async fn overview(&self) -> Result<Overview, Error> {
-        self.read(|c| {
+    /// What the front page shows; the counts are of all that there is.
+    pub async fn overview(&self, sight: Sight) -> Result<Overview, Error> {
+        self.read(move |c| {
+            let few = |show| issues::few(c, show, FEW, &sight);
             Ok(Overview {
                 standings: issues::standings(c)?,
-                flagged: issues::few(c, Show::Flagged, FEW)?,
-                escalated: escalated(c)?,
-                urgent: urgent(c)?,
-                dispatches: dispatches(c)?,
-                waiting: issues::few(c, Show::Waiting, FEW)?,
-                dead: dead(c)?,
-                recent: issues::few(c, Show::All, FEW)?,
+                flagged: few(Show::Flagged)?,
+                escalated: escalated(c, &sight)?,
+                urgent: urgent(c, &sight)?,
+                dispatches: dispatches(c, &sight)?,
+                waiting: few(Show::Waiting)?,
+                dead: dead(c, &sight)?,
+                recent: few(Show::All)?,
             })
         })
         .await
     }
 
-    /// Every agent that ever had an issue or has one waiting, by name, and the open dispatches.
-    pub async fn agent_loads(&self) -> Result<(Vec<AgentLoad>, Vec<(Dispatch, String)>), Error> {
-        self.read(|c| Ok((loads(c)?, dispatches(c)?))).await
+    /// Every agent that ever had an issue or has one waiting, by name, and the open dispatches in sight.
+    pub async fn agent_loads(
+        &self,
+        sight: Sight,
+    ) -> Result<(Vec<AgentLoad>, Vec<(Dispatch, String)>), Error> {
+        self.read(move |c| Ok((loads(c)?, dispatches(c, &sight)?))).await
     }
 
     /// A mark that is another one after every change worth showing.
@@ -100,40 +105,67 @@ const PULSE: &str = "SELECT (SELECT max(seq) FROM delivery), (SELECT max(id) FRO
     (SELECT count(*) FROM lane WHERE hold IS NOT NULL),
     (SELECT count(*) FROM dispatch WHERE ended_at IS NULL)";
 
-fn dead(c: &Connection) -> Result<Vec<DeliveryView>, Error> {
-    let newest = "WHERE delivery.state = 'dead' AND settled_at IS NOT NULL
-                  ORDER BY seq DESC LIMIT ?1";
-    views(c, newest, &[&FEW])
+fn dead(c: &Connection, sight: &Sight) -> Result<Vec<DeliveryView>, Error> {
+    let state = Some(DeliveryState::Dead);
+    let query = DeliveryQuery { state, limit: FEW, ..DeliveryQuery::default() };
+    Ok(deliveries::page(c, &Wanted { query, sight: sight.clone() })?.rows)
 }
 
 /// Issues whose last dispatch was escalated, for as long as nobody closed them.
-fn escalated(c: &Connection) -> Result<Vec<IssueRow>, Error> {
+fn escalated(c: &Connection, sight: &Sight) -> Result<Vec<IssueRow>, Error> {
     let sql = format!(
         "{ISSUE} WHERE latest.lane IN (SELECT e.lane FROM dispatch e WHERE e.state = 'escalated'
              AND e.id = (SELECT max(d.id) FROM dispatch d WHERE d.lane = e.lane))
          AND action <> 'finish' ORDER BY latest.evaluation DESC LIMIT ?1"
     );
-    all(c, &sql, [FEW], issues::issue)
+    few(c, &sql, sight)
 }
 
 /// The newest among the skipped ones that were looked at last, so that the page costs the same whatever the backlog.
-fn urgent(c: &Connection) -> Result<Vec<IssueRow>, Error> {
+fn urgent(c: &Connection, sight: &Sight) -> Result<Vec<IssueRow>, Error> {
     let sql = format!(
         "{ISSUE} WHERE latest.evaluation IN (
              SELECT id FROM (SELECT evaluation FROM latest WHERE action = 'skip' ORDER BY evaluation DESC LIMIT ?1) AS newest
-             JOIN evaluation ON evaluation.id = newest.evaluation AND reason_code = ?2)
-         AND dispatch.agent IS NULL ORDER BY latest.evaluation DESC LIMIT ?3"
+             JOIN evaluation ON evaluation.id = newest.evaluation AND reason_code = '{URGENT_NOT_READY}')
+         AND dispatch.agent IS NULL ORDER BY latest.evaluation DESC"
     );
-    all(c, &sql, rusqlite::params![EXAMINED, URGENT_NOT_READY, FEW], issues::issue)
+    few(c, &sql, sight)
 }
 
-fn dispatches(c: &Connection) -> Result<Vec<(Dispatch, String)>, Error> {
+/// The first issues of a question that are in sight.
+fn few(c: &Connection, sql: &str, sight: &Sight) -> Result<Vec<IssueRow>, Error> {
+    first(c, sql, FEW, |row| Ok(Some(issues::issue(row)?).filter(|one| sight.has(&one.repo))))
+}
+
+fn dispatches(c: &Connection, sight: &Sight) -> Result<Vec<(Dispatch, String)>, Error> {
     let sql = format!(
         "SELECT {DISPATCH}, coalesce(title, '') AS shown FROM dispatch JOIN lane ON lane.id = dispatch.lane
              LEFT JOIN latest ON latest.lane = dispatch.lane
          WHERE ended_at IS NULL ORDER BY deadline_at LIMIT ?1"
     );
-    all(c, &sql, [DISPATCHES], |row| Ok((dispatch_of(row)?, row.get("shown")?)))
+    first(c, &sql, DISPATCHES, |row| {
+        let dispatch = dispatch_of(row)?;
+        let title = row.get("shown")?;
+        Ok(sight.has(&dispatch.at.repo.to_string()).then_some((dispatch, title)))
+    })
+}
+
+/// The first `limit` rows that are wanted.
+fn first<T>(
+    c: &Connection,
+    sql: &str,
+    limit: usize,
+    wanted: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
+) -> Result<Vec<T>, Error> {
+    let mut rows = c.prepare_cached(sql)?;
+    let mut rows = rows.query([EXAMINED])?;
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        found.extend(wanted(row)?);
+    }
+    Ok(found)
 }
 
 /// How each agent's dispatches stand or ended, and who waits for it: counted along an index, which no order has to be

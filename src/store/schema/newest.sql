@@ -182,6 +182,16 @@ CREATE TABLE repository (
     id   INTEGER PRIMARY KEY,
     repo TEXT    NOT NULL UNIQUE COLLATE NOCASE
 ) STRICT;
+CREATE TABLE session (
+    key     TEXT    PRIMARY KEY,
+    account INTEGER NOT NULL,
+    login   TEXT    NOT NULL,
+    browser TEXT    NOT NULL,
+    mark    TEXT    NOT NULL,
+    since   INTEGER NOT NULL,
+    seen    INTEGER NOT NULL,
+    tokens  TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE spending (
     day    TEXT    NOT NULL CHECK (day GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
     repo   TEXT    NOT NULL COLLATE NOCASE,
@@ -261,4 +271,5 @@ CREATE INDEX lane_repository ON lane (repo_id) WHERE repo_id IS NOT NULL;
 CREATE INDEX lane_waiting ON lane (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX latest_action ON latest (action, evaluation);
 CREATE UNIQUE INDEX latest_evaluation ON latest (evaluation);
+CREATE INDEX session_account ON session (account, since);
 CREATE INDEX transition_dispatch ON transition (dispatch, id);

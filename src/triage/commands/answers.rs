@@ -38,6 +38,20 @@ pub enum Refusal<'a> {
     /// The permissions of the commenter could not be checked.
     #[error("the permissions of {} could not be checked; try again later", code(.0))]
     PermissionUnknown(&'a str),
+    /// Our account is not shown whether the commenter may write.
+    #[error(
+        "the server does not show us whether {} may write to issues here; make our account an administrator of the \
+         repository, or name logins in `triage.commanders`",
+        code(.0)
+    )]
+    PermissionUnshown(&'a str),
+    /// Our account administers the repository, and is not shown who is in its teams.
+    #[error(
+        "the server does not show us whether {} is in a team that may write to issues here; make our account an owner of \
+         the organisation, or name logins in `triage.commanders`",
+        code(.0)
+    )]
+    TeamUnshown(&'a str),
     /// The command is unknown, or its argument is missing.
     #[error("there is no such command")]
     NoSuchCommand,

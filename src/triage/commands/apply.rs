@@ -86,6 +86,12 @@ fn check<'a>(
         Permission::Writer => {}
         Permission::Reader => return Ok(Some(Refusal::NotAWriter(&request.by))),
         Permission::Unknown => return Ok(Some(Refusal::PermissionUnknown(&request.by))),
+        Permission::Unshown { is_admin: false } => {
+            return Ok(Some(Refusal::PermissionUnshown(&request.by)));
+        }
+        Permission::Unshown { is_admin: true } => {
+            return Ok(Some(Refusal::TeamUnshown(&request.by)));
+        }
     }
     let chain = Chain { triage: &rules.triage, agents: &rules.agents, s, e };
     let is_closed = s.issue.state == IssueState::Closed;
@@ -259,7 +265,9 @@ mod tests {
 
     #[test]
     fn a_reader_is_refused_with_the_reason_and_changes_nothing() {
-        for permission in [Permission::Reader, Permission::Unknown] {
+        for permission in
+            [Permission::Reader, Permission::Unknown, Permission::Unshown { is_admin: false }]
+        {
             let world = World::of(issue("x", ""))
                 .requests(vec![request(Command::Hold { reason: None }, permission)]);
             let e = world.evaluate();
@@ -270,7 +278,9 @@ mod tests {
 
     #[test]
     fn a_reader_is_told_the_commands_and_the_reasons() {
-        for permission in [Permission::Reader, Permission::Unknown] {
+        for permission in
+            [Permission::Reader, Permission::Unknown, Permission::Unshown { is_admin: false }]
+        {
             let asked = [Command::Explain, Command::Help].map(|c| request(c, permission));
             let e = two_agents().requests(asked.to_vec()).evaluate();
             assert!(e.orders.iter().all(|end| end.state == OrderState::CarriedOut), "{e:?}");

@@ -10,6 +10,11 @@ pub enum Permission {
     Writer,
     /// They may not.
     Reader,
+    /// They may be one or the other: the forge does not show it to our account.
+    Unshown {
+        /// Whether our account administers the repository, which is not enough here.
+        is_admin: bool,
+    },
     /// It could not be found out.
     Unknown,
 }

@@ -4,6 +4,8 @@
 mod sub_issues;
 mod write;
 
+use std::sync::Arc;
+
 use arc_swap::ArcSwap;
 
 use super::{AgentAction, Answer, AvailableAgent, Budget, Environment, Note, Unavailable};
@@ -11,7 +13,7 @@ use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::dispatch::{Agent, AgentId, Interface};
 use crate::gitea as forge;
-use crate::issue::{Account, Issue, IssueRef, RepoName};
+use crate::issue::{Account, Issue, IssueRef, NamedPeople, RepoName};
 use crate::store::{self, ManualOrder, Store};
 
 /// The largest file that is read, in bytes.
@@ -28,6 +30,8 @@ pub struct Parts {
     pub forge: forge::Client,
     /// The time.
     pub clock: Clock,
+    /// The people whom the configuration names.
+    pub named: Arc<NamedPeople>,
 }
 
 /// What the owner tunes, also while the local agent is there.
@@ -56,7 +60,7 @@ impl ForgeEnvironment {
     pub fn new(parts: Parts, rules: LocalRules) -> Self {
         // A label is only put on when it is there: what a model calls a label is not to become one.
         let labels = LabelRules { create: false, color: String::new() };
-        let executor = Executor::new(parts.forge.clone(), labels);
+        let executor = Executor::with(parts.forge.clone(), labels, Arc::clone(&parts.named));
         Self { executor, rules: ArcSwap::from_pointee(rules), parts }
     }
 

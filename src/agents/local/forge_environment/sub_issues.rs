@@ -4,7 +4,7 @@ use super::super::{Environment as _, SubIssue, Unavailable, clean};
 use super::write::{is_by, marker};
 use super::{ForgeEnvironment, HELD_BACK, Written};
 use crate::clock::Timestamp;
-use crate::gitea as forge;
+use crate::gitea::{self as forge, Rights};
 use crate::issue::IssueRef;
 use crate::plan::{Marker, fence};
 use crate::store::{OwnWrite, Proposal};
@@ -66,7 +66,7 @@ impl ForgeEnvironment {
         let said = self.parts.forge.comments_of(at, answer).await?;
         let answers = said.into_iter().rev().take_while(|(is_question, _)| !is_question);
         for by in answers.filter_map(|(_, by)| by) {
-            if self.executor.may_write(&at.repo, &by.login).await? {
+            if self.executor.rights(&at.repo, &by.login).await? == Rights::Writer {
                 return Ok(true);
             }
         }
