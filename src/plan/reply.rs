@@ -11,6 +11,9 @@ use crate::triage::{
     Source, Subject, UnconfirmedWrite, explain,
 };
 
+/// The reaction on a comment whose command was not carried out.
+const REFUSED: Cow<'static, str> = Cow::Borrowed("confused");
+
 /// Whom a person gave the issue to by name, notices that were lost, and the answers, last of all: they speak of what was
 /// written before.
 pub(super) fn replies(s: &Snapshot<'_>, e: &Evaluation) -> Vec<Effect> {
@@ -88,6 +91,7 @@ pub fn answers(
         let marker = match each().next().map(|(_, end)| end.to) {
             Some(Audience::Writer) => Marker::answer(comment, first.part),
             Some(Audience::Outsider) => Marker::answer_to_outsider(comment, first.part),
+            Some(Audience::Briefly) => return vec![Effect::Reaction { comment, content: REFUSED }],
             Some(Audience::Nobody) | None => return Vec::new(),
         };
         let is_said = first.is_said || said.iter().any(|c| c.marker.decision == marker.decision);
@@ -96,7 +100,7 @@ pub fn answers(
         let body = format!("{}\n\n{marker}", texts.join("\n\n"));
         let words = Effect::Comment { edit: None, marker, body };
         let is_done = each().all(|(_, end)| end.state != OrderState::Refused);
-        let content = Cow::Borrowed(if is_done { "+1" } else { "confused" });
+        let content = if is_done { Cow::Borrowed("+1") } else { REFUSED };
         let words = (!is_said && !texts.is_empty()).then_some(words);
         [Effect::Reaction { comment, content }].into_iter().chain(words).collect()
     };

@@ -12,7 +12,9 @@ use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::TaskType;
 use crate::triage::commands::read;
-use crate::triage::{CommandRequest, Marker, OrderEnd, OrderState, Permission, Source};
+use crate::triage::{
+    CommandRequest, Marker, OrderEnd, OrderState, Permission, Source, TO_OUTSIDER,
+};
 
 /// The commands of one comment or entry, as they were read.
 #[derive(Clone, Debug)]
@@ -99,6 +101,21 @@ impl Store {
         .await
     }
 
+    /// Whether whoever gave this command was refused in words since then, for another comment, on whatever issue.
+    pub async fn was_refused(
+        &self,
+        order: &CommandRequest,
+        since: Timestamp,
+    ) -> Result<bool, Error> {
+        let Source::Comment(comment) = order.source else { return Ok(false) };
+        let (by, since) = (order.by.clone(), since.timestamp_millis());
+        self.read(move |c| {
+            let found = first(c, REFUSED, params![by, since, comment, TO_OUTSIDER], |r| r.get(0));
+            Ok(found?.unwrap_or(false))
+        })
+        .await
+    }
+
     /// How the claimed issue stood at the last look; `None` where nothing says since when its comments concern us.
     pub async fn last_look(&self, claim: &Claim) -> Result<Option<LastLook>, Error> {
         let lane = claim.lane;
@@ -119,6 +136,12 @@ impl Store {
         .await
     }
 }
+
+/// What was said about a comment is known by the beginning of its marker; a part of it may follow.
+const REFUSED: &str = "SELECT EXISTS (SELECT 1 FROM command JOIN effect ON effect.lane = command.lane
+        AND effect.kind = 'comment' AND effect.state IN ('intended', 'done')
+        AND (effect.value = ?4 || source_comment OR effect.value GLOB ?4 || source_comment || ':*')
+    WHERE command.state = 'refused' AND given_by = ?1 AND command.at >= ?2 AND source_comment <> ?3)";
 
 /// Of a source that is new all commands are taken. A comment that is changed before anybody looked holds what it says
 /// now; one that was refused may be mended; one that was obeyed stays so.
@@ -185,6 +208,7 @@ fn request(row: &Row<'_>) -> rusqlite::Result<CommandRequest> {
         state,
         why: row.get(8)?,
         is_said: false,
+        is_author_told: false,
         permission: Permission::Unknown,
     })
 }
@@ -249,5 +273,19 @@ fn columns(source: Source) -> (Option<i64>, Option<i64>) {
     match source {
         Source::Comment(id) => (Some(id), None),
         Source::Entry(seq) => (None, Some(seq)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{plan, scratch};
+
+    #[tokio::test]
+    async fn who_was_refused_today_is_read_from_an_index() {
+        let (_folder, store) = scratch();
+        let steps = store.read(|c| plan(c, REFUSED)).await.unwrap();
+        assert!(steps.iter().any(|step| step.contains("INDEX command_author")), "{steps:?}");
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN command")), "{steps:?}");
     }
 }

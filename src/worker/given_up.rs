@@ -7,7 +7,7 @@ use super::process::Error;
 use crate::plan::{Decided, Plan, answers, correction};
 use crate::reason::Reason;
 use crate::store::{Claim, Failure, Told};
-use crate::triage::commands::{Command, Refusal, answers_left, refusal};
+use crate::triage::commands::{Command, Refusal, answers_left, refusal, to_outsider};
 use crate::triage::{
     Audience, CommandRequest, Decision, OrderEnd, OrderState, Permission, Record, Source,
 };
@@ -60,17 +60,18 @@ impl Worker {
         let mut left = answers_left(record, failure.at);
         let mut ends: Vec<OrderEnd> = Vec::new();
         for order in orders {
+            let end = end(order, &failure.reason);
             let same = orders.iter().zip(&ends).find(|(other, _)| other.source == order.source);
             let to = match same {
                 Some((_, end)) => end.to,
                 None if self.is_by_writer(claim, order).await => Audience::Writer,
-                None if left == 0 => Audience::Nobody,
                 None => {
-                    left -= 1;
-                    Audience::Outsider
+                    let to = to_outsider(order, &end, left);
+                    left = left.saturating_sub(usize::from(to == Audience::Outsider));
+                    to
                 }
             };
-            ends.push(OrderEnd { to, ..end(order, &failure.reason) });
+            ends.push(OrderEnd { to, ..end });
         }
         ends
     }

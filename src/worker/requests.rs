@@ -20,6 +20,8 @@ const CREATED: &str = "created";
 const DELETED: &str = "deleted";
 /// How far the forge's clock may be behind ours.
 const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(5);
+/// How long somebody who was refused in words gets no more of them.
+const DAY: TimeDelta = TimeDelta::days(1);
 
 impl Worker {
     /// Writes down the commands in the deliveries of a claim, before anything can go wrong with them.
@@ -48,6 +50,10 @@ impl Worker {
             };
             asked = Some((request.source, permission));
             request.permission = permission;
+            if permission != Permission::Writer {
+                let since = self.parts.clock.now() - DAY;
+                request.is_author_told = self.parts.store.was_refused(request, since).await?;
+            }
         }
         Ok(requests)
     }

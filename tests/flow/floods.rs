@@ -63,7 +63,8 @@ async fn ten_refused_commands_do_not_silence_the_owner() {
         world.gitea.comment(&issue, "bob", hostile(n));
         world.settle_within(SOON).await;
     }
-    assert_eq!(answers(&world, &issue), (2, 2));
+    // One refusal and one explanation in words; each of the other refusals costs a reaction.
+    assert_eq!(answers(&world, &issue), (2, 2 + 4));
     let before = world.clock.now();
     let hold = world.gitea.comment(&issue, "alice", "/triage hold");
     world.settle_within(SOON).await;
@@ -120,6 +121,56 @@ async fn outsiders_are_heard_again_an_hour_later() {
         assert_eq!(answers(&world, &issue).0, expected, "in hour {hour}");
         world.clock.advance(chrono::TimeDelta::minutes(61));
     }
+}
+
+#[tokio::test]
+async fn a_refusal_is_said_once_an_hour_on_an_issue_and_costs_a_reaction_after() {
+    let world = World::start().await;
+    let issue = dispatched(&world).await;
+    let mut refused = Vec::new();
+    for n in 0..5 {
+        refused.push(world.gitea.comment(&issue, &format!("stranger-{n}"), "/triage hold"));
+        world.settle_within(SOON).await;
+    }
+    assert_eq!(answers(&world, &issue).0, 1);
+    for comment in refused {
+        assert_eq!(reactions(&world, &issue, comment), ["confused"]);
+    }
+    // Whoever asks for what is for everybody is answered all the same.
+    world.gitea.comment(&issue, "stranger-9", "/triage explain");
+    world.settle_within(SOON).await;
+    assert_eq!(answers(&world, &issue).0, 2);
+    world.clock.advance(chrono::TimeDelta::minutes(61));
+    world.gitea.comment(&issue, "stranger-9", "/triage hold");
+    world.settle_within(SOON).await;
+    assert_eq!(answers(&world, &issue).0, 3);
+}
+
+#[tokio::test]
+async fn a_refusal_is_said_once_a_day_to_its_author_wherever_they_try() {
+    let mut world = World::start().await;
+    let issues: Vec<_> = (0..4).map(|n| quiet(&world, n)).collect();
+    world.settle().await;
+    let said = |world: &World| -> Vec<usize> {
+        issues.iter().map(|issue| answers(world, issue).0).collect()
+    };
+    for (n, issue) in issues.iter().enumerate() {
+        let comment = world.gitea.comment(issue, "stranger", "/triage hold");
+        world.settle_within(SOON).await;
+        assert_eq!(reactions(&world, issue, comment), ["confused"]);
+        // What was said is known after a restart.
+        if n == 1 {
+            world.restart().await;
+        }
+    }
+    assert_eq!(said(&world), [1, 0, 0, 0]);
+    world.gitea.comment(&issues[1], "another", "/triage hold");
+    world.settle_within(SOON).await;
+    assert_eq!(said(&world), [1, 1, 0, 0]);
+    world.clock.advance(chrono::TimeDelta::hours(25));
+    world.gitea.comment(&issues[2], "stranger", "/triage assign kimi");
+    world.settle_within(SOON).await;
+    assert_eq!(said(&world), [1, 1, 1, 0]);
 }
 
 #[tokio::test]

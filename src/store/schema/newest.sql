@@ -234,6 +234,7 @@ CREATE TABLE transition (
 ) STRICT;
 CREATE INDEX alternative_lane ON alternative (lane);
 CREATE INDEX blocker_of ON blocker (repo, number);
+CREATE INDEX command_author ON command (given_by, at) WHERE state = 'refused';
 CREATE UNIQUE INDEX command_comment ON command (source_comment, part) WHERE source_comment IS NOT NULL;
 CREATE UNIQUE INDEX command_entry ON command (source_entry, part) WHERE source_entry IS NOT NULL;
 CREATE INDEX command_lane ON command (lane, id);

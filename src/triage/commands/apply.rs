@@ -42,14 +42,18 @@ pub(in crate::triage) fn apply_commands(
             }
             _ => e = go_on(request, e),
         }
-        end.to = audience(request, &e, s);
+        end.to = audience((request, &end), &e, s);
         e.orders.push(end);
         Ok(e)
     })
 }
 
 /// Whom the answer to this command is for.
-fn audience(request: &CommandRequest, e: &Evaluation, s: &Snapshot<'_>) -> Audience {
+fn audience(
+    (request, end): (&CommandRequest, &OrderEnd),
+    e: &Evaluation,
+    s: &Snapshot<'_>,
+) -> Audience {
     if request.permission == Permission::Writer {
         return Audience::Writer;
     }
@@ -60,9 +64,18 @@ fn audience(request: &CommandRequest, e: &Evaluation, s: &Snapshot<'_>) -> Audie
     }
     let sources = before.filter(|(_, end)| end.to == Audience::Outsider);
     let now = sources.map(|(other, _)| other.source).collect::<BTreeSet<_>>().len();
-    match now < answers_left(s.record, s.now) {
-        true => Audience::Outsider,
-        false => Audience::Nobody,
+    to_outsider(request, end, answers_left(s.record, s.now).saturating_sub(now))
+}
+
+/// How an outsider is answered when so many may still be answered within the hour. A refusal costs a reaction; its words
+/// are said once an hour on an issue, and once a day to its author.
+pub fn to_outsider(request: &CommandRequest, end: &OrderEnd, left: usize) -> Audience {
+    let is_refused = end.state == OrderState::Refused;
+    match (is_refused, left) {
+        (true, ANSWERS_TO_OUTSIDERS) if !request.is_author_told => Audience::Outsider,
+        (true, _) => Audience::Briefly,
+        (false, 0) => Audience::Nobody,
+        (false, _) => Audience::Outsider,
     }
 }
 
@@ -243,6 +256,7 @@ mod tests {
             source: Source::Comment(7),
             part: 0,
             is_said: false,
+            is_author_told: false,
             by: "alice".into(),
             permission,
             command,

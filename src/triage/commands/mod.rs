@@ -11,7 +11,7 @@ use std::fmt;
 use crate::dispatch::AgentId;
 
 pub use answers::{Refusal, help, refusal};
-pub use apply::answers_left;
+pub use apply::{answers_left, to_outsider};
 pub use request::{Audience, CommandRequest, OrderEnd, OrderState, Permission, Source};
 
 pub(super) use apply::{apply_commands, refuse_unmet};

@@ -59,6 +59,8 @@ pub struct CommandRequest {
     pub part: u32,
     /// Whether the comment that answers it is known to be on the issue.
     pub is_said: bool,
+    /// Whether its author, who may not command, was refused in words within the day.
+    pub is_author_told: bool,
     /// Who wrote it.
     pub by: String,
     /// What they may.
@@ -76,6 +78,8 @@ pub enum Audience {
     Writer,
     /// Anybody else.
     Outsider,
+    /// Anybody else, who gets a reaction and no words.
+    Briefly,
     /// Nobody: outsiders have had all the answers of this hour.
     Nobody,
 }
