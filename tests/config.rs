@@ -349,7 +349,7 @@ nam = "x"
     ), @r#"
     config `gitea-triage.toml` line 9: unknown key `triage.redy_at`; did you mean `triage.ready_at`?
     config `gitea-triage.toml` line 10: unknown key `triage.listen`; did you mean `server.listen`?
-    config `gitea-triage.toml` line 11: unknown key `triage.zzzzzz`; known there are `owner`, `commanders`, `ready_at`, `dry_run`, `flag_label`, `ignore_labels`, `ignore_authors`
+    config `gitea-triage.toml` line 11: unknown key `triage.zzzzzz`; known there are `owner`, `commanders`, `ready_at`, `dry_run`, `flag_label`, `answers`, `needs_info_label`, `question_label`, `ignore_labels`, `ignore_authors`
     config `gitea-triage.toml` line 12: unknown key `sumary`; did you mean `[summary]`?
     config `gitea-triage.toml` line 16: unknown key `agent.kimi.lable`; did you mean `agent.kimi.label`?
     config `gitea-triage.toml` line 17: `local_agent.mcp.name` is missing; add `name = "files"`

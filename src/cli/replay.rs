@@ -162,6 +162,8 @@ fn rules() -> anyhow::Result<Rules> {
         repos: RepoPatterns::new(["*/*"]).map_err(|text| anyhow!("`{text}` is no pattern"))?,
         owner: None,
         flag_label: None,
+        needs_info_label: Some("needs-info".to_owned()),
+        question_label: Some("question".to_owned()),
         max_attempts: 3,
         write_limit: u32::MAX,
         dispatch_attempts: 2,

@@ -1,4 +1,4 @@
-//! The section `[policy]`: a [`Policy`], but for four keys that stand in other sections.
+//! The section `[policy]`: a [`Policy`], but for five keys that stand in other sections.
 
 use toml::{Table, Value};
 
@@ -6,20 +6,22 @@ use super::Config;
 use crate::triage::{Policy, Triage};
 
 /// Keys of a policy that have a place of their own in the configuration.
-pub(super) const ELSEWHERE: [(&str, &str); 4] = [
+pub(super) const ELSEWHERE: [(&str, &str); 5] = [
     ("ready_at", "triage.ready_at"),
     ("ignore_labels", "triage.ignore_labels"),
     ("ignore_authors", "triage.ignore_authors"),
     ("route", "dispatch.route"),
+    ("answers", "triage.answers"),
 ];
 
-/// Puts the four keys into the policy, and compiles it; or says by which key it cannot be used, and why.
+/// Puts the five keys into the policy, and compiles it; or says by which key it cannot be used, and why.
 pub(super) fn complete(config: &mut Config) -> Result<(), (String, String)> {
     let Config { policy, triage, dispatch, .. } = config;
     policy.ready_at = triage.ready_at;
     policy.ignore_labels.clone_from(&triage.ignore_labels);
     policy.ignore_authors.clone_from(&triage.ignore_authors);
     policy.route = dispatch.route;
+    policy.answers = triage.answers;
     let error = match Triage::new(policy.clone()) {
         Ok(compiled) => {
             config.compiled = Some(compiled);

@@ -15,7 +15,7 @@ use crate::setting::{
     As, ClockTime, Colour, Endpoint, Hosts, Label, LabelNames, Listen, Login, Logins, Maybe,
     Moment, Name, Networks, Repos, Secret, Size, Span, StoreUrl, Text, Url, Zone, settings,
 };
-use crate::triage::{Check, Reopen, Route};
+use crate::triage::{Answers, Check, Reopen, Route};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -98,6 +98,13 @@ settings! {
         dry_run: bool = false,
         /// Label put on a flagged issue.
         flag_label: Option<String> as "As::<Maybe<Label>>" = None,
+        /// What people are told where an issue is given to nobody, for want of information or because it is a question: a
+        /// comment and a label, a label, or nothing.
+        answers: Answers = Answers::None,
+        /// Label put on an issue that lacks what somebody needs to work on it.
+        needs_info_label: Option<String> as "As::<Maybe<Label>>" = Some("needs-info".to_owned()),
+        /// Label put on a question.
+        question_label: Option<String> as "As::<Maybe<Label>>" = Some("question".to_owned()),
         /// Issues with one of these labels are left alone.
         ignore_labels: Vec<String> as "As::<LabelNames>" = Vec::new(),
         /// Issues of these logins are left alone.

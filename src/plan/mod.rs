@@ -7,6 +7,7 @@ mod marks;
 mod notice;
 mod outcome;
 mod over;
+mod question;
 mod reply;
 mod stage;
 
@@ -16,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Handoff, Mark};
 use crate::issue::IssueState;
 use crate::triage::{
-    Decision, Evaluation, MarkedComment, News, Notice, Question, Record, Rules, Snapshot,
+    Answer, Decision, Evaluation, MarkedComment, News, Notice, Question, Record, Rules, Snapshot,
 };
 
 pub use self::confirm::{Confirmation, Recovery, WriteOrigin};
@@ -259,9 +260,11 @@ pub fn plan(s: &Snapshot<'_>, e: &Evaluation, rules: &Rules) -> Result<Plan, Que
     let said = comments.unwrap_or_default();
     let mut effects = over::over(s, e)?;
     effects.extend(input.comments(stage.as_ref(), ended.as_ref()));
+    effects.extend(input.question(said));
     effects.extend(input.notices(said));
     let is_closed = s.issue.state == IssueState::Closed;
     effects.extend((e.reopens && is_closed).then_some(Effect::Reopen));
+    effects.extend(input.answer_labels()?);
     effects.extend(input.marks(opens.as_ref()));
     effects.extend(reply::replies(s, e));
     let confirmations = confirm::confirm(s, &effects, said);
@@ -303,8 +306,10 @@ fn marked_comments<'a>(
         let said = known.map(|comment| comment.marker.decision.as_str());
         said.zip(opened).is_some_and(|(said, opened)| opened.decision() != said)
     };
+    let is_asked = known.is_some_and(|comment| comment.marker.decision == question::NEEDS_INFO);
+    let asks_anew = e.answer == Some(Answer::NeedsInfo) && !is_asked && s.issue.comments > 0;
     let is_unsure = s.record.unconfirmed.iter().any(|one| one.write.key().0 == EffectKind::Comment);
-    if !(is_unsure || is_new || !e.notices.is_empty() || is_opened_anew()) {
+    if !(is_unsure || is_new || asks_anew || !e.notices.is_empty() || is_opened_anew()) {
         return Ok(None);
     }
     s.comments().map(Some)

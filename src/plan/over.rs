@@ -1,6 +1,7 @@
 //! Comments that no longer hold say so at their top: those that called a person, and those that said what then could not
 //! be done. Pure.
 
+use super::question::NEEDS_INFO;
 use super::{Decided, Effect, EffectOutcome, Marker};
 use crate::reason::{Reason, code};
 use crate::triage::{Decision, Evaluation, MarkedComment, Question, Snapshot};
@@ -14,7 +15,9 @@ const UNDONE: &str = "undone";
 /// The edits of those that no longer hold. A person who removed one has done with it.
 pub(super) fn over(s: &Snapshot<'_>, e: &Evaluation) -> Result<Vec<Effect>, Question> {
     let is_over = |call: &&MarkedComment| !holds(&call.marker, &e.decision);
-    let calls: Vec<_> = s.record.calls.iter().filter(is_over).map(|call| call.id).collect();
+    let asked = s.record.audit_comment.iter().filter(|one| is_answered(one, e));
+    let calls = s.record.calls.iter().filter(is_over).chain(asked);
+    let calls: Vec<_> = calls.map(|call| call.id).collect();
     if calls.is_empty() {
         return Ok(Vec::new());
     }
@@ -30,6 +33,14 @@ fn holds(call: &Marker, decision: &Decision) -> bool {
         Decision::Skip { reason: Reason::Held(hold) } => !call.is_audit() && !hold.0.is_command(),
         _ => false,
     }
+}
+
+/// Whether this asks for something that is not missing any more, and does not say so yet.
+fn is_answered(comment: &MarkedComment, e: &Evaluation) -> bool {
+    let is_asked = comment.marker.decision == NEEDS_INFO && comment.marker.digest != OVER;
+    let is_missing =
+        matches!(&e.decision, Decision::Skip { reason: Reason::NotReady { .. } | Reason::Held(_) });
+    is_asked && !is_missing
 }
 
 fn edit(said: &MarkedComment, decision: &Decision) -> Effect {

@@ -227,6 +227,7 @@ model = "llama3.1"
         "another-text-of-24-letters",
         "openai",
         "repository",
+        "comment",
     ];
 
     fn read(vars: &[(String, String)]) -> Option<Config> {

@@ -18,6 +18,8 @@ pub fn rules(config: &Config) -> Result<Rules, PolicyError> {
         repos: config.gitea.repos.clone(),
         owner: config.triage.owner.clone(),
         flag_label: config.triage.flag_label.clone(),
+        needs_info_label: config.triage.needs_info_label.clone(),
+        question_label: config.triage.question_label.clone(),
         max_attempts: config.worker.max_attempts,
         write_limit: config.worker.fuse,
         dispatch_attempts: config.dispatch.max_attempts,

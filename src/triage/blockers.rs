@@ -76,8 +76,12 @@ static NAMES: LazyLock<Regex> = LazyLock::new(|| {
 const LONGEST_LIST: usize = 2000;
 
 /// The lists of names that follow a phrase for it in what is said, where nothing turns it into its opposite.
-pub(super) fn in_context(policy: &Policy, issue: &Issue) -> impl Iterator<Item = String> + use<> {
-    let said = [&issue.title, "\n", &markdown::prose(&issue.body)].concat();
+pub(super) fn in_context(
+    policy: &Policy,
+    title: &str,
+    body: &str,
+) -> impl Iterator<Item = String> + use<> {
+    let said = [title, "\n", &markdown::prose(body)].concat();
     let lower = text::fold_in_place(&said);
     let mut found = Vec::new();
     for phrase in &policy.blocked_by {
@@ -102,7 +106,7 @@ pub(super) fn in_context(policy: &Policy, issue: &Issue) -> impl Iterator<Item =
 pub(super) fn stated(policy: &Policy, issue: &Issue, at: &IssueRef) -> (BTreeSet<IssueRef>, bool) {
     let here = Here::on(issue, at);
     let (mut named, mut leads_nowhere) = (BTreeSet::new(), false);
-    for list in in_context(policy, issue) {
+    for list in in_context(policy, &issue.title, &issue.body) {
         for one in here.all(&list) {
             leads_nowhere |= one.is_none();
             named.extend(one.filter(|one| one != at));

@@ -3,7 +3,7 @@
 
 use super::forms::{FieldRules, LabelRules};
 use super::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets, list, words};
-use super::policy::{Policy, Preset, Reads, Route, TaskWords};
+use super::policy::{Answers, Policy, Preset, Reads, Route, TaskWords};
 use crate::dispatch::{AgentId, TaskType};
 
 impl Default for Policy {
@@ -13,6 +13,7 @@ impl Default for Policy {
             reads: Reads::Text,
             ready_at: 5,
             flag_urgent: false,
+            answers: Answers::None,
             route: Route::Triage,
             default_agent: AgentId::new("claude"),
             research_agent: AgentId::new("kimi"),

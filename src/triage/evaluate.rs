@@ -1,6 +1,8 @@
 //! One evaluation of an issue: what a person took off, what people ask for, how the work goes, and then the rules. Each
 //! step takes the evaluation so far and gives the next; a step that needs a fact asks for it. Pure.
 
+use chrono::TimeDelta;
+
 use super::decide::Chain;
 use super::{
     Custody, Decision, Evaluation, Question, Rules, Snapshot, Verdict, commands, lifecycle, observe,
@@ -8,6 +10,9 @@ use super::{
 use crate::dispatch::{Agent, DispatchState, Interface, Mark};
 use crate::issue::IssueRef;
 use crate::reason::{Cause, Reason};
+
+/// How old an issue may be for people to be told why it is given to nobody.
+const ANSWERED_WITHIN: TimeDelta = TimeDelta::days(7);
 
 /// Evaluates an issue, or says what has to be known first.
 pub fn evaluate(s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question> {
@@ -36,12 +41,18 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
     if is_given && !s.is_dry_run {
         e.custody = Custody::Free;
     }
+    e.answer = rules.triage.answer(&decision).filter(|_| is_fresh(s));
     let score = s.assessment.score.clone();
     let policy = Some(rules.triage.id().clone());
     e.signals = s.assessment.signals.clone();
     e.changes_custody = e.custody != s.record.custody || e.removed != s.record.removed;
     e.verdict = Some(Verdict { score, task_type, decision: decision.clone(), policy });
     Ok(Evaluation { decision, waits_on, ..e })
+}
+
+/// Whether its author still expects an answer: a question about an old issue comes as a surprise.
+fn is_fresh(s: &Snapshot<'_>) -> bool {
+    s.issue.created_at.is_some_and(|opened| s.now - opened < ANSWERED_WITHIN)
 }
 
 /// The issues that a blocked one waits for.

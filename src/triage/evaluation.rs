@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::commands::{Audience, OrderEnd};
-use super::{Custody, Decision, News, Notice, Record, Signal, Snapshot, Verdict};
+use super::{Answer, Custody, Decision, News, Notice, Record, Signal, Snapshot, Verdict};
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Attempt, DispatchState, Mark, TaskType, Transition};
 use crate::issue::{Issue, IssueRef, IssueState};
@@ -50,6 +50,8 @@ pub struct Evaluation {
     pub given: Option<AgentId>,
     /// What the issue waits for.
     pub waits_on: Vec<IssueRef>,
+    /// What people are told where it is given to nobody.
+    pub answer: Option<Answer>,
     /// When the issue was opened.
     pub opened_at: Option<Timestamp>,
     /// Why a person has to look, whatever else would be decided.

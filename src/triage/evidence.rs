@@ -45,7 +45,9 @@ impl Reader {
 pub(super) struct Evidence<'a> {
     policy: &'a Policy,
     reader: &'a Reader,
-    issue: &'a Issue,
+    title: &'a str,
+    body: &'a str,
+    labels: &'a [String],
     said: Statements,
     pub(super) facts: Facts,
     /// Where they stand.
@@ -72,7 +74,9 @@ impl<'a> Evidence<'a> {
         let mut evidence = Self {
             policy,
             reader,
-            issue,
+            title: &issue.title,
+            body: &issue.body,
+            labels: &issue.labels,
             said,
             facts: Facts::default(),
             spans: Vec::new(),
@@ -148,7 +152,7 @@ impl<'a> Evidence<'a> {
     fn hear(&mut self, meaning: Meaning, range: Range<usize>, text: &str) -> bool {
         match meaning {
             Meaning::Type { of, is_strong } => {
-                let is_title = range.end <= self.issue.title.len();
+                let is_title = range.end <= self.title.len();
                 let rest = text[range.end..].find(|c| !text::is_word(c) || is_unspaced(c));
                 self.points[of].0 += if is_strong { 3 } else { 1 } + i64::from(is_title);
                 self.points[of].1.push(range.start..range.end + rest.unwrap_or(0));
@@ -202,7 +206,7 @@ impl<'a> Evidence<'a> {
     fn conclude(&mut self) {
         let told = self.told();
         let issue_type = told.issue_type(self.policy);
-        let labels = &self.issue.labels;
+        let labels = self.labels;
         let recognition = &self.reader.recognition;
         let is_urgent_type = !matches!(
             issue_type,
@@ -220,8 +224,8 @@ impl<'a> Evidence<'a> {
         self.facts.classes = Classes { p0, ..Classes::told(issue_type) };
         self.facts.blocking_label =
             labels.iter().find(|label| recognition.is_blocking_label(label)).cloned();
-        let names_blocker =
-            self.sounds_blocked && blockers::in_context(self.policy, self.issue).next().is_some();
+        let names_blocker = self.sounds_blocked
+            && blockers::in_context(self.policy, self.title, self.body).next().is_some();
         if names_blocker || self.facts.blocking_label.is_some() {
             self.facts.show(Kind::Blocked);
         }
@@ -229,9 +233,9 @@ impl<'a> Evidence<'a> {
     }
 
     fn told(&mut self) -> Told {
-        let (recognition, title) = (&self.reader.recognition, self.issue.title.as_str());
+        let (recognition, title) = (&self.reader.recognition, self.title);
         let by_convention =
-            || recognition.by_label(self.issue).or_else(|| recognition.by_title(title));
+            || recognition.by_label(self.labels).or_else(|| recognition.by_title(title));
         by_convention().or_else(|| self.by_form()).unwrap_or_else(|| self.by_words())
     }
 
@@ -250,7 +254,7 @@ impl<'a> Evidence<'a> {
     }
 
     fn by_words(&mut self) -> Told {
-        let title = self.issue.title.trim_end();
+        let title = self.title.trim_end();
         let last = self.said.body().iter().rfind(|one| one.counts);
         let last = last.map_or("", |one| self.said.says(one));
         for (of, words) in self.policy.types.iter().enumerate() {

@@ -15,6 +15,7 @@ mod evidence;
 mod explain;
 mod forms;
 mod kinds;
+mod language;
 mod lexicon;
 mod lifecycle;
 mod markdown;
@@ -59,12 +60,13 @@ pub use self::evaluate::evaluate;
 pub use self::evaluation::Evaluation;
 pub use self::explain::explain;
 pub use self::forms::{FieldRules, LabelRules, TypeWords};
+pub use self::language::Language;
 pub use self::lifecycle::remind_at;
 pub(crate) use self::marker::TO_OUTSIDER;
 pub use self::marker::{MarkedComment, Marker, Subject};
 pub use self::notice::{News, Notice};
 pub use self::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets};
-pub use self::policy::{Policy, PolicyError, Preset, Reads, Route, TaskWords};
+pub use self::policy::{Answers, Policy, PolicyError, Preset, Reads, Route, TaskWords};
 pub use self::preset::PolicyId;
 pub use self::references::named_issues;
 pub use self::rules::{Check, Reopen, Rules};
@@ -303,7 +305,7 @@ impl Triage {
 
     /// What people are told where this was decided.
     pub fn answer(&self, decision: &Decision) -> Option<Answer> {
-        Answer::to(decision).filter(|_| self.policy.reads == Reads::Statements)
+        Answer::to(decision).filter(|_| self.policy.answers != Answers::None)
     }
 
     /// What the text of the issue is worth.

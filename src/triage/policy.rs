@@ -36,6 +36,8 @@ pub struct Policy {
     /// Whether an urgent issue below that score is flagged; urgent is what has a tag of `tags.p0`. It is named in the
     /// summary and on the dashboard in either case.
     pub flag_urgent: bool,
+    /// What people are told where an issue is given to nobody, for want of information or because it is a question.
+    pub answers: Answers,
     /// What the agent is chosen by.
     pub route: Route,
     /// Who gets a ready issue.
@@ -87,6 +89,20 @@ named_enum! {
         Seed = "seed",
         /// For issues as people write them.
         Practical = "practical",
+    }
+}
+
+named_enum! {
+    /// What people are told where an issue is given to nobody.
+    #[derive(Default)]
+    Answers {
+        /// A comment that names what is missing, and a label.
+        Comment = "comment",
+        /// A label.
+        Label = "label",
+        /// Nothing.
+        #[default]
+        None = "none",
     }
 }
 

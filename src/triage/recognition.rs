@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::phrases::{Phrases, words};
 use super::policy::Policy;
 use super::tags;
-use crate::issue::{Issue, IssueType};
+use crate::issue::IssueType;
 
 /// More headings than a form has.
 const MOST_HEADINGS: usize = 100;
@@ -132,11 +132,9 @@ impl Recognition {
     }
 
     /// The type that comes first in the policy of those that labels name.
-    pub(super) fn by_label(&self, issue: &Issue) -> Option<Told> {
-        let named = issue
-            .labels
-            .iter()
-            .filter_map(|label| Some((self.meaning(label, &self.labels)?, label)));
+    pub(super) fn by_label(&self, labels: &[String]) -> Option<Told> {
+        let named =
+            labels.iter().filter_map(|label| Some((self.meaning(label, &self.labels)?, label)));
         let (of, label) = named.min_by_key(|(of, _)| *of)?;
         Some(Told::new(of, By::Label, vec![label.clone()]))
     }

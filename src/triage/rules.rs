@@ -41,6 +41,10 @@ pub struct Rules {
     pub owner: Option<String>,
     /// The label a flag puts on.
     pub flag_label: Option<String>,
+    /// The label of an issue that lacks what somebody needs to work on it.
+    pub needs_info_label: Option<String>,
+    /// The label of a question.
+    pub question_label: Option<String>,
     /// How many failed evaluations make a dead letter.
     pub max_attempts: u32,
     /// How many writes one issue may get within an hour.

@@ -83,6 +83,8 @@ impl World {
             repos: RepoPatterns::new(["acme/*"]).expect("a pattern"),
             owner: None,
             flag_label: None,
+            needs_info_label: Some("needs-info".to_owned()),
+            question_label: Some("question".to_owned()),
             max_attempts: 8,
             write_limit: 20,
             dispatch_attempts: 2,

@@ -241,7 +241,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// The timeline from `since` on.
-    pub(super) fn timeline(&self, since: Timestamp) -> Result<&[TimelineEvent], Question> {
+    pub fn timeline(&self, since: Timestamp) -> Result<&[TimelineEvent], Question> {
         self.facts.timeline.as_deref().ok_or(Question::Timeline { since })
     }
 
@@ -293,7 +293,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Our own account.
-    pub(super) fn account(&self) -> Result<&Account, Question> {
+    pub fn account(&self) -> Result<&Account, Question> {
         self.facts.account.as_ref().ok_or(Question::Account)
     }
 }

@@ -2,6 +2,7 @@
 //! about an issue; it decides when to look, when to retry and when to stop.
 
 mod ask;
+mod assess;
 mod beforehand;
 mod breaker;
 mod classify;

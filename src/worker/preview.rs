@@ -15,7 +15,7 @@ impl Worker {
     ) -> Result<Option<(Issue, Verdict)>, Error> {
         let Some(issue) = self.parts.forge.issue(at).await? else { return Ok(None) };
         let rules = self.rules();
-        let assessment = rules.triage.assess(&issue, now);
+        let assessment = self.assess(at, &issue, now).await?;
         let record = self.parts.store.record(at.clone()).await?;
         let alone = Snapshot::alone(&issue, &assessment, &record, now);
         let mut snapshot = Snapshot { at, ..alone };

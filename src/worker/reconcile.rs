@@ -39,7 +39,7 @@ impl Worker {
         progress.is_read = true;
         let requests = self.requests(claim, &issue).await?;
         let reports = self.reports(claim).await?;
-        let assessment = rules.triage.assess(&issue, now);
+        let assessment = self.assess(&claim.at, &issue, now).await?;
         let key = uuid::Uuid::new_v4().to_string();
         let mut races = 0;
         loop {

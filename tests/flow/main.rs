@@ -3,6 +3,7 @@
 //! (`STORIES_ON=forgejo cargo test --test flow NAME` tells one there alone).
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod answers;
 mod blocked;
 mod burst;
 mod capacity;
