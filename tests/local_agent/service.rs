@@ -149,6 +149,18 @@ async fn parts_are_opened_as_agreed_by_somebody_who_may_write() {
 }
 
 #[tokio::test]
+async fn a_team_that_may_only_read_agrees_to_nothing() {
+    let place = Place::new().await;
+    place.gitea.add_pull_reader(&place.at.repo, "carol");
+    let parts = json!({"parts": [{"title": "Mend it", "body": "b"}]});
+    let asked = "proposed in a comment; the parts are opened when a person has agreed";
+    assert_eq!(place.calls("plan_sub_issues", parts.clone(), "").await, asked);
+    place.gitea.comment(&place.at, "carol", "approved");
+    assert_eq!(place.calls("plan_sub_issues", parts, "").await, asked);
+    assert_eq!(place.gitea.issues(&place.at.repo).len(), 1);
+}
+
+#[tokio::test]
 async fn parts_are_opened_once_where_nobody_has_to_be_asked() {
     let place = Place::new().await;
     let parts = json!({"parts": [{"title": "Mend it", "body": "b"}]});

@@ -65,6 +65,7 @@ async fn a_set_up_that_works_is_green_and_is_left_as_it_is() {
         "token",
         "owner",
         "repository",
+        "commands",
         "labels",
         "agent",
         "delivery",
@@ -127,6 +128,24 @@ async fn an_account_that_may_not_write_is_named() {
     stage.gitea.set_private(&repo(), true);
     let words = ("is not there, or `triage-bot` may not see it", "in `gitea.repos`");
     is_named(stage.run(&CHECK), "red", "repository", words);
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_team_that_hides_who_may_command_is_named_and_so_is_each_cure() {
+    let stage = well().await;
+    let bot = stage.gitea.bot().login;
+    stage.gitea.add_collaborator(&repo(), &bot, "write");
+    stage.gitea.add_team(&repo(), "readers", &[("pulls", "read"), ("issues", "read")]);
+    let words =
+        ("`readers`", "make our account an administrator of the repository, or name logins");
+    is_named(stage.run(&CHECK), "yellow", "commands", words);
+    stage.gitea.add_collaborator(&repo(), &bot, "admin");
+    let lines = stage.run(&CHECK).json();
+    assert!(!complaints(&lines).contains(&"commands"), "{lines:#?}");
+    stage.gitea.add_team(&repo(), "triagers", &[("issues", "write")]);
+    let words = ("`readers`", "make our account an owner of the organisation, or name logins");
+    is_named(stage.run(&CHECK), "yellow", "commands", words);
     stage.stop().await;
 }
 
