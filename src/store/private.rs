@@ -14,9 +14,10 @@ pub(super) fn file(path: &Path) -> io::Result<File> {
     open
 }
 
-/// Takes a file that is there away from others, as far as it is ours.
+/// Takes a file that everybody can read away from all others, as far as it is ours. One that is open to its group alone was
+/// opened on purpose.
 pub(super) fn close(path: &Path) {
-    if path.metadata().is_ok_and(|file| file.permissions().mode() & 0o077 != 0) {
+    if path.metadata().is_ok_and(|file| file.permissions().mode() & 0o007 != 0) {
         let _ = std::fs::set_permissions(path, Permissions::from_mode(MODE));
     }
 }
