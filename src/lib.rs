@@ -7,8 +7,9 @@
 //!
 //! | room | does | uses |
 //! |---|---|---|
-//! | [`issue`], [`delivery`], [`dispatch`], [`clock`], [`meters`], [`reason`], [`setting`] | the nouns | nothing |
-//! | [`receive`] | 1: `POST /webhook`: verify, store, answer; reports of agents | `gitea`, `store`, `agents` |
+//! | [`issue`], [`delivery`], [`dispatch`], [`clock`], [`memory`], [`meters`], [`reason`], [`setting`] | the nouns | nothing |
+//! | [`connections`] | 0: the HTTP server: places, one request at a time, room for bodies | nouns |
+//! | [`receive`] | 1: `POST /webhook`: verify, store, answer; reports of agents | `connections`, `gitea`, `store`, `agents` |
 //! | [`store`] | 2: inbox, lanes, ledger; the only SQL | types of `plan` and `triage` |
 //! | [`worker`] | 3: assigns deliveries to lanes, processes one issue at a time | `store`, `gitea`, `triage`, `plan`, `apply` |
 //! | [`triage`] | 4: snapshot + rules → evaluation, or a question to the forge; pure | nouns |
@@ -59,6 +60,7 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod connections;
 pub mod dashboard;
 pub mod delivery;
 pub mod demo;
@@ -68,6 +70,7 @@ pub mod gitea;
 pub mod health;
 pub mod hooks;
 pub mod issue;
+pub mod memory;
 pub mod meters;
 pub mod metrics;
 pub mod plan;

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use gitea_triage::cli;
 
+/// Gives back what a flood has used; the C library's keeps most of it.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();

@@ -123,6 +123,7 @@ impl Service {
                 tracing::error!(%error, "the server ended");
             }
         });
+        tasks.spawn(Arc::clone(&parts.web.connections).watch());
         let pruned = parts.clone();
         let prune = move || background::prune_forever(pruned.clone(), clock.clone());
         tasks.spawn(background::kept_up("pruning", prune));

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use source::{File, Paths};
 use syn::visit::{self, Visit};
 
-const NOUNS: [&str; 7] = ["clock", "delivery", "dispatch", "issue", "meters", "reason", "setting"];
+const NOUNS: [&str; 8] =
+    ["clock", "delivery", "dispatch", "issue", "memory", "meters", "reason", "setting"];
 
 /// Room → the rooms it may use beyond the nouns, and does.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -24,7 +25,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("apply", &["plan", "gitea"]),
     ("store", &["plan", "triage"]),
     ("worker", &["store", "gitea", "triage", "plan", "apply"]),
-    ("receive", &["gitea", "store", "agents"]),
+    ("connections", &[]),
+    ("receive", &["connections", "gitea", "store", "agents"]),
     ("sweep", &["gitea", "store"]),
     ("metrics", &["store"]),
     ("health", &["gitea", "store"]),

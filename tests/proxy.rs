@@ -295,6 +295,11 @@ async fn hidden_pages(front: &Front) {
     for page in ["/metrics", "/readyz"] {
         assert_eq!(front.status(page).await, Some(404), "{page}");
     }
+    let others =
+        ["/%6detrics", "/metric%73", "//metrics", "/metrics/", "/%72eadyz", "//readyz", "/readyz/"];
+    for page in others {
+        assert_eq!(front.status(page).await, Some(404), "{page}");
+    }
     assert_eq!(front.status("/webhook").await, Some(405), "never a redirect");
     assert_eq!(front.status("/healthz").await, Some(200));
     let listen = front.service.address();

@@ -169,8 +169,9 @@ pub fn start_logging(arguments: &Arguments) -> Logging {
         Command::Demo(_) => "error",
         _ => "warn",
     };
-    let filter =
-        EnvFilter::try_from_env("GITEA_TRIAGE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let wanted = std::env::var("GITEA_TRIAGE_LOG").ok();
+    let wanted = wanted.and_then(|wanted| wanted.parse::<EnvFilter>().ok());
+    let filter = quiet(wanted.unwrap_or_else(|| EnvFilter::new(usual)));
     #[cfg(feature = "otel")]
     if matches!(arguments.command, Command::Serve(_)) && telemetry::are_wanted() {
         // The filter of the log must not apply to exported spans.
@@ -178,6 +179,15 @@ pub fn start_logging(arguments: &Arguments) -> Logging {
     }
     tracing_subscriber::registry().with(log()).with(filter).init();
     Logging::default()
+}
+
+/// Without the HTTP library's line about every request that cannot be read: anybody can send those.
+fn quiet(filter: EnvFilter) -> EnvFilter {
+    let names_it = filter.to_string().contains("actix_http");
+    match "actix_http=off".parse() {
+        Ok(off) if !names_it => filter.add_directive(off),
+        _ => filter,
+    }
 }
 
 /// Keeps the export of spans alive; when it is dropped, the remaining spans are sent.

@@ -46,7 +46,7 @@ settings! {
         listen: String as "As::<Listen>" = "127.0.0.1:8484".to_owned(),
         /// Address under which the server reaches this service; used for the webhook, links and callbacks.
         public_url: Option<String> as "As::<Maybe<Url>>" = None,
-        /// Proxies whose `X-Forwarded-For` says where a refused delivery came from.
+        /// Proxies whose `X-Forwarded-For` says where a request came from, for the log and for sharing places.
         trusted_proxies: Vec<IpNet> as "As::<Networks>" =
             ["127.0.0.0/8", "::1/128"].iter().filter_map(|net| net.parse().ok()).collect(),
         /// Threads that answer HTTP requests.

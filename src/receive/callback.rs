@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix_web::web::{Bytes, Data, Path, Payload};
+use actix_web::web::{Bytes, BytesMut, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use arc_swap::ArcSwap;
+use futures_util::StreamExt as _;
 use secrecy::SecretString;
 use serde_json::json;
 
 use super::{BODY_TIMEOUT, Refusals, refusal};
 use crate::agents::{CallbackError, MAX_REPORT, SIGNATURE_HEADER, parse_report, verify_callback};
 use crate::clock::Clock;
+use crate::connections::{Room, Share};
 use crate::dispatch::{AgentId, Dispatch};
 use crate::store::{self, Store};
 
@@ -24,6 +26,8 @@ pub struct Callbacks {
     pub secrets: ArcSwap<BTreeMap<AgentId, SecretString>>,
     /// The time.
     pub clock: Clock,
+    /// Room for bodies, shared by all that arrive at one time.
+    pub room: Arc<Room>,
     /// Called when something was stored.
     pub arrived: Box<dyn Fn() + Send + Sync>,
     /// Keeps a flood of refused reports from flooding the log.
@@ -43,6 +47,8 @@ enum Refused {
     Unreadable(#[from] CallbackError),
     #[error("the body took too long to arrive, or broke off")]
     Slow,
+    #[error("too much arrives at once; send the report again in a moment")]
+    Crowded,
     #[error("the report was not stored; send it again in a moment")]
     NotStored(#[from] store::Error),
 }
@@ -55,7 +61,7 @@ impl Refused {
             Self::Unreadable(CallbackError::TooLarge) => 413,
             Self::Unreadable(_) => 400,
             Self::Slow => 408,
-            Self::NotStored(_) => 503,
+            Self::Crowded | Self::NotStored(_) => 503,
         }
     }
 }
@@ -78,7 +84,8 @@ pub async fn report(
         Err(refused) => {
             callbacks.refusals.log("report refused", &refused, &request);
             let status = refused.status();
-            refusal(status, &refused, !matches!(status, 408 | 413))
+            let is_read = !matches!(refused, Refused::Crowded) && !matches!(status, 408 | 413);
+            refusal(status, &refused, is_read)
         }
     }
 }
@@ -95,7 +102,7 @@ impl Callbacks {
         key: String,
         payload: Payload,
     ) -> Result<Dispatch, Refused> {
-        let body = read(payload).await?;
+        let (body, _share) = self.read(request, payload).await?;
         let dispatch = self.store.dispatch_by_key(key).await?.ok_or(Refused::Unknown)?;
         let claim = request.headers().get(SIGNATURE_HEADER).map(|value| value.as_bytes());
         // An agent without a secret is known by the key alone, which only it was sent.
@@ -110,13 +117,24 @@ impl Callbacks {
         }
         Ok(dispatch)
     }
-}
 
-async fn read(payload: Payload) -> Result<Bytes, Refused> {
-    let whole = payload.to_bytes_limited(MAX_REPORT);
-    match tokio::time::timeout(BODY_TIMEOUT, whole).await {
-        Ok(Ok(Ok(body))) => Ok(body),
-        Ok(Err(_)) => Err(CallbackError::TooLarge.into()),
-        Ok(Ok(Err(_))) | Err(_) => Err(Refused::Slow),
+    async fn read(
+        &self,
+        request: &HttpRequest,
+        mut payload: Payload,
+    ) -> Result<(Bytes, Share), Refused> {
+        let all = async {
+            let (mut body, share) = (BytesMut::new(), self.room.share(request));
+            while let Some(chunk) = payload.next().await {
+                let chunk = chunk.map_err(|_| Refused::Slow)?;
+                if body.len() + chunk.len() > MAX_REPORT {
+                    return Err(CallbackError::TooLarge.into());
+                }
+                share.take(chunk.len()).await.map_err(|_| Refused::Crowded)?;
+                body.extend_from_slice(&chunk);
+            }
+            Ok((body.freeze(), share))
+        };
+        tokio::time::timeout(BODY_TIMEOUT, all).await.unwrap_or(Err(Refused::Slow))
     }
 }

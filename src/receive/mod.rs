@@ -4,7 +4,6 @@
 
 pub mod callback;
 mod refusals;
-mod sender;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -18,11 +17,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use serde::Serialize;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tracing::Span;
 use tracing::field::{Empty, display};
 
 use crate::clock::Clock;
+use crate::connections::{Full, Room, Share};
 use crate::delivery::DeliveryId;
 use crate::gitea::{Rejected, Secret, Verifier};
 use crate::meters::{Latency, Receiving, Table};
@@ -30,15 +30,9 @@ use crate::store::{self, Accepted, Store};
 
 pub use callback::Callbacks;
 pub use refusals::Refusals;
-pub use sender::Proxies;
 
 /// How long a body may take to arrive. Gitea itself gives up after five seconds.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
-/// Bodies up to this size are read whatever else arrives; few of Gitea's are larger.
-const SMALL_BODY: usize = 64 * 1024;
-/// What larger bodies may hold together beyond that. Nobody's signature is known before the whole body is there, so
-/// without a limit anybody could fill the memory.
-const LARGE_BODIES: usize = 8 * 1024 * 1024;
 /// How long a sender is asked to wait when the store cannot take more, in seconds.
 const RETRY_AFTER_S: &str = "2";
 
@@ -52,8 +46,8 @@ pub struct Receiver {
     pub clock: Clock,
     /// The largest body taken, in bytes.
     pub max_body: usize,
-    /// Room for those that are larger than usual.
-    pub large: LargeBodies,
+    /// Room for bodies, shared by all that arrive at one time.
+    pub room: Arc<Room>,
     /// The addresses that answers name; swapped when the configuration is read again.
     pub links: ArcSwap<Links>,
     /// Notified when something was stored.
@@ -108,12 +102,18 @@ enum Refused {
     TooSlow,
     #[error("the body broke off")]
     Broken,
-    #[error("too many large bodies at once; send it again in a moment")]
+    #[error("too much arrives at once; send it again in a moment")]
     Crowded,
     #[error(transparent)]
     Rejected(#[from] Rejected),
     #[error("the delivery was not stored; send it again in a moment")]
     NotStored(#[from] store::Error),
+}
+
+impl From<Full> for Refused {
+    fn from(_: Full) -> Self {
+        Self::Crowded
+    }
 }
 
 impl Refused {
@@ -171,27 +171,6 @@ fn refusal(status: u16, why: &dyn Display, is_read: bool) -> HttpResponse {
     answer.json(serde_json::json!({ "error": why.to_string() }))
 }
 
-/// Room for bodies that are larger than usual, shared by all that arrive at one time.
-pub struct LargeBodies(Arc<Semaphore>);
-
-impl LargeBodies {
-    /// Room for at least one body of the largest size taken.
-    pub fn new(max_body: usize) -> Self {
-        Self(Arc::new(Semaphore::new(LARGE_BODIES.max(max_body).min(Semaphore::MAX_PERMITS))))
-    }
-
-    /// Takes room for `chunk` more bytes behind the `so_far` that are there.
-    fn take(&self, so_far: usize, chunk: usize) -> Result<Option<OwnedSemaphorePermit>, Refused> {
-        let beyond = (so_far + chunk).saturating_sub(so_far.max(SMALL_BODY));
-        if beyond == 0 {
-            return Ok(None);
-        }
-        let beyond = u32::try_from(beyond).map_err(|_| Refused::Crowded)?;
-        let taken = Arc::clone(&self.0).try_acquire_many_owned(beyond);
-        taken.map(Some).map_err(|_| Refused::Crowded)
-    }
-}
-
 impl Receiver {
     /// Swaps who may send.
     pub fn set_secrets(&self, secrets: Vec<Secret>) {
@@ -206,7 +185,7 @@ impl Receiver {
     async fn take(&self, request: &HttpRequest, payload: Payload) -> Result<HttpResponse, Refused> {
         let started = Instant::now();
         // The room is kept until the delivery is stored, for so long its body is in memory.
-        let (body, _room) = self.read(request, payload).await?;
+        let (body, _share) = self.read(request, payload).await?;
         let delivery = self.verifier.load().verify(request.headers(), body, self.clock.now())?;
         let id = delivery.id.clone();
         Span::current().record("delivery", display(&id));
@@ -230,7 +209,7 @@ impl Receiver {
         &self,
         request: &HttpRequest,
         mut payload: Payload,
-    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refused> {
+    ) -> Result<(Bytes, Share), Refused> {
         let limit = self.max_body;
         let announced = request.headers().get(CONTENT_LENGTH);
         let announced = announced.and_then(|v| v.to_str().ok()?.parse().ok()).unwrap_or(0);
@@ -238,8 +217,7 @@ impl Receiver {
             return Err(Refused::TooLarge { limit });
         }
         let all = async {
-            let mut body = BytesMut::with_capacity(announced.min(SMALL_BODY));
-            let mut room: Option<OwnedSemaphorePermit> = None;
+            let (mut body, share) = (BytesMut::new(), self.room.share(request));
             while let Some(chunk) = payload.next().await {
                 let chunk = chunk.map_err(|error| match error {
                     PayloadError::Overflow => Refused::TooLarge { limit },
@@ -248,15 +226,10 @@ impl Receiver {
                 if body.len() + chunk.len() > limit {
                     return Err(Refused::TooLarge { limit });
                 }
-                if let Some(more) = self.large.take(body.len(), chunk.len())? {
-                    match &mut room {
-                        Some(room) => room.merge(more),
-                        None => room = Some(more),
-                    }
-                }
+                share.take(chunk.len()).await?;
                 body.extend_from_slice(&chunk);
             }
-            Ok((body.freeze(), room))
+            Ok((body.freeze(), share))
         };
         tokio::time::timeout(BODY_TIMEOUT, all).await.unwrap_or(Err(Refused::TooSlow))
     }

@@ -7,14 +7,17 @@ use std::time::Instant;
 
 use actix_web::HttpRequest;
 
-use super::Proxies;
+use crate::connections::Proxies;
 
-/// Logs refused deliveries, at most one line a second; the line says how many it stands for. Anybody can send
+/// How often a line is written at most, in seconds.
+const EVERY_S: u64 = 2;
+
+/// Logs refused deliveries, at most one line in two seconds; the line says how many it stands for. Anybody can send
 /// forged deliveries, and must not be able to fill the disk with lines about them.
 pub struct Refusals {
     proxies: Proxies,
     started: Instant,
-    /// The second, counted from the start, in which a line was last written.
+    /// The two seconds, counted from the start, in which a line was last written.
     last: AtomicU64,
     unsaid: AtomicU64,
 }
@@ -33,8 +36,8 @@ impl Refusals {
 
     /// Says what happened to a request, and why.
     pub fn log(&self, what: &str, why: &dyn Display, request: &HttpRequest) {
-        let second = self.started.elapsed().as_secs();
-        if self.last.swap(second, Ordering::Relaxed) == second {
+        let now = self.started.elapsed().as_secs() / EVERY_S;
+        if self.last.swap(now, Ordering::Relaxed) == now {
             self.unsaid.fetch_add(1, Ordering::Relaxed);
             return;
         }

@@ -9,7 +9,7 @@ use actix_web::dev::Server;
 use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpRequest, HttpServer};
+use actix_web::{App, HttpRequest, HttpResponse};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -19,23 +19,18 @@ use super::base::Base;
 use super::settings;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::connections::{self, Connections, Listener, Proxies, Room};
 use crate::dashboard::{self, Dashboard};
 use crate::gitea::{Verifier, is_from_hook};
 use crate::health::{self, Readiness};
+use crate::memory;
 use crate::meters::Receiving;
 use crate::metrics::{self, Meters, Metrics};
-use crate::receive::{self, Callbacks, LargeBodies, Proxies, Receiver, Refusals};
+use crate::receive::{self, Callbacks, Receiver, Refusals};
 use crate::store::Store;
 use crate::sweep::Sweeper;
 use crate::worker::Worker;
 
-/// Longer than the 75 s for which proxies and Gitea's own client keep an idle connection: the side that closes it
-/// first can lose a delivery that is on its way (gitea-facts 1.1).
-const KEEP_ALIVE: Duration = Duration::from_secs(90);
-/// Connections at once, over all workers; more wait to be taken. Each may hold a small body that no other bound counts.
-const MAX_CONNECTIONS: usize = 2_048;
-/// How long the head of a request may take.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where deliveries are taken.
 const WEBHOOK: [&str; 2] = ["/webhook", "/webhook/"];
 /// How long a person waits to hear whether a command can work; after that it is found out when it is carried out.
@@ -51,6 +46,7 @@ pub(super) struct Web {
     metrics: Data<Metrics>,
     readiness: Data<Readiness>,
     pub dashboard: Data<Dashboard>,
+    pub connections: Arc<Connections>,
 }
 
 impl Web {
@@ -62,9 +58,8 @@ impl Web {
         arrived: Arc<Notify>,
     ) -> anyhow::Result<Self> {
         let receiving = Arc::new(receive::meters());
+        let (connections, shared) = shared(base.config);
         let readiness = readiness(base, worker, sweeper);
-        let proxies = Proxies(base.config.server.trusted_proxies.clone());
-        let refusals = Arc::new(Refusals::new(proxies));
         let dashboard = dashboard::Parts {
             store: base.store.clone(),
             forge: base.forge.clone(),
@@ -75,40 +70,34 @@ impl Web {
             wake: wake(worker, &arrived),
             refuses: refuses(worker),
             named: Arc::clone(&base.named),
-            strangers: Box::new(UnderOneLimit(Arc::clone(&refusals))),
+            strangers: Box::new(UnderOneLimit(Arc::clone(&shared.refusals))),
         };
         let salt = cookie_salt(&base.store).await?;
         let dashboard = Dashboard::new(dashboard, settings::dashboard(base.config)?, &salt);
         Ok(Self {
-            callbacks: callbacks(base, worker, &refusals),
+            callbacks: callbacks(base, worker, &shared),
             metrics: figures(base, worker, &receiving),
-            receiver: receiver(base, arrived, receiving, refusals),
+            receiver: receiver(base, arrived, receiving, &shared),
             readiness,
             dashboard: Data::new(dashboard),
+            connections,
         })
     }
 
     /// A server that listens, and where.
     pub fn listen(&self, config: &Config) -> anyhow::Result<(Server, SocketAddr)> {
         let routes = self.clone();
-        let server = HttpServer::new(move || App::new().configure(|app| routes.add_to(app)));
-        let server = server
-            .workers(config.server.workers)
-            .max_connections(MAX_CONNECTIONS.div_ceil(config.server.workers))
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEAD_TIMEOUT)
-            .shutdown_timeout(5)
-            .disable_signals()
-            .bind(&config.server.listen)
-            .with_context(|| {
-                format!("`{}` cannot be listened on; see `server.listen`", config.server.listen)
-            })?;
-        let address = server.addrs().first().copied().context("the server has no address")?;
-        Ok((server.run(), address))
+        let app = move || App::new().configure(|app| routes.add_to(app));
+        let config = &config.server;
+        let (address, workers) = (config.listen.as_str(), config.workers);
+        let at = Listener { address, workers, connections: &self.connections };
+        connections::listen(&at, app)
+            .with_context(|| format!("`{address}` cannot be listened on; see `server.listen`"))
     }
 
     fn add_to(&self, app: &mut ServiceConfig) {
         let elsewhere = web::resource("/{path:.*}").guard(fn_guard(is_elsewhere));
+        let miswritten = web::resource("/{path:.*}").guard(fn_guard(is_miswritten));
         let webhook = web::resource(WEBHOOK)
             .route(web::post().to(receive::webhook))
             .default_service(web::to(receive::method_not_allowed));
@@ -121,6 +110,7 @@ impl Web {
             .app_data(self.readiness.clone())
             // First: it takes what was meant for the webhook from every other path.
             .service(elsewhere.to(receive::elsewhere))
+            .service(miswritten.to(no_other_writing))
             .service(webhook)
             .service(dispatches)
             .route("/healthz", web::get().to(health::healthz))
@@ -142,11 +132,37 @@ fn is_elsewhere(context: &GuardContext<'_>) -> bool {
             || (head.method == Method::POST && !is_report() && !dashboard::takes_form(path)))
 }
 
+/// Whether the path is another writing of one, past whoever guards that one by its text.
+fn is_miswritten(context: &GuardContext<'_>) -> bool {
+    !connections::is_plain(context.head().uri.path())
+}
+
+async fn no_other_writing() -> HttpResponse {
+    let why = "there is nothing here; write the path without escapes that it does not need";
+    HttpResponse::NotFound().json(serde_json::json!({ "error": why }))
+}
+
+/// What all handlers that read bodies share.
+struct Shared {
+    room: Arc<Room>,
+    refusals: Arc<Refusals>,
+}
+
+/// The places of connections, and room for bodies, by what memory there is.
+fn shared(config: &Config) -> (Arc<Connections>, Shared) {
+    let memory = memory::limit();
+    let proxies = Proxies(config.server.trusted_proxies.clone());
+    let connections = Arc::new(Connections::new(memory, proxies.clone()));
+    tracing::debug!(memory, places = connections.places(), "memory is shared out");
+    let room = Arc::new(Room::new(memory, config.webhook.max_body));
+    (connections, Shared { room, refusals: Arc::new(Refusals::new(proxies)) })
+}
+
 fn receiver(
     base: &Base<'_>,
     arrived: Arc<Notify>,
     meters: Arc<Receiving>,
-    refusals: Arc<Refusals>,
+    shared: &Shared,
 ) -> Data<Receiver> {
     let Base { config, store, clock, .. } = base;
     Data::new(Receiver {
@@ -154,22 +170,23 @@ fn receiver(
         verifier: ArcSwap::from_pointee(Verifier::new(settings::secrets(config))),
         clock: clock.clone(),
         max_body: config.webhook.max_body,
-        large: LargeBodies::new(config.webhook.max_body),
+        room: Arc::clone(&shared.room),
         links: ArcSwap::from_pointee(settings::links(config)),
         arrived,
-        refusals,
+        refusals: Arc::clone(&shared.refusals),
         meters,
     })
 }
 
-fn callbacks(base: &Base<'_>, worker: &Worker, refusals: &Arc<Refusals>) -> Data<Callbacks> {
+fn callbacks(base: &Base<'_>, worker: &Worker, shared: &Shared) -> Data<Callbacks> {
     let (config, worker) = (base.config, worker.clone());
     Data::new(Callbacks {
         store: base.store.clone(),
         secrets: ArcSwap::from_pointee(config.agents.secrets.clone()),
         clock: base.clock.clone(),
+        room: Arc::clone(&shared.room),
         arrived: Box::new(move || worker.wake()),
-        refusals: Arc::clone(refusals),
+        refusals: Arc::clone(&shared.refusals),
     })
 }
 

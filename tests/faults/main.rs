@@ -7,8 +7,12 @@ mod burst;
 #[path = "../dice/mod.rs"]
 mod dice;
 mod disk;
+mod floods;
+mod group;
 mod growth;
+mod hostile;
 mod killed;
+mod paths;
 mod program;
 mod reload;
 mod secrets;

@@ -1,5 +1,5 @@
-//! Who sent a request: the address of the connection, or what a trusted proxy says stands behind it. For the log; no
-//! right is given by it.
+//! Who sent a request: the address of the connection, or what a trusted proxy says stands behind it. For the log and for
+//! sharing places; no right is given by it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +13,7 @@ pub struct Proxies(pub Vec<IpNet>);
 impl Proxies {
     /// Where a request comes from. Each proxy appends the address it got the request from, so the list is read from
     /// its end, as far as the addresses are those of trusted proxies.
-    pub(super) fn sender(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+    pub fn sender(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let mut sender = peer?.ip().to_canonical();
         let lines: Vec<_> =
             headers.get_all(X_FORWARDED_FOR).filter_map(|v| v.to_str().ok()).collect();
