@@ -1,13 +1,16 @@
 //! The stream that the HTTP library reads from and writes to: it lets through what the [`Place`] allows.
 
+use std::future::Future as _;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 use super::Connections;
 use super::place::{Piece, Place};
@@ -17,6 +20,12 @@ const AHEAD: usize = 4 * 1024;
 /// What the sender of a large head is told; the HTTP library has read nothing of a request yet.
 const TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
+/// How long what still comes is thrown away behind our last answer: to close on it would reset the connection, and the
+/// sender would lose the answer.
+const LINGER: Duration = Duration::from_secs(2);
+/// Pieces that are thrown away before others come to their turn.
+const AT_ONCE: usize = 16;
+
 /// A connection in its place.
 pub(super) struct Gate {
     stream: TcpStream,
@@ -25,13 +34,22 @@ pub(super) struct Gate {
     /// What was read and not handed on.
     ahead: Vec<u8>,
     is_over: bool,
+    /// Set when everything is written.
+    closing: Option<Pin<Box<Sleep>>>,
 }
 
 impl Gate {
     pub fn new(stream: TcpStream, all: &Arc<Connections>) -> Self {
         let from = stream.peer_addr().ok().map(|peer| peer.ip());
         let place = all.admit(from);
-        Self { stream, all: Arc::clone(all), place, ahead: Vec::new(), is_over: false }
+        Self {
+            stream,
+            all: Arc::clone(all),
+            place,
+            ahead: Vec::new(),
+            is_over: false,
+            closing: None,
+        }
     }
 
     pub fn place(&self) -> &Arc<Place> {
@@ -64,6 +82,24 @@ impl Gate {
         // Who does not read it is not waited for.
         let _ = self.stream.try_write(TOO_LARGE);
         (self.ahead, self.is_over) = (Vec::new(), true);
+    }
+
+    /// Throws away what still comes, until the sender is done or its time is up.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.place.wait(cx.waker());
+        let is_up =
+            self.closing.as_mut().is_some_and(|closing| closing.as_mut().poll(cx).is_ready());
+        if is_up || self.place.is_ended() {
+            return Poll::Ready(());
+        }
+        for _ in 0..AT_ONCE {
+            self.ahead.clear();
+            if ready!(self.read_ahead(cx)).is_err() || self.is_over {
+                return Poll::Ready(());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn check(&self) -> io::Result<()> {
@@ -123,7 +159,15 @@ impl AsyncWrite for Gate {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let gate = self.get_mut();
+        if gate.closing.is_none() {
+            ready!(Pin::new(&mut gate.stream).poll_shutdown(cx))?;
+            gate.closing = Some(Box::pin(sleep(LINGER)));
+        }
+        if !gate.is_over {
+            ready!(gate.linger(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -186,9 +186,7 @@ async fn a_packed_body_is_never_unpacked() {
         let length = Length::Announced(bomb.len());
         let statuses = many(program, length, &bomb, &more).await;
         // One is new, the others are the same again or crowded out.
-        assert!(statuses.iter().all(|s| matches!(s, 200 | 202 | 503 | 0)), "{statuses:?}");
-        // A connection may be cut under a sender that is still sending when it is refused; few are.
-        assert!(statuses.iter().filter(|s| **s == 0).count() <= AT_ONCE / 10, "{statuses:?}");
+        assert!(statuses.iter().all(|s| matches!(s, 200 | 202 | 503)), "{statuses:?}");
         stage.processed().await;
         let dead = "SELECT count(*) FROM delivery WHERE state = 'dead'";
         assert_eq!(stage.count(dead), 1);
