@@ -3,11 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use gitea_triage::fake_gitea::NewIssue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::program::{Limit, PATIENCE, Program, Stage, delivery, push_payload, until};
+use crate::program::{Limit, PATIENCE, Program, Stage, bug, delivery, push_payload, until};
 
 /// What the process may hold whatever strangers send.
 const MEMORY: u64 = 128 * 1024 * 1024;
@@ -204,4 +205,27 @@ async fn memory_is_given_back_when_the_flood_is_over() {
     .await;
     let after = program.memory("VmRSS");
     println!("{} MiB before, {} MiB at most, {} MiB after", before >> 20, peak >> 20, after >> 20);
+}
+
+/// As many issues as strangers may open, each with as long a text.
+const LARGE_ISSUES: usize = 400;
+const LARGE_TEXT: usize = 640 * 1024;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_of_large_issues_is_held_in_little_memory() {
+    let stage = Stage::new().await;
+    for number in 0..LARGE_ISSUES {
+        let body = "large ".repeat(LARGE_TEXT / 6);
+        stage.gitea.open_issue(&stage.repo, NewIssue { body, ..bug(number) });
+    }
+    let program = stage.start_with(|command| {
+        command.env("GITEA_TRIAGE__SWEEP__AT_START", "true");
+    });
+    until("the sweep, and some of what it found", PATIENCE, async || {
+        let found = stage.count("SELECT count(*) FROM delivery WHERE origin = 'sweep'");
+        let done = stage.count("SELECT count(*) FROM evaluation");
+        usize::try_from(found).unwrap() == LARGE_ISSUES && done >= 20
+    })
+    .await;
+    assert_small(&program);
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reqwest::redirect::Policy;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -61,6 +62,7 @@ fn attacks() -> Vec<Attack> {
     let forged = "POST /webhook HTTP/1.1\r\nhost: x\r\nx-gitea-delivery: 1\r\nx-gitea-signature: 00\r\ncontent-length: 2\r\n\r\n{}";
     let sign_in = "GET /sign-in/callback?code=x&state=y HTTP/1.1\r\nhost: x\r\n\r\n";
     let token = "POST /sign-in/token HTTP/1.1\r\nhost: x\r\norigin: http://x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 7\r\n\r\ntoken=x";
+    let cookie = "GET / HTTP/1.1\r\nhost: x\r\ncookie: gitea_triage_session=nonsense\r\n\r\n";
     let report =
         "POST /dispatches/x HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n".repeat(2_000);
     let one = |senders, bytes: &[u8], stay_ms| Attack {
@@ -76,6 +78,7 @@ fn attacks() -> Vec<Attack> {
         one(4, &large, 500),
         one(2, forged.as_bytes(), 50),
         one(2, sign_in.as_bytes(), 50),
+        one(2, cookie.as_bytes(), 50),
         one(1, token.as_bytes(), 100),
         one(1, b"\x16\x03\x01 no http at all\r\n\r\n", 100),
     ]
@@ -116,6 +119,24 @@ async fn trouble_on_the_forge(stage: &Stage, target: Target) {
     }
 }
 
+/// Somebody begins to sign in, and comes back with a code that the forge never gave.
+async fn forged_sign_ins(program: &Program, target: Target) {
+    let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
+    let mut beat = tokio::time::interval(HONEST_EVERY);
+    while !target.is_over() {
+        beat.tick().await;
+        // Connections are cut, and answers refused; whoever attacks tries again.
+        let Ok(answer) = http.get(program.url("/sign-in/gitea")).send().await else { continue };
+        let header = |name: &str| answer.headers().get(name).and_then(|h| h.to_str().ok());
+        let (Some(to), Some(cookie)) = (header("location"), header("set-cookie")) else { continue };
+        let state = to.split(['&', '?']).find_map(|part| part.strip_prefix("state="));
+        let state = state.unwrap_or_default();
+        let back = program.url(&format!("/sign-in/callback?code=forged&state={state}"));
+        let cookie = cookie.split(';').next().unwrap_or_default();
+        let _ = http.get(back).header("cookie", cookie).send().await;
+    }
+}
+
 /// Sends genuine deliveries at their pace, as the forge does: over connections that are kept. How long each took.
 async fn honest(program: &Program, target: Target) -> Vec<Duration> {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -142,7 +163,9 @@ async fn honest(program: &Program, target: Target) -> Vec<Duration> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_do_their_worst_and_no_genuine_delivery_is_lost_or_late() {
     let seconds = std::env::var(SECONDS).ok().and_then(|s| s.parse().ok()).unwrap_or(USUAL_S);
-    let stage = Stage::new().await;
+    let mut stage = Stage::new().await;
+    let (id, secret) = stage.gitea.add_oauth_application("http://127.0.0.1:0/sign-in/callback");
+    stage.more += &format!("[dashboard]\nclient_id = \"{id}\"\nclient_secret = \"{secret}\"\n");
     let limit = shipped();
     let group = Group::new(limit);
     let mut program = stage.start_with(|command| {
@@ -154,8 +177,11 @@ async fn strangers_do_their_worst_and_no_genuine_delivery_is_lost_or_late() {
     let until_then = Instant::now() + Duration::from_secs(seconds);
     let target = Target { address: program.address().into(), until: until_then };
     let senders = attack(&target);
-    let (took, ()) =
-        tokio::join!(honest(&program, target.clone()), trouble_on_the_forge(&stage, target));
+    let (took, (), ()) = tokio::join!(
+        honest(&program, target.clone()),
+        trouble_on_the_forge(&stage, target.clone()),
+        forged_sign_ins(&program, target)
+    );
     senders.join_all().await;
 
     let p99 = took[(took.len() * 99).div_ceil(100) - 1];
