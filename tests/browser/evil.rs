@@ -75,7 +75,7 @@ pub async fn a_path_leads_to_no_file(front: &Front) {
         "/assets/%2e%2e%2fCargo.toml",
     ] {
         front.goto(path).await;
-        front.browser.sees("Not Found").await;
+        front.browser.sees("there is no").await;
         assert!(!front.browser.text().await.contains("root:"), "{path}");
     }
 }

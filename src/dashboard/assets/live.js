@@ -22,8 +22,14 @@
     return field.selectedOptions[0] !== first;
   };
 
+  // A page that is being left is not loaded again: that would go before where the form leads.
+  let isLeaving = false;
+  addEventListener("submit", () => (isLeaving = true));
+  addEventListener("pageshow", () => (isLeaving = false));
+
   // Whoever writes, chooses, marks or presses something is not disturbed; the page is fetched when they are done.
   const isBusy = () => {
+    if (isLeaving) return true;
     // A button that is exchanged between being pressed and being let go is not clicked.
     if (document.querySelector("main button:active")) return true;
     const active = document.activeElement;
