@@ -31,6 +31,8 @@ use crate::store::{self, Accepted, Store};
 pub use callback::Callbacks;
 pub use refusals::Refusals;
 
+/// From this length on space is kept for the whole body that was announced.
+const LARGE: usize = 64 * 1024;
 /// How long a body may take to arrive. Gitea itself gives up after five seconds.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a sender is asked to wait when the store cannot take more, in seconds.
@@ -227,6 +229,10 @@ impl Receiver {
                     return Err(Refused::TooLarge { limit });
                 }
                 share.take(chunk.len()).await?;
+                // Space that nothing was written to costs nothing yet; to grow step by step costs it twice over.
+                if body.len() >= LARGE {
+                    body.reserve(announced.saturating_sub(body.len()));
+                }
                 body.extend_from_slice(&chunk);
             }
             Ok((body.freeze(), share))
