@@ -36,17 +36,23 @@ where
     while let Some(chunk) = next(call, &mut response, limit, head.len()).await? {
         head.extend_from_slice(&chunk);
         if head.len() > SMALL {
-            return long(call, (head, response), limit, keep).await;
+            return long(call, Begun { head, rest: response }, limit, keep).await;
         }
     }
     let json = &mut serde_json::Deserializer::from_slice(&head);
     parse(json, keep).map_err(|reason| Error::Malformed { call: call.clone(), reason })
 }
 
-/// The same of an answer of which `head` has come: a thread of its own reads it while the rest comes in.
+/// An answer of which the first part has come.
+struct Begun {
+    head: Vec<u8>,
+    rest: Response,
+}
+
+/// The same of an answer that is longer: a thread of its own reads it while the rest comes in.
 async fn long<T, N>(
     call: &Call,
-    (head, mut response): (Vec<u8>, Response),
+    Begun { head, rest: mut response }: Begun,
     limit: usize,
     keep: impl FnMut(T) -> Result<Option<N>, String> + Send + 'static,
 ) -> Result<Vec<N>, Error>
