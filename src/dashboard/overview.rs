@@ -10,7 +10,7 @@ use super::chart::{Chart, Column};
 use super::frame::{Frame, NavItem, render};
 use super::latency::{self, Answers};
 use super::refusal::Refusal;
-use crate::store::{Activity, Gauges, Hour, Overview};
+use crate::store::{Activity, Gauges, Hour, Overview, Sight};
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -80,7 +80,12 @@ async fn health(reader: &Reader) -> Vec<Health> {
             let mut parts =
                 vec![part("Store", report.store.clone()), part(forge, report.gitea.clone())];
             // Only where there is something to say: it is not one of the things that have to be up.
-            parts.extend((report.sweep != "ok").then(|| part("Sweep", report.sweep.clone())));
+            // What is named there may be a repository that a visitor does not see.
+            let text = match reader.visitor.sees == Sight::All {
+                true => report.sweep.clone(),
+                false => "some repositories cannot be swept".to_owned(),
+            };
+            parts.extend((report.sweep != "ok").then(|| part("Sweep", text)));
             parts
         }
         None => vec![part("Service", "shutting down".to_owned())],

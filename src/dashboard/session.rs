@@ -51,7 +51,9 @@ pub(super) fn middleware(dashboard: &Data<Dashboard>) -> SessionMiddleware<Cooki
 
 /// Whether a request brings no cookie of ours, or one that we sealed.
 pub(super) fn is_sealed_by(key: &cookie::Key, headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
+    // As they are read elsewhere: a line that is no UTF-8 brings no cookie.
+    let lines = headers.get_all(header::COOKIE);
+    let lines = lines.filter_map(|line| std::str::from_utf8(line.as_bytes()).ok());
     let all = lines.flat_map(|line| line.split(';'));
     let all = all.filter_map(|one| Cookie::parse_encoded(one.trim().to_owned()).ok());
     let mut ours = all.filter(|cookie| cookie.name() == COOKIE);

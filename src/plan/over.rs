@@ -38,8 +38,11 @@ fn holds(call: &Marker, decision: &Decision) -> bool {
 /// Whether this asks for something that is not missing any more, and does not say so yet.
 fn is_answered(comment: &MarkedComment, e: &Evaluation) -> bool {
     let is_asked = comment.marker.decision == NEEDS_INFO && comment.marker.digest != OVER;
-    let is_missing =
-        matches!(&e.decision, Decision::Skip { reason: Reason::NotReady { .. } | Reason::Held(_) });
+    let is_missing = match &e.decision {
+        Decision::Skip { reason } => matches!(reason, Reason::NotReady { .. } | Reason::Held(_)),
+        Decision::Flag { reason } => matches!(reason, Reason::NotReady { .. }),
+        _ => false,
+    };
     is_asked && !is_missing
 }
 

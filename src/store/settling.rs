@@ -1,11 +1,13 @@
 //! How a claim ends: settled with what it came to, put back to be tried again, or buried.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use rusqlite::{Connection, params};
 
 use super::dispatches::{self, Moment, Recorded};
 use super::lanes::{self, Claim, Pace, Schedule};
-use super::rows::{all, first, run, to_json};
+use super::rows::{all, run, to_json};
 use super::wakes::{
     keep_alternatives, keep_blockers, wake, wake_blocked, wake_unblocked, wake_waiting,
 };
@@ -181,10 +183,11 @@ impl Store {
     }
 }
 
-/// The agent a lane waits for.
-fn waits_for(c: &Connection, lane: i64) -> Result<Option<String>, Error> {
-    let sql = "SELECT waits_for FROM lane WHERE id = ?1";
-    first(c, sql, [lane], |r| r.get(0)).map(Option::flatten)
+/// The agents of which a lane waits for one.
+fn waits_for(c: &Connection, lane: i64) -> Result<BTreeSet<String>, Error> {
+    let sql = "SELECT waits_for FROM lane WHERE id = ?1 AND waits_for IS NOT NULL
+               UNION SELECT agent FROM alternative WHERE lane = ?1";
+    all(c, sql, [lane], |r| r.get(0))
 }
 
 /// Keeps on the lane what the next claim needs: how urgent the issue is and whom it waits for.
@@ -203,13 +206,13 @@ fn note_conclusion(c: &Connection, claim: &Claim, e: &Evaluation) -> Result<(), 
                    wait_since = ?7 WHERE id = ?1";
     run(c, sql, params![lane, i64::from(!p0), at, agent, p0, total, since])?;
     // Whoever leaves the line wakes the next: the place may still be free, or be one of several.
-    if let Some(before) = before.filter(|before| Some(before.as_str()) != agent) {
-        wake_waiting(c, &before, 1, e.at)?;
+    let agents = e.decision.waits_for();
+    keep_alternatives(c, lane, &agents)?;
+    for left in before.iter().filter(|left| agents.iter().all(|(one, _)| one.as_str() != *left)) {
+        wake_waiting(c, left, 1, e.at)?;
     }
     keep_blockers(c, lane, &e.waits_on)?;
     // What it begins to wait for may have come since it was read, when nobody knew yet whom to wake.
-    let agents = e.decision.waits_for();
-    keep_alternatives(c, lane, &agents)?;
     for (agent, limit) in agents {
         let free = limit.saturating_sub(dispatches::taken(c, agent, lane)?);
         wake_waiting(c, agent.as_str(), free, e.at)?;
@@ -251,8 +254,9 @@ fn follow(
 /// its deadline, or one whose issue nobody can reach. Whoever waits for an agent is not kept waiting by a dead letter
 /// either, unless all of them would end so.
 fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
-    let before = waits_for(c, lane)?.filter(|_| !failure.is_about_us);
-    if before.is_some() {
+    let mut before = waits_for(c, lane)?;
+    before.retain(|_| !failure.is_about_us);
+    if !before.is_empty() {
         run(c, "UPDATE lane SET waits_for = NULL WHERE id = ?1", [lane])?;
         keep_alternatives(c, lane, &[])?;
     }
@@ -269,7 +273,7 @@ fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
             dispatches::end_unseen(c, lane, Cause::OutOfReach { error }, moment)?;
         }
     }
-    before.map_or(Ok(()), |agent| wake_waiting(c, &agent, 1, failure.at))
+    before.iter().try_for_each(|agent| wake_waiting(c, agent, 1, failure.at))
 }
 
 /// Ends a dispatch whose deadline has passed some time ago when its issue could not be evaluated once more.

@@ -29,9 +29,12 @@ impl Standing {
     pub(super) fn keep(&self, report: &Report) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let mut now: BTreeMap<String, Place> = BTreeMap::new();
-        for failed in report.failed.iter().filter(|failed| !failed.error.is_outage()) {
-            let unread = places.remove(&failed.place).unwrap_or_default().unread;
-            let place = Place { failed: Some(failed.error.to_string()), unread };
+        for failed in &report.failed {
+            let mut place = places.remove(&failed.place).unwrap_or_default();
+            // An outage says nothing of the place: what was known of it stays.
+            if !failed.error.is_outage() {
+                place.failed = Some(failed.error.to_string());
+            }
             now.insert(failed.place.clone(), place);
         }
         for passed in &report.passed {

@@ -213,7 +213,8 @@ impl Chain<'_> {
         let asked: Vec<_> = named.iter().take(MAX_BLOCKERS).cloned().collect();
         let closed = self.s.closed_blockers(&asked)?;
         named.retain(|one| !closed.contains(one));
-        let is_free = named.is_empty() && !leads_nowhere;
+        // What stands in an answer of the author alone is not looked up: a person has to.
+        let is_free = !asked.is_empty() && named.is_empty() && !leads_nowhere;
         let (by, repo) = (named.into_iter().collect(), self.s.at.repo.clone());
         Ok((!is_free).then_some(Reason::BlockedByText { by, repo }))
     }

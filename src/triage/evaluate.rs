@@ -41,7 +41,9 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
     if is_given && !s.is_dry_run {
         e.custody = Custody::Free;
     }
-    e.answer = rules.triage.answer(&decision).filter(|_| is_fresh(s));
+    // Who has the issue already knows what to do, or asks.
+    let is_free = e.custody.dispatch().is_none() && e.given.is_none();
+    e.answer = rules.triage.answer(&decision).filter(|_| is_free && is_fresh(s));
     let score = s.assessment.score.clone();
     let policy = Some(rules.triage.id().clone());
     e.signals = s.assessment.signals.clone();

@@ -129,3 +129,61 @@ async fn nobody_is_asked_about_an_old_issue_or_against_the_owners_wish() {
     assert_eq!(labels.labels(&issue), ["claude-ready"]);
     labels.comments(&issue);
 }
+
+#[tokio::test]
+async fn an_answer_counts_whatever_the_text_ends_with_and_its_blocker_blocks() {
+    let form = "### What happened\n\nThe list is wrong.\n\n### Version\n\n1.2";
+    for (more, is_dispatched) in [("", true), ("\n\nBlocked by #1.", false)] {
+        let world = practical("").await;
+        open(&world, "The first", "It comes before.");
+        let issue = open(&world, "The list", form);
+        world.settle().await;
+        world.gitea.comment(&issue, "bob", &format!("{ANSWER}{more}"));
+        world.settle().await;
+        let is_with_claude = world.labels(&issue).contains(&"claude-ready".to_owned());
+        assert_eq!(is_with_claude, is_dispatched, "{:?}", world.labels(&issue));
+        for (at, _) in world.gitea.issues(&world.repo) {
+            world.comments(&at);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_has_an_issue_by_a_persons_order_is_not_asked_what_it_needs() {
+    let world = practical("").await;
+    world.gitea.pause_deliveries();
+    let issue = world.open_issue(vague());
+    world.gitea.comment(&issue, "alice", "/triage assign claude");
+    world.gitea.resume();
+    world.settle().await;
+    world.gitea.add_label(&issue, "alice", "seen");
+    world.settle().await;
+    assert_eq!(world.labels(&issue), ["claude-ready", "seen"]);
+    assert!(world.comment(&issue).starts_with("**Triage: dispatched to `claude`"));
+}
+
+#[tokio::test]
+async fn what_is_urgent_is_still_asked_for_what_it_lacks() {
+    let world = practical("[triage]\nowner = \"alice\"").await;
+    let issue = world.open_issue(vague());
+    world.settle().await;
+    world.gitea.add_label(&issue, "alice", "critical");
+    world.settle().await;
+    let comments = world.comments(&issue);
+    assert!(comments.iter().any(|said| said.starts_with(ASKED)), "{comments:#?}");
+}
+
+#[tokio::test]
+async fn long_comments_of_an_author_are_no_answer_and_hide_no_order() {
+    let world = practical("").await;
+    let issue = world.open_issue(vague());
+    world.settle().await;
+    for _ in 0..3 {
+        world.gitea.comment(&issue, "bob", &"x ".repeat(400 * 1024));
+    }
+    world.gitea.comment(&issue, "alice", "/triage hold");
+    world.settle().await;
+    let held = world.history(&issue).await.evaluations.pop().unwrap().reason;
+    assert!(held.contains("held by"), "{held}");
+    world.comments(&issue);
+}
