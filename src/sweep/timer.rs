@@ -1,4 +1,4 @@
-//! When the service sweeps: at its start, every so often, soon after an outage, and once more for what was left to
+//! When the service sweeps: at its start, every so often, soon after an outage, and a few times more for what was left to
 //! its delivery.
 
 use std::sync::Arc;
@@ -14,6 +14,10 @@ use crate::store;
 const NAP: Duration = Duration::from_secs(60);
 /// The same for a clock in hand, which moves without passing.
 const SHORT_NAP: Duration = Duration::from_millis(20);
+/// How soon a round follows that left something to its delivery: the delivery must have come by then.
+const FOLLOW_UP_PAUSE: Duration = Duration::from_secs(2 * GRACE.as_secs());
+/// How many rounds in a row follow one that left something to its delivery: what changes all the time is not waited for.
+const FOLLOW_UPS: u32 = 5;
 /// How soon a round in which the forge was unreachable is made again.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(30);
 /// How soon after the last round one is made because the forge can be reached again.
@@ -49,14 +53,15 @@ impl Sweeper {
         if !at_start {
             timer.last = Some(self.last_pass().await.unwrap_or_else(|| self.inner.clock.now()));
         }
-        let (mut follows_up, mut is_out) = (false, false);
+        let (mut follow_ups, mut is_out) = (0, false);
         loop {
             self.rest(&mut timer, &after_outage).await;
             timer.last = Some(self.inner.clock.now());
             let result = self.round(How::default(), &|_, _, _| {}).await;
             let every = self.settings().every;
-            timer.pause = pause_after(&result, every, follows_up);
-            follows_up = timer.pause < every;
+            timer.pause = pause_after(&result, every, follow_ups);
+            let is_followed = timer.pause == FOLLOW_UP_PAUSE;
+            follow_ups = if is_followed { follow_ups + 1 } else { 0 };
             log(&result, is_out);
             is_out = result.is_ok_and(|report| report.saw_outage());
         }
@@ -89,15 +94,15 @@ impl Sweeper {
     }
 }
 
-/// What was left to its delivery is looked at once more when the delivery must have come.
+/// What was left to its delivery is looked at when the delivery must have come, and again where it has changed since.
 fn pause_after(
     result: &Result<Report, store::Error>,
     every: Duration,
-    follows_up: bool,
+    follow_ups: u32,
 ) -> Duration {
     every.min(match result {
         Ok(report) if report.saw_outage() => OUTAGE_PAUSE,
-        Ok(report) if report.left() > 0 && !follows_up => GRACE * 2,
+        Ok(report) if report.left() > 0 && follow_ups < FOLLOW_UPS => FOLLOW_UP_PAUSE,
         Ok(_) => every,
         Err(_) => NAP,
     })

@@ -14,9 +14,8 @@ use crate::store::{Claim, Claimed, GivenOrders, LastLook, ManualOrder};
 use crate::triage::commands;
 use crate::triage::{CommandRequest, Permission, Source};
 
-/// How the action of a delivery about a comment begins, and how it ends for one that brings a new one or takes one away.
+/// How the action of a delivery about a comment begins, and how it ends for one that takes a comment away.
 const COMMENT: &str = "issue_comment/";
-const CREATED: &str = "created";
 const DELETED: &str = "deleted";
 /// How far the forge's clock may be behind ours.
 const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(5);
@@ -103,22 +102,20 @@ impl Worker {
         }
     }
 
-    /// The commands in comments of which no delivery told: read where there are more comments than the last look and the
-    /// deliveries account for, and where the sweep found a change: an edit moves no time of change. Others cannot be new.
+    /// The commands in comments of which no delivery told: read where there are more comments than at the last look, and
+    /// where the sweep found a change: an edit moves no time of change. Others cannot be new. A delivery may tell of a
+    /// comment that was counted at the last look, so that none tells how many are new.
     async fn unheard_of(&self, claim: &Claim, issue: &Issue) -> Result<Vec<GivenOrders>, Error> {
-        let told = |end: &str| {
-            let is_told = |d: &&Claimed| d.action.strip_prefix(COMMENT) == Some(end);
-            claim.deliveries.iter().filter(is_told).count() as u64
-        };
         if issue.comments == 0 || claim.at.repo.is_former() {
             return Ok(Vec::new());
         }
         let Some(look) = self.parts.store.last_look(claim).await? else { return Ok(Vec::new()) };
+        let is_removed = |d: &&Claimed| d.action.strip_prefix(COMMENT) == Some(DELETED);
+        let removed = claim.deliveries.iter().filter(is_removed).count() as u64;
         let is_touched = issue.updated_at.is_none_or(|at| at >= look.at - CLOCK_SLACK);
-        let known = look.comments.unwrap_or_default() + told(CREATED);
-        let is_told = issue.comments + told(DELETED) <= known;
+        let is_more = issue.comments + removed > look.comments.unwrap_or_default();
         let is_found = claim.deliveries.iter().any(|d| d.origin == Origin::Sweep);
-        if !is_found && (!is_touched || is_told) {
+        if !is_found && !(is_touched && is_more) {
             return Ok(Vec::new());
         }
         let us = self.us(&claim.at.repo).await?;

@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(2);
 /// The same for a build without optimisation on a machine that does other things as well.
 const SOON_UNOPTIMISED: Duration = Duration::from_secs(20);
 /// How many requests may be sent before it is answered: those of its own issue, and none for others that wait.
-const REQUESTS: usize = 20;
+const REQUESTS: usize = 24;
 
 /// A dispatched bug.
 async fn dispatched(world: &World) -> IssueRef {

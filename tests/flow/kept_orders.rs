@@ -1,6 +1,7 @@
 //! Orders are kept until their effects are known: whatever is lost or fails on the way, each is carried out or refused
 //! once, and whoever gave it is told the truth.
 
+use chrono::TimeDelta;
 use gitea_triage::fake_gitea::{Fault, FaultKind, NewIssue};
 use gitea_triage::issue::IssueRef;
 use gitea_triage::store::DeliveryState;
@@ -492,4 +493,23 @@ async fn commands_given_while_nobody_listens_or_with_their_deliveries_lost_end_o
     }
     let dead = world.dead().await.len();
     println!("{} commands, {dead} of their deliveries given up", all.len());
+}
+
+#[tokio::test]
+async fn a_delivery_that_tells_of_a_comment_counted_before_hides_no_other() {
+    let world = World::start().await;
+    let issue = looked_at(&world).await;
+    world.clock.advance(TimeDelta::minutes(1));
+    world.gitea.pause_deliveries();
+    world.gitea.comment(&issue, "bob", "any news?");
+    world.order(&issue, "ops", "").await;
+    world.work().await;
+    world.clock.advance(TimeDelta::minutes(1));
+    world.gitea.drop_next_deliveries(1);
+    world.gitea.comment(&issue, "alice", "/triage hold");
+    world.gitea.resume();
+    world.settle().await;
+    let held = world.history(&issue).await.evaluations.pop().unwrap().reason;
+    assert!(held.contains("held by"), "{held}");
+    world.comments(&issue);
 }
