@@ -115,7 +115,8 @@ impl Worker {
         let is_touched = issue.updated_at.is_none_or(|at| at >= look.at - CLOCK_SLACK);
         let is_more = issue.comments + removed > look.comments.unwrap_or_default();
         let is_found = claim.deliveries.iter().any(|d| d.origin == Origin::Sweep);
-        if !is_found && !(is_touched && is_more) {
+        let is_news = is_found || (is_touched && is_more);
+        if !is_news {
             return Ok(Vec::new());
         }
         let us = self.us(&claim.at.repo).await?;
