@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix_web::web::{Bytes, BytesMut, Data, Path, Payload};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use arc_swap::ArcSwap;
-use futures_util::StreamExt as _;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::{BODY_TIMEOUT, Refusals, refusal};
+use super::body::{self, Unread};
+use super::{Refusals, refusal};
 use crate::agents::{CallbackError, MAX_REPORT, SIGNATURE_HEADER, parse_report, verify_callback};
 use crate::clock::Clock;
-use crate::connections::{Room, Share};
+use crate::connections::Room;
 use crate::dispatch::{AgentId, Dispatch};
 use crate::store::{self, Store};
 
@@ -51,6 +51,16 @@ enum Refused {
     Crowded,
     #[error("the report was not stored; send it again in a moment")]
     NotStored(#[from] store::Error),
+}
+
+impl From<Unread> for Refused {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => CallbackError::TooLarge.into(),
+            Unread::TooSlow | Unread::Broken => Self::Slow,
+            Unread::Crowded => Self::Crowded,
+        }
+    }
 }
 
 impl Refused {
@@ -102,7 +112,7 @@ impl Callbacks {
         key: String,
         payload: Payload,
     ) -> Result<Dispatch, Refused> {
-        let (body, _share) = self.read(request, payload).await?;
+        let (body, _share) = body::read(request, payload, &self.room, MAX_REPORT).await?;
         let dispatch = self.store.dispatch_by_key(key).await?.ok_or(Refused::Unknown)?;
         let claim = request.headers().get(SIGNATURE_HEADER).map(|value| value.as_bytes());
         // An agent without a secret is known by the key alone, which only it was sent.
@@ -116,25 +126,5 @@ impl Callbacks {
             (self.arrived)();
         }
         Ok(dispatch)
-    }
-
-    async fn read(
-        &self,
-        request: &HttpRequest,
-        mut payload: Payload,
-    ) -> Result<(Bytes, Share), Refused> {
-        let all = async {
-            let (mut body, share) = (BytesMut::new(), self.room.share(request));
-            while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|_| Refused::Slow)?;
-                if body.len() + chunk.len() > MAX_REPORT {
-                    return Err(CallbackError::TooLarge.into());
-                }
-                share.take(chunk.len()).await.map_err(|_| Refused::Crowded)?;
-                body.extend_from_slice(&chunk);
-            }
-            Ok((body.freeze(), share))
-        };
-        tokio::time::timeout(BODY_TIMEOUT, all).await.unwrap_or(Err(Refused::Slow))
     }
 }

@@ -2,27 +2,27 @@
 //! waits for nothing but the disk: Gitea gives up after five seconds and never sends a delivery twice. Beside it, what
 //! agents report.
 
+mod body;
 pub mod callback;
 mod refusals;
 
 use std::fmt::Display;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER};
-use actix_web::web::{Bytes, BytesMut, Data, Payload};
+use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use arc_swap::ArcSwap;
-use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::sync::Notify;
 use tracing::Span;
 use tracing::field::{Empty, display};
 
+use self::body::Unread;
 use crate::clock::Clock;
-use crate::connections::{Full, Room, Share};
+use crate::connections::{Room, Share};
 use crate::delivery::DeliveryId;
 use crate::gitea::{Rejected, Secret, Verifier};
 use crate::meters::{Latency, Receiving, Table};
@@ -31,10 +31,6 @@ use crate::store::{self, Accepted, Store};
 pub use callback::Callbacks;
 pub use refusals::Refusals;
 
-/// From this length on space is kept for the whole body that was announced.
-const LARGE: usize = 64 * 1024;
-/// How long a body may take to arrive. Gitea itself gives up after five seconds.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a sender is asked to wait when the store cannot take more, in seconds.
 const RETRY_AFTER_S: &str = "2";
 
@@ -110,12 +106,6 @@ enum Refused {
     Rejected(#[from] Rejected),
     #[error("the delivery was not stored; send it again in a moment")]
     NotStored(#[from] store::Error),
-}
-
-impl From<Full> for Refused {
-    fn from(_: Full) -> Self {
-        Self::Crowded
-    }
 }
 
 impl Refused {
@@ -206,38 +196,18 @@ impl Receiver {
         Ok(answer.json(Answer { status, delivery: &id, details }))
     }
 
-    /// Reads the body, but never more than the limit, and not into room that others need.
     async fn read(
         &self,
         request: &HttpRequest,
-        mut payload: Payload,
+        payload: Payload,
     ) -> Result<(Bytes, Share), Refused> {
         let limit = self.max_body;
-        let announced = request.headers().get(CONTENT_LENGTH);
-        let announced = announced.and_then(|v| v.to_str().ok()?.parse().ok()).unwrap_or(0);
-        if announced > limit {
-            return Err(Refused::TooLarge { limit });
-        }
-        let all = async {
-            let (mut body, share) = (BytesMut::new(), self.room.share(request));
-            while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|error| match error {
-                    PayloadError::Overflow => Refused::TooLarge { limit },
-                    _ => Refused::Broken,
-                })?;
-                if body.len() + chunk.len() > limit {
-                    return Err(Refused::TooLarge { limit });
-                }
-                share.take(chunk.len()).await?;
-                // Space that nothing was written to costs nothing yet; to grow step by step costs it twice over.
-                if body.len() >= LARGE {
-                    body.reserve(announced.saturating_sub(body.len()));
-                }
-                body.extend_from_slice(&chunk);
-            }
-            Ok((body.freeze(), share))
-        };
-        tokio::time::timeout(BODY_TIMEOUT, all).await.unwrap_or(Err(Refused::TooSlow))
+        body::read(request, payload, &self.room, limit).await.map_err(|unread| match unread {
+            Unread::TooLarge => Refused::TooLarge { limit },
+            Unread::TooSlow => Refused::TooSlow,
+            Unread::Broken => Refused::Broken,
+            Unread::Crowded => Refused::Crowded,
+        })
     }
 
     fn refuse(&self, request: &HttpRequest, refused: &Refused) -> HttpResponse {
