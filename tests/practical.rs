@@ -2,41 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod scored;
+
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use gitea_triage::clock::Timestamp;
 use gitea_triage::dispatch::TaskType;
-use gitea_triage::issue::{Issue, IssueState};
+use gitea_triage::issue::Issue;
 use gitea_triage::triage::{
     Action, Answer, IssueType, Policy, Preset, Reads, Score, Triage, Verdict,
 };
 
+use scored::{issue, now};
+
 static TRIAGE: LazyLock<Triage> =
     LazyLock::new(|| Triage::new(Policy::of(Preset::Practical)).expect("a valid policy"));
-
-fn now() -> Timestamp {
-    "2026-03-23T12:00:00Z".parse().expect("a valid time")
-}
-
-fn issue(title: &str, body: &str, labels: &[&str]) -> Issue {
-    Issue {
-        ids: None,
-        number: 1,
-        title: title.to_owned(),
-        body: body.to_owned(),
-        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
-        assignees: Vec::new(),
-        author: None,
-        state: IssueState::Open,
-        is_pull_request: false,
-        created_at: Some("2026-03-20T10:00:00Z".parse().expect("a valid time")),
-        updated_at: None,
-        closed_at: None,
-        comments: 0,
-        url: String::new(),
-    }
-}
 
 fn verdict(title: &str, body: &str, labels: &[&str]) -> Verdict {
     TRIAGE.verdict(&issue(title, body, labels), now())

@@ -19,44 +19,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::expect_used, reason = "a panic is the failure message of a test")]
 
+mod scored;
+
 use std::sync::LazyLock;
 
-use gitea_triage::clock::Timestamp;
 use gitea_triage::dispatch::TaskType;
-use gitea_triage::issue::{Issue, IssueState};
+use gitea_triage::issue::Issue;
 use gitea_triage::triage::{
     IssueType, Policy, Score, Triage, Verdict, acceptance_criteria, explain,
 };
 use proptest::prelude::*;
+
+use scored::{issue, now};
 
 static TRIAGE: LazyLock<Triage> =
     LazyLock::new(|| Triage::new(Policy::default()).expect("a valid policy"));
 
 const RAW_BODY: &str =
     "## Problem\nLogin fails on empty password.\n\n## Steps\nassert response == 200";
-
-fn now() -> Timestamp {
-    "2026-03-23T12:00:00Z".parse().expect("a valid time")
-}
-
-fn issue(title: &str, body: &str, labels: &[&str]) -> Issue {
-    Issue {
-        ids: None,
-        number: 1,
-        title: title.to_owned(),
-        body: body.to_owned(),
-        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
-        assignees: Vec::new(),
-        author: None,
-        state: IssueState::Open,
-        is_pull_request: false,
-        created_at: Some("2026-03-20T10:00:00Z".parse().expect("a valid time")),
-        updated_at: None,
-        closed_at: None,
-        comments: 0,
-        url: String::new(),
-    }
-}
 
 fn score(title: &str, body: &str, labels: &[&str]) -> Score {
     TRIAGE.score(&issue(title, body, labels), now())
