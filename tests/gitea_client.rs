@@ -67,7 +67,7 @@ async fn recorded_answers_become_nouns() {
     assert_eq!(client.whoami().await.unwrap().login, "triage-bot");
     assert_eq!(client.version().await.unwrap(), "1.25.4");
     assert_eq!(client.issue(&at()).await.unwrap().unwrap().labels, ["P0", "bug"]);
-    assert_eq!(client.comments(&at()).await.unwrap()[0].body, "/triage hold");
+    assert_eq!(client.comments_of(&at(), Some).await.unwrap()[0].body, "/triage hold");
     let repository = client.repository(&repo()).await.unwrap();
     assert_eq!((repository.owner_login.as_str(), repository.has_issues), ("acme", true));
     assert_eq!(client.calls(), 5);
@@ -598,6 +598,6 @@ async fn a_large_answer_that_does_not_come_to_its_end_in_time_is_no_outage() {
         }
     });
     let client = Client::new(Settings { max_response: 100_000_000, ..settings(&url) }).unwrap();
-    let error = client.comments(&at()).await.unwrap_err();
+    let error = client.comments_of(&at(), Some).await.unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }) && !error.is_outage(), "{error}");
 }

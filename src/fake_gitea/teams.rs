@@ -36,15 +36,6 @@ impl FakeGitea {
         });
     }
 
-    /// Takes an account out of a team.
-    pub fn leave_team(&self, name: &str, login: &str) {
-        self.change(|state| {
-            let user = state.user_id(login).unwrap_or_default();
-            let team = state.teams.iter_mut().find(|team| team.name == name);
-            team.map(|team| team.members.remove(&user));
-        });
-    }
-
     /// Lets an account read pull requests through a team, which has it listed among those who can be assigned.
     pub fn add_pull_reader(&self, repo: &RepoName, login: &str) {
         let name = format!("readers of {}", key(repo));

@@ -100,12 +100,8 @@ impl Client {
         }
     }
 
-    /// Every comment on an issue, oldest first. Gitea does not page this list, whatever is asked.
-    pub async fn comments(&self, at: &IssueRef) -> Result<Vec<Comment>, Error> {
-        self.comments_of(at, Some).await
-    }
-
-    /// What `keep` makes of each comment on an issue, oldest first; the rest is dropped as it comes.
+    /// What `keep` makes of each comment on an issue, oldest first; the rest is dropped as it comes. Gitea does not page
+    /// this list, whatever is asked.
     pub async fn comments_of<N: Send + 'static>(
         &self,
         at: &IssueRef,
