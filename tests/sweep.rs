@@ -363,6 +363,28 @@ async fn a_comment_that_became_a_command_unheard_is_obeyed_after_the_full_pass()
 }
 
 #[actix_web::test]
+async fn a_command_behind_a_deleted_comment_is_obeyed_after_the_full_pass() {
+    let world = World::start().await;
+    world.baseline().await;
+    world.pass_time(60);
+    let at = world.gitea.open_issue(&repo(), issue("vague"));
+    let comment = world.gitea.comment(&at, "alice", "wait");
+    world.settle().await;
+    world.pass_time(60);
+    let change = |gitea: &FakeGitea| {
+        gitea.delete_comment(&at, "alice", comment);
+        gitea.comment(&at, "alice", "/triage hold");
+    };
+    world.unheard(change).await;
+    world.pass_time(24 * 3_600);
+    assert_eq!(world.finds(SERVE).await.0, [(1, Why::Input, false)], "as many comments as before");
+    world.settle().await;
+    assert!(is_held(&world, "acme/widgets#1").await);
+    world.pass_time(24 * 3_600);
+    assert_eq!(world.finds(SERVE).await.0, [], "once");
+}
+
+#[actix_web::test]
 async fn an_agents_label_that_is_deleted_everywhere_is_missed_on_its_issue() {
     let world = World::start().await;
     let at = world.gitea.open_issue(&repo(), bug());

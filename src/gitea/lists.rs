@@ -11,12 +11,12 @@ use crate::clock::Timestamp;
 use crate::issue::{Account, Issue, IssueNumber, RepoName};
 
 lenient! {
-    struct WireEdit { id: i64, user: User, issue_url: String, created_at: String, updated_at: String }
+    struct WireSaid { id: i64, user: User, issue_url: String, updated_at: String }
 }
 
-impl WireEdit {
-    /// The issue of a comment that somebody else has edited, and when.
-    fn edited(&self, us: &Account) -> Option<(IssueNumber, Timestamp)> {
+impl WireSaid {
+    /// The issue of a comment that somebody else has written or edited, and when.
+    fn by_others(&self, us: &Account) -> Option<(IssueNumber, Timestamp)> {
         let at = time(&self.updated_at).filter(|_| self.user.id != us.id)?;
         Some((self.issue_url.rsplit('/').next()?.parse().ok()?, at))
     }
@@ -106,39 +106,39 @@ impl Client {
         Ok(found)
     }
 
-    /// The issues of a repository of which somebody else's comment was edited since `since`, and when that was last: an
-    /// edit moves no issue's time of change (gitea-facts 9).
-    pub async fn edited_comments(
+    /// The issues of a repository of which somebody else wrote or edited a comment since `since`, and when that was last:
+    /// an edit moves no issue's time of change (gitea-facts 9), and where another comment was deleted as well, the number
+    /// of comments hides a new one.
+    pub async fn commented_since(
         &self,
         repo: &RepoName,
         since: Timestamp,
     ) -> Result<BTreeMap<IssueNumber, Timestamp>, Error> {
-        let (mut edits, mut seen) = (BTreeMap::new(), 0);
+        let (mut comments, mut seen) = (BTreeMap::new(), 0);
         let request = Request::of_repo(Method::GET, repo, &["issues", "comments"]);
         let request = request.since(Some(since));
         for page in 1..=MAX_PAGES {
-            let keep = |one: WireEdit| Ok(Some(one));
+            let keep = |one: WireSaid| Ok(Some(one));
             let part = self.page(&request, self.nth(page), keep).await?;
             seen += (part.items.len() + part.skipped.len()) as u64;
-            let before = edits.len();
-            edits.extend(part.items.into_iter().map(|one| (one.id, one)));
+            let before = comments.len();
+            comments.extend(part.items.into_iter().map(|one| (one.id, one)));
             // A page that brings nothing new is past the end, or from a server that does not page.
-            let is_last = edits.len() == before && part.skipped.is_empty();
+            let is_last = comments.len() == before && part.skipped.is_empty();
             if is_last || part.total.is_some_and(|total| seen >= total) {
                 break;
             }
         }
-        edits.retain(|_, one| one.updated_at != one.created_at);
-        if edits.is_empty() {
+        if comments.is_empty() {
             return Ok(BTreeMap::new());
         }
         let us = self.whoami_in(repo).await?;
-        let mut edited = BTreeMap::new();
-        for (number, at) in edits.values().filter_map(|one| one.edited(&us)) {
-            let last = edited.entry(number).or_insert(at);
+        let mut commented = BTreeMap::new();
+        for (number, at) in comments.values().filter_map(|one| one.by_others(&us)) {
+            let last = commented.entry(number).or_insert(at);
             *last = at.max(*last);
         }
-        Ok(edited)
+        Ok(commented)
     }
 }
 

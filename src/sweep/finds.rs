@@ -93,11 +93,11 @@ impl Ground<'_> {
         })
     }
 
-    /// The issues of which a comment was edited after they were evaluated: it may be a command now.
-    pub fn edited(&self, finds: &[Find], edited: &BTreeMap<IssueNumber, Timestamp>) -> Vec<Find> {
+    /// The issues of which a comment was written or edited after they were evaluated: it may be a command.
+    pub fn commented(&self, finds: &[Find], at: &BTreeMap<IssueNumber, Timestamp>) -> Vec<Find> {
         let is_later = |known: &&Known| {
-            let edited = edited.get(&known.number);
-            edited.zip(known.evaluated_at).is_some_and(|(edited, seen)| *edited >= seen)
+            let at = at.get(&known.number);
+            at.zip(known.evaluated_at).is_some_and(|(at, seen)| *at > seen)
         };
         self.unchanged(finds).filter(is_later).map(|known| self.input(known)).collect()
     }

@@ -39,14 +39,14 @@ struct Lists {
     is_archived: bool,
     /// Everything that was listed; of two readings of an issue the later.
     all: Listing,
-    /// The issues of which a comment was edited, and when; only a full pass asks.
-    edited: BTreeMap<IssueNumber, Timestamp>,
+    /// The issues of which a comment was written or edited, and when; only a full pass asks.
+    commented: BTreeMap<IssueNumber, Timestamp>,
 }
 
 impl Lists {
     fn of(repository: Repository, all: Listing) -> Self {
         let Repository { id, name: repo, archived: is_archived, .. } = repository;
-        Self { repo, id: Some(id), is_archived, all, edited: BTreeMap::new() }
+        Self { repo, id: Some(id), is_archived, all, commented: BTreeMap::new() }
     }
 }
 
@@ -131,24 +131,24 @@ impl Pass<'_> {
     async fn changes(&self) -> Result<Lists, Error> {
         let repo = self.last.as_ref().map_or(self.repo, |last| &last.repo).clone();
         let all = self.list(self.changed_since(None)).read().await?;
-        Ok(Lists { repo, id: None, is_archived: false, all, edited: BTreeMap::new() })
+        Ok(Lists { repo, id: None, is_archived: false, all, commented: BTreeMap::new() })
     }
 
     /// Every open issue, and what changed since the last pass: what has closed is in no list of open issues.
     async fn everything(&self) -> Result<Lists, Error> {
         let repository = self.parts.forge.repository(self.repo);
         let (open, changed) = (self.list(OPEN), self.list(self.changed_since(None)));
-        let (repository, open, changed, edited) =
-            tokio::try_join!(repository, open.read(), changed.read(), self.edited())?;
+        let (repository, open, changed, commented) =
+            tokio::try_join!(repository, open.read(), changed.read(), self.commented())?;
         let mut all = Listing { read_at: changed.read_at.min(open.read_at), ..changed };
         all.issues.extend(open.issues);
         all.unread.extend(open.unread);
-        Ok(Lists { edited, ..Lists::of(repository, all) })
+        Ok(Lists { commented, ..Lists::of(repository, all) })
     }
 
-    async fn edited(&self) -> Result<BTreeMap<IssueNumber, Timestamp>, forge::Error> {
+    async fn commented(&self) -> Result<BTreeMap<IssueNumber, Timestamp>, forge::Error> {
         let Some(last) = &self.last else { return Ok(BTreeMap::new()) };
-        self.parts.forge.edited_comments(self.repo, last.full_at - OVERLAP).await
+        self.parts.forge.commented_since(self.repo, last.full_at - OVERLAP).await
     }
 
     /// Every open issue. An archived repository is not listed, so that its first pass is made when it is back.
@@ -204,7 +204,7 @@ impl Pass<'_> {
                 finds.extend(gone.filter(|find| !lists.all.hides(find.at.number)));
             }
         }
-        finds.extend(ground.edited(&finds, &lists.edited));
+        finds.extend(ground.commented(&finds, &lists.commented));
         let unidentified = ground.unidentified(&lists.all.issues);
         if !self.how.look_only {
             self.parts.store.keep_ids(&unidentified, self.parts.clock.now()).await?;
