@@ -11,13 +11,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::RepoName;
 use crate::service::{Base, Parts};
-use crate::store::Find;
+use crate::store::{Find, Store};
 use crate::sweep::{How, Report};
 
 /// Find changes that no webhook delivered, and process them
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage sweep --once\n  gitea-triage sweep --dry-run\n  gitea-triage sweep --enqueue --json\n\nChanged issues go into the inbox and are processed here, or by `serve` if that is running. The first sweep of a repository reads every open issue, later ones only what changed since. Every `sweep.full_every` all open issues are read again."
+    after_help = "Examples:\n  gitea-triage sweep --once\n  gitea-triage sweep --dry-run\n  gitea-triage sweep --enqueue --json\n  gitea-triage sweep --backlog\n\nChanged issues go into the inbox and are processed here, or by `serve` if that is running. The first sweep of a repository reads every open issue, later ones only what changed since. Every `sweep.full_every` all open issues are read again.\n\nNobody is mentioned for issues that were open before the first sweep, until somebody touches them: `--backlog` treats them like new ones."
 )]
 pub(super) struct Sweep {
     /// Make one pass and exit; `serve` sweeps by itself
@@ -32,6 +32,9 @@ pub(super) struct Sweep {
     /// Read every open issue, even if that is not due
     #[arg(long)]
     full: bool,
+    /// Evaluate the issues that were open before the first sweep like new ones: people are mentioned and asked
+    #[arg(long, conflicts_with_all = ["once", "full"])]
+    backlog: bool,
     /// Print one line of JSON for each changed issue, and one with the counts
     #[arg(long)]
     json: bool,
@@ -46,6 +49,9 @@ impl Sweep {
         } else {
             (open_parts(config).await?, None)
         };
+        if self.backlog {
+            return self.call_from_before(config, store, parts).await;
+        }
         let sweeper = match &parts {
             Some(parts) => parts.sweeper.clone(),
             None => Base::new(config, store, Clock::System)?.sweeper(None),
@@ -69,6 +75,36 @@ impl Sweep {
         };
         self.summarise(&report, requests, unfinished, is_served)?;
         fail_unless(report.failed.is_empty())
+    }
+
+    /// Has the issues looked at that were open before the first sweep, as if they were new.
+    async fn call_from_before(
+        &self,
+        config: &Config,
+        store: Store,
+        parts: Option<Parts>,
+    ) -> Result<(), Failure> {
+        let issues = store.from_before(config.gitea.repos.clone()).await?;
+        let count = issues.len();
+        for at in &issues {
+            let value = json!({"issue": at, "why": "backlog", "enqueued": !self.dry_run});
+            show(self.json, &value, &at.to_string())?;
+        }
+        if !self.dry_run {
+            store.call_from_before(issues, Clock::System.now()).await?;
+        }
+        let is_served = parts.is_none() && !self.enqueue;
+        let unfinished = match parts {
+            Some(parts) => Some(process(&parts, config).await?),
+            None => None,
+        };
+        if self.json {
+            return print_json(&json!({"finds": count, "unfinished": unfinished}));
+        }
+        print(&format!(
+            "{count} issues were open before the first sweep and nobody has touched them"
+        ))?;
+        self.tell_rest(unfinished, is_served)
     }
 
     fn show(&self, find: &Find) -> Result<(), Failure> {
@@ -102,6 +138,11 @@ impl Sweep {
             "found {finds} changed issues in {repos} repositories with {requests} requests; webhooks \
              had missed {missed} of them"
         ))?;
+        self.tell_rest(unfinished, is_served)
+    }
+
+    /// Says what becomes of what is in the inbox.
+    fn tell_rest(&self, unfinished: Option<u64>, is_served: bool) -> Result<(), Failure> {
         match unfinished {
             _ if self.dry_run => print("dry run: nothing was stored"),
             Some(0) => print("everything in the inbox is processed"),

@@ -11,7 +11,9 @@ impl PlanInput<'_> {
             (Decision::Dispatch { .. }, Some(agent)) => self.calls(agent, opens),
             (Decision::Flag { .. }, _) => {
                 let label = self.rules.flag_label.clone().map(Mark::Label);
-                label.filter(|mark| self.is_wanted(mark)).map(Effect::Put).into_iter().collect()
+                let is_quiet = self.e.is_quiet(self.s.record);
+                let label = label.filter(|mark| !is_quiet && self.is_wanted(mark));
+                label.map(Effect::Put).into_iter().collect()
             }
             _ => self.e.assign.iter().flat_map(|login| self.gives_up(login)).collect(),
         }

@@ -299,7 +299,8 @@ fn marked_comments<'a>(
     e: &Evaluation,
     opened: Option<&Stage<'_>>,
 ) -> Result<Option<&'a [MarkedComment]>, Question> {
-    let writes = matches!(e.decision, Decision::Dispatch { .. } | Decision::Flag { .. });
+    let writes = matches!(e.decision, Decision::Dispatch { .. } | Decision::Flag { .. })
+        && !e.is_quiet(s.record);
     let known = s.record.audit_comment.as_ref();
     let is_new = writes && known.is_none() && s.issue.comments > 0;
     let is_opened_anew = || {
@@ -339,7 +340,8 @@ fn owner<'a>(
 ) -> Result<Cow<'a, str>, Question> {
     let of_repo = s.at.repo.owner();
     let called = rules.owner.as_deref().unwrap_or(of_repo);
-    let calls = matches!(e.decision, Decision::Flag { .. }) || !e.notices.is_empty();
+    let is_flag = matches!(e.decision, Decision::Flag { .. }) && !e.is_quiet(s.record);
+    let calls = is_flag || !e.notices.is_empty();
     let is_heard = !calls || !called.eq_ignore_ascii_case(of_repo) || s.is_owner_person()?;
     Ok(if is_heard { called.into() } else { format!("{called}/owners").into() })
 }
@@ -350,13 +352,18 @@ impl PlanInput<'_> {
         let audit = match (&self.e.decision, stage) {
             (Decision::Dispatch { .. }, Some(stage)) => self.comment(About::Dispatch(stage)),
             // A notice calls the owner already.
-            (decision @ Decision::Flag { .. }, _) if self.e.notices.is_empty() => {
+            (decision @ Decision::Flag { .. }, _) if self.calls_owner() => {
                 self.comment(About::Decision(decision))
             }
             _ => stage.and_then(|stage| self.sticky(stage)),
         };
         let ended = ended.and_then(|stage| self.sticky(stage));
         ended.into_iter().chain(audit).collect()
+    }
+
+    /// Whether the comment of a flag is to call the owner.
+    fn calls_owner(&self) -> bool {
+        self.e.notices.is_empty() && !self.e.is_quiet(self.s.record)
     }
 
     /// The audit comment: new for a new decision, an edit when the same decision has other reasons now, nothing when it

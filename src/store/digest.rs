@@ -62,6 +62,8 @@ pub struct OpenIssue {
     pub reason: String,
     /// Whether it is urgent and not ready, so that a person has to look whatever was decided.
     pub is_urgent: bool,
+    /// Whether it was open before its repository was first read, and nobody has touched it since.
+    pub is_from_before: bool,
     /// Its latest dispatch, as agent and state.
     pub dispatch: Option<(String, DispatchState)>,
 }
@@ -133,7 +135,7 @@ struct Question<'a> {
 fn open(c: &Connection, q: &Question<'_>) -> Result<Vec<OpenIssue>, Error> {
     let dispatches = dispatches(c, q)?;
     let mut rows = c.prepare_cached(
-        "SELECT lane.id, number, at, action, reason, verdict, reason_code FROM lane JOIN evaluation
+        "SELECT lane.id, number, at, action, reason, verdict, reason_code, from_before FROM lane JOIN evaluation
              ON evaluation.id = (SELECT max(id) FROM evaluation e WHERE e.lane = lane.id AND e.at < ?2)
          WHERE repo = ?1 AND action <> 'finish' AND reason_code IS NOT ?3 ORDER BY number",
     )?;
@@ -165,6 +167,7 @@ fn open_issue(row: &Row<'_>, until: i64) -> Result<OpenIssue, Error> {
         action: row.get(3)?,
         reason: row.get(4)?,
         is_urgent: row.get::<_, Option<String>>(6)?.as_deref() == Some(URGENT_NOT_READY),
+        is_from_before: row.get(7)?,
         dispatch: None,
     })
 }

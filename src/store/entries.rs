@@ -111,6 +111,7 @@ pub(super) fn enqueue(c: &Connection, lane: i64, entry: &Entry) -> Result<i64, E
     let seq = insert.insert(values)?;
     lanes::make_due(c, lane, *at)?;
     if *origin == Origin::Manual {
+        lanes::mark_from_before(c, lane, false)?;
         lanes::hurry(c, lane, Rank::Commanded)?;
     }
     if *origin != Origin::Sweep {

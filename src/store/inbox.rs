@@ -290,6 +290,7 @@ fn classify_one(c: &Connection, one: &Classified, schedule: Schedule) -> Result<
             let lane = identity::reported(c, at, *ids)?;
             lanes::hurry(c, lane, *rank)?;
             if join(c, one, lane)? {
+                lanes::mark_from_before(c, lane, false)?;
                 schedule.wake(c, lane, *more_coming)?;
             }
             Ok(())

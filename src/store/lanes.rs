@@ -219,6 +219,18 @@ pub(super) fn hurry(c: &Connection, lane: i64, rank: Rank) -> Result<(), Error> 
     run(c, "UPDATE lane SET priority = ?2 WHERE id = ?1 AND priority > ?2", [lane, rank as i64])
 }
 
+/// Whether the issue was open before its repository was first read, and nobody has touched it since.
+pub(super) fn is_from_before(c: &Connection, lane: i64) -> Result<bool, Error> {
+    let sql = "SELECT from_before FROM lane WHERE id = ?1";
+    Ok(first(c, sql, [lane], |r| r.get(0))?.unwrap_or_default())
+}
+
+/// Notes that an issue was open before its repository was first read, or that somebody has touched it since.
+pub(super) fn mark_from_before(c: &Connection, lane: i64, is: bool) -> Result<(), Error> {
+    let sql = "UPDATE lane SET from_before = ?2 WHERE id = ?1 AND from_before <> ?2";
+    run(c, sql, params![lane, is])
+}
+
 /// Makes an idle lane due now; a lane that is due or claimed comes to its turn anyway.
 pub(super) fn make_due(c: &Connection, lane: i64, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1 AND state = 'idle'";

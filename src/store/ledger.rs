@@ -50,6 +50,7 @@ impl Store {
                 leftovers: leftovers(c, lane)?,
                 attempts: dispatches::attempts(c, lane)?,
                 load: dispatches::load(c, lane)?,
+                is_from_before: lanes::is_from_before(c, lane)?,
             })
         })
         .await

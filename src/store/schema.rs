@@ -15,6 +15,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("schema/5-repositories.sql")),
     M::up(include_str!("schema/6-sessions.sql")),
     M::up(include_str!("schema/7-authors.sql")),
+    M::up(include_str!("schema/8-from-before.sql")),
 ];
 /// What the steps build in an empty file, in one go: a column that a step renames costs a start more than all the
 /// tables together. Written by a test, which compares the two.

@@ -9,7 +9,7 @@ use super::rows::{all, first, parsed, run};
 use super::{Error, ShownIssue, Store, identity, lanes};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
-use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName};
+use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName, RepoPatterns};
 
 /// How many finds one transaction takes, so that deliveries never wait long for the writer.
 const STEP: usize = 100;
@@ -122,6 +122,16 @@ impl Find {
             (_, Why::Input) => Why::Input.as_str(),
             (false, _) => "backlog",
             (true, why) => why.as_str(),
+        }
+    }
+
+    /// Whether it was open before its repository was first read; `None` where the find says nothing about that. What
+    /// somebody has changed is not from before any more.
+    fn is_from_before(&self) -> Option<bool> {
+        match (self.is_missed, self.why) {
+            (false, Why::New) => Some(true),
+            (true, Why::New | Why::Changed) => Some(false),
+            _ => None,
         }
     }
 }
@@ -265,6 +275,35 @@ impl Store {
         Ok(made)
     }
 
+    /// The open issues of these repositories that were open before they were first read and that nobody has touched since.
+    pub async fn from_before(&self, repos: RepoPatterns) -> Result<Vec<IssueRef>, Error> {
+        let sql = "SELECT repo, number FROM lane WHERE from_before = 1 AND fingerprint_open = 1 ORDER BY repo, number";
+        let found: Vec<_> = self.read(|c| all(c, sql, [], named)).await?;
+        Ok(found.into_iter().filter(|at| repos.allows(&at.repo)).collect())
+    }
+
+    /// Has these issues looked at as if they had been opened now: whom they concern is called.
+    pub async fn call_from_before(
+        &self,
+        issues: Vec<IssueRef>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        for step in issues.chunks(STEP) {
+            let step = step.to_vec();
+            self.write(move |c| {
+                for at in &step {
+                    let lane = lanes::lane(c, at)?;
+                    lanes::mark_from_before(c, lane, false)?;
+                    let what = Why::Input.as_str().into();
+                    enqueue(c, lane, &Entry { origin: Origin::Sweep, what, at: now })?;
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     /// Notes a write by gitea-triage that no evaluation planned, such as an answer to a command: what the sweep finds because
     /// of it is not the change of somebody else.
     pub async fn note_own_write(&self, at: &IssueRef, write: OwnWrite) -> Result<(), Error> {
@@ -335,6 +374,10 @@ fn unlisted(row: &Row<'_>) -> rusqlite::Result<Unlisted> {
     })
 }
 
+fn named(row: &Row<'_>) -> rusqlite::Result<IssueRef> {
+    Ok(IssueRef { repo: parsed(row, 0)?, number: row.get(1)? })
+}
+
 fn enqueue_all(c: &Connection, finds: &[Find], now: Timestamp) -> Result<Vec<IssueRef>, Error> {
     let (mut made, mut missed) = (Vec::new(), 0_u32);
     for find in finds {
@@ -344,6 +387,9 @@ fn enqueue_all(c: &Connection, finds: &[Find], now: Timestamp) -> Result<Vec<Iss
         };
         if !is_as_judged(c, lane, find)? {
             continue;
+        }
+        if let Some(is) = find.is_from_before() {
+            lanes::mark_from_before(c, lane, is)?;
         }
         let what = find.action().into();
         enqueue(c, lane, &Entry { origin: Origin::Sweep, what, at: now })?;

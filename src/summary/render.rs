@@ -37,13 +37,14 @@ impl Page<'_> {
     /// The whole text.
     pub(super) fn render(&self) -> String {
         format!(
-            "{}\n\n{}\n{}{}{}{}\n---\n*Auto-generated from the triage ledger. Override any decision by assigning \
+            "{}\n\n{}\n{}{}{}{}{}\n---\n*Auto-generated from the triage ledger. Override any decision by assigning \
              somebody or editing the issue. It is then evaluated again.*\n",
             self.counts(),
             self.covers(),
             self.top(),
             self.actions(),
             self.needs(),
+            self.from_before(),
             self.skipped(),
         )
     }
@@ -119,7 +120,7 @@ impl Page<'_> {
     fn needs(&self) -> String {
         let owner = format!("the owner, {}", code(self.owner));
         let flagged = self.digest.open.iter().filter_map(|i| {
-            let is_asked = i.action == "flag" || is_neglected(i);
+            let is_asked = (i.action == "flag" || is_neglected(i)) && !is_quiet(i);
             let reason = given_up(i).or_else(|| is_asked.then(|| i.reason.clone()))?;
             Some(format!("{} needs {owner}: {}", self.issue(i.number), quoted(&reason, REASON)))
         });
@@ -129,6 +130,22 @@ impl Page<'_> {
             format!("{issue} needs the operator: {failed}, {reason}; `gitea-triage inbox list --state dead`")
         });
         section("Needs Attention", &flagged.chain(dead).collect::<Vec<_>>(), LISTED)
+    }
+
+    /// What would need a person and was open before the repository was first read: nobody was mentioned for it.
+    fn from_before(&self) -> String {
+        let quiet = self.digest.open.iter().filter(|i| is_quiet(i));
+        let line =
+            |i: &OpenIssue| format!("{}: {}", self.issue(i.number), quoted(&i.reason, REASON));
+        let lines: Vec<_> = quiet.map(line).collect();
+        if lines.is_empty() {
+            return String::new();
+        }
+        let listed = section("From Before", &lines, LISTED);
+        format!(
+            "{listed}\nThese were open before the first sweep. Nobody was mentioned for them; comment on one, or run \
+             `gitea-triage sweep --backlog`.\n"
+        )
     }
 
     fn skipped(&self) -> String {
@@ -144,6 +161,11 @@ impl Page<'_> {
 /// Whether nothing is done about it; what an agent has is skipped because of that, and what is urgent needs attention.
 fn is_skipped(issue: &OpenIssue) -> bool {
     issue.action == "skip" && !is_dispatched(issue) && !issue.is_urgent
+}
+
+/// Whether it needs a person, and nobody was mentioned for it.
+fn is_quiet(issue: &OpenIssue) -> bool {
+    issue.is_from_before && issue.action == "flag" && issue.dispatch.is_none()
 }
 
 /// An issue that is ready by its score may be left alone for another reason, which is said once.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::{GRACE, How, Report, Sweeper};
+use super::{GRACE, How, Kind, Report, Sweeper};
 use crate::clock::{Clock, Timestamp};
 use crate::store;
 
@@ -54,6 +54,7 @@ impl Sweeper {
             timer.last = Some(self.last_pass().await.unwrap_or_else(|| self.inner.clock.now()));
         }
         let (mut follow_ups, mut is_out) = (0, false);
+        self.tell_from_before().await;
         loop {
             self.rest(&mut timer, &after_outage).await;
             timer.last = Some(self.inner.clock.now());
@@ -87,6 +88,15 @@ impl Sweeper {
         }
     }
 
+    /// Says how many issues nobody is called for.
+    async fn tell_from_before(&self) {
+        let repos = self.settings().repos.clone();
+        match self.inner.store.from_before(repos).await {
+            Ok(issues) if !issues.is_empty() => tell_quiet(issues.len()),
+            _ => {}
+        }
+    }
+
     /// When any repository was last read, so that a restart does not put the next round off.
     async fn last_pass(&self) -> Option<Timestamp> {
         let cursors = self.inner.store.sweep_cursors().await.ok()?;
@@ -108,6 +118,14 @@ fn pause_after(
     })
 }
 
+/// Issues that were open before their repository was first read are given to agents, but nobody is called for them.
+fn tell_quiet(issues: usize) {
+    tracing::info!(
+        issues,
+        "open before the first sweep: agents get these issues as places allow, and nobody is mentioned until somebody touches one or `gitea-triage sweep --backlog` is run"
+    );
+}
+
 /// A failure is logged once a round, an outage once for as long as it lasts; neither stops the others or the next round.
 fn log(result: &Result<Report, store::Error>, was_out: bool) {
     let report = match result {
@@ -127,6 +145,11 @@ fn log(result: &Result<Report, store::Error>, was_out: bool) {
     }
     for unread in report.unread() {
         tracing::warn!("{unread}; the sweep leaves it out");
+    }
+    let first = report.passed.iter().filter(|passed| passed.kind == Kind::First);
+    let before = first.map(|passed| passed.finds.len()).sum();
+    if before > 0 {
+        tell_quiet(before);
     }
     let (repos, finds) = (report.passed.len(), report.finds().count());
     let (missed, left) = (report.missed(), report.left());

@@ -1,8 +1,6 @@
 //! One evaluation of an issue: what a person took off, what people ask for, how the work goes, and then the rules. Each
 //! step takes the evaluation so far and gives the next; a step that needs a fact asks for it. Pure.
 
-use chrono::TimeDelta;
-
 use super::decide::Chain;
 use super::{
     Custody, Decision, Evaluation, Question, Rules, Snapshot, Verdict, commands, lifecycle, observe,
@@ -10,9 +8,6 @@ use super::{
 use crate::dispatch::{Agent, DispatchState, Interface, Mark};
 use crate::issue::IssueRef;
 use crate::reason::{Cause, Reason};
-
-/// How old an issue may be for people to be told why it is given to nobody.
-const ANSWERED_WITHIN: TimeDelta = TimeDelta::days(7);
 
 /// Evaluates an issue, or says what has to be known first.
 pub fn evaluate(s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question> {
@@ -43,18 +38,14 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
     }
     // Who has the issue already knows what to do, or asks.
     let is_free = e.custody.dispatch().is_none() && e.given.is_none();
-    e.answer = rules.triage.answer(&decision).filter(|_| is_free && is_fresh(s));
+    // Whom an old backlog concerns expects no question any more.
+    e.answer = rules.triage.answer(&decision).filter(|_| is_free && !s.record.is_from_before);
     let score = s.assessment.score.clone();
     let policy = Some(rules.triage.id().clone());
     e.signals = s.assessment.signals.clone();
     e.changes_custody = e.custody != s.record.custody || e.removed != s.record.removed;
     e.verdict = Some(Verdict { score, task_type, decision: decision.clone(), policy });
     Ok(Evaluation { decision, waits_on, ..e })
-}
-
-/// Whether its author still expects an answer: a question about an old issue comes as a surprise.
-fn is_fresh(s: &Snapshot<'_>) -> bool {
-    s.issue.created_at.is_some_and(|opened| s.now - opened < ANSWERED_WITHIN)
 }
 
 /// The issues that a blocked one waits for.

@@ -84,6 +84,14 @@ impl Evaluation {
         }
     }
 
+    /// Whether a person is to look, and nobody is called for it: the issue was open before its repository was first read,
+    /// and neither people nor agents have done anything about it since.
+    pub fn is_quiet(&self, record: &Record) -> bool {
+        let is_untouched =
+            self.orders.is_empty() && self.attempts.is_empty() && self.notices.is_empty();
+        record.is_from_before && is_untouched && matches!(self.decision, Decision::Flag { .. })
+    }
+
     /// Whether somebody waits for what follows: who commanded, who chose an agent or closed the issue, or the next issue
     /// in line for the place that its dispatch leaves.
     pub fn is_awaited(&self) -> bool {

@@ -71,6 +71,8 @@ pub struct Record {
     pub unconfirmed: Vec<Unconfirmed>,
     /// How many dispatches each agent has open, this issue's own not counted.
     pub load: BTreeMap<AgentId, u32>,
+    /// Whether it was open before its repository was first read, and nobody has touched it since: nobody is called for it.
+    pub is_from_before: bool,
 }
 
 /// A write that was meant, and then came a crash or an error.

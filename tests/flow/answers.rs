@@ -1,10 +1,9 @@
 //! Who opened an issue that is given to nobody hears why: once, in their language, and only while they wait for it.
 
-use chrono::TimeDelta;
 use gitea_triage::fake_gitea::NewIssue;
 use gitea_triage::issue::IssueRef;
 
-use crate::world::{World, noon};
+use crate::world::World;
 
 async fn practical(more: &str) -> World {
     World::with(&format!("{more}\n[policy]\npreset = \"practical\"")).await
@@ -109,12 +108,7 @@ async fn a_label_that_a_person_removed_is_not_put_back_and_theirs_is_not_taken_o
 }
 
 #[tokio::test]
-async fn nobody_is_asked_about_an_old_issue_or_against_the_owners_wish() {
-    let world = practical("").await;
-    let old = NewIssue { created_at: Some(noon() - TimeDelta::days(30)), ..vague() };
-    let old = world.open_issue(old);
-    world.settle().await;
-    assert!(world.comments(&old).is_empty() && world.labels(&old).is_empty());
+async fn nobody_is_asked_against_the_owners_wish() {
     let silent = practical("[triage]\nanswers = \"none\"").await;
     let issue = silent.open_issue(vague());
     silent.settle().await;

@@ -30,16 +30,6 @@ fn reactions(world: &World, at: &IssueRef, comment: i64) -> Vec<String> {
     comment.reactions.into_iter().filter(|(by, _)| *by == bot).map(|(_, what)| what).collect()
 }
 
-/// Does something of which no delivery arrives.
-async fn unheard<T>(world: &World, act: impl FnOnce() -> T) -> T {
-    world.gitea.delivered().await;
-    world.gitea.set_hook("http://127.0.0.1:1/", "nobody");
-    let result = act();
-    world.gitea.delivered().await;
-    world.gitea.set_hook(&world.url("/webhook"), crate::world::SECRET);
-    result
-}
-
 async fn sweep(world: &World) {
     let how = How { at_once: true, ..How::default() };
     let report = world.service().parts().sweeper.round(how, &|_, _, _| {}).await.unwrap();
@@ -61,8 +51,7 @@ async fn a_command_whose_delivery_was_lost_is_obeyed_when_the_sweep_finds_the_is
     let world = World::start().await;
     let issue = looked_at(&world).await;
     sweep(&world).await;
-    let order =
-        unheard(&world, || world.gitea.comment(&issue, "alice", "/triage assign kimi")).await;
+    let order = world.unheard(|| world.gitea.comment(&issue, "alice", "/triage assign kimi")).await;
     assert!(world.labels(&issue).is_empty());
     sweep(&world).await;
     assert!(with_kimi(&world, &issue));
@@ -76,11 +65,12 @@ async fn a_command_whose_delivery_was_lost_is_obeyed_when_the_sweep_finds_the_is
 async fn a_command_given_while_the_service_was_down_is_obeyed_at_the_start() {
     let mut world = World::start().await;
     let issue = looked_at(&world).await;
-    let order = unheard(&world, || {
-        world.gitea.comment(&issue, "bob", "is anybody there?");
-        world.gitea.comment(&issue, "alice", "Please.\n\n/triage assign kimi")
-    })
-    .await;
+    let order = world
+        .unheard(|| {
+            world.gitea.comment(&issue, "bob", "is anybody there?");
+            world.gitea.comment(&issue, "alice", "Please.\n\n/triage assign kimi")
+        })
+        .await;
     world.restart().await;
     sweep(&world).await;
     assert!(with_kimi(&world, &issue));
@@ -92,8 +82,7 @@ async fn a_command_given_while_the_service_was_down_is_obeyed_at_the_start() {
 async fn a_lost_command_is_found_when_anything_else_tells_of_its_issue() {
     let world = World::start().await;
     let issue = looked_at(&world).await;
-    let order =
-        unheard(&world, || world.gitea.comment(&issue, "alice", "/triage assign kimi")).await;
+    let order = world.unheard(|| world.gitea.comment(&issue, "alice", "/triage assign kimi")).await;
     world.gitea.edit_issue(&issue, "bob", Some("It is very slow"), None);
     world.settle().await;
     assert!(with_kimi(&world, &issue));
@@ -127,7 +116,7 @@ async fn what_was_commented_before_the_first_look_is_no_order() {
     sweep(&world).await;
     let issue: IssueRef = "acme/widgets#1".parse().unwrap();
     world.assert_with_claude(&issue);
-    unheard(&world, || world.gitea.comment(&issue, "bob", "more")).await;
+    world.unheard(|| world.gitea.comment(&issue, "bob", "more")).await;
     sweep(&world).await;
     assert!(states(&world, &issue).await.is_empty());
     assert_eq!(world.assignees(&issue), ["claude"]);
@@ -138,12 +127,13 @@ async fn an_issue_that_nobody_heard_of_brings_its_commands_with_it() {
     let world = World::start().await;
     sweep(&world).await;
     world.clock.advance(chrono::TimeDelta::seconds(60));
-    let issue = unheard(&world, || {
-        let issue = world.open_issue(bug());
-        world.gitea.comment(&issue, "alice", "/triage hold");
-        issue
-    })
-    .await;
+    let issue = world
+        .unheard(|| {
+            let issue = world.open_issue(bug());
+            world.gitea.comment(&issue, "alice", "/triage hold");
+            issue
+        })
+        .await;
     sweep(&world).await;
     assert_eq!(states(&world, &issue).await, [OrderState::CarriedOut]);
     assert!(world.labels(&issue).is_empty());
@@ -480,10 +470,10 @@ async fn commands_given_while_nobody_listens_or_with_their_deliveries_lost_end_o
     let third = count / 3;
     let mut all = give(&world, 0..third, &issues);
     world.settle().await;
-    let dropped = unheard(&world, || give(&world, third..2 * third, &issues)).await;
+    let dropped = world.unheard(|| give(&world, third..2 * third, &issues)).await;
     all.extend(dropped);
     sweep(&world).await;
-    let posted = unheard(&world, || give(&world, 2 * third..count, &issues)).await;
+    let posted = world.unheard(|| give(&world, 2 * third..count, &issues)).await;
     all.extend(posted);
     world.restart().await;
     sweep(&world).await;

@@ -254,6 +254,17 @@ impl World {
         self.service().parts().worker.settle(patience).await.unwrap();
     }
 
+    /// Does something of which no delivery arrives.
+    #[allow(dead_code, reason = "not every program loses deliveries")]
+    pub async fn unheard<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.gitea.delivered().await;
+        self.gitea.set_hook("http://127.0.0.1:1/", "nobody");
+        let result = act();
+        self.gitea.delivered().await;
+        self.gitea.set_hook(&self.url("/webhook"), SECRET);
+        result
+    }
+
     #[allow(dead_code, reason = "not every program sweeps")]
     /// One round of the sweep, which is switched off otherwise.
     pub async fn sweep(&self, how: How) {

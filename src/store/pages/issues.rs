@@ -36,6 +36,8 @@ named_enum! {
         Skipped = "skipped",
         /// Those that are closed or gone.
         Finished = "finished",
+        /// Those that were open before their repository was first read, and that nobody has touched since.
+        Before = "before",
     }
 }
 
@@ -92,6 +94,8 @@ pub struct Standings {
     pub waiting: u64,
     /// On hold.
     pub held: u64,
+    /// Open before their repository was first read, and untouched since.
+    pub from_before: u64,
 }
 
 pub(super) const ISSUE: &str = "SELECT repo, number, title, latest.evaluation, latest.at, action,
@@ -166,6 +170,7 @@ fn walk(show: Show, by_repo: bool) -> String {
         Show::Finished => by_action(Action::Finish),
         Show::Held => by_lane("SELECT id FROM lane WHERE hold IS NOT NULL"),
         Show::Dispatched => by_lane("SELECT lane FROM dispatch WHERE ended_at IS NULL"),
+        Show::Before => by_lane("SELECT id FROM lane WHERE from_before = 1"),
     };
     let place =
         if by_repo { format!("latest.evaluation IN ({OF_REPO}) AND") } else { String::new() };
@@ -203,12 +208,13 @@ pub(super) fn few(
 pub(super) const STANDINGS: &str = "SELECT (SELECT count(*) FROM latest WHERE action = 'flag'),
      (SELECT count(*) FROM dispatch WHERE ended_at IS NULL),
      (SELECT count(*) FROM latest WHERE action = 'wait'),
-     (SELECT count(*) FROM lane WHERE hold IS NOT NULL)";
+     (SELECT count(*) FROM lane WHERE hold IS NOT NULL),
+     (SELECT count(*) FROM lane WHERE from_before = 1)";
 
 pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
-    let (flagged, dispatched, waiting, held) =
+    let (flagged, dispatched, waiting, held, from_before) =
         c.prepare_cached(STANDINGS)?.query_row([], |r| r.try_into())?;
-    Ok(Standings { flagged, dispatched, waiting, held })
+    Ok(Standings { flagged, dispatched, waiting, held, from_before })
 }
 
 #[cfg(test)]
@@ -225,11 +231,14 @@ mod tests {
                 let steps = store.read(move |c| plan(c, &sql)).await.unwrap();
                 let is_bad = |step: &String| {
                     step.starts_with("SCAN")
-                        && !["lane_held", "dispatch_open"].iter().any(|index| step.contains(index))
+                        && !["lane_held", "dispatch_open", "lane_from_before"]
+                            .iter()
+                            .any(|index| step.contains(index))
                 };
                 assert!(!steps.iter().any(is_bad), "{show}: {steps:#?}");
                 let is_sorted = steps.iter().any(|step| step.contains("TEMP B-TREE"));
-                let may_sort = by_repo || matches!(show, Show::Held | Show::Dispatched);
+                let may_sort =
+                    by_repo || matches!(show, Show::Held | Show::Dispatched | Show::Before);
                 assert!(!is_sorted || may_sort, "{show}: {steps:#?}");
             }
         }

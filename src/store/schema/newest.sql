@@ -142,7 +142,7 @@ CREATE TABLE lane (
     chosen_task  TEXT,
     fingerprint         TEXT,
     fingerprint_comments INTEGER NOT NULL DEFAULT 0,
-    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER,
+    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER, from_before INTEGER NOT NULL DEFAULT 0,
     CHECK ((state = 'due') = (due_at IS NOT NULL)),
     CHECK ((state = 'claimed') = (claimed_at IS NOT NULL)),
     UNIQUE (repo, number)
@@ -266,6 +266,7 @@ END;
 CREATE INDEX former_name_now ON former_name (now);
 CREATE INDEX lane_claimed ON lane (id) WHERE state = 'claimed';
 CREATE INDEX lane_due ON lane (priority, due_at) WHERE state = 'due';
+CREATE INDEX lane_from_before ON lane (id) WHERE from_before = 1;
 CREATE INDEX lane_held ON lane (id) WHERE hold IS NOT NULL;
 CREATE UNIQUE INDEX lane_issue ON lane (issue_id) WHERE issue_id IS NOT NULL;
 CREATE INDEX lane_repository ON lane (repo_id) WHERE repo_id IS NOT NULL;
