@@ -1,5 +1,6 @@
 //! From what an issue states to facts: the type it is told to be, and what it names, shows and asks for.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::blockers;
@@ -173,13 +174,16 @@ impl<'a> Evidence<'a> {
     fn structure(&mut self) {
         let mut facts = std::mem::take(&mut self.facts);
         let (mut steps, mut words, mut items) = (0, 0, 0);
+        // People fill each part of a form with the same sentence, or with the title.
+        let mut before = HashSet::from([self.title.trim()]);
         for one in self.said.body() {
             let is_code = matches!(one.kind, markdown::Kind::Code { .. });
             facts.show_if(Kind::Example, is_code && one.role != Role::Details);
-            if !one.counts {
+            let text = &self.said.text[one.at.clone()];
+            if !one.counts || !before.insert(text.trim()) {
                 continue;
             }
-            let count = count_words(&self.said.text[one.at.clone()]);
+            let count = count_words(text);
             words += count;
             let is_item = matches!(one.kind, markdown::Kind::Item { .. });
             items += usize::from(is_item);
