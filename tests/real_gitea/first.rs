@@ -1,4 +1,4 @@
-//! From nothing to the first decision, with the words of the README as the script.
+//! From nothing to the first decision, with the words of the book as the script.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,8 +13,8 @@ use crate::wait::until;
 use crate::world::recorded;
 
 /// The page, and the section of it, whose blocks are the file and the commands.
-const SCRIPT: &str = "README.md";
-const SECTION: &str = "## The first repository";
+const SCRIPT: &str = "docs/src/first-repository.md";
+const SECTION: &str = "## Two tokens, one file, six commands";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came of it.
@@ -47,7 +47,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
     parts.into_iter().map(|part| part.split("```").next().unwrap())
 }
 
-/// What the person does who follows the README.
+/// What the person does who follows the book.
 struct Person {
     forge: Forge,
     folder: TempDir,
@@ -118,7 +118,7 @@ pub async fn play(which: Which) -> First {
     write("gitea-token", &person.forge.token(BOT)).unwrap();
     let mine = person.forge.token_with_scopes(ADMIN, &["write:repository"]).await;
     write("my-token", &mine).unwrap();
-    // The reader's own addresses in place of the README's.
+    // The reader's own addresses in place of the book's.
     let port = format!("127.0.0.1:{}", person.port);
     let file = blocks(&script, "toml").next().unwrap();
     let file = file
