@@ -1,4 +1,4 @@
-//! The section `[policy]`: a [`Policy`], but for five keys that stand in other sections.
+//! The section `[policy]`: a [`Policy`], but for six keys that stand in other sections.
 
 use toml::{Table, Value};
 
@@ -6,15 +6,16 @@ use super::Config;
 use crate::triage::{Policy, Triage};
 
 /// Keys of a policy that have a place of their own in the configuration.
-pub(super) const ELSEWHERE: [(&str, &str); 5] = [
+pub(super) const ELSEWHERE: [(&str, &str); 6] = [
     ("ready_at", "triage.ready_at"),
     ("ignore_labels", "triage.ignore_labels"),
     ("ignore_authors", "triage.ignore_authors"),
     ("route", "dispatch.route"),
     ("answers", "triage.answers"),
+    ("duplicates", "triage.duplicates"),
 ];
 
-/// Puts the five keys into the policy, and compiles it; or says by which key it cannot be used, and why.
+/// Puts the six keys into the policy, and compiles it; or says by which key it cannot be used, and why.
 pub(super) fn complete(config: &mut Config) -> Result<(), (String, String)> {
     let Config { policy, triage, dispatch, .. } = config;
     policy.ready_at = triage.ready_at;
@@ -22,6 +23,7 @@ pub(super) fn complete(config: &mut Config) -> Result<(), (String, String)> {
     policy.ignore_authors.clone_from(&triage.ignore_authors);
     policy.route = dispatch.route;
     policy.answers = triage.answers;
+    policy.duplicates = triage.duplicates;
     let error = match Triage::new(policy.clone()) {
         Ok(compiled) => {
             config.compiled = Some(compiled);

@@ -105,6 +105,8 @@ settings! {
         needs_info_label: Option<String> as "As::<Maybe<Label>>" = Some("needs-info".to_owned()),
         /// Label put on a question.
         question_label: Option<String> as "As::<Maybe<Label>>" = Some("question".to_owned()),
+        /// Whether an issue that says the same as an older one is held back from agents until a person says otherwise.
+        duplicates: bool = false,
         /// Issues with one of these labels are left alone.
         ignore_labels: Vec<String> as "As::<LabelNames>" = Vec::new(),
         /// Issues of these logins are left alone.

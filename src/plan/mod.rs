@@ -3,6 +3,7 @@
 
 mod comment;
 mod confirm;
+mod duplicate;
 mod marks;
 mod notice;
 mod outcome;
@@ -17,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Handoff, Mark};
 use crate::issue::IssueState;
 use crate::triage::{
-    Answer, Decision, Evaluation, MarkedComment, News, Notice, Question, Record, Rules, Snapshot,
+    Decision, Evaluation, MarkedComment, News, Notice, Question, Record, Rules, Snapshot,
 };
 
 pub use self::confirm::{Confirmation, Recovery, WriteOrigin};
@@ -307,8 +308,9 @@ fn marked_comments<'a>(
         let said = known.map(|comment| comment.marker.decision.as_str());
         said.zip(opened).is_some_and(|(said, opened)| opened.decision() != said)
     };
-    let is_asked = known.is_some_and(|comment| comment.marker.decision == question::NEEDS_INFO);
-    let asks_anew = e.answer == Some(Answer::NeedsInfo) && !is_asked && s.issue.comments > 0;
+    let asked = e.answer.and_then(question::comment_of);
+    let is_asked = known.is_some_and(|comment| Some(&*comment.marker.decision) == asked);
+    let asks_anew = asked.is_some() && !is_asked && s.issue.comments > 0;
     let is_unsure = s.record.unconfirmed.iter().any(|one| one.write.key().0 == EffectKind::Comment);
     if !(is_unsure || is_new || asks_anew || !e.notices.is_empty() || is_opened_anew()) {
         return Ok(None);

@@ -1,7 +1,7 @@
 //! Comments that no longer hold say so at their top: those that called a person, and those that said what then could not
 //! be done. Pure.
 
-use super::question::NEEDS_INFO;
+use super::question::{DUPLICATE, NEEDS_INFO};
 use super::{Decided, Effect, EffectOutcome, Marker};
 use crate::reason::{Reason, code};
 use crate::triage::{Decision, Evaluation, MarkedComment, Question, Snapshot};
@@ -35,15 +35,19 @@ fn holds(call: &Marker, decision: &Decision) -> bool {
     }
 }
 
-/// Whether this asks for something that is not missing any more, and does not say so yet.
+/// Whether this asks for something that is not missing any more, or names an older issue that does not hold this one back
+/// any more, and does not say so yet.
 fn is_answered(comment: &MarkedComment, e: &Evaluation) -> bool {
-    let is_asked = comment.marker.decision == NEEDS_INFO && comment.marker.digest != OVER;
-    let is_missing = match &e.decision {
-        Decision::Skip { reason } => matches!(reason, Reason::NotReady { .. } | Reason::Held(_)),
-        Decision::Flag { reason } => matches!(reason, Reason::NotReady { .. }),
+    let Marker { decision, digest } = &comment.marker;
+    let holds = match &e.decision {
+        Decision::Skip { reason: Reason::Held(_) } => true,
+        Decision::Skip { reason } | Decision::Flag { reason } => match &**decision {
+            NEEDS_INFO => matches!(reason, Reason::NotReady { .. }),
+            _ => matches!(reason, Reason::Duplicate { .. }),
+        },
         _ => false,
     };
-    is_asked && !is_missing
+    [NEEDS_INFO, DUPLICATE].contains(&&**decision) && digest != OVER && !holds
 }
 
 fn edit(said: &MarkedComment, decision: &Decision) -> Effect {

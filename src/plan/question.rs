@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Effect, PlanInput};
+use super::{Effect, PlanInput, duplicate};
 use crate::dispatch::Mark;
 use crate::issue::{Account, Change};
 use crate::reason::{Missing, Reason};
@@ -11,25 +11,39 @@ use crate::triage::{Answer, Answers, Decision, Language, MarkedComment, Marker, 
 
 /// What the marker of the comment says.
 pub(super) const NEEDS_INFO: &str = "needs-info";
+/// The same of one that names an older issue.
+pub(super) const DUPLICATE: &str = "duplicate";
+
+/// What the marker of the comment says that goes with an answer, where there is one.
+pub(super) fn comment_of(answer: Answer) -> Option<&'static str> {
+    match answer {
+        Answer::NeedsInfo => Some(NEEDS_INFO),
+        Answer::Duplicate => Some(DUPLICATE),
+        Answer::Question => None,
+    }
+}
 
 /// Whether a label was put on last rather than taken off, and by whom.
 type LastChange<'a> = (bool, Option<&'a Account>);
 
 impl PlanInput<'_> {
-    /// The comment that asks for what is missing, once: what is asked otherwise by now is an edit, which notifies nobody.
+    /// The comment that asks for what is missing, or names the older issue, once: what is said otherwise by now is an edit,
+    /// which notifies nobody.
     pub(super) fn question(&self, said: &[MarkedComment]) -> Option<Effect> {
-        let Decision::Skip { reason: Reason::NotReady { missing, .. } } = &self.e.decision else {
-            return None;
+        let decision = comment_of(self.e.answer?)?;
+        let Decision::Skip { reason } = &self.e.decision else { return None };
+        let issue = self.s.issue;
+        let language = || Language::of(&format!("{} {}", issue.title, issue.body));
+        let (digest, text) = match reason {
+            Reason::NotReady { missing, .. } => (digest(missing), text(language(), missing)),
+            _ => duplicate::digest(reason).zip(duplicate::text(language(), reason, &issue.url))?,
         };
-        let is_asked =
-            self.e.answer == Some(Answer::NeedsInfo) && self.answers() == Answers::Comment;
-        let marker = Marker { decision: NEEDS_INFO.to_owned(), digest: digest(missing) };
-        let before = self.asked_before(said);
-        if !is_asked || before.is_some_and(|asked| asked.marker == marker) {
+        let marker = Marker { decision: decision.to_owned(), digest };
+        let before = self.asked_before(said, decision);
+        if self.answers() != Answers::Comment || before.is_some_and(|asked| asked.marker == marker)
+        {
             return None;
         }
-        let text =
-            text(Language::of(&format!("{} {}", self.s.issue.title, self.s.issue.body)), missing);
         let body = format!("{text}\n\n{marker}");
         Some(Effect::Comment { edit: before.map(|asked| asked.id), marker, body })
     }
@@ -38,10 +52,14 @@ impl PlanInput<'_> {
         self.rules.triage.policy().answers
     }
 
-    /// Our question, if it was asked.
-    fn asked_before<'a>(&'a self, said: &'a [MarkedComment]) -> Option<&'a MarkedComment> {
+    /// Our comment of a kind, if it was written.
+    fn asked_before<'a>(
+        &'a self,
+        said: &'a [MarkedComment],
+        decision: &str,
+    ) -> Option<&'a MarkedComment> {
         let latest = self.audit_comment.into_iter();
-        latest.chain(said).find(|comment| comment.marker.decision == NEEDS_INFO)
+        latest.chain(said).find(|comment| comment.marker.decision == decision)
     }
 
     /// The labels that go with an answer: put on once, and taken off again when nothing is missing any more. A label that

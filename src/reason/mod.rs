@@ -72,6 +72,17 @@ pub enum Reason {
     },
     /// A label of it, as it stands there, says that it is blocked.
     BlockedByLabel(String),
+    /// An older issue says the same.
+    Duplicate {
+        /// The older one.
+        of: IssueRef,
+        /// How much of the two is the same, in percent.
+        percent: u8,
+        /// Words that both have, as the newer one writes them.
+        words: Vec<String>,
+        /// When the older one was closed; `None` while it is open.
+        closed_at: Option<Timestamp>,
+    },
     /// The agent that has it keeps it.
     StaysWith {
         /// The issue in short.
@@ -149,6 +160,7 @@ impl Reason {
             Self::Depends(_) => "depends",
             Self::BlockedByText { .. } => "blocked_by_text",
             Self::BlockedByLabel(_) => "blocked_by_label",
+            Self::Duplicate { .. } => "duplicate",
             Self::StaysWith { .. } => "stays_with",
             Self::GoesTo { .. } => "goes_to",
             Self::WaitsFor { .. } => "waits_for",

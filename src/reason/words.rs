@@ -8,6 +8,7 @@ use crate::delivery::WakeCause;
 use crate::issue::{IssueRef, IssueType, RepoName};
 
 const RESUME: &str = "; `/triage resume` continues";
+const GO: &str = "; `/triage go` says that it is none";
 const RETRY: &str = "; `/triage retry` dispatches it again";
 
 impl Display for Reason {
@@ -41,6 +42,16 @@ impl Display for Reason {
                 write!(f, "blocked{by}, by its own text: a person has to resolve that")
             }
             Self::BlockedByLabel(label) => blocked_by_label(f, label),
+            Self::Duplicate { of, percent, words, closed_at } => {
+                let words: Vec<_> = words.iter().map(|word| code(word)).collect();
+                let closed = closed_at.map(|at| format!("; closed on {}", at.format("%Y-%m-%d")));
+                let (number, words, closed) =
+                    (of.number, words.join(", "), closed.unwrap_or_default());
+                write!(
+                    f,
+                    "likely a duplicate of `#{number}`: {percent} % the same, by the words {words}{closed}{GO}"
+                )
+            }
             Self::StaysWith { subject, agent } => write!(f, "{subject}: stays with `{agent}`"),
             Self::GoesTo { subject, agent } => {
                 let first = if subject.is_first { " first" } else { "" };

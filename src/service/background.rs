@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Parts;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::gitea as forge;
 use crate::issue::Account;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::worker::Worker;
 
 /// How often finished bodies that are past their time are removed.
@@ -116,18 +116,25 @@ async fn keep_account(parts: &Parts, account: Account) {
     parts.worker.set_account(account);
 }
 
-/// Removes the bodies of finished deliveries that are past their time.
+/// Removes what is past its time: the bodies of finished deliveries, and what closed issues said.
 pub(super) async fn prune_forever(parts: Parts, clock: Clock) {
     loop {
-        let keep = parts.config.load().store.keep;
-        match parts.store.prune(clock.now(), keep).await {
+        match prune(&parts, clock.now()).await {
             Ok(0) => tokio::time::sleep(PRUNE_EVERY).await,
             // A breath between two steps, so that deliveries are never kept waiting for the forgetting.
             Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             Err(error) => {
-                tracing::warn!(%error, "old bodies could not be removed");
+                tracing::warn!(%error, "what is past its time could not be removed");
                 tokio::time::sleep(PRUNE_EVERY).await;
             }
         }
     }
+}
+
+async fn prune(parts: &Parts, now: Timestamp) -> Result<usize, store::Error> {
+    let config = parts.config.load();
+    let bodies = parts.store.prune(now, config.store.keep).await?;
+    // While issues are not compared nobody notes that one is closed, so nothing is kept of any.
+    let closed_before = config.policy.duplicates.then(|| config.policy.closed_since(now));
+    Ok(bodies + parts.store.prune_wordings(closed_before).await?)
 }

@@ -36,6 +36,7 @@ impl Store {
                 handed_off: handed_off.map(|(_, agent)| AgentId::new(agent)).collect(),
                 applied: marks(done),
                 refused: refused.unwrap_or_default(),
+                is_no_duplicate: people::is_no_duplicate(c, lane)?,
                 removed: people::removed(c, lane)?,
                 custody: match dispatch {
                     Some(dispatch) => Custody::Dispatched(dispatch),

@@ -34,6 +34,7 @@ mod rows;
 mod schema;
 mod sessions;
 mod settling;
+mod similar;
 mod summaries;
 mod sweeps;
 mod wakes;

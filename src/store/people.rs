@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, Row, params};
 
 use super::Error;
-use super::rows::{all, from_json, kind_and_value, marks, parsed_if_any, run, to_json};
+use super::rows::{all, first, from_json, kind_and_value, marks, parsed_if_any, run, to_json};
 use crate::dispatch::{AgentId, Mark, TaskType};
 use crate::reason::Hold;
 use crate::triage::{Choice, Custody, Evaluation};
@@ -24,6 +24,12 @@ pub(super) fn custody(c: &Connection, lane: i64) -> Result<Custody, Error> {
     })
 }
 
+/// Whether a person said that the issue of a lane is no duplicate.
+pub(super) fn is_no_duplicate(c: &Connection, lane: i64) -> Result<bool, Error> {
+    let sql = "SELECT no_duplicate FROM lane WHERE id = ?1";
+    Ok(first(c, sql, [lane], |r| r.get(0))?.unwrap_or(false))
+}
+
 /// What people took off the issue of a lane.
 pub(super) fn removed(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error> {
     let sql = "SELECT kind, value FROM removed WHERE lane = ?1";
@@ -36,8 +42,8 @@ pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Erro
     let chosen = choice.map(|choice| choice.agent.as_str());
     let task = choice.and_then(|choice| choice.task).map(TaskType::as_str);
     hold(c, lane, e.custody.hold())?;
-    let choose = "UPDATE lane SET chosen = ?2, chosen_task = ?3 WHERE id = ?1";
-    run(c, choose, params![lane, chosen, task])?;
+    let choose = "UPDATE lane SET chosen = ?2, chosen_task = ?3, no_duplicate = ?4 WHERE id = ?1";
+    run(c, choose, params![lane, chosen, task, e.is_no_duplicate])?;
     run(c, "DELETE FROM removed WHERE lane = ?1", [lane])?;
     let (insert, at) = ("INSERT INTO removed VALUES (?1, ?2, ?3, ?4)", e.at.timestamp_millis());
     let insert = |m: &Mark| run(c, insert, params![lane, m.kind().as_str(), m.value(), at]);
@@ -48,6 +54,9 @@ pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Erro
 pub(super) fn carry_over(c: &Connection, from: i64, to: i64) -> Result<(), Error> {
     let hold = "UPDATE lane SET hold = (SELECT hold FROM lane WHERE id = ?1) WHERE id = ?2 AND hold IS NULL";
     run(c, hold, [from, to])?;
+    let go = "UPDATE lane SET no_duplicate = 1
+              WHERE id = ?2 AND (SELECT no_duplicate FROM lane WHERE id = ?1)";
+    run(c, go, [from, to])?;
     let removed = "INSERT INTO removed SELECT ?2, kind, value, at FROM removed WHERE lane = ?1
                    ON CONFLICT DO NOTHING";
     run(c, removed, [from, to])

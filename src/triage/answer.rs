@@ -10,6 +10,8 @@ named_enum! {
         NeedsInfo = "needs-info",
         /// That it is a question or a discussion, for people.
         Question = "question",
+        /// That an older issue says the same.
+        Duplicate = "duplicate",
     }
 }
 
@@ -19,6 +21,7 @@ impl Answer {
         match decision {
             Decision::Skip { reason: Reason::NotReady { .. } } => Some(Self::NeedsInfo),
             Decision::Skip { reason: Reason::Philosophy } => Some(Self::Question),
+            Decision::Skip { reason: Reason::Duplicate { .. } } => Some(Self::Duplicate),
             _ => None,
         }
     }

@@ -3,12 +3,15 @@
 
 use super::blockers::{self, Blockers};
 use super::policy::Reads;
+use super::references::Here;
 use super::roster::{self, Pick, Roster};
+use super::similar::Likeness;
 use super::{
-    Choice, Custody, Decision, Evaluation, Question, Snapshot, Triage, explain, signals, text,
+    Choice, Custody, Decision, Evaluation, Lookup, Question, Snapshot, Triage, explain, markdown,
+    signals, text,
 };
 use crate::dispatch::{Agent, TaskType};
-use crate::issue::IssueType;
+use crate::issue::{Issue, IssueRef, IssueType};
 use crate::reason::{Brief, Reason};
 
 /// How the title of every daily summary begins; the day follows.
@@ -59,7 +62,11 @@ impl Chain<'_> {
         if let Some(reason) = self.blocked()? {
             return Ok(flag(reason));
         }
-        Ok(self.given().map_or_else(|| self.hand_over(), skip))
+        if let Some(reason) = self.given() {
+            return Ok(skip(reason));
+        }
+        let decision = self.hand_over();
+        Ok(self.duplicate(&decision)?.map_or(decision, skip))
     }
 
     /// The kind of work: as a person said, or as the issue's words say.
@@ -78,7 +85,7 @@ impl Chain<'_> {
         if self.is_our_summary()? {
             return Ok(Some(Reason::OwnSummary));
         }
-        Ok(self.ignored_author().or_else(|| self.ignored_label()))
+        Ok(self.triage.ignored(self.s.issue))
     }
 
     /// Anybody can call an issue like a daily summary; ours are by our own account.
@@ -88,24 +95,6 @@ impl Chain<'_> {
             Some(author) => Ok(author.is_same_as(self.s.account()?)),
             None => Ok(false),
         }
-    }
-
-    fn ignored_author(self) -> Option<Reason> {
-        let login = &self.s.issue.author.as_ref()?.login;
-        let mut ignored = self.triage.policy.ignore_authors.iter();
-        let is_ignored = ignored.any(|author| author.eq_ignore_ascii_case(login));
-        is_ignored.then(|| Reason::IgnoredAuthor(login.clone()))
-    }
-
-    fn ignored_label(self) -> Option<Reason> {
-        let ignored = &self.triage.policy.ignore_labels;
-        let reader = self.triage.reader.as_deref();
-        let is_ignored = |label: &&String| {
-            reader.is_some_and(|reader| reader.recognition.is_ignored_label(label))
-                || ignored.iter().any(|name| text::normal(name) == text::normal(label))
-        };
-        let label = self.s.issue.labels.iter().find(is_ignored)?;
-        Some(Reason::IgnoredLabel(label.clone()))
     }
 
     /// A person's choice stands above score and blocks until the agent was called. Who has the issue already needs no
@@ -254,9 +243,69 @@ impl Chain<'_> {
         }
     }
 
+    /// Whether it says the same as an older issue. Asked of what an agent would get, and was never given to one before,
+    /// unless its own text names the other issue.
+    fn duplicate(self, decision: &Decision) -> Rule {
+        let is_given = matches!(decision, Decision::Dispatch { .. } | Decision::Wait { .. });
+        let was_given = self.e.custody.dispatch().is_some() || self.s.record.last_agent.is_some();
+        if !is_given || was_given || self.e.is_no_duplicate {
+            return Ok(None);
+        }
+        let (issue, policy) = (self.s.issue, &self.triage.policy);
+        let Some((wording, ids)) = self.triage.wording(issue).zip(issue.ids) else {
+            return Ok(None);
+        };
+        let among = self.s.neighbours(Lookup {
+            repo: ids.repo,
+            number: issue.number,
+            words: wording.words.clone(),
+            closed_since: policy.closed_since(self.s.now),
+        })?;
+        let at = |number| IssueRef { repo: self.s.at.repo.clone(), number };
+        let is_named = |number| self.names(&at(number));
+        let like = Likeness::most(&wording, among, policy.duplicate_at, is_named);
+        Ok(like.map(|like| Reason::Duplicate {
+            of: at(like.number),
+            percent: like.percent,
+            words: like.words,
+            closed_at: like.closed_at,
+        }))
+    }
+
+    /// Whether the text names another issue: its writer knows of it, and means something else.
+    fn names(self, other: &IssueRef) -> bool {
+        let here = Here::on(self.s.issue, self.s.at);
+        here.all(&markdown::prose(&self.s.issue.body)).any(|one| one.as_ref() == Some(other))
+    }
+
     fn roster(&self) -> Roster<'_> {
         let tried = self.e.attempts.iter().map(|one| one.agent.clone()).collect();
         Roster { agents: self.agents, load: &self.s.record.load, tried }
+    }
+}
+
+impl Triage {
+    /// Why an issue is left alone, by its author or a label of it.
+    pub(super) fn ignored(&self, issue: &Issue) -> Option<Reason> {
+        self.ignored_author(issue).or_else(|| self.ignored_label(issue))
+    }
+
+    fn ignored_author(&self, issue: &Issue) -> Option<Reason> {
+        let login = &issue.author.as_ref()?.login;
+        let mut ignored = self.policy.ignore_authors.iter();
+        let is_ignored = ignored.any(|author| author.eq_ignore_ascii_case(login));
+        is_ignored.then(|| Reason::IgnoredAuthor(login.clone()))
+    }
+
+    fn ignored_label(&self, issue: &Issue) -> Option<Reason> {
+        let ignored = &self.policy.ignore_labels;
+        let reader = self.reader.as_deref();
+        let is_ignored = |label: &&String| {
+            reader.is_some_and(|reader| reader.recognition.is_ignored_label(label))
+                || ignored.iter().any(|name| text::normal(name) == text::normal(label))
+        };
+        let label = issue.labels.iter().find(is_ignored)?;
+        Some(Reason::IgnoredLabel(label.clone()))
     }
 }
 
@@ -264,7 +313,7 @@ impl Chain<'_> {
 mod tests {
     use super::*;
     use crate::dispatch::{AgentId, DispatchState};
-    use crate::issue::{Account, Issue, IssueRef, IssueState};
+    use crate::issue::{Account, IssueState};
     use crate::reason::{Cause, Hold};
     use crate::triage::samples::{World, agent, bug, dispatch, issue, triage};
     use crate::triage::{Action, Policy, Preset, Route};

@@ -43,7 +43,9 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
     let score = s.assessment.score.clone();
     let policy = Some(rules.triage.id().clone());
     e.signals = s.assessment.signals.clone();
-    e.changes_custody = e.custody != s.record.custody || e.removed != s.record.removed;
+    e.changes_custody = e.custody != s.record.custody
+        || e.removed != s.record.removed
+        || e.is_no_duplicate != s.record.is_no_duplicate;
     e.verdict = Some(Verdict { score, task_type, decision: decision.clone(), policy });
     Ok(Evaluation { decision, waits_on, ..e })
 }
@@ -51,6 +53,7 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
 /// The issues that a blocked one waits for.
 fn waits_on(reason: &Reason) -> Vec<IssueRef> {
     match reason {
+        Reason::Duplicate { of, closed_at: None, .. } => vec![of.clone()],
         Reason::Depends(on) | Reason::BlockedByText { by: on, .. } => on.clone(),
         _ => Vec::new(),
     }

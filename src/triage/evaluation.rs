@@ -22,9 +22,11 @@ pub struct Evaluation {
     pub signals: Vec<Signal>,
     /// Who has the issue from now on; a dispatch that is to be opened is in the plan.
     pub custody: Custody,
+    /// A person said that it is no duplicate.
+    pub is_no_duplicate: bool,
     /// What a person took off it, from now on.
     pub removed: BTreeSet<Mark>,
-    /// Whether one of these two is not as the ledger says.
+    /// Whether one of these three is not as the ledger says.
     pub changes_custody: bool,
     /// The attempts that have failed, this evaluation's included.
     pub attempts: Vec<Attempt>,
@@ -69,6 +71,7 @@ impl Evaluation {
             at,
             decision,
             custody: record.custody.clone(),
+            is_no_duplicate: record.is_no_duplicate,
             removed: record.removed.clone(),
             attempts: record.attempts.clone(),
             ..Self::default()

@@ -1,6 +1,7 @@
 //! What an owner tunes: points, word lists, tags, threshold and routing, as plain data.
 //! The built-in default scores every issue as the loop did that this service replaces.
 
+use chrono::TimeDelta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,7 @@ use super::forms::{FieldRules, LabelRules, TypeWords};
 use super::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets};
 use super::term::TermProblem;
 use super::text;
+use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, TaskType};
 use crate::issue::IssueType;
 
@@ -38,6 +40,12 @@ pub struct Policy {
     pub flag_urgent: bool,
     /// What people are told where an issue is given to nobody, for want of information or because it is a question.
     pub answers: Answers,
+    /// Whether an issue that says the same as an older one is held back from agents until a person says otherwise.
+    pub duplicates: bool,
+    /// How much of the two has to be the same for that, in percent, from 1 to 100.
+    pub duplicate_at: u8,
+    /// For how many days after it was closed an issue is still compared with new ones.
+    pub duplicate_days: u32,
     /// What the agent is chosen by.
     pub route: Route,
     /// Who gets a ready issue.
@@ -178,6 +186,14 @@ pub enum PolicyError {
         /// The highest allowed.
         most: u8,
     },
+    /// A share of a hundred is none, or more than all.
+    #[error("`{key}` is {value}; it is a percentage from 1 to 100")]
+    Percentage {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: u8,
+    },
     /// No issue could ever be ready.
     #[error("`ready_at` is {ready_at}, but no issue can score more than {most}; lower it")]
     NeverReady {
@@ -195,7 +211,9 @@ impl PolicyError {
     /// The key it is about, as a policy file calls it; `None` when it is about all of them.
     pub fn key(&self) -> Option<&'static str> {
         match self {
-            Self::Term { key, .. } | Self::Cap { key, .. } => Some(key),
+            Self::Term { key, .. } | Self::Cap { key, .. } | Self::Percentage { key, .. } => {
+                Some(key)
+            }
             Self::EmptyWord { .. } => Some("task_types"),
             Self::NeverReady { .. } => Some("ready_at"),
             Self::TooLarge(_) => None,
@@ -207,6 +225,11 @@ impl PolicyError {
 const MOST_PER_PART: u8 = 80;
 
 impl Policy {
+    /// Since when an issue may have been closed that is compared with new ones.
+    pub fn closed_since(&self, now: Timestamp) -> Timestamp {
+        now - TimeDelta::days(i64::from(self.duplicate_days))
+    }
+
     /// Brings the tags into the form in which an issue's tags are compared.
     pub(super) fn normalise(&mut self) {
         let sets = &mut self.tags;
@@ -233,6 +256,9 @@ impl Policy {
         ];
         if let Some((key, cap)) = caps.into_iter().find(|(_, cap)| *cap > MOST_PER_PART) {
             return Err(PolicyError::Cap { key, cap, most: MOST_PER_PART });
+        }
+        if !(1..=100).contains(&self.duplicate_at) {
+            return Err(PolicyError::Percentage { key: "duplicate_at", value: self.duplicate_at });
         }
         let most = caps.iter().map(|(_, cap)| cap).sum();
         if self.ready_at > most {
@@ -285,6 +311,10 @@ mod tests {
         refuses(
             |p| p.ready_at = 10,
             "`ready_at` is 10, but no issue can score more than 9; lower it",
+        );
+        refuses(
+            |p| p.duplicate_at = 101,
+            "`duplicate_at` is 101; it is a percentage from 1 to 100",
         );
         refuses(|p| p.scope.cap = 99, "`scope.cap` is 99; a part gives at most 80 points");
         refuses(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::commands::CommandRequest;
-use super::{Assessment, Custody, MarkedComment, Marker};
+use super::{Assessment, Custody, Lookup, MarkedComment, Marker, Neighbours};
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, Attempt, Dispatch, EffectKind, Mark, Reported};
 use crate::issue::{Account, Issue, IssueRef, TimelineEvent};
@@ -45,6 +45,8 @@ pub struct Snapshot<'a> {
 pub struct Record {
     /// Who has it.
     pub custody: Custody,
+    /// A person said that it is no duplicate.
+    pub is_no_duplicate: bool,
     /// What a person took off it: not put back until a person says so.
     pub removed: BTreeSet<Mark>,
     /// What was put on it for the open dispatch.
@@ -133,7 +135,7 @@ impl Record {
     }
 }
 
-/// What an evaluation asks of the forge.
+/// What an evaluation asks, of the forge or of what is kept of other issues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// The issue's timeline from this moment on.
@@ -162,6 +164,8 @@ pub enum Question {
     Account,
     /// Whether the repository's owner is a person.
     Owner,
+    /// The older issues that have words in common with this one.
+    Neighbours(Lookup),
 }
 
 /// The merged pull request that a closed issue is linked to.
@@ -198,6 +202,8 @@ pub struct Facts {
     pub account: Option<Account>,
     /// To [`Question::Owner`].
     pub owner_is_person: Option<bool>,
+    /// To [`Question::Neighbours`].
+    pub neighbours: Option<Neighbours>,
 }
 
 impl Facts {
@@ -213,6 +219,7 @@ impl Facts {
             Question::Comments => self.comments = Some(Vec::new()),
             Question::Texts(_) => self.texts = Some(Vec::new()),
             Question::Owner => self.owner_is_person = Some(true),
+            Question::Neighbours(_) => self.neighbours = Some(Neighbours::default()),
             Question::Account => {
                 self.account = Some(Account { id: i64::MIN, login: String::new() })
             }
@@ -292,6 +299,11 @@ impl<'a> Snapshot<'a> {
     /// Whether the repository's owner is a person, who hears when they are mentioned.
     pub fn is_owner_person(&self) -> Result<bool, Question> {
         self.facts.owner_is_person.ok_or(Question::Owner)
+    }
+
+    /// The older issues that have words in common with this one.
+    pub(super) fn neighbours(&self, lookup: Lookup) -> Result<&Neighbours, Question> {
+        self.facts.neighbours.as_ref().ok_or(Question::Neighbours(lookup))
     }
 
     /// Our own account.

@@ -1,4 +1,4 @@
-//! Asks the forge what an evaluation wants to know. It decides nothing.
+//! Asks the forge, or the store about other issues, what an evaluation wants to know. It decides nothing.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::issue::{Account, Change, IssueRef, IssueState, RepoName};
 use crate::triage::{Facts, MarkedComment, Marker, MergedPull, Question};
 
 impl Worker {
-    /// Asks the forge about an issue, and adds its answer to the facts.
+    /// Asks about an issue, and adds the answer to the facts.
     pub(super) async fn ask(
         &self,
         at: &IssueRef,
@@ -39,6 +39,9 @@ impl Worker {
             Question::Texts(ids) => facts.texts = Some(self.texts(at, ids).await?),
             Question::Comments => facts.comments = Some(self.marked_comments(at).await?),
             Question::Account => facts.account = Some(self.us(&at.repo).await?),
+            Question::Neighbours(lookup) => {
+                facts.neighbours = Some(self.parts.store.neighbours(lookup).await?);
+            }
             Question::Owner => facts.owner_is_person = Some(self.is_owner_person(at).await?),
         }
         Ok(())

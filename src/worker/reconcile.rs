@@ -9,7 +9,7 @@ use super::{PACE, Worker};
 use crate::apply::Applied;
 use crate::dispatch::{DispatchState, HandoffError, Transition};
 use crate::gitea as forge;
-use crate::issue::{Issue, IssueRef};
+use crate::issue::{Issue, IssueRef, IssueState};
 use crate::plan::{Decided, Effect, EffectOutcome, Outcome, plan};
 use crate::reason::Cause;
 use crate::store::{self, Claim, ShownIssue};
@@ -37,6 +37,7 @@ impl Worker {
             return Ok(());
         }
         progress.is_read = true;
+        self.keep_words(&issue, &rules).await?;
         let requests = self.requests(claim, &issue).await?;
         let reports = self.reports(claim).await?;
         let assessment = self.assess(&claim.at, &issue, now).await?;
@@ -123,6 +124,19 @@ impl Worker {
             tracing::warn!(issue = %claim.at, "another issue had this name before; both are looked at");
         }
         Ok(is_claimed)
+    }
+
+    /// Keeps what the issue says before anything is decided, so that another one that says the same, and is looked at in
+    /// the same moment, finds it.
+    async fn keep_words(&self, issue: &Issue, rules: &Rules) -> Result<(), store::Error> {
+        let policy = rules.triage.policy();
+        let Some(ids) = issue.ids.filter(|_| policy.duplicates) else { return Ok(()) };
+        let now = self.parts.clock.now();
+        let closed_at = || issue.closed_at.or(issue.updated_at).unwrap_or(now);
+        let closed_at = (issue.state == IssueState::Closed).then(closed_at);
+        let is_recent = closed_at.is_none_or(|at| at >= policy.closed_since(now));
+        let words = rules.triage.words(issue).filter(|_| is_recent);
+        self.parts.store.keep_wording((ids.repo, issue.number), words, closed_at).await
     }
 
     /// Writes the intent down, does it, and records how it went.
@@ -223,6 +237,9 @@ impl Worker {
     async fn finish_gone(&self, claim: &Claim, rules: &Rules) -> Result<(), Error> {
         let record = self.parts.store.record(claim.at.clone()).await?;
         let open = self.parts.store.open_orders(claim).await?;
+        if let Some(repo) = claim.repo_id.filter(|_| rules.triage.policy().duplicates) {
+            self.parts.store.keep_wording((repo, claim.at.number), None, None).await?;
+        }
         let decided = Decided::only(self.parts.clock.now(), rules.triage.gone(), &record);
         let reason = decided.evaluation.decision.reason().to_string();
         let in_vain = |order: &CommandRequest| OrderEnd {

@@ -142,7 +142,7 @@ CREATE TABLE lane (
     chosen_task  TEXT,
     fingerprint         TEXT,
     fingerprint_comments INTEGER NOT NULL DEFAULT 0,
-    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER, from_before INTEGER NOT NULL DEFAULT 0,
+    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER, from_before INTEGER NOT NULL DEFAULT 0, no_duplicate INTEGER NOT NULL DEFAULT 0,
     CHECK ((state = 'due') = (due_at IS NOT NULL)),
     CHECK ((state = 'claimed') = (claimed_at IS NOT NULL)),
     UNIQUE (repo, number)
@@ -232,6 +232,19 @@ CREATE TABLE transition (
     cause      TEXT    NOT NULL,
     evaluation INTEGER REFERENCES evaluation (id)
 ) STRICT;
+CREATE TABLE word (
+    repo_id INTEGER NOT NULL,
+    word    INTEGER NOT NULL,
+    number  INTEGER NOT NULL,
+    PRIMARY KEY (repo_id, word, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE wording (
+    repo_id   INTEGER NOT NULL,
+    number    INTEGER NOT NULL,
+    closed_at INTEGER,
+    words     BLOB    NOT NULL,
+    PRIMARY KEY (repo_id, number)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX alternative_lane ON alternative (lane);
 CREATE INDEX blocker_of ON blocker (repo, number);
 CREATE INDEX command_author ON command (given_by, at) WHERE state = 'refused';
@@ -275,3 +288,4 @@ CREATE INDEX latest_action ON latest (action, evaluation);
 CREATE UNIQUE INDEX latest_evaluation ON latest (evaluation);
 CREATE INDEX session_account ON session (account, since);
 CREATE INDEX transition_dispatch ON transition (dispatch, id);
+CREATE INDEX wording_closed ON wording (closed_at) WHERE closed_at IS NOT NULL;

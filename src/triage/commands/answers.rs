@@ -7,7 +7,7 @@ use crate::reason::Reason;
 use crate::triage::code;
 
 /// What to type, and what it does.
-const COMMANDS: [(&str, &str); 9] = [
+const COMMANDS: [(&str, &str); 10] = [
     ("/triage", "evaluate the issue again now"),
     ("/triage explain", "explain the decision, point by point"),
     ("/triage hold [reason]", "put the issue on hold until `/triage resume`"),
@@ -15,6 +15,7 @@ const COMMANDS: [(&str, &str); 9] = [
     ("/triage retry", "dispatch the issue again"),
     ("/triage assign <agent>", "dispatch the issue to this agent"),
     ("/triage assign @login", "assign the issue to this person"),
+    ("/triage go", "dispatch the issue although an older one says the same"),
     ("/triage done", "end the dispatch as completed"),
     ("/triage help", "show this table"),
 ];
@@ -143,6 +144,7 @@ mod tests {
         | `/triage retry` | dispatch the issue again |
         | `/triage assign <agent>` | dispatch the issue to this agent |
         | `/triage assign @login` | assign the issue to this person |
+        | `/triage go` | dispatch the issue although an older one says the same |
         | `/triage done` | end the dispatch as completed |
         | `/triage help` | show this table |
         "#);

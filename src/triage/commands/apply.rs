@@ -138,6 +138,7 @@ fn carry_out(
         Command::Hold { reason } => {
             e.hold(DispatchState::Failed, Cause::HeldBy { by, reason: reason.clone() })
         }
+        Command::Go => Evaluation { is_no_duplicate: true, ..e },
         Command::Done => e.hold(DispatchState::Completed, Cause::DoneBy { by }),
         Command::Resume => choose_again(free(e, s), s),
         Command::Retry => {

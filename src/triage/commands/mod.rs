@@ -43,6 +43,8 @@ pub enum Command {
     Retry,
     /// Give the issue to an agent or a person.
     Assign(Assignee),
+    /// Go on: the issue is no duplicate.
+    Go,
     /// End the dispatch as completed.
     Done,
     /// List the commands.
@@ -75,6 +77,7 @@ impl Command {
             Self::Resume => "resume",
             Self::Retry => "retry",
             Self::Assign(_) => "assign",
+            Self::Go => "go",
             Self::Done => "done",
             Self::Help => "help",
             Self::Unknown(word) => word,
@@ -128,6 +131,7 @@ pub fn read(rest: &str) -> Command {
         "resume" => Command::Resume,
         "retry" => Command::Retry,
         "assign" => assign(first_word(argument).0),
+        "go" => Command::Go,
         "done" => Command::Done,
         "help" => Command::Help,
         _ => Command::Unknown(word.chars().take(LONGEST_WORD).collect()),
@@ -201,6 +205,7 @@ mod tests {
         reads("/triage retry", &[Command::Retry]);
         reads("/triage assign kimi", &[agent("kimi")]);
         reads("/triage assign @bob", &[login("bob")]);
+        reads("/triage go", &[Command::Go]);
         reads("/triage done", &[Command::Done]);
         reads("/triage help", &[Command::Help]);
     }

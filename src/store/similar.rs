@@ -1,0 +1,216 @@
+//! What issues say, by the words that tell most: which older issues have words in common with one. How like they are is
+//! not decided here.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, params};
+
+use super::rows::{all, changed, first, run};
+use super::writer::Flush;
+use super::{Error, Store};
+use crate::clock::{Timestamp, from_millis};
+use crate::issue::IssueNumber;
+use crate::triage::{Lookup, Neighbour, Neighbours, Word};
+
+/// By how many of its words an issue is found. Each one more is a page that its change writes.
+const KEYS: usize = 16;
+/// How many words of an issue others are looked for by.
+const LOOKED_UP: usize = 48;
+/// How many of the newest issues tell how usual a word is in the repository.
+const SAMPLE: usize = 256;
+/// How many issues of a word are looked at, the newest first, and how many of all are compared.
+const OF_A_WORD: usize = 32;
+const COMPARED: usize = 24;
+/// A word that one in so many issues has finds nothing that others do not, once there are as many issues.
+const USUAL: u32 = 4;
+const MANY: u32 = 16;
+/// How many are removed in one step, so that no step keeps the writer for long.
+const STEP: usize = 50;
+
+/// The forge's id of a repository, and the number of an issue there.
+type Place = (i64, IssueNumber);
+
+impl Store {
+    /// Keeps the words of an issue, and when it was closed; without words, nothing more is kept of it. What is kept
+    /// already costs no write.
+    pub async fn keep_wording(
+        &self,
+        at: Place,
+        words: Option<Vec<Word>>,
+        closed_at: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let closed_at = closed_at.map(|at| at.timestamp_millis());
+        let change = self.read(move |c| change(c, at, words, closed_at)).await?;
+        let Some(words) = change else { return Ok(()) };
+        // It is kept anew when it is lost with the evaluation that follows.
+        let keep = move |c: &Connection| keep(c, at, words.as_deref(), closed_at);
+        self.inner.writer.write(Flush::Later, keep).await
+    }
+
+    /// The older issues that have words in common with one.
+    pub async fn neighbours(&self, lookup: Lookup) -> Result<Neighbours, Error> {
+        self.read(move |c| neighbours(c, &lookup)).await
+    }
+
+    /// Removes one step's worth of issues that were closed before a time, or of all of them; the number removed. Call
+    /// again until it is 0.
+    pub async fn prune_wordings(&self, closed_before: Option<Timestamp>) -> Result<usize, Error> {
+        let before = closed_before.map(|at| at.timestamp_millis());
+        let old = move |c: &Connection| match before {
+            Some(at) => all::<Place, Vec<_>>(c, OLD, params![at, STEP], |r| r.try_into()),
+            None => {
+                all(c, "SELECT repo_id, number FROM wording LIMIT ?1", [STEP], |r| r.try_into())
+            }
+        };
+        if self.read(old).await?.is_empty() {
+            return Ok(0);
+        }
+        self.write(move |c| {
+            let old = old(c)?;
+            old.iter().try_for_each(|at| remove(c, *at))?;
+            Ok(old.len())
+        })
+        .await
+    }
+}
+
+const OLD: &str = "SELECT repo_id, number FROM wording
+                   WHERE closed_at IS NOT NULL AND closed_at < ?1 LIMIT ?2";
+
+/// What is to be kept in place of what is; `None` where it is the same.
+fn change(
+    c: &Connection,
+    at: Place,
+    words: Option<Vec<Word>>,
+    closed_at: Option<i64>,
+) -> Result<Option<Option<Vec<Word>>>, Error> {
+    let known = "SELECT closed_at, words FROM wording WHERE repo_id = ?1 AND number = ?2";
+    let known: Option<(Option<i64>, Vec<u8>)> = first(c, known, at, |r| r.try_into())?;
+    let Some(mut words) = words else { return Ok(known.map(|_| None)) };
+    if let Some((known_closed_at, known)) = known {
+        let (mut old, mut new) = (unpack(&known), words.clone());
+        old.sort_unstable();
+        new.sort_unstable();
+        if old == new {
+            // In the order in which it is kept, so that it is found by the same words.
+            return Ok((known_closed_at != closed_at).then(|| Some(unpack(&known))));
+        }
+    }
+    let usual = Sample::read(c, at)?.usual(words.iter().copied());
+    words.sort_by(|a, b| usual.weight(*b).total_cmp(&usual.weight(*a)));
+    Ok(Some(Some(words)))
+}
+
+fn keep(
+    c: &Connection,
+    at: Place,
+    words: Option<&[Word]>,
+    closed_at: Option<i64>,
+) -> Result<(), Error> {
+    let Some(words) = words else { return remove(c, at) };
+    let (repo, number) = at;
+    let blob: Vec<u8> = words.iter().flat_map(|word| word.bits().to_le_bytes()).collect();
+    let close =
+        "UPDATE wording SET closed_at = ?3 WHERE repo_id = ?1 AND number = ?2 AND words = ?4";
+    if changed(c, close, params![repo, number, closed_at, blob])? == 1 {
+        return Ok(());
+    }
+    remove(c, at)?;
+    let insert = "INSERT INTO wording (repo_id, number, closed_at, words) VALUES (?1, ?2, ?3, ?4)";
+    run(c, insert, params![repo, number, closed_at, blob])?;
+    let insert = "INSERT INTO word VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+    let mut keys = words.iter().take(KEYS);
+    keys.try_for_each(|word| run(c, insert, params![repo, word.key(), number]))
+}
+
+fn remove(c: &Connection, (repo, number): Place) -> Result<(), Error> {
+    let sql = "DELETE FROM wording WHERE repo_id = ?1 AND number = ?2 RETURNING words";
+    let Some(words) = first(c, sql, (repo, number), |r| r.get::<_, Vec<u8>>(0))? else {
+        return Ok(());
+    };
+    let sql = "DELETE FROM word WHERE repo_id = ?1 AND word = ?2 AND number = ?3";
+    let words = unpack(&words);
+    words.iter().take(KEYS).try_for_each(|word| run(c, sql, params![repo, word.key(), number]))
+}
+
+fn neighbours(c: &Connection, lookup: &Lookup) -> Result<Neighbours, Error> {
+    let sample = Sample::read(c, (lookup.repo, lookup.number))?;
+    let issues = candidates(c, lookup, &sample)?;
+    let theirs = issues.iter().flat_map(|one| &one.words).copied();
+    let usual = sample.usual(lookup.words.iter().copied().chain(theirs));
+    Ok(Neighbours { issues, ..usual })
+}
+
+/// The issues that have most in common with one, by the words that tell most in it.
+fn candidates(c: &Connection, lookup: &Lookup, sample: &Sample) -> Result<Vec<Neighbour>, Error> {
+    let usual = sample.usual(lookup.words.iter().copied());
+    let is_usual = |word: &Word| {
+        let seen = usual.seen.get(&word.key()).copied().unwrap_or_default();
+        usual.sample >= MANY && seen * USUAL > usual.sample
+    };
+    let weight = |word: &Word| usual.weight(*word);
+    let mut words: Vec<_> = lookup.words.iter().filter(|word| !is_usual(word)).collect();
+    words.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+    let with = "SELECT number FROM word WHERE repo_id = ?1 AND word = ?2 AND number < ?3
+                ORDER BY number DESC LIMIT ?4";
+    let mut common: HashMap<IssueNumber, f64> = HashMap::new();
+    for word in words.into_iter().take(LOOKED_UP) {
+        let values = params![lookup.repo, word.key(), lookup.number, OF_A_WORD];
+        for number in all::<IssueNumber, Vec<_>>(c, with, values, |r| r.get(0))? {
+            *common.entry(number).or_default() += weight(word);
+        }
+    }
+    let mut ranked: Vec<_> = common.into_iter().collect();
+    ranked.sort_by(|(a, most), (b, least)| least.total_cmp(most).then(a.cmp(b)));
+    let sql = "SELECT closed_at, words FROM wording
+               WHERE repo_id = ?1 AND number = ?2 AND (closed_at IS NULL OR closed_at >= ?3)";
+    let since = lookup.closed_since.timestamp_millis();
+    let read = |(number, _)| {
+        let found = first(c, sql, params![lookup.repo, number, since], |r| {
+            let closed_at = r.get::<_, Option<i64>>(0)?.map(from_millis);
+            Ok(Neighbour { number, closed_at, words: unpack(r.get_ref(1)?.as_blob()?) })
+        });
+        found.transpose()
+    };
+    ranked.into_iter().filter_map(read).take(COMPARED).collect()
+}
+
+/// The words of the newest issues of a repository but one.
+struct Sample {
+    size: u32,
+    keys: Vec<u32>,
+}
+
+impl Sample {
+    fn read(c: &Connection, (repo, number): Place) -> Result<Self, Error> {
+        let sql = "SELECT words FROM wording WHERE repo_id = ?1 AND number <> ?2
+                   ORDER BY number DESC LIMIT ?3";
+        let mut query = c.prepare_cached(sql)?;
+        let mut rows = query.query(params![repo, number, SAMPLE])?;
+        let mut sample = Self { size: 0, keys: Vec::new() };
+        while let Some(row) = rows.next()? {
+            sample.size += 1;
+            sample.keys.extend(each(row.get_ref(0)?.as_blob().unwrap_or_default()).map(Word::key));
+        }
+        Ok(sample)
+    }
+
+    /// How usual these words are.
+    fn usual(&self, words: impl Iterator<Item = Word>) -> Neighbours {
+        let mut seen: HashMap<u32, u32> = words.map(|word| (word.key(), 0)).collect();
+        for key in &self.keys {
+            if let Some(count) = seen.get_mut(key) {
+                *count += 1;
+            }
+        }
+        Neighbours { sample: self.size, seen, issues: Vec::new() }
+    }
+}
+
+fn each(blob: &[u8]) -> impl Iterator<Item = Word> {
+    blob.as_chunks().0.iter().map(|bytes| Word::from_bits(u32::from_le_bytes(*bytes)))
+}
+
+fn unpack(blob: &[u8]) -> Vec<Word> {
+    each(blob).collect()
+}
