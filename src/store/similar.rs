@@ -21,9 +21,6 @@ const SAMPLE: usize = 256;
 /// How many issues of a word are looked at, the newest first, and how many of all are compared.
 const OF_A_WORD: usize = 32;
 const COMPARED: usize = 24;
-/// A word that one in so many issues has finds nothing that others do not, once there are as many issues.
-const USUAL: u32 = 4;
-const MANY: u32 = 16;
 /// How many are removed in one step, so that no step keeps the writer for long.
 const STEP: usize = 50;
 
@@ -144,20 +141,16 @@ fn neighbours(c: &Connection, lookup: &Lookup) -> Result<Neighbours, Error> {
 /// The issues that have most in common with one, by the words that tell most in it.
 fn candidates(c: &Connection, lookup: &Lookup, sample: &Sample) -> Result<Vec<Neighbour>, Error> {
     let usual = sample.usual(lookup.words.iter().copied());
-    let is_usual = |word: &Word| {
-        let seen = usual.seen.get(&word.key()).copied().unwrap_or_default();
-        usual.sample >= MANY && seen * USUAL > usual.sample
-    };
-    let weight = |word: &Word| usual.weight(*word);
-    let mut words: Vec<_> = lookup.words.iter().filter(|word| !is_usual(word)).collect();
-    words.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+    let mut words: Vec<_> =
+        lookup.words.iter().map(|word| (usual.weight(*word), word.key())).collect();
+    words.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let with = "SELECT number FROM word WHERE repo_id = ?1 AND word = ?2 AND number < ?3
                 ORDER BY number DESC LIMIT ?4";
     let mut common: HashMap<IssueNumber, f64> = HashMap::new();
-    for word in words.into_iter().take(LOOKED_UP) {
-        let values = params![lookup.repo, word.key(), lookup.number, OF_A_WORD];
+    for (weight, key) in words.into_iter().take(LOOKED_UP) {
+        let values = params![lookup.repo, key, lookup.number, OF_A_WORD];
         for number in all::<IssueNumber, Vec<_>>(c, with, values, |r| r.get(0))? {
-            *common.entry(number).or_default() += weight(word);
+            *common.entry(number).or_default() += weight;
         }
     }
     let mut ranked: Vec<_> = common.into_iter().collect();

@@ -16,6 +16,7 @@ mod decisions;
 #[path = "../dice/mod.rs"]
 mod dice;
 mod dry_run;
+mod duplicates;
 mod echo;
 mod floods;
 mod hand_overs;

@@ -1,0 +1,240 @@
+//! What it costs to find out whether a report was made before, in a repository with 50,000 issues, and whether it is
+//! found there.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "the draws are the same for each run")]
+#[path = "dice/mod.rs"]
+mod dice;
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use gitea_triage::clock::{Timestamp, from_millis};
+use gitea_triage::issue::{Issue, IssueState};
+use gitea_triage::store::{OpenMode, Store};
+use gitea_triage::triage::{Lookup, Neighbours, Policy, Preset, Triage, Word};
+use tempfile::TempDir;
+
+/// How many issues there are; an unoptimised build makes fewer, unless told to (`GITEA_TRIAGE_TEST_SCALE=full`).
+const ISSUES: u64 = 50_000;
+const ISSUES_UNOPTIMISED: u64 = 2_000;
+/// How many are kept in one go while the repository is filled.
+const AT_ONCE: usize = 200;
+/// The forge's id of the repository.
+const REPO: i64 = 7;
+/// How long it may take to keep an issue, and to look others up.
+const WITHIN: Duration = Duration::from_millis(2);
+/// The same of an unoptimised build.
+const WITHIN_UNOPTIMISED: Duration = Duration::from_millis(100);
+/// How often each is measured.
+const TIMES: usize = 200;
+
+fn issues() -> u64 {
+    let is_full = std::env::var("GITEA_TRIAGE_TEST_SCALE").is_ok_and(|scale| scale == "full");
+    if is_full || !cfg!(debug_assertions) { ISSUES } else { ISSUES_UNOPTIMISED }
+}
+
+static TRIAGE: LazyLock<Triage> =
+    LazyLock::new(|| Triage::new(Policy::of(Preset::Practical)).unwrap());
+
+fn issue(number: u64, title: &str, body: &str) -> Issue {
+    Issue {
+        ids: None,
+        number,
+        title: title.to_owned(),
+        body: body.to_owned(),
+        labels: Vec::new(),
+        assignees: Vec::new(),
+        author: None,
+        state: IssueState::Open,
+        is_pull_request: false,
+        created_at: None,
+        updated_at: None,
+        closed_at: None,
+        comments: 0,
+        url: String::new(),
+    }
+}
+
+fn words(title: &str, body: &str) -> Vec<Word> {
+    TRIAGE.words(&issue(1, title, body)).unwrap()
+}
+
+/// Text of an issue, of words as they are in any language: a few are everywhere, most are rare.
+struct Writer(dice::Dice);
+
+impl Writer {
+    fn word(&mut self) -> String {
+        // The nth word is as frequent as 1/n, as Zipf has it.
+        let n = f64::powf(60_000.0, self.0.below(1 << 30) as f64 / (1 << 30) as f64) as u64;
+        let mut rest = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+        let mut word = String::new();
+        for _ in 0..2 + n % 4 {
+            let sounds =
+                ["ka", "lo", "mi", "ter", "su", "ven", "ri", "pol", "da", "esh", "um", "qui"];
+            word.push_str(sounds[(rest % 12) as usize]);
+            rest /= 12;
+        }
+        word
+    }
+
+    fn text(&mut self, words: usize) -> String {
+        (0..words).map(|_| self.word()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn issue(&mut self) -> (String, String) {
+        let (title, text) = (self.text(7), self.text(90));
+        (title, format!("### What happened\n\n{text}\n\n### Version\n\n1.2"))
+    }
+}
+
+struct Tracker {
+    _folder: TempDir,
+    store: Store,
+}
+
+impl Tracker {
+    fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t.db"), 8, OpenMode::Exclusive).unwrap();
+        Self { _folder: folder, store }
+    }
+
+    async fn keep(&self, number: u64, words: Vec<Word>) {
+        self.store.keep_wording((REPO, number), Some(words), None).await.unwrap();
+    }
+
+    async fn ask(&self, number: u64, words: Vec<Word>) -> Neighbours {
+        let closed_since = from_millis(0);
+        self.store.neighbours(Lookup { repo: REPO, number, words, closed_since }).await.unwrap()
+    }
+
+    async fn finds(&self, number: u64, words: &[Word], other: u64) -> bool {
+        let found = self.ask(number, words.to_vec()).await;
+        found.issues.iter().any(|one| one.number == other)
+    }
+}
+
+/// The longest of all but the slowest tenth: a machine does other things as well.
+fn most(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() * 9 / 10]
+}
+
+#[tokio::test]
+async fn an_issue_is_kept_and_looked_up_in_two_milliseconds_among_fifty_thousand() {
+    let tracker = Tracker::empty();
+    let mut writer = Writer(dice::Dice(16));
+    let mut texts = Vec::new();
+    let (all, mut filling) = (issues(), Vec::new());
+    for number in 1..=all {
+        let (title, body) = writer.issue();
+        let words = TRIAGE.words(&issue(number, &title, &body)).unwrap();
+        filling.push(tracker.keep(number, words));
+        if filling.len() == AT_ONCE || number == all {
+            futures_util::future::join_all(filling.drain(..)).await;
+        }
+        if number % (all / TIMES as u64) == 0 {
+            texts.push((number, title, body));
+        }
+    }
+    let (mut kept, mut asked, mut found) = (Vec::new(), Vec::new(), 0);
+    for (number, (of, title, body)) in (all + 1..).zip(&texts) {
+        // A copy with other words at its end, and of the third part none of its first ones.
+        let other = format!("{} {}", &body[body.len() / 3..], writer.text(20));
+        let words = TRIAGE.words(&issue(number, title, &other)).unwrap();
+        let began = Instant::now();
+        tracker.keep(number, words.clone()).await;
+        kept.push(began.elapsed());
+        let began = Instant::now();
+        found += usize::from(tracker.finds(number, &words, *of).await);
+        asked.push(began.elapsed());
+    }
+    tracker.store.close().await.unwrap();
+    let size = |end: &str| {
+        let file = format!("{}{end}", tracker.store.path().display());
+        std::fs::metadata(file).map_or(0, |file| file.len())
+    };
+    let size = size("") + size("-wal");
+    let (kept, asked) = (most(kept), most(asked));
+    println!("{all} issues: kept in {kept:?}, looked up in {asked:?}, {} MB", size >> 20);
+    assert_eq!(found, texts.len());
+    let limit = if cfg!(debug_assertions) { WITHIN_UNOPTIMISED } else { WITHIN };
+    assert!(kept < limit && asked < limit, "kept in {kept:?}, looked up in {asked:?}");
+}
+
+#[tokio::test]
+async fn what_is_kept_follows_the_issue() {
+    let tracker = Tracker::empty();
+    let first = words("Export drops the last row", "`export()` in src/export.py");
+    let second = words("The map is blurry", "`tiles()` in `map.py`");
+    tracker.keep(1, first.clone()).await;
+    assert!(tracker.finds(2, &first, 1).await);
+    assert!(!tracker.finds(1, &first, 1).await, "an issue is not compared with itself");
+    // Edited: it is found by what it says now.
+    tracker.keep(1, second.clone()).await;
+    assert!(!tracker.finds(2, &first, 1).await && tracker.finds(2, &second, 1).await);
+    // Of another repository nothing is found, and nothing of a newer issue.
+    let lookup = Lookup { repo: 8, number: 2, words: second.clone(), closed_since: from_millis(0) };
+    assert!(tracker.store.neighbours(lookup).await.unwrap().issues.is_empty());
+    tracker.keep(3, first.clone()).await;
+    assert!(!tracker.finds(2, &first, 3).await);
+    tracker.store.keep_wording((REPO, 1), None, None).await.unwrap();
+    assert!(!tracker.finds(2, &second, 1).await);
+}
+
+#[tokio::test]
+async fn closed_issues_are_compared_for_a_while_and_then_forgotten() {
+    let (tracker, said) = (Tracker::empty(), words("Export drops the last row", "`export()`"));
+    let day = |day: i64| Timestamp::default() + TimeDelta::days(day);
+    for number in 1..=120 {
+        let closed_at = (number % 2 == 0).then_some(day(number as i64));
+        tracker.store.keep_wording((REPO, number), Some(said.clone()), closed_at).await.unwrap();
+    }
+    let since =
+        |closed_since| Lookup { repo: REPO, number: 121, words: said.clone(), closed_since };
+    let found = tracker.store.neighbours(since(day(118))).await.unwrap();
+    let closed: Vec<_> = found.issues.iter().filter_map(|one| one.closed_at).collect();
+    assert_eq!(closed.iter().min(), Some(&day(118)), "{closed:?}");
+    let mut removed = 0;
+    loop {
+        match tracker.store.prune_wordings(Some(day(118))).await.unwrap() {
+            0 => break,
+            some => removed += some,
+        }
+    }
+    assert_eq!(removed, 58);
+    assert!(tracker.finds(121, &said, 119).await);
+    while tracker.store.prune_wordings(None).await.unwrap() > 0 {}
+    assert!(tracker.ask(121, said).await.issues.is_empty());
+}
+
+#[test]
+fn a_megabyte_takes_no_longer_than_its_length_explains() {
+    let time = |text: &str| {
+        let issue = issue(1, text, text);
+        let times = (0..5).map(|_| {
+            let began = Instant::now();
+            TRIAGE.words(&issue).unwrap();
+            began.elapsed()
+        });
+        times.min().unwrap()
+    };
+    let lines = [
+        "a",
+        "登录",
+        "a/b:c ",
+        "x_y.z ",
+        "### a\n",
+        "error: b\n",
+        "```\nfail\n```\n",
+        "> - `a\n",
+        "\u{301}é-",
+    ];
+    for part in lines {
+        let of = |bytes: usize| time(&part.repeat(bytes / part.len()));
+        let (small, large) = (of(100_000), of(1_000_000));
+        assert!(large < small * 25 + Duration::from_millis(20), "{part:?}: {small:?}, {large:?}");
+    }
+}
