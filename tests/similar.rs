@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use gitea_triage::clock::{Timestamp, from_millis};
 use gitea_triage::issue::{Issue, IssueState};
-use gitea_triage::store::{OpenMode, Store};
+use gitea_triage::store::{Numbered, OpenMode, Store};
 use gitea_triage::triage::{Lookup, Neighbours, Policy, Preset, Triage, Word};
 use tempfile::TempDir;
 
@@ -55,6 +55,10 @@ fn issue(number: u64, title: &str, body: &str) -> Issue {
         comments: 0,
         url: String::new(),
     }
+}
+
+fn at(number: u64) -> Numbered {
+    Numbered { repo: REPO, number }
 }
 
 fn words(title: &str, body: &str) -> Vec<Word> {
@@ -102,7 +106,7 @@ impl Tracker {
     }
 
     async fn keep(&self, number: u64, words: Vec<Word>) {
-        self.store.keep_wording((REPO, number), Some(words), None).await.unwrap();
+        self.store.keep_wording(at(number), Some(words), None).await.unwrap();
     }
 
     async fn ask(&self, number: u64, words: Vec<Word>) -> Neighbours {
@@ -180,7 +184,7 @@ async fn what_is_kept_follows_the_issue() {
     assert!(tracker.store.neighbours(lookup).await.unwrap().issues.is_empty());
     tracker.keep(3, first.clone()).await;
     assert!(!tracker.finds(2, &first, 3).await);
-    tracker.store.keep_wording((REPO, 1), None, None).await.unwrap();
+    tracker.store.keep_wording(at(1), None, None).await.unwrap();
     assert!(!tracker.finds(2, &second, 1).await);
 }
 
@@ -190,7 +194,7 @@ async fn closed_issues_are_compared_for_a_while_and_then_forgotten() {
     let day = |day: i64| Timestamp::default() + TimeDelta::days(day);
     for number in 1..=120 {
         let closed_at = (number % 2 == 0).then_some(day(number as i64));
-        tracker.store.keep_wording((REPO, number), Some(said.clone()), closed_at).await.unwrap();
+        tracker.store.keep_wording(at(number), Some(said.clone()), closed_at).await.unwrap();
     }
     let since =
         |closed_since| Lookup { repo: REPO, number: 121, words: said.clone(), closed_since };
@@ -236,5 +240,29 @@ fn a_megabyte_takes_no_longer_than_its_length_explains() {
         let of = |bytes: usize| time(&part.repeat(bytes / part.len()));
         let (small, large) = (of(100_000), of(1_000_000));
         assert!(large < small * 25 + Duration::from_millis(20), "{part:?}: {small:?}, {large:?}");
+    }
+}
+
+/// Issues as people wrote them, of which hardly two are the same report.
+#[tokio::test]
+#[ignore = "reads issues that are not part of the project: `SIMILAR_IN=a.jsonl:b.jsonl cargo test --test similar -- --ignored --nocapture`"]
+async fn distinct_issues_are_not_taken_for_the_same() {
+    for file in std::env::var("SIMILAR_IN").expect("files of issues, one a line").split(':') {
+        let (tracker, mut held) = (Tracker::empty(), Vec::new());
+        let lines = std::fs::read_to_string(file).unwrap();
+        let read =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["issue"].take();
+        let issues: Vec<_> = lines.lines().map(read).collect();
+        for (number, read) in (1..).zip(&issues) {
+            let text = |key: &str| read[key].as_str().unwrap_or_default();
+            let issue = issue(number, text("title"), text("body"));
+            let Some(words) = TRIAGE.words(&issue) else { continue };
+            tracker.keep(number, words.clone()).await;
+            let among = tracker.ask(number, words).await;
+            let place = format!("acme/widgets#{number}").parse().unwrap();
+            held.extend(TRIAGE.duplicate(&issue, &place, &among).map(|why| (issue.title, why)));
+        }
+        println!("{file}: {} of {} are held: {held:#?}", held.len(), issues.len());
+        assert!(held.len() * 50 <= issues.len());
     }
 }

@@ -43,14 +43,9 @@ impl Display for Reason {
             }
             Self::BlockedByLabel(label) => blocked_by_label(f, label),
             Self::Duplicate { of, percent, words, closed_at } => {
-                let words: Vec<_> = words.iter().map(|word| code(word)).collect();
                 let closed = closed_at.map(|at| format!("; closed on {}", at.format("%Y-%m-%d")));
-                let (number, words, closed) =
-                    (of.number, words.join(", "), closed.unwrap_or_default());
-                write!(
-                    f,
-                    "likely a duplicate of `#{number}`: {percent} % the same, by the words {words}{closed}{GO}"
-                )
+                write!(f, "likely a duplicate of `#{}`: {percent} % the same", of.number)?;
+                write!(f, ", by the words {}{}{GO}", codes(words), closed.unwrap_or_default())
             }
             Self::StaysWith { subject, agent } => write!(f, "{subject}: stays with `{agent}`"),
             Self::GoesTo { subject, agent } => {
@@ -91,6 +86,11 @@ fn named_blockers(by: &[IssueRef], repo: &RepoName) -> String {
     };
     let by: Vec<_> = by.iter().map(name).collect();
     if by.is_empty() { String::new() } else { format!(" by {}", quoted(&by)) }
+}
+
+/// Words of others as code.
+fn codes(words: &[String]) -> String {
+    words.iter().map(|word| code(word)).collect::<Vec<_>>().join(", ")
 }
 
 fn quoted(list: &[impl Display]) -> String {

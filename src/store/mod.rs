@@ -70,6 +70,7 @@ pub use pages::{
 };
 pub use sessions::Session;
 pub use settling::{Ended, Failure, Told};
+pub use similar::Numbered;
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, SweepCursor, Unlisted, Why};
 

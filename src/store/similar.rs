@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::rows::{all, changed, first, run};
 use super::writer::Flush;
@@ -24,15 +24,21 @@ const COMPARED: usize = 24;
 /// How many are removed in one step, so that no step keeps the writer for long.
 const STEP: usize = 50;
 
-/// The forge's id of a repository, and the number of an issue there.
-type Place = (i64, IssueNumber);
+/// An issue by the forge's id of its repository, which no rename changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbered {
+    /// The forge's id of the repository.
+    pub repo: i64,
+    /// The number of the issue.
+    pub number: IssueNumber,
+}
 
 impl Store {
     /// Keeps the words of an issue, and when it was closed; without words, nothing more is kept of it. What is kept
     /// already costs no write.
     pub async fn keep_wording(
         &self,
-        at: Place,
+        at: Numbered,
         words: Option<Vec<Word>>,
         closed_at: Option<Timestamp>,
     ) -> Result<(), Error> {
@@ -54,10 +60,8 @@ impl Store {
     pub async fn prune_wordings(&self, closed_before: Option<Timestamp>) -> Result<usize, Error> {
         let before = closed_before.map(|at| at.timestamp_millis());
         let old = move |c: &Connection| match before {
-            Some(at) => all::<Place, Vec<_>>(c, OLD, params![at, STEP], |r| r.try_into()),
-            None => {
-                all(c, "SELECT repo_id, number FROM wording LIMIT ?1", [STEP], |r| r.try_into())
-            }
+            Some(at) => all::<_, Vec<_>>(c, OLD, params![at, STEP], numbered),
+            None => all(c, "SELECT repo_id, number FROM wording LIMIT ?1", [STEP], numbered),
         };
         if self.read(old).await?.is_empty() {
             return Ok(0);
@@ -77,12 +81,13 @@ const OLD: &str = "SELECT repo_id, number FROM wording
 /// What is to be kept in place of what is; `None` where it is the same.
 fn change(
     c: &Connection,
-    at: Place,
+    at: Numbered,
     words: Option<Vec<Word>>,
     closed_at: Option<i64>,
 ) -> Result<Option<Option<Vec<Word>>>, Error> {
     let known = "SELECT closed_at, words FROM wording WHERE repo_id = ?1 AND number = ?2";
-    let known: Option<(Option<i64>, Vec<u8>)> = first(c, known, at, |r| r.try_into())?;
+    let known: Option<(Option<i64>, Vec<u8>)> =
+        first(c, known, params![at.repo, at.number], |r| r.try_into())?;
     let Some(mut words) = words else { return Ok(known.map(|_| None)) };
     if let Some((known_closed_at, known)) = known {
         let (mut old, mut new) = (unpack(&known), words.clone());
@@ -100,12 +105,12 @@ fn change(
 
 fn keep(
     c: &Connection,
-    at: Place,
+    at: Numbered,
     words: Option<&[Word]>,
     closed_at: Option<i64>,
 ) -> Result<(), Error> {
     let Some(words) = words else { return remove(c, at) };
-    let (repo, number) = at;
+    let Numbered { repo, number } = at;
     let blob: Vec<u8> = words.iter().flat_map(|word| word.bits().to_le_bytes()).collect();
     let close =
         "UPDATE wording SET closed_at = ?3 WHERE repo_id = ?1 AND number = ?2 AND words = ?4";
@@ -120,7 +125,8 @@ fn keep(
     keys.try_for_each(|word| run(c, insert, params![repo, word.key(), number]))
 }
 
-fn remove(c: &Connection, (repo, number): Place) -> Result<(), Error> {
+fn remove(c: &Connection, at: Numbered) -> Result<(), Error> {
+    let Numbered { repo, number } = at;
     let sql = "DELETE FROM wording WHERE repo_id = ?1 AND number = ?2 RETURNING words";
     let Some(words) = first(c, sql, (repo, number), |r| r.get::<_, Vec<u8>>(0))? else {
         return Ok(());
@@ -131,7 +137,7 @@ fn remove(c: &Connection, (repo, number): Place) -> Result<(), Error> {
 }
 
 fn neighbours(c: &Connection, lookup: &Lookup) -> Result<Neighbours, Error> {
-    let sample = Sample::read(c, (lookup.repo, lookup.number))?;
+    let sample = Sample::read(c, Numbered { repo: lookup.repo, number: lookup.number })?;
     let issues = candidates(c, lookup, &sample)?;
     let theirs = issues.iter().flat_map(|one| &one.words).copied();
     let usual = sample.usual(lookup.words.iter().copied().chain(theirs));
@@ -175,11 +181,11 @@ struct Sample {
 }
 
 impl Sample {
-    fn read(c: &Connection, (repo, number): Place) -> Result<Self, Error> {
+    fn read(c: &Connection, at: Numbered) -> Result<Self, Error> {
         let sql = "SELECT words FROM wording WHERE repo_id = ?1 AND number <> ?2
                    ORDER BY number DESC LIMIT ?3";
         let mut query = c.prepare_cached(sql)?;
-        let mut rows = query.query(params![repo, number, SAMPLE])?;
+        let mut rows = query.query(params![at.repo, at.number, SAMPLE])?;
         let mut sample = Self { size: 0, keys: Vec::new() };
         while let Some(row) = rows.next()? {
             sample.size += 1;
@@ -198,6 +204,10 @@ impl Sample {
         }
         Neighbours { sample: self.size, seen, issues: Vec::new() }
     }
+}
+
+fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
+    Ok(Numbered { repo: row.get(0)?, number: row.get(1)? })
 }
 
 fn each(blob: &[u8]) -> impl Iterator<Item = Word> {

@@ -3,15 +3,13 @@
 
 use super::blockers::{self, Blockers};
 use super::policy::Reads;
-use super::references::Here;
 use super::roster::{self, Pick, Roster};
-use super::similar::Likeness;
 use super::{
-    Choice, Custody, Decision, Evaluation, Lookup, Question, Snapshot, Triage, explain, markdown,
-    signals, text,
+    Choice, Custody, Decision, Evaluation, Lookup, Question, Snapshot, Triage, explain, signals,
+    text,
 };
 use crate::dispatch::{Agent, TaskType};
-use crate::issue::{Issue, IssueRef, IssueType};
+use crate::issue::{Issue, IssueType};
 use crate::reason::{Brief, Reason};
 
 /// How the title of every daily summary begins; the day follows.
@@ -243,39 +241,18 @@ impl Chain<'_> {
         }
     }
 
-    /// Whether it says the same as an older issue. Asked of what an agent would get, and was never given to one before,
-    /// unless its own text names the other issue.
+    /// Whether it says the same as an older issue. Asked of what an agent would get, and was never given to one before.
     fn duplicate(self, decision: &Decision) -> Rule {
         let is_given = matches!(decision, Decision::Dispatch { .. } | Decision::Wait { .. });
         let was_given = self.e.custody.dispatch().is_some() || self.s.record.last_agent.is_some();
         if !is_given || was_given || self.e.is_no_duplicate {
             return Ok(None);
         }
-        let (issue, policy) = (self.s.issue, &self.triage.policy);
-        let Some((wording, ids)) = self.triage.wording(issue).zip(issue.ids) else {
-            return Ok(None);
-        };
-        let among = self.s.neighbours(Lookup {
-            repo: ids.repo,
-            number: issue.number,
-            words: wording.words.clone(),
-            closed_since: policy.closed_since(self.s.now),
-        })?;
-        let at = |number| IssueRef { repo: self.s.at.repo.clone(), number };
-        let is_named = |number| self.names(&at(number));
-        let like = Likeness::most(&wording, among, policy.duplicate_at, is_named);
-        Ok(like.map(|like| Reason::Duplicate {
-            of: at(like.number),
-            percent: like.percent,
-            words: like.words,
-            closed_at: like.closed_at,
-        }))
-    }
-
-    /// Whether the text names another issue: its writer knows of it, and means something else.
-    fn names(self, other: &IssueRef) -> bool {
-        let here = Here::on(self.s.issue, self.s.at);
-        here.all(&markdown::prose(&self.s.issue.body)).any(|one| one.as_ref() == Some(other))
+        let issue = self.s.issue;
+        let Some((words, ids)) = self.triage.words(issue).zip(issue.ids) else { return Ok(None) };
+        let closed_since = self.triage.policy.closed_since(self.s.now);
+        let lookup = Lookup { repo: ids.repo, number: issue.number, words, closed_since };
+        Ok(self.triage.duplicate(issue, self.s.at, self.s.neighbours(lookup)?))
     }
 
     fn roster(&self) -> Roster<'_> {
@@ -313,7 +290,7 @@ impl Triage {
 mod tests {
     use super::*;
     use crate::dispatch::{AgentId, DispatchState};
-    use crate::issue::{Account, IssueState};
+    use crate::issue::{Account, IssueRef, IssueState};
     use crate::reason::{Cause, Hold};
     use crate::triage::samples::{World, agent, bug, dispatch, issue, triage};
     use crate::triage::{Action, Policy, Preset, Route};

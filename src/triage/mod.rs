@@ -82,8 +82,6 @@ pub use crate::reason::{code, fence};
 use self::evidence::Evidence;
 use self::lexicon::Lexicon;
 use self::score::Basis;
-use self::similar::Wording;
-use self::statements::Forms;
 use self::tags::Classes;
 
 /// One reason for points, and the words of the issue that gave it.
@@ -349,23 +347,6 @@ impl Triage {
             None => Classes::new(&self.policy, &tags::among(title, labels)).is_urgent(),
             Some(reader) => labels.iter().any(|one| reader.recognition.is_urgent_label(one)),
         }
-    }
-
-    /// The words by which an issue is compared with others; `None` where issues are not compared, and for what is no
-    /// report: a pull request, a daily summary, one that is ignored.
-    pub fn words(&self, issue: &Issue) -> Option<Vec<Word>> {
-        let is_summary = issue.title.starts_with(SUMMARY_TITLE);
-        let is_report = !issue.is_pull_request && !is_summary && self.ignored(issue).is_none();
-        Some(self.wording(issue).filter(|_| is_report)?.words)
-    }
-
-    fn wording(&self, issue: &Issue) -> Option<Wording> {
-        let of = |forms: &Forms| Wording::of(forms, &issue.title, &issue.body);
-        let is_compared = self.policy.duplicates;
-        is_compared.then(|| match &self.reader {
-            Some(reader) => of(&reader.forms),
-            None => of(&Forms::new(&self.policy.fields)),
-        })
     }
 
     /// The kind of work the issue asks for.

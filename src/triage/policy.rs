@@ -42,9 +42,11 @@ pub struct Policy {
     pub answers: Answers,
     /// Whether an issue that says the same as an older one is held back from agents until a person says otherwise.
     pub duplicates: bool,
-    /// How much of the two has to be the same for that, in percent, from 1 to 100.
+    /// How much of the two has to be the same for that, in percent.
+    #[schemars(range(min = 1, max = 100))]
     pub duplicate_at: u8,
     /// For how many days after it was closed an issue is still compared with new ones.
+    #[schemars(range(max = 36_500))]
     pub duplicate_days: u32,
     /// What the agent is chosen by.
     pub route: Route,
@@ -227,7 +229,8 @@ const MOST_PER_PART: u8 = 80;
 impl Policy {
     /// Since when an issue may have been closed that is compared with new ones.
     pub fn closed_since(&self, now: Timestamp) -> Timestamp {
-        now - TimeDelta::days(i64::from(self.duplicate_days))
+        let days = TimeDelta::days(i64::from(self.duplicate_days));
+        now.checked_sub_signed(days).unwrap_or(Timestamp::MIN_UTC)
     }
 
     /// Brings the tags into the form in which an issue's tags are compared.

@@ -12,7 +12,7 @@ use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, IssueState};
 use crate::plan::{Decided, Effect, EffectOutcome, Outcome, plan};
 use crate::reason::Cause;
-use crate::store::{self, Claim, ShownIssue};
+use crate::store::{self, Claim, Numbered, ShownIssue};
 use crate::triage::{CommandRequest, Facts, OrderEnd, Rules, Snapshot, evaluate};
 
 /// How often an issue is evaluated anew because its agent's last place was taken in between.
@@ -136,7 +136,8 @@ impl Worker {
         let closed_at = (issue.state == IssueState::Closed).then(closed_at);
         let is_recent = closed_at.is_none_or(|at| at >= policy.closed_since(now));
         let words = rules.triage.words(issue).filter(|_| is_recent);
-        self.parts.store.keep_wording((ids.repo, issue.number), words, closed_at).await
+        let at = Numbered { repo: ids.repo, number: issue.number };
+        self.parts.store.keep_wording(at, words, closed_at).await
     }
 
     /// Writes the intent down, does it, and records how it went.
@@ -238,7 +239,8 @@ impl Worker {
         let record = self.parts.store.record(claim.at.clone()).await?;
         let open = self.parts.store.open_orders(claim).await?;
         if let Some(repo) = claim.repo_id.filter(|_| rules.triage.policy().duplicates) {
-            self.parts.store.keep_wording((repo, claim.at.number), None, None).await?;
+            let at = Numbered { repo, number: claim.at.number };
+            self.parts.store.keep_wording(at, None, None).await?;
         }
         let decided = Decided::only(self.parts.clock.now(), rules.triage.gone(), &record);
         let reason = decided.evaluation.decision.reason().to_string();

@@ -73,19 +73,19 @@ impl Neighbours {
 
 /// An older issue that says the same.
 #[derive(Debug)]
-pub(in crate::triage) struct Likeness {
-    pub(in crate::triage) number: IssueNumber,
-    pub(in crate::triage) closed_at: Option<Timestamp>,
+pub(super) struct Likeness {
+    pub(super) number: IssueNumber,
+    pub(super) closed_at: Option<Timestamp>,
     /// How much of the two is the same, in percent.
-    pub(in crate::triage) percent: u8,
+    pub(super) percent: u8,
     /// Words that both have, as the newer one writes them, those that tell most first.
-    pub(in crate::triage) words: Vec<String>,
+    pub(super) words: Vec<String>,
 }
 
 impl Likeness {
     /// The one that is most like an issue, of two the older; `None` where none is like it by so many percent, but for those
     /// that it names.
-    pub(in crate::triage) fn most(
+    pub(super) fn most(
         own: &Wording,
         among: &Neighbours,
         least: u8,
@@ -219,7 +219,6 @@ mod tests {
         for Pair { about, held, first, second, .. } in pairs() {
             for both in [[&first, &second], [&second, &first]] {
                 let like = Tracker::of(both.map(Report::text)).like(1);
-                println!("{:?} {about}", like.as_ref().map(|like| (like.percent, &like.words)));
                 if like.is_some() != held {
                     wrong.push(format!("{about}: {like:?}"));
                 }
@@ -250,30 +249,5 @@ mod tests {
         let like = Tracker::of([report; 3]).like(2).expect("the same text");
         assert_eq!((like.number, like.percent), (0, 100));
         assert_eq!(like.words[..4], ["Export", "row", "table", "CSV"]);
-    }
-
-    /// Issues as people wrote them, of which hardly two are the same report.
-    #[test]
-    #[ignore = "reads issues that are not part of the project: `SIMILAR_IN=file.jsonl:… cargo test similar -- --ignored --nocapture`"]
-    fn distinct_issues_are_not_taken_for_the_same() {
-        let files = std::env::var("SIMILAR_IN").expect("files of issues, one a line");
-        for file in files.split(':') {
-            let text = std::fs::read_to_string(file).expect("a file");
-            let issues: Vec<serde_json::Value> =
-                text.lines().map(|line| serde_json::from_str(line).expect("an issue")).collect();
-            let say = |at: usize, key: &str| issues[at]["issue"][key].as_str().unwrap_or_default();
-            let tracker =
-                Tracker::of((0..issues.len()).map(|at| (say(at, "title"), say(at, "body"))));
-            let like: Vec<_> =
-                (0..issues.len()).filter_map(|at| Some((at, tracker.like(at)?))).collect();
-            println!("{file}: {} of {} issues are held", like.len(), issues.len());
-            for (at, like) in like {
-                println!(
-                    "  {:?} is {like:?}: {:?}",
-                    say(at, "title"),
-                    say(like.number as usize, "title")
-                );
-            }
-        }
     }
 }

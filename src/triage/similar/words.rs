@@ -99,15 +99,15 @@ impl Word {
 
 /// The words of an issue, and how each is written.
 #[derive(Debug, Default)]
-pub(in crate::triage) struct Wording {
-    pub(in crate::triage) words: Vec<Word>,
+pub(super) struct Wording {
+    pub(super) words: Vec<Word>,
     pub(super) shown: Vec<String>,
     known: BTreeSet<u32>,
 }
 
 impl Wording {
     /// Reads an issue.
-    pub(in crate::triage) fn of(forms: &Forms, title: &str, body: &str) -> Self {
+    pub(super) fn of(forms: &Forms, title: &str, body: &str) -> Self {
         let said = Statements::of(forms, title, body);
         let mut wording = Self::default();
         wording.read(title, MOST[0], true);
