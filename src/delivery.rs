@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::issue::{Account, ForgeIds, IssueRef, RepoName};
+use crate::issue::{Account, ForgeIds, IssueRef, RepoName, TextDigest, TextEdit};
 
 /// The forge's id for one delivery. A UUID in practice; any printable text up to [`DeliveryId::MAX_LEN`] is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -191,4 +191,28 @@ pub enum Event {
         /// Why it leads to nothing.
         reason: String,
     },
+}
+
+/// How a delivery shows the text of an issue: as it was when somebody did something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownText {
+    /// Who.
+    pub by: Option<Account>,
+    /// What they did.
+    pub event: ShownEvent,
+    /// What the text was then.
+    pub text: TextDigest,
+}
+
+/// What somebody did to an issue, as far as it matters which text they had before them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShownEvent {
+    /// They changed the text.
+    Edited(TextEdit),
+    /// They changed labels; it has these now.
+    Labelled(Vec<String>),
+    /// They assigned somebody.
+    Assigned,
+    /// They wrote or changed the comment with this id.
+    Commented(i64),
 }

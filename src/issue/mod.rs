@@ -4,6 +4,7 @@ mod fingerprint;
 mod invisible;
 mod named;
 mod patterns;
+mod text;
 mod timeline;
 
 use std::cmp::Ordering;
@@ -19,6 +20,7 @@ pub use fingerprint::Fingerprint;
 pub use invisible::is_invisible;
 pub use named::NamedPeople;
 pub use patterns::RepoPatterns;
+pub use text::{TextDigest, TextEdit};
 pub use timeline::{Change, TimelineEvent};
 
 /// A repository's full name, `owner/name`, as the forge spells it. Names that differ by case alone are the same.
@@ -287,6 +289,11 @@ impl Issue {
     /// Whether `login` is among the assignees; logins do not differ by case alone.
     pub fn is_assigned_to(&self, login: &str) -> bool {
         self.assignees.iter().any(|a| a.eq_ignore_ascii_case(login))
+    }
+
+    /// What its title and body say, in a few bytes.
+    pub fn text(&self) -> TextDigest {
+        TextDigest::of(&self.title, &self.body)
     }
 
     /// Whether the issue carries the label, spelled exactly so.
