@@ -50,6 +50,7 @@ fn handoff() -> Handoff {
         at: "acme/widgets#12".parse().unwrap(),
         title: "  [research] \"Übersicht\"\u{202e} 😀 ".into(),
         description: "Line one\r\n\r\n```\n@alice <b>\n```\n".into(),
+        text_digest: "5f70bf18a086007016e948b04aed3b82103a36be".into(),
         acceptance_criteria: vec!["report produced".into()],
         agent: AgentId::new("api"),
         task_type: TaskType::Research,
@@ -115,6 +116,7 @@ async fn an_agent_is_told_all_of_it_word_for_word() {
     let expected = json!({
         "title": handoff.title,
         "description": handoff.description,
+        "text_digest": handoff.text_digest,
         "acceptance_criteria": ["report produced"],
         "issue_number": 12,
         "repository": "acme/widgets",

@@ -349,7 +349,7 @@ nam = "x"
     ), @r#"
     config `gitea-triage.toml` line 9: unknown key `triage.redy_at`; did you mean `triage.ready_at`?
     config `gitea-triage.toml` line 10: unknown key `triage.listen`; did you mean `server.listen`?
-    config `gitea-triage.toml` line 11: unknown key `triage.zzzzzz`; known there are `owner`, `commanders`, `ready_at`, `dry_run`, `flag_label`, `answers`, `needs_info_label`, `question_label`, `duplicates`, `ignore_labels`, `ignore_authors`
+    config `gitea-triage.toml` line 11: unknown key `triage.zzzzzz`; known there are `owner`, `commanders`, `ready_at`, `dry_run`, `flag_label`, `answers`, `needs_info_label`, `question_label`, `duplicates`, `authors`, `approve_label`, `ignore_labels`, `ignore_authors`
     config `gitea-triage.toml` line 12: unknown key `sumary`; did you mean `[summary]`?
     config `gitea-triage.toml` line 16: unknown key `agent.kimi.lable`; did you mean `agent.kimi.label`?
     config `gitea-triage.toml` line 17: `local_agent.mcp.name` is missing; add `name = "files"`
@@ -736,7 +736,7 @@ max_concurrent = "two"
     config `gitea-triage.toml` line 11: unknown key `policy.scope.file_point`; did you mean `policy.scope.file_points`?
     config `gitea-triage.toml` line 12: `policy.scope.cap` is `five`; it wants a whole number from 0 to 255
     config `gitea-triage.toml` line 13: `policy.scope.function_points` is `300`; it wants a whole number from 0 to 255
-    config `gitea-triage.toml` line 14: unknown key `policy.points`; known there are `preset`, `reads`, `flag_urgent`, `duplicate_at`, `duplicate_days`, `default_agent`, `research_agent`, `research_label`, `blocked_terms`, `blocked_by`, `negations`, `urgent_phrases`, `type_margin`, `labels`, `fields`, `tags`, `scope`, `acceptance`, `alignment`, `task_types`, `types`
+    config `gitea-triage.toml` line 14: unknown key `policy.points`; known there are `preset`, `reads`, `flag_urgent`, `duplicate_at`, `duplicate_days`, `authors_in`, `default_agent`, `research_agent`, `research_label`, `blocked_terms`, `blocked_by`, `negations`, `urgent_phrases`, `type_margin`, `labels`, `fields`, `tags`, `scope`, `acceptance`, `alignment`, `task_types`, `types`
     config `gitea-triage.toml` line 16: unknown key `polcy`; did you mean `[policy]`?
     config `gitea-triage.toml` line 22: unknown key `agent.claude.max_concurent`; did you mean `agent.claude.max_concurrent`?
     config `gitea-triage.toml` line 23: `agent.claude.max_concurrent` is `two`; it wants a whole number from 1 to 10000
@@ -822,4 +822,30 @@ fn of_a_service_of_others_only_the_host_is_shown() {
         }
     }
     assert_eq!(config.local_agent.unwrap().url, "https://models.example.com/canary-3/v1");
+}
+
+#[test]
+fn one_label_does_not_mean_two_things() {
+    let message = |more: &str| refused(more);
+    for (more, of) in [
+        ("[triage]\napprove_label = \"Claude-Ready\"", "agent `claude`"),
+        (
+            "[triage]\nauthors = \"approved\"\nquestion_label = \"approved\"",
+            "`triage.question_label`",
+        ),
+        (
+            "[triage]\nauthors = \"members\"\nneeds_info_label = \"approved\"",
+            "`triage.needs_info_label`",
+        ),
+        ("[triage]\nauthors = \"members\"\nflag_label = \"approved\"", "`triage.flag_label`"),
+    ] {
+        let told = message(more);
+        assert!(told.contains("`triage.approve_label` is"), "{told}");
+        assert!(
+            told.contains(&format!("the label of {of} too; give one of the two another name")),
+            "{told}"
+        );
+    }
+    // Where nobody approves anything, a label that nobody chose is in nobody's way.
+    read("[triage]\nflag_label = \"approved\"");
 }

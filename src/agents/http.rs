@@ -107,6 +107,7 @@ fn payload(handoff: &Handoff) -> Value {
     json!({
         "title": handoff.title,
         "description": handoff.description,
+        "text_digest": handoff.text_digest,
         "acceptance_criteria": handoff.acceptance_criteria,
         "issue_number": handoff.at.number,
         "repository": handoff.at.repo,

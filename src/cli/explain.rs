@@ -10,7 +10,7 @@ use super::{Failure, show};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
 use crate::store::{EvaluationView, History, OrderView, Store, TransitionView};
-use crate::triage::explain;
+use crate::triage::{Approval, explain};
 
 /// Show what was decided about an issue, what was written, and why
 #[derive(Debug, Args)]
@@ -52,6 +52,7 @@ fn as_json(at: &IssueRef, history: &History) -> serde_json::Value {
         "evaluations": history.evaluations,
         "dispatches": dispatches,
         "commands": history.orders,
+        "approval": history.approval,
         "pending": history.pending,
     })
 }
@@ -67,6 +68,7 @@ fn as_text(at: &IssueRef, history: &History) -> String {
     for order in history.orders.iter().rev() {
         let _ = write!(text, "\n{}", order_text(order));
     }
+    text.extend(history.approval.iter().map(approval_text));
     for delivery in &history.pending {
         let _ = writeln!(text, "\npending: {} ({})", delivery.action, delivery.id);
         if let Some(reason) = &delivery.reason {
@@ -81,6 +83,15 @@ fn order_text(order: &OrderView) -> String {
     let (at, state) = (order.at.format("%Y-%m-%d %H:%M:%S UTC"), order.state.as_str());
     let why = order.why.as_ref().map(|why| format!("\n  {why}")).unwrap_or_default();
     format!("{at}  {} by {}: {}{why}\n", order.command, order.by, state.replace('_', " "))
+}
+
+/// Who approved the text, how and when, and what was changed since.
+fn approval_text(approval: &Approval) -> String {
+    let at = approval.at.format("%Y-%m-%d %H:%M:%S UTC");
+    let Approval { by, way, digest, edited_by, .. } = approval;
+    let digest = if digest.is_empty() { "unknown" } else { digest };
+    let edited = edited_by.as_ref().map(|by| format!("\n  changed since by {by}"));
+    format!("\n{at}  approved by {by} ({way})\n  text {digest}{}\n", edited.unwrap_or_default())
 }
 
 /// The states of a dispatch.

@@ -164,6 +164,7 @@ fn rules() -> anyhow::Result<Rules> {
         flag_label: None,
         needs_info_label: Some("needs-info".to_owned()),
         question_label: Some("question".to_owned()),
+        approve_label: Some("approved".to_owned()),
         max_attempts: 3,
         write_limit: u32::MAX,
         dispatch_attempts: 2,

@@ -1,4 +1,4 @@
-//! The section `[policy]`: a [`Policy`], but for six keys that stand in other sections.
+//! The section `[policy]`: a [`Policy`], but for seven keys that stand in other sections.
 
 use toml::{Table, Value};
 
@@ -6,16 +6,17 @@ use super::Config;
 use crate::triage::{Policy, Triage};
 
 /// Keys of a policy that have a place of their own in the configuration.
-pub(super) const ELSEWHERE: [(&str, &str); 6] = [
+pub(super) const ELSEWHERE: [(&str, &str); 7] = [
     ("ready_at", "triage.ready_at"),
     ("ignore_labels", "triage.ignore_labels"),
     ("ignore_authors", "triage.ignore_authors"),
     ("route", "dispatch.route"),
     ("answers", "triage.answers"),
     ("duplicates", "triage.duplicates"),
+    ("authors", "triage.authors"),
 ];
 
-/// Puts the six keys into the policy, and compiles it; or says by which key it cannot be used, and why.
+/// Puts the seven keys into the policy, and compiles it; or says by which key it cannot be used, and why.
 pub(super) fn complete(config: &mut Config) -> Result<(), (String, String)> {
     let Config { policy, triage, dispatch, .. } = config;
     policy.ready_at = triage.ready_at;
@@ -24,6 +25,7 @@ pub(super) fn complete(config: &mut Config) -> Result<(), (String, String)> {
     policy.route = dispatch.route;
     policy.answers = triage.answers;
     policy.duplicates = triage.duplicates;
+    policy.authors = triage.authors;
     let error = match Triage::new(policy.clone()) {
         Ok(compiled) => {
             config.compiled = Some(compiled);

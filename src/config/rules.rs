@@ -6,6 +6,7 @@ use super::error::Found;
 use super::source::Origins;
 use super::{Config, Dashboard, agents, policy};
 use crate::agents::local::{InvoiceKind, RegistrationError, Settings, check_tools};
+use crate::triage::Authors;
 
 /// A shorter token could be guessed by somebody with patience.
 const SHORTEST_TOKEN: usize = 16;
@@ -19,6 +20,7 @@ pub(super) fn apply(config: &mut Config, origins: &Origins) -> Vec<Found> {
     all.extend(agents::unknown(config, origins));
     all.extend(secrets(config));
     all.extend(addresses(config));
+    all.extend(approve_label(config, origins));
     all.extend(dashboard(&config.dashboard));
     all.extend(config.local_agent.iter().flat_map(local_agent));
     all.extend(config.local_agent.as_ref().and_then(|local| tools(local, config)));
@@ -64,6 +66,31 @@ fn secrets(config: &Config) -> Vec<Found> {
         )
     });
     short.chain(odd).collect()
+}
+
+/// One label must not mean two things: what the service or an agent puts on would be taken for an approval, or call an
+/// agent. Where nobody approves anything, only a label that somebody chose is looked at.
+fn approve_label(config: &Config, origins: &Origins) -> Option<Found> {
+    let Config { triage, agent, .. } = config;
+    let key = "triage.approve_label".to_owned();
+    let matters = triage.authors != Authors::Anyone || origins.has(&key);
+    let label = triage.approve_label.as_deref().filter(|_| matters)?;
+    let others = [
+        ("triage.needs_info_label", &triage.needs_info_label),
+        ("triage.question_label", &triage.question_label),
+        ("triage.flag_label", &triage.flag_label),
+    ];
+    let others = others.into_iter().map(|(of, name)| (format!("`{of}`"), name));
+    let agents = agent
+        .iter()
+        .filter(|one| one.enabled)
+        .map(|one| (format!("agent `{}`", one.id), &one.label));
+    let is_it = |name: &&str| name.eq_ignore_ascii_case(label);
+    let (of, _) = others.chain(agents).find(|(_, name)| name.as_deref().filter(is_it).is_some())?;
+    let message = format!(
+        "`{key}` is `{label}`, which is the label of {of} too; give one of the two another name"
+    );
+    Some((key.clone(), key, message))
 }
 
 /// Addresses to which the service adds its own paths.

@@ -15,7 +15,7 @@ use crate::setting::{
     As, ClockTime, Colour, Endpoint, Hosts, Label, LabelNames, Listen, Login, Logins, Maybe,
     Moment, Name, Networks, Repos, Secret, Size, Span, StoreUrl, Text, Url, Zone, settings,
 };
-use crate::triage::{Answers, Check, Reopen, Route};
+use crate::triage::{Answers, Authors, Check, Reopen, Route};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -107,6 +107,11 @@ settings! {
         question_label: Option<String> as "As::<Maybe<Label>>" = Some("question".to_owned()),
         /// Whether an issue that says the same as an older one is held back from agents until a person says otherwise.
         duplicates: bool = false,
+        /// Whose issues an agent gets: everybody's, or those of people who may write to the repository's issues, and of
+        /// others what a person gives to an agent by name (`members`) or approves (`approved`); see "Who may cause work".
+        authors: Authors = Authors::Anyone,
+        /// Label by which a person who may write approves an issue.
+        approve_label: Option<String> as "As::<Maybe<Label>>" = Some("approved".to_owned()),
         /// Issues with one of these labels are left alone.
         ignore_labels: Vec<String> as "As::<LabelNames>" = Vec::new(),
         /// Issues of these logins are left alone.

@@ -77,13 +77,15 @@ fn command(form: &AdminForm) -> Result<String, Refusal> {
         words.join(" ").chars().take(LONGEST).collect::<String>()
     };
     match form.field("order") {
-        verb @ ("resume" | "retry" | "go" | "done") => Ok(verb.to_owned()),
+        verb @ ("resume" | "retry" | "approve" | "go" | "done") => Ok(verb.to_owned()),
         "look" => Ok(String::new()),
         "hold" => Ok(format!("hold {}", line(form.field("reason"))).trim_end().to_owned()),
         "assign" => match form.field("to").split_whitespace().next() {
             Some(to) => Ok(format!("assign {}", line(to))),
             None => Err(wrong("`assign` needs an agent id or `@login`")),
         },
-        _ => Err(wrong("unknown command; use hold, resume, retry, assign, go, done or look")),
+        _ => Err(wrong(
+            "unknown command; use hold, resume, retry, assign, approve, go, done or look",
+        )),
     }
 }

@@ -236,6 +236,11 @@ impl Transition {
     pub fn to(state: DispatchState, cause: Cause) -> Self {
         Self { state, cause, counts: false }
     }
+
+    /// Whether it ends the agent's work, so that nothing of what called the agent may stay on the issue.
+    pub fn is_called_off(&self) -> bool {
+        self.counts || matches!(self.cause, Cause::TextChanged { .. })
+    }
 }
 
 named_enum! {
@@ -336,6 +341,8 @@ pub struct Handoff {
     pub title: String,
     /// Its body as typed.
     pub description: String,
+    /// The digest of the two, see [`TextDigest`](crate::issue::TextDigest).
+    pub text_digest: String,
     /// What has to hold when it is done.
     pub acceptance_criteria: Vec<String>,
     /// Who is told.

@@ -8,7 +8,10 @@ use sha2::{Digest, Sha256};
 use super::{PlanInput, Stage};
 use crate::dispatch::Mark;
 use crate::issue::IssueRef;
-use crate::triage::{Decision, Marker, code, fence};
+use crate::triage::{Approval, Decision, Marker, code, fence};
+
+/// How many characters of a digest are shown.
+const SHOWN: usize = 12;
 
 /// What an audit comment is about.
 #[derive(Clone, Copy)]
@@ -39,6 +42,7 @@ pub(super) fn marker(about: About<'_>, input: &PlanInput<'_>) -> Marker {
         }
         let criteria = input.rules.triage.criteria(input.s.issue);
         criteria.iter().for_each(|criterion| hash.update(criterion));
+        hash.update(approved(about, input));
         hash.update([u8::from(input.is_assignable)]);
         input.refusals().for_each(|(mark, why)| hash.update(format!("{mark:?} {why}")));
     }
@@ -61,7 +65,7 @@ pub(super) fn render(about: About<'_>, input: &PlanInput<'_>) -> String {
         if let Some(before) = &stage.before {
             let _ = write!(text, "**Before:** {before}.\n\n");
         }
-        let _ = write!(text, "{}\n\n", stage.line());
+        let _ = write!(text, "{}\n\n{}", stage.line(), approved(about, input));
     }
     let _ = write!(
         text,
@@ -106,6 +110,17 @@ fn headline(about: About<'_>, input: &PlanInput<'_>) -> String {
         About::Decision(Decision::Flag { .. }) => format!("@{}, this needs you", input.owner),
         About::Decision(other) => other.action().to_string(),
     }
+}
+
+/// Who approved the text that the agent has, where that mattered, and how the text's digest begins.
+fn approved(about: About<'_>, input: &PlanInput<'_>) -> String {
+    let is_open = matches!(about, About::Dispatch(stage) if stage.state.is_open());
+    let approval = input.e.approved().filter(|_| is_open);
+    let line = |one: &Approval| {
+        let digest = one.digest.get(..SHOWN).unwrap_or_default();
+        format!("**Approved:** by {}, text {}\n\n", code(&one.by), code(digest))
+    };
+    approval.map(line).unwrap_or_default()
 }
 
 /// By what the agent is called, and what could not be done.

@@ -2,6 +2,7 @@
 
 use super::{Effect, NewDispatch, PlanInput};
 use crate::dispatch::{Agent, Handoff, Interface, Mark};
+use crate::reason::Cause;
 use crate::triage::{Decision, UnconfirmedWrite};
 
 impl PlanInput<'_> {
@@ -12,11 +13,24 @@ impl PlanInput<'_> {
             (Decision::Flag { .. }, _) => {
                 let label = self.rules.flag_label.clone().map(Mark::Label);
                 let is_quiet = self.e.is_quiet(self.s.record);
-                let label = label.filter(|mark| !is_quiet && self.is_wanted(mark));
-                label.map(Effect::Put).into_iter().collect()
+                let label = label.filter(|mark| !is_quiet && self.is_wanted(mark)).map(Effect::Put);
+                self.calls_off().chain(label).collect()
             }
+            _ if self.e.assign.is_none() => self.calls_off().collect(),
             _ => self.e.assign.iter().flat_map(|login| self.gives_up(login)).collect(),
         }
+    }
+
+    /// Takes off what called an agent whose dispatch ended because its text was changed, also where that was interrupted, and
+    /// what an outsider put there: the agent must not work on what nobody approved.
+    fn calls_off(&self) -> impl Iterator<Item = Effect> {
+        let latest = self.s.record.recent.first().filter(|latest| !latest.state.is_open());
+        let cause = self.e.transition.as_ref().map(|to| &to.cause);
+        let cause = cause.or(latest.map(|latest| &latest.cause));
+        let is_changed = matches!(cause, Some(Cause::TextChanged { .. }));
+        let left_over = is_changed.then(|| self.e.leftovers(self.s)).into_iter().flatten();
+        let left_over = left_over.filter(|mark| mark.is_on(self.s.issue));
+        left_over.chain(self.e.revoked.iter().cloned()).map(Effect::TakeOff)
     }
 
     /// Takes off what an agent had there when a person gives the issue to somebody: two would work on it.
@@ -96,6 +110,7 @@ impl PlanInput<'_> {
             at: self.s.at.clone(),
             title: self.s.issue.title.clone(),
             description: self.s.issue.body.clone(),
+            text_digest: self.s.issue.text().to_string(),
             acceptance_criteria: self.rules.triage.criteria(self.s.issue),
             agent: agent.id.clone(),
             task_type: self.e.task_type(),

@@ -1,6 +1,7 @@
 //! What is missing: the difference between what an evaluation wants on an issue and what is there. Pure; what a person
 //! took away is not missing, and what only the forge knows is asked for.
 
+mod approval;
 mod comment;
 mod confirm;
 mod duplicate;
@@ -308,9 +309,9 @@ fn marked_comments<'a>(
         let said = known.map(|comment| comment.marker.decision.as_str());
         said.zip(opened).is_some_and(|(said, opened)| opened.decision() != said)
     };
-    let asked = e.answer.and_then(question::comment_of);
-    let is_asked = known.is_some_and(|comment| Some(&*comment.marker.decision) == asked);
-    let asks_anew = asked.is_some() && !is_asked && s.issue.comments > 0;
+    let asks = e.answer.and_then(question::marker_of).filter(|_| s.issue.comments > 0);
+    let is_asked = |asks| known.is_some_and(|comment| comment.marker.decision == asks);
+    let asks_anew = asks.is_some_and(|asks| !is_asked(asks));
     let is_unsure = s.record.unconfirmed.iter().any(|one| one.write.key().0 == EffectKind::Comment);
     if !(is_unsure || is_new || asks_anew || !e.notices.is_empty() || is_opened_anew()) {
         return Ok(None);

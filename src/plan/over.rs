@@ -1,6 +1,7 @@
 //! Comments that no longer hold say so at their top: those that called a person, and those that said what then could not
 //! be done. Pure.
 
+use super::approval::APPROVAL;
 use super::question::{DUPLICATE, NEEDS_INFO};
 use super::{Decided, Effect, EffectOutcome, Marker};
 use crate::reason::{Reason, code};
@@ -30,6 +31,7 @@ fn holds(call: &Marker, decision: &Decision) -> bool {
     match decision {
         Decision::Flag { reason: Reason::TimedOut(_) | Reason::Escalated(_) } => true,
         Decision::Flag { .. } => call.is_audit(),
+        Decision::Skip { reason: Reason::AwaitsApproval { .. } } => call.decision == APPROVAL,
         Decision::Skip { reason: Reason::Held(hold) } => !call.is_audit() && !hold.0.is_command(),
         _ => false,
     }
@@ -53,8 +55,12 @@ fn is_answered(comment: &MarkedComment, e: &Evaluation) -> bool {
 fn edit(said: &MarkedComment, decision: &Decision) -> Effect {
     let marker = Marker { digest: OVER.to_owned(), ..said.marker.clone() };
     let old = said.text();
+    let over = match decision.reason() {
+        Reason::AwaitsApproval { .. } => "Nothing of this is missing any more",
+        _ => "Nobody has to act on this any more",
+    };
     let body = format!(
-        "**Nobody has to act on this any more:** {}.\n\n\
+        "**{over}:** {}.\n\n\
          <details><summary>What it said</summary>\n\n{old}\n\n</details>\n\n{marker}",
         decision.reason().to_string().trim_end_matches('.')
     );

@@ -1,8 +1,9 @@
-//! What people are told where an issue is given to nobody: one comment that names what is missing, in the language of the
-//! issue, and a label. Pure.
+//! What people are told where an issue is given to nobody: one comment that names what is missing, or that somebody has to
+//! approve it, in the language of the issue, and a label. Pure.
 
 use sha2::{Digest as _, Sha256};
 
+use super::approval::APPROVAL;
 use super::{Effect, PlanInput, duplicate};
 use crate::dispatch::Mark;
 use crate::issue::{Account, Change};
@@ -14,34 +15,32 @@ pub(super) const NEEDS_INFO: &str = "needs-info";
 /// The same of one that names an older issue.
 pub(super) const DUPLICATE: &str = "duplicate";
 
-/// What the marker of the comment says that goes with an answer, where there is one.
-pub(super) fn comment_of(answer: Answer) -> Option<&'static str> {
-    match answer {
-        Answer::NeedsInfo => Some(NEEDS_INFO),
-        Answer::Duplicate => Some(DUPLICATE),
-        Answer::Question => None,
-    }
-}
-
 /// Whether a label was put on last rather than taken off, and by whom.
 type LastChange<'a> = (bool, Option<&'a Account>);
 
 impl PlanInput<'_> {
-    /// The comment that asks for what is missing, or names the older issue, once: what is said otherwise by now is an edit,
-    /// which notifies nobody.
+    /// The comment that asks for what is missing or for an approval, or names the older issue, once: what is said otherwise
+    /// by now is an edit, which notifies nobody.
     pub(super) fn question(&self, said: &[MarkedComment]) -> Option<Effect> {
-        let decision = comment_of(self.e.answer?)?;
+        let answer = self.e.answer.filter(|_| self.answers() == Answers::Comment)?;
+        let asks = marker_of(answer)?;
         let Decision::Skip { reason } = &self.e.decision else { return None };
         let issue = self.s.issue;
-        let language = || Language::of(&format!("{} {}", issue.title, issue.body));
-        let (digest, text) = match reason {
-            Reason::NotReady { missing, .. } => (digest(missing), text(language(), missing)),
-            _ => duplicate::digest(reason).zip(duplicate::text(language(), reason, &issue.url))?,
+        let language = Language::of(&format!("{} {}", issue.title, issue.body));
+        let (text, digest) = match reason {
+            Reason::NotReady { missing, .. } => (text(language, missing), digest(&names(missing))),
+            Reason::Duplicate { .. } => {
+                duplicate::text(language, reason, &issue.url).zip(duplicate::digest(reason))?
+            }
+            _ => {
+                let text = self.request_for_approval(language)?;
+                let digest = digest(&text);
+                (text, digest)
+            }
         };
-        let marker = Marker { decision: decision.to_owned(), digest };
-        let before = self.asked_before(said, decision);
-        if self.answers() != Answers::Comment || before.is_some_and(|asked| asked.marker == marker)
-        {
+        let marker = Marker { decision: asks.to_owned(), digest };
+        let before = self.asked_before(asks, said);
+        if before.is_some_and(|asked| asked.marker == marker) {
             return None;
         }
         let body = format!("{text}\n\n{marker}");
@@ -52,14 +51,14 @@ impl PlanInput<'_> {
         self.rules.triage.policy().answers
     }
 
-    /// Our comment of a kind, if it was written.
+    /// Our question, if it was asked.
     fn asked_before<'a>(
         &'a self,
+        asks: &str,
         said: &'a [MarkedComment],
-        decision: &str,
     ) -> Option<&'a MarkedComment> {
         let latest = self.audit_comment.into_iter();
-        latest.chain(said).find(|comment| comment.marker.decision == decision)
+        latest.chain(said).find(|comment| comment.marker.decision == asks)
     }
 
     /// The labels that go with an answer: put on once, and taken off again when nothing is missing any more. A label that
@@ -88,6 +87,9 @@ impl PlanInput<'_> {
     fn is_settled(&self) -> bool {
         match &self.e.decision {
             Decision::Dispatch { .. } | Decision::Wait { .. } => true,
+            Decision::Skip { reason: Reason::AwaitsApproval { .. } | Reason::Duplicate { .. } } => {
+                true
+            }
             Decision::Flag { reason } => !matches!(reason, Reason::NotReady { .. }),
             Decision::Skip { .. } | Decision::Finish { .. } => false,
         }
@@ -117,9 +119,22 @@ impl PlanInput<'_> {
     }
 }
 
-fn digest(missing: &[Missing]) -> String {
-    let names: Vec<_> = missing.iter().map(|one| one.as_str()).collect();
-    hex::encode(&Sha256::digest(names.join("\n"))[..6])
+/// What the marker of the comment says by which people get this answer; `None` where there is none.
+pub(super) fn marker_of(answer: Answer) -> Option<&'static str> {
+    match answer {
+        Answer::NeedsInfo => Some(NEEDS_INFO),
+        Answer::Approval => Some(APPROVAL),
+        Answer::Duplicate => Some(DUPLICATE),
+        Answer::Question => None,
+    }
+}
+
+fn names(missing: &[Missing]) -> String {
+    missing.iter().map(|one| one.as_str()).collect::<Vec<_>>().join("\n")
+}
+
+fn digest(of: &str) -> String {
+    hex::encode(&Sha256::digest(of)[..6])
 }
 
 fn text(language: Language, missing: &[Missing]) -> String {

@@ -83,6 +83,15 @@ pub enum Reason {
         /// When the older one was closed; `None` while it is open.
         closed_at: Option<Timestamp>,
     },
+    /// Who opened it may not write to the repository's issues, and nobody who may lets an agent have it as it is.
+    AwaitsApproval {
+        /// Who opened it; empty where the forge does not say.
+        author: String,
+        /// That it was approved, and is not known to be what was approved.
+        change: Option<TextChange>,
+        /// Whether a person has to choose the agent.
+        by_choice: bool,
+    },
     /// The agent that has it keeps it.
     StaysWith {
         /// The issue in short.
@@ -161,6 +170,7 @@ impl Reason {
             Self::BlockedByText { .. } => "blocked_by_text",
             Self::BlockedByLabel(_) => "blocked_by_label",
             Self::Duplicate { .. } => "duplicate",
+            Self::AwaitsApproval { .. } => "awaits_approval",
             Self::StaysWith { .. } => "stays_with",
             Self::GoesTo { .. } => "goes_to",
             Self::WaitsFor { .. } => "waits_for",
@@ -196,6 +206,15 @@ impl<'de> Deserialize<'de> for Reason {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self::Earlier)
     }
+}
+
+/// That the text of an issue is not known to be what was approved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextChange {
+    /// Who approved it.
+    pub approved_by: String,
+    /// Who changed it since, where that is known.
+    pub by: Option<String>,
 }
 
 /// An issue in a few words: `P0/bug issue (score 7, 3 days old)`.
@@ -293,6 +312,11 @@ pub enum Cause {
         /// Who has it now.
         login: String,
     },
+    /// Somebody who may not cause work changed what was approved.
+    TextChanged {
+        /// Who, where that is known.
+        by: Option<String>,
+    },
     /// The agent took off what had called it.
     Accepted {
         /// The agent.
@@ -385,7 +409,11 @@ impl Cause {
 
     /// Whether a person ended it, by a command or on the forge.
     pub fn is_by_person(&self) -> bool {
-        self.is_command() || matches!(self, Self::TakenOff { .. } | Self::TakenOver { .. })
+        let is_on_forge = matches!(
+            self,
+            Self::TakenOff { .. } | Self::TakenOver { .. } | Self::TextChanged { .. }
+        );
+        self.is_command() || is_on_forge
     }
 }
 

@@ -3,12 +3,14 @@
 
 use std::fmt::{self, Display};
 
-use super::{Brief, Cause, Hold, Reason, Unmet, code};
+use super::{Brief, Cause, Hold, Reason, TextChange, Unmet, code};
 use crate::delivery::WakeCause;
 use crate::issue::{IssueRef, IssueType, RepoName};
 
 const RESUME: &str = "; `/triage resume` continues";
 const GO: &str = "; `/triage go` says that it is none";
+const APPROVE: &str = "; `/triage approve` lets an agent have it";
+const CHOOSE: &str = "; `/triage assign <agent>` gives it to one";
 const RETRY: &str = "; `/triage retry` dispatches it again";
 
 impl Display for Reason {
@@ -47,6 +49,10 @@ impl Display for Reason {
                 write!(f, "likely a duplicate of `#{}`: {percent} % the same", of.number)?;
                 write!(f, ", by the words {}{}{GO}", codes(words), closed.unwrap_or_default())
             }
+            Self::AwaitsApproval { author, change, by_choice } => {
+                awaits_approval(f, author, change.as_ref())?;
+                f.write_str(if *by_choice { CHOOSE } else { APPROVE })
+            }
             Self::StaysWith { subject, agent } => write!(f, "{subject}: stays with `{agent}`"),
             Self::GoesTo { subject, agent } => {
                 let first = if subject.is_first { " first" } else { "" };
@@ -70,6 +76,25 @@ impl Display for Reason {
             Self::RunByHand => f.write_str("the local agent was run by hand"),
             Self::Earlier(text) => f.write_str(text),
         }
+    }
+}
+
+/// `waits for approval: opened by `bob`, who may not write here`.
+fn awaits_approval(
+    f: &mut fmt::Formatter<'_>,
+    author: &str,
+    change: Option<&TextChange>,
+) -> fmt::Result {
+    f.write_str("waits for approval: ")?;
+    match (change, author) {
+        (Some(TextChange { approved_by, by: Some(by) }), _) => {
+            write!(f, "{} changed the text since {} approved it", code(by), code(approved_by))
+        }
+        (Some(TextChange { approved_by, by: None }), _) => {
+            write!(f, "the text is not known to be what {} approved", code(approved_by))
+        }
+        (None, "") => f.write_str("nobody knows who opened it"),
+        (None, author) => write!(f, "opened by {}, who may not write here", code(author)),
     }
 }
 
@@ -163,6 +188,12 @@ impl Display for Cause {
                 write!(f, "a person removed {}{RESUME}", names.join(" and "))
             }
             Self::TakenOver { login } => write!(f, "given to {}{RESUME}", code(login)),
+            Self::TextChanged { by: Some(by) } => {
+                write!(f, "the text was changed by {} since it was approved", code(by))
+            }
+            Self::TextChanged { by: None } => {
+                f.write_str("the text is not known to be what was approved")
+            }
             Self::Accepted { agent, what } => {
                 write!(f, "{} took {} off", code(agent.as_str()), code(what))
             }

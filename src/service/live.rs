@@ -228,6 +228,8 @@ model = "llama3.1"
         "openai",
         "repository",
         "comment",
+        "approved",
+        "reviewed",
     ];
 
     fn read(vars: &[(String, String)]) -> Option<Config> {

@@ -20,6 +20,7 @@ pub fn rules(config: &Config) -> Result<Rules, PolicyError> {
         flag_label: config.triage.flag_label.clone(),
         needs_info_label: config.triage.needs_info_label.clone(),
         question_label: config.triage.question_label.clone(),
+        approve_label: config.triage.approve_label.clone(),
         max_attempts: config.worker.max_attempts,
         write_limit: config.worker.fuse,
         dispatch_attempts: config.dispatch.max_attempts,

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::gitea as forge;
 use crate::hooks::{Wanted, local_address};
 use crate::receive::Links;
+use crate::triage::Authors;
 use crate::{dashboard, summary, sweep};
 
 /// The database file that `store.url` names.
@@ -69,7 +70,10 @@ pub(super) fn local_rules(config: &Config) -> LocalRules {
     let labels = labels.chain(triage.ignore_labels.iter().cloned());
     LocalRules {
         agents: agents.list.clone(),
-        reserved_labels: labels.chain(triage.flag_label.clone()).collect(),
+        reserved_labels: labels
+            .chain(triage.flag_label.clone())
+            .chain(triage.approve_label.clone().filter(|_| triage.authors != Authors::Anyone))
+            .collect(),
         owner: triage.owner.clone(),
         asks_first: local_agent.as_ref().is_none_or(|l| l.sub_issues == SubIssues::Ask),
         budgets: local_agent.as_ref().map(|l| l.budgets.clone()).unwrap_or_default(),

@@ -8,14 +8,14 @@ use super::dispatches::{TransitionView, dispatch_of, dispatch_where, transitions
 use super::ids::{self, id_of, key};
 use super::orders::{self, OrderView};
 use super::rows::{all, from_json, parsed, parsed_if_any};
-use super::{Error, Store, lanes};
+use super::{Error, Store, lanes, people};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{DeliveryId, DeliveryState, Origin};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
 use crate::plan::{Recovery, WriteOrigin};
 use crate::reason;
-use crate::triage::{Signal, Verdict};
+use crate::triage::{Approval, Signal, Verdict};
 
 /// How many deliveries of one evaluation are read; a burst can have more.
 const MOST: u32 = 50;
@@ -125,6 +125,8 @@ pub struct History {
     pub pending: Vec<DeliveryView>,
     /// What people ordered, the newest first.
     pub orders: Vec<OrderView>,
+    /// Who approved its text, where that mattered.
+    pub approval: Option<Approval>,
 }
 
 pub(super) const DELIVERY: &str = "SELECT seq, delivery.id, origin, received_at, action, repo, number, delivery.state,
@@ -165,6 +167,7 @@ impl Store {
                 dispatches,
                 pending: views(c, pending, &[&lane])?,
                 orders: orders::views(c, lane, MOST)?,
+                approval: people::approval(c, lane)?,
             }))
         })
         .await

@@ -30,6 +30,7 @@ impl Store {
                 Some(dispatch) => all(c, applied, [dispatch.id], kind_and_value)?,
                 None => Vec::new(),
             };
+            let (text_digest, evaluated_at) = last_look(c, lane)?;
             let refused = dispatch.as_ref().map(|dispatch| refused(c, dispatch.id)).transpose()?;
             let handed_off = done.iter().filter(|(kind, _)| *kind == EffectKind::HandOff);
             Ok(Record {
@@ -38,6 +39,9 @@ impl Store {
                 refused: refused.unwrap_or_default(),
                 is_no_duplicate: people::is_no_duplicate(c, lane)?,
                 removed: people::removed(c, lane)?,
+                approval: people::approval(c, lane)?,
+                text_digest,
+                evaluated_at,
                 custody: match dispatch {
                     Some(dispatch) => Custody::Dispatched(dispatch),
                     None => people::custody(c, lane)?,
@@ -258,6 +262,14 @@ pub(super) fn forget(c: &Connection, lane: i64, absent: &[Mark]) -> Result<(), E
     absent.iter().try_for_each(part)
 }
 
+/// What the text of the issue was at the latest evaluation, where that mattered, and when that was.
+fn last_look(c: &Connection, lane: i64) -> Result<(Option<String>, Option<Timestamp>), Error> {
+    let sql = "SELECT text_digest, evaluated_at FROM lane WHERE id = ?1";
+    let look = first(c, sql, [lane], |r| Ok((r.get(0)?, r.get::<_, Option<_>>(1)?)))?;
+    let (text, at) = look.unwrap_or_default();
+    Ok((text, at.map(from_millis)))
+}
+
 /// Effects that were meant and never settled: a crash came between.
 fn unconfirmed(c: &Connection, lane: i64) -> Result<Vec<Unconfirmed>, Error> {
     let sql = "SELECT id, origin, kind, value, coalesce(digest, ''), comment, body FROM effect
@@ -299,9 +311,9 @@ fn latest_comment(c: &Connection, lane: i64) -> Result<Option<MarkedComment>, Er
 fn calls(c: &Connection, lane: i64) -> Result<Vec<MarkedComment>, Error> {
     let sql = "SELECT forge_id, value, coalesce(digest, '') FROM effect
                WHERE lane = ?1 AND state = 'done' AND kind = 'comment' AND forge_id IS NOT NULL
-                   AND (value = 'flag' OR value GLOB 'notice:timed_out:*' OR value GLOB 'notice:escalation:*')
-                   AND NOT EXISTS (SELECT 1 FROM effect AS over WHERE over.lane = ?1 AND over.state = 'done'
-                       AND over.forge_id = effect.forge_id AND over.digest = 'over')";
+                   AND (value IN ('flag', 'approval') OR value GLOB 'notice:timed_out:*' OR value GLOB 'notice:escalation:*')
+                   AND 'over' IS NOT (SELECT latest.digest FROM effect AS latest WHERE latest.lane = ?1
+                       AND latest.state = 'done' AND latest.forge_id = effect.forge_id ORDER BY latest.id DESC LIMIT 1)";
     all(c, sql, [lane], comment_of)
 }
 

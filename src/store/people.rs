@@ -1,14 +1,18 @@
-//! What people decided about an issue, which stands above anything concluded: holds, choices, what they took away.
+//! What people decided about an issue, which stands above anything concluded: holds, choices, approvals, what they took
+//! away.
 
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Row, params};
 
 use super::Error;
-use super::rows::{all, first, from_json, kind_and_value, marks, parsed_if_any, run, to_json};
+use super::rows::{
+    all, first, from_json, kind_and_value, marks, parsed, parsed_if_any, run, to_json,
+};
+use crate::clock::from_millis;
 use crate::dispatch::{AgentId, Mark, TaskType};
 use crate::reason::Hold;
-use crate::triage::{Choice, Custody, Evaluation};
+use crate::triage::{Approval, Choice, Custody, Evaluation};
 
 /// Who has the issue of a lane while no dispatch is open for it.
 pub(super) fn custody(c: &Connection, lane: i64) -> Result<Custody, Error> {
@@ -36,12 +40,36 @@ pub(super) fn removed(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error
     Ok(marks(all(c, sql, [lane], kind_and_value)?))
 }
 
-/// Writes down who has the issue from now on, and what people took off it.
+/// What a person approved of the issue of a lane.
+pub(super) fn approval(c: &Connection, lane: i64) -> Result<Option<Approval>, Error> {
+    let sql = "SELECT approved_by, at, way, digest, edited_by FROM approval WHERE lane = ?1";
+    first(c, sql, [lane], |r| {
+        Ok(Approval {
+            by: r.get(0)?,
+            at: from_millis(r.get(1)?),
+            way: parsed(r, 2)?,
+            digest: r.get(3)?,
+            edited_by: r.get(4)?,
+        })
+    })
+}
+
+fn approve(c: &Connection, lane: i64, approval: Option<&Approval>) -> Result<(), Error> {
+    run(c, "DELETE FROM approval WHERE lane = ?1", [lane])?;
+    let Some(Approval { by, at, way, digest, edited_by }) = approval else { return Ok(()) };
+    let insert = "INSERT INTO approval (lane, approved_by, at, way, digest, edited_by)
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let at = at.timestamp_millis();
+    run(c, insert, params![lane, by, at, way.as_str(), digest, edited_by])
+}
+
+/// Writes down who has the issue from now on, what people approved, and what they took off it.
 pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Error> {
     let choice = e.custody.choice();
     let chosen = choice.map(|choice| choice.agent.as_str());
     let task = choice.and_then(|choice| choice.task).map(TaskType::as_str);
     hold(c, lane, e.custody.hold())?;
+    approve(c, lane, e.approval.as_ref())?;
     let choose = "UPDATE lane SET chosen = ?2, chosen_task = ?3, no_duplicate = ?4 WHERE id = ?1";
     run(c, choose, params![lane, chosen, task, e.is_no_duplicate])?;
     run(c, "DELETE FROM removed WHERE lane = ?1", [lane])?;
@@ -57,6 +85,9 @@ pub(super) fn carry_over(c: &Connection, from: i64, to: i64) -> Result<(), Error
     let go = "UPDATE lane SET no_duplicate = 1
               WHERE id = ?2 AND (SELECT no_duplicate FROM lane WHERE id = ?1)";
     run(c, go, [from, to])?;
+    let approval = "INSERT INTO approval SELECT ?2, approved_by, at, way, digest, edited_by
+                    FROM approval WHERE lane = ?1 ON CONFLICT DO NOTHING";
+    run(c, approval, [from, to])?;
     let removed = "INSERT INTO removed SELECT ?2, kind, value, at FROM removed WHERE lane = ?1
                    ON CONFLICT DO NOTHING";
     run(c, removed, [from, to])
@@ -72,4 +103,33 @@ pub(super) fn hold_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
 pub(super) fn hold(c: &Connection, lane: i64, hold: Option<&Hold>) -> Result<(), Error> {
     let sql = "UPDATE lane SET hold = ?2 WHERE id = ?1";
     run(c, sql, params![lane, hold.map(to_json)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::scratch;
+    use crate::triage::Way;
+
+    #[tokio::test]
+    async fn an_approval_goes_on_in_another_lane_of_the_issue_unless_that_has_its_own() {
+        let (_folder, store) = scratch();
+        let by = |by: &str| Approval {
+            by: by.into(),
+            at: from_millis(7),
+            way: Way::Label,
+            digest: "d".into(),
+            edited_by: Some("bob".into()),
+        };
+        let kept = store.write(move |c| {
+            let lanes = "INSERT INTO lane (id, repo, number) VALUES (1, 'a/old', 1), (2, 'a/b', 1), (3, 'a/b', 2)";
+            run(c, lanes, [])?;
+            approve(c, 1, Some(&by("alice")))?;
+            approve(c, 3, Some(&by("carol")))?;
+            carry_over(c, 1, 2)?;
+            carry_over(c, 1, 3)?;
+            Ok([approval(c, 2)?, approval(c, 3)?])
+        });
+        assert_eq!(kept.await.unwrap(), [Some(by("alice")), Some(by("carol"))]);
+    }
 }

@@ -17,6 +17,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("schema/7-authors.sql")),
     M::up(include_str!("schema/8-from-before.sql")),
     M::up(include_str!("schema/9-wordings.sql")),
+    M::up(include_str!("schema/10-approvals.sql")),
 ];
 /// What the steps build in an empty file, in one go: a column that a step renames costs a start more than all the
 /// tables together. Written by a test, which compares the two.
@@ -70,7 +71,7 @@ mod tests {
     use crate::delivery::{DeliveryState, Origin};
     use crate::dispatch::DispatchState;
     use crate::plan::{EffectKind, EffectState, Recovery, Subject, WriteOrigin};
-    use crate::triage::{Action, OrderState};
+    use crate::triage::{Action, OrderState, Way};
 
     #[test]
     fn the_steps_build_a_valid_schema() {
@@ -117,6 +118,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, Path::new("names.db")).unwrap();
         for (table, column, names) in [
+            ("approval", "way", Way::NAMES),
             ("command", "state", OrderState::NAMES),
             ("delivery", "origin", Origin::NAMES),
             ("delivery", "state", DeliveryState::NAMES),

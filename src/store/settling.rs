@@ -203,8 +203,9 @@ fn note_conclusion(c: &Connection, claim: &Claim, e: &Evaluation) -> Result<(), 
     let since = e.opened_at.unwrap_or(e.at).timestamp_millis();
     let before = waits_for(c, lane)?;
     let sql = "UPDATE lane SET priority = iif(priority < 0, priority, ?2), evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
-                   wait_since = ?7 WHERE id = ?1";
-    run(c, sql, params![lane, i64::from(!p0), at, agent, p0, total, since])?;
+                   wait_since = ?7, text_digest = coalesce(?8, text_digest) WHERE id = ?1";
+    let text = e.text.map(|text| text.to_string());
+    run(c, sql, params![lane, i64::from(!p0), at, agent, p0, total, since, text])?;
     // Whoever leaves the line wakes the next: the place may still be free, or be one of several.
     let agents = e.decision.waits_for();
     keep_alternatives(c, lane, &agents)?;

@@ -12,6 +12,8 @@ named_enum! {
         Question = "question",
         /// That an older issue says the same.
         Duplicate = "duplicate",
+        /// That a person has to approve it first.
+        Approval = "approval",
     }
 }
 
@@ -22,6 +24,7 @@ impl Answer {
             Decision::Skip { reason: Reason::NotReady { .. } } => Some(Self::NeedsInfo),
             Decision::Skip { reason: Reason::Philosophy } => Some(Self::Question),
             Decision::Skip { reason: Reason::Duplicate { .. } } => Some(Self::Duplicate),
+            Decision::Skip { reason: Reason::AwaitsApproval { .. } } => Some(Self::Approval),
             _ => None,
         }
     }

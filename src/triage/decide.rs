@@ -5,10 +5,10 @@ use super::blockers::{self, Blockers};
 use super::policy::Reads;
 use super::roster::{self, Pick, Roster};
 use super::{
-    Choice, Custody, Decision, Evaluation, Lookup, Question, Snapshot, Triage, explain, signals,
-    text,
+    Choice, Custody, Decision, Evaluation, Lookup, Question, Snapshot, Triage, explain, outsiders,
+    signals, text,
 };
-use crate::dispatch::{Agent, TaskType};
+use crate::dispatch::{Agent, Mark, TaskType};
 use crate::issue::{Issue, IssueType};
 use crate::reason::{Brief, Reason};
 
@@ -48,7 +48,7 @@ impl Chain<'_> {
             return Ok(skip(reason));
         }
         if let Some(decision) = self.chosen() {
-            return Ok(decision);
+            return Ok(self.awaits_approval()?.map_or(decision, skip));
         }
         if let Some(reason) = self.philosophy().or_else(|| self.assigned()) {
             return Ok(skip(reason));
@@ -64,7 +64,13 @@ impl Chain<'_> {
             return Ok(skip(reason));
         }
         let decision = self.hand_over();
-        Ok(self.duplicate(&decision)?.map_or(decision, skip))
+        if matches!(decision, Decision::Flag { .. }) {
+            return Ok(decision);
+        }
+        if let Some(reason) = self.duplicate(&decision)? {
+            return Ok(skip(reason));
+        }
+        Ok(self.awaits_approval()?.map_or(decision, skip))
     }
 
     /// The kind of work: as a person said, or as the issue's words say.
@@ -127,6 +133,7 @@ impl Chain<'_> {
         let is_other = |login: &&String| {
             !own.is_some_and(|own| own.eq_ignore_ascii_case(login))
                 && !self.e.is_left_over(login, self.s, self.agents)
+                && !self.e.revoked.contains(&Mark::Assignee((*login).clone()))
         };
         let logins: Vec<_> = self.s.issue.assignees.iter().filter(is_other).cloned().collect();
         (!logins.is_empty()).then_some(Reason::Assigned(logins))
@@ -211,6 +218,11 @@ impl Chain<'_> {
         let by_person = self.e.custody.dispatch().filter(|dispatch| dispatch.by_person);
         let agent = self.e.given.as_ref().or(by_person.map(|dispatch| &dispatch.agent))?;
         Some(Reason::GivenByPerson(agent.clone()))
+    }
+
+    /// Who opened it may not cause work. It is asked last: most issues need no answer.
+    fn awaits_approval(self) -> Rule {
+        outsiders::awaits(self.e, self.s, &self.triage.policy)
     }
 
     fn hand_over(self) -> Decision {

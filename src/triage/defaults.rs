@@ -3,7 +3,7 @@
 
 use super::forms::{FieldRules, LabelRules};
 use super::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets, list, words};
-use super::policy::{Answers, Policy, Preset, Reads, Route, TaskWords};
+use super::policy::{Answers, Authors, AuthorsIn, Policy, Preset, Reads, Route, TaskWords};
 use crate::dispatch::{AgentId, TaskType};
 
 impl Default for Policy {
@@ -17,6 +17,8 @@ impl Default for Policy {
             duplicates: false,
             duplicate_at: 60,
             duplicate_days: 90,
+            authors: Authors::Anyone,
+            authors_in: AuthorsIn::All,
             route: Route::Triage,
             default_agent: AgentId::new("claude"),
             research_agent: AgentId::new("kimi"),

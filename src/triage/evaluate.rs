@@ -3,7 +3,8 @@
 
 use super::decide::Chain;
 use super::{
-    Custody, Decision, Evaluation, Question, Rules, Snapshot, Verdict, commands, lifecycle, observe,
+    Custody, Decision, Evaluation, Question, Rules, Snapshot, Verdict, commands, lifecycle,
+    observe, outsiders,
 };
 use crate::dispatch::{Agent, DispatchState, Interface, Mark};
 use crate::issue::IssueRef;
@@ -14,8 +15,10 @@ pub fn evaluate(s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question>
     let evaluation = observe::notice_taken_off(Evaluation::start(s), s, rules)?;
     let evaluation = commands::apply_commands(evaluation, s, rules)?;
     let evaluation = lifecycle::follow(evaluation, s, rules)?;
+    let evaluation = outsiders::revoke(evaluation, s, rules)?;
     let given = given_by_person(&evaluation, s, rules).map(|agent| agent.id.clone());
-    conclude(Evaluation { given, ..evaluation }, s, rules)
+    let evaluation = outsiders::follow(Evaluation { given, ..evaluation }, s, rules)?;
+    conclude(evaluation, s, rules)
 }
 
 /// Asks the rules, and ends what they end.
@@ -39,15 +42,22 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
     // Who has the issue already knows what to do, or asks.
     let is_free = e.custody.dispatch().is_none() && e.given.is_none();
     // Whom an old backlog concerns expects no question any more.
-    e.answer = rules.triage.answer(&decision).filter(|_| is_free && !s.record.is_from_before);
+    let is_expected = !s.record.is_from_before || is_changed_since(decision.reason());
+    e.answer = rules.triage.answer(&decision).filter(|_| is_free && is_expected);
     let score = s.assessment.score.clone();
     let policy = Some(rules.triage.id().clone());
     e.signals = s.assessment.signals.clone();
     e.changes_custody = e.custody != s.record.custody
         || e.removed != s.record.removed
+        || e.approval != s.record.approval
         || e.is_no_duplicate != s.record.is_no_duplicate;
     e.verdict = Some(Verdict { score, task_type, decision: decision.clone(), policy });
     Ok(Evaluation { decision, waits_on, ..e })
+}
+
+/// Whether somebody has approved the text and waits for what comes of it, not knowing that it was changed.
+fn is_changed_since(reason: &Reason) -> bool {
+    matches!(reason, Reason::AwaitsApproval { change: Some(_), .. })
 }
 
 /// The issues that a blocked one waits for.
@@ -68,6 +78,7 @@ fn given_by_person<'a>(e: &Evaluation, s: &Snapshot<'_>, rules: &'a Rules) -> Op
     }
     let is_left_over = |mark: &Mark| {
         s.record.leftovers.contains(mark)
+            || e.revoked.contains(mark)
             || (!e.attempts.is_empty() && s.record.applied.contains(mark))
     };
     let is_called = |agent: &&Agent| {

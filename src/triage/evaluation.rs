@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::commands::{Audience, OrderEnd};
-use super::{Answer, Custody, Decision, News, Notice, Record, Signal, Snapshot, Verdict};
+use super::{Answer, Approval, Custody, Decision, News, Notice, Record, Signal, Snapshot, Verdict};
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Attempt, DispatchState, Mark, TaskType, Transition};
-use crate::issue::{Issue, IssueRef, IssueState};
+use crate::issue::{Issue, IssueRef, IssueState, TextDigest};
 use crate::reason::{Cause, Hold, Reason};
 
 /// What was concluded about an issue at one moment, and what it changes.
@@ -26,8 +26,14 @@ pub struct Evaluation {
     pub is_no_duplicate: bool,
     /// What a person took off it, from now on.
     pub removed: BTreeSet<Mark>,
-    /// Whether one of these three is not as the ledger says.
+    /// What a person approved of it, from now on.
+    pub approval: Option<Approval>,
+    /// What calls an agent on the issue and was put there by somebody who may not cause work.
+    pub revoked: BTreeSet<Mark>,
+    /// Whether custody, what was taken off or what was approved is not as the ledger says.
     pub changes_custody: bool,
+    /// Its text, where it matters who opened it.
+    pub text: Option<TextDigest>,
     /// The attempts that have failed, this evaluation's included.
     pub attempts: Vec<Attempt>,
     /// How the dispatch that was open goes on or ends.
@@ -73,6 +79,7 @@ impl Evaluation {
             custody: record.custody.clone(),
             is_no_duplicate: record.is_no_duplicate,
             removed: record.removed.clone(),
+            approval: record.approval.clone(),
             attempts: record.attempts.clone(),
             ..Self::default()
         }
@@ -140,21 +147,26 @@ impl Evaluation {
         let is_handed_on = self
             .transition
             .as_ref()
-            .is_some_and(|ended| ended.counts || (ended.cause.is_command() && is_given));
+            .is_some_and(|ended| ended.is_called_off() || (ended.cause.is_command() && is_given));
         let last = s.record.applied.iter().filter(|_| is_handed_on);
         s.record.leftovers.iter().chain(last).cloned().collect()
     }
 
-    /// Whether this account, still assigned, is one of an agent whose attempt failed.
+    /// Whether this account, still assigned, is one of an agent whose dispatch was called off.
     pub(super) fn is_left_over(&self, login: &str, s: &Snapshot<'_>, agents: &[Agent]) -> bool {
-        let failed = self.transition.as_ref().filter(|ended| ended.counts);
-        let last = failed.and(s.record.custody.dispatch()).map(|dispatch| &dispatch.agent);
+        let called_off = self.transition.as_ref().filter(|ended| ended.is_called_off());
+        let last = called_off.and(s.record.custody.dispatch()).map(|dispatch| &dispatch.agent);
         let last = agents.iter().find(|agent| Some(&agent.id) == last);
         let marks =
             s.record.leftovers.iter().cloned().chain(last.into_iter().flat_map(Agent::marks));
         marks
             .into_iter()
             .any(|mark| matches!(mark, Mark::Assignee(one) if one.eq_ignore_ascii_case(login)))
+    }
+
+    /// The approval, where it is one of the text as it is.
+    pub fn approved(&self) -> Option<&Approval> {
+        self.approval.as_ref().filter(|approval| self.text.is_some_and(|text| approval.is_of(text)))
     }
 
     /// Whether the issue is open, or is to be opened again.

@@ -2,6 +2,7 @@
 //! No clock, file, network or log here, so that the same input gives the same verdict anywhere.
 
 mod answer;
+mod approval;
 mod blockers;
 pub mod commands;
 mod criteria;
@@ -22,6 +23,7 @@ mod markdown;
 mod marker;
 mod notice;
 mod observe;
+mod outsiders;
 mod phrases;
 mod points;
 mod policy;
@@ -53,6 +55,7 @@ use crate::issue::Issue;
 use crate::reason::{Missing, Reason};
 
 pub use self::answer::Answer;
+pub use self::approval::{Approval, Way};
 pub use self::commands::{Audience, CommandRequest, OrderEnd, OrderState, Permission, Source};
 pub use self::criteria::{acceptance_criteria, open_tasks};
 pub use self::custody::{Choice, Custody};
@@ -67,7 +70,9 @@ pub(crate) use self::marker::TO_OUTSIDER;
 pub use self::marker::{MarkedComment, Marker, Subject};
 pub use self::notice::{News, Notice};
 pub use self::points::{AcceptanceRules, AlignmentRules, ScopeRules, TagSets};
-pub use self::policy::{Answers, Policy, PolicyError, Preset, Reads, Route, TaskWords};
+pub use self::policy::{
+    Answers, Authors, AuthorsIn, Policy, PolicyError, Preset, Reads, Route, TaskWords,
+};
 pub use self::preset::PolicyId;
 pub use self::references::named_issues;
 pub use self::rules::{Check, Reopen, Rules};
@@ -307,7 +312,11 @@ impl Triage {
 
     /// What people are told where this was decided.
     pub fn answer(&self, decision: &Decision) -> Option<Answer> {
-        Answer::to(decision).filter(|_| self.policy.answers != Answers::None)
+        Answer::to(decision).filter(|answer| match answer {
+            // No label says so.
+            Answer::Approval => self.policy.answers == Answers::Comment,
+            _ => self.policy.answers != Answers::None,
+        })
     }
 
     /// What the text of the issue is worth.

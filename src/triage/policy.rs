@@ -48,6 +48,10 @@ pub struct Policy {
     /// For how many days after it was closed an issue is still compared with new ones.
     #[schemars(range(max = 36_500))]
     pub duplicate_days: u32,
+    /// Whose issues an agent gets without a person who may write saying so: in repositories of `authors_in`.
+    pub authors: Authors,
+    /// The repositories in which `authors` holds.
+    pub authors_in: AuthorsIn,
     /// What the agent is chosen by.
     pub route: Route,
     /// Who gets a ready issue.
@@ -113,6 +117,32 @@ named_enum! {
         /// Nothing.
         #[default]
         None = "none",
+    }
+}
+
+named_enum! {
+    /// Whose issues an agent gets.
+    #[derive(Default)]
+    Authors {
+        /// Everybody's.
+        #[default]
+        Anyone = "anyone",
+        /// Those of people who may write to the repository's issues; of others only what a person gives to an agent by name.
+        Members = "members",
+        /// Those of people who may write to the repository's issues; of others what one of them approved.
+        Approved = "approved",
+    }
+}
+
+named_enum! {
+    /// The repositories in which it matters who opened an issue.
+    #[derive(Default)]
+    AuthorsIn {
+        /// All.
+        #[default]
+        All = "all",
+        /// Public ones: in a private one only those open issues who were let in.
+        Public = "public",
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Rules {
     pub needs_info_label: Option<String>,
     /// The label of a question.
     pub question_label: Option<String>,
+    /// The label by which a person who may write approves an issue.
+    pub approve_label: Option<String>,
     /// How many failed evaluations make a dead letter.
     pub max_attempts: u32,
     /// How many writes one issue may get within an hour.

@@ -85,6 +85,7 @@ impl World {
             flag_label: None,
             needs_info_label: Some("needs-info".to_owned()),
             question_label: Some("question".to_owned()),
+            approve_label: Some("approved".to_owned()),
             max_attempts: 8,
             write_limit: 20,
             dispatch_attempts: 2,

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::commands::CommandRequest;
-use super::{Assessment, Custody, Lookup, MarkedComment, Marker, Neighbours};
+use super::{Approval, Assessment, Custody, Lookup, MarkedComment, Marker, Neighbours};
 use crate::clock::Timestamp;
+use crate::delivery::ShownText;
 use crate::dispatch::{AgentId, Attempt, Dispatch, EffectKind, Mark, Reported};
 use crate::issue::{Account, Issue, IssueRef, TimelineEvent};
 
@@ -49,6 +50,12 @@ pub struct Record {
     pub is_no_duplicate: bool,
     /// What a person took off it: not put back until a person says so.
     pub removed: BTreeSet<Mark>,
+    /// The latest approval of its text by a person who may write.
+    pub approval: Option<Approval>,
+    /// The digest of its text at the latest evaluation, where it matters who opened it.
+    pub text_digest: Option<String>,
+    /// When the latest evaluation was.
+    pub evaluated_at: Option<Timestamp>,
     /// What was put on it for the open dispatch.
     pub applied: BTreeSet<Mark>,
     /// What the forge did not let us put on it for the open dispatch, and what it said.
@@ -166,6 +173,12 @@ pub enum Question {
     Owner,
     /// The older issues that have words in common with this one.
     Neighbours(Lookup),
+    /// Whether this login may write to the repository's issues; an empty one may not.
+    Writer(String),
+    /// Whether everybody may read the repository.
+    Public,
+    /// What the deliveries that led to the evaluation show of the text.
+    ShownTexts,
 }
 
 /// The merged pull request that a closed issue is linked to.
@@ -204,10 +217,16 @@ pub struct Facts {
     pub owner_is_person: Option<bool>,
     /// To [`Question::Neighbours`].
     pub neighbours: Option<Neighbours>,
+    /// To [`Question::Writer`], by login.
+    pub writers: BTreeMap<String, bool>,
+    /// To [`Question::Public`].
+    pub is_public: Option<bool>,
+    /// To [`Question::ShownTexts`], oldest first.
+    pub shown_texts: Option<Vec<ShownText>>,
 }
 
 impl Facts {
-    /// Answers like a forge that knows of nothing.
+    /// Answers like a forge that knows of nothing, and on which everybody may write.
     pub(super) fn suppose_nothing(&mut self, question: Question) {
         match question {
             Question::Timeline { .. } => self.timeline = Some(Vec::new()),
@@ -220,6 +239,9 @@ impl Facts {
             Question::Texts(_) => self.texts = Some(Vec::new()),
             Question::Owner => self.owner_is_person = Some(true),
             Question::Neighbours(_) => self.neighbours = Some(Neighbours::default()),
+            Question::Writer(login) => drop(self.writers.insert(login, true)),
+            Question::Public => self.is_public = Some(true),
+            Question::ShownTexts => self.shown_texts = Some(Vec::new()),
             Question::Account => {
                 self.account = Some(Account { id: i64::MIN, login: String::new() })
             }
@@ -304,6 +326,22 @@ impl<'a> Snapshot<'a> {
     /// The older issues that have words in common with this one.
     pub(super) fn neighbours(&self, lookup: Lookup) -> Result<&Neighbours, Question> {
         self.facts.neighbours.as_ref().ok_or(Question::Neighbours(lookup))
+    }
+
+    /// Whether this login may write to the repository's issues.
+    pub(super) fn may_write(&self, login: &str) -> Result<bool, Question> {
+        let known = self.facts.writers.get(login).copied();
+        known.ok_or_else(|| Question::Writer(login.to_owned()))
+    }
+
+    /// Whether everybody may read the repository.
+    pub(super) fn is_public(&self) -> Result<bool, Question> {
+        self.facts.is_public.ok_or(Question::Public)
+    }
+
+    /// What the deliveries that led to the evaluation show of the text, oldest first.
+    pub(super) fn shown_texts(&self) -> Result<&[ShownText], Question> {
+        self.facts.shown_texts.as_deref().ok_or(Question::ShownTexts)
     }
 
     /// Our own account.

@@ -4,16 +4,28 @@ use std::collections::BTreeSet;
 
 use super::Worker;
 use super::process::Error;
+use crate::delivery::{Origin, ShownText};
 use crate::dispatch::EffectKind;
-use crate::gitea::{self as forge, Comment};
+use crate::gitea::{self as forge, Comment, Rights};
 use crate::issue::{Account, Change, IssueRef, IssueState, RepoName};
+use crate::store::Claim;
 use crate::triage::{Facts, MarkedComment, Marker, MergedPull, Question};
 
+/// The deliveries that show who did what with which text before them.
+const SHOWS_TEXT: [&str; 5] = [
+    "issues/edited",
+    "issues/label_updated",
+    "issues/assigned",
+    "issue_comment/created",
+    "issue_comment/edited",
+];
+
 impl Worker {
-    /// Asks about an issue, and adds the answer to the facts.
+    /// Asks about an issue, and adds the answer to the facts. The deliveries are those of the claim, if there is one.
     pub(super) async fn ask(
         &self,
         at: &IssueRef,
+        claim: Option<&Claim>,
         question: Question,
         facts: &mut Facts,
     ) -> Result<(), Error> {
@@ -43,6 +55,12 @@ impl Worker {
                 facts.neighbours = Some(self.parts.store.neighbours(lookup).await?);
             }
             Question::Owner => facts.owner_is_person = Some(self.is_owner_person(at).await?),
+            Question::Writer(login) => {
+                let may_write = self.may_write(&at.repo, &login).await?;
+                facts.writers.insert(login, may_write);
+            }
+            Question::Public => facts.is_public = Some(self.is_public(&at.repo).await?),
+            Question::ShownTexts => facts.shown_texts = Some(self.shown_texts(claim).await?),
         }
         Ok(())
     }
@@ -54,6 +72,38 @@ impl Worker {
             Err(error) if error.is_transient() => Err(error.into()),
             answer => Ok(answer.unwrap_or(true)),
         }
+    }
+
+    /// Whether this login may write to the repository's issues. Where the forge does not say, it may not.
+    async fn may_write(&self, repo: &RepoName, login: &str) -> Result<bool, Error> {
+        if login.is_empty() {
+            return Ok(false);
+        }
+        match self.parts.executor.rights(repo, login).await {
+            Err(error) if error.is_transient() => Err(error.into()),
+            answer => Ok(answer.is_ok_and(|rights| rights == Rights::Writer)),
+        }
+    }
+
+    /// Whether everybody may read the repository. Where the forge does not say, they may.
+    async fn is_public(&self, repo: &RepoName) -> Result<bool, Error> {
+        match self.parts.forge.repository(repo).await {
+            Err(error) if error.is_transient() => Err(error.into()),
+            answer => Ok(answer.map_or(true, |repo| !repo.private)),
+        }
+    }
+
+    /// What the deliveries of a claim show of the text, oldest first. One that cannot be read shows nothing.
+    async fn shown_texts(&self, claim: Option<&Claim>) -> Result<Vec<ShownText>, Error> {
+        let mut shown = Vec::new();
+        let deliveries = claim.map(|claim| claim.deliveries.as_slice()).unwrap_or_default();
+        for delivery in deliveries.iter().filter(|one| one.origin == Origin::Webhook) {
+            if SHOWS_TEXT.contains(&delivery.action.as_str()) {
+                let body = self.parts.store.body(delivery.seq).await?;
+                shown.extend(body.and_then(|body| forge::shown_text(&body)));
+            }
+        }
+        Ok(shown)
     }
 
     /// Our own account, asked for when it is not known yet.

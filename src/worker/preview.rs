@@ -22,7 +22,7 @@ impl Worker {
         let evaluation = loop {
             match evaluate(&snapshot, &rules) {
                 Ok(evaluation) => break evaluation,
-                Err(question) => self.ask(at, question, &mut snapshot.facts).await?,
+                Err(question) => self.ask(at, None, question, &mut snapshot.facts).await?,
             }
         };
         let verdict = evaluation.verdict.unwrap_or_else(|| rules.triage.verdict(&issue, now));

@@ -57,7 +57,7 @@ impl Worker {
                 key: &key,
                 facts,
             };
-            let decided = self.decide(&mut snapshot, &rules).await?;
+            let decided = self.decide(claim, &mut snapshot, &rules).await?;
             boundary!("reconcile::planned");
             match self.carry_out(claim, &snapshot, decided, progress).await {
                 Err(Error::Store(store::Error::AgentBusy(_))) if races < RACES => races += 1,
@@ -68,14 +68,19 @@ impl Worker {
     }
 
     /// Evaluates and plans, asking the forge for each fact that is lacking.
-    async fn decide(&self, s: &mut Snapshot<'_>, rules: &Rules) -> Result<Decided, Error> {
+    async fn decide(
+        &self,
+        claim: &Claim,
+        s: &mut Snapshot<'_>,
+        rules: &Rules,
+    ) -> Result<Decided, Error> {
         loop {
             let decided = evaluate(s, rules).and_then(|evaluation| {
                 plan(s, &evaluation, rules).map(|plan| Decided { evaluation, plan })
             });
             match decided {
                 Ok(decided) => return Ok(decided),
-                Err(question) => self.ask(s.at, question, &mut s.facts).await?,
+                Err(question) => self.ask(s.at, Some(claim), question, &mut s.facts).await?,
             }
         }
     }

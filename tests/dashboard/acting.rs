@@ -77,6 +77,22 @@ async fn an_issue_is_given_to_an_agent() {
 }
 
 #[tokio::test]
+async fn an_issue_is_approved_and_its_page_says_by_whom() {
+    let world = world().await;
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let mut admin = Browser::of_admin(&world).await;
+    admin.get("/issues/acme/widgets/1").await.has(">Approve<").has_not("<dt>Approved");
+    admin.post(ORDERS, &[("order", "approve")]).await.goes_to("/issues/acme/widgets/1");
+    world.settle(10).await;
+    let page = admin.get("/issues/acme/widgets/1").await;
+    page.has("<dt>Approved</dt>").has("(command)").has("/triage approve");
+    let history = world.service.parts().store.history("acme/widgets#1".parse().unwrap());
+    let approval = history.await.unwrap().unwrap().approval.unwrap();
+    page.has(&approval.digest);
+}
+
+#[tokio::test]
 async fn a_command_that_cannot_work_is_refused_at_once() {
     let world = world().await;
     world.open("acme/widgets");

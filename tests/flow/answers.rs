@@ -5,8 +5,11 @@ use gitea_triage::issue::IssueRef;
 
 use crate::world::World;
 
+/// A world in which whoever opens an issue may cause work; `approvals` has the stories of those who may not.
 async fn practical(more: &str) -> World {
-    World::with(&format!("{more}\n[policy]\npreset = \"practical\"")).await
+    let world = World::with(&format!("{more}\n[policy]\npreset = \"practical\"")).await;
+    world.gitea.add_collaborator(&world.repo, "bob", "write");
+    world
 }
 
 fn vague() -> NewIssue {

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use gitea_triage::agents::{SIGNATURE_HEADER, verify_callback};
 use gitea_triage::dispatch::DispatchState;
 use gitea_triage::fake_gitea::NewIssue;
-use gitea_triage::issue::{IssueRef, IssueState};
+use gitea_triage::issue::{IssueRef, IssueState, TextDigest};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -92,6 +92,7 @@ async fn an_issue_is_handed_over_and_its_result_becomes_a_comment() {
     let key = told[0]["dispatch_id"].as_str().unwrap().to_owned();
     let expected = json!({
         "title": "[feature] Survey the queues", "description": research().body,
+        "text_digest": TextDigest::of("[feature] Survey the queues", &research().body).to_string(),
         "acceptance_criteria": ["two are named"], "issue_number": 1, "repository": "acme/widgets",
         "agent": "api", "task_type": "research", "dispatch_id": key,
         "callback_url": format!("https://triage.example.com/dispatches/{key}"),

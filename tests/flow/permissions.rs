@@ -7,13 +7,14 @@ use gitea_triage::issue::IssueRef;
 use crate::world::{World, bug};
 
 /// Every command that is for writers.
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "/triage",
     "/triage hold",
     "/triage resume",
     "/triage retry",
     "/triage assign kimi",
     "/triage assign @alice",
+    "/triage approve",
     "/triage done",
 ];
 

@@ -9,9 +9,10 @@ use crate::issue::IssueRef;
 use crate::store::history::{dispatches, evaluations, view_of, views};
 use crate::store::ids::key;
 use crate::store::orders::{self, OrderView};
-use crate::store::people::hold_text;
+use crate::store::people::{self, hold_text};
 use crate::store::rows::{all, from_json, parsed};
 use crate::store::{DeliveryView, Error, EvaluationView, Store, TransitionView, lanes};
+use crate::triage::Approval;
 
 /// How many deliveries and dispatches are shown.
 const MOST: u32 = 30;
@@ -45,6 +46,8 @@ pub struct Lane {
     pub held: Option<String>,
     /// The agent that people chose for it.
     pub chosen: Option<String>,
+    /// Who approved its text, where that mattered.
+    pub approval: Option<Approval>,
     /// What people took off it, as kind and value.
     pub removed: Vec<(String, String)>,
     /// Its title, when it is known.
@@ -156,6 +159,7 @@ impl Store {
 fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
     let removed = "SELECT kind, value FROM removed WHERE lane = ?1 ORDER BY kind, value";
     let removed = all(c, removed, [id], |r| r.try_into())?;
+    let approval = people::approval(c, id)?;
     let mut row = c.prepare_cached(
         "SELECT state, due_at, attempts, last_error, waits_for, hold, chosen, title
          FROM lane LEFT JOIN latest ON latest.lane = lane.id WHERE id = ?1",
@@ -170,6 +174,7 @@ fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
             held: hold_text(r, 5)?,
             chosen: r.get(6)?,
             title: r.get::<_, Option<String>>(7)?.filter(|title| !title.is_empty()),
+            approval,
             removed,
         })
     })?;

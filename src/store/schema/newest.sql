@@ -4,6 +4,14 @@ CREATE TABLE alternative (
     lane  INTEGER NOT NULL REFERENCES lane (id),
     PRIMARY KEY (agent, lane)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE approval (
+    lane        INTEGER PRIMARY KEY REFERENCES lane (id),
+    approved_by TEXT    NOT NULL,
+    at          INTEGER NOT NULL,
+    way         TEXT    NOT NULL CHECK (way IN ('command', 'label', 'choice')),
+    digest      TEXT    NOT NULL,
+    edited_by   TEXT
+) STRICT;
 CREATE TABLE blocker (
     lane   INTEGER NOT NULL REFERENCES lane (id),
     repo   TEXT    NOT NULL COLLATE NOCASE,
@@ -142,7 +150,7 @@ CREATE TABLE lane (
     chosen_task  TEXT,
     fingerprint         TEXT,
     fingerprint_comments INTEGER NOT NULL DEFAULT 0,
-    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER, from_before INTEGER NOT NULL DEFAULT 0, no_duplicate INTEGER NOT NULL DEFAULT 0,
+    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER, from_before INTEGER NOT NULL DEFAULT 0, no_duplicate INTEGER NOT NULL DEFAULT 0, text_digest TEXT,
     CHECK ((state = 'due') = (due_at IS NOT NULL)),
     CHECK ((state = 'claimed') = (claimed_at IS NOT NULL)),
     UNIQUE (repo, number)

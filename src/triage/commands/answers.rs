@@ -7,7 +7,7 @@ use crate::reason::Reason;
 use crate::triage::code;
 
 /// What to type, and what it does.
-const COMMANDS: [(&str, &str); 10] = [
+const COMMANDS: [(&str, &str); 11] = [
     ("/triage", "evaluate the issue again now"),
     ("/triage explain", "explain the decision, point by point"),
     ("/triage hold [reason]", "put the issue on hold until `/triage resume`"),
@@ -16,6 +16,7 @@ const COMMANDS: [(&str, &str); 10] = [
     ("/triage assign <agent>", "dispatch the issue to this agent"),
     ("/triage assign @login", "assign the issue to this person"),
     ("/triage go", "dispatch the issue although an older one says the same"),
+    ("/triage approve", "let an agent have the issue as it is, whoever opened it"),
     ("/triage done", "end the dispatch as completed"),
     ("/triage help", "show this table"),
 ];
@@ -145,6 +146,7 @@ mod tests {
         | `/triage assign <agent>` | dispatch the issue to this agent |
         | `/triage assign @login` | assign the issue to this person |
         | `/triage go` | dispatch the issue although an older one says the same |
+        | `/triage approve` | let an agent have the issue as it is, whoever opened it |
         | `/triage done` | end the dispatch as completed |
         | `/triage help` | show this table |
         "#);

@@ -134,7 +134,12 @@ fn carry_out(
 ) -> Evaluation {
     let by = request.by.clone();
     match &request.command {
-        Command::Triage | Command::Help | Command::Explain | Command::Unknown(_) => e,
+        // What is approved is noted with what is approved otherwise.
+        Command::Approve
+        | Command::Triage
+        | Command::Help
+        | Command::Explain
+        | Command::Unknown(_) => e,
         Command::Hold { reason } => {
             e.hold(DispatchState::Failed, Cause::HeldBy { by, reason: reason.clone() })
         }

@@ -45,6 +45,8 @@ pub enum Command {
     Assign(Assignee),
     /// Go on: the issue is no duplicate.
     Go,
+    /// Let an agent have the issue as it is, whoever opened it.
+    Approve,
     /// End the dispatch as completed.
     Done,
     /// List the commands.
@@ -78,6 +80,7 @@ impl Command {
             Self::Retry => "retry",
             Self::Assign(_) => "assign",
             Self::Go => "go",
+            Self::Approve => "approve",
             Self::Done => "done",
             Self::Help => "help",
             Self::Unknown(word) => word,
@@ -132,6 +135,7 @@ pub fn read(rest: &str) -> Command {
         "retry" => Command::Retry,
         "assign" => assign(first_word(argument).0),
         "go" => Command::Go,
+        "approve" => Command::Approve,
         "done" => Command::Done,
         "help" => Command::Help,
         _ => Command::Unknown(word.chars().take(LONGEST_WORD).collect()),
@@ -206,6 +210,7 @@ mod tests {
         reads("/triage assign kimi", &[agent("kimi")]);
         reads("/triage assign @bob", &[login("bob")]);
         reads("/triage go", &[Command::Go]);
+        reads("/triage approve", &[Command::Approve]);
         reads("/triage done", &[Command::Done]);
         reads("/triage help", &[Command::Help]);
     }
