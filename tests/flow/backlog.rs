@@ -18,7 +18,11 @@ const PRACTICAL: &str =
 fn old_issues(world: &World) -> Vec<IssueRef> {
     let created_at = Some(noon() - TimeDelta::days(400));
     let issue = |n: usize| match n % 4 {
-        0 => bug(),
+        0 => NewIssue {
+            title: format!("[bug] Part {n} crashes"),
+            body: format!("`read_{n}()` in `src/part{n}.py` should return {n} rows."),
+            ..bug()
+        },
         1 => NewIssue { labels: vec!["blocked".into()], ..bug() },
         2 => NewIssue {
             title: format!("The list {n} is wrong"),
@@ -34,6 +38,7 @@ fn old_issues(world: &World) -> Vec<IssueRef> {
 
 async fn first_start(more: &str) -> (World, Vec<IssueRef>) {
     let world = World::with(more).await;
+    world.gitea.add_collaborator(&world.repo, "bob", "write");
     let issues = world.unheard(|| old_issues(&world)).await;
     world.sweep(ONCE).await;
     world.settle().await;

@@ -11,7 +11,12 @@ use crate::world::World;
 const PATIENT: &str = "[[agent]]\nid = \"claude\"\ntimeout = \"300d\"\nmax_concurrent = 9\n";
 
 async fn practical(more: &str) -> World {
-    World::with(&format!("{PATIENT}{more}\n[policy]\npreset = \"practical\"")).await
+    let world = World::with(&format!("{PATIENT}{more}\n[policy]\npreset = \"practical\"")).await;
+    // Whose issues wait for nobody's approval.
+    for login in ["bob", "carol"] {
+        world.gitea.add_collaborator(&world.repo, login, "write");
+    }
+    world
 }
 
 /// A ready report.
@@ -77,7 +82,7 @@ async fn a_duplicate_is_held_with_a_comment_and_go_frees_it() {
     assert_eq!(world.comment(&newer), said);
     assert_eq!(world.comments(&older).len(), 1, "nothing is said on the older one");
     // Who may not write to the repository does not free it.
-    world.gitea.comment(&newer, "carol", "/triage go");
+    world.gitea.comment(&newer, "mallory", "/triage go");
     world.settle().await;
     assert!(is_held(&world, &newer).await);
     world.gitea.comment(&newer, "alice", "/triage go");
