@@ -138,6 +138,8 @@ async fn an_issue_is_kept_and_looked_up_in_two_milliseconds_among_fifty_thousand
         filling.push(tracker.keep(number, words));
         if filling.len() == AT_ONCE || number == all {
             futures_util::future::join_all(filling.drain(..)).await;
+            // What must be on the disk folds the log back, as every evaluation does.
+            tracker.store.probe().await.unwrap();
         }
         if number % (all / TIMES as u64) == 0 {
             texts.push((number, title, body));
@@ -209,7 +211,9 @@ async fn closed_issues_are_compared_for_a_while_and_then_forgotten() {
         }
     }
     assert_eq!(removed, 58);
-    assert!(tracker.finds(121, &said, 119).await);
+    let left = tracker.ask(121, said.clone()).await.issues;
+    assert!(!left.is_empty());
+    assert!(left.iter().all(|one| one.number % 2 == 1 || one.number >= 118), "{left:?}");
     while tracker.store.prune_wordings(None).await.unwrap() > 0 {}
     assert!(tracker.ask(121, said).await.issues.is_empty());
 }

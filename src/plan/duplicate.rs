@@ -26,11 +26,16 @@ pub(super) fn text(language: Language, reason: &Reason, page: &str) -> Option<St
     Some(format!("**{head} {other}**\n\n{shared} ({percent} %): {words}.{closed}\n\n{then}"))
 }
 
-/// The other issue, clickable, without a reference on it: a slash behind the number makes none.
+/// The other issue, clickable, without a reference on it: two slashes before the repository's name, and one behind the
+/// number, make none (`forge::Client::quiet_issue_url` says where from).
 fn link(number: IssueNumber, page: &str) -> String {
     let name = code(&format!("#{number}"));
-    let list = page.rsplit_once('/').filter(|(_, own)| own.parse::<IssueNumber>().is_ok());
-    list.map_or(name.clone(), |(list, _)| format!("[{name}]({list}/{number}/)"))
+    match page.rsplitn(5, '/').collect::<Vec<_>>()[..] {
+        [_, list, repo, owner, base] => {
+            format!("[{name}]({base}//{owner}/{repo}/{list}/{number}/)")
+        }
+        _ => name,
+    }
 }
 
 /// That it may be a duplicate, what is the same, what to do, and when the other one was closed.
@@ -87,7 +92,7 @@ mod tests {
     #[test]
     fn the_other_issue_is_linked_without_a_reference_and_words_call_nobody() {
         insta::assert_snapshot!(text(Language::English, &reason(None), PAGE).unwrap(), @r"
-        **This may be the same as [`#5`](https://git.example.com/acme/widgets/issues/5/)**
+        **This may be the same as [`#5`](https://git.example.com//acme/widgets/issues/5/)**
 
         Words in common (82 %): `` `login` ``, `@bob`.
 
