@@ -260,11 +260,15 @@ impl Chain<'_> {
         if !is_given || was_given || self.e.is_no_duplicate {
             return Ok(None);
         }
-        let issue = self.s.issue;
-        let Some((words, ids)) = self.triage.words(issue).zip(issue.ids) else { return Ok(None) };
-        let closed_since = self.triage.policy.closed_since(self.s.now);
-        let lookup = Lookup { repo: ids.repo, number: issue.number, words, closed_since };
-        Ok(self.triage.duplicate(issue, self.s.at, self.s.neighbours(lookup)?))
+        let (issue, policy) = (self.s.issue, &self.triage.policy);
+        let among = self.s.neighbours(|| {
+            let repo = issue.ids.filter(|_| policy.duplicates)?.repo;
+            let words = self.triage.words(issue)?;
+            let closed_since = policy.closed_since(self.s.now);
+            Some(Lookup { repo, number: issue.number, words, closed_since })
+        })?;
+        let among = among.filter(|among| !among.issues.is_empty());
+        Ok(among.and_then(|among| self.triage.duplicate(issue, self.s.at, among)))
     }
 
     fn roster(&self) -> Roster<'_> {

@@ -323,9 +323,14 @@ impl<'a> Snapshot<'a> {
         self.facts.owner_is_person.ok_or(Question::Owner)
     }
 
-    /// The older issues that have words in common with this one.
-    pub(super) fn neighbours(&self, lookup: Lookup) -> Result<&Neighbours, Question> {
-        self.facts.neighbours.as_ref().ok_or(Question::Neighbours(lookup))
+    /// The older issues that have words in common with this one; `None` where nobody can be asked for them.
+    pub(super) fn neighbours(
+        &self,
+        lookup: impl FnOnce() -> Option<Lookup>,
+    ) -> Result<Option<&Neighbours>, Question> {
+        let known = self.facts.neighbours.as_ref();
+        let asked = if known.is_none() { lookup() } else { None };
+        asked.map_or(Ok(known), |lookup| Err(Question::Neighbours(lookup)))
     }
 
     /// Whether this login may write to the repository's issues.
