@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display};
 
-use super::{Brief, Cause, Hold, Reason, TextChange, Unmet, code};
+use super::{Brief, Cause, Hold, Missing, Reason, TextChange, Unmet, code};
 use crate::delivery::WakeCause;
 use crate::issue::{IssueRef, IssueType, RepoName};
 
@@ -32,11 +32,8 @@ impl Display for Reason {
             Self::Assigned(logins) => write!(f, "already assigned to {}", quoted(logins)),
             Self::NotReady { score, ready_at, missing, is_urgent } => {
                 let urgent = if *is_urgent { "urgent, but " } else { "" };
-                let missing = match missing[..] {
-                    [] => "no single signal is missing".to_owned(),
-                    _ => missing.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", "),
-                };
-                write!(f, "{urgent}score {score} is below the threshold of {ready_at}: {missing}")
+                let lacks = lacks(missing);
+                write!(f, "{urgent}score {score} is below the threshold of {ready_at}: {lacks}")
             }
             Self::Depends(on) => write!(f, "blocked: it depends on {}, still open", quoted(on)),
             Self::BlockedByText { by, repo } => {
@@ -76,6 +73,13 @@ impl Display for Reason {
             Self::RunByHand => f.write_str("the local agent was run by hand"),
             Self::Earlier(text) => f.write_str(text),
         }
+    }
+}
+
+fn lacks(missing: &[Missing]) -> String {
+    match missing {
+        [] => "no single signal is missing".to_owned(),
+        _ => missing.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", "),
     }
 }
 
