@@ -10,6 +10,7 @@
     reason = "in a test a panic is the failure message"
 )]
 
+mod answers;
 mod browser;
 mod course;
 mod day;
@@ -84,6 +85,18 @@ fn main() -> ExitCode {
         trials.push(trial(which, name, move || played(move || identity::play(which))));
         let name = "a_maintainers_day_leaves_people_and_their_orders_as_they_were";
         trials.push(trial(which, name, move || played(move || day::play(which))));
+        let name = "a_vague_report_is_asked_once_and_dispatched_when_its_author_answers";
+        let asked = move || answers::a_vague_report_is_asked_once(which);
+        trials.push(trial(which, name, move || played(asked)));
+        let name = "an_outsiders_bug_waits_for_an_approval_and_again_when_it_is_edited";
+        let approved = move || answers::an_outsiders_bug_waits_for_an_approval(which);
+        trials.push(trial(which, name, move || played(approved)));
+        let name = "the_same_report_is_held_until_a_person_says_go";
+        let held = move || answers::the_same_report_is_held(which);
+        trials.push(trial(which, name, move || played(held)));
+        let name = "an_old_backlog_calls_nobody";
+        let quiet = move || answers::an_old_backlog_calls_nobody(which);
+        trials.push(trial(which, name, move || played(quiet)));
         let name = "large_issues_switch_nothing_off";
         trials.push(trial(which, name, move || played(move || large::play(which))));
         let name = "everybody_may_do_what_is_theirs_and_nothing_else";
