@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, SecondsFormat};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use secrecy::SecretString;
@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use toml::Value;
 
 use crate::clock::Timestamp;
-use crate::issue::RepoPatterns;
+use crate::issue::{PathPattern, RepoPatterns};
 
 /// A hundred years.
 const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
@@ -202,6 +202,14 @@ kinds! {
     ClockTime: NaiveTime, "a time of day such as `06:00`",
         { "type": "string", "pattern": "^[0-2]?[0-9]:[0-5][0-9]$" },
         |v| NaiveTime::parse_from_str(v.as_str()?, "%H:%M").ok(), |at| at.format("%H:%M").to_string().into();
+    /// A day, as a text or as TOML has it.
+    Day: NaiveDate, "a day such as `2026-12-20`", { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" },
+        |v| v.as_datetime().map(ToString::to_string).as_deref().or(v.as_str())?.parse().ok(),
+        |day| day.to_string().into();
+    /// Patterns of paths.
+    Paths: Vec<String>, "a list of paths in the repository, where `*` stands for any part of a name and `**` for folders",
+        { "type": "array", "items": { "type": "string" } },
+        |v| texts(v)?.into_iter().map(|text| kept(text, |t| PathPattern::new(t).is_some())).collect(), plain;
     /// A time zone.
     Zone: chrono_tz::Tz, "a time zone such as `Europe/Berlin` or `UTC`", { "type": "string" },
         |v| v.as_str()?.parse().ok(), |zone| zone.name().into();

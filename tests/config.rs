@@ -349,7 +349,7 @@ nam = "x"
     ), @r#"
     config `gitea-triage.toml` line 9: unknown key `triage.redy_at`; did you mean `triage.ready_at`?
     config `gitea-triage.toml` line 10: unknown key `triage.listen`; did you mean `server.listen`?
-    config `gitea-triage.toml` line 11: unknown key `triage.zzzzzz`; known there are `owner`, `commanders`, `ready_at`, `dry_run`, `flag_label`, `answers`, `needs_info_label`, `question_label`, `duplicates`, `authors`, `approve_label`, `ignore_labels`, `ignore_authors`
+    config `gitea-triage.toml` line 11: unknown key `triage.zzzzzz`; known there are `owner`, `commanders`, `ready_at`, `dry_run`, `flag_label`, `answers`, `needs_info_label`, `question_label`, `duplicates`, `authors`, `approve_label`, `ignore_labels`, `ready_labels`, `ignore_authors`
     config `gitea-triage.toml` line 12: unknown key `sumary`; did you mean `[summary]`?
     config `gitea-triage.toml` line 16: unknown key `agent.kimi.lable`; did you mean `agent.kimi.label`?
     config `gitea-triage.toml` line 17: `local_agent.mcp.name` is missing; add `name = "files"`
@@ -532,6 +532,71 @@ const CANNOT_WORK: [(&str, &str); 30] = [
         "`dashboard.client_secret` is shorter than 8 characters, which can be guessed; copy the one that the forge shows",
     ),
 ];
+
+const ROTATIONS: &str = r#"[[rotation]]
+name = "backend"
+members = ["alice", { login = "bob", weight = 2, absent = [{ from = "2026-12-20", until = 2027-01-06 }] }]
+labels = ["area/backend"]
+paths = ["src/db/**"]
+repos = ["acme/*"]
+assign = false
+timezone = "Europe/Berlin"
+"#;
+
+#[test]
+fn rotations_are_read_from_the_file_and_from_one_variable() {
+    let config = read(ROTATIONS);
+    let [backend] = &config.rotation[..] else { panic!("{:?}", config.rotation) };
+    let [alice, bob] = &backend.members[..] else { panic!("{backend:?}") };
+    assert_eq!((alice.login.as_str(), alice.weight), ("alice", 1));
+    assert_eq!((bob.login.as_str(), bob.weight), ("bob", 2));
+    let absence = (bob.absent[0].from.to_string(), bob.absent[0].until.to_string());
+    assert_eq!(absence, ("2026-12-20".to_owned(), "2027-01-06".to_owned()));
+    assert!(!backend.assign);
+    let again = with_env(&config.show().replace("***", "a-secret"), &[]);
+    assert_eq!(format!("{:?}", again.rotation), format!("{:?}", config.rotation));
+    let variable = ("GITEA_TRIAGE__ROTATION", "[{ name = 'web', members = ['cleo'] }]");
+    let config = with_env(&format!("{SMALLEST}{ROTATIONS}"), &[variable]);
+    assert_eq!(config.rotation.len(), 1);
+    assert_eq!(config.rotation[0].members[0].login, "cleo");
+}
+
+#[test]
+fn rotations_that_cannot_work_are_refused() {
+    insta::assert_snapshot!(refused(
+        r#"[[rotation]]
+name = "backend"
+[[rotation]]
+name = "Backend"
+timezone = "Mars/Olympus"
+paths = ["/"]
+members = [
+    "alice",
+    { login = "Alice" },
+    { login = "bob", weight = 0 },
+    { login = "carol", absent = [{ from = "2027-01-06", until = "2026-12-20" }] },
+    { login = "dora", absent = [{ from = "soon" }] },
+    "claude",
+]
+[claim]
+limit = -1
+expires = "0d"
+"#
+    ), @r#"
+    config `gitea-triage.toml` line 8: `rotation.backend.members` is missing; add `members = ["alice", "bob"]`
+    config `gitea-triage.toml` line 11: rotation `Backend` is there twice; give each its own name
+    config `gitea-triage.toml` line 12: `rotation.Backend.timezone` is `Mars/Olympus`; it wants a time zone such as `Europe/Berlin` or `UTC`
+    config `gitea-triage.toml` line 13: `rotation.Backend.paths` is a list with `/` in it; it wants a list of paths in the repository, where `*` stands for any part of a name and `**` for folders
+    config `gitea-triage.toml` line 16: `Alice` is in rotation `Backend` twice; list them once; `weight` says how often they are asked
+    config `gitea-triage.toml` line 17: `rotation.Backend.members.weight` is `0`; it wants a whole number from 1 to 1000
+    config `gitea-triage.toml` line 18: `carol` is absent from 2027-01-06 until 2026-12-20, which is before; exchange the two days
+    config `gitea-triage.toml` line 19: `rotation.Backend.members.absent.from` is `soon`; it wants a day such as `2026-12-20`
+    config `gitea-triage.toml` line 19: `rotation.Backend.members.absent.until` is missing; add `until = "2027-01-06"`
+    config `gitea-triage.toml` line 20: `claude` is the account of agent `claude`; a rotation asks people; take it out
+    config `gitea-triage.toml` line 23: `claim.limit` is `-1`; it wants a whole number from 0 to 10000
+    config `gitea-triage.toml` line 24: `claim.expires` is `0d`; it wants a duration above zero such as `30s`, `5m` or `2h`
+    "#);
+}
 
 #[test]
 fn what_cannot_work_later_is_refused_now() {

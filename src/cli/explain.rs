@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Failure, show};
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
-use crate::store::{EvaluationView, History, OrderView, Store, TransitionView};
+use crate::store::{DutyView, EvaluationView, History, OrderView, Store, TransitionView};
 use crate::triage::{Approval, explain};
 
 /// Show what was decided about an issue, what was written, and why
@@ -53,6 +53,7 @@ fn as_json(at: &IssueRef, history: &History) -> serde_json::Value {
         "dispatches": dispatches,
         "commands": history.orders,
         "approval": history.approval,
+        "duties": history.duties,
         "pending": history.pending,
     })
 }
@@ -69,6 +70,9 @@ fn as_text(at: &IssueRef, history: &History) -> String {
         let _ = write!(text, "\n{}", order_text(order));
     }
     text.extend(history.approval.iter().map(approval_text));
+    for duty in &history.duties {
+        let _ = write!(text, "\n{}", duty_text(duty));
+    }
     for delivery in &history.pending {
         let _ = writeln!(text, "\npending: {} ({})", delivery.action, delivery.id);
         if let Some(reason) = &delivery.reason {
@@ -76,6 +80,14 @@ fn as_text(at: &IssueRef, history: &History) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+/// Whom a rotation asked, and why.
+fn duty_text(duty: &DutyView) -> String {
+    let at = duty.at.format("%Y-%m-%d %H:%M:%S UTC");
+    let login = duty.login.as_deref().unwrap_or("the owner");
+    let ended = duty.ended_at.map(|at| at.format(", until %Y-%m-%d %H:%M:%S UTC").to_string());
+    format!("{at}  asked {login}: {}{}\n", duty.why, ended.unwrap_or_default())
 }
 
 /// A command, and how far it has come.

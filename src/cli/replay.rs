@@ -4,6 +4,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -165,6 +166,9 @@ fn rules() -> anyhow::Result<Rules> {
         needs_info_label: Some("needs-info".to_owned()),
         question_label: Some("question".to_owned()),
         approve_label: Some("approved".to_owned()),
+        claim_limit: 3,
+        claim_expires: Duration::from_secs(7 * 24 * 3_600),
+        rotations: Vec::new(),
         max_attempts: 3,
         write_limit: u32::MAX,
         dispatch_attempts: 2,

@@ -166,6 +166,11 @@ impl Key {
         section(&self.path()).filter(|_| self.is_section())
     }
 
+    /// Whether it is a list of the file itself of which single entries have no names in the environment.
+    pub fn is_list_of_its_own(&self) -> bool {
+        self.section.is_empty() && self.shape == Shape::Entries && self.name != "agent"
+    }
+
     /// Whether what stands there must never be shown.
     pub fn is_secret(&self) -> bool {
         self.schema["x-secret"] == true

@@ -12,6 +12,7 @@ mod keys;
 mod policy;
 mod preset;
 mod read;
+mod rotations;
 mod rules;
 mod schema;
 mod sections;
@@ -52,6 +53,11 @@ pub struct Config {
     pub store: Store,
     /// How issues are judged and what is left alone.
     pub triage: Triage,
+    /// What people may take with `/triage claim`.
+    pub claim: Claim,
+    /// People who are asked in turn where an issue needs a person, instead of the owner; of several entries, the first that
+    /// serves an issue counts.
+    pub rotation: Vec<RotationEntry>,
     /// Labels the service puts on.
     pub labels: Labels,
     /// How issues are given to agents.

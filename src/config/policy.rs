@@ -1,4 +1,4 @@
-//! The section `[policy]`: a [`Policy`], but for seven keys that stand in other sections.
+//! The section `[policy]`: a [`Policy`], but for eight keys that stand in other sections.
 
 use toml::{Table, Value};
 
@@ -6,7 +6,7 @@ use super::Config;
 use crate::triage::{Policy, Triage};
 
 /// Keys of a policy that have a place of their own in the configuration.
-pub(super) const ELSEWHERE: [(&str, &str); 7] = [
+pub(super) const ELSEWHERE: [(&str, &str); 8] = [
     ("ready_at", "triage.ready_at"),
     ("ignore_labels", "triage.ignore_labels"),
     ("ignore_authors", "triage.ignore_authors"),
@@ -14,9 +14,10 @@ pub(super) const ELSEWHERE: [(&str, &str); 7] = [
     ("answers", "triage.answers"),
     ("duplicates", "triage.duplicates"),
     ("authors", "triage.authors"),
+    ("ready_labels", "triage.ready_labels"),
 ];
 
-/// Puts the seven keys into the policy, and compiles it; or says by which key it cannot be used, and why.
+/// Puts the eight keys into the policy, and compiles it; or says by which key it cannot be used, and why.
 pub(super) fn complete(config: &mut Config) -> Result<(), (String, String)> {
     let Config { policy, triage, dispatch, .. } = config;
     policy.ready_at = triage.ready_at;
@@ -26,6 +27,7 @@ pub(super) fn complete(config: &mut Config) -> Result<(), (String, String)> {
     policy.answers = triage.answers;
     policy.duplicates = triage.duplicates;
     policy.authors = triage.authors;
+    policy.ready_labels.clone_from(&triage.ready_labels);
     let error = match Triage::new(policy.clone()) {
         Ok(compiled) => {
             config.compiled = Some(compiled);

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::Found;
 use super::source::Origins;
-use super::{Config, Dashboard, agents, policy};
+use super::{Config, Dashboard, agents, policy, rotations};
 use crate::agents::local::{InvoiceKind, RegistrationError, Settings, check_tools};
 use crate::triage::Authors;
 
@@ -18,6 +18,7 @@ const SHORTEST_SECRET: usize = 8;
 pub(super) fn apply(config: &mut Config, origins: &Origins) -> Vec<Found> {
     let mut all = agents::mistakes(config);
     all.extend(agents::unknown(config, origins));
+    all.extend(rotations::mistakes(config));
     all.extend(secrets(config));
     all.extend(addresses(config));
     all.extend(approve_label(config, origins));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::NaiveTime;
+use chrono::{NaiveDate, NaiveTime};
 use ipnet::IpNet;
 use secrecy::SecretString;
 
@@ -12,8 +12,8 @@ use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Interface, TaskType};
 use crate::issue::RepoPatterns;
 use crate::setting::{
-    As, ClockTime, Colour, Endpoint, Hosts, Label, LabelNames, Listen, Login, Logins, Maybe,
-    Moment, Name, Networks, Repos, Secret, Size, Span, StoreUrl, Text, Url, Zone, settings,
+    As, ClockTime, Colour, Day, Endpoint, Hosts, Label, LabelNames, Listen, Login, Logins, Maybe,
+    Moment, Name, Networks, Paths, Repos, Secret, Size, Span, StoreUrl, Text, Url, Zone, settings,
 };
 use crate::triage::{Answers, Authors, Check, Reopen, Route};
 
@@ -114,8 +114,64 @@ settings! {
         approve_label: Option<String> as "As::<Maybe<Label>>" = Some("approved".to_owned()),
         /// Issues with one of these labels are left alone.
         ignore_labels: Vec<String> as "As::<LabelNames>" = Vec::new(),
+        /// Where any are named, only issues with one of these labels can be claimed, and agents get none of them unless a
+        /// person says so.
+        ready_labels: Vec<String> as "As::<LabelNames>" = Vec::new(),
         /// Issues of these logins are left alone.
         ignore_authors: Vec<String> as "As::<Logins>" = Vec::new(),
+    }
+
+    /// What people may take with `/triage claim`.
+    Claim {
+        /// Issues one person may have claimed at once, in all repositories; 0 switches claims off.
+        #[schemars(range(min = 0, max = 10_000))]
+        limit: u32 = 3,
+        /// How long a claim lasts after the last sign of work; its holder is reminded after three quarters.
+        expires: Duration as "As::<Span>" = 7 * 24 * HOUR,
+    }
+
+    /// People who are asked in turn where an issue needs a person, instead of the owner; of several entries, the first that
+    /// serves an issue counts.
+    RotationEntry {
+        /// Name of the rotation.
+        #[schemars(extend("x-required" = "name = \"backend\""))]
+        name: String as "As::<Name>" = String::new(),
+        /// Who is asked, in this order where they are equal: logins, or tables.
+        #[schemars(extend("x-short" = "login", "x-required" = "members = [\"alice\", \"bob\"]"))]
+        members: Vec<MemberEntry> = Vec::new(),
+        /// It serves issues with one of these labels.
+        labels: Vec<String> as "As::<LabelNames>" = Vec::new(),
+        /// It serves issues that name a file which fits, such as `src/db/**` or `*.sql`. With neither labels nor paths it
+        /// serves all.
+        paths: Vec<String> as "As::<Paths>" = Vec::new(),
+        /// Repositories it serves; all when left out.
+        repos: Option<RepoPatterns> as "As::<Maybe<Repos>>" = None,
+        /// Assign whoever is asked; otherwise they are mentioned only.
+        assign: bool = true,
+        /// Time zone in which days of absence begin and end; `summary.timezone` when left out.
+        timezone: Option<chrono_tz::Tz> as "As::<Maybe<Zone>>" = None,
+    }
+
+    /// A member of a rotation, where a login says too little.
+    MemberEntry {
+        /// Their login.
+        #[schemars(extend("x-required" = "login = \"alice\""))]
+        login: String as "As::<Login>" = String::new(),
+        /// How often they are asked beside the others.
+        #[schemars(range(min = 1, max = 1000))]
+        weight: u32 = 1,
+        /// Days on which they are not asked.
+        absent: Vec<AbsenceEntry> = Vec::new(),
+    }
+
+    /// Days on which somebody is away.
+    AbsenceEntry {
+        /// First day.
+        #[schemars(extend("x-required" = "from = \"2026-12-20\""))]
+        from: NaiveDate as "As::<Day>" = NaiveDate::default(),
+        /// Last day.
+        #[schemars(extend("x-required" = "until = \"2027-01-06\""))]
+        until: NaiveDate as "As::<Day>" = NaiveDate::default(),
     }
 
     /// Labels the service puts on.

@@ -43,7 +43,8 @@ impl Config {
             let section: Json = table.values.iter().cloned().collect::<Map<_, _>>().into();
             let mut name = table.section.path.clone();
             if table.section.is_list {
-                name = format!("{name}.{}", section["id"].as_str().unwrap_or_default());
+                let own = section["id"].as_str().or(section["name"].as_str());
+                name = format!("{name}.{}", own.unwrap_or_default());
             }
             for (key, _) in &table.values {
                 let origin = place(&self.origins.of(&format!("{}.{key}", table.at)));
@@ -59,12 +60,12 @@ impl Config {
         json!({ "file": self.file, "values": values, "from": from })
     }
 
-    /// The sections in their documented order, one for each agent. Tables within a section's lists are values of
+    /// The sections in their documented order, one for each agent and each rotation. Tables within a section's lists are values of
     /// that list; of the policy only what was set is shown.
     fn shown(&self) -> Vec<Shown> {
         let all = serde_json::to_value(self).unwrap_or_default();
         let mut shown = Vec::new();
-        for section in SECTIONS.iter().skip(1).filter(|s| !s.is_list || s.path == "agent") {
+        for section in SECTIONS.iter().skip(1).filter(|s| !s.is_list || !s.path.contains('.')) {
             let value = all.pointer(&format!("/{}", section.path.replace('.', "/")));
             match value {
                 Some(Json::Array(entries)) => {

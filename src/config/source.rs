@@ -97,10 +97,12 @@ impl Source {
                 [above @ .., _] => (above.join("."), None),
                 [] => continue,
             };
-            let known = keys::section(&section)
-                .filter(|s| s.is_list == agent.is_some() && !s.path.is_empty());
+            let known = keys::section(&section).filter(|s| s.is_list == agent.is_some());
             let last = parts.last().copied().unwrap_or_default();
             let key = known.and_then(|s| s.keys.iter().find(|key| key.name == last));
+            let known = known.filter(|s| !s.path.is_empty());
+            // A list of the file itself as a whole, but for the agents, each of which has variables of its own.
+            let key = key.filter(|key| known.is_some() || key.is_list_of_its_own());
             match key.filter(|key| key.shape != Shape::Table) {
                 Some(key) => self.set(key, agent, (&name, &text)),
                 None => self.unknown_variable(&section, last, known.is_some(), &name),
@@ -128,7 +130,7 @@ impl Source {
         if matches!(self.origins.of(&other_at), Origin::Line(_)) {
             self.table_at(&at).map(|table| table.remove(&other));
         }
-        let at = format!("{at}.{}", key.name);
+        let at = if at.is_empty() { key.name.clone() } else { format!("{at}.{}", key.name) };
         self.origins.take(&at);
         self.origins.0.insert(at, origin);
     }
@@ -172,7 +174,7 @@ impl Source {
     /// The table at `at`, made when missing; `None` when something else stands there.
     fn table_at(&mut self, at: &str) -> Option<&mut Table> {
         let mut table = &mut self.root;
-        let mut parts = at.split('.').peekable();
+        let mut parts = at.split('.').filter(|name| !name.is_empty()).peekable();
         while let Some(name) = parts.next() {
             let inner = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
             let place = parts.next_if(|next| next.parse::<usize>().is_ok());

@@ -3,6 +3,7 @@
 mod fingerprint;
 mod invisible;
 mod named;
+mod paths;
 mod patterns;
 mod text;
 mod timeline;
@@ -19,6 +20,7 @@ use crate::clock::Timestamp;
 pub use fingerprint::Fingerprint;
 pub use invisible::is_invisible;
 pub use named::NamedPeople;
+pub use paths::PathPattern;
 pub use patterns::RepoPatterns;
 pub use text::{TextDigest, TextEdit};
 pub use timeline::{Change, TimelineEvent};

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{PlanInput, Stage};
 use crate::dispatch::Mark;
 use crate::issue::IssueRef;
+use crate::reason::Duty;
 use crate::triage::{Approval, Decision, Marker, code, fence};
 
 /// How many characters of a digest are shown.
@@ -48,6 +49,7 @@ pub(super) fn marker(about: About<'_>, input: &PlanInput<'_>) -> Marker {
     }
     if let About::Decision(Decision::Flag { reason }) = about {
         hash.update(reason.to_string());
+        hash.update(input.e.duty.as_ref().map(Duty::to_string).unwrap_or_default());
     }
     Marker { decision, digest: hex::encode(&hash.finalize()[..6]) }
 }
@@ -66,6 +68,9 @@ pub(super) fn render(about: About<'_>, input: &PlanInput<'_>) -> String {
             let _ = write!(text, "**Before:** {before}.\n\n");
         }
         let _ = write!(text, "{}\n\n{}", stage.line(), approved(about, input));
+    }
+    if let (About::Decision(_), Some(duty)) = (about, &input.e.duty) {
+        let _ = write!(text, "**Asked:** {duty}.\n\n");
     }
     let _ = write!(
         text,

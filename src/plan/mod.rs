@@ -267,6 +267,7 @@ pub fn plan(s: &Snapshot<'_>, e: &Evaluation, rules: &Rules) -> Result<Plan, Que
     let is_closed = s.issue.state == IssueState::Closed;
     effects.extend((e.reopens && is_closed).then_some(Effect::Reopen));
     effects.extend(input.answer_labels()?);
+    effects.extend(e.releases.clone().map(Mark::Assignee).map(Effect::TakeOff));
     effects.extend(input.marks(opens.as_ref()));
     effects.extend(reply::replies(s, e));
     let confirmations = confirm::confirm(s, &effects, said);
@@ -334,13 +335,16 @@ fn is_assignable(
     }
 }
 
-/// Whom a flag calls. A mention of an organisation reaches nobody, one of its owners' team reaches each of them
+/// Whom a flag calls: whose turn it is, else the owner. A mention of an organisation reaches nobody, one of its owners' team reaches each of them
 /// (models/issues/issue_update.go, `ResolveIssueMentionsByVisibility`).
 fn owner<'a>(
     s: &'a Snapshot<'_>,
     e: &Evaluation,
     rules: &'a Rules,
 ) -> Result<Cow<'a, str>, Question> {
+    if let Some(login) = e.duty.as_ref().and_then(|duty| duty.login.clone()) {
+        return Ok(login.into());
+    }
     let of_repo = s.at.repo.owner();
     let called = rules.owner.as_deref().unwrap_or(of_repo);
     let is_flag = matches!(e.decision, Decision::Flag { .. }) && !e.is_quiet(s.record);
@@ -366,7 +370,8 @@ impl PlanInput<'_> {
 
     /// Whether the comment of a flag is to call the owner.
     fn calls_owner(&self) -> bool {
-        self.e.notices.is_empty() && !self.e.is_quiet(self.s.record)
+        let is_told = self.e.notices.iter().any(Notice::is_about_dispatch);
+        !is_told && !self.e.is_quiet(self.s.record)
     }
 
     /// The audit comment: new for a new decision, an edit when the same decision has other reasons now, nothing when it
@@ -401,6 +406,7 @@ impl PlanInput<'_> {
             !is_in_comment && said.iter().all(|comment| comment.marker != marker)
         };
         let new = self.e.notices.iter().filter(is_new);
-        new.map(|notice| notice::effect(notice, &self.owner)).collect()
+        let called = notice::Called { login: &self.owner, duty: self.e.duty.as_ref() };
+        new.map(|notice| notice::effect(notice, called)).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! What people are told once about a dispatch, each in a comment of its own, because an edit notifies nobody. Text of
+//! What people are told once about a dispatch or a claim, each in a comment of its own, because an edit notifies nobody. Text of
 //! agents is quoted as code. Pure.
 
 use std::fmt::Write as _;
@@ -7,27 +7,41 @@ use super::{Effect, code, fence};
 use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, Attempt, Report};
 use crate::issue::IssueRef;
+use crate::reason::Duty;
 use crate::triage::{News, Notice};
 
-/// The comment that says it; `owner` is whom it calls where a person is needed.
-pub(super) fn effect(notice: &Notice, owner: &str) -> Effect {
+/// Whom a comment calls where a person is needed.
+#[derive(Clone, Copy)]
+pub(super) struct Called<'a> {
+    /// Their login.
+    pub(super) login: &'a str,
+    /// Why them, where it is their turn.
+    pub(super) duty: Option<&'a Duty>,
+}
+
+/// The comment that says it.
+pub(super) fn effect(notice: &Notice, called: Called<'_>) -> Effect {
     let marker = notice.marker();
-    let body = format!("{}\n\n{marker}", text(&notice.news, owner));
+    let body = format!("{}\n\n{marker}", text(&notice.news, called));
     Effect::Comment { edit: None, marker, body }
 }
 
-fn text(news: &News, owner: &str) -> String {
+fn text(news: &News, called: Called<'_>) -> String {
+    let owner = called.login;
+    let asked = || called.duty.map(|duty| format!("\n\n**Asked:** {duty}.")).unwrap_or_default();
     match news {
         News::Reminder { login, deadline_at, pulls } => {
             reminder(login.as_deref(), *deadline_at, pulls)
         }
-        News::TimedOut { agent, minutes } => timed_out(owner, agent, *minutes),
-        News::Escalation { attempts } => escalation(owner, attempts),
+        News::TimedOut { agent, minutes } => timed_out(owner, agent, *minutes) + &asked(),
+        News::Escalation { attempts } => escalation(owner, attempts) + &asked(),
         News::Result { agent, report } => result(agent, report),
         News::Reopened { cause } => {
             let cause = sentence(&cause.to_string());
             format!("**Triage: opened again**\n\n{cause}.\n\n{CLOSE_FOR_GOOD}")
         }
+        News::ClaimReminder { login, until } => claim_reminder(login, *until),
+        News::ClaimEnded { login } => claim_ended(login),
     }
 }
 
@@ -51,6 +65,19 @@ fn reminder(login: Option<&str>, deadline_at: Timestamp, pulls: &[IssueRef]) -> 
     };
     let at = deadline_at.format("%Y-%m-%d %H:%M UTC");
     format!("**Triage: reminder**\n\n{whom}this is due at {at}. {then}")
+}
+
+fn claim_reminder(login: &str, until: Timestamp) -> String {
+    let until = until.format("%Y-%m-%d %H:%M UTC");
+    format!(
+        "**Triage: reminder**\n\n@{login}: your claim ends at {until}. A comment of yours or a pull request that names the issue keeps it; `/triage release` gives it back."
+    )
+}
+
+fn claim_ended(login: &str) -> String {
+    format!(
+        "**Triage: claim ended**\n\n@{login}: there was no sign of work, so your claim has ended, and others may take the issue. `/triage claim` claims it again."
+    )
 }
 
 fn timed_out(owner: &str, agent: &AgentId, minutes: i64) -> String {
@@ -98,7 +125,8 @@ mod tests {
 
     #[track_caller]
     fn said(news: News) -> String {
-        match effect(&Notice { dispatch: 7, news }, "alice") {
+        let called = Called { login: "alice", duty: None };
+        match effect(&Notice { about: 7, news }, called) {
             Effect::Comment { edit: None, marker, body } => {
                 assert_eq!(Marker::find(&body), Some(marker.clone()));
                 assert!(!marker.is_audit());

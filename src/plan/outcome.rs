@@ -120,6 +120,8 @@ impl Decided {
             Command::Assign(Assignee::Login(login)) => {
                 *effect == Effect::Put(Mark::Assignee(login.clone()))
             }
+            Command::Claim => *effect == Effect::Put(Mark::Assignee(request.by.clone())),
+            Command::Release => matches!(effect, Effect::TakeOff(Mark::Assignee(_))),
             Command::Assign(_) | Command::Retry | Command::Resume => {
                 is_given && matches!(effect, Effect::Put(_) | Effect::HandOff { .. })
             }

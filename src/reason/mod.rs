@@ -1,6 +1,7 @@
 //! Why something was decided, why an issue is held, and what a dispatch's state comes from: as data, so that code never
 //! compares a sentence. The sentences for people are made in one place, [`words`].
 
+mod duty;
 mod quote;
 mod words;
 
@@ -10,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::dispatch::{AgentId, TaskType};
 use crate::issue::{IssueRef, IssueType, RepoName};
 
+pub use self::duty::{Duty, PassedOver, Why};
 pub use self::quote::{code, fence};
 pub use self::words::{action, age, same_bytes};
 
@@ -50,6 +52,15 @@ pub enum Reason {
     Philosophy,
     /// People have it, with these logins as the forge writes them.
     Assigned(Vec<String>),
+    /// A person has it by `/triage claim`.
+    Claimed {
+        /// Who.
+        login: String,
+        /// Until when, unless they show a sign of work.
+        until: Timestamp,
+    },
+    /// A label of it, as it stands there, keeps it for people to claim.
+    OpenToClaim(String),
     /// Its score is below the threshold.
     NotReady {
         /// The score.
@@ -164,6 +175,8 @@ impl Reason {
             Self::ChosenButBusy { .. } => "chosen_but_busy",
             Self::Philosophy => "philosophy",
             Self::Assigned(_) => "assigned",
+            Self::Claimed { .. } => "claimed",
+            Self::OpenToClaim(_) => "open_to_claim",
             Self::NotReady { is_urgent: true, .. } => URGENT_NOT_READY,
             Self::NotReady { .. } => "not_ready",
             Self::Depends(_) => "depends",

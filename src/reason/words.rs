@@ -4,6 +4,7 @@
 use std::fmt::{self, Display};
 
 use super::{Brief, Cause, Hold, Missing, Reason, TextChange, Unmet, code};
+use crate::clock::Timestamp;
 use crate::delivery::WakeCause;
 use crate::issue::{IssueRef, IssueType, RepoName};
 
@@ -30,6 +31,10 @@ impl Display for Reason {
             }
             Self::Philosophy => f.write_str("a philosophy/meta issue: needs discussion, not work"),
             Self::Assigned(logins) => write!(f, "already assigned to {}", quoted(logins)),
+            Self::Claimed { login, until } => {
+                write!(f, "claimed by {} until {}", code(login), minute(*until))
+            }
+            Self::OpenToClaim(label) => open_to_claim(f, label),
             Self::NotReady { score, ready_at, missing, is_urgent } => {
                 let urgent = if *is_urgent { "urgent, but " } else { "" };
                 let lacks = lacks(missing);
@@ -100,6 +105,17 @@ fn awaits_approval(
         (None, "") => f.write_str("nobody knows who opened it"),
         (None, author) => write!(f, "opened by {}, who may not write here", code(author)),
     }
+}
+
+/// `its label keeps it for people`.
+fn open_to_claim(f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
+    let ways = "`/triage claim` takes it, `/triage assign <agent>` gives it to an agent";
+    write!(f, "its label {} keeps it for people; {ways}", code(label))
+}
+
+/// `2026-03-23 12:00 UTC`.
+fn minute(at: Timestamp) -> impl Display {
+    at.format("%Y-%m-%d %H:%M UTC")
 }
 
 /// `blocked, as its label says`.

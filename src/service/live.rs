@@ -112,16 +112,22 @@ impl Parts {
 }
 
 impl Parts {
-    /// Has everybody call the owner by the name that the account has now.
+    /// Has everybody call the owner, and rotations their members, by the names that the accounts have now.
     pub(super) fn follow_owner(&self) -> anyhow::Result<()> {
-        let mut config = (*self.config.load_full()).clone();
-        let Some(named) = config.triage.owner.clone() else { return Ok(()) };
-        let now = self.named.current(&named);
-        if now.as_ref() == Some(&named) && !self.is_owner_followed.swap(false, Ordering::SeqCst) {
+        let written = self.config.load_full();
+        let mut config = (*written).clone();
+        config.triage.owner = config.triage.owner.and_then(|named| self.named.current(&named));
+        let mut is_same = config.triage.owner == written.triage.owner;
+        for member in config.rotation.iter_mut().flat_map(|rotation| &mut rotation.members) {
+            // Whom nobody knows any more is passed over like anybody who cannot be assigned.
+            let now = self.named.current(&member.login).unwrap_or_else(|| member.login.clone());
+            is_same &= now == member.login;
+            member.login = now;
+        }
+        if is_same && !self.is_owner_followed.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
-        self.is_owner_followed.store(now.as_ref() != Some(&named), Ordering::SeqCst);
-        config.triage.owner = now.clone();
+        self.is_owner_followed.store(!is_same, Ordering::SeqCst);
         self.worker.set_rules(Arc::new(rules(&config)?));
         self.local.iter().for_each(|agent| agent.set_rules(settings::local_rules(&config)));
         self.summaries.set_settings(settings::summary(&config));
@@ -185,7 +191,10 @@ endpoint = "https://agents.example.com"
 model = "llama3.1"
 "#;
     /// What a new entry of a list has to have.
-    const ENTRIES: [(&str, &str); 4] = [
+    const ENTRIES: [(&str, &str); 7] = [
+        ("rotation", "name = 'backend', members = ['alice']"),
+        ("rotation[].members", "login = 'alice'"),
+        ("rotation[].members[].absent", "from = '2026-12-20', until = '2027-01-06'"),
         ("webhook.secrets", "secret = 'another-webhook-secret'"),
         ("local_agent.mcp", "name = 'files', command = ['files']"),
         (
@@ -230,6 +239,7 @@ model = "llama3.1"
         "comment",
         "approved",
         "reviewed",
+        "2026-12-24",
     ];
 
     fn read(vars: &[(String, String)]) -> Option<Config> {
@@ -265,28 +275,32 @@ model = "llama3.1"
             Some(("agent", "endpoint")) => vec![(named("agent.api.endpoint"), value.to_owned())],
             Some(("agent", key)) => vec![(named(&format!("agent.claude.{key}")), value.to_owned())],
             Some((list, key)) => {
-                let has = ENTRIES.iter().find(|(name, _)| *name == list);
-                let (_, has) =
-                    has.unwrap_or_else(|| panic!("`{list}` is new: what does an entry need?"));
-                let others = has.split(", ").filter(|one| {
-                    let name = one.split(" = ").next().unwrap_or_default();
-                    // A tool server has one or the other.
-                    name != key.trim_end_matches("_file") && (key, name) != ("url", "command")
-                });
-                let entry = |value: &str| {
-                    let own = format!("{key} = {value}");
-                    let all: Vec<_> = others.clone().map(str::to_owned).chain([own]).collect();
-                    (named(list), format!("[{{ {} }}]", all.join(", ")))
-                };
+                let texts = [format!("'{value}'"), value.to_owned(), format!("['{value}']")];
                 let texts =
-                    [entry(&format!("'{value}'")), entry(value), entry(&format!("['{value}']"))];
-                texts
-                    .into_iter()
-                    .find(|one| read(std::slice::from_ref(one)).is_some())
-                    .into_iter()
-                    .collect()
+                    texts.map(|value| (named(list), format!("[{}]", entry(list, key, &value))));
+                let mut texts = texts.into_iter();
+                texts.find(|one| read(std::slice::from_ref(one)).is_some()).into_iter().collect()
             }
         }
+    }
+
+    /// An entry of a list in which a key has this value, beside what else it has to have.
+    fn entry(list: &str, key: &str, value: &str) -> String {
+        let has = ENTRIES.iter().find(|(name, _)| *name == list);
+        let (_, has) = has.unwrap_or_else(|| panic!("`{list}` is new: what does an entry need?"));
+        let (key, value) = match key.split_once("[].") {
+            Some((inner, rest)) => {
+                (inner, format!("[{}]", entry(&format!("{list}[].{inner}"), rest, value)))
+            }
+            None => (key, value.to_owned()),
+        };
+        let others = has.split(", ").filter(|one| {
+            let name = one.split(" = ").next().unwrap_or_default();
+            // A tool server has one or the other.
+            name != key.trim_end_matches("_file") && (key, name) != ("url", "command")
+        });
+        let all: Vec<_> = others.map(str::to_owned).chain([format!("{key} = {value}")]).collect();
+        format!("{{ {} }}", all.join(", "))
     }
 
     /// All that is in force, secrets included.

@@ -16,7 +16,9 @@ const PEOPLE: &str = "people";
 /// All logins that the configuration gives something to.
 fn logins(config: &Config) -> Vec<String> {
     let owner = config.triage.owner.iter();
+    let members = config.rotation.iter().flat_map(|rotation| &rotation.members);
     let all = config.dashboard.admins.iter().chain(&config.triage.commanders).chain(owner);
+    let all = all.chain(members.map(|member| &member.login));
     all.cloned().collect()
 }
 

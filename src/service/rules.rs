@@ -1,7 +1,8 @@
 //! From the configuration to the rules that the worker decides by. It starts nothing and keeps nothing.
 
-use crate::config::Config;
-use crate::triage::{PolicyError, Triage};
+use crate::config::{Config, MemberEntry, RotationEntry};
+use crate::issue::PathPattern;
+use crate::triage::{Absence, Member, PolicyError, Rotation, Triage};
 use crate::worker::Rules;
 
 /// The rules in a configuration.
@@ -21,6 +22,9 @@ pub fn rules(config: &Config) -> Result<Rules, PolicyError> {
         needs_info_label: config.triage.needs_info_label.clone(),
         question_label: config.triage.question_label.clone(),
         approve_label: config.triage.approve_label.clone(),
+        claim_limit: config.claim.limit,
+        claim_expires: config.claim.expires,
+        rotations: config.rotation.iter().map(|entry| rotation(entry, config)).collect(),
         max_attempts: config.worker.max_attempts,
         write_limit: config.worker.fuse,
         dispatch_attempts: config.dispatch.max_attempts,
@@ -29,6 +33,24 @@ pub fn rules(config: &Config) -> Result<Rules, PolicyError> {
         public_url: config.server.public_url.clone(),
         pages: pages(config),
     })
+}
+
+/// A rotation as it is decided by.
+fn rotation(entry: &RotationEntry, config: &Config) -> Rotation {
+    let member = |member: &MemberEntry| Member {
+        login: member.login.clone(),
+        weight: member.weight,
+        absent: member.absent.iter().map(|a| Absence { from: a.from, until: a.until }).collect(),
+    };
+    Rotation {
+        name: entry.name.clone(),
+        members: entry.members.iter().map(member).collect(),
+        labels: entry.labels.clone(),
+        paths: entry.paths.iter().filter_map(|path| PathPattern::new(path)).collect(),
+        repos: entry.repos.clone(),
+        assigns: entry.assign,
+        timezone: entry.timezone.unwrap_or(config.summary.timezone),
+    }
 }
 
 /// Where the dashboard is, when it shows anything.

@@ -22,6 +22,12 @@ pub enum Error {
     /// The agent took its last free place for another issue in the meantime.
     #[error("agent `{0}` has no free place any more")]
     AgentBusy(AgentId),
+    /// Whoever claims an issue has claimed others in the meantime.
+    #[error("`{0}` has claimed as many issues as they may")]
+    ClaimLimit(String),
+    /// Somebody of the rotation was asked about another issue in the meantime.
+    #[error("rotation `{0}` has gone on")]
+    DutyTaken(String),
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
@@ -56,6 +62,13 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+}
+
+impl Error {
+    /// Whether another issue got first what was to be taken, so that this one is to be evaluated anew.
+    pub fn is_race(&self) -> bool {
+        matches!(self, Self::AgentBusy(_) | Self::ClaimLimit(_) | Self::DutyTaken(_))
+    }
 }
 
 impl From<rusqlite::Error> for Error {

@@ -5,6 +5,7 @@ use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use super::dispatches::{TransitionView, dispatch_of, dispatch_where, transitions};
+use super::duties::{self, DutyView};
 use super::ids::{self, id_of, key};
 use super::orders::{self, OrderView};
 use super::rows::{all, from_json, parsed, parsed_if_any};
@@ -127,6 +128,8 @@ pub struct History {
     pub orders: Vec<OrderView>,
     /// Who approved its text, where that mattered.
     pub approval: Option<Approval>,
+    /// Whom rotations asked.
+    pub duties: Vec<DutyView>,
 }
 
 pub(super) const DELIVERY: &str = "SELECT seq, delivery.id, origin, received_at, action, repo, number, delivery.state,
@@ -168,6 +171,7 @@ impl Store {
                 pending: views(c, pending, &[&lane])?,
                 orders: orders::views(c, lane, MOST)?,
                 approval: people::approval(c, lane)?,
+                duties: duties::views(c, lane)?,
             }))
         })
         .await

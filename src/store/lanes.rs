@@ -126,7 +126,7 @@ impl Store {
         .await
     }
 
-    /// Makes every waiting lane and every open dispatch due `by` so much earlier, because the clock went back.
+    /// Makes every waiting lane, every open dispatch and every claim due `by` so much earlier, because the clock went back.
     pub async fn set_back(&self, by: TimeDelta) -> Result<(), Error> {
         let by = by.num_milliseconds();
         self.write(move |c| {
@@ -136,6 +136,7 @@ impl Store {
                 "UPDATE dispatch SET due_at = due_at - ?1, deadline_at = deadline_at - ?1,
                      opened_at = opened_at - ?1 WHERE ended_at IS NULL";
             run(c, dispatches, [by])?;
+            super::claims::set_back(c, by)?;
             let latest = "SELECT coalesce(max(seq), 0) FROM delivery";
             let latest: i64 = c.query_row(latest, [], |row| row.get(0))?;
             super::set_fact(c, SET_BACK, &latest.to_string())

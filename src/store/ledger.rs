@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::dispatches::{self, Moment, Recorded};
 use super::lanes::{self, Claim};
 use super::rows::{all, first, kind_and_value, marks, parsed, run, to_json};
-use super::{Error, Store, orders, people};
+use super::{Error, Store, claims, duties, orders, people};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::{AgentId, Mark};
 use crate::issue::IssueRef;
@@ -22,7 +22,8 @@ impl Store {
     pub async fn record(&self, at: IssueRef) -> Result<Record, Error> {
         self.read(move |c| {
             let Some(lane) = lanes::find(c, &at)? else {
-                return Ok(Record { load: dispatches::load(c, -1)?, ..Record::default() });
+                let (load, shares) = (dispatches::load(c, -1)?, duties::shares(c)?);
+                return Ok(Record { load, shares, ..Record::default() });
             };
             let dispatch = dispatches::open_dispatch(c, lane)?;
             let applied = "SELECT kind, value FROM effect WHERE dispatch = ?1 AND state = 'done'";
@@ -56,6 +57,9 @@ impl Store {
                 attempts: dispatches::attempts(c, lane)?,
                 load: dispatches::load(c, lane)?,
                 is_from_before: lanes::is_from_before(c, lane)?,
+                claims: claims::of_claimants(c, lane)?,
+                duty: duties::open(c, lane)?,
+                shares: duties::shares(c)?,
             })
         })
         .await
@@ -65,7 +69,8 @@ impl Store {
     /// request leaves.
     ///
     /// # Errors
-    /// [`Error::AgentBusy`] when the agent's last place went to another issue, [`Error::Stale`] when the claim is over.
+    /// [`Error::is_race`] when an agent's last place, a turn or what a person may claim went to another issue,
+    /// [`Error::Stale`] when the claim is over.
     pub async fn intend(&self, claim: &Claim, decided: Decided) -> Result<Recorded, Error> {
         let claim = claim.clone();
         self.write(move |c| {
@@ -143,6 +148,7 @@ pub(super) fn insert(c: &Connection, claim: &Claim, decided: &Decided) -> Result
     if e.changes_custody {
         people::keep(c, claim.lane, e)?;
     }
+    duties::keep(c, claim.lane, e)?;
     orders::apply(c, &e.orders)?;
     let mut recorded =
         Recorded { lane: claim.lane, evaluation, dispatch: None, effects: Vec::new() };

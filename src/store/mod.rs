@@ -10,8 +10,10 @@
 //! written; nothing is changed then. What else a call may answer with stands at the call.
 
 mod backup;
+mod claims;
 mod digest;
 mod dispatches;
+mod duties;
 mod entries;
 mod error;
 mod gauges;
@@ -55,6 +57,7 @@ pub use crate::delivery::DeliveryState;
 pub use backup::Copied;
 pub use digest::{ActionTaken, Digest, FailedDeliveries, OpenIssue, Period};
 pub use dispatches::{Recorded, TransitionView};
+pub use duties::DutyView;
 pub use entries::ManualOrder;
 pub use error::Error;
 pub use gauges::Gauges;

@@ -23,6 +23,8 @@ pub struct GivenOrders {
     pub source: Source,
     /// Who gave them.
     pub by: String,
+    /// The forge's number of their account; 0 where only the login is known.
+    pub by_id: i64,
     /// What stands behind `/triage`, of each that stands there now.
     pub commands: Vec<String>,
     /// Those that stood there before a change, as far as is known; `None` where nothing was changed.
@@ -81,7 +83,8 @@ impl Store {
     pub async fn open_orders(&self, claim: &Claim) -> Result<Vec<CommandRequest>, Error> {
         let lane = claim.lane;
         self.read(move |c| {
-            let sql = "SELECT id, source_comment, source_entry, part, given_by, command, task_type, state, why
+            let sql = "SELECT id, source_comment, source_entry, part, given_by, command, task_type, state, why,
+                           coalesce(given_by_id, 0)
                        FROM command WHERE lane = ?1 AND told_at IS NULL ORDER BY id";
             let mut open: Vec<CommandRequest> = all(c, sql, [lane], request)?;
             if open.is_empty() {
@@ -177,11 +180,15 @@ fn receive(c: &Connection, lane: i64, given: &GivenOrders, now: Timestamp) -> Re
     } else {
         return Ok(());
     }
-    let insert = "INSERT INTO command (lane, source_comment, source_entry, part, given_by, command, task_type, at)
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let insert = "INSERT INTO command (lane, source_comment, source_entry, part, given_by, command, task_type, at,
+                      given_by_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, 0))";
     let (task, at) = (given.task_type.map(TaskType::as_str), now.timestamp_millis());
     for (part, command) in (first..).zip(commands) {
-        run(c, insert, params![lane, comment, entry, part, given.by, command, task, at])?;
+        run(
+            c,
+            insert,
+            params![lane, comment, entry, part, given.by, command, task, at, given.by_id],
+        )?;
     }
     Ok(())
 }
@@ -207,6 +214,7 @@ fn request(row: &Row<'_>) -> rusqlite::Result<CommandRequest> {
         task_type: parsed_if_any(row, 6)?,
         state,
         why: row.get(8)?,
+        by_id: row.get(9)?,
         is_said: false,
         is_author_told: false,
         permission: Permission::Unknown,
@@ -233,10 +241,11 @@ pub(super) fn keep(c: &Connection, orders: &[OrderEnd], at: Timestamp) -> Result
     })
 }
 
-/// Has the agents that were chosen for an issue be chosen once more: what was done about that came to nothing.
+/// Has the agents that were chosen for an issue be chosen once more, and what was claimed be claimed: what was done about
+/// that came to nothing.
 pub(super) fn begin_again(c: &Connection, lane: i64) -> Result<(), Error> {
     let sql = "UPDATE command SET state = 'received' WHERE lane = ?1 AND state = 'applied'
-                   AND command LIKE 'assign %' AND command NOT LIKE 'assign @%'";
+                   AND (command = 'claim' OR command LIKE 'assign %' AND command NOT LIKE 'assign @%')";
     run(c, sql, [lane])
 }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Row, params};
 
-use super::Error;
 use super::rows::{
     all, first, from_json, kind_and_value, marks, parsed, parsed_if_any, run, to_json,
 };
+use super::{Error, claims, duties};
 use crate::clock::from_millis;
 use crate::dispatch::{AgentId, Mark, TaskType};
 use crate::reason::Hold;
@@ -21,6 +21,9 @@ pub(super) fn custody(c: &Connection, lane: i64) -> Result<Custody, Error> {
         Ok((r.get::<_, Option<String>>(0)?, r.get::<_, Option<String>>(1)?, parsed_if_any(r, 2)?))
     })?;
     let choice = chosen.map(|agent| Choice { agent: AgentId::new(agent), task });
+    if let (None, None, Some(claim)) = (&hold, &choice, claims::open(c, lane)?) {
+        return Ok(Custody::Claimed(claim));
+    }
     Ok(match (hold, choice) {
         (Some(hold), choice) => Custody::Held(from_json(&hold)?, choice),
         (None, Some(choice)) => Custody::Chosen(choice),
@@ -70,6 +73,7 @@ pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Erro
     let task = choice.and_then(|choice| choice.task).map(TaskType::as_str);
     hold(c, lane, e.custody.hold())?;
     approve(c, lane, e.approval.as_ref())?;
+    claims::keep(c, lane, e)?;
     let choose = "UPDATE lane SET chosen = ?2, chosen_task = ?3, no_duplicate = ?4 WHERE id = ?1";
     run(c, choose, params![lane, chosen, task, e.is_no_duplicate])?;
     run(c, "DELETE FROM removed WHERE lane = ?1", [lane])?;
@@ -90,7 +94,9 @@ pub(super) fn carry_over(c: &Connection, from: i64, to: i64) -> Result<(), Error
     run(c, approval, [from, to])?;
     let removed = "INSERT INTO removed SELECT ?2, kind, value, at FROM removed WHERE lane = ?1
                    ON CONFLICT DO NOTHING";
-    run(c, removed, [from, to])
+    run(c, removed, [from, to])?;
+    claims::carry_over(c, from, to)?;
+    duties::carry_over(c, from, to)
 }
 
 /// The words of a hold as it is kept. One that cannot be read is shown as it stands there.

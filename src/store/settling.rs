@@ -11,7 +11,7 @@ use super::rows::{all, run, to_json};
 use super::wakes::{
     keep_alternatives, keep_blockers, wake, wake_blocked, wake_unblocked, wake_waiting,
 };
-use super::{Error, Store, ledger, orders, sweeps};
+use super::{Error, Store, claims, duties, ledger, orders, sweeps};
 use crate::clock::Timestamp;
 use crate::delivery::WakeCause;
 use crate::dispatch::{Dispatch, DispatchState, Transition};
@@ -83,6 +83,7 @@ impl Store {
             ledger::record_effects(c, &recorded, &outcome.effects, evaluation.at)?;
             follow(c, &recorded, outcome, evaluation.at)?;
             orders::keep(c, &outcome.orders, evaluation.at)?;
+            claims::end_refused(c, claim.lane, evaluation.at)?;
             // Again, for a dispatch that only this ends.
             ledger::forget(c, claim.lane, &plan.absent)?;
             let done = "UPDATE delivery SET state = 'done', settled_at = ?2, evaluation = ?3
@@ -92,6 +93,8 @@ impl Store {
             note_conclusion(c, &claim, evaluation)?;
             if matches!(evaluation.decision, Decision::Finish { .. }) {
                 wake_blocked(c, &claim.at, evaluation.at)?;
+                claims::end(c, claim.lane, evaluation.at)?;
+                duties::end(c, claim.lane, evaluation.at)?;
             }
             sweeps::note_fingerprint(c, claim.lane, outcome.fingerprint.as_ref())?;
             boundary!("settle::noted");
@@ -172,6 +175,7 @@ impl Store {
             lanes::fence(c, &claim)?;
             record(c, &failure)?;
             give_up(c, claim.lane, &failure)?;
+            claims::give_up(c, claim.lane, failure.at, failure.is_out_of_reach)?;
             orders::begin_again(c, claim.lane)?;
             let dead = "UPDATE delivery SET state = 'dead', reason = ?2, settled_at = ?3
                  WHERE lane = ?1 AND state IN ('pending', 'claimed') AND state = 'claimed'";

@@ -1,4 +1,5 @@
-//! Waking issues: what they waited for is closed, their agent has a free place, or the time of their dispatch has come.
+//! Waking issues: what they waited for is closed, their agent has a free place, or the time of their dispatch or claim has
+//! come.
 //! What follows is decided where every issue is looked at.
 
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ use rusqlite::{Connection, params};
 use super::entries::{Entry, enqueue};
 use super::lanes::Claim;
 use super::rows::{all, first, run};
-use super::{Error, Store};
+use super::{Error, Store, claims};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Origin, WakeCause};
 use crate::dispatch::AgentId;
@@ -22,7 +23,7 @@ const AGAIN: TimeDelta = TimeDelta::hours(1);
 const BATCH: u32 = 64;
 
 impl Store {
-    /// Wakes the issues of dispatches whose time has come for the next hand-off, a reminder or the deadline; how many
+    /// Wakes the issues of dispatches and claims whose time has come for the next hand-off, a reminder or the end; how many
     /// there were.
     pub async fn wake_due(&self, now: Timestamp) -> Result<usize, Error> {
         if self.next_timer().await?.is_none_or(|at| at > now) {
@@ -37,8 +38,11 @@ impl Store {
             for (dispatch, _) in &due {
                 run(c, later, [*dispatch, again, at])?;
             }
-            wake(c, due.iter().map(|(_, lane)| *lane), WakeCause::Due, now)?;
-            Ok(due.len())
+            let claimed = claims::due(c, now, now + AGAIN)?;
+            let lanes: Vec<_> = due.iter().map(|(_, lane)| *lane).chain(claimed).collect();
+            let count = lanes.len();
+            wake(c, lanes, WakeCause::Due, now)?;
+            Ok(count)
         })
         .await
     }
@@ -59,10 +63,19 @@ impl Store {
         .await
     }
 
-    /// When the next dispatch has to be looked at; `None` when none has.
+    /// When the next dispatch or claim has to be looked at; `None` when none has.
     pub async fn next_timer(&self) -> Result<Option<Timestamp>, Error> {
-        let sql = "SELECT due_at FROM dispatch WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";
-        self.read(|c| first(c, sql, [], |r| r.get(0).map(from_millis))).await
+        let next = |c: &Connection, table: &str| {
+            let sql = format!(
+                "SELECT due_at FROM {table} WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1"
+            );
+            first(c, &sql, [], |r| r.get(0).map(from_millis))
+        };
+        self.read(move |c| {
+            let each = [next(c, "dispatch")?, next(c, "person_claim")?];
+            Ok(each.into_iter().flatten().min())
+        })
+        .await
     }
 }
 

@@ -44,13 +44,29 @@ impl Chain<'_> {
             return Ok(flag(reason));
         }
         let held = || self.e.custody.hold().cloned().map(Reason::Held);
-        if let Some(reason) = self.not_ours()?.or_else(held) {
+        if let Some(reason) = self.not_ours()?.or_else(held).or_else(|| self.claimed()) {
             return Ok(skip(reason));
         }
         if let Some(decision) = self.chosen() {
             return Ok(self.awaits_approval()?.map_or(decision, skip));
         }
         if let Some(reason) = self.philosophy().or_else(|| self.assigned()) {
+            return Ok(skip(reason));
+        }
+        let decision = self.decide_unassigned()?;
+        let is_flag = matches!(decision, Decision::Flag { .. });
+        // Who was asked and assigned has it, unless they are still asked.
+        match self.on_duty().filter(|_| !is_flag && self.is_free()) {
+            Some(login) => Ok(skip(Reason::Assigned(vec![login.to_owned()]))),
+            None => Ok(decision),
+        }
+    }
+
+    /// What is to happen with an issue that nobody has.
+    fn decide_unassigned(self) -> Result<Decision, Question> {
+        let skip = |reason| Decision::Skip { reason };
+        let flag = |reason| Decision::Flag { reason };
+        if let Some(reason) = self.open_to_claim().filter(|_| self.is_free()) {
             return Ok(skip(reason));
         }
         if let Some(reason) = self.not_ready() {
@@ -101,6 +117,34 @@ impl Chain<'_> {
         }
     }
 
+    /// The first label of the issue that is one of these names, compared as the ignored ones are.
+    pub(super) fn label_among(self, names: &[String]) -> Option<String> {
+        let reader = self.triage.reader.as_deref();
+        let is_among = |label: &&String| {
+            reader.is_some_and(|reader| reader.recognition.is_among(label, names))
+                || names.iter().any(|name| text::normal(name) == text::normal(label))
+        };
+        self.s.issue.labels.iter().find(is_among).cloned()
+    }
+
+    /// A person has it by a command of theirs.
+    fn claimed(self) -> Option<Reason> {
+        let claim = self.e.custody.claim()?;
+        Some(Reason::Claimed { login: claim.holder.login.clone(), until: claim.until })
+    }
+
+    /// A label keeps it for people.
+    fn open_to_claim(self) -> Option<Reason> {
+        self.label_among(&self.triage.policy.ready_labels).map(Reason::OpenToClaim)
+    }
+
+    /// Who was asked in turn, and assigned, and still is; not when the issue is about to be taken from them.
+    pub(super) fn on_duty(&self) -> Option<&str> {
+        let duty =
+            self.e.duty.as_ref().filter(|duty| duty.assigns && duty.login != self.e.releases)?;
+        duty.login.as_deref().filter(|login| self.s.issue.is_assigned_to(login))
+    }
+
     /// A person's choice stands above score and blocks until the agent was called. Who has the issue already needs no
     /// further place.
     fn chosen(self) -> Option<Decision> {
@@ -128,10 +172,10 @@ impl Chain<'_> {
         is_talk.then_some(Reason::Philosophy)
     }
 
-    fn assigned(self) -> Option<Reason> {
-        let own = self.own_login();
+    pub(super) fn assigned(self) -> Option<Reason> {
+        let ours = [self.own_login(), self.on_duty(), self.e.releases.as_deref()];
         let is_other = |login: &&String| {
-            !own.is_some_and(|own| own.eq_ignore_ascii_case(login))
+            !ours.iter().flatten().any(|own| own.eq_ignore_ascii_case(login))
                 && !self.e.is_left_over(login, self.s, self.agents)
                 && !self.e.revoked.contains(&Mark::Assignee((*login).clone()))
         };

@@ -24,6 +24,7 @@ impl Default for Policy {
             research_agent: AgentId::new("kimi"),
             research_label: "kimi-ready".to_owned(),
             ignore_labels: Vec::new(),
+            ready_labels: Vec::new(),
             ignore_authors: Vec::new(),
             blocked_terms: words("{edge}blocked{edge} {edge}blocks{edge} {edge}blocking{edge}"),
             blocked_by: Vec::new(),

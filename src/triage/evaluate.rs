@@ -3,20 +3,23 @@
 
 use super::decide::Chain;
 use super::{
-    Custody, Decision, Evaluation, Question, Rules, Snapshot, Verdict, commands, lifecycle,
-    observe, outsiders,
+    Custody, Decision, Evaluation, Question, Rules, Snapshot, Verdict, claims, commands, lifecycle,
+    observe, outsiders, rotation,
 };
-use crate::dispatch::{Agent, DispatchState, Interface, Mark};
+use crate::dispatch::DispatchState;
 use crate::issue::IssueRef;
 use crate::reason::{Cause, Reason};
 
 /// Evaluates an issue, or says what has to be known first.
 pub fn evaluate(s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question> {
-    let evaluation = observe::notice_taken_off(Evaluation::start(s), s, rules)?;
+    let start = Evaluation { claim_limit: rules.claim_limit, ..Evaluation::start(s) };
+    let evaluation = observe::notice_taken_off(start, s, rules)?;
+    let evaluation = claims::follow(evaluation, s, rules)?;
     let evaluation = commands::apply_commands(evaluation, s, rules)?;
+    let evaluation = claims::release_ours(evaluation, s)?;
     let evaluation = lifecycle::follow(evaluation, s, rules)?;
     let evaluation = outsiders::revoke(evaluation, s, rules)?;
-    let given = given_by_person(&evaluation, s, rules).map(|agent| agent.id.clone());
+    let given = observe::given_by_person(&evaluation, s, rules).map(|agent| agent.id.clone());
     let evaluation = outsiders::follow(Evaluation { given, ..evaluation }, s, rules)?;
     conclude(evaluation, s, rules)
 }
@@ -32,7 +35,8 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
         Some(login) => e.hold(DispatchState::Failed, Cause::TakenOver { login }),
         None => e,
     };
-    let mut e = commands::refuse_unmet(e, s, &decision);
+    let e = Evaluation { decision: decision.clone(), ..commands::refuse_unmet(e, s, &decision) };
+    let mut e = rotation::settle(e, &decision, s, rules)?;
     let is_given =
         matches!((&e.custody, &decision), (Custody::Chosen(_), Decision::Dispatch { .. }));
     // A dry run gives it to nobody: the choice waits for its end.
@@ -69,25 +73,6 @@ fn waits_on(reason: &Reason) -> Vec<IssueRef> {
     }
 }
 
-/// The agent to which a person has given the issue, by its label or its account, while nobody had it. What a dispatch of
-/// ours left there is no person's doing.
-fn given_by_person<'a>(e: &Evaluation, s: &Snapshot<'_>, rules: &'a Rules) -> Option<&'a Agent> {
-    let is_free = e.custody == Custody::Free && e.resumes.is_none();
-    if !is_free || !e.is_open(s.issue) || s.issue.is_pull_request {
-        return None;
-    }
-    let is_left_over = |mark: &Mark| {
-        s.record.leftovers.contains(mark)
-            || e.revoked.contains(mark)
-            || (!e.attempts.is_empty() && s.record.applied.contains(mark))
-    };
-    let is_called = |agent: &&Agent| {
-        agent.interface == Interface::Forge
-            && agent.marks().any(|mark| mark.is_on(s.issue) && !is_left_over(&mark))
-    };
-    rules.agents.iter().find(is_called)
-}
-
 /// Who has the issue now, when a person gave it to somebody else while it was dispatched.
 fn taken_over(
     e: &Evaluation,
@@ -97,6 +82,10 @@ fn taken_over(
 ) -> Option<String> {
     let dispatch = e.custody.dispatch().filter(|_| matches!(decision, Decision::Skip { .. }))?;
     let own = rules.agent(&dispatch.agent).and_then(|agent| agent.login.as_deref());
-    let own = own.unwrap_or_default();
-    s.issue.assignees.iter().find(|login| !login.eq_ignore_ascii_case(own)).cloned()
+    // Who was asked in turn did not take it.
+    let asked = e.duty.as_ref().and_then(|duty| duty.login.as_deref());
+    let ours = [own, asked];
+    let is_other =
+        |login: &&String| !ours.iter().flatten().any(|one| one.eq_ignore_ascii_case(login));
+    s.issue.assignees.iter().find(is_other).cloned()
 }

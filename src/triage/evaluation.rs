@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::commands::{Audience, OrderEnd};
-use super::{Answer, Approval, Custody, Decision, News, Notice, Record, Signal, Snapshot, Verdict};
+use super::{
+    Answer, Approval, Custody, Decision, News, Notice, Record, Shares, Signal, Snapshot, Verdict,
+};
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Attempt, DispatchState, Mark, TaskType, Transition};
 use crate::issue::{Issue, IssueRef, IssueState, TextDigest};
-use crate::reason::{Cause, Hold, Reason};
+use crate::reason::{Cause, Duty, Hold, Reason};
 
 /// What was concluded about an issue at one moment, and what it changes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,8 +44,18 @@ pub struct Evaluation {
     pub begins_anew: bool,
     /// What the commands come to if all goes well, in the order of the snapshot's.
     pub orders: Vec<OrderEnd>,
-    /// Who is to be assigned by hand.
+    /// Who is to be assigned: by a command, or because it is their turn.
     pub assign: Option<String>,
+    /// Whom we assigned and who does not have the issue any more.
+    pub releases: Option<String>,
+    /// How many claims whoever makes one may have.
+    pub claim_limit: u32,
+    /// Who of a rotation is asked.
+    pub duty: Option<Duty>,
+    /// Whether that is not as the ledger says, and is to be kept.
+    pub changes_duty: bool,
+    /// The rotation's shares once the choice that was made now counts.
+    pub shares: Option<Shares>,
     /// What people are told once.
     pub notices: Vec<Notice>,
     /// The agent is reminded of its deadline.
@@ -81,6 +93,7 @@ impl Evaluation {
             removed: record.removed.clone(),
             approval: record.approval.clone(),
             attempts: record.attempts.clone(),
+            duty: record.duty.clone(),
             ..Self::default()
         }
     }
@@ -132,9 +145,9 @@ impl Evaluation {
         self
     }
 
-    /// Adds something that people are told once about a dispatch.
-    pub(super) fn announce(mut self, dispatch: i64, news: News) -> Self {
-        self.notices.push(Notice { dispatch, news });
+    /// Adds something that people are told once about a dispatch or a claim.
+    pub(super) fn announce(mut self, about: i64, news: News) -> Self {
+        self.notices.push(Notice { about, news });
         self
     }
 

@@ -36,6 +36,17 @@ pub(super) fn signals(triage: &Triage, issue: &Issue, points: &[Point]) -> Vec<S
     points.iter().map(signal).collect()
 }
 
+/// The files that an issue names, as they stand there.
+pub(super) fn named_files(triage: &Triage, issue: &Issue) -> Vec<String> {
+    match triage.evidence(issue) {
+        Some(evidence) => evidence.words(Kind::File).map(str::to_owned).collect(),
+        None => {
+            let reading = Reading::with_places(&triage.lexicon, issue);
+            reading.words(Kind::File).map(str::to_owned).collect()
+        }
+    }
+}
+
 fn name(ground: Ground) -> &'static str {
     match ground {
         Ground::Term(kind) => kind.name(),

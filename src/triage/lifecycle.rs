@@ -9,16 +9,13 @@ use crate::clock::Timestamp;
 use crate::dispatch::{
     Agent, Attempt, Dispatch, DispatchState, Interface, Mark, Progress, Report, Transition,
 };
-use crate::issue::{Change, IssueRef, IssueState, TimelineEvent};
+use crate::issue::{IssueRef, IssueState};
 use crate::reason::{Cause, Hold, Reason, Unmet};
 
 /// How much of what an agent says about its failure stands in one line.
 const LONGEST_WORDS: usize = 200;
 /// Labels that say why an issue is closed without being done.
 const NOT_TO_BE_DONE: [&str; 3] = ["duplicate", "wontfix", "invalid"];
-
-/// More pull requests than these are not asked for.
-const MOST_PULLS: usize = 5;
 
 /// When an agent is reminded: at three quarters of its time.
 pub fn remind_at(opened_at: Timestamp, deadline_at: Timestamp) -> Timestamp {
@@ -124,8 +121,7 @@ fn refused(
     Ok(Some(Cause::Refused { reason }))
 }
 
-/// The open pull requests of the agent for the issue: those that close it, and those of the agent's own account that name
-/// it.
+/// The open pull requests of the agent for the issue.
 fn open_pulls<'a>(
     s: &'a Snapshot<'_>,
     rules: &Rules,
@@ -133,16 +129,7 @@ fn open_pulls<'a>(
 ) -> Result<&'a [IssueRef], Question> {
     let login = rules.agent(&dispatch.agent).and_then(|agent| agent.login.as_deref());
     let login = login.unwrap_or(dispatch.agent.as_str());
-    let pull = |one: &TimelineEvent| match &one.change {
-        Change::Linked { pull, is_merged: false, closes, .. } => {
-            let is_agents = one.by.as_ref().is_some_and(|by| by.login.eq_ignore_ascii_case(login));
-            (*closes || is_agents).then(|| pull.clone())
-        }
-        _ => None,
-    };
-    let linked = s.timeline(observe::since(dispatch))?.iter().rev().filter_map(pull);
-    let distinct: BTreeSet<_> = linked.take(MOST_PULLS).collect();
-    s.open_pulls(distinct.into_iter().collect())
+    observe::open_pulls(s, login, observe::since(dispatch))
 }
 
 /// When a dispatch is looked at again whose work waits for a review: as long as the agent had for it.

@@ -16,7 +16,7 @@ named_enum! {
         Audit = "audit",
         /// The answer to a comment of a person, or what the local agent says.
         Answer = "answer",
-        /// What is told once about a dispatch.
+        /// What is told once about a dispatch or a claim.
         Notice = "notice",
     }
 }
@@ -63,9 +63,9 @@ impl Marker {
         Self { decision: format!("{TO_OUTSIDER}{comment}{part}"), digest: "-".to_owned() }
     }
 
-    /// The marker of what is said once about a dispatch.
-    pub fn notice(kind: &str, dispatch: i64) -> Self {
-        Self { decision: format!("{NOTICE}{kind}:{dispatch}"), digest: "-".to_owned() }
+    /// The marker of what is said once about a dispatch or a claim.
+    pub fn notice(kind: &str, about: i64) -> Self {
+        Self { decision: format!("{NOTICE}{kind}:{about}"), digest: "-".to_owned() }
     }
 
     /// What the comment is.

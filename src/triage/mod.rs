@@ -4,6 +4,7 @@
 mod answer;
 mod approval;
 mod blockers;
+mod claims;
 pub mod commands;
 mod criteria;
 mod cues;
@@ -31,6 +32,7 @@ mod preset;
 mod recognition;
 mod references;
 mod roster;
+mod rotation;
 mod rules;
 #[cfg(test)]
 mod samples;
@@ -58,7 +60,7 @@ pub use self::answer::Answer;
 pub use self::approval::{Approval, Way};
 pub use self::commands::{Audience, CommandRequest, OrderEnd, OrderState, Permission, Source};
 pub use self::criteria::{acceptance_criteria, open_tasks};
-pub use self::custody::{Choice, Custody};
+pub use self::custody::{Choice, Custody, PersonClaim};
 pub use self::decide::SUMMARY_TITLE;
 pub use self::evaluate::evaluate;
 pub use self::evaluation::Evaluation;
@@ -75,10 +77,10 @@ pub use self::policy::{
 };
 pub use self::preset::PolicyId;
 pub use self::references::named_issues;
-pub use self::rules::{Check, Reopen, Rules};
+pub use self::rules::{Absence, Check, Member, Reopen, Rotation, Rules};
 pub use self::similar::{Lookup, Neighbour, Neighbours, Word};
 pub use self::snapshot::{
-    Facts, MergedPull, Question, Record, Snapshot, Unconfirmed, UnconfirmedWrite,
+    Facts, MergedPull, Question, Record, Shares, Snapshot, Unconfirmed, UnconfirmedWrite,
 };
 pub use self::term::TermProblem;
 pub use crate::issue::IssueType;
@@ -342,6 +344,11 @@ impl Triage {
                 signals::Facts::of(&self.lexicon, issue).with(tags, classes)
             }
         }
+    }
+
+    /// The files that the issue names.
+    fn named_files(&self, issue: &Issue) -> Vec<String> {
+        explain::named_files(self, issue)
     }
 
     /// What the issue states, where statements are read.

@@ -1,4 +1,4 @@
-//! What people are told once about a dispatch, as data; `plan` words it.
+//! What people are told once about a dispatch or a claim, as data; `plan` words it.
 
 use super::Marker;
 use crate::clock::Timestamp;
@@ -6,16 +6,16 @@ use crate::dispatch::{AgentId, Attempt, Report};
 use crate::issue::IssueRef;
 use crate::reason::Cause;
 
-/// What is said once about a dispatch, in a comment of its own, because an edit notifies nobody.
+/// What is said once about a dispatch or a claim, in a comment of its own, because an edit notifies nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// The ledger's number of the dispatch.
-    pub dispatch: i64,
+    /// The ledger's number of the dispatch, or of the command by which somebody claimed the issue.
+    pub about: i64,
     /// What is said.
     pub news: News,
 }
 
-/// What there is to say about a dispatch.
+/// What there is to say about a dispatch or a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// The agent has little time left.
@@ -51,6 +51,18 @@ pub enum News {
         /// What was missing.
         cause: Cause,
     },
+    /// A claim ends soon.
+    ClaimReminder {
+        /// Whose.
+        login: String,
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// A claim has ended without a sign of work.
+    ClaimEnded {
+        /// Whose it was.
+        login: String,
+    },
 }
 
 impl Notice {
@@ -62,7 +74,14 @@ impl Notice {
             News::Escalation { .. } => "escalation",
             News::Result { .. } => "result",
             News::Reopened { .. } => "reopened",
+            News::ClaimReminder { .. } => "claim_reminder",
+            News::ClaimEnded { .. } => "claim_ended",
         };
-        Marker::notice(kind, self.dispatch)
+        Marker::notice(kind, self.about)
+    }
+
+    /// Whether it is about the work of an agent, and not about a person's claim.
+    pub fn is_about_dispatch(&self) -> bool {
+        !matches!(self.news, News::ClaimReminder { .. } | News::ClaimEnded { .. })
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use super::{Check, Evaluation, Question, Rules, Snapshot};
+use super::{Check, Custody, Evaluation, Question, Rules, Snapshot};
 use crate::clock::Timestamp;
-use crate::dispatch::{Agent, Dispatch, DispatchState, Mark};
-use crate::issue::{Change, IssueState, TimelineEvent};
+use crate::dispatch::{Agent, Dispatch, DispatchState, Interface, Mark};
+use crate::issue::{Change, IssueRef, IssueState, TimelineEvent};
 use crate::reason::Cause;
 
 /// How far the forge's clock may be behind ours.
@@ -16,6 +16,9 @@ const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(5);
 
 /// How long after its merge a pull request may close what it names.
 const MERGE_SLACK: TimeDelta = TimeDelta::minutes(1);
+
+/// More pull requests than these are not asked for.
+const MOST_PULLS: usize = 5;
 
 /// A dispatch of which the timeline can say something new.
 struct Observed<'a> {
@@ -80,6 +83,58 @@ fn observe<'a>(s: &'a Snapshot<'_>, rules: &'a Rules) -> Result<Option<Observed<
     }
     let timeline = s.timeline(since(dispatch))?;
     Ok(Some(Observed { dispatch, agent, missing, timeline }))
+}
+
+/// The agent to which a person has given the issue, by its label or its account, while nobody had it. What a dispatch of
+/// ours left there is no person's doing.
+pub(super) fn given_by_person<'a>(
+    e: &Evaluation,
+    s: &Snapshot<'_>,
+    rules: &'a Rules,
+) -> Option<&'a Agent> {
+    let is_free = e.custody == Custody::Free && e.resumes.is_none();
+    if !is_free || !e.is_open(s.issue) || s.issue.is_pull_request {
+        return None;
+    }
+    let is_left_over = |mark: &Mark| {
+        s.record.leftovers.contains(mark)
+            || e.revoked.contains(mark)
+            || (!e.attempts.is_empty() && s.record.applied.contains(mark))
+    };
+    let is_called = |agent: &&Agent| {
+        agent.interface == Interface::Forge
+            && agent.marks().any(|mark| mark.is_on(s.issue) && !is_left_over(&mark))
+    };
+    rules.agents.iter().find(is_called)
+}
+
+/// The open pull requests for the issue: those that close it, and those of this account that name it.
+pub(super) fn open_pulls<'a>(
+    s: &'a Snapshot<'_>,
+    login: &str,
+    since: Timestamp,
+) -> Result<&'a [IssueRef], Question> {
+    let pull = |one: &TimelineEvent| match &one.change {
+        Change::Linked { pull, is_merged: false, closes, .. } => {
+            let is_theirs = one.by.as_ref().is_some_and(|by| by.login.eq_ignore_ascii_case(login));
+            (*closes || is_theirs).then(|| pull.clone())
+        }
+        _ => None,
+    };
+    let linked = s.timeline(since)?.iter().rev().filter_map(pull);
+    let distinct: BTreeSet<_> = linked.take(MOST_PULLS).collect();
+    s.open_pulls(distinct.into_iter().collect())
+}
+
+/// How an account was last assigned or taken off, where the timeline says.
+pub(super) fn last_assignment<'a>(
+    timeline: &'a [TimelineEvent],
+    of: &str,
+) -> Option<&'a TimelineEvent> {
+    timeline.iter().rev().find(|one| match &one.change {
+        Change::Assigned { login, .. } => login.eq_ignore_ascii_case(of),
+        _ => false,
+    })
 }
 
 /// From when on the timeline says something about a dispatch.

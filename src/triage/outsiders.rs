@@ -494,6 +494,7 @@ mod tests {
             is_said: false,
             is_author_told: false,
             by: "alice".into(),
+            by_id: 0,
             permission: Permission::Writer,
             command,
             task_type: None,

@@ -62,6 +62,8 @@ pub struct Policy {
     pub research_label: String,
     /// Issues with one of these labels are left alone.
     pub ignore_labels: Vec<String>,
+    /// Where any are named, only an issue with one of these labels can be claimed, and no agent gets one by itself.
+    pub ready_labels: Vec<String>,
     /// Issues by one of these accounts are left alone.
     pub ignore_authors: Vec<String>,
     /// Terms that say the issue is blocked; not used where `reads = "statements"`.

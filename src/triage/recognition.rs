@@ -131,6 +131,12 @@ impl Recognition {
         self.meaning(label, &self.ignored).is_some()
     }
 
+    /// Whether a label is one of these names.
+    pub(super) fn is_among(&self, label: &str, names: &[String]) -> bool {
+        let names = Phrases::new(names.iter().map(|name| (name, ())));
+        self.meaning(label, &names).is_some()
+    }
+
     /// The type that comes first in the policy of those that labels name.
     pub(super) fn by_label(&self, labels: &[String]) -> Option<Told> {
         let named =

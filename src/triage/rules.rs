@@ -1,8 +1,13 @@
 //! What the owner tunes, as one piece that is swapped whole when the configuration is read again.
 
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+
 use super::Triage;
 use crate::dispatch::{Agent, AgentId};
-use crate::issue::RepoPatterns;
+use crate::issue::{PathPattern, RepoPatterns};
 
 named_enum! {
     /// One thing that a closed issue has to show.
@@ -47,6 +52,12 @@ pub struct Rules {
     pub question_label: Option<String>,
     /// The label by which a person who may write approves an issue.
     pub approve_label: Option<String>,
+    /// How many issues a person may have claimed at once.
+    pub claim_limit: u32,
+    /// How long a claim lasts without a sign of work.
+    pub claim_expires: Duration,
+    /// Whom a flag calls in turn, instead of the owner; the first that serves an issue counts.
+    pub rotations: Vec<Rotation>,
     /// How many failed evaluations make a dead letter.
     pub max_attempts: u32,
     /// How many writes one issue may get within an hour.
@@ -67,5 +78,57 @@ impl Rules {
     /// The agent of this name, if it is configured.
     pub fn agent(&self, id: &AgentId) -> Option<&Agent> {
         self.agents.iter().find(|agent| agent.id == *id)
+    }
+}
+
+/// People who are asked in turn.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// Its name.
+    pub name: String,
+    /// Who, in the order in which equals are asked.
+    pub members: Vec<Member>,
+    /// It serves issues with one of these labels.
+    pub labels: Vec<String>,
+    /// It serves issues that name a file which one of these fits. With neither it serves all.
+    pub paths: Vec<PathPattern>,
+    /// The repositories it serves; all when not given.
+    pub repos: Option<RepoPatterns>,
+    /// Whether whoever is asked is assigned.
+    pub assigns: bool,
+    /// Where days begin.
+    pub timezone: Tz,
+}
+
+/// A member of a rotation.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Their login.
+    pub login: String,
+    /// How often they are asked, beside the others.
+    pub weight: u32,
+    /// When they are away.
+    pub absent: Vec<Absence>,
+}
+
+/// Days on which somebody is away, the last one included.
+#[derive(Clone, Copy, Debug)]
+pub struct Absence {
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day.
+    pub until: NaiveDate,
+}
+
+impl Member {
+    /// The last day they are away, if they are.
+    pub(super) fn away_until(&self, today: NaiveDate) -> Option<NaiveDate> {
+        let now = self.absent.iter().filter(|one| (one.from..=one.until).contains(&today));
+        now.map(|one| one.until).max()
+    }
+
+    /// By what their share is counted.
+    pub(super) fn key(&self) -> String {
+        self.login.to_lowercase()
     }
 }

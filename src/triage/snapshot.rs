@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::delivery::ShownText;
 use crate::dispatch::{AgentId, Attempt, Dispatch, EffectKind, Mark, Reported};
 use crate::issue::{Account, Issue, IssueRef, TimelineEvent};
+use crate::reason::Duty;
 
 /// Stands for the issue where only its text counts.
 #[expect(clippy::expect_used, reason = "a fixed text, parsed by every test")]
@@ -82,6 +83,21 @@ pub struct Record {
     pub load: BTreeMap<AgentId, u32>,
     /// Whether it was open before its repository was first read, and nobody has touched it since: nobody is called for it.
     pub is_from_before: bool,
+    /// How many other issues those have claimed who claim this one now, by the ledger's number of the command.
+    pub claims: BTreeMap<i64, u32>,
+    /// Who of a rotation is asked about it.
+    pub duty: Option<Duty>,
+    /// What is counted of each rotation.
+    pub shares: BTreeMap<String, Shares>,
+}
+
+/// What is counted of a rotation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// The ledger's number of the latest choice; 0 before the first.
+    pub latest: i64,
+    /// What each member has in hand, by login in lower case: whoever has the most is next.
+    pub credits: BTreeMap<String, i64>,
 }
 
 /// A write that was meant, and then came a crash or an error.

@@ -45,7 +45,11 @@ impl Worker {
                 facts.closed_blockers = Some(self.closed_among(named).await?);
             }
             Question::Assignable(login) => {
-                let answer = self.parts.executor.is_assignable(&at.repo, &login).await?;
+                let answer = match self.parts.executor.is_assignable(&at.repo, &login).await {
+                    // The account is called otherwise now: nobody has this login.
+                    Err(forge::Error::Renamed { .. }) => false,
+                    answer => answer?,
+                };
                 facts.assignable.insert(login, answer);
             }
             Question::Texts(ids) => facts.texts = Some(self.texts(at, ids).await?),

@@ -64,7 +64,7 @@ impl Worker {
     /// What kind of failure it was. A store that cannot be written takes no claim back either, so such a failure is
     /// only counted once the store works again.
     fn failed(&self, error: &Error) -> Failed {
-        let is_busy = matches!(error, Error::Store(store::Error::AgentBusy(_)));
+        let is_busy = matches!(error, Error::Store(error) if error.is_race());
         match error {
             Error::Forge(error) => Failed {
                 is_transient: error.is_transient(),

@@ -15,7 +15,7 @@ use crate::reason::Cause;
 use crate::store::{self, Claim, Numbered, ShownIssue};
 use crate::triage::{CommandRequest, Facts, OrderEnd, Rules, Snapshot, evaluate};
 
-/// How often an issue is evaluated anew because its agent's last place was taken in between.
+/// How often an issue is evaluated anew because its agent's last place, or somebody's turn, was taken in between.
 const RACES: u32 = 3;
 
 impl Worker {
@@ -60,7 +60,7 @@ impl Worker {
             let decided = self.decide(claim, &mut snapshot, &rules).await?;
             boundary!("reconcile::planned");
             match self.carry_out(claim, &snapshot, decided, progress).await {
-                Err(Error::Store(store::Error::AgentBusy(_))) if races < RACES => races += 1,
+                Err(Error::Store(error)) if error.is_race() && races < RACES => races += 1,
                 result => return result,
             }
             facts = snapshot.facts;

@@ -93,6 +93,7 @@ impl Worker {
                 Ok(order.map(|order| GivenOrders {
                     source: Source::Entry(delivery.seq),
                     by: order.by,
+                    by_id: 0,
                     commands: vec![order.command],
                     before: None,
                     task_type: order.task_type,
@@ -185,6 +186,7 @@ fn in_comment(comment: Comment) -> Option<GivenOrders> {
     let commands = words(&comment.body);
     (!commands.is_empty()).then(|| GivenOrders {
         source: Source::Comment(comment.id),
+        by_id: comment.author.as_ref().map_or(0, |by| by.id),
         by: comment.author.map(|by| by.login).unwrap_or_default(),
         commands,
         before: Some(Vec::new()),
@@ -203,6 +205,7 @@ fn in_event(comment: CommentEvent, sender: Option<Account>) -> Option<GivenOrder
     let is_about_commands = !says.is_empty() || before.as_ref().is_some_and(|b| !b.is_empty());
     is_about_commands.then(|| GivenOrders {
         source: Source::Comment(comment.id),
+        by_id: by.as_ref().map_or(0, |by| by.id),
         by: by.map(|by| by.login).unwrap_or_default(),
         commands: says,
         before,

@@ -17,10 +17,13 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use gitea_triage::clock::Clock;
 use gitea_triage::config::Config;
+use gitea_triage::fake_gitea::NewIssue;
 use gitea_triage::issue::IssueRef;
 use gitea_triage::service::Service;
 use panics::Panics;
-use program::{PATIENCE, Program, SECRET, Stage, delivery, is_full_scale, push_payload, until};
+use program::{
+    PATIENCE, Program, SECRET, Stage, bug, delivery, is_full_scale, push_payload, until,
+};
 
 /// Every boundary, and how often it has to be passed before the program ends there.
 const BOUNDARIES: &[(&str, u32)] = &[
@@ -236,6 +239,98 @@ async fn a_crash_while_an_agent_is_told_again_leaves_it_told() {
     for (boundary, passed) in TOLD_AGAIN {
         println!("{boundary} after {passed}");
         is_told_again_after_a_crash_at(boundary, *passed).await;
+    }
+}
+
+/// The boundaries of the walk that carries out a claim: the assignment and the reaction.
+const CLAIMED: &[(&str, u32)] = &[
+    ("reconcile::planned", 0),
+    ("intend::inserted", 0),
+    ("reconcile::intended", 0),
+    ("apply::before", 0),
+    ("apply::assigned", 0),
+    ("apply::after", 0),
+    ("apply::before", 1),
+    ("apply::after", 1),
+    ("reconcile::applied", 0),
+    ("settle::noted", 0),
+    ("reconcile::settled", 0),
+];
+
+async fn is_claimed_once_after_a_crash_at(boundary: &str, passed: u32) {
+    let stage = Stage::new().await;
+    let program = stage.start();
+    let poor = NewIssue { title: "It is slow".into(), author: "bob".into(), ..NewIssue::default() };
+    let issue = stage.gitea.open_issue(&stage.repo, poor);
+    stage.gitea.add_collaborator(&issue.repo, "dora", "read");
+    stage.processed().await;
+    drop(program);
+    let place = format!("{boundary}={passed}*off->return");
+    let mut asked = 0;
+    let claims = || asked = stage.gitea.comment(&issue, "dora", "/triage claim");
+    let _program = crashes_at(&stage, &place, claims).await;
+    let shown = stage.gitea.issue(&issue).unwrap();
+    assert_eq!(shown.assignees, ["dora"], "{place}");
+    let asked = shown.comments.iter().find(|c| c.id == asked).unwrap();
+    assert_eq!(asked.reactions.len(), 1, "{place}: {:?}", asked.reactions);
+    let assigned = stage.gitea.deliveries().into_iter().filter(|d| d.action == "assigned");
+    assert_eq!(assigned.count(), 1, "{place}");
+    let open = "SELECT count(*) FROM person_claim WHERE ended_at IS NULL";
+    assert_eq!(stage.count(open), 1, "{place}");
+    assert_eq!(stage.count("SELECT count(*) FROM effect WHERE state = 'intended'"), 0, "{place}");
+    stage.check_database();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_while_an_issue_is_claimed_leaves_one_claim() {
+    for (boundary, passed) in CLAIMED {
+        println!("{boundary} after {passed}");
+        is_claimed_once_after_a_crash_at(boundary, *passed).await;
+    }
+}
+
+/// The boundaries of the walk that asks the next of a rotation: the comment and the assignment.
+const ASKED: &[(&str, u32)] = &[
+    ("reconcile::planned", 0),
+    ("intend::inserted", 0),
+    ("reconcile::intended", 0),
+    ("apply::before", 0),
+    ("apply::after", 0),
+    ("apply::before", 1),
+    ("apply::assigned", 0),
+    ("apply::after", 1),
+    ("reconcile::applied", 0),
+    ("settle::noted", 0),
+    ("reconcile::settled", 0),
+];
+
+async fn one_is_asked_after_a_crash_at(boundary: &str, passed: u32) {
+    let rotation = "[[rotation]]\nname = \"backend\"\nmembers = [\"anna\", \"ben\"]\n";
+    let stage = Stage::with(rotation).await;
+    for login in ["anna", "ben"] {
+        stage.gitea.add_collaborator(&stage.repo, login, "write");
+    }
+    let place = format!("{boundary}={passed}*off->return");
+    let mut blocked = bug(1);
+    blocked.body += "\nBlocked until the schema is settled.";
+    let mut issue = None;
+    let opens = || issue = Some(stage.gitea.open_issue(&stage.repo, blocked));
+    let _program = crashes_at(&stage, &place, opens).await;
+    let shown = stage.gitea.issue(&issue.unwrap()).unwrap();
+    assert_eq!(shown.assignees, ["anna"], "{place}");
+    assert_eq!(shown.comments.len(), 1, "{place}: {:#?}", shown.comments);
+    assert!(shown.comments[0].body.starts_with("**Triage: @anna, this needs you**"), "{place}");
+    assert_eq!(stage.count("SELECT count(*) FROM duty"), 1, "{place}");
+    assert_eq!(stage.count("SELECT sum(abs(credit)) FROM duty_share"), 2, "counted once: {place}");
+    assert_eq!(stage.count("SELECT count(*) FROM effect WHERE state = 'intended'"), 0, "{place}");
+    stage.check_database();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_while_somebody_is_asked_in_turn_asks_nobody_else() {
+    for (boundary, passed) in ASKED {
+        println!("{boundary} after {passed}");
+        one_is_asked_after_a_crash_at(boundary, *passed).await;
     }
 }
 

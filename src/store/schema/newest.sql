@@ -35,7 +35,7 @@ CREATE TABLE "command" (
                    CHECK (state IN ('received', 'applied', 'carried_out', 'refused', 'answered')),
     why            TEXT,
     at             INTEGER NOT NULL,
-    told_at        INTEGER,
+    told_at        INTEGER, given_by_id INTEGER,
     CHECK ((source_comment IS NULL) <> (source_entry IS NULL)),
     CHECK ((state = 'refused') = (why IS NOT NULL)),
     CHECK (told_at IS NULL OR state IN ('carried_out', 'refused', 'answered'))
@@ -85,6 +85,21 @@ CREATE TABLE dispatch (
     CHECK ((state IN ('pending', 'assigned', 'in_progress')) = (ended_at IS NULL)),
     CHECK (ended_at IS NULL OR due_at IS NULL)
 ) STRICT;
+CREATE TABLE duty (
+    id       INTEGER PRIMARY KEY,
+    lane     INTEGER NOT NULL REFERENCES lane (id),
+    rotation TEXT    NOT NULL,
+    login    TEXT    COLLATE NOCASE,
+    at       INTEGER NOT NULL,
+    duty     TEXT    NOT NULL,
+    ended_at INTEGER
+) STRICT;
+CREATE TABLE duty_share (
+    rotation TEXT    NOT NULL,
+    login    TEXT    NOT NULL,
+    credit   INTEGER NOT NULL,
+    PRIMARY KEY (rotation, login)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE "effect" (
     id          INTEGER PRIMARY KEY,
     evaluation  INTEGER NOT NULL REFERENCES evaluation (id),
@@ -172,6 +187,20 @@ CREATE TABLE note (
     at    INTEGER NOT NULL,
     PRIMARY KEY (repo, topic)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE person_claim (
+    id          INTEGER PRIMARY KEY,
+    lane        INTEGER NOT NULL REFERENCES lane (id),
+    command     INTEGER NOT NULL REFERENCES command (id),
+    login       TEXT    NOT NULL COLLATE NOCASE,
+    account     INTEGER,
+    since       INTEGER NOT NULL,
+    remind_at   INTEGER NOT NULL,
+    until       INTEGER NOT NULL,
+    is_reminded INTEGER NOT NULL DEFAULT 0,
+    due_at      INTEGER,
+    ended_at    INTEGER,
+    CHECK ((ended_at IS NULL) = (due_at IS NOT NULL))
+) STRICT;
 CREATE TABLE proposal (
     repo   TEXT    NOT NULL COLLATE NOCASE,
     number INTEGER NOT NULL CHECK (number > 0),
@@ -273,6 +302,9 @@ CREATE INDEX dispatch_escalated ON dispatch (lane) WHERE state = 'escalated';
 CREATE INDEX dispatch_lane ON dispatch (lane, id);
 CREATE INDEX dispatch_load ON dispatch (agent) WHERE ended_at IS NULL;
 CREATE UNIQUE INDEX dispatch_open ON dispatch (lane) WHERE ended_at IS NULL;
+CREATE INDEX duty_lane ON duty (lane, id);
+CREATE UNIQUE INDEX duty_open ON duty (lane) WHERE ended_at IS NULL;
+CREATE INDEX duty_rotation ON duty (rotation, id);
 CREATE INDEX effect_lane ON effect (lane, id);
 CREATE INDEX effect_withheld ON effect (lane, evaluation) WHERE state = 'withheld';
 CREATE INDEX evaluation_at ON evaluation (at, action);
@@ -294,6 +326,8 @@ CREATE INDEX lane_repository ON lane (repo_id) WHERE repo_id IS NOT NULL;
 CREATE INDEX lane_waiting ON lane (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX latest_action ON latest (action, evaluation);
 CREATE UNIQUE INDEX latest_evaluation ON latest (evaluation);
+CREATE INDEX person_claim_due ON person_claim (due_at) WHERE due_at IS NOT NULL;
+CREATE UNIQUE INDEX person_claim_open ON person_claim (lane) WHERE ended_at IS NULL;
 CREATE INDEX session_account ON session (account, since);
 CREATE INDEX transition_dispatch ON transition (dispatch, id);
 CREATE INDEX wording_closed ON wording (closed_at) WHERE closed_at IS NOT NULL;

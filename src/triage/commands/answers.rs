@@ -2,12 +2,12 @@
 //! mentions nobody.
 
 use super::Command;
-use crate::dispatch::Agent;
+use crate::dispatch::{Agent, AgentId};
 use crate::reason::Reason;
 use crate::triage::code;
 
 /// What to type, and what it does.
-const COMMANDS: [(&str, &str); 11] = [
+const COMMANDS: [(&str, &str); 13] = [
     ("/triage", "evaluate the issue again now"),
     ("/triage explain", "explain the decision, point by point"),
     ("/triage hold [reason]", "put the issue on hold until `/triage resume`"),
@@ -18,6 +18,8 @@ const COMMANDS: [(&str, &str); 11] = [
     ("/triage go", "dispatch the issue although an older one says the same"),
     ("/triage approve", "let an agent have the issue as it is, whoever opened it"),
     ("/triage done", "end the dispatch as completed"),
+    ("/triage claim", "take the issue yourself"),
+    ("/triage release", "give back what you claimed"),
     ("/triage help", "show this table"),
 ];
 
@@ -25,8 +27,9 @@ const COMMANDS: [(&str, &str); 11] = [
 pub fn help() -> String {
     let rows = COMMANDS.map(|(usage, what)| format!("| `{usage}` | {what} |"));
     format!(
-        "Write a command at the start of a line of a comment. `/triage explain` and `/triage help` are for everybody; \
-         the others need write access to the repository.\n\n| command | what it does |\n|---|---|\n{}",
+        "Write a command at the start of a line of a comment. `/triage explain` and `/triage help` are for everybody, \
+         `/triage claim` and `/triage release` for whoever can be assigned; the others need write access to the \
+         repository.\n\n| command | what it does |\n|---|---|\n{}",
         rows.join("\n")
     )
 }
@@ -69,6 +72,31 @@ pub enum Refusal<'a> {
     /// Nothing is on hold or overridden.
     #[error("the issue is not on hold; `/triage` evaluates it again")]
     NotHeld,
+    /// Nobody may claim anything.
+    #[error("claiming is switched off here (`claim.limit`)")]
+    ClaimsOff,
+    /// An agent has the issue.
+    #[error(
+        "{} works on it; somebody with write access can say `/triage hold` or `/triage assign @login`",
+        code(.0.as_str())
+    )]
+    WithAgent(AgentId),
+    /// The issue has none of the labels of those that can be claimed.
+    #[error("only issues with the label {} can be claimed", quoted(.0))]
+    NotOpenToClaim(&'a [String]),
+    /// They have claimed as many others as they may.
+    #[error(
+        "you have claimed {count} other issues, and {limit} are allowed at once (`claim.limit`); `/triage release` on one of them makes room"
+    )]
+    ClaimLimit {
+        /// How many they have.
+        count: u32,
+        /// How many they may have.
+        limit: u32,
+    },
+    /// Nobody has claimed the issue.
+    #[error("nobody has claimed the issue")]
+    NotClaimed,
     /// The issue is closed.
     #[error("the issue is closed; reopen it first")]
     Closed,
@@ -78,6 +106,10 @@ pub enum Refusal<'a> {
     /// The forge did not do what it takes.
     #[error("{}", code(.0))]
     Failed(&'a str),
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| code(name)).collect::<Vec<_>>().join(" or ")
 }
 
 fn those(agents: &[Agent]) -> String {
@@ -134,7 +166,7 @@ mod tests {
         }
         assert!(parse(&help()).is_empty(), "the table must not be a command itself");
         insta::assert_snapshot!(help(), @r#"
-        Write a command at the start of a line of a comment. `/triage explain` and `/triage help` are for everybody; the others need write access to the repository.
+        Write a command at the start of a line of a comment. `/triage explain` and `/triage help` are for everybody, `/triage claim` and `/triage release` for whoever can be assigned; the others need write access to the repository.
         
         | command | what it does |
         |---|---|
@@ -148,6 +180,8 @@ mod tests {
         | `/triage go` | dispatch the issue although an older one says the same |
         | `/triage approve` | let an agent have the issue as it is, whoever opened it |
         | `/triage done` | end the dispatch as completed |
+        | `/triage claim` | take the issue yourself |
+        | `/triage release` | give back what you claimed |
         | `/triage help` | show this table |
         "#);
     }

@@ -9,11 +9,13 @@ use super::{
     Assignee, Audience, Command, CommandRequest, OrderEnd, OrderState, Permission, Refusal, refusal,
 };
 use crate::clock::Timestamp;
-use crate::dispatch::{Agent, Dispatch, DispatchState};
+use crate::dispatch::{Dispatch, DispatchState};
 use crate::issue::IssueState;
 use crate::reason::{Cause, Hold};
 use crate::triage::decide::Chain;
-use crate::triage::{Choice, Custody, Decision, Evaluation, Question, Record, Rules, Snapshot};
+use crate::triage::{
+    Choice, Custody, Decision, Evaluation, Question, Record, Rules, Snapshot, claims,
+};
 
 /// How many comments of outsiders are answered on an issue within an hour: whoever has no say must not be able to fill
 /// an issue with answers.
@@ -34,7 +36,7 @@ pub(in crate::triage) fn apply_commands(
                 let refused = check(request, &e, s, rules)?;
                 match refused.map(|why| refusal(&request.command, &why)) {
                     Some(why) => end = OrderEnd::refused(request.order, why),
-                    None => e = carry_out(request, e, s, &rules.agents),
+                    None => e = carry_out(request, e, s, rules),
                 }
             }
             OrderState::Refused => {
@@ -95,6 +97,14 @@ fn check<'a>(
     if request.command.is_for_everybody() {
         return Ok(None);
     }
+    let chain = Chain { triage: &rules.triage, agents: &rules.agents, s, e };
+    match (&request.command, e.custody.claim()) {
+        (Command::Claim, _) => return claims::refuses_claim(request, chain, rules),
+        (Command::Release, Some(claim)) if claim.holder.is_same_as(&request.account()) => {
+            return Ok(None);
+        }
+        _ => {}
+    }
     match request.permission {
         Permission::Writer => {}
         Permission::Reader => return Ok(Some(Refusal::NotAWriter(&request.by))),
@@ -106,13 +116,13 @@ fn check<'a>(
             return Ok(Some(Refusal::TeamUnshown(&request.by)));
         }
     }
-    let chain = Chain { triage: &rules.triage, agents: &rules.agents, s, e };
     let is_closed = s.issue.state == IssueState::Closed;
     Ok(match &request.command {
         Command::Unknown(_) => Some(Refusal::NoSuchCommand),
         Command::Assign(_) | Command::Retry | Command::Resume if is_closed => Some(Refusal::Closed),
         Command::Resume if e.custody.hold().is_none() => Some(Refusal::NotHeld),
         Command::Done if e.custody.dispatch().is_none() => Some(Refusal::NoDispatch),
+        Command::Release if e.custody.claim().is_none() => Some(Refusal::NotClaimed),
         Command::Assign(Assignee::Agent(id))
             if !rules.agents.iter().any(|agent| agent.is_called(id)) =>
         {
@@ -130,7 +140,7 @@ fn carry_out(
     request: &CommandRequest,
     e: Evaluation,
     s: &Snapshot<'_>,
-    agents: &[Agent],
+    rules: &Rules,
 ) -> Evaluation {
     let by = request.by.clone();
     match &request.command {
@@ -145,17 +155,20 @@ fn carry_out(
         }
         Command::Go => Evaluation { is_no_duplicate: true, ..e },
         Command::Done => e.hold(DispatchState::Completed, Cause::DoneBy { by }),
+        Command::Claim => claims::take(request, e, s, rules),
+        Command::Release => claims::release(e),
         Command::Resume => choose_again(free(e, s), s),
         Command::Retry => {
+            let e = if e.custody.claim().is_none() { claims::let_go(e, "") } else { e };
             choose_again(free(e.end(DispatchState::Failed, Cause::RetriedBy { by }), s), s)
         }
         Command::Assign(Assignee::Login(login)) => {
             let hold = Hold(Cause::GivenBy { by, to: login.clone() });
-            let e = e.end(DispatchState::Failed, hold.0.clone());
+            let e = claims::let_go(e, login).end(DispatchState::Failed, hold.0.clone());
             Evaluation { assign: Some(login.clone()), custody: Custody::Held(hold, None), ..e }
         }
         Command::Assign(Assignee::Agent(id)) => {
-            let known = agents.iter().find(|agent| agent.is_called(id));
+            let known = rules.agents.iter().find(|agent| agent.is_called(id));
             let agent = known.map_or(id, |agent| &agent.id).clone();
             let has_it = |dispatch: &&Dispatch| {
                 dispatch.agent == agent && dispatch.failures == 0 && s.now < dispatch.deadline_at
@@ -164,7 +177,7 @@ fn carry_out(
                 return Evaluation { is_chosen_again: true, ..free(e, s) };
             }
             let cause = Cause::GivenBy { by, to: id.to_string() };
-            let e = free(e.end(DispatchState::Failed, cause), s);
+            let e = free(claims::let_go(e, "").end(DispatchState::Failed, cause), s);
             let custody = Custody::Chosen(Choice { agent, task: request.task_type });
             Evaluation { custody, ..e }
         }
@@ -184,6 +197,11 @@ fn go_on(request: &CommandRequest, e: Evaluation) -> Evaluation {
                 e.custody.hold(), Some(Hold(Cause::GivenBy { to, .. })) if to == login
             );
             let assign = is_given.then(|| login.clone());
+            Evaluation { assign: assign.or(e.assign), ..e }
+        }
+        Command::Claim => {
+            let is_theirs = e.custody.claim().is_some_and(|claim| claim.order == request.order);
+            let assign = is_theirs.then(|| request.by.clone());
             Evaluation { assign: assign.or(e.assign), ..e }
         }
         _ => e,
@@ -226,8 +244,8 @@ pub(in crate::triage) fn refuse_unmet(
     let is_given =
         is_called || matches!(decision, Decision::Dispatch { .. } | Decision::Wait { .. });
     let places = |request: &CommandRequest| {
-        use Command::{Assign, Done, Hold, Resume, Retry};
-        matches!(request.command, Assign(_) | Done | Hold { .. } | Resume | Retry)
+        use Command::{Assign, Claim, Done, Hold, Release, Resume, Retry};
+        matches!(request.command, Assign(_) | Claim | Done | Hold { .. } | Release | Resume | Retry)
     };
     let is_done = |end: &OrderEnd| end.state != OrderState::Refused;
     let mut last = s.requests.iter().zip(&mut e.orders).rev();
@@ -264,6 +282,7 @@ mod tests {
             is_said: false,
             is_author_told: false,
             by: "alice".into(),
+            by_id: 0,
             permission,
             command,
             task_type: None,

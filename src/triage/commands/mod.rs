@@ -49,6 +49,10 @@ pub enum Command {
     Approve,
     /// End the dispatch as completed.
     Done,
+    /// Take the issue, as a person.
+    Claim,
+    /// Give back what a person claimed.
+    Release,
     /// List the commands.
     Help,
     /// An unknown command; also `assign` without a name.
@@ -82,6 +86,8 @@ impl Command {
             Self::Go => "go",
             Self::Approve => "approve",
             Self::Done => "done",
+            Self::Claim => "claim",
+            Self::Release => "release",
             Self::Help => "help",
             Self::Unknown(word) => word,
         }
@@ -137,6 +143,8 @@ pub fn read(rest: &str) -> Command {
         "go" => Command::Go,
         "approve" => Command::Approve,
         "done" => Command::Done,
+        "claim" => Command::Claim,
+        "release" => Command::Release,
         "help" => Command::Help,
         _ => Command::Unknown(word.chars().take(LONGEST_WORD).collect()),
     }
@@ -212,6 +220,8 @@ mod tests {
         reads("/triage go", &[Command::Go]);
         reads("/triage approve", &[Command::Approve]);
         reads("/triage done", &[Command::Done]);
+        reads("/triage claim", &[Command::Claim]);
+        reads("/triage release, please", &[Command::Release]);
         reads("/triage help", &[Command::Help]);
     }
 

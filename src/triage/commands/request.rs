@@ -2,6 +2,7 @@
 
 use super::Command;
 use crate::dispatch::TaskType;
+use crate::issue::Account;
 
 /// Whether the writer of a comment may give commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct CommandRequest {
     pub is_author_told: bool,
     /// Who wrote it.
     pub by: String,
+    /// The forge's number of their account; 0 where only the login is known.
+    pub by_id: i64,
     /// What they may.
     pub permission: Permission,
     /// What they want.
@@ -97,6 +100,13 @@ pub struct OrderEnd {
     pub to: Audience,
     /// Whether whoever gave it was told, or nobody waits for that.
     pub is_told: bool,
+}
+
+impl CommandRequest {
+    /// Who wrote it.
+    pub fn account(&self) -> Account {
+        Account { id: self.by_id, login: self.by.clone() }
+    }
 }
 
 impl OrderState {
