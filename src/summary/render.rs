@@ -44,7 +44,7 @@ impl Page<'_> {
             self.top(),
             self.actions(),
             self.needs(),
-            self.from_before(),
+            self.quiet(),
             self.skipped(),
         )
     }
@@ -133,7 +133,7 @@ impl Page<'_> {
     }
 
     /// What would need a person and was open before the repository was first read: nobody was mentioned for it.
-    fn from_before(&self) -> String {
+    fn quiet(&self) -> String {
         let quiet = self.digest.open.iter().filter(|i| is_quiet(i));
         let line =
             |i: &OpenIssue| format!("{}: {}", self.issue(i.number), quoted(&i.reason, REASON));
