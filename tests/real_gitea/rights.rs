@@ -68,6 +68,19 @@ struct Actor {
     pages: bool,
 }
 
+impl Actor {
+    /// Whether the forge lists them among those who can be assigned in a private repository: with any unit to write, or pull
+    /// requests to read by a team.
+    fn may_claim(&self) -> bool {
+        match self.kind {
+            Kind::Collaborator(right) => right != "read",
+            Kind::Team(units) => units.iter().any(|(unit, may)| *may != "read" || *unit == "pulls"),
+            Kind::SiteAdmin => false,
+            _ => true,
+        }
+    }
+}
+
 const fn actor(login: &'static str, kind: Kind, commands: [Answer; 3], pages: bool) -> Actor {
     Actor { login, kind, commands, pages }
 }
@@ -136,6 +149,7 @@ pub async fn play(which: Which) {
         place.check_source(stage).await;
         place.commands(stage).await;
     }
+    place.claims().await;
     place.approvals().await;
     if which.is_real() {
         place.pages().await;
@@ -238,11 +252,9 @@ impl Place {
 
     /// Has somebody write commands of each group; where, and which comment it is.
     async fn command(&self, actor: &Actor, answer: Answer) -> Option<(IssueRef, i64)> {
-        let issue = json!({"title": "A question about the vault", "body": "Who may open it?"});
-        let opened = self.forge.person(ADMIN).post(&format!("{VAULT}/issues"), issue).await;
-        let number = opened["number"].as_u64().unwrap();
+        let number = self.open().await;
         let path = format!("{VAULT}/issues/{number}/comments");
-        let body = json!({"body": "/triage hold\n/triage assign @wanda\n/triage"});
+        let body = json!({"body": "/triage hold\n/triage assign @wanda\n/triage approve\n/triage go\n/triage"});
         if answer == NoPlace {
             let refused = self.person(actor).send(Method::POST, &path, Some(body)).await;
             assert_eq!(refused.status(), StatusCode::NOT_FOUND, "{}", actor.login);
@@ -250,6 +262,35 @@ impl Place {
         }
         let written = self.person(actor).post(&path, body).await;
         Some((IssueRef { repo: vault(), number }, written["id"].as_i64().unwrap()))
+    }
+
+    async fn open(&self) -> u64 {
+        let issue = json!({"title": "A question about the vault", "body": "Who may open it?"});
+        let opened = self.forge.person(ADMIN).post(&format!("{VAULT}/issues"), issue).await;
+        opened["number"].as_u64().unwrap()
+    }
+
+    /// Everybody who sees it claims an issue of their own: whoever is listed as an assignee may, also who may not write.
+    async fn claims(&self) {
+        let is_there = |actor: &&Actor| actor.commands[2] != NoPlace && actor.kind != Kind::Deleted;
+        for actor in CAST.iter().filter(is_there).filter(|actor| actor.kind != Kind::Bot) {
+            let number = self.open().await;
+            let path = format!("{VAULT}/issues/{number}/comments");
+            let written = self.person(actor).post(&path, json!({"body": "/triage claim"})).await;
+            let comment = written["id"].as_i64().unwrap();
+            let (may, what) =
+                (actor.may_claim(), format!("{} ({:?}) claims", actor.login, actor.kind));
+            until(ARRIVES, async || {
+                self.service().parts().worker.settle(Duration::from_secs(600)).await.unwrap();
+                let seen = self.reactions(comment).await;
+                let is_answered = seen == [if may { "+1" } else { "confused" }];
+                if is_answered { Ok(()) } else { Err(format!("{what}: {seen:?}")) }
+            })
+            .await;
+            let shown = self.forge.person(ADMIN).get(&format!("{VAULT}/issues/{number}")).await;
+            let wanted = if may { vec![actor.login.to_owned()] } else { Vec::new() };
+            assert_eq!(names(&shown["assignees"], "login"), wanted, "{what}");
+        }
     }
 
     fn person(&self, actor: &Actor) -> Person {
