@@ -15,12 +15,12 @@ use crate::triage::{Lookup, Neighbour, Neighbours, Word};
 /// By how many of its words an issue is found. Each one more is a page that its change writes.
 const KEYS: usize = 16;
 /// How many words of an issue others are looked for by.
-const LOOKED_UP: usize = 48;
+const LOOKED_UP: usize = 32;
 /// How many of the newest issues tell how usual a word is in the repository.
-const SAMPLE: usize = 256;
+const SAMPLE: usize = 128;
 /// How many issues of a word are looked at, the newest first, and how many of all are compared.
 const OF_A_WORD: usize = 32;
-const COMPARED: usize = 24;
+const COMPARED: usize = 12;
 /// How many are removed in one step, so that no step keeps the writer for long.
 const STEP: usize = 50;
 
@@ -174,7 +174,7 @@ fn candidates(c: &Connection, lookup: &Lookup, sample: &Sample) -> Result<Vec<Ne
     ranked.into_iter().filter_map(read).take(COMPARED).collect()
 }
 
-/// The words of the newest issues of a repository but one.
+/// The words of the newest issues of a repository but one, in order: sorted once, they are counted by searching.
 struct Sample {
     size: u32,
     keys: Vec<u32>,
@@ -191,17 +191,18 @@ impl Sample {
             sample.size += 1;
             sample.keys.extend(each(row.get_ref(0)?.as_blob().unwrap_or_default()).map(Word::key));
         }
+        sample.keys.sort_unstable();
         Ok(sample)
     }
 
     /// How usual these words are.
     fn usual(&self, words: impl Iterator<Item = Word>) -> Neighbours {
-        let mut seen: HashMap<u32, u32> = words.map(|word| (word.key(), 0)).collect();
-        for key in &self.keys {
-            if let Some(count) = seen.get_mut(key) {
-                *count += 1;
-            }
-        }
+        let count = |key: u32| {
+            let from = self.keys.partition_point(|one| *one < key);
+            let times = self.keys[from..].iter().take_while(|one| **one == key).count();
+            u32::try_from(times).ok().filter(|times| *times > 0)
+        };
+        let seen = words.filter_map(|word| Some((word.key(), count(word.key())?))).collect();
         Neighbours { sample: self.size, seen, issues: Vec::new() }
     }
 }
