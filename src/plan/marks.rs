@@ -38,9 +38,8 @@ impl PlanInput<'_> {
         let is_theirs =
             |mark: &Mark| matches!(mark, Mark::Assignee(login) if login.eq_ignore_ascii_case(to));
         let left_over = self.e.leftovers(self.s).into_iter();
-        left_over
-            .filter(move |mark| mark.is_on(self.s.issue) && !is_theirs(mark))
-            .map(Effect::TakeOff)
+        let others = left_over.chain(self.e.revoked.iter().cloned());
+        others.filter(move |mark| mark.is_on(self.s.issue) && !is_theirs(mark)).map(Effect::TakeOff)
     }
 
     /// What calls an agent; what another one had there goes first.
@@ -48,7 +47,8 @@ impl PlanInput<'_> {
         let left_over = self.e.leftovers(self.s);
         let is_others =
             |mark: &Mark| mark.is_on(self.s.issue) && agent.marks().all(|own| own != *mark);
-        let gone = left_over.into_iter().filter(is_others).map(Effect::TakeOff);
+        let gone = left_over.union(&self.e.revoked).filter(|mark| is_others(mark));
+        let gone = gone.cloned().map(Effect::TakeOff).collect::<Vec<_>>().into_iter();
         let may_put = |mark: &Mark| self.is_assignable || matches!(mark, Mark::Label(_));
         let told = agent.marks().filter(may_put).flat_map(|mark| self.tell(mark));
         gone.chain(told).chain(self.hand_off(agent, opens)).collect()

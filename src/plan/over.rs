@@ -30,7 +30,7 @@ pub(super) fn over(s: &Snapshot<'_>, e: &Evaluation) -> Result<Vec<Effect>, Ques
 fn holds(call: &Marker, decision: &Decision) -> bool {
     match decision {
         Decision::Flag { reason: Reason::TimedOut(_) | Reason::Escalated(_) } => true,
-        Decision::Flag { .. } => call.is_audit(),
+        Decision::Flag { .. } => call.is_audit() && call.decision != APPROVAL,
         Decision::Skip { reason: Reason::AwaitsApproval { .. } } => call.decision == APPROVAL,
         Decision::Skip { reason: Reason::Held(hold) } => !call.is_audit() && !hold.0.is_command(),
         _ => false,
@@ -55,8 +55,12 @@ fn is_answered(comment: &MarkedComment, e: &Evaluation) -> bool {
 fn edit(said: &MarkedComment, decision: &Decision) -> Effect {
     let marker = Marker { digest: OVER.to_owned(), ..said.marker.clone() };
     let old = said.text();
-    let over = match decision.reason() {
-        Reason::AwaitsApproval { .. } => "Nothing of this is missing any more",
+    let is_still_asked =
+        matches!(decision.reason(), Reason::AwaitsApproval { .. } | Reason::Duplicate { .. })
+            || matches!(decision, Decision::Flag { .. });
+    let over = match &*said.marker.decision {
+        NEEDS_INFO if is_still_asked => "Nothing of this is missing any more",
+        _ if is_still_asked => "This does not hold any more",
         _ => "Nobody has to act on this any more",
     };
     let body = format!(

@@ -4,6 +4,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::approval::APPROVAL;
+use super::over::OVER;
 use super::{Effect, PlanInput, duplicate};
 use crate::dispatch::Mark;
 use crate::issue::{Account, Change};
@@ -44,7 +45,11 @@ impl PlanInput<'_> {
             return None;
         }
         let body = format!("{text}\n\n{marker}");
-        Some(Effect::Comment { edit: before.map(|asked| asked.id), marker, body })
+        // Whoever approved it waits for what comes of that, and an edit notifies nobody.
+        let is_anew =
+            |asked: &&MarkedComment| answer == Answer::Approval && asked.marker.digest == OVER;
+        let edit = before.filter(|asked| !is_anew(asked)).map(|asked| asked.id);
+        Some(Effect::Comment { edit, marker, body })
     }
 
     fn answers(&self) -> Answers {

@@ -23,7 +23,7 @@ pub(super) fn revoke(
     rules: &Rules,
 ) -> Result<Evaluation, Question> {
     let policy = rules.triage.policy();
-    let is_free = e.custody == Custody::Free && e.resumes.is_none() && e.is_open(s.issue);
+    let is_free = e.custody.dispatch().is_none() && e.resumes.is_none() && e.is_open(s.issue);
     if policy.authors == Authors::Anyone || !is_free || s.issue.is_pull_request {
         return Ok(e);
     }
@@ -67,7 +67,25 @@ pub(super) fn follow(
     for (way, mark) in label.into_iter().chain(given).collect::<Vec<_>>() {
         e.approval = by_mark(&e, s, way, &mark)?.or(e.approval);
     }
-    call_off(vouch(e, s)?, s, policy)
+    let e = call_off(vouch(e, s)?, s, rules)?;
+    let given = e.given.as_ref().and_then(|id| rules.agent(id)).cloned();
+    let Some(agent) = given.filter(|_| is_stale(&e)) else { return Ok(e) };
+    Ok(if is_outsiders(s, policy)? {
+        Evaluation { given: None, ..withdrawn(e, &agent, s) }
+    } else {
+        e
+    })
+}
+
+/// Whether what was approved is not the text as it is.
+fn is_stale(e: &Evaluation) -> bool {
+    e.approval.is_some() && e.approved().is_none()
+}
+
+/// Takes off by what a person called the agent: the text is another one since.
+fn withdrawn(mut e: Evaluation, agent: &Agent, s: &Snapshot<'_>) -> Evaluation {
+    e.revoked.extend(agent.marks().filter(|mark| mark.is_on(s.issue)));
+    e
 }
 
 /// Why the issue is given to no agent by the rules or an earlier choice, if it is not.
@@ -121,9 +139,9 @@ fn by_command(
         (ShownEvent::Commented(comment), Source::Comment(source)) => *comment == source,
         _ => false,
     };
-    let digest = match s.shown_texts()?.iter().find(is_it) {
-        Some(shown) => shown.text.to_string(),
-        None => seen_last(s)?,
+    let digest = match shown_to(s.shown_texts()?.iter().filter(is_it)) {
+        Some(shown) => shown,
+        None => seen_last(s, request.source)?,
     };
     Ok(Some(Approval { by, at, way, digest, edited_by: None }))
 }
@@ -139,12 +157,20 @@ fn way(request: &CommandRequest, e: &Evaluation, matters: bool) -> Option<Way> {
     }
 }
 
+/// The text that these deliveries show; empty where they show more than one.
+fn shown_to<'a>(mut shown: impl Iterator<Item = &'a ShownText>) -> Option<String> {
+    let first = shown.next()?.text;
+    Some(if shown.all(|one| one.text == first) { first.to_string() } else { String::new() })
+}
+
 /// The text that somebody had before them of whom no delivery shows it: as it was at the last look, after which they
-/// wrote, or as it is, where nobody looked before and nobody is known to have changed it.
-fn seen_last(s: &Snapshot<'_>) -> Result<String, Question> {
+/// wrote, or as it is, where nobody looked before, they order by hand, and nobody is known to have changed it.
+fn seen_last(s: &Snapshot<'_>, source: Source) -> Result<String, Question> {
     let is_edit = |shown: &ShownText| matches!(shown.event, ShownEvent::Edited(_));
     Ok(match &s.record.text_digest {
         Some(seen) => seen.clone(),
+        // The comment was found without its delivery: the text may have been another one then.
+        None if matches!(source, Source::Comment(_)) => String::new(),
         None if s.shown_texts()?.iter().any(is_edit) => String::new(),
         None => s.issue.text().to_string(),
     })
@@ -190,8 +216,8 @@ fn text_before(put: &TimelineEvent, mark: &Mark, s: &Snapshot<'_>) -> Result<Str
         let both = shown.by.as_ref().zip(put.by.as_ref());
         is_of && both.is_some_and(|(one, other)| one.is_same_as(other))
     };
-    if let Some(shown) = s.shown_texts()?.iter().find(is_it) {
-        return Ok(shown.text.to_string());
+    if let Some(shown) = shown_to(s.shown_texts()?.iter().filter(is_it)) {
+        return Ok(shown);
     }
     let is_after = |at: Option<Timestamp>| put.at.zip(at).is_some_and(|(put, at)| at <= put);
     let is_later = is_after(s.record.evaluated_at);
@@ -210,7 +236,11 @@ fn vouch(mut e: Evaluation, s: &Snapshot<'_>) -> Result<Evaluation, Question> {
     if !approval.is_of(text) {
         match changes_since(s, approval, text)? {
             Changes::ByWriters => approval.digest = text.to_string(),
-            Changes::By(outsider) => approval.edited_by = Some(outsider),
+            // For good: who may not write must not start agents by changing the text to and fro.
+            Changes::By(outsider) => {
+                approval.edited_by = Some(outsider);
+                approval.digest.clear();
+            }
             Changes::Unexplained => {}
         }
     }
@@ -264,16 +294,18 @@ fn changes_since(
 
 /// Ends the dispatch of an outsider's issue of which the text is not what was approved. The agent that a person chose stays
 /// chosen, for when the text is approved.
-fn call_off(mut e: Evaluation, s: &Snapshot<'_>, policy: &Policy) -> Result<Evaluation, Question> {
-    let is_changed = e.approval.is_some() && e.approved().is_none();
+fn call_off(mut e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question> {
     let is_open = s.issue.state == IssueState::Open;
-    let ours = e.custody.dispatch().filter(|open| !open.by_person && is_changed && is_open);
-    let Some(open) = ours.cloned() else { return Ok(e) };
-    if !is_outsiders(s, policy)? {
+    let open = e.custody.dispatch().filter(|_| is_stale(&e) && is_open);
+    let Some(open) = open.cloned() else { return Ok(e) };
+    if !is_outsiders(s, rules.triage.policy())? {
         return Ok(e);
     }
     let by = e.approval.as_ref().and_then(|approval| approval.edited_by.clone());
     e = e.end(DispatchState::Failed, Cause::TextChanged { by });
+    if let Some(agent) = rules.agent(&open.agent).filter(|_| open.by_person) {
+        return Ok(withdrawn(e, agent, s));
+    }
     if open.is_chosen {
         let choice = Choice { agent: open.agent, task: Some(open.task_type) };
         e.custody = Custody::Chosen(choice);
@@ -471,7 +503,13 @@ mod tests {
         };
         given.record.custody = Custody::Dispatched(by_person);
         given.issue.labels = vec!["claude-ready".into()];
-        assert_eq!(given.evaluate().transition, None);
+        let e = given.evaluate();
+        let label = [Mark::Label("claude-ready".into())];
+        assert_eq!(
+            (e.transition.map(|to| to.state), e.custody),
+            (Some(DispatchState::Failed), Custody::Free)
+        );
+        assert_eq!(e.revoked, label.into(), "also what a person gave to the agent");
     }
 
     #[test]
@@ -489,7 +527,7 @@ mod tests {
             order: 1,
             state: OrderState::Received,
             why: None,
-            source: Source::Comment(7),
+            source: Source::Entry(7),
             part: 0,
             is_said: false,
             is_author_told: false,

@@ -6,7 +6,10 @@ use std::cmp::Reverse;
 use chrono::NaiveDate;
 
 use super::decide::Chain;
-use super::{Decision, Evaluation, Member, Question, Rotation, Rules, Shares, Snapshot, observe};
+use super::{
+    Action, Decision, Evaluation, MarkedComment, Member, Question, Rotation, Rules, Shares,
+    Snapshot, observe,
+};
 use crate::dispatch::EffectKind;
 use crate::issue::Change;
 use crate::reason::{Duty, PassedOver, Reason, Why};
@@ -34,7 +37,8 @@ pub(super) fn settle(
 /// Whether nobody was called for this yet.
 fn is_news(decision: &Decision, s: &Snapshot<'_>) -> bool {
     let is_end = matches!(decision.reason(), Reason::TimedOut(_) | Reason::Escalated(_));
-    is_end || !s.record.calls.iter().any(|call| call.marker.is_audit())
+    let is_flag = |call: &MarkedComment| call.marker.decision == Action::Flag.as_str();
+    is_end || !s.record.calls.iter().any(is_flag)
 }
 
 /// Where a person gave the issue to somebody else it is no longer the turn of who was asked; where nothing came of that,

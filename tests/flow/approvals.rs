@@ -58,6 +58,11 @@ fn is_with_nobody(world: &World, at: &IssueRef) {
     assert!(world.assignees(at).is_empty());
 }
 
+/// The latest of our comments; all are hereby asserted.
+fn last(world: &World, at: &IssueRef) -> String {
+    world.comments(at).pop().unwrap()
+}
+
 /// Bob's bug, approved by a command and with the agent.
 async fn approved(world: &World) -> IssueRef {
     let issue = world.open_issue(bug());
@@ -96,8 +101,9 @@ async fn an_outsiders_bug_is_approved_by_a_command_edited_and_approved_again() {
     is_with_nobody(&world, &issue);
     assert_eq!(states(&world, &issue).await, [DispatchState::Failed]);
     let comments = world.comments(&issue);
-    assert_eq!(comments.len(), 2, "one comment asks: {comments:#?}");
-    assert!(comments[0].starts_with(CHANGED), "{comments:#?}");
+    // An edit would notify nobody, and alice waits for what comes of her approval.
+    assert_eq!(comments.len(), 3, "another comment asks: {comments:#?}");
+    assert!(comments[2].starts_with(CHANGED), "{comments:#?}");
     let ended = "**State:** `ended`: the text was changed by `bob` since it was approved";
     assert!(comments[1].contains(ended), "{comments:#?}");
 
@@ -105,8 +111,9 @@ async fn an_outsiders_bug_is_approved_by_a_command_edited_and_approved_again() {
     world.settle().await;
     is_with_claude(&world, &issue);
     let comments = world.comments(&issue);
-    assert!(comments[0].starts_with(OVER) && comments.len() == 2, "{comments:#?}");
-    assert!(!comments[1].contains(&digest[..12]), "another text: {comments:#?}");
+    assert!(comments[2].starts_with(OVER) && comments.len() == 4, "{comments:#?}");
+    assert!(comments[3].starts_with(DISPATCHED), "{comments:#?}");
+    assert!(!comments[3].contains(&digest[..12]), "another text: {comments:#?}");
 }
 
 #[tokio::test]
@@ -121,11 +128,8 @@ async fn an_outsiders_bug_is_approved_by_a_label_and_again_when_it_is_put_on_ane
     world.gitea.edit_issue(&issue, "bob", Some("[bug] Login crashes on every password"), None);
     world.settle().await;
     is_with_nobody(&world, &issue);
-    let comments = world.comments(&issue);
-    assert!(
-        comments[0].contains("take the label `approved` off and put it on again"),
-        "{comments:#?}"
-    );
+    let asked = last(&world, &issue);
+    assert!(asked.contains("take the label `approved` off and put it on again"), "{asked}");
     // The label is still there, and approves the old text.
     world.gitea.add_label(&issue, "alice", "seen");
     world.settle().await;
@@ -197,11 +201,13 @@ async fn a_writers_edit_does_not_ask_again() {
     assert_ne!(before.digest, after.digest);
     let comments = world.comments(&issue);
     assert!(comments[1].contains(&after.digest[..12]), "{comments:#?}");
-    // What bob changes after that is another text, and what he undoes is not.
-    world.gitea.edit_issue(&issue, "bob", None, Some("Do something else."));
-    world.settle().await;
-    is_with_nobody(&world, &issue);
-    world.gitea.edit_issue(&issue, "bob", None, Some(&other("422")));
+    // What bob changes after that is another text; what he undoes would start an agent each time.
+    for text in ["Do something else.", &other("422")] {
+        world.gitea.edit_issue(&issue, "bob", None, Some(text));
+        world.settle().await;
+        is_with_nobody(&world, &issue);
+    }
+    approve(&world, &issue);
     world.settle().await;
     is_with_claude(&world, &issue);
 }
@@ -230,7 +236,7 @@ async fn an_edit_whose_delivery_was_lost_asks_again() {
         world.gitea.add_label(&issue, "alice", "seen");
         world.settle().await;
         is_with_nobody(&world, &issue);
-        assert!(world.comments(&issue)[0].starts_with(UNKNOWN), "{by}");
+        assert!(last(&world, &issue).starts_with(UNKNOWN), "{by}");
         // A later edit by somebody who may write explains only itself.
         world.gitea.edit_issue(&issue, "alice", None, Some(&other("410")));
         world.settle().await;
@@ -537,7 +543,7 @@ async fn an_interruption_leaves_nothing_that_calls_the_agent() {
             }
             world.settle().await;
             is_with_nobody(&world, &issue);
-            assert!(world.comments(&issue)[0].starts_with(CHANGED), "{method} {path}");
+            assert!(last(&world, &issue).starts_with(CHANGED), "{method} {path}");
             assert_eq!(states(&world, &issue).await, [DispatchState::Failed]);
             approve(&world, &issue);
             world.settle().await;
@@ -569,4 +575,62 @@ async fn an_outsider_gives_no_issue_to_an_agent_by_the_form_of_a_new_one() {
     world.settle().await;
     assert_eq!(world.history(&issue).await.dispatches.len(), 1);
     assert_eq!(world.labels(&issue), ["approved", "claude-ready", "kimi-ready"]);
+}
+
+#[tokio::test]
+async fn what_a_person_gave_to_an_agent_is_taken_from_it_when_an_outsider_changes_the_text() {
+    for authors in ["approved", "members"] {
+        let more = format!("[triage]\nauthors = \"{authors}\"\nanswers = \"comment\"");
+        let world = World::with(&more).await;
+        let issue = world.open_issue(bug());
+        world.settle().await;
+        world.gitea.add_label(&issue, "alice", "claude-ready");
+        world.settle().await;
+        assert_eq!(states(&world, &issue).await, [DispatchState::Assigned], "{authors}");
+        world.gitea.edit_issue(&issue, "bob", None, Some(&other("500")));
+        world.settle().await;
+        is_with_nobody(&world, &issue);
+        assert_eq!(states(&world, &issue).await, [DispatchState::Failed], "{authors}");
+        // Looked at again, it stays so; and a person may give it again.
+        world.gitea.add_label(&issue, "alice", "seen");
+        world.settle().await;
+        is_with_nobody(&world, &issue);
+        world.clock.advance(TimeDelta::minutes(1));
+        world.gitea.add_label(&issue, "alice", "claude-ready");
+        world.settle().await;
+        world.comments(&issue);
+        let latest = states(&world, &issue).await.pop();
+        assert_eq!(latest, Some(DispatchState::Assigned), "{authors}");
+    }
+}
+
+#[tokio::test]
+async fn an_approval_that_nobody_saw_before_anybody_looked_is_one_of_no_text() {
+    let world = asking("").await;
+    let issue = world
+        .unheard(|| {
+            let issue = world.gitea.open_issue(&world.repo, bug());
+            approve(&world, &issue);
+            world.gitea.edit_issue(&issue, "bob", None, Some(&other("500")));
+            issue
+        })
+        .await;
+    world.clock.advance(TimeDelta::minutes(1));
+    world.sweep(How { at_once: true, ..How::default() }).await;
+    world.settle().await;
+    world.gitea.add_label(&issue, "alice", "seen");
+    world.settle().await;
+    is_with_nobody(&world, &issue);
+}
+
+#[tokio::test]
+async fn an_outsiders_label_for_an_agent_comes_off_whoever_has_the_issue() {
+    let world = asking("[[agent]]\nid = \"kimi\"\nlogin = \"\"").await;
+    world.gitea.pause_deliveries();
+    let issue = world.open_issue(NewIssue { labels: vec!["claude-ready".into()], ..bug() });
+    world.gitea.comment(&issue, "alice", "/triage assign kimi");
+    world.gitea.resume();
+    world.settle().await;
+    world.comments(&issue);
+    assert_eq!(world.labels(&issue), ["kimi-ready"], "two would work on it");
 }
