@@ -103,6 +103,8 @@ pub(super) struct Wording {
     pub(super) words: Vec<Word>,
     pub(super) shown: Vec<String>,
     known: BTreeSet<u32>,
+    /// How many there may be, with those of what is read now.
+    most: usize,
 }
 
 impl Wording {
@@ -125,9 +127,10 @@ impl Wording {
     }
 
     fn read(&mut self, text: &str, most: usize, in_title: bool) {
+        self.most = most;
         let mut rest = text;
         while let Some(start) = rest.find(|c: char| c.is_alphanumeric() || c == '_') {
-            if self.words.len() >= most {
+            if self.is_full() {
                 return;
             }
             rest = &rest[start..];
@@ -136,7 +139,7 @@ impl Wording {
             let end = rest.find(is_other).unwrap_or(rest.len());
             let (run, after) = rest.split_at(end);
             if is_letter {
-                self.letters(run, most, in_title)
+                self.letters(run, in_title)
             } else {
                 self.token(run, in_title)
             }
@@ -144,11 +147,15 @@ impl Wording {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.words.len() >= self.most
+    }
+
     /// Each two letters of a script without spaces.
-    fn letters(&mut self, run: &str, most: usize, in_title: bool) {
+    fn letters(&mut self, run: &str, in_title: bool) {
         let starts = run.char_indices().zip(run.char_indices().skip(1));
         for ((from, _), (second, c)) in starts {
-            if self.words.len() >= most {
+            if self.is_full() {
                 return;
             }
             self.add(&run[from..second + c.len_utf8()], Sort::Letters, in_title);
@@ -162,6 +169,9 @@ impl Wording {
             return;
         }
         for part in token.split(['/', '\\', ':']) {
+            if self.is_full() {
+                return;
+            }
             let part = part.trim_matches(['.', '_', '-']);
             if !part.is_empty() && part.len() <= LONGEST {
                 self.part(part, in_title);
@@ -205,6 +215,9 @@ impl Wording {
     }
 
     fn add_as(&mut self, word: &str, shown: &str, sort: Sort, in_title: bool) {
+        if self.is_full() {
+            return;
+        }
         let word = Word::new(word, sort, in_title);
         if self.known.insert(word.key()) {
             self.words.push(word);
@@ -327,10 +340,14 @@ mod tests {
     #[test]
     fn no_text_is_read_for_long_or_into_more_words_than_are_kept() {
         let forms = Forms::new(&Policy::default().fields);
-        let many: String = (0..100_000).map(|n| format!("w{n}x ")).collect();
-        for text in [many, "登录页面密码".repeat(60_000), "a/".repeat(500_000), "é".repeat(500_000)]
-        {
-            assert!(Wording::of(&forms, &text, &text).words.len() <= MOST[2]);
+        let many = |between: &str| (0..100_000).map(|n| format!("w{n}x{between}")).collect();
+        let apart: [String; 6] = [" ", "/", "\\", ":", ".", "-"].map(many);
+        let long = ["登录页面密码".repeat(60_000), "a/".repeat(500_000), "é".repeat(500_000)];
+        for text in apart.into_iter().chain(long) {
+            let read = Wording::of(&forms, &text, &text).words.len();
+            assert!(read <= MOST[2], "{read} words of {}", &text[..18]);
+            let titled = Wording::of(&forms, &text, "").words.len();
+            assert!(titled <= MOST[0], "{titled} words of {}", &text[..18]);
         }
     }
 }
