@@ -98,6 +98,11 @@ pub(super) fn give_up(
     run(c, sql, params![lane, at.timestamp_millis(), is_out_of_reach])
 }
 
+/// Forgets what was claimed by a command that is forgotten itself.
+pub(super) fn forget(c: &Connection, order: i64) -> Result<(), Error> {
+    run(c, "DELETE FROM person_claim WHERE command = ?1", [order])
+}
+
 /// Has the claim on the issue of one lane go on in another that is about the same issue.
 pub(super) fn carry_over(c: &Connection, from: i64, to: i64) -> Result<(), Error> {
     let sql = "UPDATE person_claim SET lane = ?2 WHERE lane = ?1 AND ended_at IS NULL

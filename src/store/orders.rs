@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::lanes::{self, Claim};
 use super::rows::{all, first, parsed, parsed_if_any, run};
-use super::{Error, Store};
+use super::{Error, Store, claims};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::TaskType;
 use crate::triage::commands::read;
@@ -173,7 +173,7 @@ fn receive(c: &Connection, lane: i64, given: &GivenOrders, now: Timestamp) -> Re
     } else if given.before.is_none() {
         return Ok(());
     } else if is_all(|one| one.state == OrderState::Received) {
-        known.iter().try_for_each(|one| run(c, "DELETE FROM command WHERE id = ?1", [one.id]))?;
+        known.iter().try_for_each(|one| forget(c, one.id))?;
     } else if is_all(|one| one.state == OrderState::Refused && one.is_told) {
         commands.retain(|words| !is_old(words));
         first = known.last().map_or(0, |last| last.part + 1);
@@ -191,6 +191,12 @@ fn receive(c: &Connection, lane: i64, given: &GivenOrders, now: Timestamp) -> Re
         )?;
     }
     Ok(())
+}
+
+/// Forgets a command that is not carried out, with what was claimed by it before that came to nothing.
+fn forget(c: &Connection, order: i64) -> Result<(), Error> {
+    claims::forget(c, order)?;
+    run(c, "DELETE FROM command WHERE id = ?1", [order])
 }
 
 /// What is known of a command of a comment that is read again.
@@ -289,6 +295,36 @@ fn columns(source: Source) -> (Option<i64>, Option<i64>) {
 mod tests {
     use super::*;
     use crate::store::{plan, scratch};
+
+    #[tokio::test]
+    async fn a_command_is_edited_after_what_was_claimed_by_it_was_buried() {
+        let (_folder, store) = scratch();
+        let given = |command: &str, before: Option<&str>| GivenOrders {
+            source: Source::Comment(70),
+            by: "bob".into(),
+            by_id: 2,
+            commands: vec![command.to_owned()],
+            before: before.map(|before| vec![before.to_owned()]),
+            task_type: None,
+        };
+        let commands = store
+            .write(move |c| {
+                run(c, "INSERT INTO lane (id, repo, number) VALUES (1, 'acme/widgets', 5)", [])?;
+                receive(c, 1, &given("claim", None), Timestamp::default())?;
+                // As it stands when nothing comes of it.
+                run(c, "UPDATE command SET state = 'applied'", [])?;
+                let claimed = "INSERT INTO person_claim (lane, command, login, since, remind_at, until, due_at)
+                     SELECT 1, id, 'bob', 0, 1, 2, 1 FROM command";
+                run(c, claimed, [])?;
+                claims::give_up(c, 1, Timestamp::default(), false)?;
+                begin_again(c, 1)?;
+                receive(c, 1, &given("hold", Some("claim")), Timestamp::default())?;
+                all::<String, Vec<_>>(c, "SELECT command FROM command", [], |r| r.get(0))
+            })
+            .await
+            .unwrap();
+        assert_eq!(commands, ["hold"]);
+    }
 
     #[tokio::test]
     async fn who_was_refused_today_is_read_from_an_index() {
