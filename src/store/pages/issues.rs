@@ -170,7 +170,9 @@ fn walk(show: Show, by_repo: bool) -> String {
         Show::Finished => by_action(Action::Finish),
         Show::Held => by_lane("SELECT id FROM lane WHERE hold IS NOT NULL"),
         Show::Dispatched => by_lane("SELECT lane FROM dispatch WHERE ended_at IS NULL"),
-        Show::Before => by_lane("SELECT id FROM lane WHERE from_before = 1"),
+        Show::Before => {
+            by_lane("SELECT id FROM lane WHERE from_before = 1 AND fingerprint_open = 1")
+        }
     };
     let place =
         if by_repo { format!("latest.evaluation IN ({OF_REPO}) AND") } else { String::new() };
@@ -209,7 +211,7 @@ pub(super) const STANDINGS: &str = "SELECT (SELECT count(*) FROM latest WHERE ac
      (SELECT count(*) FROM dispatch WHERE ended_at IS NULL),
      (SELECT count(*) FROM latest WHERE action = 'wait'),
      (SELECT count(*) FROM lane WHERE hold IS NOT NULL),
-     (SELECT count(*) FROM lane WHERE from_before = 1)";
+     (SELECT count(*) FROM lane WHERE from_before = 1 AND fingerprint_open = 1)";
 
 pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
     let (flagged, dispatched, waiting, held, from_before) =
@@ -221,6 +223,25 @@ pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
 mod tests {
     use super::*;
     use crate::store::{plan, scratch};
+
+    /// Of three from before, one was deleted without an event and one was touched.
+    const FROM_BEFORE: &str =
+        "INSERT INTO lane (id, repo, number, from_before, fingerprint_open)
+             VALUES (1, 'acme/widgets', 1, 1, 1), (2, 'acme/widgets', 2, 1, 0), (3, 'acme/widgets', 3, 0, 1);
+         INSERT INTO evaluation (id, lane, at, action, reason, signals)
+             VALUES (1, 1, 0, 'flag', 'blocked', '[]'), (2, 2, 0, 'flag', 'blocked', '[]'), (3, 3, 0, 'flag', 'blocked', '[]');";
+
+    #[tokio::test]
+    async fn an_issue_from_before_that_is_gone_is_neither_counted_nor_listed() {
+        let (_folder, store) = scratch();
+        store.write(|c| Ok(c.execute_batch(FROM_BEFORE)?)).await.unwrap();
+        let (counted, listed) = store
+            .read(move |c| Ok((standings(c)?, few(c, Show::Before, 9, &Sight::All)?)))
+            .await
+            .unwrap();
+        assert_eq!(counted.from_before, 1);
+        assert_eq!(listed.iter().map(|issue| issue.number).collect::<Vec<_>>(), [1]);
+    }
 
     #[tokio::test]
     async fn every_list_is_walked_by_an_index() {
