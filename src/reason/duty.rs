@@ -44,6 +44,8 @@ pub enum Why {
     NotAssignable,
     /// They opened the issue.
     Author,
+    /// They had claimed the issue until now, and are being unassigned.
+    HadClaimed,
 }
 
 impl Display for Duty {
@@ -65,6 +67,7 @@ impl Display for PassedOver {
             Why::Away { until } => write!(f, "{login} is away until {until}"),
             Why::NotAssignable => write!(f, "{login} cannot be assigned here"),
             Why::Author => write!(f, "{login} opened it"),
+            Why::HadClaimed => write!(f, "{login} had claimed it until now"),
         }
     }
 }

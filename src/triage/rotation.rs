@@ -88,7 +88,7 @@ fn choose(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, 
         return Ok(e);
     };
     let mut shares = s.record.shares.get(&rotation.name).cloned().unwrap_or_default();
-    let turns = Turns::of(rotation, s);
+    let turns = Turns { released: e.releases.as_deref(), ..Turns::of(rotation, s) };
     let (member, passed) = turns.next(&shares, s)?;
     if let Some(member) = member {
         turns.count(&mut shares, member, &passed);
@@ -124,13 +124,15 @@ struct Turns<'a> {
     today: NaiveDate,
     /// Who opened it.
     author: Option<&'a str>,
+    /// Whose claim has just ended. The forge still shows them assigned, and they are about to be taken off.
+    released: Option<&'a str>,
 }
 
 impl<'a> Turns<'a> {
     fn of(rotation: &'a Rotation, s: &'a Snapshot<'_>) -> Self {
         let today = s.now.with_timezone(&rotation.timezone).date_naive();
         let author = s.issue.author.as_ref().map(|author| author.login.as_str());
-        Self { rotation, today, author }
+        Self { rotation, today, author, released: None }
     }
 
     /// Whose turn it is, and whose it would have been: of those who can be asked whoever has the most in hand, the first
@@ -146,6 +148,7 @@ impl<'a> Turns<'a> {
         for member in members {
             let why = match member.away_until(self.today) {
                 Some(until) => Why::Away { until },
+                None if self.is_released(member) => Why::HadClaimed,
                 None if self.is_author(member) => {
                     author = Some(member);
                     Why::Author
@@ -168,13 +171,18 @@ impl<'a> Turns<'a> {
         self.author.is_some_and(|author| author.eq_ignore_ascii_case(&member.login))
     }
 
+    fn is_released(&self, member: &Member) -> bool {
+        self.released.is_some_and(|released| released.eq_ignore_ascii_case(&member.login))
+    }
+
     /// Smooth weighted round robin: everybody who can be asked gets what they weigh, and whoever is asked pays for all.
     /// Who is away gathers nothing, and so has nothing to catch up with afterwards.
     fn count(&self, shares: &mut Shares, chosen: &Member, passed: &[PassedOver]) {
         let can = |member: &&Member| {
             let is_passed = passed.iter().any(|one| one.login == member.login);
             let is_other_author = self.is_author(member) && member.login != chosen.login;
-            !is_passed && !is_other_author && member.away_until(self.today).is_none()
+            let is_out = is_passed || is_other_author || self.is_released(member);
+            !is_out && member.away_until(self.today).is_none()
         };
         let able = || self.rotation.members.iter().filter(can);
         let all: i64 = able().map(|member| i64::from(member.weight)).sum();
@@ -247,6 +255,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn whose_claim_has_just_ended_is_passed_over_and_gathers_nothing() {
+        let (rotation, world) = (rotation(&[2, 1, 1]), World::of(issue("x", "")));
+        let logins = rotation.members.iter().map(|member| (member.login.clone(), true));
+        let world = world.answered(|facts| facts.assignable = logins.collect());
+        world.with(|s, _| {
+            let turns = Turns { released: Some("Member-0"), ..Turns::of(&rotation, s) };
+            let mut shares = Shares::default();
+            let (member, passed) = turns.next(&shares, s).expect("all is known");
+            let member = member.expect("somebody can be asked");
+            assert_eq!(member.login, "member-1");
+            let expected = PassedOver { login: "member-0".into(), why: Why::HadClaimed };
+            assert_eq!(passed, [expected]);
+            turns.count(&mut shares, member, &passed);
+            let credits = [("member-1", -1), ("member-2", 1)].map(|(one, has)| (one.into(), has));
+            assert_eq!(shares.credits, credits.into());
+        });
     }
 
     #[test]

@@ -231,6 +231,22 @@ async fn who_was_asked_can_claim_the_issue_and_give_it_back_to_the_rotation() {
 }
 
 #[tokio::test]
+async fn who_gives_a_claim_back_is_not_asked_next_though_it_is_their_turn() {
+    let world = world(TWO).await;
+    let issue = flagged(&world).await;
+    world.gitea.comment(&issue, "anna", "/triage claim");
+    world.settle().await;
+    is_asked(&world, &flagged(&world).await, "ben", "next of 2 in rotation `backend`.");
+    world.gitea.comment(&issue, "anna", "/triage release");
+    world.settle().await;
+    assert_eq!(world.assignees(&issue), ["ben"]);
+    let comment = world.comments(&issue).pop().unwrap();
+    assert!(comment.starts_with("**Triage: @ben, this needs you**"), "{comment}");
+    let why = "next of 2 in rotation `backend`; `anna` had claimed it until now.";
+    assert!(comment.contains(why), "{comment}");
+}
+
+#[tokio::test]
 async fn without_assign_they_are_mentioned_only_and_the_issue_goes_on() {
     let world = world(&format!("{TWO}assign = false\n")).await;
     let blocker = world.open_issue(NewIssue { title: "It is slow".into(), ..NewIssue::default() });
