@@ -172,12 +172,33 @@ pub(super) fn refuses_claim<'a>(
         return Ok(Some(Refusal::NotOpenToClaim(ready_labels)));
     }
     let is_theirs = e.custody.claim().is_some();
+    if !is_theirs && let Some(refusal) = calls_others(request, chain)? {
+        return Ok(Some(refusal));
+    }
     let count = s.record.claims.get(&request.order).copied().unwrap_or(0);
     if !is_theirs && count >= rules.claim_limit {
         return Ok(Some(Refusal::ClaimLimit { count, limit: rules.claim_limit }));
     }
     let is_assignable = s.is_assignable(&request.by)?;
     Ok((!is_assignable).then_some(Refusal::NotAssignable(&request.by)))
+}
+
+/// That a person is called who may write, or whose turn it is, and it is not they who claim: nobody else must be able to
+/// take a flag off.
+fn calls_others<'a>(
+    request: &'a CommandRequest,
+    chain: Chain<'_>,
+) -> Result<Option<Refusal<'a>>, Question> {
+    let asked = chain.e.duty.as_ref().and_then(|duty| duty.login.as_deref());
+    if asked.is_some_and(|login| login.eq_ignore_ascii_case(&request.by)) {
+        return Ok(None);
+    }
+    let Some(refusal) = request.lacks_access() else { return Ok(None) };
+    let reason = chain.calls_person()?;
+    Ok(reason.map(|reason| match refusal {
+        Refusal::NotAWriter(_) => Refusal::CallsPerson(reason),
+        other => other,
+    }))
 }
 
 /// That somebody else has the issue: a person, or an agent.

@@ -64,6 +64,30 @@ impl Chain<'_> {
 
     /// What is to happen with an issue that nobody has.
     fn decide_unassigned(self) -> Result<Decision, Question> {
+        let decision = self.decide_by_issue()?;
+        if matches!(decision, Decision::Flag { .. } | Decision::Skip { .. }) {
+            return Ok(decision);
+        }
+        let skip = |reason| Decision::Skip { reason };
+        if let Some(reason) = self.duplicate(&decision)? {
+            return Ok(skip(reason));
+        }
+        Ok(self.awaits_approval()?.map_or(decision, skip))
+    }
+
+    /// Why a person is called when nobody has the issue, if one is.
+    pub(super) fn calls_person(self) -> Rule {
+        if self.philosophy().is_some() {
+            return Ok(None);
+        }
+        Ok(match self.decide_by_issue()? {
+            Decision::Flag { reason } => Some(reason),
+            _ => None,
+        })
+    }
+
+    /// What is to happen with an issue that nobody has, whoever opened it and whatever others say the same.
+    fn decide_by_issue(self) -> Result<Decision, Question> {
         let skip = |reason| Decision::Skip { reason };
         let flag = |reason| Decision::Flag { reason };
         if let Some(reason) = self.open_to_claim().filter(|_| self.is_free()) {
@@ -79,14 +103,7 @@ impl Chain<'_> {
         if let Some(reason) = self.given() {
             return Ok(skip(reason));
         }
-        let decision = self.hand_over();
-        if matches!(decision, Decision::Flag { .. }) {
-            return Ok(decision);
-        }
-        if let Some(reason) = self.duplicate(&decision)? {
-            return Ok(skip(reason));
-        }
-        Ok(self.awaits_approval()?.map_or(decision, skip))
+        Ok(self.hand_over())
     }
 
     /// The kind of work: as a person said, or as the issue's words say.

@@ -279,6 +279,25 @@ async fn what_is_closed_or_somebody_elses_cannot_be_claimed() {
 }
 
 #[tokio::test]
+async fn a_flag_is_not_taken_off_by_a_claim_of_somebody_who_may_not_write() {
+    let world = World::with("[triage]\nowner = \"alice\"\n").await;
+    let mut blocked = bug();
+    blocked.body.push_str("\nBlocked until the schema is settled.");
+    let issue = world.open_issue(blocked);
+    world.settle().await;
+    let flag = world.comment(&issue);
+    assert!(flag.starts_with("**Triage: @alice, this needs you**"), "{flag}");
+    assert_eq!(say(&world, &issue, "bob", "/triage claim").await, ["confused"]);
+    let comments = world.comments(&issue);
+    let expected = "meanwhile only people with write access can claim it: ask one of them";
+    assert!(comments[1].contains(expected), "{comments:#?}");
+    assert_eq!(comments[0], flag);
+    assert!(world.assignees(&issue).is_empty());
+    assert_eq!(say(&world, &issue, "alice", "/triage claim").await, ["+1"]);
+    assert_eq!(world.assignees(&issue), ["alice"]);
+}
+
+#[tokio::test]
 async fn ready_labels_say_what_can_be_claimed_and_keep_it_from_agents() {
     let world =
         World::with("[triage]\nready_labels = [\"help wanted\", \"good first issue\"]\n").await;

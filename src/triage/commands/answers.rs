@@ -84,6 +84,9 @@ pub enum Refusal<'a> {
     /// The issue has none of the labels of those that can be claimed.
     #[error("only issues with the label {} can be claimed", quoted(.0))]
     NotOpenToClaim(&'a [String]),
+    /// The issue calls a person, and they have no write access.
+    #[error("{0}; meanwhile only people with write access can claim it: ask one of them")]
+    CallsPerson(Reason),
     /// They have claimed as many others as they may.
     #[error(
         "you have claimed {count} other issues, and {limit} are allowed at once (`claim.limit`); `/triage release` on one of them makes room"

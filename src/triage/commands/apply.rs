@@ -105,16 +105,8 @@ fn check<'a>(
         }
         _ => {}
     }
-    match request.permission {
-        Permission::Writer => {}
-        Permission::Reader => return Ok(Some(Refusal::NotAWriter(&request.by))),
-        Permission::Unknown => return Ok(Some(Refusal::PermissionUnknown(&request.by))),
-        Permission::Unshown { is_admin: false } => {
-            return Ok(Some(Refusal::PermissionUnshown(&request.by)));
-        }
-        Permission::Unshown { is_admin: true } => {
-            return Ok(Some(Refusal::TeamUnshown(&request.by)));
-        }
+    if let Some(refusal) = request.lacks_access() {
+        return Ok(Some(refusal));
     }
     let is_closed = s.issue.state == IssueState::Closed;
     Ok(match &request.command {
@@ -268,6 +260,7 @@ pub(in crate::triage) fn refuse_unmet(
 mod tests {
     use super::*;
     use crate::dispatch::AgentId;
+    use crate::reason::Duty;
     use crate::triage::commands::Source;
     use crate::triage::samples::{World, agent, bug, dispatch, issue};
     use crate::triage::{Policy, evaluate};
@@ -402,6 +395,41 @@ mod tests {
         let e = world.evaluate();
         assert_eq!(e.decision.agent(), Some(&AgentId::new("kimi")));
         assert_eq!(e.orders[0].state, OrderState::CarriedOut);
+    }
+
+    /// A bug that says it is blocked, and somebody who claims it.
+    fn blocked(permission: Permission) -> World {
+        let mut blocked = bug();
+        blocked.body.push_str("\nBlocked until the schema is settled.");
+        let world = World::of(blocked).agents(vec![agent("claude", &[])]);
+        let world = world.answered(|facts| facts.assignable.extend([("alice".to_owned(), true)]));
+        world.requests(vec![request(Command::Claim, permission)])
+    }
+
+    #[test]
+    fn only_who_may_write_claims_an_issue_that_calls_a_person() {
+        let e = blocked(Permission::Writer).evaluate();
+        assert!(e.custody.claim().is_some(), "{e:?}");
+        for permission in
+            [Permission::Reader, Permission::Unknown, Permission::Unshown { is_admin: true }]
+        {
+            let e = blocked(permission).evaluate();
+            assert!(!refused(&e).is_empty() && e.custody == Custody::Free, "{e:?}");
+            assert!(matches!(e.decision, Decision::Flag { .. }), "{:?}", e.decision);
+        }
+        insta::assert_snapshot!(refused(&blocked(Permission::Reader).evaluate()), @"`/triage claim` was not carried out: blocked, by its own text: a person has to resolve that; meanwhile only people with write access can claim it: ask one of them.");
+        // Nobody is called for one that waits for its author, and whoever is asked in turn may say that they have it.
+        let world = World { issue: issue("It is slow", ""), ..blocked(Permission::Reader) };
+        assert!(world.evaluate().custody.claim().is_some());
+        let mut world = blocked(Permission::Reader);
+        world.record.duty = Some(Duty {
+            rotation: "backend".into(),
+            login: Some("Alice".into()),
+            assigns: false,
+            of: 1,
+            passed: Vec::new(),
+        });
+        assert!(world.evaluate().custody.claim().is_some());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A command as it was given, and what is answered to it.
 
-use super::Command;
+use super::{Command, Refusal};
 use crate::dispatch::TaskType;
 use crate::issue::Account;
 
@@ -106,6 +106,17 @@ impl CommandRequest {
     /// Who wrote it.
     pub fn account(&self) -> Account {
         Account { id: self.by_id, login: self.by.clone() }
+    }
+
+    /// Why they may not command, if they may not.
+    pub(in crate::triage) fn lacks_access(&self) -> Option<Refusal<'_>> {
+        match self.permission {
+            Permission::Writer => None,
+            Permission::Reader => Some(Refusal::NotAWriter(&self.by)),
+            Permission::Unknown => Some(Refusal::PermissionUnknown(&self.by)),
+            Permission::Unshown { is_admin: false } => Some(Refusal::PermissionUnshown(&self.by)),
+            Permission::Unshown { is_admin: true } => Some(Refusal::TeamUnshown(&self.by)),
+        }
     }
 }
 
