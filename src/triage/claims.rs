@@ -259,6 +259,13 @@ pub(super) fn release(e: Evaluation) -> Evaluation {
     Evaluation { custody: Custody::Free, ..let_go(e, "") }
 }
 
+/// Has the claim go on that a command ended which is refused after all.
+pub(super) fn go_on(e: Evaluation) -> Evaluation {
+    let Some(claim) = e.ended_claim.clone() else { return e };
+    let releases = e.releases.filter(|login| !login.eq_ignore_ascii_case(&claim.holder.login));
+    Evaluation { custody: Custody::Claimed(claim), releases, ended_claim: None, ..e }
+}
+
 /// Has whoever we assigned by a claim or in turn taken off, since a person gives the issue to somebody else; not `but`,
 /// who is given it.
 pub(super) fn let_go(e: Evaluation, but: &str) -> Evaluation {

@@ -28,14 +28,18 @@ pub fn evaluate(s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question>
 fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question> {
     let chain = Chain { triage: &rules.triage, agents: &rules.agents, s, e: &e };
     let decision = chain.decide()?;
-    let waits_on = waits_on(decision.reason());
     let task_type = chain.task_type();
     let taken_over = taken_over(&e, &decision, s, rules);
     let e = match taken_over {
         Some(login) => e.hold(DispatchState::Failed, Cause::TakenOver { login }),
         None => e,
     };
-    let e = Evaluation { decision: decision.clone(), ..commands::refuse_unmet(e, s, &decision) };
+    let e = commands::refuse_unmet(e, s, &decision);
+    let chain = Chain { triage: &rules.triage, agents: &rules.agents, s, e: &e };
+    // A claim goes on where no agent gets what was to be taken from its holder.
+    let decision = if e.custody.claim().is_some() { chain.decide()? } else { decision };
+    let waits_on = waits_on(decision.reason());
+    let e = Evaluation { decision: decision.clone(), ..e };
     let mut e = rotation::settle(e, &decision, s, rules)?;
     let is_given =
         matches!((&e.custody, &decision), (Custody::Chosen(_), Decision::Dispatch { .. }));

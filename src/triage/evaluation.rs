@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::commands::{Audience, OrderEnd};
 use super::{
-    Answer, Approval, Custody, Decision, News, Notice, Record, Shares, Signal, Snapshot, Verdict,
+    Answer, Approval, Custody, Decision, News, Notice, PersonClaim, Record, Shares, Signal,
+    Snapshot, Verdict,
 };
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Attempt, DispatchState, Mark, TaskType, Transition};
@@ -78,6 +79,8 @@ pub struct Evaluation {
     pub(super) needs_person: Option<Reason>,
     /// The agent whose account, still assigned, counts as ours although no dispatch is open.
     pub(super) resumes: Option<AgentId>,
+    /// The claim that a command has ended which gives the issue to an agent; it goes on when the agent does not get it.
+    pub(super) ended_claim: Option<PersonClaim>,
     /// A person chose the agent that has the issue already.
     pub(super) is_chosen_again: bool,
 }

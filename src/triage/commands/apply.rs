@@ -157,7 +157,8 @@ fn carry_out(
         Command::Assign(Assignee::Login(login)) => {
             let hold = Hold(Cause::GivenBy { by, to: login.clone() });
             let e = claims::let_go(e, login).end(DispatchState::Failed, hold.0.clone());
-            Evaluation { assign: Some(login.clone()), custody: Custody::Held(hold, None), ..e }
+            let custody = Custody::Held(hold, None);
+            Evaluation { assign: Some(login.clone()), custody, ended_claim: None, ..e }
         }
         Command::Assign(Assignee::Agent(id)) => {
             let known = rules.agents.iter().find(|agent| agent.is_called(id));
@@ -169,9 +170,10 @@ fn carry_out(
                 return Evaluation { is_chosen_again: true, ..free(e, s) };
             }
             let cause = Cause::GivenBy { by, to: id.to_string() };
+            let ended_claim = e.custody.claim().or(e.ended_claim.as_ref()).cloned();
             let e = free(claims::let_go(e, "").end(DispatchState::Failed, cause), s);
             let custody = Custody::Chosen(Choice { agent, task: request.task_type });
-            Evaluation { custody, ..e }
+            Evaluation { custody, ended_claim, ..e }
         }
     }
 }
@@ -250,7 +252,7 @@ pub(in crate::triage) fn refuse_unmet(
         let why = refusal(&request.command, &Refusal::NotDispatched(decision.reason().clone()));
         *end = OrderEnd::refused(request.order, why);
         if matches!(e.custody, Custody::Chosen(_)) {
-            e.custody = Custody::Free;
+            return claims::go_on(Evaluation { custody: Custody::Free, ..e });
         }
     }
     e
@@ -259,11 +261,14 @@ pub(in crate::triage) fn refuse_unmet(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::{ShownEvent, ShownText};
     use crate::dispatch::AgentId;
-    use crate::reason::Duty;
+    use crate::issue::{Account, Change, Issue, TextDigest, TimelineEvent};
+    use crate::reason::{Duty, Reason};
     use crate::triage::commands::Source;
-    use crate::triage::samples::{World, agent, bug, dispatch, issue};
-    use crate::triage::{Policy, evaluate};
+    use crate::triage::policy::Authors;
+    use crate::triage::samples::{World, agent, bug, dispatch, issue, now};
+    use crate::triage::{PersonClaim, Policy, evaluate};
 
     fn request(command: Command, permission: Permission) -> CommandRequest {
         CommandRequest {
@@ -395,6 +400,46 @@ mod tests {
         let e = world.evaluate();
         assert_eq!(e.decision.agent(), Some(&AgentId::new("kimi")));
         assert_eq!(e.orders[0].state, OrderState::CarriedOut);
+    }
+
+    fn claimed_by(login: &str) -> Custody {
+        let (since, until) = (now(), now() + TimeDelta::days(7));
+        let holder = Account { login: login.into(), id: 0 };
+        let (remind_at, is_reminded) = (until - TimeDelta::hours(42), false);
+        Custody::Claimed(PersonClaim { order: 9, holder, since, remind_at, until, is_reminded })
+    }
+
+    /// Bob's bug, which cleo has claimed and been assigned by us, and whose text was another one when alice gave it to an
+    /// agent.
+    fn claimed_and_changed() -> World {
+        let account = |login: &str, id| Some(Account { login: login.into(), id });
+        let text = TextDigest::of(&bug().title, "former");
+        let change = Change::Assigned { login: "cleo".into(), on: true };
+        let (assignees, author) = (vec!["cleo".to_owned()], account("bob", 2));
+        let world = World::of(Issue { author, assignees, ..bug() });
+        let policy = Policy { authors: Authors::Approved, ..Policy::default() };
+        let answered = world.agents(vec![agent("claude", &[])]).policy(policy).answered(|facts| {
+            facts.account = account("bot", 1);
+            facts.writers.extend([("alice".to_owned(), true), ("bob".to_owned(), false)]);
+            let at = Some(now());
+            facts.timeline = Some(vec![TimelineEvent { by: account("bot", 1), at, change }]);
+            let by = account("alice", 3);
+            facts.shown_texts = Some(vec![ShownText { by, event: ShownEvent::Commented(7), text }]);
+        });
+        answered.custody(claimed_by("cleo"))
+    }
+
+    #[test]
+    fn a_command_that_is_refused_takes_the_issue_from_nobody() {
+        let e = claimed_and_changed().requests(vec![assign("claude")]).evaluate();
+        assert!(refused(&e).contains("waits for approval"), "{:?}", e.orders);
+        assert_eq!((e.custody, e.releases), (claimed_by("cleo"), None));
+        assert!(matches!(e.decision.reason(), Reason::Claimed { .. }), "{:?}", e.decision);
+        // One that somebody with write access released before is free.
+        let release = CommandRequest { order: 2, ..writer(Command::Release) };
+        let requests = vec![release, CommandRequest { order: 3, ..assign("claude") }];
+        let e = claimed_and_changed().requests(requests).evaluate();
+        assert_eq!((e.custody, e.releases.as_deref()), (Custody::Free, Some("cleo")));
     }
 
     /// A bug that says it is blocked, and somebody who claims it.
