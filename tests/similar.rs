@@ -198,8 +198,7 @@ async fn closed_issues_are_compared_for_a_while_and_then_forgotten() {
         let closed_at = (number % 2 == 0).then_some(day(number as i64));
         tracker.store.keep_wording(at(number), Some(said.clone()), closed_at).await.unwrap();
     }
-    let since =
-        |closed_since| Lookup { repo: REPO, number: 21, words: said.clone(), closed_since };
+    let since = |closed_since| Lookup { repo: REPO, number: 21, words: said.clone(), closed_since };
     let found = tracker.store.neighbours(since(day(18))).await.unwrap();
     let closed: Vec<_> = found.issues.iter().filter_map(|one| one.closed_at).collect();
     assert_eq!(closed.iter().min(), Some(&day(18)), "{closed:?}");

@@ -330,6 +330,9 @@ pub struct Reported {
     pub report: Report,
 }
 
+/// Who gives the orders of the local agent: it may give an issue away, and approves no text.
+pub const LOCAL_AGENT: &str = "the local agent";
+
 /// What an agent that is called directly is told about an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handoff {

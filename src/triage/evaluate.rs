@@ -3,8 +3,8 @@
 
 use super::decide::Chain;
 use super::{
-    Custody, Decision, Evaluation, Question, Rules, Snapshot, Verdict, claims, commands, lifecycle,
-    observe, outsiders, rotation,
+    Approval, Custody, Decision, Evaluation, Question, Rules, Snapshot, Verdict, claims, commands,
+    lifecycle, observe, outsiders, rotation,
 };
 use crate::dispatch::DispatchState;
 use crate::issue::IssueRef;
@@ -21,7 +21,16 @@ pub fn evaluate(s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question>
     let evaluation = outsiders::revoke(evaluation, s, rules)?;
     let given = observe::given_by_person(&evaluation, s, rules).map(|agent| agent.id.clone());
     let evaluation = outsiders::follow(Evaluation { given, ..evaluation }, s, rules)?;
-    conclude(evaluation, s, rules)
+    conclude(keep_withdrawn(evaluation, s), s, rules)
+}
+
+/// An approval that was taken back approves no text any more; a choice that stood on it does not go on without one.
+fn keep_withdrawn(mut e: Evaluation, s: &Snapshot<'_>) -> Evaluation {
+    if e.approval.is_none() && matches!(e.custody, Custody::Chosen(_)) {
+        let taken_back = s.record.approval.clone();
+        e.approval = taken_back.map(|former| Approval { digest: String::new(), ..former });
+    }
+    e
 }
 
 /// Asks the rules, and ends what they end.
@@ -92,4 +101,36 @@ fn taken_over(
     let is_other =
         |login: &&String| !ours.iter().flatten().any(|one| one.eq_ignore_ascii_case(login));
     s.issue.assignees.iter().find(is_other).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::AgentId;
+    use crate::issue::{Account, Issue};
+    use crate::triage::policy::Authors;
+    use crate::triage::samples::{World, agent, bug, now};
+    use crate::triage::{Action, Choice, Policy, Way};
+
+    #[test]
+    fn a_choice_does_not_go_on_without_the_label_that_it_stood_on() {
+        let author = Some(Account { id: 2, login: "bob".into() });
+        let world = World::of(Issue { author, ..bug() }).agents(vec![agent("claude", &[])]);
+        let policy = Policy { authors: Authors::Approved, ..Policy::default() };
+        let mut world = world.policy(policy).answered(|facts| {
+            facts.writers.insert("bob".into(), false);
+            facts.account = Some(Account { id: 3, login: "triage-bot".into() });
+            facts.shown_texts = Some(Vec::new());
+            facts.timeline = Some(Vec::new());
+        });
+        world.record.custody =
+            Custody::Chosen(Choice { agent: AgentId::new("claude"), task: None });
+        let digest = world.issue.text().to_string();
+        let (by, at) = ("alice".to_owned(), now());
+        world.record.approval = Some(Approval { by, at, way: Way::Label, digest, edited_by: None });
+        let e = world.evaluate();
+        assert_eq!(e.decision.action(), Action::Skip, "{:?}", e.decision);
+        (world.record.custody, world.record.approval) = (e.custody, e.approval);
+        assert_eq!(world.evaluate().decision.action(), Action::Skip, "the next look as well");
+    }
 }

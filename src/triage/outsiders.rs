@@ -98,7 +98,10 @@ pub(super) fn awaits(
     let is_allowed = match policy.authors {
         Authors::Anyone => true,
         // A choice approved the text as it was then; one from before that mattered is still a choice.
-        _ if is_chosen => e.approval.is_none() || e.approved().is_some(),
+        _ if is_chosen && !s.requests.iter().any(CommandRequest::is_local_agents) => {
+            e.approval.is_none() || e.approved().is_some()
+        }
+        _ if is_chosen => e.approved().is_some(),
         Authors::Approved => e.approved().is_some(),
         Authors::Members => false,
     };
@@ -150,6 +153,7 @@ fn by_command(
 fn way(request: &CommandRequest, e: &Evaluation, matters: bool) -> Option<Way> {
     let is_chosen = matches!(e.custody, Custody::Chosen(_));
     match request.command {
+        _ if request.is_local_agents() => None,
         Command::Approve => Some(Way::Command),
         Command::Assign(Assignee::Agent(_)) if matters => Some(Way::Choice),
         Command::Retry | Command::Resume if matters && is_chosen => Some(Way::Choice),

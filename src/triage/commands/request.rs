@@ -1,7 +1,7 @@
 //! A command as it was given, and what is answered to it.
 
 use super::{Command, Refusal};
-use crate::dispatch::TaskType;
+use crate::dispatch::{LOCAL_AGENT, TaskType};
 use crate::issue::Account;
 
 /// Whether the writer of a comment may give commands.
@@ -117,6 +117,11 @@ impl CommandRequest {
             Permission::Unshown { is_admin: false } => Some(Refusal::PermissionUnshown(&self.by)),
             Permission::Unshown { is_admin: true } => Some(Refusal::TeamUnshown(&self.by)),
         }
+    }
+
+    /// Whether the local agent gave it, which no text may talk into approving itself.
+    pub fn is_local_agents(&self) -> bool {
+        matches!(self.source, Source::Entry(_)) && self.by == LOCAL_AGENT
     }
 }
 

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use super::{AgentAction, Answer, AvailableAgent, Budget, Environment, Note, Unavailable};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
-use crate::dispatch::{Agent, AgentId, Interface};
+use crate::dispatch::{Agent, AgentId, Interface, LOCAL_AGENT};
 use crate::gitea as forge;
 use crate::issue::{Account, Issue, IssueRef, NamedPeople, RepoName};
 use crate::store::{self, ManualOrder, Store};
@@ -96,8 +96,8 @@ impl ForgeEnvironment {
         if self.is_dry_run() {
             return Ok(HELD_BACK.to_owned());
         }
-        // A command like a person's: decided and handed over where those are.
-        let (by, command) = ("the local agent".to_owned(), format!("assign {id}"));
+        // Decided and handed over where a person's command is, but it approves nothing.
+        let (by, command) = (LOCAL_AGENT.to_owned(), format!("assign {id}"));
         let order = ManualOrder { by, command, task_type: None };
         self.parts.store.order(at.clone(), order, self.parts.clock.now()).await?;
         Ok(format!("{id} gets the issue when it has a place free"))
