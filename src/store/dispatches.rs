@@ -151,6 +151,15 @@ impl Store {
         self.read(move |c| first(c, &dispatch_where("key = ?1"), [key], dispatch_of)).await
     }
 
+    /// The digest of the text that was approved of the issue of the dispatch with this key, as far as the issue said that
+    /// when it was last looked at: where it did not, the dispatch stands on no approval.
+    pub async fn approved_text(&self, key: String) -> Result<Option<String>, Error> {
+        let sql = "SELECT digest FROM dispatch JOIN lane ON lane.id = dispatch.lane
+                   JOIN approval ON approval.lane = lane.id
+                   WHERE dispatch.key = ?1 AND digest = text_digest";
+        self.read(move |c| first(c, sql, [key], |r| r.get(0))).await
+    }
+
     /// The dispatches that were handed over to one of these agents and have not ended.
     pub async fn handed_over(&self, agents: Vec<AgentId>) -> Result<Vec<Dispatch>, Error> {
         self.read(move |c| {

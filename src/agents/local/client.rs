@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::{LocalRules, LocalRuns, Parts, Task};
+use super::{LocalRules, LocalRuns, Parts, Run, Task};
 use crate::apply::{AgentClient, HandedOver};
 use crate::dispatch::{Agent, Dispatch, Handoff, Interface, Progress, Report};
 use crate::issue::IssueRef;
@@ -88,7 +88,7 @@ impl LocalClient {
 impl Inner {
     async fn work(&self, key: String, at: IssueRef) {
         self.report(&key, Progress::InProgress, None).await;
-        let run = AssertUnwindSafe(self.runs.run(Task::new(at.clone()), &|_| ())).catch_unwind();
+        let run = AssertUnwindSafe(self.run(&key, at.clone())).catch_unwind();
         let (state, said) = match run.await {
             Ok(Ok(run)) if run.is_failed() => (Progress::Failed, run.error),
             Ok(Ok(run)) => (Progress::Completed, run.content),
@@ -104,6 +104,19 @@ impl Inner {
         };
         self.report(&key, state, Some(said)).await;
         self.working.send_if_modified(|working| working.remove(&key));
+    }
+
+    /// Works on the text that was approved, or on none. What was approved is read while the dispatch is open: a change
+    /// that was seen ends it.
+    async fn run(&self, key: &str, at: IssueRef) -> anyhow::Result<Run> {
+        let store = &self.runs.environment.parts.store;
+        let approved = store.approved_text(key.to_owned()).await?;
+        let found = store.dispatch_by_key(key.to_owned()).await?;
+        if !found.is_some_and(|dispatch| dispatch.state.is_open()) {
+            let error = "the dispatch is over".to_owned();
+            return Ok(Run { error, ..Run::default() });
+        }
+        self.runs.run(Task { approved, ..Task::new(at) }, &|_| ()).await
     }
 
     /// A report that the store does not take is made again after the next start.

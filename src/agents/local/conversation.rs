@@ -28,6 +28,8 @@ enum Stop {
     Exceeded(u32),
     #[error(transparent)]
     Cut(#[from] Cut),
+    #[error("the text was changed since it was approved")]
+    Changed,
     #[error("the model gave an empty reply")]
     Empty,
     #[error("the budget of {0} is used up")]
@@ -87,6 +89,10 @@ impl Conversation<'_> {
         let at = &self.task.at;
         let issue = self.environment.issue(at).await?;
         let issue = issue.ok_or_else(|| Unavailable(format!("there is no issue `{at}`")))?;
+        let text = issue.text().to_string();
+        if self.task.approved.as_ref().is_some_and(|approved| *approved != text) {
+            return Err(Stop::Changed);
+        }
         for message in prompt::for_issue(at, &issue, self.task.prompt.as_deref()) {
             self.add(message);
         }

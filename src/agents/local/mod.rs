@@ -53,6 +53,8 @@ pub struct Task {
     pub at: IssueRef,
     /// What whoever runs it asks for; the usual request when `None`.
     pub prompt: Option<String>,
+    /// The digest of the text that was approved, where one was: the run ends where the issue says otherwise.
+    pub approved: Option<String>,
     /// What the run may spend.
     pub allowance: Allowance,
 }
@@ -60,7 +62,7 @@ pub struct Task {
 impl Task {
     /// The usual request for an issue, without a limit but the agent's own.
     pub fn new(at: IssueRef) -> Self {
-        Self { at, prompt: None, allowance: Allowance::default() }
+        Self { at, prompt: None, approved: None, allowance: Allowance::default() }
     }
 }
 
