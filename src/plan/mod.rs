@@ -32,6 +32,9 @@ pub use crate::triage::{Marker, Subject, code, fence};
 use self::comment::About;
 use self::stage::Stage;
 
+/// What the marker of a comment says that no longer holds.
+const OVER: &str = "over";
+
 /// One write to the outside. Each is safe to ask for again: it names what should be there, not a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -381,7 +384,7 @@ impl PlanInput<'_> {
         let edit = match self.audit_comment {
             Some(ours) if ours.marker == marker => return None,
             // An edit notifies nobody: who is called anew gets a new comment.
-            Some(ours) if ours.marker.digest == over::OVER => None,
+            Some(ours) if ours.marker.digest == OVER => None,
             Some(ours) if ours.marker.decision == marker.decision => Some(ours.id),
             _ => None,
         };

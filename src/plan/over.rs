@@ -3,12 +3,9 @@
 
 use super::approval::APPROVAL;
 use super::question::{DUPLICATE, NEEDS_INFO};
-use super::{Decided, Effect, EffectOutcome, Marker};
+use super::{Decided, Effect, EffectOutcome, Marker, OVER};
 use crate::reason::{Reason, code};
 use crate::triage::{Decision, Evaluation, MarkedComment, Question, Snapshot};
-
-/// What the marker of a comment says that no longer holds.
-pub(super) const OVER: &str = "over";
 
 /// What the marker of a comment says of which not all was done.
 const UNDONE: &str = "undone";

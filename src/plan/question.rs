@@ -4,8 +4,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::approval::APPROVAL;
-use super::over::OVER;
-use super::{Effect, PlanInput, duplicate};
+use super::{Effect, OVER, PlanInput, duplicate};
 use crate::dispatch::Mark;
 use crate::issue::{Account, Change};
 use crate::reason::{Missing, Reason};

@@ -69,16 +69,20 @@ impl Display for Reason {
             Self::TimedOut(cause) => write!(f, "timed out: {cause}"),
             Self::Escalated(cause) => write!(f, "escalated: {cause}"),
             Self::GivenByPerson(to) => write!(f, "given to {} by a person", code(to.as_str())),
-            Self::WriteLimit { limit, until } => write!(
-                f,
-                "the limit of {limit} writes to one issue within an hour (`worker.fuse`) is reached; nothing is written until {}, then the issue is evaluated again",
-                until.format("%H:%M:%S UTC")
-            ),
+            Self::WriteLimit { limit, until } => write_limit(f, *limit, *until),
             Self::GivenUp { error } => write!(f, "given up before all was done: {error}"),
             Self::RunByHand => f.write_str("the local agent was run by hand"),
             Self::Earlier(text) => f.write_str(text),
         }
     }
+}
+
+fn write_limit(f: &mut fmt::Formatter<'_>, limit: u32, until: Timestamp) -> fmt::Result {
+    write!(
+        f,
+        "the limit of {limit} writes to one issue within an hour (`worker.fuse`) is reached; nothing is written until {}, then the issue is evaluated again",
+        until.format("%H:%M:%S UTC")
+    )
 }
 
 fn lacks(missing: &[Missing]) -> String {
