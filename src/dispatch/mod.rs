@@ -2,6 +2,7 @@
 //! No I/O, no rules.
 
 mod handoff;
+pub mod run;
 
 use std::fmt;
 use std::time::Duration;
