@@ -10,6 +10,10 @@ use gitea_triage::clock::Timestamp;
 use gitea_triage::issue::{Issue, IssueState};
 use gitea_triage::triage::{Policy, Preset, Triage};
 
+/// As in the program.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Prose with a keyword now and then, as issues are.
 const PARAGRAPH: &str = "The importer loses its place when someone opens the settings page and goes \
     back to the list. Nothing in `src/importer.py` should depend on the session, and `load_rows()` \

@@ -5,10 +5,9 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::cues;
+use super::cues::{self, Meaning};
+use super::lexicon::{Find, Lexicon};
 use super::markdown;
-use super::phrases::is_unspaced;
-use super::policy::Policy;
 use super::references::{Here, REFERENCE};
 use super::text;
 use crate::issue::{Issue, IssueRef};
@@ -76,38 +75,38 @@ static NAMES: LazyLock<Regex> = LazyLock::new(|| {
 const LONGEST_LIST: usize = 2000;
 
 /// The lists of names that follow a phrase for it in what is said, where nothing turns it into its opposite.
-pub(super) fn in_context(
-    policy: &Policy,
-    title: &str,
-    body: &str,
-) -> impl Iterator<Item = String> + use<> {
-    let said = [title, "\n", &markdown::prose(body)].concat();
-    let lower = text::fold_in_place(&said);
-    let mut found = Vec::new();
-    for phrase in &policy.blocked_by {
-        let phrase = text::fold(phrase);
-        for (at, _) in lower.match_indices(&phrase) {
-            let place = at..at + phrase.len();
-            let is_open = phrase.chars().all(is_unspaced);
-            let stands = cues::is_whole(&said, &place, is_open);
-            if !stands || cues::is_negated(&said, at, &policy.negations) {
-                continue;
-            }
-            let end = (place.end + LONGEST_LIST).min(said.len());
-            let end = (place.end..=end).rev().find(|end| said.is_char_boundary(*end));
-            let names = NAMES.find(&said[place.end..end.unwrap_or(place.end)]);
-            found.extend(names.map(|names| names.as_str().to_owned()));
+pub(super) fn in_context<'a>(
+    lexicon: &'a Lexicon,
+    negations: &'a [String],
+    said: &'a str,
+) -> impl Iterator<Item = &'a str> {
+    let lower = text::fold_in_place(said);
+    let found: Vec<_> = lexicon.finds(&lower).collect();
+    found.into_iter().filter_map(move |(find, place)| {
+        let Find::Cue(cue) = find else { return None };
+        let cue = &lexicon.cues[cue];
+        if cue.meaning != Meaning::BlockedBy || !cue.stands(said, &place) {
+            return None;
         }
-    }
-    found.into_iter()
+        let end = (place.end + LONGEST_LIST).min(said.len());
+        let end = (place.end..=end).rev().find(|end| said.is_char_boundary(*end));
+        let names = NAMES.find(&said[place.end..end.unwrap_or(place.end)])?;
+        (!cues::is_negated(said, place.start, negations)).then_some(names.as_str())
+    })
 }
 
 /// The issues that an issue says it waits for, each once, and whether one of the names leads nowhere on this forge.
-pub(super) fn stated(policy: &Policy, issue: &Issue, at: &IssueRef) -> (BTreeSet<IssueRef>, bool) {
+pub(super) fn stated(
+    lexicon: &Lexicon,
+    negations: &[String],
+    issue: &Issue,
+    at: &IssueRef,
+) -> (BTreeSet<IssueRef>, bool) {
     let here = Here::on(issue, at);
+    let said = [&issue.title, "\n", &markdown::prose(&issue.body)].concat();
     let (mut named, mut leads_nowhere) = (BTreeSet::new(), false);
-    for list in in_context(policy, &issue.title, &issue.body) {
-        for one in here.all(&list) {
+    for list in in_context(lexicon, negations, &said) {
+        for one in here.all(list) {
             leads_nowhere |= one.is_none();
             named.extend(one.filter(|one| one != at));
         }

@@ -138,9 +138,13 @@ impl Chain<'_> {
     pub(super) fn label_among(self, names: &[String]) -> Option<String> {
         let reader = self.triage.reader.as_deref();
         let is_among = |label: &&String| {
+            let normal = text::normal(label);
             reader.is_some_and(|reader| reader.recognition.is_among(label, names))
-                || names.iter().any(|name| text::normal(name) == text::normal(label))
+                || names.iter().any(|name| text::normal(name) == normal)
         };
+        if names.is_empty() {
+            return None;
+        }
         self.s.issue.labels.iter().find(is_among).cloned()
     }
 
@@ -263,8 +267,9 @@ impl Chain<'_> {
         if let Some(label) = self.s.assessment.facts.blocking_label.clone() {
             return Ok(Some(Reason::BlockedByLabel(label)));
         }
+        let Triage { lexicon, policy, .. } = self.triage;
         let (mut named, leads_nowhere) =
-            blockers::stated(&self.triage.policy, self.s.issue, self.s.at);
+            blockers::stated(lexicon, &policy.negations, self.s.issue, self.s.at);
         let asked: Vec<_> = named.iter().take(MAX_BLOCKERS).cloned().collect();
         let closed = self.s.closed_blockers(&asked)?;
         named.retain(|one| !closed.contains(one));
@@ -355,8 +360,11 @@ impl Triage {
         let ignored = &self.policy.ignore_labels;
         let reader = self.reader.as_deref();
         let is_ignored = |label: &&String| {
-            reader.is_some_and(|reader| reader.recognition.is_ignored_label(label))
-                || ignored.iter().any(|name| text::normal(name) == text::normal(label))
+            let normal = text::normal(label);
+            ignored.contains(&normal)
+                || reader.is_some_and(|reader| {
+                    reader.recognition.is_ignored(&reader.recognition.label(label))
+                })
         };
         let label = issue.labels.iter().find(is_ignored)?;
         Some(Reason::IgnoredLabel(label.clone()))

@@ -1,6 +1,6 @@
 //! From what an issue states to facts: the type it is told to be, and what it names, shows and asks for.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::blockers;
@@ -12,7 +12,8 @@ use super::markdown;
 use super::phrases::is_unspaced;
 use super::points::AcceptanceRules;
 use super::policy::Policy;
-use super::recognition::{By, Recognition, Told};
+use super::recognition::{By, LabelNames, Recognition, Told};
+use super::references;
 use super::signals::{Facts, whole_path};
 use super::statements::{Forms, Role, Statements};
 use super::tags::Classes;
@@ -89,7 +90,7 @@ impl<'a> Evidence<'a> {
         };
         evidence.find(lexicon);
         evidence.structure();
-        evidence.conclude();
+        evidence.conclude(lexicon);
         evidence
     }
 
@@ -100,13 +101,15 @@ impl<'a> Evidence<'a> {
         let said = std::mem::take(&mut self.said.text);
         let text = folded.as_deref().unwrap_or(&said);
         let (mut runs, mut seen, mut at) = (Runs::new(), vec![0_u8; lexicon.cues.len()], 0);
+        let mut code = 0;
         for (find, range) in lexicon.finds(text) {
             while self.said.passages.get(at).is_some_and(|one| one.at.end < range.end) {
                 at += 1;
             }
             let Some(passage) = self.said.passages.get(at) else { break };
-            let is_said =
-                passage.counts && range.start >= passage.at.start && !self.is_code(&range);
+            let is_said = passage.counts
+                && range.start >= passage.at.start
+                && !self.is_code(&range, &mut code);
             match find {
                 Find::Term(term) => {
                     let (kind, term) = &lexicon.terms[term];
@@ -132,9 +135,16 @@ impl<'a> Evidence<'a> {
         self.said.text = said;
     }
 
-    fn is_code(&self, range: &Range<usize>) -> bool {
-        let next = self.said.code.partition_point(|code| code.end <= range.start);
-        self.said.code.get(next).is_some_and(|code| code.start < range.end)
+    /// Whether code is in a part of the text; `next` is where it was looked for last, near which it is.
+    fn is_code(&self, range: &Range<usize>, next: &mut usize) -> bool {
+        let code = &self.said.code;
+        while code.get(*next).is_some_and(|code| code.end <= range.start) {
+            *next += 1;
+        }
+        while *next > 0 && code[*next - 1].end > range.start {
+            *next -= 1;
+        }
+        code.get(*next).is_some_and(|code| code.start < range.end)
     }
 
     fn see(&mut self, kind: Kind, span: Range<usize>) {
@@ -175,7 +185,7 @@ impl<'a> Evidence<'a> {
         let mut facts = std::mem::take(&mut self.facts);
         let (mut steps, mut words, mut items) = (0, 0, 0);
         // People fill each part of a form with the same sentence, or with the title.
-        let mut before = HashSet::from([self.title.trim()]);
+        let mut before = BTreeSet::from([self.title.trim()]);
         for one in self.said.body() {
             let is_code = matches!(one.kind, markdown::Kind::Code { .. });
             facts.show_if(Kind::Example, is_code && one.role != Role::Details);
@@ -207,8 +217,10 @@ impl<'a> Evidence<'a> {
     }
 
     /// Type, task, urgency and blocks.
-    fn conclude(&mut self) {
-        let told = self.told();
+    fn conclude(&mut self, lexicon: &Lexicon) {
+        let names: Vec<_> =
+            self.labels.iter().map(|label| self.reader.recognition.label(label)).collect();
+        let told = self.told(&names);
         let issue_type = told.issue_type(self.policy);
         let labels = self.labels;
         let recognition = &self.reader.recognition;
@@ -216,7 +228,7 @@ impl<'a> Evidence<'a> {
             issue_type,
             IssueType::Feature | IssueType::Docs | IssueType::Refactor | IssueType::Research
         );
-        let p0 = labels.iter().any(|label| recognition.is_urgent_label(label))
+        let p0 = names.iter().any(|label| recognition.is_urgent(label))
             || (self.urgent && is_urgent_type);
         let fits = |place: usize| {
             let types = &self.policy.task_types[place].types;
@@ -226,20 +238,25 @@ impl<'a> Evidence<'a> {
             self.tasks.iter().enumerate().position(|(place, is_told)| *is_told && fits(place));
         self.facts.usual_task = told.of.map(|of| self.policy.types[of].task);
         self.facts.classes = Classes { p0, ..Classes::told(issue_type) };
-        self.facts.blocking_label =
-            labels.iter().find(|label| recognition.is_blocking_label(label)).cloned();
-        let names_blocker = self.sounds_blocked
-            && blockers::in_context(self.policy, self.title, self.body).next().is_some();
+        self.facts.blocking_label = names
+            .iter()
+            .position(|label| recognition.is_blocking(label))
+            .map(|at| labels[at].clone());
+        let may_name = || [self.title, self.body].into_iter().any(references::may_name);
+        let names_blocker = self.sounds_blocked && may_name() && {
+            let said = [self.title, "\n", &self.said.prose()].concat();
+            blockers::in_context(lexicon, &self.policy.negations, &said).next().is_some()
+        };
         if names_blocker || self.facts.blocking_label.is_some() {
             self.facts.show(Kind::Blocked);
         }
         self.facts.told = told;
     }
 
-    fn told(&mut self) -> Told {
+    fn told(&mut self, names: &[LabelNames]) -> Told {
         let (recognition, title) = (&self.reader.recognition, self.title);
         let by_convention =
-            || recognition.by_label(self.labels).or_else(|| recognition.by_title(title));
+            || recognition.by_label(self.labels, names).or_else(|| recognition.by_title(title));
         by_convention().or_else(|| self.by_form()).unwrap_or_else(|| self.by_words())
     }
 
@@ -334,6 +351,10 @@ impl<'a> Evidence<'a> {
 
 /// Words, where a letter of a script without spaces is half of one.
 fn count_words(text: &str) -> usize {
+    if text.is_ascii() {
+        let words = text.as_bytes().split(|b| b.is_ascii_whitespace() || *b == b'\x0b');
+        return words.filter(|word| word.iter().any(u8::is_ascii_alphanumeric)).count();
+    }
     let spaced = text
         .split(|c: char| c.is_whitespace() || is_unspaced(c))
         .filter(|word| word.contains(char::is_alphanumeric));

@@ -26,7 +26,10 @@ pub(super) enum Find {
 
 /// The compiled terms and words.
 pub(super) struct Lexicon {
+    /// For every text; where some of what it looks for is not ASCII, in the compact form: a table would be of megabytes.
     automaton: AhoCorasick,
+    /// For texts in ASCII, where the other one looks for more; it looks for the first of the same texts.
+    ascii: Option<AhoCorasick>,
     /// What each text stands for that the automaton looks for.
     finds: Vec<Find>,
     /// The terms, and what each shows.
@@ -50,18 +53,22 @@ impl Lexicon {
             texts.push(cue.text.clone());
             finds.push(Find::Cue(place));
         }
-        let is_ascii = texts.iter().all(|text| text.is_ascii());
+        // A stable sort: what is in ASCII keeps its order.
+        let mut all: Vec<_> = texts.into_iter().zip(finds).collect();
+        all.sort_by_key(|(text, _)| !text.is_ascii());
+        let (mut texts, mut finds): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+        let ascii = texts.partition_point(|text| text.is_ascii());
+        let is_ascii = ascii == texts.len();
         texts.extend(text::FOLDS_ONTO_ASCII.map(String::from));
         finds.resize(texts.len(), Find::Rare);
-        let automaton = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::DFA))
-            .ascii_case_insensitive(true)
-            .start_kind(StartKind::Unanchored)
-            .prefilter(false)
-            .build(&texts)
-            .map_err(|error| PolicyError::TooLarge(error.to_string()))?;
+        let kind = if is_ascii { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let automaton = automaton(&texts, kind)?;
+        let ascii = match is_ascii {
+            true => None,
+            false => Some(self::automaton(&texts[..ascii], AhoCorasickKind::DFA)?),
+        };
         let longest = texts.iter().map(String::len).max().unwrap_or(0);
-        Ok(Self { automaton, finds, terms, cues, longest, is_ascii })
+        Ok(Self { automaton, ascii, finds, terms, cues, longest, is_ascii })
     }
 
     /// Whether the text can only be read right in its folded form, as far as can be told without reading it.
@@ -74,9 +81,20 @@ impl Lexicon {
         &self,
         text: &(impl AsRef<[u8]> + ?Sized),
     ) -> impl Iterator<Item = (Find, Range<usize>)> {
-        let found = self.automaton.find_overlapping_iter(text);
+        let ascii = self.ascii.as_ref().filter(|_| text.as_ref().is_ascii());
+        let found = ascii.unwrap_or(&self.automaton).find_overlapping_iter(text);
         found.map(|one| (self.finds[one.pattern().as_usize()], one.range()))
     }
+}
+
+fn automaton(texts: &[String], kind: AhoCorasickKind) -> Result<AhoCorasick, PolicyError> {
+    AhoCorasick::builder()
+        .kind(Some(kind))
+        .ascii_case_insensitive(true)
+        .start_kind(StartKind::Unanchored)
+        .prefilter(false)
+        .build(texts)
+        .map_err(|error| PolicyError::TooLarge(error.to_string()))
 }
 
 fn terms(policy: &Policy) -> Result<Vec<(Kind, Term)>, PolicyError> {

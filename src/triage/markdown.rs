@@ -117,8 +117,13 @@ pub(super) fn blocks_with_code(text: &str) -> Vec<Block> {
 
 /// All that a text says.
 pub(super) fn prose(text: &str) -> String {
-    let said: Vec<_> = blocks(text).iter().map(Block::words).collect();
-    said.join("\n\n")
+    prose_of(&blocks_with_code(text))
+}
+
+/// All that these blocks say.
+pub(super) fn prose_of(blocks: &[Block]) -> String {
+    let said = blocks.iter().filter(|block| !matches!(block.kind, Kind::Code { .. }));
+    said.map(Block::words).collect::<Vec<_>>().join("\n\n")
 }
 
 /// As much of a text as is read. A line that nests deeper than people write takes a parser for ever; it is read as plain
@@ -126,7 +131,11 @@ pub(super) fn prose(text: &str) -> String {
 fn readable(text: &str) -> Cow<'_, str> {
     let end = (0..=LONGEST.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     let text = &text[..end.unwrap_or_default()];
-    let lines = || text.split_inclusive(['\n', '\r']);
+    let lines = || {
+        let ends = memchr::memchr2_iter(b'\n', b'\r', text.as_bytes()).map(|end| end + 1);
+        let mut from = 0;
+        ends.chain([text.len()]).map(move |end| &text[std::mem::replace(&mut from, end)..end])
+    };
     if !lines().any(nests_too_deep) {
         return Cow::Borrowed(text);
     }
@@ -207,8 +216,8 @@ impl Reader<'_> {
         match tag {
             // The first paragraph of an item is its text.
             Tag::Paragraph if is_bare_item => {}
-            Tag::Paragraph | Tag::TableCell => self.begin(Kind::Paragraph),
-            Tag::Heading { .. } => self.begin(Kind::Heading),
+            Tag::Paragraph | Tag::TableCell => self.begin_of(Kind::Paragraph, at.len()),
+            Tag::Heading { .. } => self.begin_of(Kind::Heading, at.len()),
             Tag::Item => self.begin(Kind::Item { ticked: None }),
             Tag::List(_) => {
                 self.end();
@@ -316,6 +325,14 @@ impl Reader<'_> {
         let before = &self.text.as_bytes()[..at];
         let indent = before.iter().rev().take(most).take_while(|b| **b == b' ').count();
         matches!(before[..at - indent].last(), None | Some(b'\n' | b'\r'))
+    }
+
+    /// Begins a block without others in it, of so many bytes.
+    fn begin_of(&mut self, kind: Kind, bytes: usize) {
+        self.begin(kind);
+        let block = self.block();
+        block.prose.reserve(bytes);
+        block.lines.iter_mut().for_each(|line| line.reserve(bytes));
     }
 
     fn begin(&mut self, kind: Kind) {

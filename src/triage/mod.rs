@@ -361,7 +361,10 @@ impl Triage {
     pub fn is_urgent(&self, title: &str, labels: &[String]) -> bool {
         match &self.reader {
             None => Classes::new(&self.policy, &tags::among(title, labels)).is_urgent(),
-            Some(reader) => labels.iter().any(|one| reader.recognition.is_urgent_label(one)),
+            Some(reader) => {
+                let recognition = &reader.recognition;
+                labels.iter().any(|one| recognition.is_urgent(&recognition.label(one)))
+            }
         }
     }
 

@@ -8,6 +8,11 @@ const MOST_WORDS: usize = 16;
 /// The first words of a text in lower case, whatever parts them; an apostrophe parts nothing, and a letter of a script
 /// without spaces is a word.
 pub(super) fn words(text: &str) -> Vec<String> {
+    if text.is_ascii() && !text.contains('\'') {
+        let words =
+            text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        return words.take(MOST_WORDS).map(str::to_ascii_lowercase).collect();
+    }
     let mut words = vec![String::new()];
     for c in text.chars().flat_map(char::to_lowercase) {
         if words.len() > MOST_WORDS {
@@ -58,7 +63,12 @@ impl<T: Copy> Phrases<T> {
 
     /// What exactly these words stand for.
     pub(super) fn get(&self, words: &[String]) -> Option<T> {
-        self.all.get(&words.join(" ")).copied()
+        self.get_joined(&words.join(" "))
+    }
+
+    /// What exactly these words, joined by spaces, stand for.
+    pub(super) fn get_joined(&self, words: &str) -> Option<T> {
+        self.all.get(words).copied()
     }
 
     /// What the longest phrase among these words stands for; of two, the first. A single word says little among many.

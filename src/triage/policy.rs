@@ -265,7 +265,7 @@ impl Policy {
         now.checked_sub_signed(days).unwrap_or(Timestamp::MIN_UTC)
     }
 
-    /// Brings the tags into the form in which an issue's tags are compared.
+    /// Brings the tags and the labels that are left alone into the form in which an issue's tags are compared.
     pub(super) fn normalise(&mut self) {
         let sets = &mut self.tags;
         let sets = [
@@ -277,7 +277,7 @@ impl Policy {
             &mut sets.research,
             &mut sets.from_loop,
         ];
-        for tag in sets.into_iter().flatten() {
+        for tag in sets.into_iter().chain([&mut self.ignore_labels]).flatten() {
             *tag = text::normal(tag);
         }
     }

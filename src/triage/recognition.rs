@@ -56,6 +56,16 @@ impl Told {
     }
 }
 
+/// What a label may be called in a list, the first that is there counts.
+pub(super) struct LabelNames(Vec<String>);
+
+impl LabelNames {
+    /// What a list says of it.
+    fn in_list<T: Copy>(&self, list: &Phrases<T>) -> Option<T> {
+        self.0.iter().find_map(|name| list.get_joined(name))
+    }
+}
+
 /// The labels, titles and headings of a policy, made ready for use.
 pub(super) struct Recognition {
     labels: Phrases<usize>,
@@ -94,53 +104,57 @@ impl Recognition {
         }
     }
 
-    /// What a list says of a label: as it stands there, without its scope, and without words that change nothing. A scope
-    /// that is none of the known ones says something else.
-    fn meaning<T: Copy>(&self, label: &str, list: &Phrases<T>) -> Option<T> {
+    /// What a label may be called in a list: as it stands there, without its scope, and without words that change nothing.
+    /// A scope that is none of the known ones says something else.
+    pub(super) fn label(&self, label: &str) -> LabelNames {
         let label = label.split('(').next().unwrap_or(label);
         let is_scope = |words: &[String]| self.scopes.get(words).is_some();
         let value = match label.rsplit_once(['/', ':', '：']) {
             Some((scope, value)) if !words(value).is_empty() => {
-                let last = scope.rsplit(['/', ':', '：']).next().unwrap_or(scope);
-                if !words(last).is_empty() && !is_scope(&words(last)) {
-                    return list.get(&words(label));
+                let last = words(scope.rsplit(['/', ':', '：']).next().unwrap_or(scope));
+                if !last.is_empty() && !is_scope(&last) {
+                    return LabelNames(vec![words(label).join(" ")]);
                 }
                 words(value)
             }
             _ => words(label),
         };
-        let known = list.get(&value);
-        let rest = value.get(1..).unwrap_or_default();
-        let scoped = || list.get(rest).filter(|_| !rest.is_empty() && is_scope(&value[..1]));
-        let plain = || {
-            let starts = value.iter().take_while(|word| self.modifiers.contains(*word)).count();
-            list.get(&value[starts..]).filter(|_| starts > 0)
-        };
-        known.or_else(scoped).or_else(plain)
+        let mut names = vec![value.join(" ")];
+        if let [first, rest @ ..] = &value[..]
+            && !rest.is_empty()
+            && is_scope(std::slice::from_ref(first))
+        {
+            names.push(rest.join(" "));
+        }
+        let starts = value.iter().take_while(|word| self.modifiers.contains(*word)).count();
+        names.extend((starts > 0).then(|| value[starts..].join(" ")));
+        LabelNames(names)
     }
 
-    pub(super) fn is_urgent_label(&self, label: &str) -> bool {
-        self.meaning(label, &self.urgent).is_some()
+    pub(super) fn is_urgent(&self, label: &LabelNames) -> bool {
+        label.in_list(&self.urgent).is_some()
     }
 
-    pub(super) fn is_blocking_label(&self, label: &str) -> bool {
-        self.meaning(label, &self.blocked).is_some()
+    pub(super) fn is_blocking(&self, label: &LabelNames) -> bool {
+        label.in_list(&self.blocked).is_some()
     }
 
-    pub(super) fn is_ignored_label(&self, label: &str) -> bool {
-        self.meaning(label, &self.ignored).is_some()
+    pub(super) fn is_ignored(&self, label: &LabelNames) -> bool {
+        label.in_list(&self.ignored).is_some()
     }
 
     /// Whether a label is one of these names.
     pub(super) fn is_among(&self, label: &str, names: &[String]) -> bool {
         let names = Phrases::new(names.iter().map(|name| (name, ())));
-        self.meaning(label, &names).is_some()
+        self.label(label).in_list(&names).is_some()
     }
 
     /// The type that comes first in the policy of those that labels name.
-    pub(super) fn by_label(&self, labels: &[String]) -> Option<Told> {
-        let named =
-            labels.iter().filter_map(|label| Some((self.meaning(label, &self.labels)?, label)));
+    pub(super) fn by_label(&self, labels: &[String], names: &[LabelNames]) -> Option<Told> {
+        let named = names
+            .iter()
+            .zip(labels)
+            .filter_map(|(n, label)| Some((n.in_list(&self.labels)?, label)));
         let (of, label) = named.min_by_key(|(of, _)| *of)?;
         Some(Told::new(of, By::Label, vec![label.clone()]))
     }

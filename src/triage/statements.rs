@@ -102,7 +102,11 @@ impl Forms {
             return (is_set_off && is_short).then_some((name, line.len() - rest.len()));
         }
         let line_end = line.trim_end();
-        let (name, colon) = match line_end.find([':', '：']).filter(|at| *at < LONGEST_PROMPT) {
+        let near = &line_end.as_bytes()[..line_end.len().min(LONGEST_PROMPT)];
+        let wide = if near.is_ascii() { None } else { line_end.find('：') };
+        let colons = [memchr::memchr(b':', near), wide];
+        let first = colons.into_iter().flatten().min().filter(|at| *at < LONGEST_PROMPT);
+        let (name, colon) = match first {
             Some(at) => (&line[..at], at + line[at..].chars().next().map_or(0, char::len_utf8)),
             None if line_end.len() < LONGEST_PROMPT => (line_end, line.len()),
             None => return None,
@@ -141,6 +145,11 @@ impl Statements {
             reader.block(at, block);
         }
         Self { blocks, ..reader.said }
+    }
+
+    /// All that its body says, headings and what nobody filled in too.
+    pub(super) fn prose(&self) -> String {
+        markdown::prose_of(&self.blocks)
     }
 
     /// What a passage says.

@@ -40,11 +40,17 @@ pub(super) fn normal(tag: &str) -> String {
 
 /// The text with one lower-case character for each character, so that places in both can be matched up.
 pub(super) fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     text.chars().map(fold_char).collect()
 }
 
 /// The text in lower case with every letter at its place: one whose lower case is of another length stays.
 pub(super) fn fold_in_place(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     let folded = |c: char| Some(fold_char(c)).filter(|f| f.len_utf8() == c.len_utf8()).unwrap_or(c);
     text.chars().map(folded).collect()
 }
