@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::rows::{all, first, from_json, parsed, run, to_json};
 use super::wakes::wake_waiting;
-use super::{Error, Store, people};
+use super::{Error, Store, people, runs};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::{Agent, AgentId, Attempt, Dispatch, DispatchState, Transition};
 use crate::issue::IssueRef;
@@ -104,8 +104,8 @@ pub(super) fn taken(c: &Connection, agent: &AgentId, but: i64) -> Result<u32, Er
     Ok(taken.unwrap_or(0))
 }
 
-/// Moves a dispatch on; when it ends, the issue that waits for its agent with the best claim is woken. A move to the
-/// state it has already is none.
+/// Moves a dispatch on; when it ends, the issue that waits for its agent with the best claim is woken, and no runner takes
+/// it up any more. A move to the state it has already is none, but for work that has come further.
 pub(super) fn advance(
     c: &Connection,
     id: i64,
@@ -115,11 +115,15 @@ pub(super) fn advance(
     let ended = (!to.state.is_open()).then_some(moment.at.timestamp_millis());
     let sql = "UPDATE dispatch SET state = ?2, ended_at = ?3, cause = ?4, counts = ?5,
                    due_at = CASE WHEN ?3 IS NULL THEN due_at END
-               WHERE id = ?1 AND ended_at IS NULL AND state <> ?2 RETURNING agent";
+               WHERE id = ?1 AND ended_at IS NULL AND (state <> ?2 OR state = 'in_progress' AND cause IS NOT ?4) RETURNING agent";
     let values = params![id, to.state.as_str(), ended, to_json(&to.cause), to.counts];
     let Some(agent) = first(c, sql, values, |r| r.get::<_, String>(0))? else { return Ok(()) };
     note(c, id, to, moment)?;
-    if ended.is_some() { wake_waiting(c, &agent, 1, moment.at) } else { Ok(()) }
+    if ended.is_none() {
+        return Ok(());
+    }
+    runs::call_off(c, id, moment.at)?;
+    wake_waiting(c, &agent, 1, moment.at)
 }
 
 /// Ends the open dispatch of an issue that cannot be evaluated. The issue is held: the agent may have done the work, so

@@ -19,6 +19,10 @@ pub struct Gauges {
     pub lanes_busy: u64,
     /// Deliveries that ended dead.
     pub dead: u64,
+    /// Runs that no runner has.
+    pub runs_waiting: u64,
+    /// Runs that runners have.
+    pub runs_leased: u64,
     /// Changes that no webhook reported, as the sweep counted them.
     pub missed_events: u64,
 }
@@ -32,6 +36,8 @@ const GAUGES: &str = "SELECT
     (SELECT count(*) FROM lane WHERE state = 'due'),
     (SELECT count(*) FROM lane WHERE state = 'claimed'),
     (SELECT count(*) FROM delivery WHERE state = 'dead'),
+    (SELECT count(*) FROM run WHERE state = 'waiting'),
+    (SELECT count(*) FROM run WHERE state = 'leased'),
     coalesce((SELECT max(0, max(CAST(value AS INTEGER))) FROM fact
         WHERE name IN ('missed_events', 'missed_events_total')), 0)";
 
@@ -47,7 +53,9 @@ impl Store {
                     lanes_due: r.get(3)?,
                     lanes_busy: r.get(4)?,
                     dead: r.get(5)?,
-                    missed_events: r.get(6)?,
+                    runs_waiting: r.get(6)?,
+                    runs_leased: r.get(7)?,
+                    missed_events: r.get(8)?,
                 })
             })?;
             Ok(gauges)

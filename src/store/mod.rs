@@ -33,6 +33,9 @@ mod readers;
 mod repeats;
 mod retention;
 mod rows;
+mod run_logs;
+mod runners;
+mod runs;
 mod schema;
 mod sessions;
 mod settling;
@@ -69,8 +72,11 @@ pub use local_agent::{Proposal, Spending, StoredNote, Totals};
 pub use orders::{GivenOrders, LastLook, OrderView};
 pub use pages::{
     Activity, AgentLoad, DeliveryQuery, DeliveryStory, EvaluationStory, Hour, IssueQuery, IssueRow,
-    IssueStory, Lane, LaneState, Overview, Page, Pulse, Show, Sight, Standings,
+    IssueStory, Lane, LaneState, Overview, Page, Pulse, RunView, Show, Sight, Standings,
 };
+pub use run_logs::RunLog;
+pub use runners::RunnerSeen;
+pub use runs::{NewRun, Offer, RunAnswer, RunCall, RunState, TakenRun, Taking};
 pub use sessions::Session;
 pub use settling::{Ended, Failure, Told};
 pub use similar::Numbered;

@@ -19,6 +19,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("schema/9-wordings.sql")),
     M::up(include_str!("schema/10-approvals.sql")),
     M::up(include_str!("schema/11-people.sql")),
+    M::up(include_str!("schema/12-runs.sql")),
 ];
 /// What the steps build in an empty file, in one go: a column that a step renames costs a start more than all the
 /// tables together. Written by a test, which compares the two.
@@ -67,10 +68,12 @@ pub(super) fn must_be_known(connection: &Connection, path: &Path) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::super::pages::LaneState;
+    use super::super::runs::RunState;
     use super::super::summaries::SummaryState;
     use super::*;
     use crate::delivery::{DeliveryState, Origin};
     use crate::dispatch::DispatchState;
+    use crate::dispatch::run::RunOutcome;
     use crate::plan::{EffectKind, EffectState, Recovery, Subject, WriteOrigin};
     use crate::triage::{Action, OrderState, Way};
 
@@ -131,6 +134,8 @@ mod tests {
             ("effect", "subject", Subject::NAMES),
             ("evaluation", "action", Action::NAMES),
             ("lane", "state", LaneState::NAMES),
+            ("run", "outcome", RunOutcome::NAMES),
+            ("run", "state", RunState::NAMES),
             ("summary", "state", SummaryState::NAMES),
         ] {
             assert_eq!(allowed(&connection, table, column), names, "{table}.{column}");

@@ -6,6 +6,7 @@ mod deliveries;
 mod filling;
 mod issues;
 mod overview;
+mod runs;
 mod sight;
 mod stories;
 
@@ -14,6 +15,7 @@ pub use deliveries::DeliveryQuery;
 pub use filling::Page;
 pub use issues::{IssueQuery, IssueRow, Show, Standings};
 pub use overview::{AgentLoad, Overview, Pulse};
+pub use runs::RunView;
 pub use sight::Sight;
 pub use stories::{DeliveryStory, EvaluationStory, IssueStory, Lane, LaneState};
 

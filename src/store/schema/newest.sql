@@ -219,6 +219,57 @@ CREATE TABLE repository (
     id   INTEGER PRIMARY KEY,
     repo TEXT    NOT NULL UNIQUE COLLATE NOCASE
 ) STRICT;
+CREATE TABLE run (
+    id           INTEGER PRIMARY KEY,
+    dispatch     INTEGER NOT NULL UNIQUE REFERENCES dispatch (id),
+    agent        TEXT    NOT NULL,
+    state        TEXT    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'leased', 'ended')),
+    title        TEXT    NOT NULL,
+    text_digest  TEXT    NOT NULL,
+    prompt       BLOB,
+    branch       TEXT    NOT NULL,
+    created_at   INTEGER NOT NULL,
+    turn         INTEGER NOT NULL DEFAULT 1 CHECK (turn > 0),
+    runner       TEXT,
+    request      TEXT,
+    epoch        INTEGER NOT NULL DEFAULT 0,
+    finished     INTEGER NOT NULL DEFAULT 0,
+    leases       INTEGER NOT NULL DEFAULT 0,
+    leased_until INTEGER,
+    is_begun     INTEGER NOT NULL DEFAULT 0,
+    pushed       TEXT    NOT NULL DEFAULT '[]',
+    pull_request INTEGER,
+    url          TEXT,
+    tokens       INTEGER,
+    cost         REAL,
+    past_tokens  INTEGER,
+    past_cost    REAL,
+    event        TEXT,
+    detail       TEXT,
+    event_at     INTEGER,
+    logged       INTEGER NOT NULL DEFAULT 0,
+    left_out     INTEGER NOT NULL DEFAULT 0,
+    outcome      TEXT CHECK (outcome IN ('done', 'no_change', 'failed', 'needs_person', 'cancelled')),
+    message      TEXT,
+    ended_at     INTEGER,
+    CHECK ((state = 'leased') = (leased_until IS NOT NULL)),
+    CHECK ((state = 'ended') = (ended_at IS NOT NULL)),
+    CHECK (state <> 'ended' OR outcome IS NOT NULL)
+) STRICT;
+CREATE TABLE run_log (
+    id      INTEGER PRIMARY KEY,
+    run     INTEGER NOT NULL REFERENCES run (id),
+    is_head INTEGER NOT NULL,
+    bytes   INTEGER NOT NULL,
+    text    BLOB    NOT NULL
+) STRICT;
+CREATE TABLE runner (
+    name    TEXT    PRIMARY KEY COLLATE NOCASE,
+    version TEXT    NOT NULL,
+    agents  TEXT    NOT NULL,
+    places  INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE session (
     key     TEXT    PRIMARY KEY,
     account INTEGER NOT NULL,
@@ -328,6 +379,10 @@ CREATE INDEX latest_action ON latest (action, evaluation);
 CREATE UNIQUE INDEX latest_evaluation ON latest (evaluation);
 CREATE INDEX person_claim_due ON person_claim (due_at) WHERE due_at IS NOT NULL;
 CREATE UNIQUE INDEX person_claim_open ON person_claim (lane) WHERE ended_at IS NULL;
+CREATE INDEX run_ended ON run (ended_at) WHERE prompt IS NOT NULL;
+CREATE INDEX run_leased ON run (leased_until) WHERE state = 'leased';
+CREATE INDEX run_log_of ON run_log (run, id);
+CREATE INDEX run_waiting ON run (agent, id) WHERE state = 'waiting';
 CREATE INDEX session_account ON session (account, since);
 CREATE INDEX transition_dispatch ON transition (dispatch, id);
 CREATE INDEX wording_closed ON wording (closed_at) WHERE closed_at IS NOT NULL;

@@ -1,0 +1,65 @@
+//! The runners that have called, as far as people want to know: nothing is decided by it.
+
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+use super::rows::{all, from_json, run, to_json};
+use super::writer::Flush;
+use super::{Error, Store};
+use crate::clock::{Timestamp, from_millis};
+use crate::dispatch::AgentId;
+
+/// A runner, as it said last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunnerSeen {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The version of its program.
+    pub version: String,
+    /// The agents it can run and is listed for.
+    pub agents: Vec<AgentId>,
+    /// How many runs at once.
+    pub places: u32,
+    /// When it called last, to a minute.
+    pub seen_at: Timestamp,
+}
+
+impl Store {
+    /// Keeps what a runner said of itself.
+    pub async fn runner_registered(&self, seen: RunnerSeen) -> Result<(), Error> {
+        let sql = "INSERT INTO runner (name, version, agents, places, seen_at) VALUES (?1, ?2, ?3, ?4, ?5)
+                   ON CONFLICT DO UPDATE SET name = excluded.name, version = excluded.version,
+                       agents = excluded.agents, places = excluded.places, seen_at = excluded.seen_at";
+        let keep = move |c: &Connection| {
+            let RunnerSeen { name, version, agents, places, seen_at } = &seen;
+            let at = seen_at.timestamp_millis();
+            run(c, sql, params![name, version, to_json(agents), places, at])
+        };
+        self.inner.writer.write(Flush::Later, keep).await
+    }
+
+    /// Keeps when a runner called.
+    pub async fn runner_seen(&self, name: String, now: Timestamp) -> Result<(), Error> {
+        let sql = "UPDATE runner SET seen_at = ?2 WHERE name = ?1";
+        let keep = move |c: &Connection| run(c, sql, params![name, now.timestamp_millis()]);
+        self.inner.writer.write(Flush::Later, keep).await
+    }
+
+    /// The runners that have ever called, by name.
+    pub async fn runners(&self) -> Result<Vec<RunnerSeen>, Error> {
+        let sql = "SELECT name, version, agents, places, seen_at FROM runner ORDER BY name";
+        self.read(move |c| {
+            all(c, sql, [], |r| {
+                let agents: String = r.get(2)?;
+                Ok(RunnerSeen {
+                    name: r.get(0)?,
+                    version: r.get(1)?,
+                    agents: from_json(&agents).unwrap_or_default(),
+                    places: r.get(3)?,
+                    seen_at: from_millis(r.get(4)?),
+                })
+            })
+        })
+        .await
+    }
+}
