@@ -50,8 +50,14 @@ pub fn parse_report(body: &[u8]) -> Result<Report, CallbackError> {
     let value: Value =
         serde_json::from_slice(body).map_err(|e| CallbackError::NotJson(e.line(), e.column()))?;
     let Value::Object(fields) = value else { return Err(CallbackError::NotAnObject) };
-    let (message, url) = (message(fields.get("message")), url(fields.get("url")));
+    let message = fields.get("message").and_then(message);
+    let url = fields.get("url").and_then(Value::as_str).and_then(url);
     Ok(Report { state: state(&fields)?, message, url })
+}
+
+/// What somebody reports whose call is no callback, with as much of their words as is kept of one.
+pub fn report_of(state: Progress, message: Option<&str>, link: Option<&str>) -> Report {
+    Report { state, message: message.and_then(words), url: link.and_then(url) }
 }
 
 /// `In-Progress` is meant as `in_progress`.
@@ -65,19 +71,22 @@ fn state(fields: &Map<String, Value>) -> Result<Progress, CallbackError> {
 }
 
 /// A message that is not a text is kept as the JSON it is: better than to lose the report over it.
-fn message(value: Option<&Value>) -> Option<String> {
-    let text = match value? {
-        Value::Null => return None,
-        Value::String(text) => text.trim().to_owned(),
-        other => other.to_string(),
-    };
+fn message(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => words(text),
+        other => words(&other.to_string()),
+    }
+}
+
+fn words(text: &str) -> Option<String> {
     let is_kept = |c: &char| matches!(c, '\n' | '\t') || !c.is_control();
-    let text: String = text.chars().filter(is_kept).take(LONGEST_MESSAGE).collect();
+    let text: String = text.trim().chars().filter(is_kept).take(LONGEST_MESSAGE).collect();
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn url(value: Option<&Value>) -> Option<String> {
-    let url = parse_url(value?.as_str()?).ok()?;
+fn url(text: &str) -> Option<String> {
+    let url = parse_url(text).ok()?;
     (url.as_str().len() <= LONGEST_URL).then(|| url.into())
 }
 
@@ -120,7 +129,7 @@ mod tests {
 
     #[test]
     fn an_error_tells_the_sender_what_to_send() {
-        let all = "`in_progress`, `completed`, `failed`";
+        let all = "`in_progress`, `completed`, `failed`, `needs_person`";
         fails(r#"{"state":"done\u0007"}"#, &format!("`state` is `done`, which is none of {all}"));
         fails(r#"{"state":7}"#, &format!("`state` is missing or not a text; send one of {all}"));
         fails("[]", r#"the body is not a JSON object; send `{"state": "completed"}`"#);

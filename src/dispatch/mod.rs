@@ -116,6 +116,8 @@ named_enum! {
         Completed = "completed",
         /// It gave up.
         Failed = "failed",
+        /// A person has to decide something before anybody can go on.
+        NeedsPerson = "needs_person",
     }
 }
 

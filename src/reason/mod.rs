@@ -348,7 +348,11 @@ pub enum Cause {
         pull: IssueRef,
     },
     /// The agent reported that it works on it.
-    ReportedWorking,
+    ReportedWorking {
+        /// Where the work can be seen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
     /// The agent reported that it is done.
     ReportedDone {
         /// The agent.
@@ -356,6 +360,11 @@ pub enum Cause {
     },
     /// The agent reported that it failed.
     ReportedFailed {
+        /// How its own words begin.
+        message: Option<String>,
+    },
+    /// The agent reported that a person has to decide something first.
+    NeedsPerson {
         /// How its own words begin.
         message: Option<String>,
     },

@@ -223,13 +223,20 @@ impl Display for Cause {
             }
             Self::Commented { agent } => write!(f, "{} commented", code(agent.as_str())),
             Self::Linked { pull } => write!(f, "{} is about it", code(&pull.to_string())),
-            Self::ReportedWorking => f.write_str("the agent reported that it works on it"),
+            Self::ReportedWorking { url } => {
+                let url = after_colon(url.as_deref());
+                write!(f, "the agent reported that it works on it{url}")
+            }
             Self::ReportedDone { agent } => {
                 write!(f, "{} reported that it is done", code(agent.as_str()))
             }
             Self::ReportedFailed { message } => {
                 let message = after_colon(message.as_deref());
                 write!(f, "the agent reported that it failed{message}")
+            }
+            Self::NeedsPerson { message } => {
+                let message = after_colon(message.as_deref());
+                write!(f, "the agent reported that a person has to decide first{message}")
             }
             Self::ReviewFailed { unmet } => {
                 let all: Vec<_> = unmet.iter().map(Unmet::to_string).collect();

@@ -47,7 +47,10 @@ pub(super) fn follow(
             return Ok(deliver(e, &dispatch, report.clone()));
         }
         Some(report) if report.state == Progress::Failed => {
-            return Ok(fail(e, &dispatch, gave_up(report), rules));
+            return Ok(fail(e, &dispatch, Cause::ReportedFailed { message: words(report) }, rules));
+        }
+        Some(report) if report.state == Progress::NeedsPerson => {
+            return Ok(escalate(e, &dispatch, Cause::NeedsPerson { message: words(report) }));
         }
         _ => {}
     }
@@ -64,7 +67,17 @@ pub(super) fn follow(
         };
         return Ok(cause.into_iter().fold(e, |e, cause| escalate(e, &dispatch, cause)));
     }
+    let e = to_be_seen(e, report, &dispatch);
     on_time(e, s, rules, &dispatch)
+}
+
+/// The agent says where its work can be seen: a pull request, for one.
+fn to_be_seen(e: Evaluation, report: Option<&Report>, dispatch: &Dispatch) -> Evaluation {
+    let url = report.and_then(|report| report.url.clone());
+    let cause = Cause::ReportedWorking { url };
+    let is_news = !matches!(cause, Cause::ReportedWorking { url: None }) && dispatch.cause != cause;
+    let transition = is_news.then(|| Transition::to(DispatchState::InProgress, cause));
+    Evaluation { transition: transition.or(e.transition), ..e }
 }
 
 fn on_time(
@@ -85,10 +98,10 @@ fn on_time(
         let pulls = open_pulls(s, rules, dispatch)?.to_vec();
         return Ok(remind(e, dispatch, pulls, rules));
     }
-    let reported = latest_report(s, dispatch).map(|_| Cause::ReportedWorking);
+    let reported = latest_report(s, dispatch).map(|_| Cause::ReportedWorking { url: None });
     let begun = observe::begun(s, rules)?.or(reported);
     Ok(match begun {
-        Some(cause) if dispatch.state != DispatchState::InProgress => {
+        Some(cause) if dispatch.state != DispatchState::InProgress && e.transition.is_none() => {
             let transition = Some(Transition::to(DispatchState::InProgress, cause));
             Evaluation { transition, ..e }
         }
@@ -144,9 +157,9 @@ fn latest_report<'a>(s: &'a Snapshot<'_>, dispatch: &Dispatch) -> Option<&'a Rep
     about.map(|reported| &reported.report)
 }
 
-fn gave_up(report: &Report) -> Cause {
-    let words = |text: &String| text.chars().take(LONGEST_WORDS).collect();
-    Cause::ReportedFailed { message: report.message.as_ref().map(words) }
+/// How the agent's own words begin.
+fn words(report: &Report) -> Option<String> {
+    report.message.as_ref().map(|text| text.chars().take(LONGEST_WORDS).collect())
 }
 
 /// An agent without an account on the forge would not read it; a person who gave the issue away is not reminded.
@@ -332,13 +345,41 @@ mod tests {
     }
 
     #[test]
+    fn where_work_can_be_seen_is_told_once_and_the_dispatch_goes_on() {
+        let seen = |dispatch: Dispatch| {
+            let mut world = with_report(world(dispatch), Progress::InProgress);
+            world.reports[0].report.url = Some("https://example.com/7".into());
+            world
+        };
+        let begun = Some(DispatchState::InProgress);
+        let working = dispatch("claude", DispatchState::InProgress);
+        let e = becomes(seen(working.clone()), 1, begun, None);
+        let cause = e.transition.unwrap().cause;
+        let expected = "the agent reported that it works on it: `https://example.com/7`";
+        assert_eq!(cause.to_string(), expected);
+        becomes(seen(Dispatch { cause, ..working.clone() }), 1, None, None);
+        // A reminder that is due at the same time takes nothing away.
+        assert!(becomes(seen(working), 90, begun, Some("notice:reminder:1")).is_reminded);
+    }
+
+    #[test]
+    fn what_a_person_has_to_decide_goes_to_nobody_else() {
+        let asks = with_report(
+            world(dispatch("claude", DispatchState::InProgress)),
+            Progress::NeedsPerson,
+        );
+        let e = becomes(asks, 1, Some(DispatchState::Escalated), Some("notice:escalation:1"));
+        assert_eq!(e.decision.action(), Action::Flag);
+    }
+
+    #[test]
     fn a_failed_attempt_is_followed_by_another_until_there_were_enough() {
         let open =
             || with_report(world(dispatch("claude", DispatchState::InProgress)), Progress::Failed);
         let e = becomes(open(), 1, Some(DispatchState::Failed), None);
         assert!(e.transition.is_some_and(|to| to.counts));
         let mut second = open();
-        let cause = Cause::ReportedWorking;
+        let cause = Cause::ReportedWorking { url: None };
         second.record.attempts = vec![Attempt { dispatch: 0, agent: AgentId::new("kimi"), cause }];
         let e = becomes(second, 1, Some(DispatchState::Escalated), Some("notice:escalation:1"));
         assert_eq!((e.attempts.len(), e.decision.action()), (2, Action::Flag));
