@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | [`issue`], [`delivery`], [`dispatch`], [`clock`], [`memory`], [`meters`], [`reason`], [`setting`] | the nouns | nothing |
 //! | [`connections`] | 0: the HTTP server: places, one request at a time, room for bodies | nouns |
-//! | [`receive`] | 1: `POST /webhook`: verify, store, answer; reports of agents | `connections`, `gitea`, `store`, `agents` |
+//! | [`receive`] | 1: `POST /webhook`: verify, store, answer; reports of agents, calls of runners | `connections`, `gitea`, `store`, `agents` |
 //! | [`store`] | 2: inbox, lanes, ledger; the only SQL | types of `plan` and `triage` |
 //! | [`worker`] | 3: assigns deliveries to lanes, processes one issue at a time | `store`, `gitea`, `triage`, `plan`, `apply` |
 //! | [`triage`] | 4: snapshot + rules → evaluation, or a question to the forge; pure | nouns |
@@ -19,6 +19,7 @@
 //! | [`gitea`] | 7: headers, JSON and URLs of Gitea | nouns |
 //! | [`agents`] | calls agents, one client for each interface, and reads their reports | `apply` |
 //! | [`agents::local`] | the built-in agent: a language model, its rounds of tool calls, and the tools | `apply`, `gitea`, `plan`, `store` |
+//! | [`agents::runner`] | agents on runners: a hand-off becomes a run that waits, with what the agent is told | `apply`, `gitea`, `store` |
 //! | [`sweep`] | fills the inbox with changes that no webhook delivered; decides nothing | `gitea`, `store` |
 //! | [`hooks`] | the webhooks on the forge: created, repaired, replaced, tested; only for `hook` and `check` | `gitea`, `store` |
 //! | [`check`] | checks everything the setup needs, and says what to fix | `config`, `hooks`, `gitea`, `store` |
@@ -46,6 +47,7 @@
 //! - One worker at a time processes an issue; a worker that lost its lease cannot write any more.
 //! - The model of the local agent sees no token, and text of others only inside a fence that they cannot forge; what it
 //!   writes goes through `apply`, within the repository of the issue it works on.
+//! - A run has one lease at a time; a runner whose lease is another's changes nothing, and is told so.
 //! - The dashboard writes nothing but commands and retries into the inbox; only signed-in visitors see a page.
 //! - Nothing logs a payload, a token or a header value.
 

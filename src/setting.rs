@@ -157,6 +157,9 @@ kinds! {
     /// The name of an account; an `@` belongs to a mention of it, not to it.
     Login: String, "a login such as `alice`, without `@`", { "type": "string" },
         |v| kept(v.as_str()?.trim(), is_name), plain, EMPTY_IS_NONE;
+    /// Names, each of letters, digits, `-`, `_` and `.`.
+    Names: Vec<String>, "a list of names", { "type": "array", "items": { "type": "string" } },
+        |v| texts(v)?.into_iter().map(|text| kept(text.trim(), is_name)).collect(), plain;
     /// Names of accounts.
     Logins: Vec<String>, "a list of logins such as `alice`, without `@`",
         { "type": "array", "items": { "type": "string" } },
@@ -198,6 +201,13 @@ kinds! {
     /// The database.
     StoreUrl: String, "`sqlite:` and the path of a file", { "type": "string", "pattern": "^sqlite:." },
         |v| kept(v.as_str()?, |t| t.len() > 7 && t.starts_with("sqlite:")), plain, IS_PRIVATE;
+    /// A SHA-256.
+    Sha256: String, "64 hexadecimal digits, as `gitea-triage runner token` prints them",
+        { "type": "string", "pattern": "^[0-9a-fA-F]{64}$" },
+        |v| kept(&v.as_str()?.trim().to_ascii_lowercase(), is_sha256), plain;
+    /// The path of a file.
+    File: String, "the path of a file", { "type": "string" },
+        |v| kept(v.as_str()?.trim(), |t| !t.is_empty()), plain, EMPTY_IS_NONE;
     /// A time of day.
     ClockTime: NaiveTime, "a time of day such as `06:00`",
         { "type": "string", "pattern": "^[0-2]?[0-9]:[0-5][0-9]$" },
@@ -321,6 +331,10 @@ fn is_host_name(text: &str) -> bool {
 fn is_colour(text: &str) -> bool {
     text.strip_prefix('#')
         .is_some_and(|hex| hex.len() == 6 && hex.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit())
 }
 
 /// The bytes in `10MiB`, `10MB`, `512KiB` or `1024`; never zero.

@@ -770,3 +770,62 @@ fn another_process_of_our_user_cannot_look_into_ours() {
     assert!(!line.is_empty());
     assert_eq!(owner, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runners_token_is_printed_once_and_the_service_knows_its_digest_only() {
+    use sha2::Digest as _;
+    let (_gitea, folder) = forge().await;
+    let printed = || {
+        let arguments = ["runner", "token", "builder", "--agent", "coder", "--json"];
+        let (code, out, err) = run_in(folder.path(), &arguments);
+        assert_eq!(code, 0, "{err}");
+        json_lines(out.as_bytes()).remove(0)
+    };
+    let (one, other) = (printed(), printed());
+    let token = one["token"].as_str().unwrap();
+    assert!(token.len() > 60 && token != other["token"], "{token}");
+    assert_eq!(one["token_sha256"], hex::encode(sha2::Sha256::digest(token)));
+    let (_, text, _) = run_in(folder.path(), &["runner", "token", "builder", "--agent", "coder"]);
+    let (said, lines) = text.split_once("[[runner]]").unwrap();
+    assert!(said.contains("gtr_") && !lines.contains("gtr_"), "{text}");
+    let path = folder.path().join("t.toml");
+    let agent = "[[agent]]\nid = \"coder\"\ninterface = \"runner\"\n";
+    let text = std::fs::read_to_string(&path).unwrap() + agent + "[[runner]]" + lines;
+    std::fs::write(&path, text).unwrap();
+    let (code, _, err) = run_in(folder.path(), &["config", "check"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(run_in(folder.path(), &["runner", "token", "a b"]).0, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_would_be_told_is_printed_and_nothing_is_kept() {
+    use gitea_triage::fake_gitea::NewIssue;
+    let (gitea, folder) = forge().await;
+    let repo = "acme/widgets".parse().unwrap();
+    let body = "`login()` should return 400.\n\n- [ ] pytest passes".to_owned();
+    let issue = NewIssue {
+        title: "Login crashes".into(),
+        body,
+        author: "bob".into(),
+        ..Default::default()
+    };
+    let at = gitea.open_issue(&repo, issue).to_string();
+    let (code, out, err) = run_in(folder.path(), &["runner", "prompt", &at]);
+    assert_eq!(code, 0, "{err}");
+    for part in
+        ["issue 1 of the repository acme/widgets", "`triage/1-login-crashes`", "- pytest passes"]
+    {
+        assert!(out.contains(part), "{part} is not in {out}");
+    }
+    std::fs::write(folder.path().join("mine.md"), "Fix {{ number }} now.").unwrap();
+    let path = folder.path().join("t.toml");
+    let text = std::fs::read_to_string(&path).unwrap() + "[runs]\nprompt_file = \"mine.md\"\n";
+    std::fs::write(&path, text).unwrap();
+    let (_, out, _) = run_in(folder.path(), &["runner", "prompt", &at]);
+    assert_eq!(out, "Fix 1 now.\n");
+    let (code, _, err) = run_in(folder.path(), &["runner", "prompt", "acme/widgets#99"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("there is no issue `acme/widgets#99`"), "{err}");
+    assert_eq!(gitea.writes(), []);
+    assert!(!folder.path().join("t.db").exists());
+}

@@ -450,13 +450,13 @@ id = "two words"
 interface = "carrier-pigeon"
 "#
     ), @r#"
-    config `gitea-triage.toml` line 8: `agent.cluade.interface` is missing; say how the new agent is told: `gitea`, `http` or `local` (or did you mean the built-in `claude`?)
+    config `gitea-triage.toml` line 8: `agent.cluade.interface` is missing; say how the new agent is told: `gitea`, `http`, `local` or `runner` (or did you mean the built-in `claude`?)
     config `gitea-triage.toml` line 12: label `claude-ready` calls both `claude` and `kimi`; give each its own
     config `gitea-triage.toml` line 13: agent `kimi` is there twice; merge the two entries
     config `gitea-triage.toml` line 15: `agent.id` is missing; add `id = "claude"`
     config `gitea-triage.toml` line 19: `agent.silent` has neither `label` nor `login`, so nothing would tell it; add one
     config `gitea-triage.toml` line 21: `agent.id` is `two words`; it wants a name of letters, digits, `-`, `_` and `.`
-    config `gitea-triage.toml` line 22: `agent.interface` is `carrier-pigeon`; it wants one of `gitea`, `http`, `local`
+    config `gitea-triage.toml` line 22: `agent.interface` is `carrier-pigeon`; it wants one of `gitea`, `http`, `local`, `runner`
     "#);
 }
 
@@ -913,4 +913,66 @@ fn one_label_does_not_mean_two_things() {
     }
     // Where nobody approves anything, a label that nobody chose is in nobody's way.
     read("[triage]\nflag_label = \"approved\"");
+}
+
+/// A runner's entry whose digest is sixty-four times this digit.
+fn runner(name: &str, digit: &str, agents: &str) -> String {
+    let digest = digit.repeat(64);
+    format!("[[runner]]\nname = \"{name}\"\ntoken_sha256 = \"{digest}\"\nagents = [{agents}]\n")
+}
+
+#[test]
+fn a_runner_that_nobody_could_use_is_refused() {
+    let coder = "[[agent]]\nid = \"coder\"\ninterface = \"runner\"\n";
+    let one = || coder.to_owned() + &runner("one", "a", "\"coder\"");
+    for (more, says) in [
+        (coder.to_owned(), "no `[[runner]]` lists `coder` among its `agents`"),
+        (one() + &runner("One", "b", "\"coder\""), "runner `One` is there twice"),
+        (one() + &runner("two", "A", "\"coder\""), "runners `one` and `two` have the same token"),
+        (
+            one() + &runner("two", "b", "\"codre\""),
+            "`codre`, which is no agent that is enabled; did you mean `coder`?",
+        ),
+        (
+            one() + &runner("two", "b", "\"claude\""),
+            "`claude`, which works by `interface = \"gitea\"`",
+        ),
+        (one() + &runner("two", "x", "\"coder\""), "it wants 64 hexadecimal digits"),
+        (one() + &runner("two", "b", ""), "`runner.two.agents` is missing"),
+        (one() + "[runs]\nlease = \"2s\"", "write at least `10s`"),
+        (one() + "[runs]\nlog_limit = \"1KiB\"", "write at least `256KiB`"),
+        (
+            one() + "[runs]\nprompt_file = \"nowhere.md\"",
+            "names `nowhere.md`, which cannot be read",
+        ),
+        (
+            one().replace("\"runner\"\n", "\"runner\"\nendpoint = \"https://x.example.com\"\n"),
+            "is never called",
+        ),
+    ] {
+        let told = refused(&more);
+        assert!(told.contains(says), "{says}: {told}");
+    }
+    let config = read(&one());
+    assert_eq!(config.runner[0].agents, ["coder"]);
+    assert_eq!(config.agents.list.last().unwrap().interface, Interface::Runner);
+    let built_in =
+        "[[agent]]\nid = \"claude\"\ninterface = \"runner\"\nlabel = \"\"\nlogin = \"\"\n";
+    read(&(built_in.to_owned() + &runner("one", "a", "\"claude\"")));
+}
+
+#[test]
+fn a_template_is_read_beside_the_configuration_and_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("triage.toml");
+    let base = "[gitea]\nurl = 'https://gitea.example.com'\ntoken = 'x'\nrepos = ['acme/widgets']\n[webhook]\nsecrets = ['a-secret-text']\n[runs]\nprompt_file = 'prompt.md'\n";
+    std::fs::write(&path, base).unwrap();
+    let load = || Config::load(Some(&path), std::iter::empty());
+    std::fs::write(folder.path().join("prompt.md"), "Do {{ issue }} on {{ brunch }}").unwrap();
+    let told = load().unwrap_err().to_string();
+    assert!(told.contains("line 8: `runs.prompt_file` names `prompt.md`, which is no template: line 1: undefined value"), "{told}");
+    std::fs::write(folder.path().join("prompt.md"), "Do {{ issue }} on {{ branch }}").unwrap();
+    let config = load().unwrap();
+    assert_eq!(config.runs.prompt.as_deref(), Some("Do {{ issue }} on {{ branch }}"));
+    assert!(config.show().contains("prompt_file = \"prompt.md\""), "{}", config.show());
 }

@@ -10,9 +10,10 @@ mod http;
 pub mod local;
 mod outbound;
 mod reach;
+pub mod runner;
 mod signature;
 
-pub use callback::{CallbackError, MAX_REPORT, parse_report};
+pub use callback::{CallbackError, MAX_REPORT, parse_report, report_of};
 pub use http::HttpAgents;
 pub use reach::check_endpoint;
 pub use signature::{SIGNATURE_HEADER, verify_callback};

@@ -43,6 +43,7 @@ impl AgentClients {
         match (self.0.get(&agent.interface), agent.interface) {
             (Some(client), _) => client.hand_off(agent, handoff).await,
             (None, Interface::Local) => Err(HandoffError::NoModel),
+            (None, Interface::Runner) => Err(HandoffError::NoRunner),
             (None, _) => Err(HandoffError::NoEndpoint { agent: agent.id.clone() }),
         }
     }

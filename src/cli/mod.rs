@@ -12,6 +12,9 @@ mod hook;
 mod inbox;
 mod process;
 mod replay;
+mod runner;
+mod runner_prompt;
+mod runner_token;
 mod score;
 mod serve;
 mod store;
@@ -74,6 +77,7 @@ enum Command {
     Check(check::Check),
     Hook(hook::Hook),
     Agent(agent::Agent),
+    Runner(runner::Runner),
     Inbox(inbox::Inbox),
     Store(store::StoreCommand),
     Healthcheck(healthcheck::Healthcheck),
@@ -134,6 +138,7 @@ fn execute(Arguments { config: path, command }: Arguments) -> Result<(), Failure
         Command::Summary(command) => block_on(command.run(&load(path)?)),
         Command::Check(command) => block_on(command.run(&load(path)?)),
         Command::Hook(command) => block_on(command.run(&load(path)?)),
+        Command::Runner(command) => command.run(path),
         Command::Agent(command) => block_on(command.run(load(path)?)),
         Command::Inbox(command) => block_on(command.run(&open_store(&load(path)?)?)),
         Command::Store(command) => block_on(command.run(&load(path)?)),

@@ -130,7 +130,7 @@ fn unable(agent: &AgentEntry, config: &Config) -> Option<(&'static str, String)>
         let hint = keys::nearest(id, built_in().iter().map(self::id))
             .map(|near| format!(" (or did you mean the built-in `{near}`?)"))
             .unwrap_or_default();
-        let ways = "say how the new agent is told: `gitea`, `http` or `local`";
+        let ways = "say how the new agent is told: `gitea`, `http`, `local` or `runner`";
         return Some(("interface", format!("`agent.{id}.interface` is missing; {ways}{hint}")));
     };
     let message = match (interface, &agent.endpoint) {

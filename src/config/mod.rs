@@ -14,6 +14,7 @@ mod preset;
 mod read;
 mod rotations;
 mod rules;
+mod runners;
 mod schema;
 mod sections;
 mod show;
@@ -68,6 +69,10 @@ pub struct Config {
     pub agents: Agents,
     /// One agent; a built-in `id` changes only the keys named here.
     pub agent: Vec<AgentEntry>,
+    /// A runner: a `gitea-triage runner` on any machine that works for agents with `interface = "runner"`.
+    pub runner: Vec<RunnerEntry>,
+    /// What runners are told about the work of agents with `interface = "runner"`.
+    pub runs: Runs,
     /// The model behind agents with `interface = "local"`.
     #[schemars(with = "local::Settings")]
     pub local_agent: Option<local::Settings>,
@@ -148,12 +153,12 @@ impl Config {
             let message = "cannot be read as a whole; please report this".to_owned();
             return Err(ConfigError::of(file, message));
         };
+        config.file.clone_from(&mistakes.file);
         for (at, key, message) in rules::apply(&mut config, &origins) {
             if !bad.iter().any(|bad| bad.starts_with(&at)) {
                 mistakes.add(origins.near(&at), &key, message);
             }
         }
-        config.file.clone_from(&mistakes.file);
         mistakes.check()?;
         config.agents.list = agents::enabled(&config.agent).collect();
         config.agents.secrets = agents::secrets(&config.agent);

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::Found;
 use super::source::Origins;
-use super::{Config, Dashboard, agents, policy, rotations};
+use super::{Config, Dashboard, agents, policy, rotations, runners};
 use crate::agents::local::{InvoiceKind, RegistrationError, Settings, check_tools};
 use crate::triage::Authors;
 
@@ -19,6 +19,8 @@ pub(super) fn apply(config: &mut Config, origins: &Origins) -> Vec<Found> {
     let mut all = agents::mistakes(config);
     all.extend(agents::unknown(config, origins));
     all.extend(rotations::mistakes(config));
+    all.extend(runners::mistakes(config));
+    all.extend(runners::read_prompt(config, origins));
     all.extend(secrets(config));
     all.extend(addresses(config));
     all.extend(approve_label(config, origins));

@@ -12,8 +12,9 @@ use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Interface, TaskType};
 use crate::issue::RepoPatterns;
 use crate::setting::{
-    As, ClockTime, Colour, Day, Endpoint, Hosts, Label, LabelNames, Listen, Login, Logins, Maybe,
-    Moment, Name, Networks, Paths, Repos, Secret, Size, Span, StoreUrl, Text, Url, Zone, settings,
+    As, ClockTime, Colour, Day, Endpoint, File, Hosts, Label, LabelNames, Listen, Login, Logins,
+    Maybe, Moment, Name, Names, Networks, Paths, Repos, Secret, Sha256, Size, Span, StoreUrl, Text,
+    Url, Zone, settings,
 };
 use crate::triage::{Answers, Authors, Check, Reopen, Route};
 
@@ -236,6 +237,40 @@ settings! {
         secret: Option<SecretString> as "As::<Maybe<Secret>>" = None,
         /// `false` takes the agent away.
         enabled: bool = true,
+    }
+
+    /// A runner: a `gitea-triage runner` on any machine that works for agents with `interface = "runner"`.
+    RunnerEntry {
+        /// Name of the runner.
+        #[schemars(extend("x-required" = "name = \"builder\""))]
+        name: String as "As::<Name>" = String::new(),
+        /// SHA-256 of its token; `gitea-triage runner token NAME` makes a token and prints this.
+        #[schemars(extend("x-required" = "token_sha256 = \"…\""))]
+        token_sha256: String as "As::<Sha256>" = String::new(),
+        /// Agents that it may run.
+        #[schemars(extend("x-required" = "agents = [\"coder\"]"))]
+        agents: Vec<String> as "As::<Names>" = Vec::new(),
+    }
+
+    /// What runners are told about the work of agents with `interface = "runner"`.
+    Runs {
+        /// How long a runner may be silent before another one may take its run.
+        lease: Duration as "As::<Span>" = 60 * SECOND,
+        /// How long an agent may say nothing before its run fails.
+        stall_timeout: Duration as "As::<Span>" = 600 * SECOND,
+        /// Tokens that a run may use, where the agent counts them.
+        #[schemars(range(min = 1))]
+        max_tokens: Option<u64> = None,
+        /// Open pull requests as drafts.
+        draft: bool = false,
+        /// Template of what an agent is told, instead of the built-in one; a relative path starts in the folder of the
+        /// configuration.
+        prompt_file: Option<String> as "As::<Maybe<File>>" = None,
+        /// How much of a run's log is kept; of a longer one the middle goes.
+        log_limit: usize as "As::<Size>" = 4 << 20,
+        /// The template in `prompt_file`.
+        #[serde(skip)]
+        prompt: Option<String> = None,
     }
 
     /// Looking for what no webhook told.

@@ -34,6 +34,7 @@ impl Row {
             Some(Interface::Forge) => "label and assignment",
             Some(Interface::Http) => "HTTP",
             Some(Interface::Local) => "built in",
+            Some(Interface::Runner) => "runner",
             None => "no longer configured",
         }
     }

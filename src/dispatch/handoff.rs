@@ -78,6 +78,19 @@ pub enum HandoffError {
         "no model is configured for the local agent; add `[local_agent]` with its `url` and `model`"
     )]
     NoModel,
+    /// There is nothing here that makes runs.
+    #[error("runs are made by `gitea-triage serve` only")]
+    NoRunner,
+    /// What the agent is to be told could not be put together.
+    #[error("the work of agent `{agent}` could not be prepared: {reason}")]
+    Unprepared {
+        /// The agent.
+        agent: AgentId,
+        /// Why.
+        reason: String,
+        /// Whether it may well be possible later.
+        is_transient: bool,
+    },
     /// The client could not be built from its settings.
     #[error("{0}")]
     Settings(String),
@@ -114,6 +127,7 @@ impl HandoffError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Answer { wrong: Wrong::Html, .. } => true,
+            Self::Unprepared { is_transient, .. } => *is_transient,
             Self::Answer { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
             _ => false,
         }

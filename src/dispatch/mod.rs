@@ -50,6 +50,8 @@ named_enum! {
         Http = "http",
         /// By running the built-in agent.
         Local = "local",
+        /// By a run that a runner takes.
+        Runner = "runner",
     }
 }
 

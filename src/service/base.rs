@@ -7,11 +7,12 @@ use tokio::sync::Notify;
 
 use super::{rules, settings};
 use crate::agents::local::{self, LocalAgent, LocalClient, LocalRuns};
+use crate::agents::runner::{self, Job, RunParts, RunnerClient};
 use crate::agents::{GiteaAgents, HttpAgents};
 use crate::apply::{AgentClients, Executor};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Agents, Config};
-use crate::dispatch::Interface;
+use crate::config::Config;
+use crate::dispatch::{AgentId, Interface};
 use crate::gitea::{self as forge, IssueQuery, StateFilter};
 use crate::issue::{Issue, IssueRef, NamedPeople, RepoName};
 use crate::store::Store;
@@ -32,6 +33,8 @@ pub struct Base<'a> {
     pub clock: Clock,
     /// The people whom the configuration names.
     pub named: Arc<NamedPeople>,
+    /// Notified when there is a run to take.
+    pub offered: Arc<Notify>,
 }
 
 impl<'a> Base<'a> {
@@ -43,7 +46,8 @@ impl<'a> Base<'a> {
         let named = NamedPeople::default();
         named.set_commanders(config.triage.commanders.clone());
         let forge = settings::forge(config)?;
-        Ok(Self { config, store, forge, clock, named: named.into() })
+        let offered = Arc::default();
+        Ok(Self { config, store, forge, clock, named: named.into(), offered })
     }
 
     /// The worker; `arrived` wakes it for deliveries.
@@ -68,6 +72,40 @@ impl<'a> Base<'a> {
             named: Arc::clone(&self.named),
         };
         LocalRuns::new(agent, parts, settings::local_rules(self.config))
+    }
+
+    /// What makes runs for runners.
+    pub(super) fn run_parts(&self) -> RunParts {
+        RunParts {
+            store: self.store.clone(),
+            forge: self.forge.clone(),
+            named: Arc::clone(&self.named),
+            clock: self.clock.clone(),
+            offered: Arc::clone(&self.offered),
+        }
+    }
+
+    /// What an agent would be told by a runner about an issue; `None` when there is no such issue. Nothing is kept.
+    ///
+    /// # Errors
+    /// When the forge cannot be asked, or the template cannot be used.
+    pub async fn prompt(&self, at: &IssueRef) -> anyhow::Result<Option<String>> {
+        let Some(issue) = self.forge.issue(at).await? else { return Ok(None) };
+        let rules = rules::rules(self.config)?;
+        let agents = &self.config.agents.list;
+        let agent = agents.iter().find(|agent| agent.interface == Interface::Runner);
+        let job = Job {
+            at: at.clone(),
+            branch: runner::branch(at.number, &issue.title, 0),
+            criteria: rules.triage.criteria(&issue),
+            task_type: rules.triage.task_type(&issue),
+            title: issue.title,
+            body: issue.body,
+            comments: Vec::new(),
+            agent: agent.map_or_else(|| AgentId::new("agent"), |agent| agent.id.clone()),
+        };
+        let client = RunnerClient::new(self.run_parts(), self.config.runs.prompt.as_deref())?;
+        Ok(Some(client.tell(job).await?))
     }
 
     /// The local agent for dispatches, which wakes `worker` with what it reports.
@@ -139,11 +177,20 @@ impl<'a> Base<'a> {
 }
 
 /// The client of each agent interface.
-pub(super) fn clients(agents: &Agents, local: Option<&LocalClient>) -> AgentClients {
+pub(super) fn clients(
+    config: &Config,
+    local: Option<&LocalClient>,
+    runs: &RunParts,
+) -> AgentClients {
+    let agents = &config.agents;
     let clients = AgentClients::default().with(Interface::Forge, GiteaAgents);
     let clients = match HttpAgents::new(agents.allow_private.clone(), agents.secrets.clone()) {
         Ok(http) => clients.with(Interface::Http, http),
         Err(why) => clients.with(Interface::Http, why),
+    };
+    let clients = match RunnerClient::new(runs.clone(), config.runs.prompt.as_deref()) {
+        Ok(runner) => clients.with(Interface::Runner, runner),
+        Err(why) => clients.with(Interface::Runner, why),
     };
     match local {
         Some(local) => clients.with(Interface::Local, local.clone()),

@@ -35,6 +35,7 @@ pub use self::environment::{
 };
 pub use self::forge_environment::{LocalRules, Parts};
 pub use self::model::message::{Message, ToolCall};
+pub(super) use self::quoted::fence;
 pub use self::run::{CallRecord, Run};
 pub use self::runs::LocalRuns;
 pub use self::settings::{

@@ -41,7 +41,7 @@ pub(super) fn render(parts: &[Part]) -> String {
     for part in parts {
         let next = match part {
             Part::Trusted(said) => said.clone(),
-            Part::Untrusted { what, text } => fence(what, text),
+            Part::Untrusted { what, text } => fence(what, text, LONGEST),
         };
         if text.chars().count() + next.chars().count() > LONGEST_RESULT {
             text.push_str("\n(there is more, which was left out)");
@@ -55,12 +55,13 @@ pub(super) fn render(parts: &[Part]) -> String {
     text
 }
 
-/// `text` between two lines that share a random word, which whoever wrote it could not know.
-fn fence(what: &str, text: &str) -> String {
+/// As much of `text` as `longest` characters, between two lines that share a random word, which whoever wrote it could not
+/// know.
+pub(in crate::agents) fn fence(what: &str, text: &str, longest: usize) -> String {
     let text = clean(text);
     let boundary = Uuid::new_v4().simple();
     let mut fenced = format!("[[untrusted {boundary}: {what}]]\n");
-    match text.char_indices().nth(LONGEST) {
+    match text.char_indices().nth(longest) {
         Some((end, _)) => {
             let left = text[end..].chars().count();
             let _ = write!(fenced, "{}\n(cut here; {left} more characters)", &text[..end]);
