@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -27,6 +28,7 @@ pub use self::rules::rules;
 pub use self::settings::{database, forge, forge_as, wanted_hook};
 use self::web::Web;
 use crate::agents::local::LocalClient;
+use crate::agents::runner::RunParts;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gitea as forge;
@@ -64,6 +66,8 @@ pub struct Parts {
     pub summaries: Summaries,
     /// The local agent, when there is one.
     pub local: Option<LocalClient>,
+    /// What makes runs for runners.
+    runs: RunParts,
     web: Web,
     named: Arc<NamedPeople>,
     /// The configuration of the start.
@@ -88,11 +92,12 @@ impl Parts {
         let arrived = Arc::new(Notify::new());
         let worker = base.worker(&arrived)?;
         let local = local_agent(config).await?.map(|agent| base.local_client(agent, &worker));
-        worker.set_clients(base::clients(&config.agents, local.as_ref()));
+        worker.set_clients(base::clients(config, local.as_ref(), &base.run_parts()));
         background::recall_account(&base.store, &worker).await?;
         let sweeper = base.sweeper(Some(&worker));
         Ok(Self {
             summaries: base.summaries(),
+            runs: base.run_parts(),
             web: Web::build(&base, &worker, &sweeper, arrived).await?,
             sweeper,
             named: base.named,
@@ -115,6 +120,8 @@ impl Service {
     /// When the store cannot be opened, the address cannot be bound, or the configuration cannot be used.
     pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Self> {
         let parts = Parts::build(config, clock.clone()).await?;
+        let leases_hold = parts.store.renew_leases(clock.now() + config.runs.lease);
+        leases_hold.await.context("the leases of runners could not be renewed")?;
         let (server, address) = parts.web.listen(config)?;
         let handle = server.handle();
         let mut tasks = JoinSet::new();
@@ -151,6 +158,7 @@ impl Service {
         // The receivers may be gone when no worker was started.
         let _ = self.stop.send(true);
         self.parts.web.dashboard.close();
+        self.parts.web.runners.close();
         self.server.stop(true).await;
         let all = async { while self.workers.join_next().await.is_some() {} };
         if tokio::time::timeout(Duration::from_secs(DRAIN_S), all).await.is_err() {

@@ -5,6 +5,7 @@
 mod body;
 pub mod callback;
 mod refusals;
+pub mod runners;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::store::{self, Accepted, Store};
 
 pub use callback::Callbacks;
 pub use refusals::Refusals;
+pub use runners::{KnownRunner, RunRules, Runners};
 
 /// How long a sender is asked to wait when the store cannot take more, in seconds.
 const RETRY_AFTER_S: &str = "2";

@@ -134,6 +134,7 @@ pub(super) async fn prune_forever(parts: Parts, clock: Clock) {
 async fn prune(parts: &Parts, now: Timestamp) -> Result<usize, store::Error> {
     let config = parts.config.load();
     let bodies = parts.store.prune(now, config.store.keep).await?;
+    let bodies = bodies + parts.store.prune_runs(now, config.store.keep).await?;
     // While issues are not compared nobody notes that one is closed, so nothing is kept of any.
     let closed_before = config.policy.duplicates.then(|| config.policy.closed_since(now));
     Ok(bodies + parts.store.prune_wordings(closed_before).await?)

@@ -12,7 +12,7 @@ use crate::agents::local::LocalRules;
 use crate::apply::LabelRules;
 use crate::config::{Agents, Config};
 use crate::gitea as forge;
-use crate::receive::Links;
+use crate::receive::{Links, RunRules};
 use crate::worker::Rules;
 use crate::{dashboard, summary, sweep};
 
@@ -47,6 +47,8 @@ pub(super) struct Live {
     rules: Rules,
     labels: LabelRules,
     agents: Agents,
+    /// With the template that agents are told by.
+    runs: (RunRules, Option<String>),
     local: LocalRules,
     sweep: sweep::Settings,
     summary: summary::Settings,
@@ -72,6 +74,7 @@ impl Live {
             rules: rules(config)?,
             labels: settings::labels(config),
             agents: config.agents.clone(),
+            runs: (settings::runs(config), config.runs.prompt.clone()),
             local: settings::local_rules(config),
             sweep: settings::sweep(config),
             summary: settings::summary(config),
@@ -90,19 +93,20 @@ impl Parts {
     pub fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         // Named one by one, so that none is forgotten.
         #[rustfmt::skip]
-        let Live { forge, rules, labels, agents, local, sweep, summary, secrets, dashboard, links } =
+        let Live { forge, rules, labels, agents, runs, local, sweep, summary, secrets, dashboard, links } =
             Live::of(config)?;
         self.forge.set_settings(forge).context("the forge cannot be asked")?;
         people::take(&self.named, config);
         self.worker.set_rules(Arc::new(rules));
         self.worker.set_labels(labels);
-        self.worker.set_clients(base::clients(&agents, self.local.as_ref()));
+        self.worker.set_clients(base::clients(config, self.local.as_ref(), &self.runs));
         self.local.iter().for_each(|agent| agent.set_rules(local.clone()));
         self.sweeper.set_settings(sweep);
         self.summaries.set_settings(summary);
         self.web.receiver.set_secrets(secrets);
         self.web.receiver.set_links(links);
         self.web.callbacks.set_secrets(agents.secrets);
+        self.web.runners.set_rules(runs.0);
         self.web.dashboard.set_settings(dashboard);
         let before = self.config.swap(Arc::new(config.clone()));
         self.follow_owner()?;
@@ -187,11 +191,22 @@ client_secret = "a-client-secret"
 [[agent]]
 id = "api"
 endpoint = "https://agents.example.com"
+[[agent]]
+id = "coder"
+interface = "runner"
+[[runner]]
+name = "one"
+token_sha256 = "1111111111111111111111111111111111111111111111111111111111111111"
+agents = ["coder"]
 [local_agent]
 model = "llama3.1"
 "#;
     /// What a new entry of a list has to have.
-    const ENTRIES: [(&str, &str); 7] = [
+    const ENTRIES: [(&str, &str); 8] = [
+        (
+            "runner",
+            "name = 'one', token_sha256 = '1111111111111111111111111111111111111111111111111111111111111111', agents = ['coder']",
+        ),
         ("rotation", "name = 'backend', members = ['alice']"),
         ("rotation[].members", "login = 'alice'"),
         ("rotation[].members[].absent", "from = '2026-12-20', until = '2027-01-06'"),
@@ -240,6 +255,7 @@ model = "llama3.1"
         "approved",
         "reviewed",
         "2026-12-24",
+        "2222222222222222222222222222222222222222222222222222222222222222",
     ];
 
     fn read(vars: &[(String, String)]) -> Option<Config> {
@@ -274,6 +290,11 @@ model = "llama3.1"
             ],
             Some(("agent", "endpoint")) => vec![(named("agent.api.endpoint"), value.to_owned())],
             Some(("agent", key)) => vec![(named(&format!("agent.claude.{key}")), value.to_owned())],
+            // Two agents, and one runner for both.
+            Some((list @ "runner", key @ "agents")) => vec![
+                (named("agent.added.interface"), "runner".to_owned()),
+                (named(list), format!("[{}]", entry(list, key, "['coder', 'added']"))),
+            ],
             Some((list, key)) => {
                 let texts = [format!("'{value}'"), value.to_owned(), format!("['{value}']")];
                 let texts =
@@ -306,7 +327,7 @@ model = "llama3.1"
     /// All that is in force, secrets included.
     fn in_force(config: &Config) -> String {
         #[rustfmt::skip]
-        let Live { forge, rules, labels, agents, local, sweep, summary, secrets, dashboard, links } =
+        let Live { forge, rules, labels, agents, runs, local, sweep, summary, secrets, dashboard, links } =
             Live::of(config).unwrap();
         let shown = |secret: &SecretString| secret.expose_secret().to_owned();
         let hidden: Vec<_> = secrets
@@ -319,7 +340,7 @@ model = "llama3.1"
         let sign_in = dashboard.sign_in.as_ref().map(|sign_in| sign_in.fingerprint());
         let keep = config.store.keep;
         format!(
-            "{forge:?}{rules:?}{labels:?}{agents:?}{local:?}{sweep:?}{summary:?}{secrets:?}{dashboard:?}{links:?}{hidden:?}{sign_in:?}{keep:?}"
+            "{forge:?}{rules:?}{labels:?}{agents:?}{runs:?}{local:?}{sweep:?}{summary:?}{secrets:?}{dashboard:?}{links:?}{hidden:?}{sign_in:?}{keep:?}"
         )
     }
 

@@ -8,10 +8,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::agents::local::{LocalRules, SubIssues};
 use crate::apply::LabelRules;
-use crate::config::Config;
+use crate::config::{Config, RunnerEntry};
+use crate::dispatch::AgentId;
 use crate::gitea as forge;
 use crate::hooks::{Wanted, local_address};
-use crate::receive::Links;
+use crate::receive::{KnownRunner, Links, RunRules};
 use crate::triage::Authors;
 use crate::{dashboard, summary, sweep};
 
@@ -105,6 +106,26 @@ pub(super) fn secrets(config: &Config) -> Vec<forge::Secret> {
 pub fn wanted_hook(config: &Config) -> Option<Wanted> {
     let url = format!("{}/webhook", config.server.public_url.as_ref()?);
     Some(Wanted { url, secrets: secrets(config) })
+}
+
+/// Who may take runs, and what they are told.
+pub(super) fn runs(config: &Config) -> RunRules {
+    let known = |entry: &RunnerEntry| KnownRunner {
+        name: entry.name.clone(),
+        // What is no digest was refused before; it is nobody's.
+        digest: hex::decode(&entry.token_sha256).unwrap_or_default(),
+        agents: entry.agents.iter().map(AgentId::new).collect(),
+    };
+    let runs = &config.runs;
+    RunRules {
+        runners: config.runner.iter().map(known).collect(),
+        lease: runs.lease,
+        stall_timeout: runs.stall_timeout,
+        max_tokens: runs.max_tokens,
+        is_draft: runs.draft,
+        log_limit: runs.log_limit,
+        is_dry_run: config.triage.dry_run,
+    }
 }
 
 /// The addresses in answers to deliveries. Without a dashboard, deliveries have no pages.

@@ -2,7 +2,8 @@
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -13,7 +14,7 @@ use actix_web::{App, HttpRequest, HttpResponse};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::base::Base;
 use super::settings;
@@ -26,7 +27,7 @@ use crate::health::{self, Readiness};
 use crate::memory;
 use crate::meters::Receiving;
 use crate::metrics::{self, Meters, Metrics};
-use crate::receive::{self, Callbacks, Receiver, Refusals};
+use crate::receive::{self, Callbacks, Receiver, Refusals, Runners};
 use crate::store::Store;
 use crate::sweep::Sweeper;
 use crate::worker::Worker;
@@ -43,6 +44,7 @@ const COOKIE_SALT: &str = "cookie_salt";
 pub(super) struct Web {
     pub receiver: Data<Receiver>,
     pub callbacks: Data<Callbacks>,
+    pub runners: Data<Runners>,
     metrics: Data<Metrics>,
     readiness: Data<Readiness>,
     pub dashboard: Data<Dashboard>,
@@ -76,6 +78,7 @@ impl Web {
         let dashboard = Dashboard::new(dashboard, settings::dashboard(base.config)?, &salt);
         Ok(Self {
             callbacks: callbacks(base, worker, &shared),
+            runners: runners(base, worker, &shared, connections.places()),
             metrics: figures(base, worker, &receiving),
             receiver: receiver(base, arrived, receiving, &shared),
             readiness,
@@ -106,6 +109,7 @@ impl Web {
             .default_service(web::to(receive::method_not_allowed));
         app.app_data(self.receiver.clone())
             .app_data(self.callbacks.clone())
+            .app_data(self.runners.clone())
             .app_data(self.metrics.clone())
             .app_data(self.readiness.clone())
             // First: it takes what was meant for the webhook from every other path.
@@ -113,6 +117,7 @@ impl Web {
             .service(miswritten.to(no_other_writing))
             .service(webhook)
             .service(dispatches)
+            .configure(receive::runners::routes)
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
             .route("/metrics", web::get().to(metrics::get))
@@ -129,7 +134,10 @@ fn is_elsewhere(context: &GuardContext<'_>) -> bool {
     let is_report = || path.strip_prefix("/dispatches/").is_some_and(|id| !id.is_empty());
     !WEBHOOK.contains(&path)
         && (is_from_hook(head.headers())
-            || (head.method == Method::POST && !is_report() && !dashboard::takes_form(path)))
+            || (head.method == Method::POST
+                && !is_report()
+                && !receive::runners::is_call(path)
+                && !dashboard::takes_form(path)))
 }
 
 /// Whether the path is another writing of one, past whoever guards that one by its text.
@@ -187,6 +195,23 @@ fn callbacks(base: &Base<'_>, worker: &Worker, shared: &Shared) -> Data<Callback
         room: Arc::clone(&shared.room),
         arrived: Box::new(move || worker.wake()),
         refusals: Arc::clone(&shared.refusals),
+    })
+}
+
+/// Of the places of connections, `places` in all, runners that wait have half at most: deliveries need some, too.
+fn runners(base: &Base<'_>, worker: &Worker, shared: &Shared, places: usize) -> Data<Runners> {
+    let worker = worker.clone();
+    Data::new(Runners {
+        store: base.store.clone(),
+        clock: base.clock.clone(),
+        room: Arc::clone(&shared.room),
+        refusals: Arc::clone(&shared.refusals),
+        arrived: Box::new(move || worker.wake()),
+        offered: Arc::clone(&base.offered),
+        waiting: Semaphore::new(places / 2),
+        rules: ArcSwap::from_pointee(settings::runs(base.config)),
+        seen: Mutex::default(),
+        is_closed: AtomicBool::new(false),
     })
 }
 

@@ -45,6 +45,7 @@ mod redelivery;
 mod restart;
 mod review;
 mod rotation;
+mod runs;
 mod seed_dispatching;
 mod tokens;
 mod trouble;
