@@ -23,6 +23,7 @@ mod overview;
 mod people;
 mod pretty;
 mod refusal;
+mod runs;
 mod search;
 mod session;
 mod sessions;
@@ -228,6 +229,8 @@ pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + 
             .route(FORMS[1], web::post().to(actions::order))
             .route("/decisions/{id}", web::get().to(evaluations::page))
             .route("/agents", web::get().to(agents::page))
+            .route("/runners", web::get().to(runs::list))
+            .route("/runs/{id}", web::get().to(runs::page))
             .route("/search", web::get().to(search::page))
             .route("/events", web::get().to(live::events))
             .route("/sign-in", web::get().to(sign_in::page))

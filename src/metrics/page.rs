@@ -32,6 +32,7 @@ gitea_triage_inbox_deliveries: Deliveries that are not finished: not read yet, o
 gitea_triage_inbox_oldest_age_seconds: How long the oldest of them has waited
 gitea_triage_lanes: Issues that wait for their turn or are worked on
 gitea_triage_dead_letters: Deliveries that were given up and wait for a person
+gitea_triage_runs: Runs that have not ended: waiting for a runner, or leased by one
 gitea_triage_missed_events: Changes that no webhook reported and the sweep found, since the store was made
 gitea_triage_build_info: The version that runs";
 
@@ -96,6 +97,8 @@ impl Page {
         let lanes = [("due", gauges.lanes_due), ("busy", gauges.lanes_busy)];
         sheet.gauges("gitea_triage_lanes", "state", lanes)?;
         sheet.gauge("gitea_triage_dead_letters", gauges.dead as f64)?;
+        let runs = [("waiting", gauges.runs_waiting), ("leased", gauges.runs_leased)];
+        sheet.gauges("gitea_triage_runs", "state", runs)?;
         sheet.counter("gitea_triage_missed_events", gauges.missed_events)
     }
 }

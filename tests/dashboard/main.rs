@@ -6,6 +6,7 @@ mod browsing;
 mod hostile;
 mod pages;
 mod rights;
+mod runs;
 mod scale;
 #[path = "../service/mod.rs"]
 mod service;
