@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::rows::{all, first, from_json, parsed, run, to_json};
 use super::wakes::wake_waiting;
-use super::{Error, Store, people, runs};
+use super::{Error, Store, people};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::{Agent, AgentId, Attempt, Dispatch, DispatchState, Transition};
 use crate::issue::IssueRef;
@@ -122,8 +122,15 @@ pub(super) fn advance(
     if ended.is_none() {
         return Ok(());
     }
-    runs::call_off(c, id, moment.at)?;
+    call_off(c, id, moment.at)?;
     wake_waiting(c, &agent, 1, moment.at)
+}
+
+/// A dispatch has ended: its run is over where nobody has it; whoever has one is told when they call.
+fn call_off(c: &Connection, dispatch: i64, at: Timestamp) -> Result<(), Error> {
+    let sql = "UPDATE run SET state = 'ended', outcome = 'cancelled', ended_at = ?2
+               WHERE dispatch = ?1 AND state = 'waiting'";
+    run(c, sql, params![dispatch, at.timestamp_millis()])
 }
 
 /// Ends the open dispatch of an issue that cannot be evaluated. The issue is held: the agent may have done the work, so

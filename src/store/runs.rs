@@ -310,13 +310,6 @@ impl Store {
     }
 }
 
-/// The dispatch has ended: a run that nobody has is over; whoever has one is told when they call.
-pub(super) fn call_off(c: &Connection, dispatch: i64, at: Timestamp) -> Result<(), Error> {
-    let sql = "UPDATE run SET state = 'ended', outcome = 'cancelled', ended_at = ?2
-               WHERE dispatch = ?1 AND state = 'waiting'";
-    run(c, sql, params![dispatch, at.timestamp_millis()])
-}
-
 /// Ends the runs whose dispatch is over and whose runner does not call any more.
 pub(super) fn end_forsaken(c: &Connection, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE run SET state = 'ended', outcome = 'cancelled', ended_at = ?1, leased_until = NULL
