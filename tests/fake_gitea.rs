@@ -852,3 +852,42 @@ async fn it_stops_with_its_last_clone() {
     }
     panic!("still answering");
 }
+
+// ---------------------------------------------------------------- pull requests of a branch
+
+#[tokio::test]
+async fn a_pull_request_of_a_branch_is_opened_once() {
+    let world = World::start().await;
+    let n = world.at.number;
+    let new = json!({"head": "triage/1-one", "base": "main", "title": "one", "body": format!("Closes #{n}")});
+    let (status, pull) = world.call("POST", "/pulls", new.clone()).await;
+    assert_eq!(status, 201);
+    assert_eq!(
+        (&pull["head"]["ref"], &pull["base"]["ref"]),
+        (&json!("triage/1-one"), &json!("main"))
+    );
+    assert_eq!(pull["head"]["repo_id"], pull["base"]["repo_id"]);
+    assert_eq!(pull["draft"], false);
+    let (status, refused) = world.call("POST", "/pulls", new.clone()).await;
+    assert_eq!(status, 409);
+    assert!(refused["message"].as_str().unwrap().starts_with("pull request already exists"));
+    let draft = json!({"head": "triage/2-two", "base": "main", "title": "WIP: two"});
+    assert_eq!(world.call("POST", "/pulls", draft).await.1["draft"], true);
+    // The list knows no filter for the branch.
+    let (_, listed) = world.call("GET", "/pulls?state=open&head=triage/1-one", Value::Null).await;
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    let at = IssueRef { repo: repo(), number: pull["number"].as_u64().unwrap() };
+    world.gitea.merge(&at, "alice");
+    assert_eq!(world.gitea.issue(&world.at).unwrap().state, IssueState::Closed);
+    assert_eq!(
+        world.call("GET", "/pulls?state=open", Value::Null).await.1.as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(world.call("POST", "/pulls", new).await.0, 201);
+    for missing in ["head", "base", "title"] {
+        let mut new = json!({"head": "a", "base": "b", "title": "c"});
+        new[missing] = Value::Null;
+        new.as_object_mut().unwrap().remove(missing);
+        assert_eq!(world.call("POST", "/pulls", new).await.0, 422, "{missing}");
+    }
+}

@@ -17,6 +17,25 @@ pub(super) struct Opening {
     pub created: Option<Timestamp>,
     pub number: Option<u64>,
     pub is_pull: bool,
+    /// The branches of a pull request, where they are not the usual ones.
+    pub branches: Option<Branches>,
+}
+
+/// What a pull request is to merge, and into what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Branches {
+    pub head: String,
+    pub base: String,
+}
+
+impl Opening {
+    fn pull(&self, at: &At) -> Pull {
+        let new = Pull::new(at);
+        match self.branches.clone() {
+            Some(Branches { head, base }) => Pull { head, base, ..new },
+            None => new,
+        }
+    }
 }
 
 impl State {
@@ -34,7 +53,7 @@ impl State {
             title: self.flavour.cut(&new.title),
             body: new.body.clone(),
             labels: new.labels.clone(),
-            pull: new.is_pull.then(|| Pull::new(&at)),
+            pull: new.is_pull.then(|| new.pull(&at)),
             ..Issue::new(number, created)
         };
         home.count(new.is_pull, true);

@@ -23,6 +23,7 @@ impl FakeGitea {
                 created: new.created_at,
                 number: new.number,
                 is_pull: new.is_pull_request,
+                branches: None,
             };
             let number = state.open(&key, opening).map_or(0, |at| at.number);
             IssueRef { repo: repo.clone(), number }

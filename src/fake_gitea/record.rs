@@ -157,6 +157,10 @@ impl Issue {
 
 #[derive(Clone, Debug)]
 pub(super) struct Pull {
+    /// The branch that is to be merged.
+    pub head: String,
+    /// The branch that it is to be merged into.
+    pub base: String,
     /// The commit at its head.
     pub sha: String,
     pub merged: Option<Timestamp>,
@@ -165,11 +169,12 @@ pub(super) struct Pull {
 }
 
 impl Pull {
-    /// An unmerged one, with a commit that follows from its place.
+    /// An unmerged one of the branch `topic`, with a commit that follows from its place.
     pub fn new(at: &At) -> Self {
         let mut sha = hex::encode(Sha256::digest(format!("{}#{}", at.repo, at.number)));
         sha.truncate(40);
-        Self { sha, merged: None, status: None }
+        let (head, base) = ("topic".to_owned(), "main".to_owned());
+        Self { head, base, sha, merged: None, status: None }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::record::{At, BASE_SHA, Entry, EntryKind, Issue, ROOT_URL, Repo};
+use super::record::{At, BASE_SHA, Entry, EntryKind, Issue, Pull, ROOT_URL, Repo};
 use super::show::{self, Look, epoch, label, merge, time, user};
 use super::world::State;
 
@@ -55,8 +55,13 @@ fn pull_mark(repo: &Repo, issue: &Issue) -> Value {
     let Some(pull) = &issue.pull else { return Value::Null };
     let merged = pull.merged;
     json!({
-        "merged": merged.is_some(), "merged_at": merged.map(time), "draft": false, "html_url": html_url(repo, issue),
+        "merged": merged.is_some(), "merged_at": merged.map(time), "draft": is_draft(issue), "html_url": html_url(repo, issue),
     })
+}
+
+/// A title that begins so makes a draft (`DEFAULT_WORK_IN_PROGRESS_PREFIXES`).
+fn is_draft(issue: &Issue) -> bool {
+    ["WIP:", "[WIP]"].iter().any(|prefix| issue.title.to_uppercase().starts_with(prefix))
 }
 
 /// A pull request as its own kind of object.
@@ -71,14 +76,16 @@ pub(super) fn pull(state: &State, repo: &Repo, i: &Issue) -> Value {
     }
     let merged = i.pull.as_ref().and_then(|p| p.merged);
     let sha = i.pull.as_ref().map(|p| p.sha.as_str()).unwrap_or_default();
+    let branch =
+        |of: fn(&Pull) -> &String| i.pull.as_ref().map(|p| of(p).as_str()).unwrap_or_default();
     let home = show::repo(state, repo, i.author);
     let side = |name: &str, sha: &str| json!({"label": name, "ref": name, "sha": sha, "repo_id": repo.id, "repo": home});
     let assignees = i.assignees.iter().map(|id| user(state, *id, Look::Embedded));
     let more = json!({
         "url": url, "diff_url": format!("{url}.diff"), "patch_url": format!("{url}.patch"),
-        "assignees": assignees.collect::<Vec<_>>(), "base": side("main", BASE_SHA), "head": side("topic", sha),
+        "assignees": assignees.collect::<Vec<_>>(), "base": side(branch(|p| &p.base), BASE_SHA), "head": side(branch(|p| &p.head), sha),
         "mergeable": merged.is_none(), "merged": merged.is_some(), "merged_at": merged.map(time),
-        "requested_reviewers": [], "requested_reviewers_teams": [], "draft": false, "additions": 1, "deletions": 0,
+        "requested_reviewers": [], "requested_reviewers_teams": [], "draft": is_draft(i), "additions": 1, "deletions": 0,
         "changed_files": 1, "merge_commit_sha": null, "merged_by": null, "allow_maintainer_edit": false,
         "merge_base": BASE_SHA,
     });

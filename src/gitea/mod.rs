@@ -12,6 +12,7 @@ mod labels;
 mod lists;
 mod loose;
 mod probe;
+mod pulls;
 mod receiver;
 mod recording;
 mod rejected;
@@ -38,6 +39,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{Call, Error, Reached};
 pub use hooks::{Hook, HookForm, HookPlace};
+pub use pulls::{NewPull, OpenPull};
 pub use receiver::{Knock, knock, post};
 pub use recording::{Recording, RecordingError};
 pub use rejected::Rejected;

@@ -129,6 +129,8 @@ impl Desk<'_> {
             ("GET", ["issues", "comments"]) => self.list_all_comments(),
             (_, ["issues", "comments", id, rest @ ..]) => self.route_comment(number(id)?, rest),
             (_, ["issues", n, rest @ ..]) => self.route_issue(number(n)?, rest),
+            ("GET", ["pulls"]) => self.list_pulls(),
+            ("POST", ["pulls"]) => self.create_pull(),
             ("GET", ["pulls", n]) => self.show_pull(number(n)?),
             ("GET", ["commits", sha, "status"]) => self.commit_status(sha),
             (_, ["labels", rest @ ..]) => self.route_labels(rest),
