@@ -20,6 +20,7 @@
 //! | [`agents`] | calls agents, one client for each interface, and reads their reports | `apply` |
 //! | [`agents::local`] | the built-in agent: a language model, its rounds of tool calls, and the tools | `apply`, `gitea`, `plan`, `store` |
 //! | [`agents::runner`] | agents on runners: a hand-off becomes a run that waits, with what the agent is told | `apply`, `gitea`, `store` |
+//! | [`runner`] | a process elsewhere: takes runs, lets agents work in workspaces, opens pull requests | `gitea` |
 //! | [`sweep`] | fills the inbox with changes that no webhook delivered; decides nothing | `gitea`, `store` |
 //! | [`hooks`] | the webhooks on the forge: created, repaired, replaced, tested; only for `hook` and `check` | `gitea`, `store` |
 //! | [`check`] | checks everything the setup needs, and says what to fix | `config`, `hooks`, `gitea`, `store` |
@@ -42,7 +43,9 @@
 //!
 //! - What was answered with 2xx is on disk, and ends visibly exactly once.
 //! - No SQL outside `store`; no word of Gitea's API outside `gitea` and `fake_gitea`.
-//! - Only `apply`, `summary` and the commands behind `hooks` write to the forge; one summary for each repository and local day.
+//! - Only `apply`, `summary`, `runner` and the commands behind `hooks` write to the forge; one summary for each repository
+//!   and local day.
+//! - A runner pushes only what the service allowed for its lease, and only branches `triage/…`; an agent sees no token of it.
 //! - `sweep` only fills the inbox; what it finds is processed like a delivery.
 //! - One worker at a time processes an issue; a worker that lost its lease cannot write any more.
 //! - The model of the local agent sees no token, and text of others only inside a fence that they cannot forge; what it
@@ -78,6 +81,7 @@ pub mod metrics;
 pub mod plan;
 pub mod reason;
 pub mod receive;
+pub mod runner;
 pub mod service;
 pub mod setting;
 pub mod store;

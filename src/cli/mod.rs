@@ -67,6 +67,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Runner(runner::RunnerCommand),
     Replay(replay::Replay),
     Demo(demo::Demo),
     Sweep(sweep::Sweep),
@@ -77,7 +78,6 @@ enum Command {
     Check(check::Check),
     Hook(hook::Hook),
     Agent(agent::Agent),
-    Runner(runner::Runner),
     Inbox(inbox::Inbox),
     Store(store::StoreCommand),
     Healthcheck(healthcheck::Healthcheck),
@@ -129,6 +129,7 @@ fn execute(Arguments { config: path, command }: Arguments) -> Result<(), Failure
     let path = path.as_deref();
     match command {
         Command::Serve(command) => command.run(path),
+        Command::Runner(command) => command.run(path),
         Command::Replay(command) => block_on(command.run()),
         Command::Demo(command) => block_on(command.run()),
         Command::Sweep(command) => block_on(command.run(&load(path)?)),
@@ -138,7 +139,6 @@ fn execute(Arguments { config: path, command }: Arguments) -> Result<(), Failure
         Command::Summary(command) => block_on(command.run(&load(path)?)),
         Command::Check(command) => block_on(command.run(&load(path)?)),
         Command::Hook(command) => block_on(command.run(&load(path)?)),
-        Command::Runner(command) => command.run(path),
         Command::Agent(command) => block_on(command.run(load(path)?)),
         Command::Inbox(command) => block_on(command.run(&open_store(&load(path)?)?)),
         Command::Store(command) => block_on(command.run(&load(path)?)),
@@ -170,6 +170,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 pub fn start_logging(arguments: &Arguments) -> Logging {
     let usual = match arguments.command {
         Command::Serve(_) => "info,actix_server=warn",
+        Command::Runner(_) => "info",
         // Some recorded deliveries are refused on purpose.
         Command::Demo(_) => "error",
         _ => "warn",

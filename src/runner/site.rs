@@ -1,0 +1,116 @@
+//! What all runs of a runner share: the service, the forge, the workspaces, and the agents with their secrets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::client::ServiceClient;
+use super::confinement::Confinement;
+use super::git::{Git, login};
+use super::run::run_hook;
+use super::secrets::Secrets;
+use super::settings::{AgentSettings, Settings, secret_of};
+use super::workspace::{Workspace, Workspaces, remove};
+use crate::gitea;
+
+/// An agent, with the values of its `env_files`.
+pub(super) struct Prepared {
+    pub settings: AgentSettings,
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Prepared {
+    fn new(settings: &AgentSettings) -> Result<Self, String> {
+        let mut environment = BTreeMap::new();
+        for (name, path) in &settings.env_files {
+            let key = format!("agent.{}.env_files.{name}", settings.id);
+            let value = secret_of(&key, path)?;
+            environment.insert(name.clone(), value.expose_secret().to_owned());
+        }
+        Ok(Self { settings: settings.clone(), environment })
+    }
+
+    /// Who is named as co-author of what the runner commits.
+    pub fn co_author(&self) -> String {
+        let known = self.settings.known().map(|profile| profile.known().co_author.to_owned());
+        let own = self.settings.co_author.clone();
+        own.or(known).unwrap_or_else(|| format!("{0} <{0}@localhost>", self.settings.id))
+    }
+}
+
+/// What all runs share.
+pub(super) struct Site {
+    pub settings: Settings,
+    pub service: ServiceClient,
+    pub forge: gitea::Client,
+    pub workspaces: Workspaces,
+    pub agents: BTreeMap<String, Prepared>,
+    pub secrets: Arc<Secrets>,
+}
+
+impl Site {
+    /// Reads the secrets and makes the folders.
+    pub fn open(settings: Settings) -> Result<Self, String> {
+        settings.check().map_err(|error| error.to_string())?;
+        let token = secret_of("token_file", &settings.token_file)?;
+        let forge_token = secret_of("forge.token_file", &settings.forge.token_file)?;
+        let mut agents = BTreeMap::new();
+        for agent in &settings.agent {
+            agents.insert(agent.id.clone(), Prepared::new(agent)?);
+        }
+        let sent = SecretString::from(login(&forge_token));
+        let values = agents.values().flat_map(|agent| agent.environment.values());
+        let own: Vec<SecretString> = values.map(|value| value.as_str().into()).collect();
+        let secrets = Secrets::new(own.iter().chain([&token, &forge_token, &sent]));
+        let work = &settings.work;
+        let git = Git::new(
+            Workspaces::git_home(work),
+            settings.git.timeout,
+            &settings.forge.url,
+            forge_token.clone(),
+        );
+        let workspaces = Workspaces::open(work, git, settings.forge.clone(), settings.git.clone())
+            .map_err(|e| format!("`work` is `{}`, which cannot be used: {e}", work.display()))?;
+        let link = gitea::Settings::new(settings.forge.url.clone(), forge_token.expose_secret());
+        let forge = gitea::Client::new(link)
+            .map_err(|error| error.to_string().replace("`gitea.", "`forge."))?;
+        let service = ServiceClient::new(&settings.server, &token)?;
+        Ok(Self { service, forge, workspaces, agents, secrets: Arc::new(secrets), settings })
+    }
+
+    /// Notes that a run has ended, and removes its workspace unless it is to be kept.
+    pub async fn end(&self, workspace: &Workspace, kept_in: &Confinement) {
+        let hooks = &self.settings.hooks;
+        if self.settings.keep.is_none()
+            && let Some(Err(reason)) = run_hook(&hooks.before_remove, kept_in, hooks.timeout).await
+        {
+            tracing::warn!("the hook `before_remove` failed: {reason}");
+        }
+        self.workspaces.end(workspace).await;
+        if self.settings.keep.is_none() {
+            remove_all(vec![workspace.folders.root.clone()]).await;
+        }
+    }
+
+    /// Removes workspaces whose time is over; with `all`, those as well that no run has ended: they are of an earlier
+    /// process.
+    pub async fn tidy(&self, all: bool) {
+        let keep = self.settings.keep.unwrap_or(Duration::ZERO);
+        remove_all(self.workspaces.old(keep, all)).await;
+    }
+}
+
+async fn remove_all(folders: Vec<std::path::PathBuf>) {
+    let removed = tokio::task::spawn_blocking(move || {
+        for folder in folders {
+            if let Err(error) = remove(&folder) {
+                tracing::warn!("`{}` could not be removed: {error}", folder.display());
+            }
+        }
+    });
+    if let Err(error) = removed.await {
+        tracing::warn!("workspaces could not be removed: {error}");
+    }
+}

@@ -1,0 +1,542 @@
+//! Workspaces: for each repository a bare clone that no agent can reach, and for each run a repository of its own made
+//! from it. What an agent committed is fetched out of its repository once that was disarmed, and pushed from the clone.
+//!
+//! Everything is below one root. No name in it is taken as it came, and no symbolic link is followed.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex as Lock;
+
+use super::confinement::Folders;
+use super::git::{Call, Git, GitError};
+use super::settings::{Forge, GitSettings, parse_person};
+use crate::dispatch::run::Assignment;
+use crate::issue::RepoName;
+
+/// A file in the folder of a run that ended; its time is when.
+const ENDED: &str = "ended";
+/// More files in an agent's `.git` are none of an ordinary repository.
+const MOST_FILES: usize = 500_000;
+/// What a file or folder takes at least, in bytes: a million empty ones are no small workspace.
+const LEAST: u64 = 4096;
+
+/// What in an agent's `.git` would lead git elsewhere, or let it run something.
+const DISARMED: [&str; 14] = [
+    "config",
+    "config.worktree",
+    "commondir",
+    "gitdir",
+    "hooks",
+    "info/attributes",
+    "info/exclude",
+    "info/grafts",
+    "info/sparse-checkout",
+    "objects/info/alternates",
+    "objects/info/http-alternates",
+    "index.lock",
+    "HEAD.lock",
+    "shallow",
+];
+
+/// Why there is no workspace, or nothing came out of it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WorkspaceError {
+    /// A file could not be made, read or removed.
+    #[error("the workspace cannot be used: {0}")]
+    Io(#[from] io::Error),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// Something is there that must not be touched.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// All workspaces of this runner.
+pub(super) struct Workspaces {
+    root: PathBuf,
+    git: Git,
+    forge: Forge,
+    settings: GitSettings,
+    /// One for each repository: git does not like two fetches into one clone.
+    locks: Mutex<HashMap<PathBuf, Arc<Lock<()>>>>,
+}
+
+/// The workspace of one run.
+pub(super) struct Workspace {
+    pub folders: Folders,
+    /// The branch it was made from.
+    pub base: String,
+    /// The commit that the agent starts from.
+    pub start: String,
+    /// What is on the forge under the name of the branch.
+    pub on_forge: Option<String>,
+    cache: PathBuf,
+    url: String,
+    branch: String,
+    /// Where the agent's commits are kept in the clone.
+    kept: String,
+    lock: Arc<Lock<()>>,
+}
+
+/// How a push ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// It is on the forge.
+    There,
+    /// Somebody else's commits are, and stay.
+    Taken(String),
+}
+
+impl Workspaces {
+    /// Those below `root`, which is made when missing.
+    pub fn open(root: &Path, git: Git, forge: Forge, settings: GitSettings) -> io::Result<Self> {
+        for folder in ["", "cache", "runs", "home"] {
+            private_folder(&root.join(folder))?;
+        }
+        let root = root.canonicalize()?;
+        Ok(Self { root, git, forge, settings, locks: Mutex::default() })
+    }
+
+    /// The empty folder that git calls its home.
+    pub fn git_home(root: &Path) -> PathBuf {
+        root.join("home")
+    }
+
+    /// Makes the workspace of a run, from the head of its branch where an earlier turn or lease has pushed one.
+    pub async fn make(
+        &self,
+        assignment: &Assignment,
+        base: &str,
+    ) -> Result<Workspace, WorkspaceError> {
+        let repo = assignment.at.repo.plain();
+        check_branch(&assignment.branch)?;
+        let cache = self.cache(&repo);
+        let lock = self.lock(&cache);
+        let url = self.url(&repo);
+        let guard = lock.clone().lock_owned().await;
+        self.fetch(&cache, &url).await?;
+        let on_forge = self.head(&cache, &assignment.branch).await?;
+        let is_ours = |head: &String| {
+            assignment.pushed.contains(head)
+                || assignment.turn > 1
+                || assignment.pull_request.is_some()
+        };
+        if let Some(head) = on_forge.as_ref().filter(|head| !is_ours(head)) {
+            return Err(WorkspaceError::Refused(format!(
+                "the branch `{}` is on the forge at {}, and the service knows nothing of it; delete it there, or give the issue to somebody else",
+                assignment.branch,
+                short(head)
+            )));
+        }
+        let start = match &on_forge {
+            Some(head) => head.clone(),
+            None => self.head(&cache, base).await?.ok_or_else(|| {
+                WorkspaceError::Refused(format!("`{repo}` has no branch `{base}`; push one"))
+            })?,
+        };
+        let name = name_of(assignment);
+        let workspace = Workspace {
+            folders: Folders::below(self.folder(assignment)),
+            base: base.to_owned(),
+            start,
+            on_forge,
+            cache,
+            url,
+            branch: assignment.branch.clone(),
+            kept: format!("refs/triage/{name}"),
+            lock: Arc::clone(&lock),
+        };
+        self.lay_out(&workspace).await?;
+        drop(guard);
+        Ok(workspace)
+    }
+
+    /// The folder of a run.
+    pub fn folder(&self, assignment: &Assignment) -> PathBuf {
+        self.root.join("runs").join(name_of(assignment))
+    }
+
+    async fn fetch(&self, cache: &Path, url: &str) -> Result<(), WorkspaceError> {
+        if !cache.join("HEAD").is_file() {
+            fs::create_dir_all(cache)?;
+            self.git.run(Call::new(cache, &["init", "--quiet", "--bare", "."])).await?;
+        }
+        let heads = "+refs/heads/*:refs/heads/*";
+        let words =
+            ["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", url, heads];
+        self.git.run(Call::new(cache, &words).with_token()).await?;
+        Ok(())
+    }
+
+    /// The commit of a branch in the clone.
+    async fn head(&self, cache: &Path, branch: &str) -> Result<Option<String>, WorkspaceError> {
+        let name = format!("refs/heads/{branch}");
+        let words = ["for-each-ref", "--format=%(refname) %(objectname)", &name];
+        let found = self.git.run(Call::new(cache, &words)).await?;
+        let exact = found.lines().filter_map(|line| line.split_once(' '));
+        Ok(exact.filter(|(of, _)| *of == name).map(|(_, head)| head.to_owned()).next())
+    }
+
+    /// Makes the folders and the agent's repository anew; its home stays where a turn follows another.
+    async fn lay_out(&self, workspace: &Workspace) -> Result<(), WorkspaceError> {
+        let Folders { root, tree, home, temporary } = &workspace.folders;
+        private_folder(root)?;
+        for folder in [tree, temporary, &root.join(ENDED)] {
+            remove(folder)?;
+        }
+        for folder in [home, temporary] {
+            private_folder(folder)?;
+        }
+        let source = format!("file://{}", workspace.cache.display());
+        let from = if workspace.on_forge.is_some() { &workspace.branch } else { &workspace.base };
+        let target = tree.display().to_string();
+        // By the transport rather than by copying: what other runs left in the clone stays there.
+        let words = [
+            "clone",
+            "--quiet",
+            "--no-local",
+            "--no-tags",
+            "--no-checkout",
+            "--single-branch",
+            "--branch",
+            from,
+            &source,
+            &target,
+        ];
+        self.git.run(Call::new(root, &words)).await?;
+        self.disarm(&workspace.folders)?;
+        let words = ["checkout", "--quiet", "-B", &workspace.branch, &workspace.start];
+        self.git.run(Call::new(tree, &words)).await?;
+        if self.settings.submodules {
+            let words = ["submodule", "--quiet", "update", "--init", "--recursive"];
+            self.git.run(Call::new(tree, &words).with_token()).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes everything out of the agent's `.git` that would lead git elsewhere or let it run something. The agent must
+    /// have ended.
+    pub fn disarm(&self, folders: &Folders) -> Result<(), WorkspaceError> {
+        let git = folders.tree.join(".git");
+        let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+        if !is_folder(&folders.tree) || !is_folder(&git) {
+            let text =
+                "the agent replaced the repository in its workspace; nothing is taken from it";
+            return Err(WorkspaceError::Refused(text.to_owned()));
+        }
+        for name in DISARMED {
+            // A folder on the way may be a link; what lies behind one is not touched.
+            let above = Path::new(name).parent().map(|above| git.join(above));
+            if above.is_none_or(|above| is_folder(&above)) {
+                remove(&git.join(name))?;
+            }
+        }
+        let mut left = MOST_FILES;
+        only_files(&git, &mut left)?;
+        let [name, address] = parse_person(&self.settings.author).unwrap_or(["runner", "runner"]);
+        let config = format!(
+            "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n[user]\n\tname = \"{name}\"\n\temail = \"{address}\"\n"
+        );
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(git.join("config"))?;
+        io::Write::write_all(&mut file, config.as_bytes())?;
+        Ok(())
+    }
+
+    /// Fetches what the agent committed into the clone; the commit it ended on. Its objects are checked on the way.
+    pub async fn take(&self, workspace: &Workspace) -> Result<String, WorkspaceError> {
+        self.disarm(&workspace.folders)?;
+        let _guard = workspace.lock.lock().await;
+        let (cache, kept) = (&workspace.cache, &workspace.kept);
+        let source = workspace.folders.tree.join(".git").display().to_string();
+        let wanted = format!("+HEAD:{kept}");
+        let words = [
+            "-c",
+            "fetch.fsckObjects=true",
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            &source,
+            &wanted,
+        ];
+        self.git.run(Call::new(cache, &words)).await?;
+        let head = self.git.run(Call::new(cache, &["rev-parse", "--verify", kept])).await?;
+        let words = ["merge-base", "--is-ancestor", &workspace.start, &head];
+        if !self.git.try_run(Call::new(cache, &words)).await?.status.success() {
+            return Err(WorkspaceError::Refused(
+                "the agent's commits do not stand on those it was given; nothing was pushed"
+                    .to_owned(),
+            ));
+        }
+        Ok(head)
+    }
+
+    /// Whether a commit changes anything against where the agent started.
+    pub async fn is_same(&self, workspace: &Workspace, head: &str) -> Result<bool, WorkspaceError> {
+        let words = ["diff-tree", "--quiet", &workspace.start, head];
+        Ok(self.git.try_run(Call::new(&workspace.cache, &words)).await?.status.success())
+    }
+
+    /// Everything that the commits up to `head` add which the forge does not have yet: messages, names and lines. No
+    /// attribute hides a file from it.
+    ///
+    /// # Errors
+    /// It is longer than `most` bytes, or git failed.
+    pub async fn added(
+        &self,
+        workspace: &Workspace,
+        head: &str,
+        most: usize,
+    ) -> Result<Vec<u8>, WorkspaceError> {
+        let words = [
+            "log",
+            "-p",
+            "-m",
+            "--text",
+            "--no-color",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-renames",
+            "--unified=0",
+            head,
+            "--not",
+            "--branches",
+        ];
+        let call = Call::new(&workspace.cache, &words).printing(most);
+        let done = self.git.try_run(call).await?;
+        if !done.status.success() {
+            let reason = format!("the agent's commits cannot be read: {}", done.stderr);
+            return Err(WorkspaceError::Refused(reason));
+        }
+        Ok(done.stdout)
+    }
+
+    /// Pushes `head` to the branch of the run, unless something is there that none of its leases pushed.
+    pub async fn push(
+        &self,
+        workspace: &Workspace,
+        head: &str,
+        pushed: &[String],
+    ) -> Result<Pushed, WorkspaceError> {
+        let _guard = workspace.lock.lock().await;
+        let (cache, url) = (&workspace.cache, workspace.url.as_str());
+        let name = format!("refs/heads/{}", workspace.branch);
+        let words = ["ls-remote", "--quiet", url, &name];
+        let listed = self.git.run(Call::new(cache, &words).with_token()).await?;
+        let now = listed.split_whitespace().next().unwrap_or_default().to_owned();
+        if now == head {
+            return Ok(Pushed::There);
+        }
+        let is_ours = pushed.contains(&now) || workspace.on_forge.as_ref() == Some(&now);
+        if !now.is_empty() && !is_ours {
+            return Ok(Pushed::Taken(now));
+        }
+        // An empty value: the branch must not be there.
+        let lease = format!("--force-with-lease={name}:{now}");
+        let what = format!("{head}:{name}");
+        let words = ["push", "--quiet", "--no-verify", "--no-follow-tags", &lease, url, &what];
+        self.git.run(Call::new(cache, &words).with_token()).await?;
+        Ok(Pushed::There)
+    }
+
+    /// Notes that a run has ended; its workspace is removed by [`Workspaces::tidy`] when its time has come.
+    pub async fn end(&self, workspace: &Workspace) {
+        let words = ["update-ref", "-d", &workspace.kept];
+        if let Err(error) = self.git.run(Call::new(&workspace.cache, &words)).await {
+            tracing::debug!("{error}");
+        }
+        let noted = fs::File::create(workspace.folders.root.join(ENDED));
+        if let Err(error) = noted {
+            tracing::warn!("the end of a run could not be noted in its workspace: {error}");
+        }
+    }
+
+    /// The workspaces that ended longer than `keep` ago; with `all`, those that never ended as well.
+    pub fn old(&self, keep: Duration, all: bool) -> Vec<PathBuf> {
+        let Ok(found) = fs::read_dir(self.root.join("runs")) else { return Vec::new() };
+        let is_old = |path: &PathBuf| match fs::metadata(path.join(ENDED)) {
+            Ok(ended) => {
+                let age =
+                    ended.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+                keep.is_zero() || age.is_some_and(|age| age >= keep)
+            }
+            Err(_) => all,
+        };
+        found.filter_map(|entry| Some(entry.ok()?.path())).filter(is_old).collect()
+    }
+
+    fn cache(&self, repo: &RepoName) -> PathBuf {
+        let [owner, name] = [repo.owner(), repo.name()].map(str::to_lowercase);
+        self.root.join("cache").join(owner).join(format!("{name}.git"))
+    }
+
+    fn lock(&self, cache: &Path) -> Arc<Lock<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(locks.entry(cache.to_owned()).or_default())
+    }
+
+    fn url(&self, repo: &RepoName) -> String {
+        match &self.forge.clone {
+            Some(template) => {
+                template.replace("{owner}", repo.owner()).replace("{repo}", repo.name())
+            }
+            None => format!("{}/{repo}.git", self.forge.url),
+        }
+    }
+}
+
+/// Removes a workspace, whatever the agent made of its permissions.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    if !found.is_dir() {
+        return fs::remove_file(path);
+    }
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            unlock(path)?;
+            fs::remove_dir_all(path)
+        }
+        done => done,
+    }
+}
+
+/// Lets folders be emptied that were made read-only.
+fn unlock(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // Of the entry itself: a link is no folder.
+        if entry.file_type()?.is_dir() {
+            unlock(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// How much a folder holds, in bytes, or `most` when it is at least that. Links are not followed.
+pub(super) fn size(folder: &Path, most: u64) -> u64 {
+    let (mut total, mut left) = (0, vec![folder.to_owned()]);
+    while let Some(folder) = left.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(found) = entry.metadata() else { continue };
+            total += found.len().max(LEAST);
+            if total >= most {
+                return most;
+            }
+            if found.is_dir() {
+                left.push(entry.path());
+            }
+        }
+    }
+    total
+}
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Refuses whatever is neither a file nor a folder: a link would lead out, a pipe would hang.
+fn only_files(folder: &Path, left: &mut usize) -> Result<(), WorkspaceError> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        *left = left.checked_sub(1).ok_or_else(|| {
+            WorkspaceError::Refused("the agent's repository holds too many files".to_owned())
+        })?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            only_files(&entry.path(), left)?;
+        } else if !kind.is_file() {
+            return Err(WorkspaceError::Refused(format!(
+                "the agent put a link or a special file into its repository, `{}`; nothing is taken from it",
+                super::journal::plain(&entry.file_name().to_string_lossy())
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The folder of a dispatch: names without anything that could lead elsewhere, and a part that no two share.
+fn name_of(assignment: &Assignment) -> String {
+    let plain = |text: &str| -> String {
+        let kept = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        text.chars().take(40).map(kept).collect()
+    };
+    let repo = assignment.at.repo.plain();
+    let own = hex::encode(&Sha256::digest(&assignment.dispatch)[..6]);
+    format!("{}.{}.{}.{own}", plain(repo.owner()), plain(repo.name()), assignment.at.number)
+}
+
+/// Only branches of the service's own kind are ever written.
+fn check_branch(branch: &str) -> Result<(), WorkspaceError> {
+    let rest = branch.strip_prefix("triage/").unwrap_or_default();
+    let is_plain = !rest.is_empty()
+        && rest.len() <= 200
+        && rest.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+        && !rest.starts_with('-');
+    if is_plain {
+        return Ok(());
+    }
+    let text =
+        format!("`{branch}` is no branch `triage/<number>-<words>`; nothing else is written");
+    Err(WorkspaceError::Refused(text))
+}
+
+/// The beginning of a commit's name.
+pub(super) fn short(head: &str) -> &str {
+    head.get(..10).unwrap_or(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_branches_of_ours_pass() {
+        for good in ["triage/12-fix-the-crash", "triage/1-x"] {
+            assert!(check_branch(good).is_ok(), "{good}");
+        }
+        for bad in ["main", "triage/", "triage/../main", "triage/-x", "triage/a b", "x/triage/1-a"]
+        {
+            assert!(check_branch(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_was_made_read_only_is_removed_and_a_link_is_not_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("kept"), "x").unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("run");
+        fs::create_dir_all(folder.join("a/b")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.join("a/link")).unwrap();
+        fs::set_permissions(folder.join("a/b"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(folder.join("a"), fs::Permissions::from_mode(0o500)).unwrap();
+        remove(&folder).unwrap();
+        assert!(!folder.exists() && outside.path().join("kept").exists());
+        assert!(remove(&folder).is_ok());
+    }
+
+    #[test]
+    fn many_empty_files_count() {
+        let root = tempfile::tempdir().unwrap();
+        (0..10).for_each(|n| drop(fs::write(root.path().join(n.to_string()), "").unwrap()));
+        assert_eq!(size(root.path(), u64::MAX), 10 * LEAST);
+        assert_eq!(size(root.path(), 5), 5);
+    }
+}
