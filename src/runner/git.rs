@@ -135,7 +135,10 @@ impl Git {
     }
 
     fn error(&self, call: Call<'_>, reason: &str) -> GitError {
-        let verb = call.arguments.first().copied().unwrap_or_default().to_owned();
+        let verb = match call.arguments {
+            ["-c", _, verb, ..] | [verb, ..] => (*verb).to_owned(),
+            [] => String::new(),
+        };
         let reason = reason.replace(self.token.expose_secret(), "***");
         GitError { verb, reason: super::journal::plain(&reason) }
     }

@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod confinement;
 mod git;
+mod hooks;
 mod journal;
 mod process;
 mod profile;
@@ -20,17 +21,18 @@ mod workspace;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 pub use check::{Finding, check};
 pub use client::{CallError, Pause, ServiceClient};
-pub use profile::{Known, Profile};
+pub use profile::{Known, Profile, Protocol};
 pub use settings::{
-    AgentSettings, Forge, GitSettings, Hooks, PLACES, Permissions, Protocol, Sandbox, Settings,
+    AgentSettings, Forge, GitSettings, Hooks, PLACES, Permissions, Sandbox, Settings,
     SettingsError, ToolKind, schema,
 };
 
@@ -39,6 +41,11 @@ use site::Site;
 
 use crate::dispatch::AgentId;
 use crate::dispatch::run::{Assignment, PROTOCOL, Register, Registered, Take};
+
+/// An answer that comes sooner was not waited for.
+const AT_ONCE: Duration = Duration::from_millis(50);
+/// How long a run may take to end its agent.
+const ENDING: Duration = Duration::from_secs(20);
 
 /// Why a runner ended that nobody stopped.
 #[derive(Debug, thiserror::Error)]
@@ -160,13 +167,14 @@ impl Runner {
                 agents: registered.agents.clone(),
                 wait_s: registered.wait_s.min(50),
             };
+            let asked = Instant::now();
             match self.take(&take).await? {
                 Some(assignment) => {
                     pause = Pause::default();
                     self.start(assignment, place);
                 }
-                // A service that answers at once is not asked without a break.
-                None if registered.wait_s == 0 => pause.wait().await,
+                // A service that does not wait is not asked without a break.
+                None if asked.elapsed() < AT_ONCE => pause.wait().await,
                 None => {}
             }
         }
@@ -234,7 +242,7 @@ impl Runner {
         }
         // Each ends its agent, which takes a few seconds at most.
         let all_ended = async { while self.tasks.join_next().await.is_some() {} };
-        if timeout(std::time::Duration::from_secs(20), all_ended).await.is_err() {
+        if timeout(ENDING, all_ended).await.is_err() {
             self.tasks.shutdown().await;
         }
     }

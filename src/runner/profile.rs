@@ -1,7 +1,15 @@
 //! The coding agents that need no more than their name: how each is started, and what to do where it is missing or
 //! not signed in. As seen with the versions of November 2026.
 
-use super::settings::Protocol;
+named_enum! {
+    /// How an agent is talked to.
+    Protocol {
+        /// The Agent Client Protocol, over its standard input and output.
+        Acp = "acp",
+        /// The prompt on its standard input; its exit code says whether it succeeded.
+        Command = "command",
+    }
+}
 
 named_enum! {
     /// A coding agent that is known.

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::agent::{Ended, Stop, Turn, TurnLimits, agent};
 use super::client::{CallError, Pause};
 use super::confinement::Confinement;
+use super::hooks::run_hook;
 use super::journal::{Journal, plain};
 use super::process::{CaptureError, Limits, capture};
 use super::site::{Prepared, Site};
@@ -173,7 +174,13 @@ impl Run<'_> {
     async fn whole(mut self) -> Result<Report, Break> {
         self.journal.event(RunEvent::Preparing, "");
         let repository = self.site.forge.repository(&self.assignment.at.repo.plain()).await?;
-        let workspace = self.make(&repository.default_branch).await?;
+        let workspace = match self.make(&repository.default_branch).await {
+            Ok(workspace) => workspace,
+            Err(reason) => {
+                self.site.clear(self.site.workspaces.folder(self.assignment)).await;
+                return Err(reason);
+            }
+        };
         let kept_in = Confinement::new(
             &self.prepared.settings,
             &self.prepared.environment,
@@ -432,23 +439,6 @@ impl Run<'_> {
         }
         body
     }
-}
-
-/// Runs a hook; `None` when there is none, else the end of what it printed, or why it failed.
-pub(super) async fn run_hook(
-    argv: &[String],
-    kept_in: &Confinement,
-    time: Duration,
-) -> Option<Result<String, String>> {
-    if argv.is_empty() {
-        return None;
-    }
-    let limits = Limits { time, output: 16 * 1024 * 1024 };
-    Some(match capture(&mut kept_in.command(argv), limits).await {
-        Ok(done) if done.status.success() => Ok(done.stderr),
-        Ok(done) => Err(format!("{}: {}", done.status, done.stderr)),
-        Err(error) => Err(error.to_string()),
-    })
 }
 
 /// Keeps the lease of a run: says that the work goes on, sends the log, and hears when it has to stop.

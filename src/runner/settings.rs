@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use strsim::normalized_damerau_levenshtein;
 use toml::de::{DeTable, DeValue};
 
-use super::profile::Profile;
+use super::profile::{Profile, Protocol};
 use crate::setting::{As, Maybe, Name, Size, Span, Text, Url, settings};
 
 /// Where the configuration is looked for when none is named.
@@ -21,16 +21,6 @@ pub const PLACES: [&str; 2] =
 const MINUTE: Duration = Duration::from_secs(60);
 /// Below this, a guess would only confuse.
 const ALIKE: f64 = 0.4;
-
-named_enum! {
-    /// How an agent is talked to.
-    Protocol {
-        /// The Agent Client Protocol, over its standard input and output.
-        Acp = "acp",
-        /// The prompt on its standard input; its exit code says whether it succeeded.
-        Command = "command",
-    }
-}
 
 named_enum! {
     /// What an agent's process is kept in.

@@ -1,6 +1,7 @@
 //! What all runs of a runner share: the service, the forge, the workspaces, and the agents with their secrets.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::client::ServiceClient;
 use super::confinement::Confinement;
 use super::git::{Git, login};
-use super::run::run_hook;
+use super::hooks::run_hook;
 use super::secrets::Secrets;
 use super::settings::{AgentSettings, Settings, secret_of};
 use super::workspace::{Workspace, Workspaces, remove};
@@ -90,8 +91,13 @@ impl Site {
         }
         self.workspaces.end(workspace).await;
         if self.settings.keep.is_none() {
-            remove_all(vec![workspace.folders.root.clone()]).await;
+            self.clear(workspace.folders.root.clone()).await;
         }
+    }
+
+    /// Removes the folder of a run.
+    pub async fn clear(&self, folder: PathBuf) {
+        remove_all(vec![folder]).await;
     }
 
     /// Removes workspaces whose time is over; with `all`, those as well that no run has ended: they are of an earlier
@@ -102,7 +108,7 @@ impl Site {
     }
 }
 
-async fn remove_all(folders: Vec<std::path::PathBuf>) {
+async fn remove_all(folders: Vec<PathBuf>) {
     let removed = tokio::task::spawn_blocking(move || {
         for folder in folders {
             if let Err(error) = remove(&folder) {

@@ -336,7 +336,9 @@ impl Workspaces {
         let name = format!("refs/heads/{}", workspace.branch);
         let words = ["ls-remote", "--quiet", url, &name];
         let listed = self.git.run(Call::new(cache, &words).with_token()).await?;
-        let now = listed.split_whitespace().next().unwrap_or_default().to_owned();
+        let mut exact = listed.lines().filter_map(|line| line.split_once('\t'));
+        let now = exact.find(|(_, of)| *of == name).map(|(now, _)| now.to_owned());
+        let now = now.unwrap_or_default();
         if now == head {
             return Ok(Pushed::There);
         }

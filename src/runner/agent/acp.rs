@@ -195,7 +195,8 @@ impl Talk<'_> {
 
     /// Opens a session in the workspace.
     async fn open(&mut self) -> Result<(), Ended> {
-        let about = json!({"cwd": self.turn.confinement.folders.tree, "mcpServers": []});
+        let tree = self.turn.confinement.folders.tree.display().to_string();
+        let about = json!({"cwd": tree, "mcpServers": []});
         let result = self.request("session/new", about).await?;
         let result = result.map_err(|refused| self.failed("opened no session", &refused))?;
         let session = result["sessionId"].as_str().map(str::to_owned);

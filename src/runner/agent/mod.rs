@@ -18,7 +18,8 @@ pub(super) use command::ByCommand;
 
 use super::confinement::Confinement;
 use super::journal::Journal;
-use super::settings::{AgentSettings, Protocol};
+use super::profile::Protocol;
+use super::settings::AgentSettings;
 
 /// Why a run is not to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,150 @@
+#!/bin/sh
+# An agent that speaks the Agent Client Protocol and does what its first argument says. The second is a folder outside of
+# the workspace, where it leaves signs.
+mode=$1
+signs=$2
+tree=$PWD
+
+say() { printf '%s\n' "$1"; }
+answer() { say "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":$1}"; }
+refuse() { say "{\"jsonrpc\":\"2.0\",\"id\":$id,\"error\":{\"code\":$1,\"message\":\"$2\"}}"; }
+update() { say "{\"jsonrpc\":\"2.0\",\"method\":\"session/update\",\"params\":{\"sessionId\":\"s1\",\"update\":$1}}"; }
+message() { update "{\"sessionUpdate\":\"agent_message_chunk\",\"content\":{\"type\":\"text\",\"text\":\"$1\"}}"; }
+done_now() { answer '{"stopReason":"end_turn","usage":{"totalTokens":1234,"inputTokens":1000,"outputTokens":234}}'; }
+
+# Asks the client, and reads its answer. The number is one that the client uses for its own requests, too.
+ask() {
+    say "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"$1\",\"params\":$2}"
+    IFS= read -r reply
+}
+write() { ask fs/write_text_file "{\"sessionId\":\"s1\",\"path\":\"$1\",\"content\":\"$2\"}"; }
+permission() {
+    options='[{"optionId":"yes","name":"Yes","kind":"allow_once"},{"optionId":"no","name":"No","kind":"reject_once"}]'
+    ask session/request_permission "{\"sessionId\":\"s1\",\"toolCall\":{\"toolCallId\":\"$1\"},\"options\":$options}"
+}
+
+turn() {
+    case $mode in
+    work)
+        update '{"sessionUpdate":"tool_call","toolCallId":"c1","title":"Edit src/lib.rs","kind":"edit","status":"pending"}'
+        permission c1
+        case $reply in *'"optionId":"yes"'*) ;; *) message "not allowed: no" ;; esac
+        write "$tree/src/lib.rs" 'pub fn fixed() {}\n'
+        update '{"sessionUpdate":"usage_update","used":900,"size":200000,"cost":{"amount":0.25,"currency":"USD"}}'
+        message 'I fixed '
+        message 'it.'
+        done_now
+        ;;
+    grow)
+        n=$(ls | wc -l)
+        write "$tree/file$((n)).txt" 'more\n'
+        done_now
+        ;;
+    commits)
+        printf 'one\n' >one.txt
+        git add one.txt
+        git -c user.name=agent -c user.email=agent@localhost commit -qm 'Add one'
+        printf 'two\n' >two.txt
+        done_now
+        ;;
+    nothing)
+        message 'There is nothing to do.'
+        done_now
+        ;;
+    hang)
+        # What it starts has its streams, and goes on by itself.
+        sleep 300 &
+        printf '%s\n%s\n' "$$" "$!" >"$signs/pids"
+        message 'I am at work.\n'
+        while :; do sleep 1; done
+        ;;
+    flood)
+        while :; do printf 'endless \033[31moutput\n'; done
+        ;;
+    die)
+        echo 'out of credit' >&2
+        exit 3
+        ;;
+    execute)
+        update '{"sessionUpdate":"tool_call","toolCallId":"c2","title":"rm -rf build","kind":"execute","status":"pending"}'
+        permission c2
+        done_now
+        ;;
+    outside)
+        write "$signs/written" 'x'
+        case $reply in *'"error"'*) printf 'refused\n' >>answers.txt ;; esac
+        ln -s "$signs" "$tree/link"
+        write "$tree/link/written" 'x'
+        case $reply in *'"error"'*) printf 'refused\n' >>answers.txt ;; esac
+        ask fs/read_text_file "{\"sessionId\":\"s1\",\"path\":\"/etc/passwd\"}"
+        case $reply in *'"error"'*) printf 'refused\n' >>answers.txt ;; esac
+        rm link
+        done_now
+        ;;
+    hostile)
+        git init -q nested
+        git -C nested -c user.name=a -c user.email=a@localhost commit -q --allow-empty -m nested
+        git add nested 2>/dev/null
+        git -c user.name=a -c user.email=a@localhost commit -qm 'Add a repository'
+        for hook in pre-commit commit-msg post-commit pre-push reference-transaction post-checkout; do
+            mkdir -p .git/hooks
+            printf '#!/bin/sh\ntouch %s/hook\n' "$signs" >.git/hooks/$hook
+            chmod +x .git/hooks/$hook
+        done
+        printf '[core]\n\tfsmonitor = touch %s/fsmonitor\n\thooksPath = .git/hooks\n[filter "x"]\n\tclean = touch %s/filter\n\tprocess = touch %s/filter\n[uploadpack]\n\tpackObjectsHook = touch %s/pack\n[include]\n\tpath = ../config\n[remote "origin"]\n\turl = ext::touch %s/remote\n[commit]\n\tgpgSign = true\n[gpg]\n\tprogram = touch %s/gpg\n' \
+            "$signs" "$signs" "$signs" "$signs" "$signs" "$signs" >>.git/config
+        printf '* filter=x\n' >.gitattributes
+        printf 'x\n' >file.txt
+        mkdir -p .git/objects/info
+        printf '/nonexistent\n' >.git/objects/info/alternates
+        printf 'x\n' >nested/file.txt
+        printf '[core]\n\tfsmonitor = touch %s/nested\n' "$signs" >>nested/.git/config
+        done_now
+        ;;
+    replaced)
+        mv .git "$signs/repository"
+        ln -s "$signs/repository" .git
+        done_now
+        ;;
+    secret)
+        printf 'token = "ghp_%s"\n' 0123456789abcdefghijABCDEFGHIJ012345 >config.toml
+        git add config.toml
+        git -c user.name=agent -c user.email=agent@localhost commit -qm 'Add the configuration'
+        git rm -q config.toml
+        printf 'x\n' >file.txt
+        done_now
+        ;;
+    environment)
+        env | sed 's/=.*//' | sort >names.txt
+        env >values.txt
+        done_now
+        ;;
+    big)
+        i=0
+        while [ $i -lt 400 ]; do : >"f$i"; i=$((i + 1)); done
+        while :; do sleep 1; done
+        ;;
+    esac
+}
+
+say 'a line before the first message'
+while IFS= read -r line; do
+    rest=${line#*\"id\":}
+    id=${rest%%[!0-9]*}
+    case $line in
+    *'"method":"initialize"'*)
+        version=1
+        [ "$mode" = old ] && version=7
+        answer "{\"protocolVersion\":$version,\"agentInfo\":{\"name\":\"scripted\",\"version\":\"0.1\"},\"agentCapabilities\":{}}"
+        ;;
+    *'"method":"session/new"'*)
+        if [ "$mode" = signed-out ]; then
+            refuse -32000 'Authentication required'
+        else
+            answer '{"sessionId":"s1"}'
+        fi
+        ;;
+    *'"method":"session/prompt"'*) turn ;;
+    *'"method":"session/cancel"'*) [ -n "$signs" ] && : >"$signs/cancelled" ;;
+    esac
+done
