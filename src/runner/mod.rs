@@ -102,6 +102,8 @@ impl Runner {
     /// # Errors
     /// The service does not want this runner.
     pub async fn run(mut self, mut halt: watch::Receiver<bool>) -> Result<(), RunnerError> {
+        let hold = self.site.workspaces.hold();
+        let _hold = hold.map_err(|error| RunnerError::Settings(error.to_string()))?;
         self.site.tidy(true).await;
         let ended = tokio::select! {
             ended = self.take_all() => ended,

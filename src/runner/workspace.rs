@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex as Lock;
 
@@ -103,6 +104,19 @@ impl Workspaces {
         }
         let root = root.canonicalize()?;
         Ok(Self { root, git, forge, settings, locks: Mutex::default() })
+    }
+
+    /// Keeps another runner out of the folder, as long as what is given back is held: it would remove the workspaces of
+    /// this one.
+    pub fn hold(&self) -> io::Result<fs::File> {
+        let file = fs::File::create(self.root.join("lock"))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            let root = self.root.display();
+            io::Error::other(format!(
+                "another runner works in `{root}`; give this one another folder as `work`"
+            ))
+        })?;
+        Ok(file)
     }
 
     /// The empty folder that git calls its home.

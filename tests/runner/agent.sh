@@ -119,6 +119,23 @@ turn() {
         env >values.txt
         done_now
         ;;
+    escape)
+        try() { if "$@" >/dev/null 2>&1; then printf 'reached: %s\n' "$*"; fi; }
+        {
+            try cat "$signs/../token"
+            try cat "$signs/../forge-token"
+            try touch "$signs/sign"
+            try ls "$signs/../work/cache"
+            try test -w /usr
+            try cat /etc/shadow
+            try test "$(ls -d /proc/[0-9]* | wc -l)" -gt 20
+            try test "$(grep -c : /proc/net/dev)" -gt 1
+            echo end
+        } >answers.txt
+        # Only where it cannot stay behind.
+        [ -e "$signs" ] || setsid sleep 98765 >/dev/null 2>&1 </dev/null &
+        done_now
+        ;;
     big)
         i=0
         while [ $i -lt 400 ]; do : >"f$i"; i=$((i + 1)); done

@@ -8,5 +8,6 @@
 mod attacks;
 mod ends;
 mod process;
+mod sandbox;
 mod story;
 mod world;

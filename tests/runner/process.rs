@@ -28,6 +28,9 @@ async fn the_program_carries_out_a_run_and_stops_when_it_is_told_to() {
     world.assign(world.assignment());
     let child = program(&world, &[]).spawn().unwrap();
     world.ended_as(RunOutcome::Done).await;
+    let (code, text) = output(program(&world, &[])).await;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("another runner works in"), "{text}");
     let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let done = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
