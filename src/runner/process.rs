@@ -5,13 +5,16 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long a group may take to end by itself once it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
+/// How often it is looked whether a killed group is gone, and the pause in between.
+const LOOKS: u32 = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 /// How much of what a program complains about is kept, in bytes.
 const COMPLAINTS: usize = 4 * 1024;
 
@@ -47,15 +50,27 @@ impl Group {
     pub async fn kill(&mut self) {
         self.signal(Signal::KILL);
         let _ = self.child.wait().await;
-        self.id = None;
+        self.vanish().await;
     }
 
     /// Waits for the program itself, and ends what it left behind.
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait().await;
         self.signal(Signal::KILL);
-        self.id = None;
+        self.vanish().await;
         status
+    }
+
+    /// Waits until nobody of the group is left that was killed. Where nobody waits for orphans, as in a container without
+    /// an init, their entries stay: they are not waited for long.
+    async fn vanish(&mut self) {
+        let Some(id) = self.id.take() else { return };
+        for _ in 0..LOOKS {
+            if test_kill_process_group(id).is_err() {
+                return;
+            }
+            sleep(BETWEEN_LOOKS).await;
+        }
     }
 }
 

@@ -551,7 +551,7 @@ mod tests {
     #[test]
     fn many_empty_files_count() {
         let root = tempfile::tempdir().unwrap();
-        (0..10).for_each(|n| drop(fs::write(root.path().join(n.to_string()), "").unwrap()));
+        (0..10).for_each(|n| fs::write(root.path().join(n.to_string()), "").unwrap());
         assert_eq!(size(root.path(), u64::MAX), 10 * LEAST);
         assert_eq!(size(root.path(), 5), 5);
     }
