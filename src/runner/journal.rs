@@ -139,8 +139,7 @@ impl Journal {
         if state.waiting.is_empty() {
             return None;
         }
-        let end = state.waiting.floor_char_boundary(MAX_LOG_CHUNK.min(state.waiting.len()));
-        let text = state.waiting[..end].to_owned();
+        let text = beginning(&state.waiting, MAX_LOG_CHUNK).to_owned();
         Some(LogChunk { epoch, offset: state.sent, text })
     }
 
@@ -164,9 +163,8 @@ impl Journal {
     }
 
     fn flush(&self, state: &mut State) {
-        let mut line = std::mem::take(&mut state.partial);
-        line.truncate(line.floor_char_boundary(4 * LINE));
-        let line = self.secrets.redact(&plain(&line));
+        let line = std::mem::take(&mut state.partial);
+        let line = self.secrets.redact(&plain(beginning(&line, 4 * LINE)));
         if !line.trim().is_empty() {
             keep(state, line.trim_end());
         }
@@ -189,9 +187,17 @@ fn keep(state: &mut State, line: &str) {
     state.waiting.push('\n');
 }
 
-fn cut_front(text: &mut String, most: usize) {
+/// The first bytes of a text, at most so many, up to the end of a character.
+pub(super) fn beginning(text: &str, most: usize) -> &str {
+    let ends = (0..=most.min(text.len())).rev();
+    ends.filter_map(|end| text.get(..end)).next().unwrap_or_default()
+}
+
+/// Leaves the last bytes of a text, at most so many, from the beginning of a character.
+pub(super) fn cut_front(text: &mut String, most: usize) {
     let over = text.len().saturating_sub(most);
-    text.drain(..text.ceil_char_boundary(over));
+    let from = (over..=text.len()).find(|at| text.is_char_boundary(*at));
+    text.drain(..from.unwrap_or(text.len()));
 }
 
 #[cfg(test)]
@@ -216,6 +222,14 @@ mod tests {
         assert_eq!(journal.chunk(1, true), None);
         assert_eq!(journal.words().unwrap(), "red ***\nend");
         assert_eq!(journal.heartbeat(3).event, Some(RunEvent::Message));
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!((beginning("aé", 2), beginning("aé", 3), beginning("", 5)), ("a", "aé", ""));
+        let mut text = "éa".to_owned();
+        cut_front(&mut text, 2);
+        assert_eq!(text, "a");
     }
 
     #[test]

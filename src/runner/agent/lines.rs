@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
-use crate::runner::journal::Journal;
+use crate::runner::journal::{Journal, beginning, cut_front};
 
 /// The last lines that are kept for a message, in bytes.
 const LAST: usize = 2 * 1024;
@@ -67,11 +67,9 @@ pub(super) struct Last(std::sync::Mutex<String>);
 impl Last {
     pub fn add(&self, line: &str) {
         let mut text = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        text.push_str(line.get(..line.floor_char_boundary(LAST)).unwrap_or_default());
+        text.push_str(beginning(line, LAST));
         text.push('\n');
-        let over = text.len().saturating_sub(LAST);
-        let from = text.ceil_char_boundary(over);
-        text.drain(..from);
+        cut_front(&mut text, LAST);
     }
 
     /// Them, behind a colon; nothing when there are none.
