@@ -20,6 +20,9 @@ use crate::issue::IssueRef;
 /// The version of what is said; a runner of another one is refused at [`Register`].
 pub const PROTOCOL: u32 = 1;
 
+/// How the last message of an agent begins that asks a person instead of working; the question follows. The prompt says so.
+pub const NEEDS_PERSON: &str = "NEEDS A PERSON:";
+
 /// The longest body of a call, in bytes.
 pub const MAX_CALL: usize = 256 * 1024;
 

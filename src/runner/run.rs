@@ -15,7 +15,7 @@ use super::journal::{Journal, plain};
 use super::process::{CaptureError, Limits, capture};
 use super::site::{Prepared, Site};
 use super::workspace::{Pushed, Workspace, WorkspaceError, size};
-use crate::dispatch::run::{Assignment, Finish, Lease, Push, RunEvent, RunOutcome};
+use crate::dispatch::run::{Assignment, Finish, Lease, NEEDS_PERSON, Push, RunEvent, RunOutcome};
 use crate::gitea::{self, NewPull};
 use crate::reason::{code, fence};
 
@@ -215,6 +215,10 @@ impl Run<'_> {
         self.hook("before_run", &hooks.before_run, kept_in).await?;
         self.check()?;
         let words = self.turn(kept_in).await?;
+        if let Some(question) = words.as_deref().and_then(|words| words.strip_prefix(NEEDS_PERSON))
+        {
+            return Err(Break::because(RunOutcome::NeedsPerson, question.trim()));
+        }
         if let Err(Break::Report(report)) = self.hook("after_run", &hooks.after_run, kept_in).await
         {
             self.journal.log(&format!("{}\n", report.message.unwrap_or_default()));

@@ -47,6 +47,12 @@ turn() {
         printf 'two\n' >two.txt
         done_now
         ;;
+    asks)
+        write "$tree/notes.txt" 'half of it\n'
+        message 'NEEDS A PERSON: '
+        message 'which of the two?'
+        done_now
+        ;;
     nothing)
         message 'There is nothing to do.'
         done_now

@@ -169,3 +169,10 @@ async fn workspaces_of_an_earlier_process_are_removed_at_the_start() {
     world.service.wait_for("register", 1).await;
     assert_eq!(world.workspaces(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn an_agent_that_asks_a_person_pushes_nothing() {
+    let world = with("asks", |_| ()).await;
+    assert_eq!(world.ended_as(RunOutcome::NeedsPerson).await, "which of the two?");
+    assert!(world.service.calls("push").is_empty());
+}

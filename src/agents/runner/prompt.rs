@@ -133,6 +133,7 @@ fn sample() -> Result<Job, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispatch::run::NEEDS_PERSON;
 
     fn job() -> Job {
         sample().unwrap()
@@ -147,7 +148,7 @@ mod tests {
             "\na title\n\na body\n[[end ",
             "\n- a criterion\n[[end ",
             ": a comment by alice]]\na comment\n[[end ",
-            "NEEDS A PERSON:",
+            NEEDS_PERSON,
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
