@@ -14,12 +14,15 @@ use crate::triage::{Lookup, Neighbour, Neighbours, Word};
 
 /// By how many of its words an issue is found. Each one more is a page that its change writes.
 const KEYS: usize = 16;
+/// How many of these are the words that tell most. The others are those by which the fewest issues are found: where a word
+/// has more issues than are looked at, the newer ones hide the older ones.
+const TELLING: usize = 6;
 /// How many words of an issue others are looked for by.
-const LOOKED_UP: usize = 32;
+const LOOKED_UP: usize = 64;
 /// How many of the newest issues tell how usual a word is in the repository.
 const SAMPLE: usize = 128;
 /// How many issues of a word are looked at, the newest first, and how many of all are compared.
-const OF_A_WORD: usize = 32;
+const OF_A_WORD: u32 = 32;
 const COMPARED: usize = 12;
 /// How many are removed in one step, so that no step keeps the writer for long.
 const STEP: usize = 50;
@@ -88,7 +91,7 @@ fn change(
     let known = "SELECT closed_at, words FROM wording WHERE repo_id = ?1 AND number = ?2";
     let known: Option<(Option<i64>, Vec<u8>)> =
         first(c, known, params![at.repo, at.number], |r| r.try_into())?;
-    let Some(mut words) = words else { return Ok(known.map(|_| None)) };
+    let Some(words) = words else { return Ok(known.map(|_| None)) };
     if let Some((known_closed_at, known)) = known {
         let (mut old, mut new) = (unpack(&known), words.clone());
         old.sort_unstable();
@@ -99,8 +102,28 @@ fn change(
         }
     }
     let usual = Sample::read(c, at)?.usual(words.iter().copied());
-    words.sort_by(|a, b| usual.weight(*b).total_cmp(&usual.weight(*a)));
-    Ok(Some(Some(words)))
+    let keys = keys(c, at.repo, &usual, &words)?;
+    Ok(Some(Some(keys)))
+}
+
+/// The words, those first by which the issue is to be found.
+fn keys(c: &Connection, repo: i64, usual: &Neighbours, words: &[Word]) -> Result<Vec<Word>, Error> {
+    let mut weighed: Vec<_> = words.iter().map(|word| (usual.weight(*word), *word)).collect();
+    weighed.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM word WHERE repo_id = ?1 AND word = ?2 LIMIT ?3)";
+    for (weight, word) in weighed.iter_mut().take(LOOKED_UP).skip(TELLING) {
+        let found = first(c, sql, params![repo, word.key(), OF_A_WORD], |r| r.get(0))?;
+        *weight *= rarity(found.unwrap_or_default());
+    }
+    let end = weighed.len().min(LOOKED_UP);
+    let rest = weighed.get_mut(TELLING..end).unwrap_or_default();
+    rest.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    Ok(weighed.into_iter().map(|(_, word)| word).collect())
+}
+
+/// How much more a word tells, the fewer issues are found by it.
+fn rarity(found: u32) -> f64 {
+    (1.0 + f64::from(OF_A_WORD) / f64::from(found + 1)).ln()
 }
 
 fn keep(
@@ -155,9 +178,9 @@ fn candidates(c: &Connection, lookup: &Lookup, sample: &Sample) -> Result<Vec<Ne
     let mut common: HashMap<IssueNumber, f64> = HashMap::new();
     for (weight, key) in words.into_iter().take(LOOKED_UP) {
         let values = params![lookup.repo, key, lookup.number, OF_A_WORD];
-        for number in all::<IssueNumber, Vec<_>>(c, with, values, |r| r.get(0))? {
-            *common.entry(number).or_default() += weight;
-        }
+        let found: Vec<IssueNumber> = all(c, with, values, |r| r.get(0))?;
+        let weight = weight * rarity(u32::try_from(found.len()).unwrap_or(OF_A_WORD));
+        found.into_iter().for_each(|number| *common.entry(number).or_default() += weight);
     }
     let mut ranked: Vec<_> = common.into_iter().collect();
     ranked.sort_by(|(a, most), (b, least)| least.total_cmp(most).then(a.cmp(b)));
