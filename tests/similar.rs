@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use gitea_triage::clock::{Timestamp, from_millis};
 use gitea_triage::issue::{Issue, IssueState};
+use gitea_triage::reason::Reason;
 use gitea_triage::store::{Numbered, OpenMode, Store};
 use gitea_triage::triage::{Lookup, Neighbours, Policy, Preset, Triage, Word};
 use tempfile::TempDir;
@@ -27,12 +28,18 @@ const REPO: i64 = 7;
 const WITHIN: Duration = Duration::from_millis(2);
 /// The same of an unoptimised build.
 const WITHIN_UNOPTIMISED: Duration = Duration::from_millis(100);
-/// How often each is measured.
+/// Of how many issues copies are looked for, and how many have to be found.
 const TIMES: usize = 200;
+const FOUND: usize = 195;
 
 fn issues() -> u64 {
     let is_full = std::env::var("GITEA_TRIAGE_TEST_SCALE").is_ok_and(|scale| scale == "full");
     if is_full || !cfg!(debug_assertions) { ISSUES } else { ISSUES_UNOPTIMISED }
+}
+
+/// Among few issues none may be missed.
+fn least_found() -> usize {
+    if issues() == ISSUES { FOUND } else { TIMES }
 }
 
 static TRIAGE: LazyLock<Triage> =
@@ -70,15 +77,17 @@ struct Writer(dice::Dice);
 
 impl Writer {
     fn word(&mut self) -> String {
-        // The nth word is as frequent as 1/n, as Zipf has it.
-        let n = f64::powf(60_000.0, self.0.below(1 << 30) as f64 / (1 << 30) as f64) as u64;
-        let mut rest = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+        // The nth word is as frequent as 1/n, as Zipf has it. Real text is easier: it always has new words, and here the
+        // rarest one stands in a handful of 50,000 issues.
+        let n = f64::powf(60_000.0, self.0.below(1 << 30) as f64 / (1 << 30) as f64) as usize;
+        // Three syllables of 76, others for each word; none ends as a word of a language does.
+        let (consonants, vowels) = ("bcdfghjklmnpqrstvwz", "aiou");
+        let mut rest = n * 7_919 % 438_976;
         let mut word = String::new();
-        for _ in 0..2 + n % 4 {
-            let sounds =
-                ["ka", "lo", "mi", "ter", "su", "ven", "ri", "pol", "da", "esh", "um", "qui"];
-            word.push_str(sounds[(rest % 12) as usize]);
-            rest /= 12;
+        for _ in 0..3 {
+            word.extend(consonants.chars().nth(rest % 19));
+            word.extend(vowels.chars().nth(rest / 19 % 4));
+            rest /= 76;
         }
         word
     }
@@ -105,6 +114,35 @@ impl Tracker {
         Self { _folder: folder, store }
     }
 
+    /// Writes and keeps that many issues; each so many gives its number and text.
+    async fn fill(&self, all: u64, writer: &mut Writer) -> Vec<(u64, String, String)> {
+        let (mut texts, mut filling) = (Vec::new(), Vec::new());
+        for number in 1..=all {
+            let (title, body) = writer.issue();
+            let words = TRIAGE.words(&issue(number, &title, &body)).unwrap();
+            filling.push(self.keep(number, words));
+            if filling.len() == AT_ONCE || number == all {
+                futures_util::future::join_all(filling.drain(..)).await;
+                // What must be on the disk folds the log back, as every evaluation does.
+                self.store.probe().await.unwrap();
+            }
+            if number % (all / TIMES as u64) == 0 {
+                texts.push((number, title, body));
+            }
+        }
+        texts
+    }
+
+    /// How many bytes are on the disk in the end.
+    async fn close(&self) -> u64 {
+        self.store.close().await.unwrap();
+        let size = |end: &str| {
+            let file = format!("{}{end}", self.store.path().display());
+            std::fs::metadata(file).map_or(0, |file| file.len())
+        };
+        size("") + size("-wal")
+    }
+
     async fn keep(&self, number: u64, words: Vec<Word>) {
         self.store.keep_wording(at(number), Some(words), None).await.unwrap();
     }
@@ -120,54 +158,80 @@ impl Tracker {
     }
 }
 
-/// The median: a machine does other things as well, which the slower half shows.
-fn usual(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
+/// How long something took, each time.
+#[derive(Default)]
+struct Times(Vec<Duration>);
+
+impl Times {
+    async fn of<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let done = work.await;
+        self.0.push(began.elapsed());
+        done
+    }
+
+    /// A machine does other things as well, which the slower half and the mean show.
+    fn median(&self) -> Duration {
+        let mut times = self.0.clone();
+        times.sort_unstable();
+        times[times.len() / 2]
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mean = self.0.iter().sum::<Duration>() / self.0.len() as u32;
+        write!(f, "{:.2?} (mean {mean:.2?})", self.median())
+    }
+}
+
+/// Which issue is said to be the same as one.
+fn held(issue: &Issue, among: &Neighbours) -> Option<u64> {
+    let place = format!("acme/widgets#{}", issue.number).parse().unwrap();
+    match TRIAGE.duplicate(issue, &place, among)? {
+        Reason::Duplicate { of, .. } => Some(of.number),
+        other => panic!("{other}"),
+    }
 }
 
 #[tokio::test]
-async fn an_issue_is_kept_and_looked_up_in_two_milliseconds_among_fifty_thousand() {
+async fn a_copy_among_fifty_thousand_is_found_in_two_milliseconds() {
     let tracker = Tracker::empty();
     let mut writer = Writer(dice::Dice(16));
-    let mut texts = Vec::new();
-    let (all, mut filling) = (issues(), Vec::new());
-    for number in 1..=all {
-        let (title, body) = writer.issue();
-        let words = TRIAGE.words(&issue(number, &title, &body)).unwrap();
-        filling.push(tracker.keep(number, words));
-        if filling.len() == AT_ONCE || number == all {
-            futures_util::future::join_all(filling.drain(..)).await;
-            // What must be on the disk folds the log back, as every evaluation does.
-            tracker.store.probe().await.unwrap();
-        }
-        if number % (all / TIMES as u64) == 0 {
-            texts.push((number, title, body));
-        }
-    }
-    let (mut kept, mut asked, mut found) = (Vec::new(), Vec::new(), 0);
-    for (number, (of, title, body)) in (all + 1..).zip(&texts) {
+    let all = issues();
+    let texts = tracker.fill(all, &mut writer).await;
+    let (mut kept, mut asked) = (Times::default(), Times::default());
+    let (mut compared, mut missed, mut wrong) = (0, Vec::new(), Vec::new());
+    for (number, (of, title, body)) in (all + 1..).step_by(2).zip(texts) {
         // A copy with other words at its end, and of the third part none of its first ones.
-        let other = format!("{} {}", &body[body.len() / 3..], writer.text(20));
-        let words = TRIAGE.words(&issue(number, title, &other)).unwrap();
-        let began = Instant::now();
-        tracker.keep(number, words.clone()).await;
-        kept.push(began.elapsed());
-        let began = Instant::now();
-        found += usize::from(tracker.finds(number, &words, *of).await);
-        asked.push(began.elapsed());
+        let copy = format!("{} {}", &body[body.len() / 3..], writer.text(20));
+        let (other_title, other) = writer.issue();
+        let asks = [issue(number, &title, &copy), issue(number + 1, &other_title, &other)];
+        for (issue, expected) in asks.into_iter().zip([Some(of), None]) {
+            let words = TRIAGE.words(&issue).unwrap();
+            kept.of(tracker.keep(issue.number, words.clone())).await;
+            let among = asked.of(tracker.ask(issue.number, words)).await;
+            compared += usize::from(among.issues.iter().any(|one| Some(one.number) == expected));
+            match held(&issue, &among) {
+                found if found == expected => {}
+                None => missed.push(of),
+                found => wrong.push((issue.number, found)),
+            }
+        }
     }
-    tracker.store.close().await.unwrap();
-    let size = |end: &str| {
-        let file = format!("{}{end}", tracker.store.path().display());
-        std::fs::metadata(file).map_or(0, |file| file.len())
-    };
-    let size = size("") + size("-wal");
-    let (kept, asked) = (usual(kept), usual(asked));
-    println!("{all} issues: kept in {kept:?}, looked up in {asked:?}, {} MB", size >> 20);
-    assert_eq!(found, texts.len());
+    println!(
+        "{all} issues: kept in {kept}, looked up in {asked}, {} MB; of {TIMES} copies {compared} compared, {} held",
+        tracker.close().await >> 20,
+        TIMES - missed.len()
+    );
+    assert!(wrong.is_empty(), "held though nothing says the same, or for another one: {wrong:?}");
+    let found = TIMES - missed.len();
+    assert!(found >= least_found(), "{found} of {TIMES} copies are found; not those of {missed:?}");
     let limit = if cfg!(debug_assertions) { WITHIN_UNOPTIMISED } else { WITHIN };
-    assert!(kept < limit && asked < limit, "kept in {kept:?}, looked up in {asked:?}");
+    assert!(
+        kept.median() < limit && asked.median() < limit,
+        "kept in {kept}, looked up in {asked}"
+    );
 }
 
 #[tokio::test]
