@@ -23,7 +23,7 @@
 //! | [`runner`] | a process elsewhere: takes runs, lets agents work in workspaces, opens pull requests | `gitea` |
 //! | [`sweep`] | fills the inbox with changes that no webhook delivered; decides nothing | `gitea`, `store` |
 //! | [`hooks`] | the webhooks on the forge: created, repaired, replaced, tested; only for `hook` and `check` | `gitea`, `store` |
-//! | [`check`] | checks everything the setup needs, and says what to fix | `config`, `hooks`, `gitea`, `store` |
+//! | [`check`] | checks everything the setup needs, and says what to fix | `config`, `hooks`, `gitea`, `store`, `triage` |
 //! | [`health`], [`metrics`] | the state of the service: `/healthz`, `/readyz`, `/metrics` | `gitea`, `store` |
 //! | [`dashboard`] | the pages for people: reads the store, puts commands and retries into the inbox | `gitea`, `store`, `health` |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |

@@ -137,7 +137,11 @@ impl Service {
         let all = parts.clone();
         tasks.spawn(background::kept_up("people", move || people::know(all.clone())));
         let (stop, stopped) = watch::channel(false);
-        let workers = background::start_workers(config, &parts, &mut tasks, &Arc::new(stopped));
+        let mut workers =
+            background::start_workers(config, &parts, &mut tasks, &Arc::new(stopped.clone()));
+        if let Some(runner) = background::embedded_runner(config, address)? {
+            workers.spawn(background::work_as_runner(runner, stopped));
+        }
         tracing::info!(%address, repos = %config.gitea.repos.texts().collect::<Vec<_>>().join(", "), dry_run = config.triage.dry_run, "taking deliveries");
         Ok(Self { address, server: handle, tasks, workers, stop, parts })
     }

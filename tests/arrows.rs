@@ -31,11 +31,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("metrics", &["store"]),
     ("health", &["gitea", "store"]),
     ("hooks", &["gitea", "store"]),
-    ("check", &["config", "hooks", "gitea", "store"]),
+    ("check", &["config", "hooks", "gitea", "store", "triage"]),
     ("dashboard", &["gitea", "store", "health"]),
     ("runner", &["gitea"]),
     ("summary", &["gitea", "store", "plan", "triage"]),
-    ("config", &["agents", "triage"]),
+    ("config", &["agents", "runner", "triage"]),
 ];
 /// These wire the others and may use all of them.
 const WIRING: [&str; 5] = ["cli", "demo", "lib", "main", "service"];

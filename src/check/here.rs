@@ -9,6 +9,7 @@ use super::line::{Line, Subject};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::store::{self, OpenMode, Store};
+use crate::triage::Authors;
 
 /// How long before the last secret ends it is time to think of the next.
 const SOON: TimeDelta = TimeDelta::days(14);
@@ -45,6 +46,28 @@ pub(super) fn secrets(config: &Config, now: Timestamp, out: Output<'_>) {
             .yellow(format!("the last one expires on {}", end.format("%Y-%m-%d")))
             .cure("add the next one; `gitea-triage hook rotate --help` has the steps"),
         Some(_) => at.green(format!("{} of {} valid", valid.len(), all.len())),
+    });
+}
+
+/// What agents of the runner in this process reach.
+pub(super) fn runner(config: &Config, out: Output<'_>) {
+    let Some(runner) = &config.runs.runner else { return };
+    let at = Subject::new("runner", config.runs.embedded.as_deref().unwrap_or_default());
+    let bare = runner.agent.iter().find(|agent| agent.is_bare());
+    let Some(agent) = bare else {
+        return out(at.green("works in this process; its agents are kept in"));
+    };
+    let said = format!(
+        "agent `{}` works in this process without a sandbox, so that it reaches the files of this service, tokens among them",
+        agent.id
+    );
+    let cure =
+        "set `sandbox = \"bubblewrap\"` for it, or let a runner of another account do the work";
+    out(match config.triage.authors {
+        Authors::Anyone => at
+            .red(format!("{said}, and `triage.authors` lets anybody's issue start it"))
+            .cure(format!("{cure}, and set `triage.authors = \"approved\"`")),
+        _ => at.yellow(said).cure(cure),
     });
 }
 

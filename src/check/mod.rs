@@ -62,6 +62,7 @@ impl Checkup<'_> {
     pub async fn run(&self, out: Output<'_>) {
         here::configuration(self.config, out);
         here::secrets(self.config, self.clock.now(), out);
+        here::runner(self.config, out);
         let store = here::store(&self.database, self.config.webhook.queue, out).await;
         here::disk(&self.database, out);
         let receiver = Receiver::new(&self.config.server.listen).ok();

@@ -21,6 +21,7 @@ pub(super) fn apply(config: &mut Config, origins: &Origins) -> Vec<Found> {
     all.extend(rotations::mistakes(config));
     all.extend(runners::mistakes(config));
     all.extend(runners::read_prompt(config, origins));
+    all.extend(runners::read_embedded(config, origins));
     all.extend(secrets(config));
     all.extend(addresses(config));
     all.extend(approve_label(config, origins));

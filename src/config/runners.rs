@@ -8,9 +8,12 @@ use super::source::Origins;
 use super::{AgentEntry, Config, RunnerEntry, keys};
 use crate::agents::runner::{Prompt, SMALLEST_LOG};
 use crate::dispatch::Interface;
+use crate::runner::Settings;
 
 /// The key of the template.
 const PROMPT_FILE: &str = "runs.prompt_file";
+/// The key of the runner in this process.
+const EMBEDDED: &str = "runs.embedded";
 
 /// A shorter lease would end while a call is on its way.
 const SHORTEST_LEASE: Duration = Duration::from_secs(10);
@@ -102,6 +105,28 @@ fn not_run(config: &Config, at: usize, entry: &RunnerEntry, id: &str) -> Option<
     Some((format!("runner.{at}.agents"), format!("runner.{name}.agents"), message))
 }
 
+/// Reads the settings of the runner that works in this process.
+pub(super) fn read_embedded(config: &mut Config, origins: &Origins) -> Option<Found> {
+    let path = config.runs.embedded.clone()?;
+    let settings = Settings::load(&resolved(config, origins, EMBEDDED, &path));
+    let checked = settings.and_then(|settings| {
+        // Where it is left out, it is this service, whose address is known when it listens.
+        let server = match settings.server.as_str() {
+            "" => format!("http://{}", config.server.listen),
+            server => server.to_owned(),
+        };
+        Settings { server, ..settings.clone() }.check().map(|()| settings)
+    });
+    match checked {
+        Ok(settings) => config.runs.runner = Some(settings),
+        Err(error) => {
+            let message = format!("`{EMBEDDED}` names a runner that cannot work: {error}");
+            return Some((EMBEDDED.to_owned(), EMBEDDED.to_owned(), message));
+        }
+    }
+    None
+}
+
 /// Reads the template that agents are told by.
 pub(super) fn read_prompt(config: &mut Config, origins: &Origins) -> Option<Found> {
     let path = config.runs.prompt_file.clone()?;
@@ -109,7 +134,7 @@ pub(super) fn read_prompt(config: &mut Config, origins: &Origins) -> Option<Foun
         let message = format!("`{PROMPT_FILE}` names `{path}`, which {why}");
         Some((PROMPT_FILE.to_owned(), PROMPT_FILE.to_owned(), message))
     };
-    let text = match std::fs::read_to_string(resolved(config, origins, &path)) {
+    let text = match std::fs::read_to_string(resolved(config, origins, PROMPT_FILE, &path)) {
         Ok(text) => text,
         Err(error) => return found(format!("cannot be read: {error}")),
     };
@@ -120,9 +145,9 @@ pub(super) fn read_prompt(config: &mut Config, origins: &Origins) -> Option<Foun
     None
 }
 
-fn resolved(config: &Config, origins: &Origins, path: &str) -> PathBuf {
+fn resolved(config: &Config, origins: &Origins, key: &str, path: &str) -> PathBuf {
     let folder = config.file.as_deref().and_then(|file| Path::new(file).parent());
-    match (origins.near(PROMPT_FILE), folder) {
+    match (origins.near(key), folder) {
         (Origin::Line(_), Some(folder)) => folder.join(path),
         _ => PathBuf::from(path),
     }

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, AgentId, Interface, TaskType};
 use crate::issue::RepoPatterns;
+use crate::runner::Settings as RunnerSettings;
 use crate::setting::{
     As, ClockTime, Colour, Day, Endpoint, File, Hosts, Label, LabelNames, Listen, Login, Logins,
     Maybe, Moment, Name, Names, Networks, Paths, Repos, Secret, Sha256, Size, Span, StoreUrl, Text,
@@ -268,9 +269,15 @@ settings! {
         prompt_file: Option<String> as "As::<Maybe<File>>" = None,
         /// How much of a run's log is kept; of a longer one the middle goes.
         log_limit: usize as "As::<Size>" = 4 << 20,
+        /// Configuration of a runner that works in this process, for one machine that does all; a relative path starts in
+        /// the folder of the configuration. Its `server` may be left out.
+        embedded: Option<String> as "As::<Maybe<File>>" = None,
         /// The template in `prompt_file`.
         #[serde(skip)]
         prompt: Option<String> = None,
+        /// What `embedded` says.
+        #[serde(skip)]
+        runner: Option<RunnerSettings> = None,
     }
 
     /// Looking for what no webhook told.

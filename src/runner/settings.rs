@@ -282,6 +282,11 @@ impl AgentSettings {
         self.protocol.or(known).unwrap_or(Protocol::Command)
     }
 
+    /// Whether nothing keeps it from the files of the account it runs as.
+    pub fn is_bare(&self) -> bool {
+        self.sandbox == Sandbox::None && self.wrap.is_empty()
+    }
+
     /// The kinds of tools that are allowed.
     pub fn allowed(&self) -> Vec<ToolKind> {
         let is_kept_in = self.sandbox != Sandbox::None;

@@ -1,5 +1,6 @@
 //! What runs beside the server: the workers, and the tasks that come back to their work again and again.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,9 @@ use super::Parts;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::gitea as forge;
+use crate::hooks::local_address;
 use crate::issue::Account;
+use crate::runner::{Runner, RunnerError};
 use crate::store::{self, Store};
 use crate::worker::Worker;
 
@@ -24,6 +27,26 @@ const WHOAMI_EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::fr
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// The name under which the store remembers our account.
 const ACCOUNT: &str = "account";
+
+/// The runner that works in this process, where there is one; it reaches the service at `address`, unless its own
+/// configuration says otherwise.
+pub(super) fn embedded_runner(
+    config: &Config,
+    address: SocketAddr,
+) -> Result<Option<Runner>, RunnerError> {
+    let Some(mut settings) = config.runs.runner.clone() else { return Ok(None) };
+    if settings.server.is_empty() {
+        settings.server = format!("http://{}", local_address(&address.to_string()));
+    }
+    Runner::open(settings).map(Some)
+}
+
+/// Lets it work until the service stops; what it has in hand then goes on after the next start.
+pub(super) async fn work_as_runner(runner: Runner, stopped: watch::Receiver<bool>) {
+    if let Err(error) = runner.run(stopped).await {
+        tracing::error!(%error, "the runner in this process has ended; what it says is wrong needs a restart");
+    }
+}
 
 /// Starts the workers, and the tasks that bring them work; none where the configuration wants no worker.
 pub(super) fn start_workers(

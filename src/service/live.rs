@@ -39,6 +39,7 @@ const AT_START: &[&str] = &[
     "local_agent.consult",
     "sweep.at_start",
     "worker.concurrency",
+    "runs.embedded",
 ];
 
 /// The settings of every part that can be swapped.

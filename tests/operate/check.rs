@@ -351,3 +351,38 @@ async fn what_check_asks_the_service_is_no_refused_delivery() {
     }
     stage.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_in_this_process_reaches_is_said() {
+    let stage = Stage::new().await;
+    let runner = stage.folder.path().join("runner.toml");
+    let agent = |more: &str| {
+        let text = format!(
+            "token_file = 'a'\n[forge]\nurl = 'https://gitea.example.com'\ntoken_file = 'b'\n\
+             [[agent]]\nid = 'claude'\ncommand = ['true']\n{more}"
+        );
+        std::fs::write(&runner, text).unwrap();
+    };
+    let configure = |authors: &str| {
+        let runs = format!(
+            "[[agent]]\nid = 'claude'\ninterface = 'runner'\nlabel = ''\nlogin = ''\n\
+             [[runner]]\nname = 'one'\ntoken_sha256 = '{}'\nagents = ['claude']\n[runs]\nembedded = '{}'\n[summary]",
+            "0".repeat(64),
+            runner.display()
+        );
+        let triage = format!("dry_run = false\nauthors = '{authors}'");
+        stage.configure(&[("dry_run = false", &triage), ("[summary]", &runs)]);
+    };
+    let line = || of(&stage.run(&CHECK).json(), "runner").clone();
+    agent("");
+    configure("anyone");
+    let red = line();
+    assert_eq!(red["level"], "red", "{red:#}");
+    assert!(red["said"].as_str().unwrap().contains("anybody's issue"), "{red:#}");
+    assert!(red["cure"].as_str().unwrap().contains("bubblewrap"), "{red:#}");
+    configure("approved");
+    assert_eq!(line()["level"], "yellow");
+    agent("sandbox = 'bubblewrap'\n");
+    configure("anyone");
+    assert_eq!(line()["level"], "green");
+}

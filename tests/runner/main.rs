@@ -6,6 +6,7 @@
 )]
 
 mod attacks;
+mod embedded;
 mod ends;
 mod process;
 mod sandbox;
