@@ -92,6 +92,9 @@ impl Secrets {
     }
 }
 
+/// Files that a configuration names, and that everybody may read.
+const FILES_WITHOUT_SECRETS: [&str; 2] = ["runs.embedded", "runs.prompt_file"];
+
 /// The keys that hold a secret or name its file, as the program itself lists them.
 pub(super) fn published(stage: &Stage, way: Way) -> BTreeSet<String> {
     let reference = String::from_utf8(stage.run(&["config", "reference"]).stdout).unwrap();
@@ -108,6 +111,7 @@ pub(super) fn published(stage: &Stage, way: Way) -> BTreeSet<String> {
             keys.insert(format!("{section}.{name}"));
         }
     }
+    keys.retain(|key| !FILES_WITHOUT_SECRETS.contains(&key.as_str()));
     keys
 }
 
