@@ -78,6 +78,7 @@ impl Journal {
         let mut state = self.state();
         if event != RunEvent::Message {
             self.flush(&mut state);
+            tracing::debug!(%event, detail, "a run goes on");
             let line = format!("[{event}] {detail}");
             keep(&mut state, line.trim_end());
             state.words.clear();

@@ -26,6 +26,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 pub use check::{Finding, check};
@@ -213,7 +214,7 @@ impl Runner {
             Arc::clone(&same.turn)
         };
         let (site, going) = (Arc::clone(&self.site), Arc::clone(&self.going));
-        self.tasks.spawn(async move {
+        let work = async move {
             let working = turn.lock().await;
             run::carry_out(site, assignment, stop.clone()).await;
             drop(working);
@@ -225,7 +226,9 @@ impl Runner {
                 }
             }
             drop(place);
-        });
+        };
+        // What a run logs on its way is told apart from that of others.
+        self.tasks.spawn(work.instrument(tracing::info_span!("run", number = run)));
     }
 
     /// Lets the runs end that can, and stops the others.

@@ -73,6 +73,7 @@ async fn talk(turn: &Turn<'_>, purpose: Purpose) -> (String, Ended) {
         Ok(group) => group,
         Err(error) => return failed(format!("`{name}` could not be started: {error}")),
     };
+    tracing::debug!(program = name, "the agent's process is there");
     let child = &mut group.child;
     let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(input), Some(output), Some(complaints)) = streams else {
@@ -141,6 +142,7 @@ struct Refused {
 impl Talk<'_> {
     async fn carry_out(&mut self, purpose: Purpose) -> Result<(), Ended> {
         self.initialize().await?;
+        tracing::debug!(program = self.program, "the agent said who it is");
         self.open().await?;
         if purpose == Purpose::Trial {
             return Ok(());
