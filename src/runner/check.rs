@@ -18,6 +18,8 @@ use crate::dispatch::AgentId;
 use crate::dispatch::run::{PROTOCOL, Register};
 
 const LIMITS: Limits = Limits { time: Duration::from_secs(60), output: 64 * 1024 };
+/// How long an agent may take until it answers: a large program that is not in memory yet, on a busy machine.
+const START: Duration = Duration::from_secs(240);
 /// Older ones read configuration that is not theirs (`GIT_CONFIG_GLOBAL`, `GIT_CONFIG_COUNT`).
 const GIT: [u32; 2] = [2, 32];
 
@@ -107,8 +109,14 @@ async fn bubblewrap() -> Result<String, String> {
 async fn forge(site: &Site) -> Result<String, String> {
     let ours = |error: crate::gitea::Error| error.to_string().replace("`gitea.", "`forge.");
     let version = site.forge.version().await.map_err(ours)?;
-    let account = site.forge.whoami().await.map_err(ours)?;
-    Ok(format!("{version}, as `{}`", account.login))
+    match site.forge.whoami().await {
+        Ok(account) => Ok(format!("{version}, as `{}`", account.login)),
+        // A token with no more than a runner needs: it is known there, and may not read accounts.
+        Err(error) if error.status() == Some(403) => {
+            Ok(format!("{version}, with a token that may not say whose it is (`read:user`)"))
+        }
+        Err(error) => Err(ours(error)),
+    }
 }
 
 async fn service(site: &Site) -> Result<String, String> {
@@ -169,7 +177,7 @@ async fn agent(site: &Site, prepared: &Prepared) -> Result<String, String> {
         agent: settings,
         confinement: &kept_in,
         journal: &journal,
-        limits: TurnLimits { time: LIMITS.time, stall: LIMITS.time, tokens: None },
+        limits: TurnLimits { time: START, stall: START, tokens: None },
         stop: stopped,
     };
     let program = shake_hands(&turn).await?;

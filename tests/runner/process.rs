@@ -66,6 +66,20 @@ async fn check_says_what_is_fine_and_what_to_do_about_the_rest() {
     assert!(text.contains("is not signed in (Authentication required)"), "{text}");
 }
 
+#[tokio::test]
+async fn check_needs_no_more_rights_than_a_run() {
+    let world = World::prepare("nothing").await;
+    let token = world.gitea.token_with_scopes("triage-bot", &["write:repository", "write:issue"]);
+    std::fs::write(world.folder.path().join("forge-token"), token).unwrap();
+    let (code, text) = output(program(&world, &["check"])).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("a token that may not say whose it is"), "{text}");
+    std::fs::write(world.folder.path().join("forge-token"), "0123456789abcdef").unwrap();
+    let (code, text) = output(program(&world, &["check"])).await;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("`forge.token"), "{text}");
+}
+
 /// A path with nothing in it but git, whatever is installed here.
 fn git_only(world: &World) -> std::path::PathBuf {
     let folder = world.folder.path().join("bin");
