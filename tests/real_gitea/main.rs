@@ -10,6 +10,8 @@
     reason = "in a test a panic is the failure message"
 )]
 
+#[path = "../end_to_end/actors/mod.rs"]
+mod actors;
 mod answers;
 mod browser;
 mod course;
@@ -24,6 +26,7 @@ mod real;
 mod relay;
 mod relied;
 mod rights;
+mod runner;
 mod setups;
 mod sign_in;
 mod story;
@@ -41,6 +44,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use gitea_triage::fake_gitea::Flavour;
 
+use actors::coder::{self, Coder};
 use forge::Which;
 use setups::Setups;
 use story::Story;
@@ -114,6 +118,11 @@ fn main() -> ExitCode {
         let real = Which::Real(flavour);
         let same = move || the_same_story(flavour);
         trials.push(trial(real, "the_fake_tells_the_same_story", same));
+        let name = "a_runner_leads_from_an_issue_to_a_merged_pull_request";
+        let scripted = move || runner::play(real, Coder::Scripted);
+        trials.push(trial(real, name, move || played(scripted)));
+        let name = "opencode_leads_from_an_issue_to_a_merged_pull_request";
+        trials.push(with_opencode(real, name));
         let name = "people_sign_in_to_the_dashboard_with_their_accounts";
         trials.push(trial(real, name, move || played(move || sign_in::play(real))));
     }
@@ -133,6 +142,16 @@ fn trial(
         false => test().map(|()| Completion::Completed),
     });
     trial.with_kind(which.name())
+}
+
+/// The story of the runner, with OpenCode as the agent.
+fn with_opencode(which: Which, name: &str) -> Trial {
+    let Some(program) = coder::opencode() else {
+        let trial = Trial::ignorable_test(name, || Ok(Completion::ignored_with(coder::HOW)));
+        return trial.with_kind(which.name());
+    };
+    let told = move || async move { runner::play(which, Coder::opencode(program)).await };
+    trial(which, name, move || played(told))
 }
 
 /// What was played by one of them when it was first asked for.

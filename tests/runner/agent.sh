@@ -35,6 +35,15 @@ turn() {
         message 'it.'
         done_now
         ;;
+    edits)
+        # The file that the prompt names.
+        file=$(printf '%s\n' "$line" | sed -n 's/.*\(src\/[a-z]*\.txt\).*/\1/p')
+        update "{\"sessionUpdate\":\"tool_call\",\"toolCallId\":\"c1\",\"title\":\"$file\",\"kind\":\"edit\",\"status\":\"pending\"}"
+        permission c1
+        case $reply in *'"optionId":"yes"'*) write "$tree/$file" 'hello\n' ;; esac
+        message 'I corrected the greeting.'
+        done_now
+        ;;
     grow)
         n=$(ls | wc -l)
         write "$tree/file$((n)).txt" 'more\n'
