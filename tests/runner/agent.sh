@@ -173,6 +173,9 @@ while IFS= read -r line; do
         if [ "$mode" = signed-out ]; then
             refuse -32000 'Authentication required'
         else
+            [ "$mode" = no-account ] && status='{"kind":"none","label":"Not logged in"}'
+            [ "$mode" = account ] && status='{"kind":"api_key","label":"A key"}'
+            [ -n "${status-}" ] && say "{\"jsonrpc\":\"2.0\",\"method\":\"_auth/status_update\",\"params\":{\"authStatus\":$status}}"
             answer '{"sessionId":"s1"}'
         fi
         ;;

@@ -67,6 +67,19 @@ async fn check_says_what_is_fine_and_what_to_do_about_the_rest() {
 }
 
 #[tokio::test]
+async fn check_hears_that_an_agent_has_no_account_though_it_opens_a_session() {
+    for (mode, expected, said) in [
+        ("no-account", Some(1), "the agent `claude` is not signed in (Not logged in)"),
+        ("account", Some(0), "answers as scripted 0.1"),
+    ] {
+        let world = World::prepare(mode).await;
+        let (code, text) = output(program(&world, &["check"])).await;
+        assert_eq!(code, expected, "{text}");
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn check_needs_no_more_rights_than_a_run() {
     let world = World::prepare("nothing").await;
     let token = world.gitea.token_with_scopes("triage-bot", &["write:repository", "write:issue"]);

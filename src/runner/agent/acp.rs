@@ -95,6 +95,7 @@ async fn talk(turn: &Turn<'_>, purpose: Purpose) -> (String, Ended) {
         next: 0,
         program: String::new(),
         session: None,
+        signed_out: None,
         calls: HashMap::new(),
         is_writing: false,
     };
@@ -128,6 +129,8 @@ struct Talk<'a> {
     /// Its name and version.
     program: String,
     session: Option<String>,
+    /// Set where it said that it has no account; its words.
+    signed_out: Option<String>,
     calls: HashMap<String, ToolCall>,
     /// Set while a message is being written: after half of one, nothing else can be said.
     is_writing: bool,
@@ -145,7 +148,7 @@ impl Talk<'_> {
         tracing::debug!(program = self.program, "the agent said who it is");
         self.open().await?;
         if purpose == Purpose::Trial {
-            return Ok(());
+            return self.signed_out.as_deref().map_or(Ok(()), |label| Err(self.sign_in(label)));
         }
         self.turn.journal.event(RunEvent::Prompted, "");
         let session = self.session.clone().unwrap_or_default();
@@ -218,14 +221,19 @@ impl Talk<'_> {
     }
 
     fn failed(&self, what: &str, refused: &Refused) -> Ended {
-        let agent = &self.turn.agent;
         let message = self.turn.journal.clean(&refused.message);
         if refused.code == SIGN_IN {
-            let how = agent.known().map_or("see its documentation", |p| p.known().sign_in);
-            let id = &agent.id;
-            return Ended::Failed(format!("the agent `{id}` is not signed in ({message}): {how}"));
+            return self.sign_in(&message);
         }
         Ended::Failed(format!("the agent {what}: {message}"))
+    }
+
+    /// It has no account; what it says of that.
+    fn sign_in(&self, message: &str) -> Ended {
+        let agent = &self.turn.agent;
+        let how = agent.known().map_or("see its documentation", |p| p.known().sign_in);
+        let id = &agent.id;
+        Ended::Failed(format!("the agent `{id}` is not signed in ({message}): {how}"))
     }
 
     fn with_words(&self, what: &str) -> String {
@@ -307,8 +315,15 @@ impl Talk<'_> {
     async fn serve(&mut self, message: &Value) -> Result<(), Ended> {
         let (method, params) = (message["method"].as_str().unwrap_or_default(), &message["params"]);
         let Some(id) = message.get("id") else {
-            if method == "session/update" {
-                self.note(&params["update"])?;
+            match method {
+                "session/update" => self.note(&params["update"])?,
+                // `claude-agent-acp` opens sessions without an account, and says so beside.
+                "_auth/status_update" => {
+                    let status = &params["authStatus"];
+                    let label = self.turn.journal.clean(status["label"].as_str().unwrap_or("none"));
+                    self.signed_out = (status["kind"] == "none").then_some(label);
+                }
+                _ => {}
             }
             return Ok(());
         };
