@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod actors;
+mod handshakes;
 mod story;
 
 use std::process::ExitCode;
@@ -26,10 +27,21 @@ fn main() -> ExitCode {
         tell(|| Coder::opencode(program));
         Ok(Completion::Completed)
     });
+    let mut trials = vec![scripted, real];
+    trials.extend(handshakes::ALL.map(|(agent, program, expected)| {
+        let name = format!("check_says_what_to_do_where_{agent}_has_no_account");
+        Trial::ignorable_test(name, move || {
+            let Some(bin) = handshakes::folder_with(program) else {
+                return Ok(Completion::ignored_with(handshakes::HOW));
+            };
+            handshakes::says(&bin, agent, expected);
+            Ok(Completion::Completed)
+        })
+    }));
     let mut arguments = Arguments::from_args();
     // Each is measured.
     arguments.test_threads = Some(1);
-    libtest_mimic::run(&arguments, vec![scripted, real]).exit_code()
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn tell(coder: impl FnOnce() -> Coder) {
