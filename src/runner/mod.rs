@@ -11,6 +11,7 @@ mod confinement;
 mod git;
 mod hooks;
 mod journal;
+mod leftovers;
 mod process;
 mod profile;
 mod run;

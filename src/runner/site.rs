@@ -100,9 +100,12 @@ impl Site {
         remove_all(vec![folder]).await;
     }
 
-    /// Removes workspaces whose time is over; with `all`, those as well that no run has ended: they are of an earlier
-    /// process.
+    /// Removes workspaces whose time is over; with `all`, whatever is of an earlier process: workspaces that no run has
+    /// ended, programs that go on in them, locks of git.
     pub async fn tidy(&self, all: bool) {
+        if all {
+            self.workspaces.recover().await;
+        }
         let keep = self.settings.keep.unwrap_or(Duration::ZERO);
         remove_all(self.workspaces.old(keep, all)).await;
     }

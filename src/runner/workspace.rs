@@ -17,12 +17,15 @@ use tokio::sync::Mutex as Lock;
 
 use super::confinement::Folders;
 use super::git::{Call, Git, GitError};
+use super::leftovers::{end_programs, remove_locks};
 use super::settings::{Forge, GitSettings, parse_person};
 use crate::dispatch::run::Assignment;
 use crate::issue::RepoName;
 
 /// A file in the folder of a run that ended; its time is when.
 const ENDED: &str = "ended";
+/// Where the commits of runs are kept in a clone.
+const KEPT: &str = "refs/triage";
 /// More files in an agent's `.git` are none of an ordinary repository.
 const MOST_FILES: usize = 500_000;
 /// What a file or folder takes at least, in bytes: a million empty ones are no small workspace.
@@ -119,6 +122,28 @@ impl Workspaces {
         Ok(file)
     }
 
+    /// Ends what an earlier process was killed in the middle of. Only for who [holds](Self::hold) the folder, before the
+    /// first run.
+    pub async fn recover(&self) {
+        let root = self.root.clone();
+        let recovered = tokio::task::spawn_blocking(move || -> io::Result<()> {
+            end_programs(&[root.join("runs"), root.join("home")]);
+            for clone in clones(&root.join("cache"))? {
+                remove_locks(&clone)?;
+                // The commits of runs that nobody will push any more.
+                remove(&clone.join(KEPT))?;
+            }
+            Ok(())
+        });
+        match recovered.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!("what an earlier process left cannot be removed: {error}")
+            }
+            Err(error) => tracing::warn!("what an earlier process left cannot be removed: {error}"),
+        }
+    }
+
     /// The empty folder that git calls its home.
     pub fn git_home(root: &Path) -> PathBuf {
         root.join("home")
@@ -165,7 +190,7 @@ impl Workspaces {
             cache,
             url,
             branch: assignment.branch.clone(),
-            kept: format!("refs/triage/{name}"),
+            kept: format!("{KEPT}/{name}"),
             lock: Arc::clone(&lock),
         };
         self.lay_out(&workspace).await?;
@@ -180,8 +205,13 @@ impl Workspaces {
 
     async fn fetch(&self, cache: &Path, url: &str) -> Result<(), WorkspaceError> {
         if !cache.join("HEAD").is_file() {
-            fs::create_dir_all(cache)?;
-            self.git.run(Call::new(cache, &["init", "--quiet", "--bare", "."])).await?;
+            // Whole or not at all: half a clone, as a kill leaves it, would never be made whole.
+            let new = cache.with_extension("new");
+            remove(&new)?;
+            fs::create_dir_all(&new)?;
+            self.git.run(Call::new(&new, &["init", "--quiet", "--bare", "."])).await?;
+            remove(cache)?;
+            fs::rename(&new, cache)?;
         }
         let heads = "+refs/heads/*:refs/heads/*";
         let words =
@@ -461,6 +491,17 @@ pub(super) fn size(folder: &Path, most: u64) -> u64 {
         }
     }
     total
+}
+
+/// The clones, each in the folder of its owner.
+fn clones(cache: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for owner in fs::read_dir(cache)? {
+        for clone in fs::read_dir(owner?.path())? {
+            found.push(clone?.path());
+        }
+    }
+    Ok(found)
 }
 
 fn private_folder(path: &Path) -> io::Result<()> {

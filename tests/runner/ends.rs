@@ -13,22 +13,12 @@ async fn with(mode: &str, change: impl FnOnce(&mut Assignment)) -> World {
     world
 }
 
-/// The processes that the agent noted are gone, or nobody has waited for them yet.
-fn are_gone(world: &World) -> bool {
-    let pids = std::fs::read_to_string(world.signs.join("pids")).unwrap();
-    assert_eq!(pids.lines().count(), 2);
-    pids.lines().all(|pid| match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => stat.contains(") Z "),
-        Err(_) => true,
-    })
-}
-
 #[tokio::test]
 async fn an_agent_that_says_nothing_is_ended_with_all_it_started() {
     let world = with("hang", |assignment| assignment.stall_s = 1).await;
     let message = world.ended_as(RunOutcome::Failed).await;
     assert_eq!(message, "the agent said nothing for 1s");
-    assert!(are_gone(&world));
+    assert!(world.are_gone());
     assert_eq!(world.workspaces(), Vec::<String>::new());
 }
 
@@ -98,7 +88,7 @@ async fn a_run_that_is_called_off_is_cancelled_politely_and_then_ended() {
     world.logged("I am at work.").await;
     world.service.script.lock().unwrap().cancel = Some("the issue was closed".to_owned());
     assert_eq!(world.ended_as(RunOutcome::Cancelled).await, "the issue was closed");
-    assert!(are_gone(&world));
+    assert!(world.are_gone());
     assert_eq!(world.written(), (String::new(), 0));
 }
 
@@ -146,7 +136,7 @@ async fn a_lease_that_is_lost_in_the_middle_ends_the_agent() {
     world.assign(next);
     let ended = world.ended().await;
     assert_eq!((ended.epoch, ended.outcome), (2, RunOutcome::Failed));
-    assert!(are_gone(&world));
+    assert!(world.are_gone());
 }
 
 #[tokio::test]

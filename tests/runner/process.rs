@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use gitea_triage::dispatch::run::{Refusal, RunOutcome};
+use gitea_triage::dispatch::run::{Assignment, Refusal, RunOutcome};
 use gitea_triage::runner::Settings;
 
 use super::world::World;
@@ -37,6 +37,44 @@ async fn the_program_carries_out_a_run_and_stops_when_it_is_told_to() {
     let log = String::from_utf8_lossy(&done.stderr).into_owned();
     assert_eq!(done.status.code(), Some(0), "{log}");
     assert!(log.contains("a run was taken") && !log.contains(world.gitea.token()), "{log}");
+}
+
+#[tokio::test]
+async fn what_a_killed_runner_left_behind_does_not_outlive_its_next_start() {
+    let mut world = World::prepare("hang").await;
+    world.assign(world.assignment());
+    let mut child = program(&world, &[]).spawn().unwrap();
+    world.logged("I am at work.").await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!world.are_gone(), "nobody else ends them");
+    // As git leaves it that is killed in the middle of a fetch.
+    let clone = world.folder.path().join("work/cache/acme/widgets.git");
+    for lock in ["packed-refs.lock", "refs/heads/main.lock", "refs/heads/triage/x.lock"] {
+        std::fs::create_dir_all(clone.join(lock).parent().unwrap()).unwrap();
+        std::fs::write(clone.join(lock), "").unwrap();
+    }
+    world.commit_as_somebody("main", "newer.txt");
+    world.config = world.config.replace("\"hang\"", "\"work\"");
+    world.assign(Assignment { epoch: 2, ..world.assignment() });
+    let mut child = program(&world, &[]).spawn().unwrap();
+    world.ended_as(RunOutcome::Done).await;
+    assert!(world.are_gone());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[tokio::test]
+async fn half_a_clone_is_made_anew() {
+    let world = World::prepare("work").await;
+    let cache = world.folder.path().join("work/cache/acme");
+    for half in ["widgets.git/objects", "widgets.new/refs"] {
+        std::fs::create_dir_all(cache.join(half)).unwrap();
+    }
+    std::fs::write(cache.join("widgets.new/HEAD"), "").unwrap();
+    world.assign(world.assignment());
+    world.run();
+    world.ended_as(RunOutcome::Done).await;
 }
 
 #[tokio::test]

@@ -311,6 +311,16 @@ impl World {
         names(&self.signs)
     }
 
+    /// Whether the processes that the agent noted are gone, or nobody has waited for them yet.
+    pub fn are_gone(&self) -> bool {
+        let pids = std::fs::read_to_string(self.signs.join("pids")).unwrap();
+        assert_eq!(pids.lines().count(), 2);
+        pids.lines().all(|pid| match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Ok(stat) => stat.contains(") Z "),
+            Err(_) => true,
+        })
+    }
+
     /// Waits until the log holds this.
     pub async fn logged(&self, text: &str) {
         self.service.wait_until(text, || self.log().contains(text).then_some(())).await;
