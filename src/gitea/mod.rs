@@ -39,7 +39,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{Call, Error, Reached};
 pub use hooks::{Hook, HookForm, HookPlace};
-pub use pulls::{NewPull, OpenPull};
+pub use pulls::{BranchPull, NewPull};
 pub use receiver::{Knock, knock, post};
 pub use recording::{Recording, RecordingError};
 pub use rejected::Rejected;

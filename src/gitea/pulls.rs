@@ -8,7 +8,7 @@ use super::wire::lenient;
 use super::{Client, Error};
 use crate::issue::RepoName;
 
-/// More pages of open pull requests than anybody looks after.
+/// More pages of open pull requests than anybody looks after, and closed ones enough.
 const MAX_PAGES: u32 = 40;
 
 /// A pull request that is to be opened, within one repository.
@@ -24,13 +24,15 @@ pub struct NewPull {
     pub body: String,
 }
 
-/// A pull request that is open.
+/// The pull request of a branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenPull {
+pub struct BranchPull {
     /// Its number.
     pub number: u64,
     /// Its page.
     pub url: String,
+    /// Whether it was merged.
+    pub is_merged: bool,
 }
 
 impl Client {
@@ -40,9 +42,27 @@ impl Client {
         &self,
         repo: &RepoName,
         branch: &str,
-    ) -> Result<Option<OpenPull>, Error> {
+    ) -> Result<Option<BranchPull>, Error> {
+        self.pull_of_branch(repo, branch, "open").await
+    }
+
+    /// The newest pull request of a branch that was merged or closed, among the newest of the repository.
+    pub async fn closed_pull_of_branch(
+        &self,
+        repo: &RepoName,
+        branch: &str,
+    ) -> Result<Option<BranchPull>, Error> {
+        self.pull_of_branch(repo, branch, "closed").await
+    }
+
+    async fn pull_of_branch(
+        &self,
+        repo: &RepoName,
+        branch: &str,
+        state: &str,
+    ) -> Result<Option<BranchPull>, Error> {
         let size = self.page_size();
-        let request = Request::of_repo(Method::GET, repo, &["pulls"]).query("state", "open");
+        let request = Request::of_repo(Method::GET, repo, &["pulls"]).query("state", state);
         for page in 1..=MAX_PAGES {
             let branch = branch.to_owned();
             // Kept as a place on the page, so that the end of the list is seen.
@@ -60,20 +80,20 @@ impl Client {
     }
 
     /// Opens a pull request. Where the branch has an open one, the forge answers 409.
-    pub async fn create_pull(&self, repo: &RepoName, new: &NewPull) -> Result<OpenPull, Error> {
+    pub async fn create_pull(&self, repo: &RepoName, new: &NewPull) -> Result<BranchPull, Error> {
         let NewPull { head, base, title, body } = new;
         let request = Request::of_repo(Method::POST, repo, &["pulls"]);
         let request =
             request.json(json!({"head": head, "base": base, "title": title, "body": body}));
         self.send(request).await?.read(|pull: WirePull| match pull.number {
             0 => Err("a pull request without a number".to_owned()),
-            _ => Ok(pull.open()),
+            _ => Ok(pull.shown()),
         })
     }
 }
 
 lenient! {
-    struct WirePull { number: u64, html_url: String, head: Side, base: Side }
+    struct WirePull { number: u64, html_url: String, merged: bool, head: Side, base: Side }
 
     struct Side {
         #[serde(rename = "ref")]
@@ -83,12 +103,12 @@ lenient! {
 }
 
 impl WirePull {
-    fn of_branch(self, branch: &str) -> Option<OpenPull> {
+    fn of_branch(self, branch: &str) -> Option<BranchPull> {
         let is_it = self.head.branch == branch && self.head.repo_id == self.base.repo_id;
-        is_it.then(|| self.open())
+        is_it.then(|| self.shown())
     }
 
-    fn open(self) -> OpenPull {
-        OpenPull { number: self.number, url: self.html_url }
+    fn shown(self) -> BranchPull {
+        BranchPull { number: self.number, url: self.html_url, is_merged: self.merged }
     }
 }

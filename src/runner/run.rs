@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::agent::{Ended, Stop, Turn, TurnLimits, agent};
 use super::client::{CallError, Pause};
@@ -225,10 +225,13 @@ impl Run<'_> {
         }
         self.site.workspaces.disarm(&workspace.folders)?;
         self.commit(kept_in).await?;
-        let head = self.site.workspaces.take(workspace).await?;
+        let mut head = self.site.workspaces.take(workspace).await?;
         if self.site.workspaces.is_same(workspace, &head).await? {
-            let outcome = Some(RunOutcome::NoChange);
-            return Ok(Report { outcome, message: words, ..Report::default() });
+            if !self.is_pushed(workspace) {
+                let outcome = Some(RunOutcome::NoChange);
+                return Ok(Report { outcome, message: words, ..Report::default() });
+            }
+            head.clone_from(&workspace.start);
         }
         self.look_for_secrets(workspace, &head).await?;
         self.publish(workspace, &head, words).await
@@ -237,6 +240,36 @@ impl Run<'_> {
     /// Whether the run may go on.
     fn check(&self) -> Result<(), Break> {
         self.stop.borrow().clone().map_or(Ok(()), |stop| Err(stop.into()))
+    }
+
+    /// Whether the agent started from what an earlier lease of the same turn pushed, and did not come to report. Where it
+    /// finds nothing more to do, that is the result.
+    fn is_pushed(&self, workspace: &Workspace) -> bool {
+        workspace.on_forge.is_some() && self.assignment.pull_request.is_none()
+    }
+
+    /// The end of a run whose pull request an earlier lease opened and did not come to report, and that people have
+    /// merged or closed since: whatever is pushed now would be a second one.
+    async fn over(&self) -> Result<Option<Report>, Break> {
+        let Assignment { at, branch, pushed, .. } = self.assignment;
+        if pushed.is_empty() {
+            return Ok(None);
+        }
+        let (forge, repo) = (&self.site.forge, &at.repo.plain());
+        let closed = self.patiently(|| forge.closed_pull_of_branch(repo, branch)).await?;
+        let Some(pull) = closed else { return Ok(None) };
+        if !pull.is_merged {
+            return Err(Break::because(
+                RunOutcome::NeedsPerson,
+                format!(
+                    "its pull request {} was closed without being merged; a person has to say what is to become of it",
+                    pull.url
+                ),
+            ));
+        }
+        let (number, url) = (Some(pull.number), Some(pull.url));
+        let outcome = Some(RunOutcome::Done);
+        Ok(Some(Report { outcome, pull_request: number, url, ..Report::default() }))
     }
 
     /// Lets the agent work; its last words.
@@ -348,6 +381,9 @@ impl Run<'_> {
                 return Err(Break::failed(format!("nothing was pushed: {error}")));
             }
         }
+        if let Some(report) = self.over().await? {
+            return Ok(report);
+        }
         self.push(workspace, head).await?;
         let pull = self.pull_request(workspace, words.as_deref()).await?;
         Ok(Report {
@@ -388,7 +424,7 @@ impl Run<'_> {
         &self,
         workspace: &Workspace,
         words: Option<&str>,
-    ) -> Result<gitea::OpenPull, Break> {
+    ) -> Result<gitea::BranchPull, Break> {
         let (repo, branch) = (self.assignment.at.repo.plain(), &self.assignment.branch);
         let new = NewPull {
             head: branch.clone(),
@@ -396,24 +432,31 @@ impl Run<'_> {
             title: self.title(),
             body: self.body(words),
         };
-        let (mut pause, mut waited) = (Pause::default(), Duration::ZERO);
-        loop {
-            let error = match self.site.forge.open_pull_of_branch(&repo, branch).await {
-                Ok(Some(pull)) => return Ok(pull),
-                Ok(None) => match self.site.forge.create_pull(&repo, &new).await {
-                    Ok(pull) => return Ok(pull),
-                    Err(error) => error,
-                },
-                Err(error) => error,
-            };
-            // 409: it is there already; the next look finds it.
-            let is_passing = error.is_transient() || error.status() == Some(409);
-            if !is_passing || waited > PATIENCE {
-                return Err(error.into());
+        let (forge, repo, new) = (&self.site.forge, &repo, &new);
+        self.patiently(|| async move {
+            match forge.open_pull_of_branch(repo, branch).await? {
+                Some(pull) => Ok(pull),
+                None => forge.create_pull(repo, new).await,
             }
-            let before = tokio::time::Instant::now();
+        })
+        .await
+    }
+
+    /// Repeats a call to the forge that may succeed later, as long as the run may go on.
+    async fn patiently<T, F>(&self, mut call: impl FnMut() -> F) -> Result<T, Break>
+    where
+        F: Future<Output = Result<T, gitea::Error>>,
+    {
+        let (mut pause, until) = (Pause::default(), Instant::now() + PATIENCE);
+        loop {
+            // 409: it is there already; the next look finds it.
+            let is_passing =
+                |error: &gitea::Error| error.is_transient() || error.status() == Some(409);
+            match call().await {
+                Err(error) if is_passing(&error) && Instant::now() < until => {}
+                answer => return Ok(answer?),
+            }
             pause.wait().await;
-            waited += before.elapsed();
             self.check()?;
         }
     }
@@ -459,12 +502,12 @@ impl Keeper {
     async fn keep(self, folder: std::path::PathBuf) {
         let mut tick = interval(LOG_EVERY.min(self.every));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last = tokio::time::Instant::now();
+        let mut last = Instant::now();
         let mut is_first = true;
         loop {
             tick.tick().await;
             if std::mem::take(&mut is_first) || last.elapsed() >= self.every {
-                last = tokio::time::Instant::now();
+                last = Instant::now();
                 let beat = self.journal.heartbeat(self.epoch);
                 let answer = self.site.service.heartbeat(self.run, &beat).await;
                 if self.hear(answer) {

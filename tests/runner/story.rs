@@ -62,6 +62,41 @@ async fn a_take_over_goes_on_from_what_was_pushed_and_opens_no_second_pull_reque
 }
 
 #[tokio::test]
+async fn a_take_over_that_finds_nothing_more_to_do_reports_what_was_pushed() {
+    let world = World::start("work").await;
+    let first = world.ended().await;
+    let head = first.head.clone().unwrap();
+    world.assign(Assignment { epoch: 2, pushed: vec![head.clone()], ..world.assignment() });
+    let second = world.ended_for(2).await;
+    assert_eq!((second.outcome, &second.head), (RunOutcome::Done, &first.head));
+    assert_eq!(second.pull_request, first.pull_request);
+    assert_eq!(world.head(BRANCH), Some(head));
+    assert_eq!(world.written(), (BRANCH.to_owned(), 1));
+}
+
+#[tokio::test]
+async fn a_take_over_opens_nothing_beside_a_pull_request_that_people_have_merged_or_closed() {
+    for is_merged in [true, false] {
+        let world = World::start("grow").await;
+        let first = world.ended().await;
+        let pull = format!("{}#{}", repo(), first.pull_request.unwrap()).parse().unwrap();
+        if is_merged {
+            world.gitea.merge(&pull, "alice")
+        } else {
+            world.gitea.close(&pull, "alice")
+        }
+        let head = first.head.clone().unwrap();
+        world.assign(Assignment { epoch: 2, pushed: vec![head.clone()], ..world.assignment() });
+        let second = world.ended_for(2).await;
+        let expected = if is_merged { RunOutcome::Done } else { RunOutcome::NeedsPerson };
+        assert_eq!(second.outcome, expected, "{second:?}");
+        assert_eq!(second.pull_request, first.pull_request.filter(|_| is_merged));
+        assert_eq!(world.head(BRANCH), Some(head));
+        assert_eq!(world.written(), (BRANCH.to_owned(), 1));
+    }
+}
+
+#[tokio::test]
 async fn commits_of_the_agent_stay_and_the_rest_is_committed_on_top() {
     let world = World::start("commits").await;
     assert_eq!(world.ended().await.outcome, RunOutcome::Done);
