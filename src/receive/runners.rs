@@ -352,13 +352,14 @@ impl Runners {
         }
         self.note(&caller.name).await?;
         let deadline = Instant::now() + Duration::from_secs(said.wait_s.min(LONGEST_WAIT_S));
+        let asked = self.clock.now();
         let mut place = None;
         loop {
             let offered = self.offered.notified();
             tokio::pin!(offered);
             // From here on no hand-off is missed.
             offered.as_mut().enable();
-            let next = match self.look(&caller, &said).await? {
+            let next = match self.look(&caller, &said, asked).await? {
                 Looked::Given(given) => return Ok(HttpResponse::Ok().json(given)),
                 Looked::Nothing { next } => next,
             };
@@ -379,8 +380,13 @@ impl Runners {
         }
     }
 
-    /// Whether there is a run for a runner, and the run.
-    async fn look(&self, caller: &KnownRunner, said: &Take) -> Result<Looked, Refused> {
+    /// Whether there is a run for a runner that asked then, and the run.
+    async fn look(
+        &self,
+        caller: &KnownRunner,
+        said: &Take,
+        asked: Timestamp,
+    ) -> Result<Looked, Refused> {
         let rules = self.rules.load_full();
         let (KnownRunner { name: runner, agents, .. }, now) =
             (rules.still(caller)?, self.clock.now());
@@ -388,13 +394,19 @@ impl Runners {
             return Ok(Looked::Nothing { next: None });
         }
         let (agents, request) = (common(&agents, &said.agents), said.request.clone());
-        let taking = Taking { runner, agents, request, now, until: rules.until(now) };
-        let offer = self.store.offer(taking.clone()).await?;
-        let taken = if offer.is_there { self.store.take_run(taking).await? } else { None };
-        Ok(match taken {
-            Some(taken) => Looked::Given(assignment(taken, &rules, now).into()),
-            None => Looked::Nothing { next: offer.next_at.and_then(|at| (at - now).to_std().ok()) },
-        })
+        let (until, heard_until) = (rules.until(now), rules.until(asked));
+        let taking = Taking { runner, agents, request, now, until, heard_until };
+        let mut offer = self.store.offer(taking.clone()).await?;
+        while offer.is_there {
+            if let Some(taken) = self.store.take_run(taking.clone()).await? {
+                return Ok(Looked::Given(assignment(taken, &rules, now).into()));
+            }
+            // Somebody else was quicker, and has a lease now that may end.
+            offer = self.store.offer(taking.clone()).await?;
+        }
+        // A lease that is given out while nobody looks ends after that, and not before.
+        let next = offer.next_at.and_then(|at| (at - now).to_std().ok()).unwrap_or(rules.lease);
+        Ok(Looked::Nothing { next: Some(next.min(rules.lease)) })
     }
 
     async fn heartbeat(&self, request: &HttpRequest, run: &str, payload: Payload) -> Given {

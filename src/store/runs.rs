@@ -64,6 +64,9 @@ pub struct Taking {
     pub now: Timestamp,
     /// Until when the lease holds.
     pub until: Timestamp,
+    /// Until when a lease would hold that was renewed when the question came. A runner that let a later one end has not
+    /// been heard of since: whoever waits for the answer may be gone.
+    pub heard_until: Timestamp,
 }
 
 /// A run that a runner was given.
@@ -165,6 +168,9 @@ const NEWER: &str = "another lease of this run is newer; drop the work and push 
 const OVER: &str = "this run has ended; drop the work and push nothing";
 /// What a run is told to have failed on that nobody brought to an end.
 const NEVER_ENDED: &str = "it was given to a runner again and again, and no runner came to an end with it; see the log of the run";
+
+/// The same of one that may have pushed its branch.
+const NEVER_REPORTED: &str = "it was given to a runner again and again; its branch may have been pushed, and no runner came to report it. Look at the branch, and open or merge its pull request";
 
 impl Store {
     /// How many dispatches of the same issue were runs before the one with this key.
@@ -326,9 +332,10 @@ fn repeated(c: &Connection, taking: &Taking) -> Result<Option<i64>, Error> {
 /// The oldest run of an agent that nobody has.
 const WAITING: &str = "SELECT run.id FROM run JOIN dispatch ON dispatch.id = run.dispatch
     WHERE run.state = 'waiting' AND run.agent = ?1 AND dispatch.ended_at IS NULL ORDER BY run.id LIMIT 1";
-/// The oldest one whose runner has not called in time.
+/// The oldest one whose runner has not called in time. One of the runner's own only when it has asked since it called.
 const LATE: &str = "SELECT run.id FROM run JOIN dispatch ON dispatch.id = run.dispatch
     WHERE run.state = 'leased' AND leased_until <= ?2 AND run.agent = ?1 AND dispatch.ended_at IS NULL
+        AND (runner <> ?3 OR leased_until <= ?4)
     ORDER BY run.id LIMIT 1";
 /// The run that a question was answered with.
 const REPEATED: &str = "SELECT run.id FROM run JOIN dispatch ON dispatch.id = run.dispatch
@@ -341,8 +348,9 @@ fn candidate(c: &Connection, taking: &Taking) -> Result<Option<i64>, Error> {
     let mut oldest: Option<i64> = None;
     for agent in &taking.agents {
         let found: Option<i64> = first(c, WAITING, [agent.as_str()], |r| r.get(0))?;
-        let now = taking.now.timestamp_millis();
-        let left: Option<i64> = first(c, LATE, params![agent.as_str(), now], |r| r.get(0))?;
+        let [now, heard] = [taking.now, taking.heard_until].map(|at| at.timestamp_millis());
+        let wanted = params![agent.as_str(), now, taking.runner, heard];
+        let left: Option<i64> = first(c, LATE, wanted, |r| r.get(0))?;
         oldest = [oldest, found, left].into_iter().flatten().min();
     }
     Ok(oldest)
@@ -353,18 +361,23 @@ fn lease(c: &Connection, id: i64, taking: &Taking) -> Result<bool, Error> {
     let leases = first(c, "SELECT leases FROM run WHERE id = ?1", [id], |r| r.get::<_, u32>(0))?;
     if leases.unwrap_or(0) >= LEASES {
         let Some(row) = row(c, id)? else { return Ok(false) };
+        // Beside a branch that was pushed, a second attempt would open a second pull request.
+        let (outcome, state, message) = match row.pushed.is_empty() {
+            true => (RunOutcome::Failed, Progress::Failed, NEVER_ENDED),
+            false => (RunOutcome::NeedsPerson, Progress::NeedsPerson, NEVER_REPORTED),
+        };
         let end = Finish {
             epoch: row.epoch,
-            outcome: RunOutcome::Failed,
-            message: Some(NEVER_ENDED.to_owned()),
+            outcome,
+            message: Some(message.to_owned()),
             head: None,
             pull_request: None,
             url: None,
             usage: Usage::default(),
         };
         close(c, id, &end, taking.now)?;
-        let failed = Report { state: Progress::Failed, message: end.message, url: None };
-        tell(c, &row, failed, taking.now)?;
+        let ended = Report { state, message: end.message, url: None };
+        tell(c, &row, ended, taking.now)?;
         return Ok(false);
     }
     let sql = "UPDATE run SET state = 'leased', runner = ?2, request = ?3, leased_until = ?4, epoch = epoch + 1,

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use gitea_triage::config::Config;
-use gitea_triage::dispatch::DispatchState;
+use gitea_triage::dispatch::{AgentId, DispatchState};
 use gitea_triage::issue::{IssueRef, TextDigest};
+use gitea_triage::store::Taking;
 use gitea_triage::sweep::How;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -328,6 +329,77 @@ async fn a_lease_that_is_not_renewed_goes_to_another_runner_and_the_first_is_fen
 }
 
 #[tokio::test]
+async fn a_cut_network_costs_a_runner_its_lease_once_and_only_when_it_lasts_longer() {
+    for (seconds, is_taken_over) in [(1, false), (30, false), (300, true)] {
+        let world = World::with(&config("")).await;
+        let issue = handed_over(&world).await;
+        let first = Runner::of(&world, ONE).taken("r1").await;
+        first.heartbeat().await;
+        let two = Runner::of(&world, TWO);
+        // The other asks once a second, and what it gets it keeps.
+        let mut taken = Vec::new();
+        for second in 0..seconds {
+            world.clock.advance(TimeDelta::seconds(1));
+            match two.take(&format!("r2-{second}")).await {
+                (200, assignment) => {
+                    taken.push(Taken { runner: Runner::of(&world, TWO), assignment })
+                }
+                (status, refused) => assert_eq!(status, 204, "{refused}"),
+            }
+            for run in &taken {
+                assert_eq!(run.heartbeat().await, held());
+            }
+        }
+        assert_eq!(taken.len(), usize::from(is_taken_over), "after {seconds} s");
+        let holder = if let Some(second) = taken.pop() {
+            assert_eq!(second.epoch(), 2);
+            first.assert_fenced().await;
+            second
+        } else {
+            first
+        };
+        assert_eq!(holder.push(HEAD).await, held());
+        assert_eq!(holder.finish("done", "done").await, held());
+        world.settle().await;
+        assert!(world.comment(&issue).contains(PULL));
+    }
+}
+
+#[tokio::test]
+async fn the_run_of_a_silent_runner_does_not_go_to_a_question_that_it_asked_before_it_fell_silent()
+{
+    let world = World::with(&config("")).await;
+    let issue = handed_over(&world).await;
+    let one = Runner::of(&world, ONE);
+    let first = one.taken("r1").await;
+    // The runner has another place, and asks for work before it says the last word.
+    let asked = world.clock.now();
+    world.clock.advance(TimeDelta::seconds(20));
+    assert_eq!(first.heartbeat().await, held());
+    world.clock.advance(LEASE);
+    let now = world.clock.now();
+    let lease = TimeDelta::seconds(60);
+    let waits = |runner: &str| Taking {
+        runner: runner.to_owned(),
+        agents: vec![AgentId::new("claude")],
+        request: "r2".to_owned(),
+        now,
+        until: now + lease,
+        heard_until: asked + lease,
+    };
+    let store = &world.service().parts().store;
+    assert!(!store.offer(waits("one")).await.unwrap().is_there);
+    assert_eq!(store.take_run(waits("one")).await.unwrap(), None, "nobody may be there any more");
+    assert!(store.offer(waits("two")).await.unwrap().is_there, "it is another's");
+    // Who asks now is there.
+    let again = one.taken("r3").await;
+    assert_eq!(again.epoch(), 2);
+    assert_eq!(again.finish("done", "done").await, held());
+    world.settle().await;
+    world.comment(&issue);
+}
+
+#[tokio::test]
 async fn what_is_decided_about_an_issue_calls_its_run_off() {
     let world = World::with(&config("")).await;
     let one = Runner::of(&world, ONE);
@@ -499,6 +571,24 @@ async fn a_runner_that_gives_up_gives_the_run_back_but_not_for_ever() {
     assert_eq!(state(&world, &issue).await, DispatchState::Escalated);
     let comments = world.comments(&issue);
     assert!(comments[1].contains("given to a runner again and again"), "{}", comments[1]);
+}
+
+#[tokio::test]
+async fn a_run_that_nobody_ends_after_a_push_is_a_persons_matter_and_not_a_second_attempt() {
+    let world = World::with(&config("")).await;
+    let issue = handed_over(&world).await;
+    let one = Runner::of(&world, ONE);
+    for n in 1..=5 {
+        let run = one.taken(&format!("r{n}")).await;
+        assert_eq!(run.push(HEAD).await, held());
+        world.clock.advance(LEASE);
+    }
+    assert_eq!(one.take("r6").await.0, 204);
+    world.settle().await;
+    assert_eq!(state(&world, &issue).await, DispatchState::Escalated);
+    assert_eq!(world.history(&issue).await.dispatches.len(), 1);
+    let comments = world.comments(&issue);
+    assert!(comments[1].contains("its branch may have been pushed"), "{}", comments[1]);
 }
 
 #[tokio::test]
