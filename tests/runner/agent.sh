@@ -44,6 +44,24 @@ turn() {
         message 'I corrected the greeting.'
         done_now
         ;;
+    busy)
+        # Long enough to be killed in the middle of it. What it starts knows nothing of its streams, and goes on by itself.
+        setsid sleep 86400 >/dev/null 2>&1 </dev/null &
+        left=$!
+        sleep 86400 >/dev/null 2>&1 </dev/null &
+        message 'I am at work.\n'
+        sleep 1
+        write "$tree/src/lib.rs" 'pub fn fixed() {}\n'
+        # It left the group, so that nobody else ends it.
+        kill "$left"
+        done_now
+        ;;
+    gate)
+        : >"$signs/at-work"
+        while [ ! -e "$signs/go" ]; do sleep 0.05; done
+        write "$tree/src/lib.rs" 'pub fn fixed() {}\n'
+        done_now
+        ;;
     grow)
         n=$(ls | wc -l)
         write "$tree/file$((n)).txt" 'more\n'
