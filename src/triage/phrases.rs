@@ -61,6 +61,12 @@ impl<T: Copy> Phrases<T> {
         found
     }
 
+    /// Whether a text has more words than any phrase, as far as can be told without taking it apart.
+    pub(super) fn is_too_long(&self, text: &str) -> bool {
+        let has_word = |part: &&str| part.contains(|c: char| c.is_alphanumeric());
+        text.split_whitespace().filter(has_word).nth(self.longest).is_some()
+    }
+
     /// What exactly these words stand for.
     pub(super) fn get(&self, words: &[String]) -> Option<T> {
         self.get_joined(&words.join(" "))

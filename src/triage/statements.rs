@@ -1,7 +1,7 @@
 //! What the writer of an issue states, passage by passage: each with the field of the form it stands in, and without what
 //! nobody filled in, logs and checklists. Knows no type, score or decision.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::forms::FieldRules;
@@ -56,7 +56,8 @@ pub(super) struct Statements {
 pub(super) struct Forms {
     roles: Phrases<Role>,
     placeholders: HashSet<String>,
-    prompts: Vec<String>,
+    /// By their first byte.
+    prompts: HashMap<u8, Vec<String>>,
 }
 
 impl Forms {
@@ -71,11 +72,17 @@ impl Forms {
             (Role::Solution, &rules.solution),
             (Role::Details, &rules.details),
         ];
+        let mut prompts: HashMap<_, Vec<_>> = HashMap::new();
+        for prompt in rules.prompts.iter().map(|text| plain(text)) {
+            if let Some(first) = prompt.bytes().next() {
+                prompts.entry(first).or_default().push(prompt);
+            }
+        }
         let roles = lists.iter().flat_map(|(role, list)| list.iter().map(|text| (text, *role)));
         Self {
             roles: Phrases::new(roles),
             placeholders: rules.placeholders.iter().map(|text| plain(text)).collect(),
-            prompts: rules.prompts.iter().map(|text| plain(text)).collect(),
+            prompts,
         }
     }
 
@@ -86,8 +93,11 @@ impl Forms {
         }
         let plain = plain(text);
         let says_nothing = !plain.contains(char::is_alphanumeric);
+        let prompts = plain.bytes().next().and_then(|first| self.prompts.get(&first));
         let begins = |prompt: &String| plain.starts_with(prompt.as_str());
-        says_nothing || self.placeholders.contains(&plain) || self.prompts.iter().any(begins)
+        says_nothing
+            || self.placeholders.contains(&plain)
+            || prompts.into_iter().flatten().any(begins)
     }
 
     /// The heading that a line is or begins with, and how much of the line it is.
@@ -111,8 +121,12 @@ impl Forms {
             None if line_end.len() < LONGEST_PROMPT => (line_end, line.len()),
             None => return None,
         };
-        let words = words(name);
         let is_alone = colon >= line_end.len() && line_end.ends_with([':', '：', '?', '？']);
+        // Most lines are sentences.
+        if !is_alone && self.roles.is_too_long(name) {
+            return None;
+        }
+        let words = words(name);
         let is_known = self.roles.get(&words).is_some()
             || (is_alone
                 && words.len() <= MOST_HEADING_WORDS
@@ -129,8 +143,17 @@ impl Forms {
 /// Lower case, without marks at the ends.
 fn plain(text: &str) -> String {
     let is_mark = |c: char| c.is_whitespace() || "_*`.…:()[]<>\"'-!#".contains(c);
-    let words: Vec<_> = text.trim_matches(is_mark).split_whitespace().collect();
-    words.join(" ").to_lowercase()
+    let text = text.trim_matches(is_mark);
+    let mut plain = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        let space = if plain.is_empty() { "" } else { " " };
+        plain.extend([space, word]);
+    }
+    if plain.is_ascii() {
+        plain.make_ascii_lowercase();
+        return plain;
+    }
+    plain.to_lowercase()
 }
 
 impl Statements {
@@ -138,7 +161,12 @@ impl Statements {
     pub(super) fn of(forms: &Forms, title: &str, body: &str) -> Self {
         let blocks = markdown::blocks_with_code(body);
         let text = String::with_capacity(title.len() + body.len() + 16);
-        let statements = Self { text, code: Vec::new(), passages: Vec::new(), blocks: Vec::new() };
+        let statements = Self {
+            text,
+            code: Vec::new(),
+            passages: Vec::with_capacity(blocks.len() + 1),
+            blocks: Vec::new(),
+        };
         let mut reader = Reader { forms, role: Role::Other, said: statements };
         reader.title(title);
         for (at, block) in blocks.iter().enumerate() {
