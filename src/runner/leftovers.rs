@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::workspace::remove;
-
 /// How often it is looked for programs: one that starts others faster than they are ended is given up on.
 const LOOKS: u32 = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
@@ -66,7 +64,7 @@ pub(super) fn remove_locks(folder: &Path) -> io::Result<()> {
             remove_locks(&path)?;
         } else if path.extension().is_some_and(|kind| kind == "lock") {
             tracing::warn!("a lock that git had left was removed: `{}`", path.display());
-            remove(&path)?;
+            fs::remove_file(&path)?;
         }
     }
     Ok(())

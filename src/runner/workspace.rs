@@ -582,7 +582,7 @@ mod tests {
         let folder = root.path().join("run");
         fs::create_dir_all(folder.join("a/b")).unwrap();
         std::os::unix::fs::symlink(outside.path(), folder.join("a/link")).unwrap();
-        fs::set_permissions(folder.join("a/b"), fs::Permissions::from_mode(0o0)).unwrap();
+        fs::set_permissions(folder.join("a/b"), fs::Permissions::from_mode(0o000)).unwrap();
         fs::set_permissions(folder.join("a"), fs::Permissions::from_mode(0o500)).unwrap();
         remove(&folder).unwrap();
         assert!(!folder.exists() && outside.path().join("kept").exists());
