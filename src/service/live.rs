@@ -354,6 +354,11 @@ model = "llama3.1"
         let file = folder.path().join("secret");
         std::fs::write(&file, "a-secret-from-a-file").unwrap();
         let file = file.display().to_string();
+        let runner = folder.path().join("runner.toml");
+        let forge = "[forge]\nurl = 'https://gitea.example.com'\ntoken_file = 'b'\n";
+        let agent = "[[agent]]\nid = 'claude'\n";
+        std::fs::write(&runner, format!("token_file = 'a'\n{forge}{agent}")).unwrap();
+        let runner = runner.display().to_string();
         let all = keys(&crate::config::schema(), "");
         assert!(all.len() > 90, "{}", all.len());
         // The policy goes over as a whole.
@@ -361,7 +366,11 @@ model = "llama3.1"
             .iter()
             .filter(|path| !path.starts_with("policy.") || *path == "policy.default_agent");
         for path in all {
-            let values: &[&str] = if path.ends_with("_file") { &[&file] } else { VALUES };
+            let values: &[&str] = match path.as_str() {
+                "runs.embedded" => &[&runner],
+                path if path.ends_with("_file") => &[&file],
+                _ => VALUES,
+            };
             let changed = values.iter().filter_map(|value| read(&setting(path, value)));
             let mut changed = changed.filter(|config| !before.changes(config).is_empty());
             let after = changed.next().unwrap_or_else(|| panic!("`{path}`: add a value to try"));
