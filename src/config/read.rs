@@ -1,7 +1,7 @@
 //! Checks each value of the file on its own against its key, and takes out what cannot be used, so that all mistakes
 //! are reported at once and the rest can still be read.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::{Table, Value};
 
@@ -166,7 +166,8 @@ impl Source {
             );
             return self.wrong(&here, message);
         }
-        match contents(&self.resolved(&here, &path)) {
+        let file = self.origins.resolved(&here.at, self.mistakes.file.as_deref(), &path);
+        match contents(&file) {
             Ok(text) => {
                 table.insert(base.to_owned(), text.into());
                 self.files.insert(spot.below(base).at, path);
@@ -175,14 +176,6 @@ impl Source {
                 self.bad.insert(spot.below(base).at);
                 self.wrong(&here, format!("`{}` names `{path}`, which {why}", here.label));
             }
-        }
-    }
-
-    fn resolved(&self, here: &Spot, path: &str) -> PathBuf {
-        let folder = self.mistakes.file.as_deref().and_then(|file| Path::new(file).parent());
-        match (self.origins.near(&here.at), folder) {
-            (Origin::Line(_), Some(folder)) => folder.join(path),
-            _ => PathBuf::from(path),
         }
     }
 

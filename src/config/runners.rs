@@ -1,9 +1,8 @@
 //! The runners: what makes one that cannot work, and what agents are told by them.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::{Found, Origin};
+use super::error::Found;
 use super::source::Origins;
 use super::{AgentEntry, Config, RunnerEntry, keys};
 use crate::agents::runner::{Prompt, SMALLEST_LOG};
@@ -108,7 +107,7 @@ fn not_run(config: &Config, at: usize, entry: &RunnerEntry, id: &str) -> Option<
 /// Reads the settings of the runner that works in this process.
 pub(super) fn read_embedded(config: &mut Config, origins: &Origins) -> Option<Found> {
     let path = config.runs.embedded.clone()?;
-    let settings = Settings::load(&resolved(config, origins, EMBEDDED, &path));
+    let settings = Settings::load(&origins.resolved(EMBEDDED, config.file(), &path));
     let checked = settings.and_then(|settings| {
         // Where it is left out, it is this service, whose address is known when it listens.
         let server = match settings.server.as_str() {
@@ -134,7 +133,7 @@ pub(super) fn read_prompt(config: &mut Config, origins: &Origins) -> Option<Foun
         let message = format!("`{PROMPT_FILE}` names `{path}`, which {why}");
         Some((PROMPT_FILE.to_owned(), PROMPT_FILE.to_owned(), message))
     };
-    let text = match std::fs::read_to_string(resolved(config, origins, PROMPT_FILE, &path)) {
+    let text = match std::fs::read_to_string(origins.resolved(PROMPT_FILE, config.file(), &path)) {
         Ok(text) => text,
         Err(error) => return found(format!("cannot be read: {error}")),
     };
@@ -143,12 +142,4 @@ pub(super) fn read_prompt(config: &mut Config, origins: &Origins) -> Option<Foun
     }
     config.runs.prompt = Some(text);
     None
-}
-
-fn resolved(config: &Config, origins: &Origins, key: &str, path: &str) -> PathBuf {
-    let folder = config.file.as_deref().and_then(|file| Path::new(file).parent());
-    match (origins.near(key), folder) {
-        (Origin::Line(_), Some(folder)) => folder.join(path),
-        _ => PathBuf::from(path),
-    }
 }

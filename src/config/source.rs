@@ -2,6 +2,7 @@
 //! not `Debug`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
@@ -32,6 +33,15 @@ impl Origins {
     pub fn has(&self, at: &str) -> bool {
         let below = format!("{at}.");
         self.0.keys().any(|path| path == at || path.starts_with(&below))
+    }
+
+    /// The file that `path`, the value at `at`, names: what a file says is relative to the folder of that `file`.
+    pub fn resolved(&self, at: &str, file: Option<&str>, path: &str) -> PathBuf {
+        let folder = file.and_then(|file| Path::new(file).parent());
+        match (self.near(at), folder) {
+            (Origin::Line(_), Some(folder)) => folder.join(path),
+            _ => PathBuf::from(path),
+        }
     }
 
     /// Forgets what stands at `at` and below, and gives it back by the path from there.
