@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrecy::SecretString;
 use toml::{Table, Value};
 
-use super::error::{Found, Origin};
+use super::error::{self, Found, Origin};
 use super::source::{Origins, Source};
 use super::{AgentEntry, Config, keys};
 use crate::agents::check_endpoint;
@@ -183,9 +183,8 @@ pub(super) fn unknown(config: &Config, origins: &Origins) -> Vec<Found> {
                 there().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
             ),
         };
-        (
-            path.clone(),
-            path.clone(),
+        error::wrong(
+            &path,
             format!("`{path}` is `{name}`, which is no agent that is enabled; {hint}"),
         )
     });

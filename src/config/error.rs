@@ -45,6 +45,11 @@ impl fmt::Display for Problem {
 /// A mistake in what was read: its place in the source, the key as messages call it, and the message.
 pub(super) type Found = (String, String, String);
 
+/// A mistake in a key that messages call by its place: one that is in no list.
+pub(super) fn wrong(key: &str, message: String) -> Found {
+    (key.to_owned(), key.to_owned(), message)
+}
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::error::Found;
+use super::error::{Found, wrong};
 use super::source::Origins;
 use super::{Config, Dashboard, agents, policy, rotations, runners};
 use crate::agents::local::{InvoiceKind, RegistrationError, Settings, check_tools};
@@ -29,7 +29,7 @@ pub(super) fn apply(config: &mut Config, origins: &Origins) -> Vec<Found> {
     all.extend(config.local_agent.iter().flat_map(local_agent));
     all.extend(config.local_agent.as_ref().and_then(|local| tools(local, config)));
     let policy = policy::complete(config).err();
-    all.extend(policy.map(|(path, message)| (path.clone(), path, message)));
+    all.extend(policy.map(|(path, message)| wrong(&path, message)));
     all
 }
 
@@ -61,13 +61,8 @@ fn secrets(config: &Config) -> Vec<Found> {
     let token = config.gitea.token.expose_secret();
     let is_odd = !token.chars().all(|c| c.is_ascii_graphic());
     let odd = is_odd.then(|| {
-        let key = "gitea.token".to_owned();
-        (
-            key.clone(),
-            key,
-            "`gitea.token` holds a space or a character that no token has; copy it again"
-                .to_owned(),
-        )
+        let message = "`gitea.token` holds a space or a character that no token has; copy it again";
+        wrong("gitea.token", message.to_owned())
     });
     short.chain(odd).collect()
 }
@@ -76,8 +71,8 @@ fn secrets(config: &Config) -> Vec<Found> {
 /// agent. Where nobody approves anything, only a label that somebody chose is looked at.
 fn approve_label(config: &Config, origins: &Origins) -> Option<Found> {
     let Config { triage, agent, .. } = config;
-    let key = "triage.approve_label".to_owned();
-    let matters = triage.authors != Authors::Anyone || origins.has(&key);
+    let key = "triage.approve_label";
+    let matters = triage.authors != Authors::Anyone || origins.has(key);
     let label = triage.approve_label.as_deref().filter(|_| matters)?;
     let others = [
         ("triage.needs_info_label", &triage.needs_info_label),
@@ -94,7 +89,7 @@ fn approve_label(config: &Config, origins: &Origins) -> Option<Found> {
     let message = format!(
         "`{key}` is `{label}`, which is the label of {of} too; give one of the two another name"
     );
-    Some((key.clone(), key, message))
+    Some(wrong(key, message))
 }
 
 /// Addresses to which the service adds its own paths.
@@ -108,7 +103,7 @@ fn addresses(config: &Config) -> Vec<Found> {
     let wrong = all.into_iter().filter(|(.., is_wrong)| *is_wrong).map(|(key, of, _)| {
         let message =
             format!("`{key}` is the address of the {of}; leave its path out, it is added");
-        (key.to_owned(), key.to_owned(), message)
+        self::wrong(key, message)
     });
     wrong.collect()
 }
@@ -121,7 +116,7 @@ fn tools(local: &Settings, config: &Config) -> Option<Found> {
         RegistrationError::Tool(name, _) if name.starts_with("consult_") => "local_agent.consult",
         _ => "local_agent.tools",
     };
-    Some((key.to_owned(), key.to_owned(), error.to_string()))
+    Some(wrong(key, error.to_string()))
 }
 
 fn dashboard(dashboard: &Dashboard) -> Vec<Found> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::Found;
+use super::error::{Found, wrong};
 use super::source::Origins;
 use super::{AgentEntry, Config, RunnerEntry, keys};
 use crate::agents::runner::{Prompt, SMALLEST_LOG};
@@ -25,17 +25,15 @@ pub(super) fn mistakes(config: &Config) -> Vec<Found> {
         all.extend(entry.agents.iter().filter_map(|id| not_run(config, at, entry, id)));
     }
     if config.runs.lease < SHORTEST_LEASE {
-        let key = "runs.lease".to_owned();
-        let least = SHORTEST_LEASE.as_secs();
+        let (key, least) = ("runs.lease", SHORTEST_LEASE.as_secs());
         let message =
             format!("`{key}` is too short for a runner to renew it; write at least `{least}s`");
-        all.push((key.clone(), key, message));
+        all.push(wrong(key, message));
     }
     if config.runs.log_limit < SMALLEST_LOG {
-        let key = "runs.log_limit".to_owned();
-        let least = SMALLEST_LOG / 1024;
+        let (key, least) = ("runs.log_limit", SMALLEST_LOG / 1024);
         let message = format!("`{key}` is too small for a log; write at least `{least}KiB`");
-        all.push((key.clone(), key, message));
+        all.push(wrong(key, message));
     }
     all
 }
@@ -120,7 +118,7 @@ pub(super) fn read_embedded(config: &mut Config, origins: &Origins) -> Option<Fo
         Ok(settings) => config.runs.runner = Some(settings),
         Err(error) => {
             let message = format!("`{EMBEDDED}` names a runner that cannot work: {error}");
-            return Some((EMBEDDED.to_owned(), EMBEDDED.to_owned(), message));
+            return Some(wrong(EMBEDDED, message));
         }
     }
     None
@@ -131,7 +129,7 @@ pub(super) fn read_prompt(config: &mut Config, origins: &Origins) -> Option<Foun
     let path = config.runs.prompt_file.clone()?;
     let found = |why: String| {
         let message = format!("`{PROMPT_FILE}` names `{path}`, which {why}");
-        Some((PROMPT_FILE.to_owned(), PROMPT_FILE.to_owned(), message))
+        Some(wrong(PROMPT_FILE, message))
     };
     let text = match std::fs::read_to_string(origins.resolved(PROMPT_FILE, config.file(), &path)) {
         Ok(text) => text,
