@@ -17,9 +17,12 @@ pub trait AgentClient: Send + Sync {
 }
 
 /// An interface that cannot be used answers why.
-impl AgentClient for HandoffError {
-    fn hand_off<'a>(&'a self, _: &'a Agent, _: &'a Handoff) -> BoxFuture<'a, HandedOver> {
-        Box::pin(std::future::ready(Err(self.clone())))
+impl<C: AgentClient> AgentClient for Result<C, HandoffError> {
+    fn hand_off<'a>(&'a self, agent: &'a Agent, handoff: &'a Handoff) -> BoxFuture<'a, HandedOver> {
+        match self {
+            Ok(client) => client.hand_off(agent, handoff),
+            Err(why) => Box::pin(std::future::ready(Err(why.clone()))),
+        }
     }
 }
 

@@ -183,15 +183,12 @@ pub(super) fn clients(
     runs: &RunParts,
 ) -> AgentClients {
     let agents = &config.agents;
-    let clients = AgentClients::default().with(Interface::Forge, GiteaAgents);
-    let clients = match HttpAgents::new(agents.allow_private.clone(), agents.secrets.clone()) {
-        Ok(http) => clients.with(Interface::Http, http),
-        Err(why) => clients.with(Interface::Http, why),
-    };
-    let clients = match RunnerClient::new(runs.clone(), config.runs.prompt.as_deref()) {
-        Ok(runner) => clients.with(Interface::Runner, runner),
-        Err(why) => clients.with(Interface::Runner, why),
-    };
+    let http = HttpAgents::new(agents.allow_private.clone(), agents.secrets.clone());
+    let runner = RunnerClient::new(runs.clone(), config.runs.prompt.as_deref());
+    let clients = AgentClients::default()
+        .with(Interface::Forge, GiteaAgents)
+        .with(Interface::Http, http)
+        .with(Interface::Runner, runner);
     match local {
         Some(local) => clients.with(Interface::Local, local.clone()),
         None => clients,
