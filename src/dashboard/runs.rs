@@ -9,6 +9,7 @@ use super::access::Reader;
 use super::elements::is_hidden;
 use super::frame::{Frame, NavItem, render};
 use super::refusal::Refusal;
+use crate::issue::ending;
 use crate::store::{RunLog, RunView, RunnerSeen};
 
 /// A runner that asks for work calls once a minute.
@@ -69,10 +70,9 @@ fn tail(log: RunLog) -> (String, u64) {
         0 => head + &tail,
         _ => format!("{head}\n[{left_out} bytes are left out]\n{tail}"),
     };
-    let from = all.len().saturating_sub(TAIL);
-    let from = (from..=all.len()).find(|at| all.is_char_boundary(*at)).unwrap_or(from);
-    let shown = all[from..].chars().filter(|c| matches!(c, '\n' | '\t') || !is_hidden(*c));
-    (shown.collect(), from as u64)
+    let end = ending(&all, TAIL);
+    let shown = end.chars().filter(|c| matches!(c, '\n' | '\t') || !is_hidden(*c));
+    (shown.collect(), (all.len() - end.len()) as u64)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The nouns of an issue: which one, and what it says. No I/O, no rules.
 
+mod cut;
 mod fingerprint;
 mod invisible;
 mod named;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
+pub use cut::{beginning, ending};
 pub use fingerprint::Fingerprint;
 pub use invisible::is_invisible;
 pub use named::NamedPeople;

@@ -11,6 +11,7 @@ use super::writer::Flush;
 use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::dispatch::run::LogChunk;
+use crate::issue::beginning;
 
 /// Pieces are joined up to this size, in bytes: many small ones would cost more than they hold.
 const PIECE: usize = 64 * 1024;
@@ -109,8 +110,7 @@ fn new_part(logged: u64, chunk: &LogChunk) -> String {
     }
     let known = usize::try_from(logged - offset).unwrap_or(usize::MAX);
     // Repeated otherwise than it was: nothing is lost by keeping a letter more.
-    let from = (0..=known.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    text[from.unwrap_or_default()..].to_owned()
+    text[beginning(text, known).len()..].to_owned()
 }
 
 /// Appends a text; when all is more than `limit`, the oldest pieces go that are not of the beginning.

@@ -10,7 +10,7 @@ use super::lexicon::{Find, Lexicon};
 use super::markdown;
 use super::references::{Here, REFERENCE};
 use super::text;
-use crate::issue::{Issue, IssueRef};
+use crate::issue::{Issue, IssueRef, beginning};
 
 /// `blocked by #12`, `Blocked on: issue #3, acme/gears#4 and https://forge.example.com/acme/gears/issues/5`.
 #[expect(clippy::expect_used, reason = "a fixed pattern, compiled by every test")]
@@ -88,9 +88,7 @@ pub(super) fn in_context<'a>(
         if cue.meaning != Meaning::BlockedBy || !cue.stands(said, &place) {
             return None;
         }
-        let end = (place.end + LONGEST_LIST).min(said.len());
-        let end = (place.end..=end).rev().find(|end| said.is_char_boundary(*end));
-        let names = NAMES.find(&said[place.end..end.unwrap_or(place.end)])?;
+        let names = NAMES.find(beginning(&said[place.end..], LONGEST_LIST))?;
         (!cues::is_negated(said, place.start, negations)).then_some(names.as_str())
     })
 }

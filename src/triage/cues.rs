@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::phrases::is_unspaced;
 use super::policy::Policy;
 use super::text::{self, is_word};
+use crate::issue::ending;
 
 /// What a phrase says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +76,7 @@ pub(super) fn is_whole(text: &str, at: &Range<usize>, is_open: bool) -> bool {
 pub(super) fn is_negated(text: &str, at: usize, negations: &[String]) -> bool {
     /// Further back it turns something else.
     const NEAR: usize = 40;
-    let from = (at.saturating_sub(NEAR)..=at).find(|from| text.is_char_boundary(*from));
-    let before = &text[from.unwrap_or(at)..at];
+    let before = ending(&text[..at], NEAR);
     let clause =
         before.rsplit(['.', ';', ',', '!', '?', '\n', '。', '，']).next().unwrap_or(before);
     if clause.trim_end().ends_with("~~") {

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
+use crate::issue::beginning;
+
 /// How many bytes of a text are read. What follows is a pasted log.
 const LONGEST: usize = 256 * 1024;
 /// How many quotations and lists may stand in one another, and how many bytes of a line may say so.
@@ -129,8 +131,7 @@ pub(super) fn prose_of(blocks: &[Block]) -> String {
 /// As much of a text as is read. A line that nests deeper than people write takes a parser for ever; it is read as plain
 /// text of the same length.
 fn readable(text: &str) -> Cow<'_, str> {
-    let end = (0..=LONGEST.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    let text = &text[..end.unwrap_or_default()];
+    let text = beginning(text, LONGEST);
     let lines = || {
         let ends = memchr::memchr2_iter(b'\n', b'\r', text.as_bytes()).map(|end| end + 1);
         let mut from = 0;

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::dispatch::run::{Finish, RunOutcome};
 use crate::dispatch::{Agent, AgentId, Handoff, HandoffError, Progress, Report};
 use crate::gitea::{self as forge, Rights};
-use crate::issue::{IssueNumber, IssueRef, NamedPeople};
+use crate::issue::{IssueNumber, IssueRef, NamedPeople, beginning};
 use crate::store::{self, NewRun, Store};
 
 /// The smallest log that a run can have, in bytes.
@@ -184,8 +184,7 @@ fn remark(comment: forge::Comment) -> Option<Remark> {
     if text.trim_start().starts_with(COMMAND) {
         return None;
     }
-    let end = (0..=LARGEST_COMMENT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    text.truncate(end.unwrap_or_default());
+    text.truncate(beginning(&text, LARGEST_COMMENT).len());
     text.shrink_to_fit();
     Some(Remark { by, text })
 }

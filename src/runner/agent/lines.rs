@@ -4,7 +4,8 @@ use std::io;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
-use crate::runner::journal::{Journal, beginning, cut_front};
+use crate::issue::beginning;
+use crate::runner::journal::{Journal, cut_front};
 
 /// The last lines that are kept for a message, in bytes.
 const LAST: usize = 2 * 1024;

@@ -13,7 +13,7 @@ use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
 use crate::dispatch::{Agent, AgentId, Interface, LOCAL_AGENT};
 use crate::gitea as forge;
-use crate::issue::{Account, Issue, IssueRef, NamedPeople, RepoName};
+use crate::issue::{Account, Issue, IssueRef, NamedPeople, RepoName, beginning};
 use crate::store::{self, ManualOrder, Store};
 
 /// The largest file that is read, in bytes.
@@ -197,8 +197,7 @@ impl Environment for ForgeEnvironment {
 /// A comment with as much of its text as is kept of the whole list.
 fn cut(mut comment: forge::Comment) -> forge::Comment {
     let text = &mut comment.body;
-    let end = (0..=LARGEST_COMMENT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    text.truncate(end.unwrap_or_default());
+    text.truncate(beginning(text, LARGEST_COMMENT).len());
     text.shrink_to_fit();
     comment
 }
