@@ -213,6 +213,7 @@ fn these_are_blocked() {
     let texts = [
         "Blocked by #12.",
         "**Blocked by:** #12, #13",
+        "Blocked by #**12**.",
         "Blocked by\n\n- #12\n- #13",
         "## Blocked by\n\n- acme/gears#9",
         "Depends on acme/gears#9.",

@@ -136,15 +136,15 @@ impl Chain<'_> {
 
     /// The first label of the issue that is one of these names, compared as the ignored ones are.
     pub(super) fn label_among(self, names: &[String]) -> Option<String> {
+        if names.is_empty() {
+            return None;
+        }
         let reader = self.triage.reader.as_deref();
         let is_among = |label: &&String| {
             let normal = text::normal(label);
             reader.is_some_and(|reader| reader.recognition.is_among(label, names))
                 || names.iter().any(|name| text::normal(name) == normal)
         };
-        if names.is_empty() {
-            return None;
-        }
         self.s.issue.labels.iter().find(is_among).cloned()
     }
 

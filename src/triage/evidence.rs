@@ -48,7 +48,6 @@ pub(super) struct Evidence<'a> {
     policy: &'a Policy,
     reader: &'a Reader,
     title: &'a str,
-    body: &'a str,
     labels: &'a [String],
     said: Statements,
     pub(super) facts: Facts,
@@ -77,7 +76,6 @@ impl<'a> Evidence<'a> {
             policy,
             reader,
             title: &issue.title,
-            body: &issue.body,
             labels: &issue.labels,
             said,
             facts: Facts::default(),
@@ -242,10 +240,10 @@ impl<'a> Evidence<'a> {
             .iter()
             .position(|label| recognition.is_blocking(label))
             .map(|at| labels[at].clone());
-        let may_name = || [self.title, self.body].into_iter().any(references::may_name);
-        let names_blocker = self.sounds_blocked && may_name() && {
+        let names_blocker = self.sounds_blocked && {
             let said = [self.title, "\n", &self.said.prose()].concat();
-            blockers::in_context(lexicon, &self.policy.negations, &said).next().is_some()
+            references::may_name(&said)
+                && blockers::in_context(lexicon, &self.policy.negations, &said).next().is_some()
         };
         if names_blocker || self.facts.blocking_label.is_some() {
             self.facts.show(Kind::Blocked);

@@ -14,13 +14,12 @@ pub(super) const REFERENCE: &str =
 /// The most issues that are read out of one text.
 const MOST: usize = 20;
 
-/// Whether a text may name an issue, in Markdown too: cheaper than to look for the name.
+/// Whether a text may name an issue: cheaper than to look for the name.
 pub(super) fn may_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_number = |at: usize| bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
     let is_address = |at: usize| bytes[at..].starts_with(b"://");
-    memchr::memchr(b'&', bytes).is_some()
-        || memchr::memchr2_iter(b'#', b'!', bytes).any(is_number)
+    memchr::memchr2_iter(b'#', b'!', bytes).any(is_number)
         || memchr::memchr_iter(b':', bytes).any(is_address)
 }
 
