@@ -105,6 +105,19 @@ pub struct Assignment {
     pub is_draft: bool,
 }
 
+/// What holds for every run alike, as the service is set up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// See [`Assignment::lease_s`].
+    pub lease_s: u64,
+    /// See [`Assignment::stall_s`].
+    pub stall_s: u64,
+    /// See [`Assignment::max_tokens`].
+    pub max_tokens: Option<u64>,
+    /// See [`Assignment::is_draft`].
+    pub is_draft: bool,
+}
+
 /// What an agent used, as far as it says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {

@@ -27,9 +27,9 @@ use crate::connections::Room;
 use crate::dispatch::AgentId;
 use crate::dispatch::run::{
     Assignment, Finish, Heartbeat, Lease, LogChunk, MAX_CALL, MAX_LOG_CHUNK, PROTOCOL, Push,
-    Refusal, Refused, Register, Registered, RunOutcome, Take,
+    Refusal, Refused, Register, Registered, RunOutcome, Take, Terms,
 };
-use crate::store::{self, RunAnswer, RunCall, RunnerSeen, Store, TakenRun, Taking};
+use crate::store::{self, RunAnswer, RunCall, RunnerSeen, Store, Taking};
 
 /// The longest that a question for a run waits, in seconds: proxies give up after 60.
 const LONGEST_WAIT_S: u64 = 50;
@@ -76,12 +76,8 @@ pub struct RunRules {
     pub runners: Vec<KnownRunner>,
     /// How long a lease holds.
     pub lease: Duration,
-    /// How long an agent may say nothing.
-    pub stall_timeout: Duration,
-    /// How many tokens a run may use.
-    pub max_tokens: Option<u64>,
-    /// Whether pull requests are drafts.
-    pub is_draft: bool,
+    /// What a runner is told of it, and of other limits.
+    pub terms: Terms,
     /// How much of a log is kept, in bytes.
     pub log_limit: usize,
     /// Nothing is to be written anywhere: no run is given out, and those that are out are to be stopped.
@@ -334,7 +330,7 @@ impl Runners {
             seen_at: self.clock.now(),
         };
         self.store.runner_registered(seen).await?;
-        let lease_s = self.rules.load().lease.as_secs();
+        let lease_s = self.rules.load().terms.lease_s;
         let answer = Registered { runner: caller.name, agents, lease_s, wait_s: LONGEST_WAIT_S };
         Ok(HttpResponse::Ok().json(answer))
     }
@@ -393,11 +389,12 @@ impl Runners {
         }
         let (agents, request) = (common(&agents, &said.agents), said.request.clone());
         let (until, heard_until) = (rules.until(now), rules.until(asked));
-        let taking = Taking { runner, agents, request, now, until, heard_until };
+        let terms = rules.terms;
+        let taking = Taking { runner, agents, request, now, until, heard_until, terms };
         let mut offer = self.store.offer(taking.clone()).await?;
         while offer.is_there {
-            if let Some(taken) = self.store.take_run(taking.clone()).await? {
-                return Ok(Looked::Given(assignment(taken, &rules, now).into()));
+            if let Some(given) = self.store.take_run(taking.clone()).await? {
+                return Ok(Looked::Given(given.into()));
             }
             // Somebody else was quicker, and has a lease now that may end.
             offer = self.store.offer(taking.clone()).await?;
@@ -475,7 +472,7 @@ impl Runners {
                 }
                 let rules = self.rules.load();
                 let cancel = cancel.or(rules.is_dry_run.then(|| DRY_RUN.to_owned()));
-                Ok(HttpResponse::Ok().json(Lease { lease_s: rules.lease.as_secs(), cancel }))
+                Ok(HttpResponse::Ok().json(Lease { lease_s: rules.terms.lease_s, cancel }))
             }
             RunAnswer::Fenced(why) => Err(refused(Refusal::Fenced, why)),
             RunAnswer::Unknown => Err(unknown()),
@@ -490,29 +487,6 @@ fn nobody() -> Refused {
 
 fn unknown() -> Refused {
     refused(Refusal::Unknown, "there is no such run of this runner; drop the work and push nothing")
-}
-
-fn assignment(taken: TakenRun, rules: &RunRules, now: Timestamp) -> Assignment {
-    let left = (taken.deadline_at - now).num_seconds();
-    Assignment {
-        run: taken.id,
-        epoch: taken.epoch,
-        dispatch: taken.dispatch,
-        agent: taken.agent,
-        at: taken.at,
-        title: taken.title,
-        text_digest: taken.text_digest,
-        prompt: taken.prompt,
-        branch: taken.branch,
-        pushed: taken.pushed,
-        pull_request: taken.pull_request,
-        turn: taken.turn,
-        lease_s: rules.lease.as_secs(),
-        timeout_s: u64::try_from(left).unwrap_or(0).max(1),
-        stall_s: rules.stall_timeout.as_secs(),
-        max_tokens: rules.max_tokens,
-        is_draft: rules.is_draft,
-    }
 }
 
 /// Those of the first that are among the others.

@@ -10,6 +10,7 @@ use crate::agents::local::{LocalRules, SubIssues};
 use crate::apply::LabelRules;
 use crate::config::{Config, RunnerEntry};
 use crate::dispatch::AgentId;
+use crate::dispatch::run::Terms;
 use crate::gitea as forge;
 use crate::hooks::{Wanted, local_address};
 use crate::receive::{KnownRunner, Links, RunRules};
@@ -120,9 +121,12 @@ pub(super) fn runs(config: &Config) -> RunRules {
     RunRules {
         runners: config.runner.iter().map(known).collect(),
         lease: runs.lease,
-        stall_timeout: runs.stall_timeout,
-        max_tokens: runs.max_tokens,
-        is_draft: runs.draft,
+        terms: Terms {
+            lease_s: runs.lease.as_secs(),
+            stall_s: runs.stall_timeout.as_secs(),
+            max_tokens: runs.max_tokens,
+            is_draft: runs.draft,
+        },
         log_limit: runs.log_limit,
         is_dry_run: config.triage.dry_run,
     }

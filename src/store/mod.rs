@@ -76,7 +76,7 @@ pub use pages::{
 };
 pub use run_logs::RunLog;
 pub use runners::RunnerSeen;
-pub use runs::{NewRun, Offer, RunAnswer, RunCall, RunState, TakenRun, Taking};
+pub use runs::{NewRun, Offer, RunAnswer, RunCall, RunState, Taking};
 pub use sessions::Session;
 pub use settling::{Ended, Failure, Told};
 pub use similar::Numbered;

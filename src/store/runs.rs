@@ -14,9 +14,8 @@ use super::writer::Flush;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
-use crate::dispatch::run::{Finish, Heartbeat, RunOutcome, Usage};
+use crate::dispatch::run::{Assignment, Finish, Heartbeat, RunOutcome, Terms, Usage};
 use crate::dispatch::{AgentId, Progress, Report, Reported};
-use crate::issue::IssueRef;
 use crate::reason::Cause;
 
 /// How often a turn is given out: one that nobody brings to an end may be what ends its runners.
@@ -67,37 +66,8 @@ pub struct Taking {
     /// Until when a lease would hold that was renewed when the question came. A runner that let a later one end has not
     /// been heard of since: whoever waits for the answer may be gone.
     pub heard_until: Timestamp,
-}
-
-/// A run that a runner was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TakenRun {
-    /// The run.
-    pub id: i64,
-    /// Its lease.
-    pub epoch: u64,
-    /// The key of the dispatch.
-    pub dispatch: String,
-    /// Who is to work.
-    pub agent: AgentId,
-    /// The issue.
-    pub at: IssueRef,
-    /// Its title.
-    pub title: String,
-    /// The digest of its text.
-    pub text_digest: String,
-    /// What the agent is told.
-    pub prompt: String,
-    /// The branch to push.
-    pub branch: String,
-    /// What was pushed there, oldest first.
-    pub pushed: Vec<String>,
-    /// The pull request of an earlier turn.
-    pub pull_request: Option<u64>,
-    /// Which turn it is, from 1.
-    pub turn: u32,
-    /// When the dispatch times out.
-    pub deadline_at: Timestamp,
+    /// What holds for the run that is given.
+    pub terms: Terms,
 }
 
 /// What there is for a runner that waits.
@@ -211,16 +181,16 @@ impl Store {
 
     /// Gives a runner the run that has waited the longest for one of its agents; the same one as before when the question
     /// is repeated.
-    pub async fn take_run(&self, taking: Taking) -> Result<Option<TakenRun>, Error> {
+    pub async fn take_run(&self, taking: Taking) -> Result<Option<Assignment>, Error> {
         self.write(move |c| {
             end_forsaken(c, taking.now)?;
             if let Some(id) = repeated(c, &taking)? {
                 renew(c, id, taking.until)?;
-                return taken(c, id);
+                return assignment(c, id, &taking);
             }
             while let Some(id) = candidate(c, &taking)? {
                 if lease(c, id, &taking)? {
-                    return taken(c, id);
+                    return assignment(c, id, &taking);
                 }
             }
             Ok(None)
@@ -390,7 +360,7 @@ fn lease(c: &Connection, id: i64, taking: &Taking) -> Result<bool, Error> {
     Ok(true)
 }
 
-fn taken(c: &Connection, id: i64) -> Result<Option<TakenRun>, Error> {
+fn assignment(c: &Connection, id: i64, taking: &Taking) -> Result<Option<Assignment>, Error> {
     let sql = format!(
         "SELECT {DISPATCH}, run.epoch, run.title, run.text_digest, run.prompt, run.branch, run.pushed, run.pull_request,
              run.turn
@@ -400,8 +370,10 @@ fn taken(c: &Connection, id: i64) -> Result<Option<TakenRun>, Error> {
         let dispatch = dispatch_of(r)?;
         let prompt: Option<Vec<u8>> = r.get(19)?;
         let pushed: String = r.get(21)?;
-        let taken = TakenRun {
-            id,
+        let left = (dispatch.deadline_at - taking.now).num_seconds();
+        let Terms { lease_s, stall_s, max_tokens, is_draft } = taking.terms;
+        let assignment = Assignment {
+            run: id,
             epoch: r.get(16)?,
             dispatch: dispatch.key,
             agent: dispatch.agent,
@@ -413,13 +385,17 @@ fn taken(c: &Connection, id: i64) -> Result<Option<TakenRun>, Error> {
             pushed: Vec::new(),
             pull_request: r.get(22)?,
             turn: r.get(23)?,
-            deadline_at: dispatch.deadline_at,
+            lease_s,
+            timeout_s: u64::try_from(left).unwrap_or(0).max(1),
+            stall_s,
+            max_tokens,
+            is_draft,
         };
-        Ok((taken, prompt.unwrap_or_default(), pushed))
+        Ok((assignment, prompt.unwrap_or_default(), pushed))
     })?;
-    let Some((taken, prompt, pushed)) = found else { return Ok(None) };
+    let Some((assignment, prompt, pushed)) = found else { return Ok(None) };
     let prompt = String::from_utf8_lossy(&unpack(&prompt)?).into_owned();
-    Ok(Some(TakenRun { prompt, pushed: from_json(&pushed)?, ..taken }))
+    Ok(Some(Assignment { prompt, pushed: from_json(&pushed)?, ..assignment }))
 }
 
 /// The run that a call is about, or what the call is answered with.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use gitea_triage::config::Config;
+use gitea_triage::dispatch::run::Terms;
 use gitea_triage::dispatch::{AgentId, DispatchState};
 use gitea_triage::issue::{IssueRef, TextDigest};
 use gitea_triage::store::Taking;
@@ -386,6 +387,7 @@ async fn the_run_of_a_silent_runner_does_not_go_to_a_question_that_it_asked_befo
         now,
         until: now + lease,
         heard_until: asked + lease,
+        terms: Terms::default(),
     };
     let store = &world.service().parts().store;
     assert!(!store.offer(waits("one")).await.unwrap().is_there);
