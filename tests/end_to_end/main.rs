@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod actors;
+#[path = "../git/mod.rs"]
+mod git;
 mod handshakes;
 mod story;
 

@@ -1,7 +1,6 @@
 //! The story on the fake forge, with a bare repository on disk.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use gitea_triage::fake_gitea::{FakeGitea, NewIssue};
@@ -10,6 +9,7 @@ use gitea_triage::issue::{IssueRef, IssueState, RepoName};
 use crate::actors::coder::Coder;
 use crate::actors::program::{Program, output};
 use crate::actors::record::{Record, Timeline};
+use crate::git::{git, make_bare};
 
 const SECRET: &str = "end-to-end-secret";
 /// From the delivery to the agent's prompt with a warm cache, in a release and with an agent that starts at once.
@@ -58,7 +58,8 @@ impl Stage {
     async fn set(coder: Coder) -> Self {
         let folder = tempfile::Builder::new().prefix("end-to-end-").tempdir().unwrap();
         let path = folder.path();
-        make_repository(path);
+        let files = [("src/one.txt", "helo\n"), ("src/two.txt", "helo\n")];
+        make_bare(&path.join("acme/widgets.git"), &files);
         let gitea = FakeGitea::start().await.unwrap();
         gitea.add_repo(&repo());
         gitea.add_collaborator(&repo(), "alice", "write");
@@ -187,31 +188,4 @@ fn runner_settings(server: &str, forge: &str, folder: &Path) -> String {
          [git]\nauthor = \"Triage Bot <bot@example.com>\"\n",
         folder.display(),
     )
-}
-
-fn make_repository(folder: &Path) {
-    let bare = folder.join("acme/widgets.git");
-    std::fs::create_dir_all(&bare).unwrap();
-    git(&bare, &["init", "--quiet", "--bare", "--initial-branch=main", "."]);
-    let work = tempfile::tempdir().unwrap();
-    let work = work.path();
-    git(work, &["clone", "--quiet", &bare.display().to_string(), "."]);
-    std::fs::create_dir(work.join("src")).unwrap();
-    for file in ["one", "two"] {
-        std::fs::write(work.join(format!("src/{file}.txt")), "helo\n").unwrap();
-    }
-    git(work, &["add", "."]);
-    git(work, &["commit", "--quiet", "-m", "Begin"]);
-    git(work, &["push", "--quiet", "origin", "HEAD:main"]);
-}
-
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new("git");
-    let somebody = ["-c", "user.name=somebody", "-c", "user.email=s@example.com"];
-    command.current_dir(folder).args(somebody).args(arguments);
-    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-    let done = command.output().unwrap();
-    let complaint = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "git {arguments:?}: {complaint}");
-    String::from_utf8_lossy(&done.stdout).trim().to_owned()
 }

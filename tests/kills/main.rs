@@ -9,6 +9,8 @@ mod campaign;
 mod cuts;
 #[path = "../dice/mod.rs"]
 mod dice;
+#[path = "../git/mod.rs"]
+mod git;
 mod idle;
 mod proxy;
 mod stage;

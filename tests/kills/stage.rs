@@ -11,6 +11,8 @@ use gitea_triage::issue::{IssueRef, IssueState, RepoName};
 use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest as _, Sha256};
 
+use crate::git::{git, make_bare};
+
 const SECRET: &str = "kills-secret";
 /// How long a runner may be silent, in seconds: the shortest that the service takes.
 pub const LEASE_S: u64 = 10;
@@ -59,7 +61,7 @@ impl Stage {
         let known: String = runners.iter().map(|name| entry(name)).collect();
         fs::write(stage.path("service.toml"), stage.service_config() + &known + more).unwrap();
         fs::write(stage.path("forge-token"), stage.gitea.token()).unwrap();
-        stage.make_repository();
+        make_bare(&stage.path("acme/widgets.git"), &[("src/lib.rs", "pub fn broken() {}\n")]);
         stage
     }
 
@@ -215,20 +217,6 @@ impl Stage {
         self.gitea.issue(at).is_some_and(|issue| issue.state == IssueState::Closed)
     }
 
-    fn make_repository(&self) {
-        let bare = self.path("acme/widgets.git");
-        fs::create_dir_all(&bare).unwrap();
-        git(&bare, &["init", "--quiet", "--bare", "--initial-branch=main", "."]);
-        let work = self.path("first");
-        git(self.folder.path(), &["clone", "--quiet", &bare.display().to_string(), "first"]);
-        git(&work, &["checkout", "--quiet", "-B", "main"]);
-        fs::create_dir(work.join("src")).unwrap();
-        fs::write(work.join("src/lib.rs"), "pub fn broken() {}\n").unwrap();
-        git(&work, &["add", "."]);
-        git(&work, &["commit", "--quiet", "-m", "First"]);
-        git(&work, &["push", "--quiet", "origin", "main"]);
-    }
-
     /// What git says of the repository that is pushed to.
     pub fn git(&self, arguments: &[&str]) -> String {
         git(&self.path("acme/widgets.git"), arguments)
@@ -320,15 +308,4 @@ pub fn agent(places: usize, lease_s: u64) -> String {
     format!(
         "[runs]\nlease = \"{lease_s}s\"\n[[agent]]\nid = \"claude\"\ninterface = \"runner\"\nlabel = \"\"\nlogin = \"\"\nmax_concurrent = {places}\n"
     )
-}
-
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new("git");
-    let somebody = ["-c", "user.name=somebody", "-c", "user.email=s@example.com"];
-    command.current_dir(folder).args(somebody).args(arguments);
-    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-    let done = command.output().unwrap();
-    let complaint = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "git {arguments:?}: {complaint}");
-    String::from_utf8_lossy(&done.stdout).trim().to_owned()
 }

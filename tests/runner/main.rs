@@ -8,6 +8,8 @@
 mod attacks;
 mod embedded;
 mod ends;
+#[path = "../git/mod.rs"]
+mod git;
 mod process;
 mod sandbox;
 mod story;

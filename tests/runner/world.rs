@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +15,8 @@ use gitea_triage::runner::{Runner, Settings};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
+
+use crate::git::{git, make_bare, push};
 
 pub const TOKEN: &str = "the-runners-own-token-0123";
 /// Longer than any test takes on a busy machine; none waits for it.
@@ -190,7 +191,7 @@ impl World {
             halt: watch::channel(false).0,
             folder,
         };
-        world.make_repository();
+        make_bare(&world.bare(), &[("README.md", "text\n")]);
         world
     }
 
@@ -259,25 +260,9 @@ impl World {
         self.folder.path().join("acme/widgets.git")
     }
 
-    fn make_repository(&self) {
-        let bare = self.bare();
-        std::fs::create_dir_all(&bare).unwrap();
-        git(&bare, &["init", "--quiet", "--bare", "--initial-branch=main", "."]);
-        self.commit_as_somebody("main", "README.md");
-    }
-
     /// Somebody pushes a commit to a branch.
     pub fn commit_as_somebody(&self, branch: &str, file: &str) -> String {
-        let bare = self.bare();
-        let folder = tempfile::tempdir().unwrap();
-        let work = folder.path();
-        git(work, &["clone", "--quiet", &bare.display().to_string(), "."]);
-        git(work, &["checkout", "--quiet", "-B", branch]);
-        std::fs::write(work.join(file), "text\n").unwrap();
-        git(work, &["add", "."]);
-        git(work, &["commit", "--quiet", "-m", "By somebody"]);
-        git(work, &["push", "--quiet", "origin", branch]);
-        git(work, &["rev-parse", "HEAD"])
+        push(&self.bare(), branch, &[(file, "text\n")])
     }
 
     /// What git says of the repository that is pushed to.
@@ -339,19 +324,4 @@ fn names(folder: &Path) -> Vec<String> {
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
-}
-
-pub fn git(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new("git");
-    command.current_dir(folder).args([
-        "-c",
-        "user.name=somebody",
-        "-c",
-        "user.email=s@example.com",
-    ]);
-    command.args(arguments).env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-    let done = command.output().unwrap();
-    let complaint = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "git {arguments:?}: {complaint}");
-    String::from_utf8_lossy(&done.stdout).trim().to_owned()
 }
