@@ -76,13 +76,13 @@ mod tests {
 
     #[test]
     fn a_program_is_known_by_where_it_lives_and_not_by_where_a_person_stands() {
-        let homes = [PathBuf::from("/work/runs"), PathBuf::from("/work/home")];
+        let homes = [PathBuf::from("/srv/runner/runs"), PathBuf::from("/srv/runner/home")];
         for (environment, expected) in [
-            (&b"PATH=/bin\0HOME=/work/runs/a.b.1/home\0"[..], true),
-            (b"HOME=/home/alice\0TMPDIR=/work/runs/a.b.1/tmp\0", true),
-            (b"HOME=/work/home\0", true),
-            (b"HOME=/home/alice\0PWD=/work/runs/a.b.1/tree\0", false),
-            (b"HOME=/work/runs-of-another\0", false),
+            (&b"PATH=/bin\0HOME=/srv/runner/runs/a.b.1/home\0"[..], true),
+            (b"HOME=/home/alice\0TMPDIR=/srv/runner/runs/a.b.1/tmp\0", true),
+            (b"HOME=/srv/runner/home\0", true),
+            (b"HOME=/home/alice\0PWD=/srv/runner/runs/a.b.1/tree\0", false),
+            (b"HOME=/srv/runner/runs-of-another\0", false),
             (b"", false),
         ] {
             assert_eq!(lives_in(environment, &homes), expected);
