@@ -20,7 +20,7 @@ mod settings;
 mod site;
 mod workspace;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -66,8 +66,8 @@ type Going = Arc<Mutex<HashMap<String, Leases>>>;
 /// The leases of one dispatch that go on here: more than one only until the earlier has noticed.
 #[derive(Default)]
 struct Leases {
-    /// What tells each to stop.
-    stops: Vec<watch::Sender<Option<Stop>>>,
+    /// The epoch of each, and what tells it to stop.
+    stops: Vec<(u64, watch::Sender<Option<Stop>>)>,
     /// Held by the one that works: there is one workspace.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -76,8 +76,6 @@ struct Leases {
 pub struct Runner {
     site: Arc<Site>,
     going: Going,
-    /// The leases that were taken.
-    taken: HashSet<(i64, u64)>,
     tasks: JoinSet<()>,
     places: Arc<Semaphore>,
 }
@@ -93,7 +91,6 @@ impl Runner {
         Ok(Self {
             site: Arc::new(site),
             going: Going::default(),
-            taken: HashSet::new(),
             tasks: JoinSet::new(),
             places: Arc::new(Semaphore::new(places)),
         })
@@ -198,30 +195,30 @@ impl Runner {
     }
 
     fn start(&mut self, assignment: Assignment, place: tokio::sync::OwnedSemaphorePermit) {
-        if !self.taken.insert((assignment.run, assignment.epoch)) {
-            // The answer to a question that was repeated.
-            return;
-        }
-        let (run, at, agent) = (assignment.run, &assignment.at, &assignment.agent);
-        tracing::info!(run, %at, %agent, turn = assignment.turn, "a run was taken");
+        let (run, epoch, key) = (assignment.run, assignment.epoch, assignment.dispatch.clone());
         let (stop, _) = watch::channel(None);
-        let key = assignment.dispatch.clone();
         let turn = {
             let mut going = lock(&self.going);
             let same = going.entry(key.clone()).or_default();
+            if same.stops.iter().any(|(going, _)| *going == epoch) {
+                // The answer to a question that was repeated.
+                return;
+            }
             // Whoever gave us this lease has taken an earlier one of the same dispatch away.
-            same.stops.iter().for_each(|earlier| drop(earlier.send_replace(Some(Stop::Lost))));
-            same.stops.push(stop.clone());
+            same.stops.iter().for_each(|(_, earlier)| drop(earlier.send_replace(Some(Stop::Lost))));
+            same.stops.push((epoch, stop.clone()));
             Arc::clone(&same.turn)
         };
+        let (at, agent) = (&assignment.at, &assignment.agent);
+        tracing::info!(run, %at, %agent, turn = assignment.turn, "a run was taken");
         let (site, going) = (Arc::clone(&self.site), Arc::clone(&self.going));
         let work = async move {
             let working = turn.lock().await;
-            run::carry_out(site, assignment, stop.clone()).await;
+            run::carry_out(site, assignment, stop).await;
             drop(working);
             let mut going = lock(&going);
             if let Some(same) = going.get_mut(&key) {
-                same.stops.retain(|other| !other.same_channel(&stop));
+                same.stops.retain(|(going, _)| *going != epoch);
                 if same.stops.is_empty() {
                     going.remove(&key);
                 }
@@ -239,7 +236,7 @@ impl Runner {
         if timeout(drain, all_ended).await.is_ok() {
             return;
         }
-        for stop in lock(&self.going).values().flat_map(|same| &same.stops) {
+        for (_, stop) in lock(&self.going).values().flat_map(|same| &same.stops) {
             stop.send_if_modified(|told| {
                 let is_new = told.is_none();
                 told.get_or_insert(Stop::Halted);
