@@ -55,7 +55,7 @@ pub(super) fn runner(config: &Config, out: Output<'_>) {
     let at = Subject::new("runner", config.runs.embedded.as_deref().unwrap_or_default());
     let bare = runner.agent.iter().find(|agent| agent.is_bare());
     let Some(agent) = bare else {
-        return out(at.green("works in this process; its agents are kept in"));
+        return out(at.green("works in this process, every agent in a sandbox or behind `wrap`"));
     };
     let said = format!(
         "agent `{}` works in this process without a sandbox, so that it reaches the files of this service, tokens among them",

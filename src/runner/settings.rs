@@ -331,10 +331,10 @@ pub(super) fn secret_of(key: &str, path: &Path) -> Result<SecretString, String> 
     let named = || format!("`{key}` names `{}`, which", path.display());
     let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => format!("{} is not there; create it", named()),
-        _ => format!("{} cannot be read: {e}", named()),
+        _ => format!("{} cannot be read: {e}; let the runner's user read it", named()),
     })?;
     match text.trim() {
-        "" => Err(format!("{} is empty", named())),
+        "" => Err(format!("{} is empty; write the secret into it", named())),
         text => Ok(text.into()),
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn embedded_runner(
 /// Lets it work until the service stops; what it has in hand then goes on after the next start.
 pub(super) async fn work_as_runner(runner: Runner, stopped: watch::Receiver<bool>) {
     if let Err(error) = runner.run(stopped).await {
-        tracing::error!(%error, "the runner in this process has ended; what it says is wrong needs a restart");
+        tracing::error!(%error, "the runner in this process has ended; correct what the error names and restart the service");
     }
 }
 
