@@ -81,7 +81,7 @@ pub(super) fn in_context<'a>(
     said: &'a str,
 ) -> impl Iterator<Item = &'a str> {
     let lower = text::fold_in_place(said);
-    let found: Vec<_> = lexicon.finds(&lower).collect();
+    let found = lexicon.all_finds(&lower);
     found.into_iter().filter_map(move |(find, place)| {
         let Find::Cue(cue) = find else { return None };
         let cue = &lexicon.cues[cue];

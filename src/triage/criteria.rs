@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::markdown::{self, Block, Kind};
+use super::markdown::{Block, Document, Kind};
 use super::statements::{Passage, Role, Statements};
 use crate::issue::Issue;
 
@@ -72,7 +72,7 @@ fn proposed(said: &Statements) -> Vec<String> {
 fn demanded(said: &Statements, demands: &impl Fn(&str, &Range<usize>) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for passage in said.body().iter().filter(|one| one.counts && one.role != Role::Steps) {
-        let text = &said.text[passage.at.clone()];
+        let text = &said.text()[passage.at.clone()];
         let typed = said.typed(passage);
         let as_typed: Vec<_> = sentences(&typed).collect();
         let is_alike = as_typed.len() == sentences(text).count();
@@ -115,11 +115,12 @@ pub fn acceptance_criteria(issue: &Issue) -> Vec<String> {
     // Most issues have neither a task nor the word, and need no parser.
     let may_have =
         issue.body.contains('[') || issue.body.to_ascii_lowercase().contains("acceptance");
-    for block in may_have.then(|| markdown::blocks(&issue.body)).into_iter().flatten() {
-        place = place.after(&block);
-        let is_criterion = is_open_task(&block) || matches!(place, Place::Listed { .. });
+    let document = Document::of(if may_have { &issue.body } else { "" });
+    for block in document.said_blocks() {
+        place = place.after(&document, block);
+        let is_criterion = is_open_task(block) || matches!(place, Place::Listed { .. });
         if is_criterion && matches!(block.kind, Kind::Item { .. }) {
-            let text = block.text();
+            let text = document.text(block);
             if !found.contains(&text) {
                 found.push(text);
             }
@@ -133,7 +134,7 @@ pub fn acceptance_criteria(issue: &Issue) -> Vec<String> {
 
 /// How many items of the issue's task lists are not ticked.
 pub fn open_tasks(issue: &Issue) -> usize {
-    markdown::blocks(&issue.body).iter().filter(|block| is_open_task(block)).count()
+    Document::of(&issue.body).blocks.iter().filter(|block| is_open_task(block)).count()
 }
 
 fn is_open_task(block: &Block) -> bool {
@@ -154,9 +155,9 @@ enum Place {
 }
 
 impl Place {
-    fn after(self, block: &Block) -> Self {
+    fn after(self, document: &Document, block: &Block) -> Self {
         let is_heading = block.kind == Kind::Heading;
-        if block.lines.iter().any(|line| announces(line.trim(), is_heading)) {
+        if document.lines(block).any(|line| announces(line.trim(), is_heading)) {
             return Self::Announced;
         }
         match (self, block.kind) {

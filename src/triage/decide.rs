@@ -122,7 +122,12 @@ impl Chain<'_> {
         if self.is_our_summary()? {
             return Ok(Some(Reason::OwnSummary));
         }
-        Ok(self.triage.ignored(self.s.issue))
+        let (triage, issue) = (self.triage, self.s.issue);
+        let label = match triage.policy.reads {
+            Reads::Statements => self.s.assessment.facts.ignored_label.clone(),
+            Reads::Text => triage.ignored_label(issue),
+        };
+        Ok(triage.ignored_author(issue).or_else(|| label.map(Reason::IgnoredLabel)))
     }
 
     /// Anybody can call an issue like a daily summary; ours are by our own account.
@@ -344,9 +349,9 @@ impl Chain<'_> {
 }
 
 impl Triage {
-    /// Why an issue is left alone, by its author or a label of it.
-    pub(super) fn ignored(&self, issue: &Issue) -> Option<Reason> {
-        self.ignored_author(issue).or_else(|| self.ignored_label(issue))
+    /// Whether an issue is left alone, for its author or a label of it.
+    pub(super) fn ignores(&self, issue: &Issue) -> bool {
+        self.ignored_author(issue).is_some() || self.ignored_label(issue).is_some()
     }
 
     fn ignored_author(&self, issue: &Issue) -> Option<Reason> {
@@ -356,18 +361,13 @@ impl Triage {
         is_ignored.then(|| Reason::IgnoredAuthor(login.clone()))
     }
 
-    fn ignored_label(&self, issue: &Issue) -> Option<Reason> {
-        let ignored = &self.policy.ignore_labels;
-        let reader = self.reader.as_deref();
-        let is_ignored = |label: &&String| {
-            let normal = text::normal(label);
-            ignored.contains(&normal)
-                || reader.is_some_and(|reader| {
-                    reader.recognition.is_ignored(&reader.recognition.label(label))
-                })
+    fn ignored_label(&self, issue: &Issue) -> Option<String> {
+        let recognition = self.reader.as_deref().map(|reader| &reader.recognition);
+        let is_ignored = |label: &&String| match recognition {
+            Some(recognition) => recognition.is_ignored(label, &recognition.label(label)),
+            None => text::is_among(label, &self.policy.ignore_labels),
         };
-        let label = issue.labels.iter().find(is_ignored)?;
-        Some(Reason::IgnoredLabel(label.clone()))
+        issue.labels.iter().find(is_ignored).cloned()
     }
 }
 

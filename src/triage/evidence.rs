@@ -94,20 +94,20 @@ impl<'a> Evidence<'a> {
 
     /// What is found by terms and phrases.
     fn find(&mut self, lexicon: &Lexicon) {
+        let said = std::mem::take(&mut self.said);
         // As long as what is said, so that places in both are the same.
-        let folded = (!self.said.text.is_ascii()).then(|| text::fold_in_place(&self.said.text));
-        let said = std::mem::take(&mut self.said.text);
-        let text = folded.as_deref().unwrap_or(&said);
+        let folded = (!said.text().is_ascii()).then(|| text::fold_in_place(said.text()));
+        let text = folded.as_deref().unwrap_or(said.text());
         let (mut runs, mut seen, mut at) = (Runs::new(), vec![0_u8; lexicon.cues.len()], 0);
         let mut code = 0;
-        for (find, range) in lexicon.finds(text) {
-            while self.said.passages.get(at).is_some_and(|one| one.at.end < range.end) {
+        for (find, range) in lexicon.all_finds(text) {
+            while said.passages.get(at).is_some_and(|one| one.at.end < range.end) {
                 at += 1;
             }
-            let Some(passage) = self.said.passages.get(at) else { break };
+            let Some(passage) = said.passages.get(at) else { break };
             let is_said = passage.counts
                 && range.start >= passage.at.start
-                && !self.is_code(&range, &mut code);
+                && !is_code(said.code(), &range, &mut code);
             match find {
                 Find::Term(term) => {
                     let (kind, term) = &lexicon.terms[term];
@@ -130,19 +130,7 @@ impl<'a> Evidence<'a> {
                 _ => {}
             }
         }
-        self.said.text = said;
-    }
-
-    /// Whether code is in a part of the text; `next` is where it was looked for last, near which it is.
-    fn is_code(&self, range: &Range<usize>, next: &mut usize) -> bool {
-        let code = &self.said.code;
-        while code.get(*next).is_some_and(|code| code.end <= range.start) {
-            *next += 1;
-        }
-        while *next > 0 && code[*next - 1].end > range.start {
-            *next -= 1;
-        }
-        code.get(*next).is_some_and(|code| code.start < range.end)
+        self.said = said;
     }
 
     fn see(&mut self, kind: Kind, span: Range<usize>) {
@@ -187,7 +175,7 @@ impl<'a> Evidence<'a> {
         for one in self.said.body() {
             let is_code = matches!(one.kind, markdown::Kind::Code { .. });
             facts.show_if(Kind::Example, is_code && one.role != Role::Details);
-            let text = &self.said.text[one.at.clone()];
+            let text = &self.said.text()[one.at.clone()];
             if !one.counts || !before.insert(text.trim()) {
                 continue;
             }
@@ -204,7 +192,7 @@ impl<'a> Evidence<'a> {
         }
         let has_demand = facts.shows(Kind::Acceptance);
         let AcceptanceRules { detail_words, story_words, .. } = self.policy.acceptance;
-        let is_named = self.said.code.iter().any(|code| self.names(code));
+        let is_named = self.said.code().iter().any(|code| self.names(code));
         facts.show_if(Kind::Function, is_named);
         facts.show_if(Kind::Steps, steps > 1 || items >= MANY_ITEMS);
         facts.show_if(Kind::Detail, words >= detail_words);
@@ -236,10 +224,11 @@ impl<'a> Evidence<'a> {
             self.tasks.iter().enumerate().position(|(place, is_told)| *is_told && fits(place));
         self.facts.usual_task = told.of.map(|of| self.policy.types[of].task);
         self.facts.classes = Classes { p0, ..Classes::told(issue_type) };
-        self.facts.blocking_label = names
-            .iter()
-            .position(|label| recognition.is_blocking(label))
-            .map(|at| labels[at].clone());
+        let mut named = labels.iter().zip(&names);
+        let ignored = named.clone().find(|(label, names)| recognition.is_ignored(label, names));
+        self.facts.ignored_label = ignored.map(|(label, _)| label.clone());
+        let blocking = named.find(|(_, names)| recognition.is_blocking(names));
+        self.facts.blocking_label = blocking.map(|(label, _)| label.clone());
         let names_blocker = self.sounds_blocked && {
             let said = [self.title, "\n", &self.said.prose()].concat();
             references::may_name(&said)
@@ -296,7 +285,7 @@ impl<'a> Evidence<'a> {
         if *most < margin || most - next < margin {
             return Told::default();
         }
-        let text = &self.said.text;
+        let text = self.said.text();
         let words = self.points[*of].1.iter().filter_map(|span| text.get(span.clone()));
         let opener = opener.filter(|(opens, _)| opens == of).map(|(_, word)| word);
         Told::new(
@@ -308,14 +297,14 @@ impl<'a> Evidence<'a> {
 
     /// The first words that show `kind`.
     pub(super) fn words(&self, kind: Kind) -> impl Iterator<Item = &str> {
-        let text = &self.said.text;
+        let text = self.said.text();
         let spans = self.spans.iter().filter(move |(of, _)| *of == kind);
         let shown = spans.map(move |(_, span)| match kind {
             Kind::File => whole_path(text, span.clone()),
             _ => span.clone(),
         });
         let code =
-            self.said.code.iter().filter(move |code| kind == Kind::Function && self.names(code));
+            self.said.code().iter().filter(move |code| kind == Kind::Function && self.names(code));
         shown.chain(code.cloned()).filter_map(|span| text.get(span))
     }
 
@@ -327,7 +316,7 @@ impl<'a> Evidence<'a> {
         let is_said = passages
             .get(next)
             .is_some_and(|one| one.counts || matches!(one.kind, markdown::Kind::Code { .. }));
-        let mut letters = self.said.text[code.clone()].chars().filter(|c| c.is_alphabetic());
+        let mut letters = self.said.text()[code.clone()].chars().filter(|c| c.is_alphabetic());
         is_said && letters.nth(SHORTEST - 1).is_some()
     }
 
@@ -345,6 +334,17 @@ impl<'a> Evidence<'a> {
         };
         criteria::stated(&self.said, demands, orders)
     }
+}
+
+/// Whether some of the code is in a part of the text; `next` is where it was looked for last, near which it is.
+fn is_code(code: &[Range<usize>], part: &Range<usize>, next: &mut usize) -> bool {
+    while code.get(*next).is_some_and(|code| code.end <= part.start) {
+        *next += 1;
+    }
+    while *next > 0 && code[*next - 1].end > part.start {
+        *next -= 1;
+    }
+    code.get(*next).is_some_and(|code| code.start < part.end)
 }
 
 /// Words, where a letter of a script without spaces is half of one.

@@ -3,13 +3,18 @@
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, StartKind};
+use aho_corasick::automaton::{Automaton, StateID};
+use aho_corasick::dfa::{self, DFA};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Anchored, BuildError, MatchError, StartKind};
 
 use super::cues::{self, Cue};
 use super::kinds::Kind;
 use super::policy::{Policy, PolicyError};
 use super::term::Term;
 use super::text;
+
+/// In how many parts a text is read at once.
+const PARTS: usize = 4;
 
 /// What was found at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +34,7 @@ pub(super) struct Lexicon {
     /// For every text; where some of what it looks for is not ASCII, in the compact form: a table would be of megabytes.
     automaton: AhoCorasick,
     /// For texts in ASCII, where the other one looks for more; it looks for the first of the same texts.
-    ascii: Option<AhoCorasick>,
+    ascii: Option<DFA>,
     /// What each text stands for that the automaton looks for.
     finds: Vec<Find>,
     /// The terms, and what each shows.
@@ -65,7 +70,7 @@ impl Lexicon {
         let automaton = automaton(&texts, kind)?;
         let ascii = match is_ascii {
             true => None,
-            false => Some(self::automaton(&texts[..ascii], AhoCorasickKind::DFA)?),
+            false => Some(table(&texts[..ascii])?),
         };
         let longest = texts.iter().map(String::len).max().unwrap_or(0);
         Ok(Self { automaton, ascii, finds, terms, cues, longest, is_ascii })
@@ -81,9 +86,53 @@ impl Lexicon {
         &self,
         text: &(impl AsRef<[u8]> + ?Sized),
     ) -> impl Iterator<Item = (Find, Range<usize>)> {
-        let ascii = self.ascii.as_ref().filter(|_| text.as_ref().is_ascii());
-        let found = ascii.unwrap_or(&self.automaton).find_overlapping_iter(text);
+        let found = self.automaton.find_overlapping_iter(text);
         found.map(|one| (self.finds[one.pattern().as_usize()], one.range()))
+    }
+
+    /// The same, at once.
+    pub(super) fn all_finds(&self, text: &str) -> Vec<(Find, Range<usize>)> {
+        let table = self.ascii.as_ref().filter(|_| text.is_ascii());
+        let found = table.and_then(|table| self.in_parts(table, text.as_bytes()).ok());
+        found.unwrap_or_else(|| self.finds(text).collect())
+    }
+
+    /// Reads a text in parts at once: each step waits for the memory of the one before it, so that several parts take
+    /// little longer than one.
+    fn in_parts(&self, table: &DFA, text: &[u8]) -> Result<Vec<(Find, Range<usize>)>, MatchError> {
+        let length = text.len() / PARTS;
+        let parts: [_; PARTS] = std::array::from_fn(|part| &text[part * length..][..length]);
+        let next = |state: StateID, byte: u8| table.next_state(Anchored::No, state, byte);
+        let is_find = |state: StateID| table.is_special(state) && table.is_match(state);
+        let start = table.start_state(Anchored::No)?;
+        // What ends in a part may begin in one before it.
+        let mut states: [_; PARTS] = std::array::from_fn(|part| {
+            let before = &text[(part * length).saturating_sub(self.longest)..part * length];
+            before.iter().fold(start, |state, byte| next(state, *byte))
+        });
+        let mut found: [_; PARTS] = std::array::from_fn(|_| Vec::with_capacity(length / 16));
+        for at in 0..length {
+            states = std::array::from_fn(|part| next(states[part], parts[part][at]));
+            if states.iter().any(|state| table.is_special(*state)) {
+                let here = states.iter().zip(&mut found).enumerate();
+                for (part, (state, found)) in here.filter(|(_, (state, _))| is_find(**state)) {
+                    found.push((*state, part * length + at + 1));
+                }
+            }
+        }
+        let (mut state, mut end) = (states[PARTS - 1], PARTS * length);
+        for byte in &text[end..] {
+            (state, end) = (next(state, *byte), end + 1);
+            found[PARTS - 1].extend(is_find(state).then_some((state, end)));
+        }
+        let mut all = Vec::with_capacity(2 * found.iter().map(Vec::len).sum::<usize>());
+        for (state, end) in found.into_iter().flatten() {
+            for pattern in (0..table.match_len(state)).map(|one| table.match_pattern(state, one)) {
+                let start = end - table.pattern_len(pattern);
+                all.push((self.finds[pattern.as_usize()], start..end));
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -94,7 +143,20 @@ fn automaton(texts: &[String], kind: AhoCorasickKind) -> Result<AhoCorasick, Pol
         .start_kind(StartKind::Unanchored)
         .prefilter(false)
         .build(texts)
-        .map_err(|error| PolicyError::TooLarge(error.to_string()))
+        .map_err(too_large)
+}
+
+fn table(texts: &[String]) -> Result<DFA, PolicyError> {
+    dfa::Builder::new()
+        .ascii_case_insensitive(true)
+        .start_kind(StartKind::Unanchored)
+        .prefilter(false)
+        .build(texts)
+        .map_err(too_large)
+}
+
+fn too_large(error: BuildError) -> PolicyError {
+    PolicyError::TooLarge(error.to_string())
 }
 
 fn terms(policy: &Policy) -> Result<Vec<(Kind, Term)>, PolicyError> {
@@ -116,4 +178,25 @@ fn words(policy: &Policy) -> Result<Vec<(String, Find)>, PolicyError> {
         })
     });
     all.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::triage::Preset;
+
+    proptest! {
+        /// In parts a text shows the same as from its beginning to its end, whatever lies across two of them.
+        #[test]
+        fn a_text_is_read_alike_in_parts(words in prop::collection::vec(0_usize..2_000, 0..60), cut in 0_usize..40) {
+            let lexicon = Lexicon::new(&Policy::of(Preset::Practical)).unwrap();
+            let known: Vec<_> = lexicon.cues.iter().map(|cue| cue.text.as_str()).collect();
+            let words: Vec<_> = words.iter().map(|at| known.get(*at).copied().unwrap_or("x ")).collect();
+            let text: String = words.join(" ").chars().filter(char::is_ascii).skip(cut).collect();
+            let whole: Vec<_> = lexicon.finds(&text).collect();
+            prop_assert_eq!(lexicon.all_finds(&text), whole);
+        }
+    }
 }

@@ -43,89 +43,119 @@ pub(super) struct Block {
     pub(super) kind: Kind,
     /// How many lists it is in.
     pub(super) depth: usize,
-    /// Its lines as they were typed, without HTML comments.
-    pub(super) lines: Vec<String>,
+    /// What it says, in [`Document::said`].
+    pub(super) said: Range<usize>,
+    /// Its lines, among those of the document.
+    lines: Range<usize>,
     /// How many of them were meant for it: an unindented line below a list item is part of it only to Markdown.
     meant: usize,
-    /// What it says: no emphasis, and a link to an issue as its address.
-    pub(super) prose: String,
-    /// Where code stands in what it says.
-    pub(super) code: Vec<Range<usize>>,
-    /// Where plain text stands at the start of a line, in bytes of the whole text.
-    pub(super) starts: Vec<usize>,
 }
 
-impl Block {
-    fn new(kind: Kind, depth: usize) -> Self {
-        Self {
-            kind,
-            depth,
-            lines: vec![String::new()],
-            meant: usize::MAX,
-            prose: String::new(),
-            code: Vec::new(),
-            starts: Vec::new(),
+/// What a text says, block by block.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Document {
+    /// What the blocks say, each behind a line of its own: no emphasis, and a link to an issue as its address.
+    pub(super) said: String,
+    /// Where code stands in what they say.
+    pub(super) code: Vec<Range<usize>>,
+    /// The blocks, in their order.
+    pub(super) blocks: Vec<Block>,
+    /// Where plain text stands at the start of a line, in bytes of the whole text.
+    pub(super) starts: Vec<usize>,
+    /// The lines as they were typed, without HTML comments.
+    typed: String,
+    /// Where each line ends there.
+    ends: Vec<usize>,
+}
+
+impl Document {
+    /// Reads a text.
+    pub(super) fn of(text: &str) -> Self {
+        Self::default().with(text)
+    }
+
+    /// These words and the code in them, before what a text says.
+    pub(super) fn below(opening: &str, code: Vec<Range<usize>>, text: &str) -> Self {
+        let mut said = String::with_capacity(opening.len() + text.len() + text.len() / 8 + 16);
+        said.extend([opening, "\n"]);
+        Self { said, code, ..Self::default() }.with(text)
+    }
+
+    fn with(mut self, text: &str) -> Self {
+        let text = readable(text);
+        self.typed.reserve(text.len());
+        let mut reader = Reader::new(&text, self);
+        for (event, at) in Parser::new_ext(&text, DIALECT).into_offset_iter() {
+            reader.read(event, at);
         }
+        reader.end();
+        reader.document
     }
 
-    /// A paragraph without any marks.
-    pub(super) fn paragraph(text: &str) -> Self {
-        let lines = text.lines().map(str::to_owned).collect();
-        Self { lines, prose: text.to_owned(), ..Self::new(Kind::Paragraph, 0) }
+    /// Parts the text into lines that is first, is code in no language and passes for a text: some trackers export what
+    /// people wrote as code. Whether there was one.
+    pub(super) fn part_first_code(&mut self, is_text: impl Fn(&str) -> bool) -> bool {
+        let Self { said, code, blocks, typed, ends, .. } = self;
+        let is_code = |block: &&mut Block| block.kind == Kind::Code { is_named: false };
+        let Some(block) = blocks.first_mut().filter(is_code) else { return false };
+        let text = &said[block.said.clone()];
+        if !is_text(text) {
+            return false;
+        }
+        let text = text.trim_end();
+        code.retain(|code| *code != block.said);
+        block.said.end = block.said.start + text.len();
+        block.lines = ends.len()..ends.len() + text.lines().count();
+        for line in text.lines() {
+            typed.push_str(line);
+            ends.push(typed.len());
+        }
+        true
     }
 
-    /// Its text as one line.
-    pub(super) fn text(&self) -> String {
-        let words = self.lines.iter().take(self.meant).flat_map(|line| line.split_whitespace());
+    /// The blocks that are no code.
+    pub(super) fn said_blocks(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().filter(|block| !matches!(block.kind, Kind::Code { .. }))
+    }
+
+    /// The lines of a block as they were typed.
+    pub(super) fn lines(&self, block: &Block) -> impl ExactSizeIterator<Item = &str> {
+        let start = |line: usize| line.checked_sub(1).map_or(0, |before| self.ends[before]);
+        block.lines.clone().map(move |line| &self.typed[start(line)..self.ends[line]])
+    }
+
+    /// The text of a block as one line.
+    pub(super) fn text(&self, block: &Block) -> String {
+        let words = self.lines(block).take(block.meant).flat_map(str::split_whitespace);
         words.collect::<Vec<_>>().join(" ")
     }
 
-    /// What it says in words: each piece of code is a mark.
-    fn words(&self) -> String {
-        let (mut words, mut at) = (String::with_capacity(self.prose.len()), 0);
-        for code in &self.code {
-            words.push_str(&self.prose[at..code.start]);
-            words.push_str("``");
-            at = code.end;
+    /// The code in a part of what is said.
+    pub(super) fn code_in(&self, part: &Range<usize>) -> &[Range<usize>] {
+        let from = self.code.partition_point(|code| code.start < part.start);
+        let to = self.code.partition_point(|code| code.end <= part.end);
+        self.code.get(from..to).unwrap_or_default()
+    }
+
+    /// All that the blocks say in words: each piece of code is a mark.
+    pub(super) fn prose(&self) -> String {
+        let mut prose = String::with_capacity(self.said.len());
+        for block in self.said_blocks() {
+            let mut at = block.said.start;
+            prose.push_str(if prose.is_empty() { "" } else { "\n\n" });
+            for code in self.code_in(&block.said) {
+                prose.extend([&self.said[at..code.start], "``"]);
+                at = code.end;
+            }
+            prose.push_str(&self.said[at..block.said.end]);
         }
-        words + &self.prose[at..]
+        prose
     }
-
-    fn is_empty(&self) -> bool {
-        if matches!(self.kind, Kind::Code { .. }) {
-            return self.prose.trim().is_empty();
-        }
-        self.lines.iter().all(|line| line.trim().is_empty())
-    }
-}
-
-/// What a text says, in its order.
-pub(super) fn blocks(text: &str) -> Vec<Block> {
-    let mut blocks = blocks_with_code(text);
-    blocks.retain(|block| !matches!(block.kind, Kind::Code { .. }));
-    blocks
-}
-
-/// What a text says, and the code in it, in its order.
-pub(super) fn blocks_with_code(text: &str) -> Vec<Block> {
-    let text = readable(text);
-    let mut reader = Reader { text: &text, ..Reader::default() };
-    for (event, at) in Parser::new_ext(&text, DIALECT).into_offset_iter() {
-        reader.read(event, at);
-    }
-    reader.end();
-    reader.blocks
 }
 
 /// All that a text says.
 pub(super) fn prose(text: &str) -> String {
-    prose_of(&blocks_with_code(text))
-}
-
-/// All that these blocks say.
-pub(super) fn prose_of(blocks: &[Block]) -> String {
-    let said = blocks.iter().filter(|block| !matches!(block.kind, Kind::Code { .. }));
-    said.map(Block::words).collect::<Vec<_>>().join("\n\n")
+    Document::of(text).prose()
 }
 
 /// As much of a text as is read. A line that nests deeper than people write takes a parser for ever; it is read as plain
@@ -149,6 +179,9 @@ fn readable(text: &str) -> Cow<'_, str> {
 
 /// Whether a line opens, or goes on with, too many quotations and lists.
 fn nests_too_deep(line: &str) -> bool {
+    if line.len() <= DEEPEST {
+        return false;
+    }
     let (mut rest, mut depth) = (line.trim_start(), 0);
     while let Some(inner) = inside(rest) {
         rest = inner.trim_start();
@@ -168,22 +201,25 @@ fn inside(line: &str) -> Option<&str> {
     line.strip_prefix('>').or_else(|| item.filter(is_item))
 }
 
-#[derive(Default)]
 struct Reader<'a> {
     text: &'a str,
-    blocks: Vec<Block>,
+    document: Document,
     open: Option<Block>,
     /// How many lists are open.
     lists: usize,
     /// How many blocks are open that the writer does not say.
     unsaid: usize,
-    /// The open links and images, and whether their text is left out of the prose.
+    /// The open links and images, and whether their text is left out of what is said.
     links: Vec<bool>,
     /// How far the line was copied; `None` at its beginning.
     copied: Option<usize>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(text: &'a str, document: Document) -> Self {
+        Self { text, document, open: None, lists: 0, unsaid: 0, links: Vec::new(), copied: None }
+    }
+
     fn read(&mut self, event: Event<'_>, at: Range<usize>) {
         match event {
             Event::Start(tag) if is_unsaid(&tag) => {
@@ -198,7 +234,7 @@ impl Reader<'_> {
                 self.unsaid -= 1;
                 self.end();
             }
-            Event::Text(line) if self.is_in_code() => self.block().prose.push_str(&line),
+            Event::Text(line) if self.is_in_code() => self.document.said.push_str(&line),
             _ if self.unsaid > 0 => {}
             Event::Start(tag) => self.start(tag, at),
             Event::End(tag) => self.finish(tag, at),
@@ -212,13 +248,13 @@ impl Reader<'_> {
     }
 
     fn start(&mut self, tag: Tag<'_>, at: Range<usize>) {
-        let is_bare = |block: &Block| block.is_empty() && block.kind != Kind::Paragraph;
+        let is_bare = |block: &Block| block.kind != Kind::Paragraph && self.is_empty(block);
         let is_bare_item = self.open.as_ref().is_some_and(is_bare);
         match tag {
             // The first paragraph of an item is its text.
             Tag::Paragraph if is_bare_item => {}
-            Tag::Paragraph | Tag::TableCell => self.begin_of(Kind::Paragraph, at.len()),
-            Tag::Heading { .. } => self.begin_of(Kind::Heading, at.len()),
+            Tag::Paragraph | Tag::TableCell => self.begin(Kind::Paragraph),
+            Tag::Heading { .. } => self.begin(Kind::Heading),
             Tag::Item => self.begin(Kind::Item { ticked: None }),
             Tag::List(_) => {
                 self.end();
@@ -263,11 +299,12 @@ impl Reader<'_> {
             Event::SoftBreak | Event::HardBreak => {
                 self.say("\n");
                 let is_lazy = self.lists > 0 && !self.text[at.end..].starts_with([' ', '\t']);
+                self.end_line();
+                let line = self.document.ends.len();
                 let block = self.block();
                 if is_lazy {
-                    block.meant = block.meant.min(block.lines.len());
+                    block.meant = block.meant.min(line - block.lines.start);
                 }
-                block.lines.push(String::new());
                 self.copied = None;
                 return;
             }
@@ -278,16 +315,16 @@ impl Reader<'_> {
             }
             Event::Text(text) => {
                 if self.links.is_empty() && self.begins_line(at.start) {
-                    self.block().starts.push(at.start);
+                    self.document.starts.push(at.start);
                 }
                 self.say(text);
             }
             Event::Code(code) => {
-                let from = self.block().prose.len();
+                self.block();
+                let from = self.document.said.len();
                 self.say(code);
-                let block = self.block();
-                let to = block.prose.len();
-                block.code.extend((to > from).then_some(from..to));
+                let to = self.document.said.len();
+                self.document.code.extend((to > from).then_some(from..to));
             }
             _ => self.say(" "),
         }
@@ -299,24 +336,34 @@ impl Reader<'_> {
     }
 
     fn block(&mut self) -> &mut Block {
-        let depth = self.lists;
-        self.open.get_or_insert_with(|| Block::new(Kind::Paragraph, depth))
+        let Document { said, ends, .. } = &self.document;
+        let (said, line, depth) = (said.len(), ends.len(), self.lists);
+        self.open.get_or_insert_with(|| Block {
+            kind: Kind::Paragraph,
+            depth,
+            said: said..said,
+            lines: line..line,
+            meant: usize::MAX,
+        })
     }
 
     fn say(&mut self, text: &str) {
+        self.block();
         if !self.links.contains(&true) {
-            self.block().prose.push_str(text);
+            self.document.said.push_str(text);
         }
     }
 
     /// Copies what was typed up to the end of `at`.
     fn copy(&mut self, at: Range<usize>) {
         let from = self.copied.unwrap_or(at.start).min(at.end);
-        let typed = &self.text[from..at.end];
-        if let Some(line) = self.block().lines.last_mut() {
-            line.push_str(typed);
-        }
+        self.block();
+        self.document.typed.push_str(&self.text[from..at.end]);
         self.copied = Some(at.end);
+    }
+
+    fn end_line(&mut self) {
+        self.document.ends.push(self.document.typed.len());
     }
 
     /// Whether only spaces stand between here and the start of the line: three at most, since four make it code to most
@@ -328,22 +375,39 @@ impl Reader<'_> {
         matches!(before[..at - indent].last(), None | Some(b'\n' | b'\r'))
     }
 
-    /// Begins a block without others in it, of so many bytes.
-    fn begin_of(&mut self, kind: Kind, bytes: usize) {
-        self.begin(kind);
-        let block = self.block();
-        block.prose.reserve(bytes);
-        block.lines.iter_mut().for_each(|line| line.reserve(bytes));
-    }
-
     fn begin(&mut self, kind: Kind) {
         self.end();
-        self.open = Some(Block::new(kind, self.lists));
+        self.block().kind = kind;
     }
 
+    /// Ends the open block; one that says nothing is left out.
     fn end(&mut self) {
         self.copied = None;
-        self.blocks.extend(self.open.take().filter(|block| !block.is_empty()));
+        let Some(mut block) = self.open.take() else { return };
+        self.end_line();
+        let document = &mut self.document;
+        block.lines.end = document.ends.len();
+        block.said.end = document.said.len();
+        if self.is_empty(&block) {
+            self.document.said.truncate(block.said.start);
+            return;
+        }
+        if matches!(block.kind, Kind::Code { .. }) {
+            self.document.code.push(block.said.clone());
+        }
+        self.document.said.push('\n');
+        self.document.blocks.push(block);
+    }
+
+    /// Whether nothing stands in a block that was begun last.
+    fn is_empty(&self, block: &Block) -> bool {
+        let Document { said, typed, ends, .. } = &self.document;
+        let start = block.lines.start.checked_sub(1).map_or(0, |before| ends[before]);
+        let held = match block.kind {
+            Kind::Code { .. } => &said[block.said.start..],
+            _ => &typed[start..],
+        };
+        held.trim_start().is_empty()
     }
 }
 
@@ -363,6 +427,7 @@ mod tests {
     /// Each block as `depth kind text`.
     #[track_caller]
     fn reads(text: &str, expected: &[&str]) {
+        let document = Document::of(text);
         let shown = |block: &Block| {
             let kind = match block.kind {
                 Kind::Heading => "heading",
@@ -372,9 +437,10 @@ mod tests {
                 Kind::Item { ticked: Some(false) } => "task",
                 Kind::Code { .. } => "code",
             };
-            format!("{} {kind} {}", block.depth, block.text())
+            format!("{} {kind} {}", block.depth, document.text(block))
         };
-        assert_eq!(blocks(text).iter().map(shown).collect::<Vec<_>>(), expected, "{text:?}");
+        let found: Vec<_> = document.said_blocks().map(shown).collect();
+        assert_eq!(found, expected, "{text:?}");
     }
 
     #[test]
@@ -440,7 +506,7 @@ mod tests {
     fn a_hostile_text_takes_no_time() {
         let timed = |text: &str| {
             let started = std::time::Instant::now();
-            blocks(text);
+            Document::of(text);
             let took = started.elapsed();
             assert!(took.as_secs() < 10, "{took:?} for {:?}…", &text[..20]);
         };

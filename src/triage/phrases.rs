@@ -1,39 +1,99 @@
 //! Phrases that are compared word by word: labels, what stands before a title's colon, headings of forms.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// How many words of a text are looked at: a heading and a label have no more.
 const MOST_WORDS: usize = 16;
 
 /// The first words of a text in lower case, whatever parts them; an apostrophe parts nothing, and a letter of a script
 /// without spaces is a word.
-pub(super) fn words(text: &str) -> Vec<String> {
-    if text.is_ascii() && !text.contains('\'') {
-        let words =
-            text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        return words.take(MOST_WORDS).map(str::to_ascii_lowercase).collect();
-    }
-    let mut words = vec![String::new()];
-    for c in text.chars().flat_map(char::to_lowercase) {
-        if words.len() > MOST_WORDS {
+pub(super) fn words(text: &str) -> Words {
+    /// What most headings and labels are no longer than.
+    const USUAL: usize = 64;
+    let mut words = Words::default();
+    words.joined.reserve(text.len().min(USUAL));
+    let mut is_open = false;
+    for c in text.chars() {
+        let is_taken = match c {
+            'a'..='z' | '0'..='9' => words.add(c, &mut is_open),
+            'A'..='Z' => words.add(c.to_ascii_lowercase(), &mut is_open),
+            c if c.is_ascii() => {
+                is_open &= c == '\'';
+                true
+            }
+            c => c.to_lowercase().all(|c| words.take(c, &mut is_open)),
+        };
+        if !is_taken {
             break;
         }
-        match words.last_mut() {
-            Some(word) if c.is_alphanumeric() && !is_unspaced(c) => word.push(c),
-            _ if is_unspaced(c) => words.extend([c.to_string(), String::new()]),
-            _ if matches!(c, '\'' | '’' | '\u{301}') => {}
-            _ => words.push(String::new()),
-        }
-        if let [.., before, last] = &words[..]
-            && before.is_empty()
-            && last.is_empty()
-        {
-            words.pop();
-        }
     }
-    words.retain(|word| !word.is_empty());
-    words.truncate(MOST_WORDS);
     words
+}
+
+/// Words in lower case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Words {
+    /// All of them, a space between each two.
+    joined: String,
+    /// Where each ends there.
+    ends: [usize; MOST_WORDS],
+    count: usize,
+}
+
+impl Words {
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Some of them, joined by spaces.
+    pub(super) fn part(&self, part: Range<usize>) -> &str {
+        let ends = &self.ends[..self.count];
+        let start = part.start.checked_sub(1).and_then(|before| Some(ends.get(before)? + 1));
+        let end = part.end.checked_sub(1).and_then(|last| ends.get(last));
+        self.joined.get(start.unwrap_or(0)..end.copied().unwrap_or(0)).unwrap_or_default()
+    }
+
+    /// Each of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.count).map(|at| self.part(at..at + 1))
+    }
+
+    /// Adds a letter in lower case that is not in ASCII, or the end of a word; `false` when there are enough words.
+    fn take(&mut self, c: char, is_open: &mut bool) -> bool {
+        if is_unspaced(c) {
+            *is_open = false;
+            let is_taken = self.add(c, is_open);
+            *is_open = false;
+            return is_taken;
+        }
+        if c.is_alphanumeric() {
+            return self.add(c, is_open);
+        }
+        *is_open &= matches!(c, '’' | '\u{301}');
+        true
+    }
+
+    /// Adds a letter to the last word, or to a new one; `false` when there are enough words.
+    fn add(&mut self, c: char, is_open: &mut bool) -> bool {
+        if !*is_open {
+            if self.count == MOST_WORDS {
+                return false;
+            }
+            if self.count > 0 {
+                self.joined.push(' ');
+            }
+            self.count += 1;
+            *is_open = true;
+        }
+        self.joined.push(c);
+        self.ends[self.count - 1] = self.joined.len();
+        true
+    }
 }
 
 /// Whether the letter belongs to a script that puts no spaces between words.
@@ -56,7 +116,7 @@ impl<T: Copy> Phrases<T> {
         for (phrase, meaning) in phrases {
             let words = words(phrase);
             found.longest = found.longest.max(words.len());
-            found.all.entry(words.join(" ")).or_insert(meaning);
+            found.all.entry(words.joined).or_insert(meaning);
         }
         found
     }
@@ -68,20 +128,23 @@ impl<T: Copy> Phrases<T> {
     }
 
     /// What exactly these words stand for.
-    pub(super) fn get(&self, words: &[String]) -> Option<T> {
-        self.get_joined(&words.join(" "))
+    pub(super) fn get(&self, words: &Words) -> Option<T> {
+        self.get_part(words, 0..words.len())
     }
 
-    /// What exactly these words, joined by spaces, stand for.
-    pub(super) fn get_joined(&self, words: &str) -> Option<T> {
-        self.all.get(words).copied()
+    /// What exactly some of these words stand for.
+    pub(super) fn get_part(&self, words: &Words, part: Range<usize>) -> Option<T> {
+        let may_be = !part.is_empty() && part.len() <= self.longest;
+        may_be.then(|| self.all.get(words.part(part)).copied()).flatten()
     }
 
     /// What the longest phrase among these words stands for; of two, the first. A single word says little among many.
-    pub(super) fn within(&self, words: &[String]) -> Option<T> {
+    pub(super) fn within(&self, words: &Words) -> Option<T> {
         let least = if words.len() > 2 { 2 } else { 1 };
         let lengths = (least..=self.longest.min(words.len())).rev();
-        lengths.flat_map(|length| words.windows(length)).find_map(|part| self.get(part))
+        let parts = lengths
+            .flat_map(|length| (0..=words.len() - length).map(move |from| from..from + length));
+        parts.into_iter().find_map(|part| self.get_part(words, part))
     }
 }
 
@@ -91,7 +154,7 @@ mod tests {
 
     #[track_caller]
     fn splits(text: &str, expected: &[&str]) {
-        assert_eq!(words(text), expected, "{text}");
+        assert_eq!(words(text).iter().collect::<Vec<_>>(), expected, "{text}");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::phrases::{Phrases, words};
+use super::phrases::{Phrases, Words, words};
 use super::policy::Policy;
-use super::tags;
+use super::{tags, text};
 use crate::issue::IssueType;
 
 /// More headings than a form has.
@@ -57,12 +57,17 @@ impl Told {
 }
 
 /// What a label may be called in a list, the first that is there counts.
-pub(super) struct LabelNames(Vec<String>);
+pub(super) struct LabelNames {
+    words: Words,
+    /// With which word each name begins; all go on to the last.
+    starts: [Option<usize>; 3],
+}
 
 impl LabelNames {
     /// What a list says of it.
     fn in_list<T: Copy>(&self, list: &Phrases<T>) -> Option<T> {
-        self.0.iter().find_map(|name| list.get_joined(name))
+        let starts = self.starts.iter().flatten();
+        starts.into_iter().find_map(|from| list.get_part(&self.words, *from..self.words.len()))
     }
 }
 
@@ -79,6 +84,7 @@ pub(super) struct Recognition {
     urgent: Phrases<()>,
     blocked: Phrases<()>,
     ignored: Phrases<()>,
+    ignored_labels: Vec<String>,
 }
 
 impl Recognition {
@@ -101,6 +107,7 @@ impl Recognition {
             urgent: plain(&policy.tags.p0),
             blocked: plain(&policy.labels.blocked),
             ignored: plain(&policy.ignore_labels),
+            ignored_labels: policy.ignore_labels.clone(),
         }
     }
 
@@ -108,27 +115,21 @@ impl Recognition {
     /// A scope that is none of the known ones says something else.
     pub(super) fn label(&self, label: &str) -> LabelNames {
         let label = label.split('(').next().unwrap_or(label);
-        let is_scope = |words: &[String]| self.scopes.get(words).is_some();
-        let value = match label.rsplit_once(['/', ':', '：']) {
-            Some((scope, value)) if !words(value).is_empty() => {
+        let parts = label.rsplit_once(['/', ':', '：']).map(|(scope, value)| (scope, words(value)));
+        let words = match parts.filter(|(_, value)| !value.is_empty()) {
+            Some((scope, value)) => {
                 let last = words(scope.rsplit(['/', ':', '：']).next().unwrap_or(scope));
-                if !last.is_empty() && !is_scope(&last) {
-                    return LabelNames(vec![words(label).join(" ")]);
+                if !last.is_empty() && self.scopes.get(&last).is_none() {
+                    return LabelNames { words: words(label), starts: [Some(0), None, None] };
                 }
-                words(value)
+                value
             }
-            _ => words(label),
+            None => words(label),
         };
-        let mut names = vec![value.join(" ")];
-        if let [first, rest @ ..] = &value[..]
-            && !rest.is_empty()
-            && is_scope(std::slice::from_ref(first))
-        {
-            names.push(rest.join(" "));
-        }
-        let starts = value.iter().take_while(|word| self.modifiers.contains(*word)).count();
-        names.extend((starts > 0).then(|| value[starts..].join(" ")));
-        LabelNames(names)
+        let has_scope = words.len() > 1 && self.scopes.get_part(&words, 0..1).is_some();
+        let modifiers = words.iter().take_while(|word| self.modifiers.contains(*word)).count();
+        let starts = [Some(0), has_scope.then_some(1), (modifiers > 0).then_some(modifiers)];
+        LabelNames { words, starts }
     }
 
     pub(super) fn is_urgent(&self, label: &LabelNames) -> bool {
@@ -139,8 +140,9 @@ impl Recognition {
         label.in_list(&self.blocked).is_some()
     }
 
-    pub(super) fn is_ignored(&self, label: &LabelNames) -> bool {
-        label.in_list(&self.ignored).is_some()
+    /// Whether an issue with this label, which may be called so, is left alone.
+    pub(super) fn is_ignored(&self, label: &str, names: &LabelNames) -> bool {
+        text::is_among(label, &self.ignored_labels) || names.in_list(&self.ignored).is_some()
     }
 
     /// Whether a label is one of these names.
@@ -196,16 +198,18 @@ impl Recognition {
         /// A shorter one is a heading.
         const SHORTEST: usize = 4;
         let words = words(sentence);
-        let opener = words.get(..1).and_then(|word| self.openers.get(word));
+        let opener = self.openers.get_part(&words, 0..words.len().min(1));
         words.len() >= SHORTEST && opener.is_some_and(|of| self.ordering.contains(&of))
     }
 
     /// The type of which a title begins with a word, and that word.
     pub(super) fn opener(&self, title: &str) -> Option<(usize, String)> {
         let words = words(rest_of(title));
-        let lengths = [2, 1].into_iter().filter(|length| *length <= words.len());
-        let mut parts = lengths.map(|length| &words[..length]);
-        parts.find_map(|part| Some((self.openers.get(part)?, part.join(" "))))
+        let mut lengths = [2, 1].into_iter().filter(|length| *length <= words.len());
+        lengths.find_map(|length| {
+            let of = self.openers.get_part(&words, 0..length)?;
+            Some((of, words.part(0..length).to_owned()))
+        })
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Facts {
     pub(super) told: Told,
     /// The label that says it is blocked, where statements are read.
     pub(super) blocking_label: Option<String>,
+    /// The label for which it is left alone, where statements are read.
+    pub(super) ignored_label: Option<String>,
 }
 
 impl Facts {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::forms::FieldRules;
-use super::markdown::{self, Block, Kind};
+use super::markdown::{Block, Document, Kind};
 use super::phrases::{Phrases, words};
 
 /// A longer line is no placeholder and no heading.
@@ -41,23 +41,22 @@ pub(super) struct Passage {
 }
 
 /// What an issue states.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Statements {
-    /// The title, and what the passages say, each on lines of its own.
-    pub(super) text: String,
-    /// Where code stands in the text.
-    pub(super) code: Vec<Range<usize>>,
+    /// What its title and its body say.
+    document: Document,
     /// The passages, in their order; the title is the first.
     pub(super) passages: Vec<Passage>,
-    blocks: Vec<Block>,
 }
 
 /// The headings and placeholders of a policy, made ready for use.
 pub(super) struct Forms {
     roles: Phrases<Role>,
     placeholders: HashSet<String>,
-    /// By their first byte.
+    /// How a placeholder begins, by the first byte.
     prompts: HashMap<u8, Vec<String>>,
+    /// With which bytes one of both begins.
+    first: [bool; 256],
 }
 
 impl Forms {
@@ -79,11 +78,11 @@ impl Forms {
             }
         }
         let roles = lists.iter().flat_map(|(role, list)| list.iter().map(|text| (text, *role)));
-        Self {
-            roles: Phrases::new(roles),
-            placeholders: rules.placeholders.iter().map(|text| plain(text)).collect(),
-            prompts,
-        }
+        let placeholders: HashSet<_> = rules.placeholders.iter().map(|text| plain(text)).collect();
+        let mut first = [false; 256];
+        let firsts = placeholders.iter().filter_map(|text| text.bytes().next());
+        firsts.chain(prompts.keys().copied()).for_each(|byte| first[usize::from(byte)] = true);
+        Self { roles: Phrases::new(roles), placeholders, prompts, first }
     }
 
     /// Whether nobody filled this in.
@@ -91,13 +90,18 @@ impl Forms {
         if text.len() > LONGEST_PROMPT {
             return false;
         }
+        let text = without_marks(text);
+        if !text.contains(char::is_alphanumeric) {
+            return true;
+        }
+        let first = text.bytes().next().unwrap_or_default().to_ascii_lowercase();
+        if first.is_ascii() && !self.first[usize::from(first)] {
+            return false;
+        }
         let plain = plain(text);
-        let says_nothing = !plain.contains(char::is_alphanumeric);
         let prompts = plain.bytes().next().and_then(|first| self.prompts.get(&first));
         let begins = |prompt: &String| plain.starts_with(prompt.as_str());
-        says_nothing
-            || self.placeholders.contains(&plain)
-            || prompts.into_iter().flatten().any(begins)
+        self.placeholders.contains(&plain) || prompts.into_iter().flatten().any(begins)
     }
 
     /// The heading that a line is or begins with, and how much of the line it is.
@@ -140,10 +144,13 @@ impl Forms {
     }
 }
 
+fn without_marks(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || "_*`.…:()[]<>\"'-!#".contains(c))
+}
+
 /// Lower case, without marks at the ends.
 fn plain(text: &str) -> String {
-    let is_mark = |c: char| c.is_whitespace() || "_*`.…:()[]<>\"'-!#".contains(c);
-    let text = text.trim_matches(is_mark);
+    let text = without_marks(text);
     let mut plain = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         let space = if plain.is_empty() { "" } else { " " };
@@ -159,52 +166,57 @@ fn plain(text: &str) -> String {
 impl Statements {
     /// Reads an issue.
     pub(super) fn of(forms: &Forms, title: &str, body: &str) -> Self {
-        let blocks = markdown::blocks_with_code(body);
-        let text = String::with_capacity(title.len() + body.len() + 16);
-        let statements = Self {
-            text,
-            code: Vec::new(),
-            passages: Vec::with_capacity(blocks.len() + 1),
-            blocks: Vec::new(),
-        };
-        let mut reader = Reader { forms, role: Role::Other, said: statements };
-        reader.title(title);
-        for (at, block) in blocks.iter().enumerate() {
-            reader.block(at, block);
+        let mut document = Document::below(title, code_of(title), body);
+        let is_export = document.part_first_code(reads_as_prose);
+        let passages = Vec::with_capacity(document.blocks.len() + 1);
+        let mut reader = Reader { forms, role: Role::Other, document: &document, passages };
+        reader.add(Kind::Heading, 0..title.len(), true, None);
+        for (index, block) in document.blocks.iter().enumerate() {
+            match block.kind {
+                Kind::Heading => reader.heading(block),
+                Kind::Code { .. } if index > 0 || !is_export => {
+                    reader.add(block.kind, block.said.clone(), false, None);
+                }
+                _ => reader.lines(index, block),
+            }
         }
-        Self { blocks, ..reader.said }
+        let passages = reader.passages;
+        Self { document, passages }
+    }
+
+    /// The title, and what the passages say, each on lines of its own or behind a colon.
+    pub(super) fn text(&self) -> &str {
+        &self.document.said
+    }
+
+    /// Where code stands in the text.
+    pub(super) fn code(&self) -> &[Range<usize>] {
+        &self.document.code
     }
 
     /// All that its body says, headings and what nobody filled in too.
     pub(super) fn prose(&self) -> String {
-        markdown::prose_of(&self.blocks)
+        self.document.prose()
     }
 
     /// What a passage says.
     pub(super) fn says(&self, passage: &Passage) -> &str {
-        self.text[passage.at.clone()].trim()
+        self.text()[passage.at.clone()].trim()
     }
 
     /// A passage as it was typed, on one line.
     pub(super) fn typed(&self, passage: &Passage) -> String {
-        let block = passage.block.and_then(|block| self.blocks.get(block));
+        let block = passage.block.and_then(|block| self.document.blocks.get(block));
         if let Some(block) = block.filter(|block| !matches!(block.kind, Kind::Code { .. })) {
-            return block.text();
+            return self.document.text(block);
         }
-        let (mut typed, mut at) = (String::new(), passage.at.start);
-        for code in self.code_in(&passage.at) {
-            typed.extend([&self.text[at..code.start], "`", &self.text[code.clone()], "`"]);
+        let (text, mut typed, mut at) = (self.text(), String::new(), passage.at.start);
+        for code in self.document.code_in(&passage.at) {
+            typed.extend([&text[at..code.start], "`", &text[code.clone()], "`"]);
             at = code.end;
         }
-        typed.push_str(&self.text[at..passage.at.end]);
+        typed.push_str(&text[at..passage.at.end]);
         typed.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
-
-    /// The code in a part of the text.
-    pub(super) fn code_in(&self, part: &Range<usize>) -> &[Range<usize>] {
-        let from = self.code.partition_point(|code| code.start < part.start);
-        let to = self.code.partition_point(|code| code.end <= part.end);
-        self.code.get(from..to).unwrap_or_default()
     }
 
     /// The passages below the title.
@@ -213,101 +225,86 @@ impl Statements {
     }
 }
 
+/// Where code stands in a title.
+fn code_of(title: &str) -> Vec<Range<usize>> {
+    let (mut code, mut at) = (Vec::new(), 0);
+    for (place, part) in title.split('`').enumerate() {
+        // A backtick without another one begins no code.
+        let is_code = place % 2 == 1 && at + part.len() < title.len();
+        code.extend(is_code.then(|| at..at + part.len()));
+        at += part.len() + 1;
+    }
+    code
+}
+
 struct Reader<'a> {
     forms: &'a Forms,
     role: Role,
-    said: Statements,
+    document: &'a Document,
+    passages: Vec<Passage>,
 }
 
-impl Reader<'_> {
-    fn title(&mut self, title: &str) {
-        let mut at = 0;
-        for (place, part) in title.split('`').enumerate() {
-            // A backtick without another one begins no code.
-            let is_code = place % 2 == 1 && at + part.len() < title.len();
-            self.said.code.extend(is_code.then(|| at..at + part.len()));
-            at += part.len() + 1;
-        }
-        let at = self.say(title);
-        self.add(Kind::Heading, at, true, None);
+impl<'a> Reader<'a> {
+    fn heading(&mut self, block: &Block) {
+        self.role = self.forms.role(&self.document.said[block.said.clone()]);
+        self.add(Kind::Heading, block.said.clone(), false, None);
     }
 
-    fn block(&mut self, index: usize, block: &Block) {
-        match block.kind {
-            Kind::Heading => self.heading(&block.prose),
-            Kind::Code { is_named } => {
-                // Some trackers export what people wrote as code.
-                if index == 0 && !is_named && reads_as_prose(&block.prose) {
-                    return self.lines(index, &Block::paragraph(block.prose.trim_end()));
-                }
-                let at = self.say(&block.prose);
-                self.said.code.push(at.clone());
-                self.add(block.kind, at, false, None);
-            }
-            _ => self.lines(index, block),
-        }
-    }
-
-    fn heading(&mut self, name: &str) {
-        self.role = self.forms.role(name);
-        let at = self.say(name);
-        self.add(Kind::Heading, at, false, None);
-    }
-
-    /// A paragraph or an item, each of whose lines may be or begin with a heading.
+    /// A paragraph or an item, each of whose lines, as they were typed, may be or begin with a heading.
     fn lines(&mut self, index: usize, block: &Block) {
-        let ends = || block.prose.match_indices('\n').map(|(end, _)| end);
-        let is_matched = ends().count() + 1 == block.lines.len();
-        let starts = std::iter::once(0).chain(ends().map(|end| end + 1));
-        let mut from = 0;
-        for (typed, start) in block.lines.iter().zip(starts).filter(|_| is_matched) {
-            let Some((name, taken)) = self.forms.label(typed.trim_start()) else { continue };
-            self.part(block, from..start, None);
-            self.heading(name.trim_end_matches([':', '：', ' ']));
-            let has_more = typed.trim_start()[taken..].contains(char::is_alphanumeric);
-            from = start + self::taken(&block.prose[start..], has_more);
+        let kind = match block.kind {
+            Kind::Code { .. } => Kind::Paragraph,
+            kind => kind,
+        };
+        let typed = self.document.lines(block);
+        let said: &'a str = &self.document.said[..block.said.end];
+        let ends = memchr::memchr_iter(b'\n', said[block.said.start..].as_bytes()).count();
+        // A link of several lines may say nothing.
+        let is_matched = ends + 1 == typed.len();
+        let (first, mut start) = (block.said.start, block.said.start);
+        let mut from = first;
+        for typed in typed.filter(|_| is_matched) {
+            let line = said[start..].split('\n').next().unwrap_or_default();
+            let typed = typed.trim_start();
+            if let Some((name, taken)) = self.forms.label(typed) {
+                self.part(kind, from..start, None);
+                let has_more = typed[taken..].contains(char::is_alphanumeric);
+                from = start + self::taken(line, name, has_more);
+                let heading = said[start..from].trim_end_matches([':', '：', ' ']);
+                self.role = self.forms.role(name);
+                self.add(Kind::Heading, start..start + heading.len(), false, None);
+            }
+            start = (start + line.len() + 1).min(said.len());
         }
-        self.part(block, from..block.prose.len(), (from == 0).then_some(index));
+        self.part(kind, from..said.len(), (from == first).then_some(index));
     }
 
-    fn part(&mut self, block: &Block, prose: Range<usize>, whole: Option<usize>) {
-        let part = &block.prose[prose.clone()];
+    fn part(&mut self, kind: Kind, at: Range<usize>, whole: Option<usize>) {
+        let part = &self.document.said[at.clone()];
         if part.trim().is_empty() {
             return;
         }
-        let base = self.said.text.len();
-        let inside =
-            block.code.iter().filter(|code| prose.start <= code.start && code.end <= prose.end);
-        let moved =
-            inside.map(|code| base + code.start - prose.start..base + code.end - prose.start);
-        self.said.code.extend(moved);
-        let is_said = !matches!(self.role, Role::Details | Role::Checklist)
+        let counts = !matches!(self.role, Role::Details | Role::Checklist)
             && !self.forms.is_placeholder(part)
             && !reads_as_log(part);
-        let at = self.say(part);
-        self.add(block.kind, at, is_said, whole);
-    }
-
-    fn say(&mut self, text: &str) -> Range<usize> {
-        let from = self.said.text.len();
-        self.said.text.push_str(text);
-        let to = self.said.text.len();
-        self.said.text.push('\n');
-        from..to
+        self.add(kind, at, counts, whole);
     }
 
     fn add(&mut self, kind: Kind, at: Range<usize>, counts: bool, block: Option<usize>) {
-        self.said.passages.push(Passage { role: self.role, kind, at, counts, block });
+        self.passages.push(Passage { role: self.role, kind, at, counts, block });
     }
 }
 
-/// How much of what begins with a heading is the heading: the first line, or as much of it as its colon ends.
-fn taken(prose: &str, has_more: bool) -> usize {
-    let line = prose.split('\n').next().unwrap_or_default();
-    let colon = line.char_indices().find(|(_, c)| matches!(c, ':' | '：'));
-    match colon.filter(|_| has_more) {
-        Some((at, colon)) => at + colon.len_utf8(),
-        None => line.len(),
+/// How much of a line that begins with a heading is the heading: all of it, or up to its colon.
+fn taken(line: &str, name: &str, has_more: bool) -> usize {
+    if !has_more {
+        return line.len();
+    }
+    let named = if line.starts_with(name) { name.len() } else { 0 };
+    match line[named..].char_indices().find(|(_, c)| matches!(c, ':' | '：')) {
+        Some((at, colon)) if named == 0 || at == 0 => named + at + colon.len_utf8(),
+        _ if named > 0 => named,
+        _ => line.len(),
     }
 }
 

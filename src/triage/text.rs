@@ -38,6 +38,15 @@ pub(super) fn normal(tag: &str) -> String {
     strip(&tag.to_lowercase()).to_owned()
 }
 
+/// Whether a tag or label is one of these, which are as they are compared.
+pub(super) fn is_among(tag: &str, normal: &[String]) -> bool {
+    if !tag.is_ascii() {
+        return normal.contains(&self::normal(tag));
+    }
+    let tag = strip(tag);
+    normal.iter().any(|one| tag.eq_ignore_ascii_case(one))
+}
+
 /// The text with one lower-case character for each character, so that places in both can be matched up.
 pub(super) fn fold(text: &str) -> String {
     if text.is_ascii() {

@@ -1,7 +1,7 @@
 //! Finds the commands in a comment: at the start of a line that its writer says.
 
 use super::MOST;
-use crate::triage::markdown;
+use crate::triage::markdown::Document;
 
 const NAME: &str = "/triage";
 /// A longer comment, in bytes, is a pasted log without commands.
@@ -12,7 +12,7 @@ pub(super) fn commands(body: &str) -> Vec<&str> {
     if body.len() > MAX_BODY || !has_command(body) {
         return Vec::new();
     }
-    let starts = markdown::blocks(body).into_iter().flat_map(|block| block.starts);
+    let starts = Document::of(body).starts.into_iter();
     starts.filter_map(|start| command_at(&body[start..])).take(MOST).collect()
 }
 

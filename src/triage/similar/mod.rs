@@ -21,7 +21,7 @@ impl Triage {
     /// report: a pull request, a daily summary, one that is ignored.
     pub fn words(&self, issue: &Issue) -> Option<Vec<Word>> {
         let is_summary = issue.title.starts_with(SUMMARY_TITLE);
-        let is_report = !issue.is_pull_request && !is_summary && self.ignored(issue).is_none();
+        let is_report = !issue.is_pull_request && !is_summary && !self.ignores(issue);
         (self.policy.duplicates && is_report).then(|| self.wording(issue).words)
     }
 
