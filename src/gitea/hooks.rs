@@ -213,6 +213,6 @@ mod tests {
     fn nulls_and_absent_keys_are_a_hook_as_well() {
         let bare = hook(json!({"id": 3, "type": "slack", "config": null, "events": null}));
         assert!(!bare.is_active && !bare.is_readable() && !bare.is_json());
-        assert_eq!(bare.lacks().len(), 6);
+        assert_eq!(bare.lacks().len(), 8);
     }
 }

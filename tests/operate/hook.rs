@@ -7,8 +7,17 @@ use crate::stage::{OWNER, SECRET, Stage, repo};
 
 const REPO: &str = "/repos/acme/widgets";
 const ORG: &str = "/orgs/acme";
-const FAMILY: [&str; 6] =
-    ["issue_assign", "issue_comment", "issue_label", "issue_milestone", "issues", "pull_request"];
+const FAMILY: [&str; 9] = [
+    "issue_assign",
+    "issue_comment",
+    "issue_label",
+    "issue_milestone",
+    "issues",
+    "pull_request",
+    "pull_request_comment",
+    "pull_request_review",
+    "status",
+];
 
 fn events(hook: &Value) -> Vec<&str> {
     let mut events: Vec<&str> =
