@@ -1,6 +1,7 @@
 //! The nouns of a dispatch: who works on issues, on what kind of task, and how far one hand-over has come.
 //! No I/O, no rules.
 
+mod follow_up;
 mod handoff;
 pub mod run;
 
@@ -14,6 +15,9 @@ use crate::clock::Timestamp;
 use crate::issue::{Issue, IssueRef};
 use crate::reason::Cause;
 
+pub use self::follow_up::{
+    Answered, CheckState, CommitCheck, FollowUp, PullState, Remark, RemarkId, RunSoFar,
+};
 pub use self::handoff::{HandoffError, Wrong};
 
 /// An agent's name in the configuration, such as `claude`.
@@ -359,4 +363,6 @@ pub struct Handoff {
     pub task_type: TaskType,
     /// Where the agent may report its progress.
     pub callback_url: Option<String>,
+    /// What is to be done again, where it has worked on the issue before.
+    pub follow_up: Option<Box<FollowUp>>,
 }

@@ -9,6 +9,7 @@
 //! | `POST runs/{id}/log` | [`LogChunk`] | [`Lease`] |
 //! | `POST runs/{id}/push` | [`Push`] | [`Lease`]: the branch may be written now |
 //! | `POST runs/{id}/finish` | [`Finish`] | [`Lease`] |
+//! | `POST over` | [`Dispatches`] | [`Dispatches`]: those of them that have ended |
 //!
 //! A token in `Authorization: Bearer …` says which runner it is. Every refusal is a [`Refused`].
 
@@ -25,6 +26,9 @@ pub const NEEDS_PERSON: &str = "NEEDS A PERSON:";
 
 /// The longest body of a call, in bytes.
 pub const MAX_CALL: usize = 256 * 1024;
+
+/// The most dispatches that are asked for at once.
+pub const MAX_DISPATCHES: usize = 100;
 
 /// The longest text of a [`LogChunk`], in bytes.
 pub const MAX_LOG_CHUNK: usize = 64 * 1024;
@@ -103,6 +107,16 @@ pub struct Assignment {
     pub max_tokens: Option<u64>,
     /// Whether the pull request is opened as a draft.
     pub is_draft: bool,
+    /// Whether another turn may follow, for which the workspace is kept until the dispatch has ended.
+    #[serde(default)]
+    pub may_follow: bool,
+}
+
+/// Dispatches, by their keys: a runner asks of those whose workspaces it keeps which have ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispatches {
+    /// The keys, at most [`MAX_DISPATCHES`].
+    pub dispatches: Vec<String>,
 }
 
 /// What holds for every run alike, as the service is set up.
@@ -116,6 +130,8 @@ pub struct Terms {
     pub max_tokens: Option<u64>,
     /// See [`Assignment::is_draft`].
     pub is_draft: bool,
+    /// How many turns a run may have.
+    pub turns: u32,
 }
 
 /// What an agent used, as far as it says.

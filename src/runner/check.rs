@@ -179,6 +179,7 @@ async fn agent(site: &Site, prepared: &Prepared) -> Result<String, String> {
         journal: &journal,
         limits: TurnLimits { time: START, stall: START, tokens: None },
         stop: stopped,
+        session: None,
     };
     let program = shake_hands(&turn).await?;
     Ok(said(&format!("answers as {}", if program.is_empty() { "an agent" } else { &program })))

@@ -12,6 +12,7 @@ use super::client::{CallError, Pause};
 use super::confinement::Confinement;
 use super::hooks::run_hook;
 use super::journal::{Journal, plain};
+use super::kept::{Kept, SESSION};
 use super::process::{CaptureError, Limits, capture};
 use super::site::{Prepared, Site};
 use super::workspace::{Pushed, Workspace, WorkspaceError, size};
@@ -33,6 +34,9 @@ const TRIES: usize = 3;
 const MESSAGE: usize = 4000;
 /// The longest title of a pull request, in characters.
 const TITLE: usize = 200;
+
+/// What is said of a pull request that is not open any more when its next turn ends.
+const CLOSED: &str = "its pull request was closed while the agent worked; the branch was pushed, and a person has to say what is to become of it";
 
 /// How a run ended, as it is reported.
 #[derive(Debug, Default)]
@@ -187,8 +191,26 @@ impl Run<'_> {
             workspace.folders.clone(),
         );
         let report = self.in_workspace(&workspace, &kept_in).await;
-        self.site.end(&workspace, &kept_in).await;
+        match &report {
+            Ok(report) if self.is_awaited(report) => {
+                let Assignment { dispatch, agent, .. } = self.assignment;
+                let (dispatch, agent) = (dispatch.clone(), agent.to_string());
+                let kept = Kept { dispatch, agent, folder: workspace.folders.root.clone() };
+                self.site.workspaces.keep(&workspace, &kept).await;
+            }
+            _ => self.site.end(&workspace, &kept_in).await,
+        }
         report
+    }
+
+    /// Whether another turn may follow this one: its pull request is there.
+    fn is_awaited(&self, report: &Report) -> bool {
+        let is_there = match report.outcome {
+            Some(RunOutcome::Done) => true,
+            Some(RunOutcome::NoChange) => self.assignment.turn > 1,
+            _ => false,
+        };
+        is_there && self.assignment.may_follow
     }
 
     /// The workspace; the forge may be away for a moment.
@@ -211,7 +233,9 @@ impl Run<'_> {
         kept_in: &Confinement,
     ) -> Result<Report, Break> {
         let hooks = &self.site.settings.hooks;
-        self.hook("after_create", &hooks.after_create, kept_in).await?;
+        if workspace.is_new {
+            self.hook("after_create", &hooks.after_create, kept_in).await?;
+        }
         self.hook("before_run", &hooks.before_run, kept_in).await?;
         self.check()?;
         let words = self.turn(kept_in).await?;
@@ -286,6 +310,7 @@ impl Run<'_> {
                 tokens: self.assignment.max_tokens,
             },
             stop: self.stop.clone(),
+            session: Some(kept_in.folders.root.join(SESSION)),
         };
         match agent(turn.agent).turn(&turn).await {
             Ended::Finished => Ok(self.journal.words()),
@@ -433,6 +458,10 @@ impl Run<'_> {
             body: self.body(words),
         };
         let (forge, repo, new) = (&self.site.forge, &repo, &new);
+        if self.assignment.pull_request.is_some() {
+            let open = self.patiently(|| forge.open_pull_of_branch(repo, branch)).await?;
+            return open.ok_or_else(|| Break::because(RunOutcome::NeedsPerson, CLOSED));
+        }
         self.patiently(|| async move {
             match forge.open_pull_of_branch(repo, branch).await? {
                 Some(pull) => Ok(pull),

@@ -40,7 +40,9 @@ turn() {
         file=$(printf '%s\n' "$line" | sed -n 's/.*\(src\/[a-z]*\.txt\).*/\1/p')
         update "{\"sessionUpdate\":\"tool_call\",\"toolCallId\":\"c1\",\"title\":\"$file\",\"kind\":\"edit\",\"status\":\"pending\"}"
         permission c1
-        case $reply in *'"optionId":"yes"'*) write "$tree/$file" 'hello\n' ;; esac
+        greeting=hello
+        case $line in *'ci/style'*) greeting='hello!' ;; esac
+        case $reply in *'"optionId":"yes"'*) write "$tree/$file" "$greeting\\n" ;; esac
         message 'I corrected the greeting.'
         done_now
         ;;
@@ -62,7 +64,7 @@ turn() {
         write "$tree/src/lib.rs" 'pub fn fixed() {}\n'
         done_now
         ;;
-    grow)
+    grow | resume)
         n=$(ls | wc -l)
         write "$tree/file$((n)).txt" 'more\n'
         done_now
@@ -78,6 +80,11 @@ turn() {
         write "$tree/notes.txt" 'half of it\n'
         message 'NEEDS A PERSON: '
         message 'which of the two?'
+        done_now
+        ;;
+    nothing-then)
+        [ -e made.txt ] && message 'It is as it should be.'
+        : >made.txt
         done_now
         ;;
     nothing)
@@ -185,7 +192,9 @@ while IFS= read -r line; do
     *'"method":"initialize"'*)
         version=1
         [ "$mode" = old ] && version=7
-        answer "{\"protocolVersion\":$version,\"agentInfo\":{\"name\":\"scripted\",\"version\":\"0.1\"},\"agentCapabilities\":{}}"
+        can=
+        [ "$mode" = resume ] && can='"loadSession":true'
+        answer "{\"protocolVersion\":$version,\"agentInfo\":{\"name\":\"scripted\",\"version\":\"0.1\"},\"agentCapabilities\":{$can}}"
         ;;
     *'"method":"session/new"'*)
         if [ "$mode" = signed-out ]; then
@@ -196,6 +205,11 @@ while IFS= read -r line; do
             [ -n "${status-}" ] && say "{\"jsonrpc\":\"2.0\",\"method\":\"_auth/status_update\",\"params\":{\"authStatus\":$status}}"
             answer '{"sessionId":"s1"}'
         fi
+        ;;
+    *'"method":"session/load"'*)
+        printf '%s' "$line" >"$signs/loaded"
+        message 'This was said before.'
+        answer null
         ;;
     *'"method":"session/prompt"'*) turn ;;
     *'"method":"session/cancel"'*) [ -n "$signs" ] && : >"$signs/cancelled" ;;

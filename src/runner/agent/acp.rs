@@ -26,6 +26,8 @@ use crate::runner::process::Group;
 const VERSION: u64 = 1;
 /// The longest message that is read, in bytes.
 const MESSAGE: usize = 16 * 1024 * 1024;
+/// The longest name of a session, in bytes.
+const SESSION_NAME: usize = 256;
 /// How many calls of tools are remembered.
 const CALLS: usize = 1000;
 /// How long an agent may take over a polite word at its end.
@@ -95,6 +97,8 @@ async fn talk(turn: &Turn<'_>, purpose: Purpose) -> (String, Ended) {
         next: 0,
         program: String::new(),
         session: None,
+        can_load: false,
+        is_loading: false,
         signed_out: None,
         calls: HashMap::new(),
         is_writing: false,
@@ -129,6 +133,10 @@ struct Talk<'a> {
     /// Its name and version.
     program: String,
     session: Option<String>,
+    /// Whether it can go on with an earlier session.
+    can_load: bool,
+    /// Set while it does: it tells what was said before.
+    is_loading: bool,
     /// Set where it said that it has no account; its words.
     signed_out: Option<String>,
     calls: HashMap<String, ToolCall>,
@@ -195,12 +203,30 @@ impl Talk<'_> {
         let of = |key: &str| result["agentInfo"][key].as_str().unwrap_or_default();
         let program = format!("{} {}", of("name"), of("version"));
         self.program = self.turn.journal.clean(program.trim());
+        self.can_load = result["agentCapabilities"]["loadSession"] == true;
         Ok(())
     }
 
-    /// Opens a session in the workspace.
+    /// Goes on with the session of the turn before, or opens one in the workspace.
     async fn open(&mut self) -> Result<(), Ended> {
         let tree = self.turn.confinement.folders.tree.display().to_string();
+        if let Some(session) = self.earlier_session() {
+            let about = json!({"sessionId": session, "cwd": tree, "mcpServers": []});
+            // It tells again what was said before: that is no news.
+            self.is_loading = true;
+            let loaded = self.request("session/load", about).await?;
+            self.is_loading = false;
+            match loaded {
+                Ok(_) => {
+                    self.session = Some(session);
+                    return Ok(());
+                }
+                Err(refused) => {
+                    let why = self.turn.journal.clean(&refused.message);
+                    self.turn.journal.log(&format!("the session before cannot go on: {why}\n"));
+                }
+            }
+        }
         let about = json!({"cwd": tree, "mcpServers": []});
         let result = self.request("session/new", about).await?;
         let result = result.map_err(|refused| self.failed("opened no session", &refused))?;
@@ -208,8 +234,20 @@ impl Talk<'_> {
         if session.is_none() {
             return Err(Ended::Failed("the agent opened a session without a name".to_owned()));
         }
+        if let (Some(path), Some(session)) = (&self.turn.session, &session)
+            && let Err(error) = std::fs::write(path, session)
+        {
+            tracing::debug!("the name of a session could not be kept: {error}");
+        }
         self.session = session;
         Ok(())
+    }
+
+    /// The session of the turn before, where the agent can load it.
+    fn earlier_session(&self) -> Option<String> {
+        let path = self.turn.session.as_ref().filter(|_| self.can_load)?;
+        let name = std::fs::read_to_string(path).ok()?;
+        (1..=SESSION_NAME).contains(&name.len()).then_some(name)
     }
 
     /// Calls the turn off.
@@ -316,6 +354,7 @@ impl Talk<'_> {
         let (method, params) = (message["method"].as_str().unwrap_or_default(), &message["params"]);
         let Some(id) = message.get("id") else {
             match method {
+                "session/update" if self.is_loading => {}
                 "session/update" => self.note(&params["update"])?,
                 // `claude-agent-acp` opens sessions without an account, and says so beside.
                 "_auth/status_update" => {

@@ -6,6 +6,7 @@ mod files;
 mod lines;
 mod permission;
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ pub(super) struct Turn<'a> {
     pub journal: &'a Journal,
     pub limits: TurnLimits,
     pub stop: watch::Receiver<Option<Stop>>,
+    /// The file in which the name of the agent's session is kept from one turn to the next.
+    pub session: Option<PathBuf>,
 }
 
 /// A way to talk to agents.
