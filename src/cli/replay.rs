@@ -172,6 +172,7 @@ fn rules() -> anyhow::Result<Rules> {
         max_attempts: 3,
         write_limit: u32::MAX,
         dispatch_attempts: 2,
+        follow_up: true,
         review: Vec::new(),
         reopen: Reopen::default(),
         public_url: None,

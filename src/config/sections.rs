@@ -264,6 +264,9 @@ settings! {
         max_tokens: Option<u64> = None,
         /// Open pull requests as drafts.
         draft: bool = false,
+        /// Let the agent work again when its pull request gets a review, a comment or a failed check; in all at most
+        /// `dispatch.max_attempts` turns.
+        follow_up: bool = true,
         /// Template of what an agent is told, instead of the built-in one; a relative path starts in the folder of the
         /// configuration.
         prompt_file: Option<String> as "As::<Maybe<File>>" = None,

@@ -36,6 +36,9 @@ fn text(news: &News, called: Called<'_>) -> String {
         News::TimedOut { agent, minutes } => timed_out(owner, agent, *minutes) + &asked(),
         News::Escalation { attempts } => escalation(owner, attempts) + &asked(),
         News::Result { agent, report } => result(agent, report),
+        News::Unchanged { agent, pull, message } => {
+            unchanged(owner, agent, pull) + &said(message.as_deref()) + &asked()
+        }
         News::Reopened { cause } => {
             let cause = sentence(&cause.to_string());
             format!("**Triage: opened again**\n\n{cause}.\n\n{CLOSE_FOR_GOOD}")
@@ -100,6 +103,18 @@ fn escalation(owner: &str, attempts: &[Attempt]) -> String {
     }
     let _ = write!(text, "\n{WAYS_ON}");
     text
+}
+
+fn unchanged(owner: &str, agent: &AgentId, pull: &IssueRef) -> String {
+    let (agent, pull) = (code(agent.as_str()), code(&pull.to_string()));
+    format!(
+        "**Triage: nothing was changed**\n\n@{owner}: {agent} was to work again on {pull}, and found nothing to change. It is still its work."
+    )
+}
+
+/// The agent's own words.
+fn said(message: Option<&str>) -> String {
+    message.map(|message| format!("\n\n{}", fence(message))).unwrap_or_default()
 }
 
 fn result(agent: &AgentId, report: &Report) -> String {

@@ -353,6 +353,22 @@ pub enum Cause {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         url: Option<String>,
     },
+    /// The agent works on its pull request again.
+    FollowedUp {
+        /// Which turn it is.
+        turn: u32,
+        /// How many there may be.
+        limit: u32,
+        /// What for.
+        asked: String,
+    },
+    /// The agent may not work on its pull request again.
+    TurnsUsed {
+        /// How many turns there may be.
+        limit: u32,
+        /// What for.
+        asked: String,
+    },
     /// The agent reported that it is done.
     ReportedDone {
         /// The agent.

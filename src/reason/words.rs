@@ -183,6 +183,7 @@ impl Display for Hold {
             Cause::OutOfReach { .. } => write!(f, "out of reach: {cause}{RETRY}"),
             Cause::ReviewFailed { .. }
             | Cause::ReportedFailed { .. }
+            | Cause::TurnsUsed { .. }
             | Cause::Refused { .. }
             | Cause::HandOffFailed { .. } => write!(f, "escalated: {cause}{RETRY}"),
             // These say themselves how to go on.
@@ -190,6 +191,28 @@ impl Display for Hold {
                 cause.fmt(f)
             }
             _ => write!(f, "{cause}{RESUME}"),
+        }
+    }
+}
+
+impl Cause {
+    /// How the work goes on, or ends.
+    fn of_work(&self) -> String {
+        match self {
+            Self::ReportedWorking { url } => {
+                let url = after_colon(url.as_deref());
+                format!("the agent reported that it works on it{url}")
+            }
+            Self::ReportedDone { agent } => {
+                format!("{} reported that it is done", code(agent.as_str()))
+            }
+            Self::FollowedUp { turn, limit, asked } => {
+                format!("turn {turn} of {limit}, for {asked}")
+            }
+            Self::TurnsUsed { limit, asked } => format!(
+                "{asked} would need another turn of the agent, and it has had as many as there may be ({limit})"
+            ),
+            _ => String::new(),
         }
     }
 }
@@ -223,13 +246,10 @@ impl Display for Cause {
             }
             Self::Commented { agent } => write!(f, "{} commented", code(agent.as_str())),
             Self::Linked { pull } => write!(f, "{} is about it", code(&pull.to_string())),
-            Self::ReportedWorking { url } => {
-                let url = after_colon(url.as_deref());
-                write!(f, "the agent reported that it works on it{url}")
-            }
-            Self::ReportedDone { agent } => {
-                write!(f, "{} reported that it is done", code(agent.as_str()))
-            }
+            Self::ReportedWorking { .. }
+            | Self::ReportedDone { .. }
+            | Self::FollowedUp { .. }
+            | Self::TurnsUsed { .. } => f.write_str(&self.of_work()),
             Self::ReportedFailed { message } => {
                 let message = after_colon(message.as_deref());
                 write!(f, "the agent reported that it failed{message}")

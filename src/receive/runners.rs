@@ -26,8 +26,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::connections::Room;
 use crate::dispatch::AgentId;
 use crate::dispatch::run::{
-    Assignment, Finish, Heartbeat, Lease, LogChunk, MAX_CALL, MAX_LOG_CHUNK, PROTOCOL, Push,
-    Refusal, Refused, Register, Registered, RunOutcome, Take, Terms,
+    Assignment, Dispatches, Finish, Heartbeat, Lease, LogChunk, MAX_CALL, MAX_DISPATCHES,
+    MAX_LOG_CHUNK, PROTOCOL, Push, Refusal, Refused, Register, Registered, RunOutcome, Take, Terms,
 };
 use crate::store::{self, RunAnswer, RunCall, RunnerSeen, Store, Taking};
 
@@ -103,6 +103,7 @@ pub fn routes(app: &mut ServiceConfig) {
         web::scope("/runner/v1")
             .service(post("/register").route(web::post().to(register)))
             .service(post("/take").route(web::post().to(take)))
+            .service(post("/over").route(web::post().to(over)))
             .service(post("/runs/{id}/heartbeat").route(web::post().to(heartbeat)))
             .service(post("/runs/{id}/log").route(web::post().to(log)))
             .service(post("/runs/{id}/push").route(web::post().to(push)))
@@ -133,6 +134,10 @@ async fn register(request: HttpRequest, payload: Payload, runners: Data<Runners>
 
 async fn take(request: HttpRequest, payload: Payload, runners: Data<Runners>) -> HttpResponse {
     runners.answer(&request, runners.take(&request, payload).await)
+}
+
+async fn over(request: HttpRequest, payload: Payload, runners: Data<Runners>) -> HttpResponse {
+    runners.answer(&request, runners.over(&request, payload).await)
 }
 
 async fn heartbeat(
@@ -404,6 +409,18 @@ impl Runners {
         Ok(Looked::Nothing { next: Some(next.min(rules.lease)) })
     }
 
+    /// Which dispatches have ended; whoever does not know a key learns nothing by it.
+    async fn over(&self, request: &HttpRequest, payload: Payload) -> Given {
+        self.caller(request)?;
+        let said: Dispatches = self.read(request, payload).await?;
+        if said.dispatches.len() > MAX_DISPATCHES {
+            let why = format!("`dispatches` are more than {MAX_DISPATCHES}");
+            return Err(refused(Refusal::Unreadable, why));
+        }
+        let dispatches = self.store.over_among(said.dispatches).await?;
+        Ok(HttpResponse::Ok().json(Dispatches { dispatches }))
+    }
+
     async fn heartbeat(&self, request: &HttpRequest, run: &str, payload: Payload) -> Given {
         let caller = self.caller(request)?;
         let said: Heartbeat = self.read(request, payload).await?;
@@ -443,13 +460,13 @@ impl Runners {
             let why = "`pull_request` is missing, and only with one a run is `done`";
             return Err(refused(Refusal::Unreadable, why));
         }
-        let report = runner::report(&said);
         let message = said.message.as_deref().map(|text| lines(text, LONGEST_MESSAGE));
-        let url = report.as_ref().and_then(|report| report.url.clone());
+        // What is no address is left out.
+        let url = runner::report(&said, 1).and_then(|report| report.url);
         let said = Finish { message, url, ..said };
         let call = self.call(caller, run, said.epoch).await?;
         let is_given_back = said.outcome == RunOutcome::Cancelled;
-        let answer = self.store.finish_run(call, said, report).await?;
+        let answer = self.store.finish_run(call, said, runner::report).await?;
         if is_given_back && matches!(answer, RunAnswer::Held { .. }) {
             self.offered.notify_waiters();
         }

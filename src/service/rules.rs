@@ -28,6 +28,7 @@ pub fn rules(config: &Config) -> Result<Rules, PolicyError> {
         max_attempts: config.worker.max_attempts,
         write_limit: config.worker.fuse,
         dispatch_attempts: config.dispatch.max_attempts,
+        follow_up: config.runs.follow_up,
         review: config.review.require.clone(),
         reopen: config.review.reopen,
         public_url: config.server.public_url.clone(),

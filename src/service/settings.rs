@@ -126,6 +126,7 @@ pub(super) fn runs(config: &Config) -> RunRules {
             stall_s: runs.stall_timeout.as_secs(),
             max_tokens: runs.max_tokens,
             is_draft: runs.draft,
+            turns: if runs.follow_up { config.dispatch.max_attempts } else { 1 },
         },
         log_limit: runs.log_limit,
         is_dry_run: config.triage.dry_run,

@@ -42,6 +42,7 @@ mod settling;
 mod similar;
 mod summaries;
 mod sweeps;
+mod turns;
 mod wakes;
 mod writer;
 
@@ -82,6 +83,7 @@ pub use settling::{Ended, Failure, Told};
 pub use similar::Numbered;
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, SweepCursor, Unlisted, Why};
+pub use turns::NewTurn;
 
 /// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
 const BUSY_WRITER: Duration = Duration::from_millis(1_500);

@@ -121,6 +121,7 @@ pub(super) struct RunRow {
     is_begun: bool,
     pub(super) logged: u64,
     pushed: Vec<String>,
+    turn: u32,
     lane: i64,
     key: String,
     /// Why the dispatch has ended, where it has.
@@ -247,13 +248,13 @@ impl Store {
         .await
     }
 
-    /// Ends a run, and tells its dispatch `report`. One that its runner gives up although nobody asked for that waits for
-    /// another.
+    /// Ends the turn of a run, and tells its dispatch what `report` makes of its end and of which turn it was. One that its
+    /// runner gives up although nobody asked for that waits for another.
     pub async fn finish_run(
         &self,
         call: RunCall,
         end: Finish,
-        report: Option<Report>,
+        report: fn(&Finish, u32) -> Option<Report>,
     ) -> Result<RunAnswer, Error> {
         self.write(move |c| {
             let row = match fence(c, &call)? {
@@ -271,7 +272,7 @@ impl Store {
                 return Ok(RunAnswer::Held { cancel: None, is_news: false });
             }
             close(c, call.run, &end, call.now)?;
-            let report = report.clone().filter(|_| row.over.is_none());
+            let report = report(&end, row.turn).filter(|_| row.over.is_none());
             let is_news = report.is_some();
             report.into_iter().try_for_each(|report| tell(c, &row, report, call.now))?;
             Ok(RunAnswer::Held { cancel: row.over, is_news })
@@ -371,7 +372,8 @@ fn assignment(c: &Connection, id: i64, taking: &Taking) -> Result<Option<Assignm
         let prompt: Option<Vec<u8>> = r.get(19)?;
         let pushed: String = r.get(21)?;
         let left = (dispatch.deadline_at - taking.now).num_seconds();
-        let Terms { lease_s, stall_s, max_tokens, is_draft } = taking.terms;
+        let Terms { lease_s, stall_s, max_tokens, is_draft, turns } = taking.terms;
+        let turn: u32 = r.get(23)?;
         let assignment = Assignment {
             run: id,
             epoch: r.get(16)?,
@@ -384,12 +386,13 @@ fn assignment(c: &Connection, id: i64, taking: &Taking) -> Result<Option<Assignm
             branch: r.get(20)?,
             pushed: Vec::new(),
             pull_request: r.get(22)?,
-            turn: r.get(23)?,
+            turn,
             lease_s,
             timeout_s: u64::try_from(left).unwrap_or(0).max(1),
             stall_s,
             max_tokens,
             is_draft,
+            may_follow: turn < turns,
         };
         Ok((assignment, prompt.unwrap_or_default(), pushed))
     })?;
@@ -421,7 +424,7 @@ fn is_repeated_end(c: &Connection, call: &RunCall) -> Result<bool, Error> {
 fn row(c: &Connection, id: i64) -> Result<Option<RunRow>, Error> {
     let sql =
         "SELECT run.agent, run.state, runner, epoch, is_begun, logged, pushed, lane, key, cause,
-                   dispatch.ended_at IS NOT NULL
+                   dispatch.ended_at IS NOT NULL, turn
                FROM run JOIN dispatch ON dispatch.id = run.dispatch WHERE run.id = ?1";
     first(c, sql, [id], row_of)
 }
@@ -441,6 +444,7 @@ fn row_of(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         logged: r.get(5)?,
         // What cannot be read is nothing that may be pushed over.
         pushed: from_json(&pushed).unwrap_or_default(),
+        turn: r.get(11)?,
         lane: r.get(7)?,
         key: r.get(8)?,
         over: r.get::<_, bool>(10)?.then(why),
@@ -464,9 +468,10 @@ fn use_up(c: &Connection, id: i64, usage: Usage) -> Result<(), Error> {
 
 fn close(c: &Connection, id: i64, end: &Finish, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE run SET state = 'ended', leased_until = NULL, outcome = ?2, message = ?3,
-                   pull_request = coalesce(?4, pull_request), url = coalesce(?5, url), ended_at = ?6 WHERE id = ?1";
+                   pull_request = coalesce(?4, pull_request), url = coalesce(?5, url), head = coalesce(?7, head), ended_at = ?6
+               WHERE id = ?1";
     let (outcome, at) = (end.outcome.as_str(), now.timestamp_millis());
-    run(c, sql, params![id, outcome, end.message, end.pull_request, end.url, at])
+    run(c, sql, params![id, outcome, end.message, end.pull_request, end.url, at, end.head])
 }
 
 /// Puts what a runner reports into the inbox.

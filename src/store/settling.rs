@@ -11,7 +11,7 @@ use super::rows::{all, run, to_json};
 use super::wakes::{
     keep_alternatives, keep_blockers, wake, wake_blocked, wake_unblocked, wake_waiting,
 };
-use super::{Error, Store, claims, duties, ledger, orders, sweeps};
+use super::{Error, Store, claims, duties, ledger, orders, sweeps, turns};
 use crate::clock::Timestamp;
 use crate::delivery::WakeCause;
 use crate::dispatch::{Dispatch, DispatchState, Transition};
@@ -82,6 +82,9 @@ impl Store {
             };
             ledger::record_effects(c, &recorded, &outcome.effects, evaluation.at)?;
             follow(c, &recorded, outcome, evaluation.at)?;
+            if let Some(dispatch) = recorded.dispatch {
+                turns::note_head(c, dispatch, evaluation.pull_head.as_deref())?;
+            }
             orders::keep(c, &outcome.orders, evaluation.at)?;
             claims::end_refused(c, claim.lane, evaluation.at)?;
             // Again, for a dispatch that only this ends.

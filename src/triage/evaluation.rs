@@ -8,7 +8,9 @@ use super::{
     Snapshot, Verdict,
 };
 use crate::clock::Timestamp;
-use crate::dispatch::{Agent, AgentId, Attempt, DispatchState, Mark, TaskType, Transition};
+use crate::dispatch::{
+    Agent, AgentId, Attempt, DispatchState, FollowUp, Mark, TaskType, Transition,
+};
 use crate::issue::{Issue, IssueRef, IssueState, TextDigest};
 use crate::reason::{Cause, Duty, Hold, Reason};
 
@@ -61,6 +63,12 @@ pub struct Evaluation {
     pub notices: Vec<Notice>,
     /// The agent is reminded of its deadline.
     pub is_reminded: bool,
+    /// The turn that the agent begins on its pull request.
+    pub follow_up: Option<FollowUp>,
+    /// The commit at the head of the agent's pull request, where that was looked at.
+    pub pull_head: Option<String>,
+    /// Whether checks of it still run.
+    pub awaits_checks: bool,
     /// The deadline of the open dispatch from now on, where it was put off.
     pub deadline_at: Option<Timestamp>,
     /// The issue is closed and is to be open.

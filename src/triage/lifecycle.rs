@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::follow_up::{self, Looked};
 use super::{
     Check, Custody, Evaluation, News, Question, Reopen, Rules, Snapshot, criteria, observe,
 };
 use crate::clock::Timestamp;
+use crate::dispatch::run::RunOutcome;
 use crate::dispatch::{
     Agent, Attempt, Dispatch, DispatchState, Interface, Mark, Progress, Report, Transition,
 };
@@ -68,7 +70,53 @@ pub(super) fn follow(
         return Ok(cause.into_iter().fold(e, |e, cause| escalate(e, &dispatch, cause)));
     }
     let e = to_be_seen(e, report, &dispatch);
-    on_time(e, s, rules, &dispatch)
+    let e = on_time(e, s, rules, &dispatch)?;
+    if e.custody.dispatch().is_none() {
+        return Ok(e);
+    }
+    let e = unchanged(e, s, &dispatch);
+    follow_pull(e, s, rules, &dispatch)
+}
+
+/// Lets the agent work again on its pull request, or calls a person where it has had its turns.
+fn follow_pull(
+    e: Evaluation,
+    s: &Snapshot<'_>,
+    rules: &Rules,
+    dispatch: &Dispatch,
+) -> Result<Evaluation, Question> {
+    let Some(Looked { head, awaits_checks, follow_up }) = follow_up::look(s, rules)? else {
+        return Ok(e);
+    };
+    let e = Evaluation { pull_head: Some(head), awaits_checks, ..e };
+    let Some(follow_up) = follow_up else { return Ok(e) };
+    let (limit, asked) = (follow_up.limit, follow_up.asked());
+    if follow_up.turn > limit {
+        return Ok(escalate(e, dispatch, Cause::TurnsUsed { limit, asked }));
+    }
+    // It could not be told, again and again.
+    if dispatch.failures >= rules.dispatch_attempts {
+        return Ok(escalate(e, dispatch, dispatch.cause.clone()));
+    }
+    let cause = Cause::FollowedUp { turn: follow_up.turn, limit, asked };
+    Ok(Evaluation {
+        transition: Some(Transition::to(DispatchState::InProgress, cause)),
+        deadline_at: Some(put_off(s, rules, dispatch)),
+        follow_up: Some(follow_up),
+        ..e
+    })
+}
+
+/// A further turn that came to nothing is a person's matter: whoever asked for it waits.
+fn unchanged(e: Evaluation, s: &Snapshot<'_>, dispatch: &Dispatch) -> Evaluation {
+    let run = s.record.run.as_ref().filter(|_| latest_report(s, dispatch).is_some());
+    let run = run.filter(|run| run.turn > 1 && run.outcome == Some(RunOutcome::NoChange));
+    let news = run.and_then(|run| {
+        let pull = IssueRef { repo: s.at.repo.plain(), number: run.pull_request? };
+        let (agent, message) = (dispatch.agent.clone(), run.message.clone());
+        Some(News::Unchanged { agent, pull, message })
+    });
+    news.into_iter().fold(e, |e, news| e.announce(dispatch.id, news))
 }
 
 /// The agent says where its work can be seen: a pull request, for one.

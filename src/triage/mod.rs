@@ -15,6 +15,7 @@ mod evaluate;
 mod evaluation;
 mod evidence;
 mod explain;
+mod follow_up;
 mod forms;
 mod kinds;
 mod language;

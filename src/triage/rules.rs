@@ -64,6 +64,8 @@ pub struct Rules {
     pub write_limit: u32,
     /// How many attempts, and how many hand-offs of one, may fail before a person is asked.
     pub dispatch_attempts: u32,
+    /// Whether a runner's agent works again on what people and checks say of its pull request.
+    pub follow_up: bool,
     /// What a closed issue has to show for its dispatch to be completed.
     pub review: Vec<Check>,
     /// Whose closing is undone when it does not.

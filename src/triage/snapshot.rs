@@ -8,7 +8,9 @@ use super::commands::CommandRequest;
 use super::{Approval, Assessment, Custody, Lookup, MarkedComment, Marker, Neighbours};
 use crate::clock::Timestamp;
 use crate::delivery::ShownText;
-use crate::dispatch::{AgentId, Attempt, Dispatch, EffectKind, Mark, Reported};
+use crate::dispatch::{
+    AgentId, Attempt, Dispatch, EffectKind, Mark, PullState, RemarkId, Reported, RunSoFar,
+};
 use crate::issue::{Account, Issue, IssueRef, TimelineEvent};
 use crate::reason::Duty;
 
@@ -65,6 +67,8 @@ pub struct Record {
     pub leftovers: BTreeSet<Mark>,
     /// The agents that were called for the open dispatch through an interface of their own.
     pub handed_off: BTreeSet<AgentId>,
+    /// The run of the open dispatch, where its agent works on a runner.
+    pub run: Option<RunSoFar>,
     /// The attempts that failed since a person last said to begin anew, oldest first.
     pub attempts: Vec<Attempt>,
     /// The two latest dispatches of ours, open or ended, the newer one first.
@@ -171,6 +175,13 @@ pub enum Question {
         /// Whether the checks are wanted.
         with_checks: bool,
     },
+    /// The pull request of an agent, with what was said about it but for what is answered already.
+    Pull {
+        /// The pull request.
+        at: IssueRef,
+        /// What is answered.
+        answered: BTreeSet<RemarkId>,
+    },
     /// Which of these pull requests are open.
     OpenPulls(Vec<IssueRef>),
     /// The open issues that it depends on.
@@ -215,6 +226,10 @@ pub struct Facts {
     pub timeline: Option<Vec<TimelineEvent>>,
     /// To [`Question::Review`].
     pub review: Option<Option<MergedPull>>,
+    /// To [`Question::Pull`]; `None` inside when it is gone.
+    pub pull: Option<Option<PullState>>,
+    /// Our own comments there, newest first.
+    pub pull_comments: Vec<MarkedComment>,
     /// To [`Question::OpenPulls`].
     pub open_pulls: Option<Vec<IssueRef>>,
     /// To [`Question::Dependencies`].
@@ -247,6 +262,7 @@ impl Facts {
         match question {
             Question::Timeline { .. } => self.timeline = Some(Vec::new()),
             Question::Review { .. } => self.review = Some(None),
+            Question::Pull { .. } => self.pull = Some(None),
             Question::OpenPulls(_) => self.open_pulls = Some(Vec::new()),
             Question::Dependencies => self.dependencies = Some(Vec::new()),
             Question::Blockers(_) => self.closed_blockers = Some(Vec::new()),
@@ -295,6 +311,20 @@ impl<'a> Snapshot<'a> {
     /// The merged pull request the issue is linked to.
     pub(super) fn merged_pull(&self, with_checks: bool) -> Result<Option<&MergedPull>, Question> {
         let known = self.facts.review.as_ref().ok_or(Question::Review { with_checks })?;
+        Ok(known.as_ref())
+    }
+
+    /// The pull request of the agent, as it is now.
+    pub(super) fn pull(
+        &self,
+        at: &IssueRef,
+        run: &RunSoFar,
+    ) -> Result<Option<&PullState>, Question> {
+        let known = self.facts.pull.as_ref();
+        let known = known.ok_or_else(|| Question::Pull {
+            at: at.clone(),
+            answered: run.answered.remarks.clone(),
+        })?;
         Ok(known.as_ref())
     }
 

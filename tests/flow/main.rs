@@ -21,6 +21,7 @@ mod dry_run;
 mod duplicates;
 mod echo;
 mod floods;
+mod follow_ups;
 mod hand_overs;
 mod histories;
 mod hostile;

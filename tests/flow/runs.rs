@@ -15,10 +15,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::world::{World, bug};
 
-const ONE: &str = "token-of-runner-one";
-const TWO: &str = "token-of-runner-two";
+pub(crate) const ONE: &str = "token-of-runner-one";
+pub(crate) const TWO: &str = "token-of-runner-two";
 const PULL: &str = "https://gitea.example.com/acme/widgets/pulls/7";
-const HEAD: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(crate) const HEAD: &str = "0123456789abcdef0123456789abcdef01234567";
 /// Longer than a lease.
 const LEASE: TimeDelta = TimeDelta::seconds(61);
 
@@ -28,20 +28,20 @@ fn entry(name: &str, token: &str, agents: &str) -> String {
 }
 
 /// `claude` works on a runner, and there are two.
-fn config(more: &str) -> String {
+pub(crate) fn config(more: &str) -> String {
     let agent = "[triage]\nowner = \"alice\"\n[[agent]]\nid = \"claude\"\ninterface = \"runner\"\nlabel = \"\"\nlogin = \"\"\n";
     let runners = entry("one", ONE, "\"claude\"") + &entry("two", TWO, "\"claude\"");
     format!("{agent}{runners}{more}")
 }
 
 /// A runner, as far as the service can tell.
-struct Runner<'a> {
+pub(crate) struct Runner<'a> {
     world: &'a World,
     token: &'static str,
 }
 
 impl<'a> Runner<'a> {
-    fn of(world: &'a World, token: &'static str) -> Self {
+    pub(crate) fn of(world: &'a World, token: &'static str) -> Self {
         Self { world, token }
     }
 
@@ -50,12 +50,12 @@ impl<'a> Runner<'a> {
         call(&self.world.http, &url, self.token, body).await
     }
 
-    async fn take(&self, request: &str) -> (u16, Value) {
+    pub(crate) async fn take(&self, request: &str) -> (u16, Value) {
         self.post("take", &asks(request, 0)).await
     }
 
     /// What there is to do, of which there has to be something.
-    async fn taken(&self, request: &str) -> Taken<'a> {
+    pub(crate) async fn taken(&self, request: &str) -> Taken<'a> {
         let (status, assignment) = self.take(request).await;
         assert_eq!(status, 200, "{assignment}");
         Taken { runner: Runner::of(self.world, self.token), assignment }
@@ -75,9 +75,9 @@ async fn call(http: &reqwest::Client, url: &str, token: &str, body: &Value) -> (
 }
 
 /// A run that was given to a runner.
-struct Taken<'a> {
+pub(crate) struct Taken<'a> {
     runner: Runner<'a>,
-    assignment: Value,
+    pub(crate) assignment: Value,
 }
 
 impl Taken<'_> {
@@ -85,12 +85,12 @@ impl Taken<'_> {
         self.assignment["epoch"].as_u64().unwrap()
     }
 
-    async fn tell(&self, what: &str, mut body: Value) -> (u16, Value) {
+    pub(crate) async fn tell(&self, what: &str, mut body: Value) -> (u16, Value) {
         body["epoch"] = self.epoch().into();
         self.runner.post(&format!("runs/{}/{what}", self.assignment["run"]), &body).await
     }
 
-    async fn heartbeat(&self) -> (u16, Value) {
+    pub(crate) async fn heartbeat(&self) -> (u16, Value) {
         let event = json!({"event": "tool", "detail": "cargo test", "usage": {"tokens": 1200, "cost": 0.5}});
         self.tell("heartbeat", event).await
     }
@@ -99,11 +99,11 @@ impl Taken<'_> {
         self.tell("log", json!({"offset": offset, "text": text})).await
     }
 
-    async fn push(&self, head: &str) -> (u16, Value) {
+    pub(crate) async fn push(&self, head: &str) -> (u16, Value) {
         self.tell("push", json!({"head": head})).await
     }
 
-    async fn finish(&self, outcome: &str, message: &str) -> (u16, Value) {
+    pub(crate) async fn finish(&self, outcome: &str, message: &str) -> (u16, Value) {
         let usage = json!({"tokens": null, "cost": null});
         let end = match outcome {
             "done" => {
@@ -131,17 +131,17 @@ impl Taken<'_> {
     }
 }
 
-fn held() -> (u16, Value) {
+pub(crate) fn held() -> (u16, Value) {
     (200, json!({"lease_s": 60, "cancel": null}))
 }
 
-async fn handed_over(world: &World) -> IssueRef {
+pub(crate) async fn handed_over(world: &World) -> IssueRef {
     let issue = world.open_issue(bug());
     world.settle().await;
     issue
 }
 
-async fn state(world: &World, at: &IssueRef) -> DispatchState {
+pub(crate) async fn state(world: &World, at: &IssueRef) -> DispatchState {
     world.history(at).await.dispatches.last().unwrap().state
 }
 
@@ -171,6 +171,7 @@ async fn a_run_leads_from_a_hand_off_to_a_pull_request_and_its_merge() {
         "text_digest": TextDigest::of(&bug().title, &bug().body).to_string(), "prompt": null,
         "branch": "triage/1-bug-login-crashes-on-an-empty-password", "pushed": [], "pull_request": null, "turn": 1,
         "lease_s": 60, "timeout_s": 7200, "stall_s": 300, "max_tokens": 9000, "is_draft": false,
+        "may_follow": true,
     });
     assert_eq!(told, expected);
     assert!(prompt.contains("issue 1 of the repository acme/widgets"), "{prompt}");

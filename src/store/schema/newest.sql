@@ -251,7 +251,7 @@ CREATE TABLE run (
     left_out     INTEGER NOT NULL DEFAULT 0,
     outcome      TEXT CHECK (outcome IN ('done', 'no_change', 'failed', 'needs_person', 'cancelled')),
     message      TEXT,
-    ended_at     INTEGER,
+    ended_at     INTEGER, answered TEXT NOT NULL DEFAULT '{}', head TEXT,
     CHECK ((state = 'leased') = (leased_until IS NOT NULL)),
     CHECK ((state = 'ended') = (ended_at IS NOT NULL)),
     CHECK (state <> 'ended' OR outcome IS NOT NULL)
@@ -380,6 +380,7 @@ CREATE UNIQUE INDEX latest_evaluation ON latest (evaluation);
 CREATE INDEX person_claim_due ON person_claim (due_at) WHERE due_at IS NOT NULL;
 CREATE UNIQUE INDEX person_claim_open ON person_claim (lane) WHERE ended_at IS NULL;
 CREATE INDEX run_ended ON run (ended_at) WHERE prompt IS NOT NULL;
+CREATE INDEX run_head ON run (head) WHERE head IS NOT NULL;
 CREATE INDEX run_leased ON run (leased_until) WHERE state = 'leased';
 CREATE INDEX run_log_of ON run_log (run, id);
 CREATE INDEX run_waiting ON run (agent, id) WHERE state = 'waiting';
