@@ -121,7 +121,17 @@ impl HookForm {
     pub fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
-            events: ["issues", "issue_comment", "pull_request_only"].map(str::to_owned).into(),
+            // A name that a forge does not know is passed over: `status`, on Forgejo.
+            events: [
+                "issues",
+                "issue_comment",
+                "pull_request_only",
+                "pull_request_comment",
+                "pull_request_review",
+                "status",
+            ]
+            .map(str::to_owned)
+            .into(),
             branch_filter: String::new(),
             authorization: String::new(),
         }
