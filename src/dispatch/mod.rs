@@ -1,6 +1,7 @@
 //! The nouns of a dispatch: who works on issues, on what kind of task, and how far one hand-over has come.
 //! No I/O, no rules.
 
+pub mod budget;
 mod handoff;
 pub mod run;
 
@@ -14,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::issue::{Issue, IssueRef};
 use crate::reason::Cause;
 
+use self::budget::Spent;
 pub use self::handoff::{HandoffError, Wrong};
 
 /// An agent's name in the configuration, such as `claude`.
@@ -129,10 +131,10 @@ impl DispatchState {
         matches!(self, Self::Pending | Self::Assigned | Self::InProgress)
     }
 
-    /// The state as people read it: what a person ended did not fail.
+    /// The state as people read it: what a person ended, or what never began for want of a budget, did not fail.
     pub fn shown(self, cause: &Cause) -> &'static str {
         match self {
-            Self::Failed if cause.is_by_person() => "ended",
+            Self::Failed if cause.is_by_person() || cause.is_budget() => "ended",
             state => state.as_str(),
         }
     }
@@ -244,7 +246,7 @@ impl Transition {
 
     /// Whether it ends the agent's work, so that nothing of what called the agent may stay on the issue.
     pub fn is_called_off(&self) -> bool {
-        self.counts || matches!(self.cause, Cause::TextChanged { .. })
+        self.counts || matches!(self.cause, Cause::TextChanged { .. } | Cause::BudgetUsedUp { .. })
     }
 }
 
@@ -324,6 +326,9 @@ pub struct Report {
     pub message: Option<String>,
     /// Where the work can be seen.
     pub url: Option<String>,
+    /// The budget that its run has used up, or nearly; only the service says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
 }
 
 /// A report, and the key of the dispatch it is about.

@@ -164,6 +164,7 @@ mod tests {
             state: Progress::Completed,
             message: Some("done, see #12\n```\n@bob".into()),
             url: Some("https://example.com/1".into()),
+            spent: None,
         };
         let body = said(News::Result { agent: AgentId::new("api"), report });
         assert!(body.contains("````text\ndone, see #12\n```\n@bob\n````"), "{body}");

@@ -1,6 +1,7 @@
 //! From the configuration to the settings of each part.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -127,6 +128,7 @@ pub(super) fn runs(config: &Config) -> RunRules {
             max_tokens: runs.max_tokens,
             is_draft: runs.draft,
         },
+        budgets: Arc::new(super::rules::budgets(config)),
         log_limit: runs.log_limit,
         is_dry_run: config.triage.dry_run,
     }

@@ -20,6 +20,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("schema/10-approvals.sql")),
     M::up(include_str!("schema/11-people.sql")),
     M::up(include_str!("schema/12-runs.sql")),
+    M::up(include_str!("schema/13-budgets.sql")),
 ];
 /// What the steps build in an empty file, in one go: a column that a step renames costs a start more than all the
 /// tables together. Written by a test, which compares the two.

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Check, Custody, Evaluation, News, Question, Reopen, Rules, Snapshot, criteria, observe,
+    Check, Choice, Custody, Evaluation, News, Question, Reopen, Rules, Snapshot, criteria, observe,
 };
 use crate::clock::Timestamp;
+use crate::dispatch::budget::Spent;
 use crate::dispatch::{
     Agent, Attempt, Dispatch, DispatchState, Interface, Mark, Progress, Report, Transition,
 };
@@ -42,6 +43,9 @@ pub(super) fn follow(
         });
     }
     let report = latest_report(s, &dispatch);
+    if let Some(spent) = report.and_then(|report| report.spent).filter(Spent::is_used_up) {
+        return Ok(escalate(e, &dispatch, Cause::BudgetUsedUp { spent }));
+    }
     match report {
         Some(report) if report.state == Progress::Completed => {
             return Ok(deliver(e, &dispatch, report.clone()));
@@ -53,6 +57,11 @@ pub(super) fn follow(
             return Ok(escalate(e, &dispatch, Cause::NeedsPerson { message: words(report) }));
         }
         _ => {}
+    }
+    if report.is_none()
+        && let Some(spent) = no_budget(s, rules, &dispatch)?
+    {
+        return Ok(withdraw(e, dispatch, spent));
     }
     // A report shows that the hand-off arrived, whatever became of its answer. A dispatch whose agent was never called
     // ends at its deadline like any other, or the agent's place would be taken for good.
@@ -71,10 +80,37 @@ pub(super) fn follow(
     on_time(e, s, rules, &dispatch)
 }
 
-/// The agent says where its work can be seen: a pull request, for one.
+/// The budget that has nothing left for a run which no runner has begun.
+fn no_budget(
+    s: &Snapshot<'_>,
+    rules: &Rules,
+    dispatch: &Dispatch,
+) -> Result<Option<Spent>, Question> {
+    let is_run = |agent: &Agent| agent.interface == Interface::Runner;
+    let is_unbegun = dispatch.state != DispatchState::InProgress;
+    if !is_unbegun || !rules.agent(&dispatch.agent).is_some_and(is_run) {
+        return Ok(None);
+    }
+    Ok(s.used_up()?.map(|used_up| used_up.spent))
+}
+
+/// The issue waits for the budget like one that nobody has yet, so that the agent's place is free for others.
+fn withdraw(e: Evaluation, dispatch: Dispatch, spent: Spent) -> Evaluation {
+    let e = e.end(DispatchState::Failed, Cause::BudgetUsedUp { spent });
+    if !dispatch.is_chosen {
+        return e;
+    }
+    let (agent, task) = (dispatch.agent, Some(dispatch.task_type));
+    Evaluation { custody: Custody::Chosen(Choice { agent, task }), ..e }
+}
+
+/// The agent says where its work can be seen, such as a pull request; or it has nearly used a budget up.
 fn to_be_seen(e: Evaluation, report: Option<&Report>, dispatch: &Dispatch) -> Evaluation {
     let url = report.and_then(|report| report.url.clone());
-    let cause = Cause::ReportedWorking { url };
+    let cause = match report.and_then(|report| report.spent) {
+        Some(spent) => Cause::BudgetNear { spent },
+        None => Cause::ReportedWorking { url },
+    };
     let is_news = !matches!(cause, Cause::ReportedWorking { url: None }) && dispatch.cause != cause;
     let transition = is_news.then(|| Transition::to(DispatchState::InProgress, cause));
     Evaluation { transition: transition.or(e.transition), ..e }
@@ -296,7 +332,7 @@ mod tests {
     }
 
     fn with_report(mut world: World, state: Progress) -> World {
-        let report = Report { state, message: None, url: None };
+        let report = Report { state, message: None, url: None, spent: None };
         world.reports = vec![Reported { key: "k".into(), report }];
         world
     }

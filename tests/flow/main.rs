@@ -7,6 +7,7 @@ mod answers;
 mod approvals;
 mod backlog;
 mod blocked;
+mod budgets;
 mod burst;
 mod capacity;
 mod claims;
