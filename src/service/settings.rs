@@ -176,6 +176,7 @@ pub(super) fn dashboard(config: &Config) -> anyhow::Result<dashboard::Settings> 
         repos: config.gitea.repos.clone(),
         owner,
         agents: config.agents.list.clone(),
+        budgets: Arc::new(super::rules::budgets(config)),
         dry_run: config.triage.dry_run,
     })
 }
