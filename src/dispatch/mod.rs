@@ -17,6 +17,7 @@ use crate::reason::Cause;
 
 use self::budget::Spent;
 pub use self::handoff::{HandoffError, Wrong};
+use self::run::Asked;
 
 /// An agent's name in the configuration, such as `claude`.
 #[derive(
@@ -329,6 +330,9 @@ pub struct Report {
     /// The budget that its run has used up, or nearly; only the service says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
+    /// The permission that its agent asks for; only a runner says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Asked>,
 }
 
 /// A report, and the key of the dispatch it is about.

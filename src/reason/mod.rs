@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::dispatch::budget::{Spent, UsedUp};
+use crate::dispatch::run::Asked;
 use crate::dispatch::{AgentId, TaskType};
 use crate::issue::{IssueRef, IssueType, RepoName};
 
@@ -376,6 +377,13 @@ pub enum Cause {
     NeedsPerson {
         /// How its own words begin.
         message: Option<String>,
+    },
+    /// The agent asks for a permission that no rule decides.
+    AsksPermission {
+        /// The agent.
+        agent: AgentId,
+        /// The permission.
+        asked: Asked,
     },
     /// The run has used most of a budget.
     BudgetNear {

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::delivery::WakeCause;
 use crate::dispatch::AgentId;
 use crate::dispatch::budget::{BudgetScope, UsedUp};
+use crate::dispatch::run::Asked;
 use crate::issue::{IssueRef, IssueType, RepoName};
 
 const RESUME: &str = "; `/triage resume` continues";
@@ -15,6 +16,8 @@ const GO: &str = "; `/triage go` says that it is none";
 const APPROVE: &str = "; `/triage approve` lets an agent have it";
 const CHOOSE: &str = "; `/triage assign <agent>` gives it to one";
 const RAISE: &str = "a higher limit in `runs.budget` lets it go on";
+const NEARLY: &str = "the agent works on it, and has nearly used a budget up";
+const PERMIT: &str = "; `/triage allow` or `/triage deny` answers it";
 const RETRY: &str = "; `/triage retry` dispatches it again";
 
 impl Display for Reason {
@@ -207,6 +210,7 @@ impl Display for Hold {
             | Cause::Refused { .. }
             | Cause::BudgetUsedUp { .. }
             | Cause::HandOffFailed { .. } => write!(f, "escalated: {cause}{RETRY}"),
+            Cause::AsksPermission { .. } => write!(f, "{cause}{PERMIT}"),
             // These say themselves how to go on.
             Cause::TakenOff { .. } | Cause::TakenOver { .. } | Cause::Earlier { .. } => {
                 cause.fmt(f)
@@ -256,9 +260,8 @@ impl Display for Cause {
             Self::NeedsPerson { message } => {
                 reported(f, "a person has to decide first", message.as_deref())
             }
-            Self::BudgetNear { spent } => {
-                write!(f, "the agent works on it, and has nearly used a budget up: {spent}")
-            }
+            Self::AsksPermission { asked, .. } => asks_permission(f, asked),
+            Self::BudgetNear { spent } => write!(f, "{NEARLY}: {spent}"),
             Self::BudgetUsedUp { spent } => write!(f, "a budget is used up: {spent}"),
             Self::ReviewFailed { unmet } => {
                 let all: Vec<_> = unmet.iter().map(Unmet::to_string).collect();
@@ -277,6 +280,13 @@ impl Display for Cause {
             }
         }
     }
+}
+
+/// `the agent asks whether it may use a tool of the kind `execute`: `…``.
+fn asks_permission(f: &mut fmt::Formatter<'_>, asked: &Asked) -> fmt::Result {
+    let Asked { kind, title } = asked;
+    let title = after_colon(Some(title.as_str()).filter(|title| !title.is_empty()));
+    write!(f, "the agent asks whether it may use a tool of the kind `{kind}`{title}")
 }
 
 /// `the agent reported that it failed: `…``.

@@ -27,7 +27,7 @@ use crate::connections::Room;
 use crate::dispatch::AgentId;
 use crate::dispatch::budget::Budgets;
 use crate::dispatch::run::{
-    Assignment, Finish, Heartbeat, Lease, LogChunk, MAX_CALL, MAX_LOG_CHUNK, PROTOCOL, Push,
+    Asked, Assignment, Finish, Heartbeat, Lease, LogChunk, MAX_CALL, MAX_LOG_CHUNK, PROTOCOL, Push,
     Refusal, Refused, Register, Registered, RunOutcome, Take, Terms,
 };
 use crate::store::{self, RunAnswer, RunCall, RunnerSeen, Store, Taking};
@@ -446,6 +446,9 @@ impl Runners {
             let why = "`pull_request` is missing, and only with one a run is `done`";
             return Err(refused(Refusal::Unreadable, why));
         }
+        let asks =
+            said.asks.map(|asked| Asked { title: plain(&asked.title, LONGEST_DETAIL), ..asked });
+        let said = Finish { asks, ..said };
         let report = runner::report(&said);
         let message = said.message.as_deref().map(|text| lines(text, LONGEST_MESSAGE));
         let url = report.as_ref().and_then(|report| report.url.clone());

@@ -15,7 +15,9 @@ use super::journal::{Journal, plain};
 use super::process::{CaptureError, Limits, capture};
 use super::site::{Prepared, Site};
 use super::workspace::{Pushed, Workspace, WorkspaceError, size};
-use crate::dispatch::run::{Assignment, Finish, Lease, NEEDS_PERSON, Push, RunEvent, RunOutcome};
+use crate::dispatch::run::{
+    Asked, Assignment, Finish, Lease, NEEDS_PERSON, Push, RunEvent, RunOutcome,
+};
 use crate::gitea::{self, NewPull};
 use crate::reason::{code, fence};
 
@@ -42,6 +44,7 @@ struct Report {
     head: Option<String>,
     pull_request: Option<u64>,
     url: Option<String>,
+    asks: Option<Box<Asked>>,
 }
 
 /// Why a run did not come to a pull request.
@@ -160,6 +163,7 @@ async fn finish(site: &Site, assignment: &Assignment, journal: &Journal, report:
         pull_request: report.pull_request,
         url: report.url,
         usage: journal.usage(),
+        asks: report.asks.map(|asked| *asked),
     };
     let run = assignment.run;
     match site.service.finish(run, &finish, PATIENCE).await {
@@ -279,6 +283,7 @@ impl Run<'_> {
             prompt: &self.assignment.prompt,
             agent: &self.prepared.settings,
             confinement: kept_in,
+            permits: &self.assignment.permits,
             journal: self.journal,
             limits: TurnLimits {
                 time: seconds(self.assignment.timeout_s),
@@ -289,10 +294,24 @@ impl Run<'_> {
         };
         match agent(turn.agent).turn(&turn).await {
             Ended::Finished => Ok(self.journal.words()),
-            Ended::NeedsPerson(question) => Err(Break::because(RunOutcome::NeedsPerson, question)),
+            Ended::Asks(asked) => Err(self.ask(asked)),
             Ended::Failed(reason) => Err(Break::failed(reason)),
             Ended::Stopped(stop) => Err(stop.into()),
         }
+    }
+
+    /// The end of a run whose agent asks for a permission that no rule decides.
+    fn ask(&self, asked: Asked) -> Break {
+        let (agent, Asked { kind, title }) = (&self.assignment.agent, &asked);
+        let message = format!(
+            "the agent `{agent}` asks whether it may use a tool of the kind `{kind}`: {title}\n`/triage allow` and `/triage deny` answer it for the issue, `permissions.allow` and `permissions.deny` in the runner's configuration for all."
+        );
+        Break::Report(Report {
+            outcome: Some(RunOutcome::NeedsPerson),
+            message: Some(message),
+            asks: Some(Box::new(asked)),
+            ..Report::default()
+        })
     }
 
     /// Runs a command of the owner's in the workspace, kept in as the agent is.
@@ -392,6 +411,7 @@ impl Run<'_> {
             head: Some(head.to_owned()),
             pull_request: Some(pull.number),
             url: Some(pull.url),
+            asks: None,
         })
     }
 

@@ -12,6 +12,7 @@ use strsim::normalized_damerau_levenshtein;
 use toml::de::{DeTable, DeValue};
 
 use super::profile::{Profile, Protocol};
+use crate::dispatch::run::ToolKind;
 use crate::setting::{As, Maybe, Name, Size, Span, Text, Url, settings};
 
 /// Where the configuration is looked for when none is named.
@@ -29,32 +30,6 @@ named_enum! {
         None = "none",
         /// Bubblewrap: the system can be read, only the workspace can be written.
         Bubblewrap = "bubblewrap",
-    }
-}
-
-named_enum! {
-    /// What kind of thing a tool does, in the words of the Agent Client Protocol.
-    ToolKind {
-        /// Reads files or data.
-        Read = "read",
-        /// Changes files.
-        Edit = "edit",
-        /// Removes files.
-        Delete = "delete",
-        /// Moves files.
-        Move = "move",
-        /// Searches.
-        Search = "search",
-        /// Runs a program.
-        Execute = "execute",
-        /// Thinks.
-        Think = "think",
-        /// Reads from the network.
-        Fetch = "fetch",
-        /// Changes the mode of the session.
-        SwitchMode = "switch_mode",
-        /// Anything else.
-        Other = "other",
     }
 }
 

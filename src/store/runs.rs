@@ -11,13 +11,14 @@ use super::budgets::{self, Spender, use_up};
 use super::dispatches::{DISPATCH, dispatch_of};
 use super::entries::{self, Entry};
 use super::packing::{pack, unpack};
+use super::people::permits;
 use super::rows::{changed, first, from_json, parsed, run, to_json};
 use super::writer::Flush;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
 use crate::dispatch::budget::{Budgets, Spent};
-use crate::dispatch::run::{Assignment, Finish, Heartbeat, RunOutcome, Terms, Usage};
+use crate::dispatch::run::{Assignment, Finish, Heartbeat, Permits, RunOutcome, Terms, Usage};
 use crate::dispatch::{AgentId, Progress, Report, Reported};
 use crate::reason::Cause;
 
@@ -381,6 +382,7 @@ fn lease(c: &Connection, id: i64, taking: &Taking) -> Result<bool, Error> {
             pull_request: None,
             url: None,
             usage: Usage::default(),
+            asks: None,
         };
         close(c, id, &end, taking.now)?;
         tell(c, &row, report(state, end.message), taking.now)?;
@@ -399,7 +401,7 @@ fn lease(c: &Connection, id: i64, taking: &Taking) -> Result<bool, Error> {
 fn assignment(c: &Connection, id: i64, taking: &Taking) -> Result<Option<Assignment>, Error> {
     let sql = format!(
         "SELECT {DISPATCH}, run.epoch, run.title, run.text_digest, run.prompt, run.branch, run.pushed, run.pull_request,
-             run.turn
+             run.turn, lane
          FROM run JOIN dispatch ON dispatch.id = run.dispatch JOIN lane ON lane.id = dispatch.lane WHERE run.id = ?1"
     );
     let found = first(c, &sql, [id], |r| {
@@ -426,12 +428,14 @@ fn assignment(c: &Connection, id: i64, taking: &Taking) -> Result<Option<Assignm
             stall_s,
             max_tokens,
             is_draft,
+            permits: Permits::default(),
         };
-        Ok((assignment, prompt.unwrap_or_default(), pushed))
+        Ok((assignment, prompt.unwrap_or_default(), pushed, r.get::<_, i64>(24)?))
     })?;
-    let Some((assignment, prompt, pushed)) = found else { return Ok(None) };
+    let Some((assignment, prompt, pushed, lane)) = found else { return Ok(None) };
+    let permits = permits(c, lane)?;
     let prompt = String::from_utf8_lossy(&unpack(&prompt)?).into_owned();
-    Ok(Some(Assignment { prompt, pushed: from_json(&pushed)?, ..assignment }))
+    Ok(Some(Assignment { prompt, pushed: from_json(&pushed)?, permits, ..assignment }))
 }
 
 /// The run that a call is about, or what the call is answered with.
@@ -494,7 +498,7 @@ pub(super) fn renew(c: &Connection, id: i64, until: Timestamp) -> Result<(), Err
 
 /// A report without an address.
 fn report(state: Progress, message: Option<String>) -> Report {
-    Report { state, message, url: None, spent: None }
+    Report { state, message, url: None, spent: None, asks: None }
 }
 
 fn close(c: &Connection, id: i64, end: &Finish, now: Timestamp) -> Result<(), Error> {

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::delivery::{DeliveryState, Origin};
     use crate::dispatch::DispatchState;
-    use crate::dispatch::run::RunOutcome;
+    use crate::dispatch::run::{RunOutcome, ToolKind};
     use crate::plan::{EffectKind, EffectState, Recovery, Subject, WriteOrigin};
     use crate::triage::{Action, OrderState, Way};
 
@@ -136,6 +136,7 @@ mod tests {
             ("evaluation", "action", Action::NAMES),
             ("lane", "state", LaneState::NAMES),
             ("run", "outcome", RunOutcome::NAMES),
+            ("run_permit", "kind", ToolKind::NAMES),
             ("run", "state", RunState::NAMES),
             ("summary", "state", SummaryState::NAMES),
         ] {

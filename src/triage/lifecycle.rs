@@ -54,7 +54,7 @@ pub(super) fn follow(
             return Ok(fail(e, &dispatch, Cause::ReportedFailed { message: words(report) }, rules));
         }
         Some(report) if report.state == Progress::NeedsPerson => {
-            return Ok(escalate(e, &dispatch, Cause::NeedsPerson { message: words(report) }));
+            return Ok(escalate(e, &dispatch, needs_person(&dispatch, report)));
         }
         _ => {}
     }
@@ -191,6 +191,14 @@ fn put_off(s: &Snapshot<'_>, rules: &Rules, dispatch: &Dispatch) -> Timestamp {
 fn latest_report<'a>(s: &'a Snapshot<'_>, dispatch: &Dispatch) -> Option<&'a Report> {
     let about = s.reports.iter().rev().find(|reported| reported.key == dispatch.key);
     about.map(|reported| &reported.report)
+}
+
+/// What a person has to decide.
+fn needs_person(dispatch: &Dispatch, report: &Report) -> Cause {
+    match report.asks.clone() {
+        Some(asked) => Cause::AsksPermission { agent: dispatch.agent.clone(), asked },
+        None => Cause::NeedsPerson { message: words(report) },
+    }
 }
 
 /// How the agent's own words begin.
@@ -332,7 +340,7 @@ mod tests {
     }
 
     fn with_report(mut world: World, state: Progress) -> World {
-        let report = Report { state, message: None, url: None, spent: None };
+        let report = Report { state, message: None, url: None, spent: None, asks: None };
         world.reports = vec![Reported { key: "k".into(), report }];
         world
     }

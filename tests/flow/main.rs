@@ -39,6 +39,7 @@ mod panics;
 mod payloads;
 mod people;
 mod permissions;
+mod permits;
 mod places;
 mod reading;
 mod receiver;

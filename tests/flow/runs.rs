@@ -82,6 +82,10 @@ pub struct Taken<'a> {
 }
 
 impl Taken<'_> {
+    pub fn world(&self) -> &World {
+        self.runner.world
+    }
+
     pub fn epoch(&self) -> u64 {
         self.assignment["epoch"].as_u64().unwrap()
     }

@@ -1,6 +1,6 @@
 //! Runs that do not come to a pull request: what is said, and that nothing is left.
 
-use gitea_triage::dispatch::run::{Assignment, Refusal, RunOutcome};
+use gitea_triage::dispatch::run::{Assignment, Permits, Refusal, RunOutcome, ToolKind};
 
 use super::world::World;
 
@@ -49,6 +49,24 @@ async fn a_permission_that_no_rule_decides_ends_with_the_question() {
     let message = world.ended_as(RunOutcome::NeedsPerson).await;
     assert!(message.contains("`execute`: rm -rf build"), "{message}");
     assert!(message.contains("permissions.allow"), "{message}");
+    let asked = world.ended().await.asks.unwrap();
+    assert_eq!((asked.kind, asked.title.as_str()), (ToolKind::Execute, "rm -rf build"));
+}
+
+#[tokio::test]
+async fn what_people_answered_is_told_to_the_agent_and_to_no_other_kind_of_tool() {
+    let answers = [
+        (Permits { allow: vec![ToolKind::Execute], ..Permits::default() }, "execute allowed"),
+        (Permits { deny: vec![ToolKind::Execute], ..Permits::default() }, "execute refused"),
+    ];
+    for (permits, noted) in answers {
+        let world = with("execute", |assignment| assignment.permits = permits).await;
+        assert_eq!(world.ended().await.asks, None);
+        assert!(world.log().contains(noted), "{}", world.log());
+    }
+    let fetch = Permits { allow: vec![ToolKind::Fetch], ..Permits::default() };
+    let world = with("execute", |assignment| assignment.permits = fetch).await;
+    world.ended_as(RunOutcome::NeedsPerson).await;
 }
 
 #[tokio::test]

@@ -201,7 +201,10 @@ pub fn report(end: &Finish) -> Option<Report> {
             return Some(report_of(Progress::Failed, Some(&message), None));
         }
         RunOutcome::Failed => Progress::Failed,
-        RunOutcome::NeedsPerson => Progress::NeedsPerson,
+        RunOutcome::NeedsPerson => {
+            let report = report_of(Progress::NeedsPerson, message, None);
+            return Some(Report { asks: end.asks.clone(), ..report });
+        }
         RunOutcome::Cancelled => return None,
     };
     Some(report_of(state, message, None))

@@ -28,3 +28,13 @@ ALTER TABLE run ADD COLUMN warned TEXT NOT NULL DEFAULT '[]';
 -- When an issue that waits for a budget is looked at again.
 ALTER TABLE lane ADD COLUMN budget_at INTEGER;
 CREATE INDEX lane_budget ON lane (budget_at) WHERE budget_at IS NOT NULL;
+-- What people answered to agents that asked for a permission, by the kind of tool; it holds for all runs on the issue.
+CREATE TABLE run_permit (
+    lane       INTEGER NOT NULL REFERENCES lane (id),
+    kind       TEXT    NOT NULL CHECK (kind IN
+               ('read', 'edit', 'delete', 'move', 'search', 'execute', 'think', 'fetch', 'switch_mode', 'other')),
+    is_allowed INTEGER NOT NULL,
+    given_by   TEXT    NOT NULL,
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (lane, kind)
+) STRICT, WITHOUT ROWID;

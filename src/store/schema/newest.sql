@@ -268,6 +268,15 @@ CREATE TABLE run_log (
     bytes   INTEGER NOT NULL,
     text    BLOB    NOT NULL
 ) STRICT;
+CREATE TABLE run_permit (
+    lane       INTEGER NOT NULL REFERENCES lane (id),
+    kind       TEXT    NOT NULL CHECK (kind IN
+               ('read', 'edit', 'delete', 'move', 'search', 'execute', 'think', 'fetch', 'switch_mode', 'other')),
+    is_allowed INTEGER NOT NULL,
+    given_by   TEXT    NOT NULL,
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (lane, kind)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE run_spending (
     day    TEXT    NOT NULL CHECK (day GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
     lane   INTEGER NOT NULL REFERENCES lane (id),
