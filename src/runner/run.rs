@@ -14,7 +14,7 @@ use super::hooks::run_hook;
 use super::journal::{Journal, plain};
 use super::process::{CaptureError, Limits, capture};
 use super::site::{Prepared, Site};
-use super::workspace::{Pushed, Workspace, WorkspaceError, size};
+use super::workspace::{Pushed, Workspace, WorkspaceError};
 use crate::dispatch::run::{
     Asked, Assignment, Finish, Lease, NEEDS_PERSON, Push, RunEvent, RunOutcome,
 };
@@ -219,6 +219,11 @@ impl Run<'_> {
         self.hook("before_run", &hooks.before_run, kept_in).await?;
         self.check()?;
         let words = self.turn(kept_in).await?;
+        // It may have ended before anybody looked.
+        let folder = self.site.workspaces.folder(self.assignment);
+        if let Some(reason) = self.site.overweight(folder).await {
+            return Err(Break::failed(reason));
+        }
         if let Some(question) = words.as_deref().and_then(|words| words.strip_prefix(NEEDS_PERSON))
         {
             return Err(Break::because(RunOutcome::NeedsPerson, question.trim()));
@@ -576,21 +581,8 @@ impl Keeper {
 
     /// Ends a run whose workspace holds too much.
     async fn weigh(&self, folder: &std::path::Path) {
-        let most = u64::try_from(self.site.settings.disk_limit).unwrap_or(u64::MAX);
-        let folder = folder.to_owned();
-        let held = tokio::task::spawn_blocking(move || size(&folder, most)).await;
-        if held.is_ok_and(|held| held >= most) {
-            let limit = humanly(most);
-            self.tell(Stop::Exceeded(format!(
-                "the workspace held more than {limit} (`disk_limit`), and the agent was ended"
-            )));
+        if let Some(reason) = self.site.overweight(folder.to_owned()).await {
+            self.tell(Stop::Exceeded(reason));
         }
-    }
-}
-
-fn humanly(bytes: u64) -> String {
-    match bytes >> 20 {
-        0 => format!("{bytes} bytes"),
-        mebibytes => format!("{mebibytes} MiB"),
     }
 }

@@ -49,6 +49,9 @@ settings! {
         keep: Option<Duration> as "As::<Maybe<Span>>" = None,
         /// The most a workspace may hold; a run that goes beyond is ended.
         disk_limit: usize as "As::<Size>" = 10 << 30,
+        /// The most files and folders a workspace may hold; beyond it the run is ended.
+        #[schemars(range(min = 1))]
+        file_limit: u64 = 1_000_000,
         /// How long runs may go on after the runner was told to stop.
         drain: Duration as "As::<Span>" = MINUTE,
         /// The Gitea or Forgejo server.

@@ -100,6 +100,28 @@ async fn a_workspace_that_grows_too_large_ends_the_run() {
     assert!(message.contains("more than 1 MiB"), "{message}");
 }
 
+/// An agent that does this and ends at once, under a limit.
+async fn weighed(mode: &str, limit: &str) -> String {
+    let mut world = World::prepare(mode).await;
+    world.config = format!("{limit}\n{}", world.config);
+    world.assign(world.assignment());
+    world.run();
+    let message = world.ended_as(RunOutcome::Failed).await;
+    assert_eq!(world.written(), (String::new(), 0));
+    assert_eq!(world.workspaces(), Vec::<String>::new());
+    message
+}
+
+#[tokio::test]
+async fn what_an_agent_wrote_is_weighed_also_when_it_ends_before_anybody_looked() {
+    let message = weighed("hole", "").await;
+    assert!(message.contains("more than 10240 MiB (`disk_limit`)"), "{message}");
+    let message = weighed("large", "disk_limit = \"32MiB\"").await;
+    assert!(message.contains("more than 32 MiB (`disk_limit`)"), "{message}");
+    let message = weighed("crowd", "file_limit = 2000").await;
+    assert!(message.contains("more than 2000 files (`file_limit`)"), "{message}");
+}
+
 #[tokio::test]
 async fn a_run_that_is_called_off_is_cancelled_politely_and_then_ended() {
     let world = with("hang", |_| ()).await;
