@@ -169,6 +169,7 @@ fn rules() -> anyhow::Result<Rules> {
         claim_limit: 3,
         claim_expires: Duration::from_secs(7 * 24 * 3_600),
         rotations: Vec::new(),
+        budgets: Arc::default(),
         max_attempts: 3,
         write_limit: u32::MAX,
         dispatch_attempts: 2,

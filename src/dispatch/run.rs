@@ -110,6 +110,10 @@ pub struct Assignment {
     /// Whether another turn may follow, for which the workspace is kept until the dispatch has ended.
     #[serde(default)]
     pub may_follow: bool,
+    /// What people answered to agents on this issue. The runner's own `deny` stands above it, and a place outside of the
+    /// workspace stays refused.
+    #[serde(default, skip_serializing_if = "Permits::is_empty")]
+    pub permits: Permits,
 }
 
 /// Dispatches, by their keys: a runner asks of those whose workspaces it keeps which have ended.
@@ -132,6 +136,57 @@ pub struct Terms {
     pub is_draft: bool,
     /// How many turns a run may have.
     pub turns: u32,
+}
+
+named_enum! {
+    /// What kind of thing a tool does, in the words of the Agent Client Protocol.
+    ToolKind {
+        /// Reads files or data.
+        Read = "read",
+        /// Changes files.
+        Edit = "edit",
+        /// Removes files.
+        Delete = "delete",
+        /// Moves files.
+        Move = "move",
+        /// Searches.
+        Search = "search",
+        /// Runs a program.
+        Execute = "execute",
+        /// Thinks.
+        Think = "think",
+        /// Reads from the network.
+        Fetch = "fetch",
+        /// Changes the mode of the session.
+        SwitchMode = "switch_mode",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+/// A permission that an agent asks for, which no rule decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The kind of tool.
+    pub kind: ToolKind,
+    /// What it would do, in the agent's words; untrusted text.
+    pub title: String,
+}
+
+/// What people answered to agents that asked for a permission on an issue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permits {
+    /// Kinds of tools that are allowed.
+    pub allow: Vec<ToolKind>,
+    /// Kinds of tools that are refused.
+    pub deny: Vec<ToolKind>,
+}
+
+impl Permits {
+    /// Whether nobody has answered anything.
+    pub fn is_empty(&self) -> bool {
+        self.allow.is_empty() && self.deny.is_empty()
+    }
 }
 
 /// What an agent used, as far as it says.
@@ -229,6 +284,9 @@ pub struct Finish {
     pub url: Option<String>,
     /// What was used.
     pub usage: Usage,
+    /// The permission that a person has to give or refuse first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Asked>,
 }
 
 /// The lease goes on.

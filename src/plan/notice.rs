@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use super::{Effect, code, fence};
 use crate::clock::Timestamp;
+use crate::dispatch::run::Asked;
 use crate::dispatch::{AgentId, Attempt, Report};
 use crate::issue::IssueRef;
-use crate::reason::Duty;
+use crate::reason::{Cause, Duty};
 use crate::triage::{News, Notice};
 
 /// Whom a comment calls where a person is needed.
@@ -101,6 +102,14 @@ fn escalation(owner: &str, attempts: &[Attempt]) -> String {
     for one in attempts {
         let _ = writeln!(text, "- {}: {}", code(one.agent.as_str()), one.cause);
     }
+    if let Some(Cause::AsksPermission { agent, asked }) = attempts.last().map(|one| &one.cause) {
+        let (agent, Asked { kind, title }) = (code(agent.as_str()), asked);
+        let _ = write!(
+            text,
+            "\nIt would do this, in its own words:\n\n{}\n\nSomebody with write access answers with `/triage allow` or `/triage deny`. {agent} then gets the issue again, and tools of the kind `{kind}` are allowed or refused in all runs on it.\n",
+            fence(title)
+        );
+    }
     let _ = write!(text, "\n{WAYS_ON}");
     text
 }
@@ -135,7 +144,7 @@ fn result(agent: &AgentId, report: &Report) -> String {
 mod tests {
     use super::*;
     use crate::dispatch::Progress;
-    use crate::reason::{Cause, Unmet};
+    use crate::reason::Unmet;
     use crate::triage::Marker;
 
     #[track_caller]
@@ -179,6 +188,8 @@ mod tests {
             state: Progress::Completed,
             message: Some("done, see #12\n```\n@bob".into()),
             url: Some("https://example.com/1".into()),
+            spent: None,
+            asks: None,
         };
         let body = said(News::Result { agent: AgentId::new("api"), report });
         assert!(body.contains("````text\ndone, see #12\n```\n@bob\n````"), "{body}");

@@ -124,7 +124,11 @@ impl Decided {
             }
             Command::Claim => *effect == Effect::Put(Mark::Assignee(request.by.clone())),
             Command::Release => matches!(effect, Effect::TakeOff(Mark::Assignee(_))),
-            Command::Assign(_) | Command::Retry | Command::Resume => {
+            Command::Assign(_)
+            | Command::Retry
+            | Command::Resume
+            | Command::Allow
+            | Command::Deny => {
                 is_given && matches!(effect, Effect::Put(_) | Effect::HandOff { .. })
             }
             _ => false,

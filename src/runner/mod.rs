@@ -36,7 +36,7 @@ pub use client::{CallError, Pause, ServiceClient};
 pub use profile::{Known, Profile, Protocol};
 pub use settings::{
     AgentSettings, Forge, GitSettings, Hooks, PLACES, Permissions, Sandbox, Settings,
-    SettingsError, ToolKind, schema,
+    SettingsError, schema,
 };
 
 use agent::Stop;

@@ -15,8 +15,10 @@ use super::journal::{Journal, plain};
 use super::kept::{Kept, SESSION};
 use super::process::{CaptureError, Limits, capture};
 use super::site::{Prepared, Site};
-use super::workspace::{Pushed, Workspace, WorkspaceError, size};
-use crate::dispatch::run::{Assignment, Finish, Lease, NEEDS_PERSON, Push, RunEvent, RunOutcome};
+use super::workspace::{Pushed, Workspace, WorkspaceError};
+use crate::dispatch::run::{
+    Asked, Assignment, Finish, Lease, NEEDS_PERSON, Push, RunEvent, RunOutcome,
+};
 use crate::gitea::{self, NewPull};
 use crate::reason::{code, fence};
 
@@ -46,6 +48,7 @@ struct Report {
     head: Option<String>,
     pull_request: Option<u64>,
     url: Option<String>,
+    asks: Option<Box<Asked>>,
 }
 
 /// Why a run did not come to a pull request.
@@ -164,6 +167,7 @@ async fn finish(site: &Site, assignment: &Assignment, journal: &Journal, report:
         pull_request: report.pull_request,
         url: report.url,
         usage: journal.usage(),
+        asks: report.asks.map(|asked| *asked),
     };
     let run = assignment.run;
     match site.service.finish(run, &finish, PATIENCE).await {
@@ -239,6 +243,11 @@ impl Run<'_> {
         self.hook("before_run", &hooks.before_run, kept_in).await?;
         self.check()?;
         let words = self.turn(kept_in).await?;
+        // It may have ended before anybody looked.
+        let folder = self.site.workspaces.folder(self.assignment);
+        if let Some(reason) = self.site.overweight(folder).await {
+            return Err(Break::failed(reason));
+        }
         if let Some(question) = words.as_deref().and_then(|words| words.strip_prefix(NEEDS_PERSON))
         {
             return Err(Break::because(RunOutcome::NeedsPerson, question.trim()));
@@ -303,6 +312,7 @@ impl Run<'_> {
             prompt: &self.assignment.prompt,
             agent: &self.prepared.settings,
             confinement: kept_in,
+            permits: &self.assignment.permits,
             journal: self.journal,
             limits: TurnLimits {
                 time: seconds(self.assignment.timeout_s),
@@ -314,10 +324,24 @@ impl Run<'_> {
         };
         match agent(turn.agent).turn(&turn).await {
             Ended::Finished => Ok(self.journal.words()),
-            Ended::NeedsPerson(question) => Err(Break::because(RunOutcome::NeedsPerson, question)),
+            Ended::Asks(asked) => Err(self.ask(asked)),
             Ended::Failed(reason) => Err(Break::failed(reason)),
             Ended::Stopped(stop) => Err(stop.into()),
         }
+    }
+
+    /// The end of a run whose agent asks for a permission that no rule decides.
+    fn ask(&self, asked: Asked) -> Break {
+        let (agent, Asked { kind, title }) = (&self.assignment.agent, &asked);
+        let message = format!(
+            "the agent `{agent}` asks whether it may use a tool of the kind `{kind}`: {title}\n`/triage allow` and `/triage deny` answer it for the issue, `permissions.allow` and `permissions.deny` in the runner's configuration for all."
+        );
+        Break::Report(Report {
+            outcome: Some(RunOutcome::NeedsPerson),
+            message: Some(message),
+            asks: Some(Box::new(asked)),
+            ..Report::default()
+        })
     }
 
     /// Runs a command of the owner's in the workspace, kept in as the agent is.
@@ -417,6 +441,7 @@ impl Run<'_> {
             head: Some(head.to_owned()),
             pull_request: Some(pull.number),
             url: Some(pull.url),
+            asks: None,
         })
     }
 
@@ -585,21 +610,8 @@ impl Keeper {
 
     /// Ends a run whose workspace holds too much.
     async fn weigh(&self, folder: &std::path::Path) {
-        let most = u64::try_from(self.site.settings.disk_limit).unwrap_or(u64::MAX);
-        let folder = folder.to_owned();
-        let held = tokio::task::spawn_blocking(move || size(&folder, most)).await;
-        if held.is_ok_and(|held| held >= most) {
-            let limit = humanly(most);
-            self.tell(Stop::Exceeded(format!(
-                "the workspace held more than {limit} (`disk_limit`), and the agent was ended"
-            )));
+        if let Some(reason) = self.site.overweight(folder.to_owned()).await {
+            self.tell(Stop::Exceeded(reason));
         }
-    }
-}
-
-fn humanly(bytes: u64) -> String {
-    match bytes >> 20 {
-        0 => format!("{bytes} bytes"),
-        mebibytes => format!("{mebibytes} MiB"),
     }
 }

@@ -13,7 +13,7 @@ use super::git::{Git, login};
 use super::hooks::run_hook;
 use super::secrets::Secrets;
 use super::settings::{AgentSettings, Settings, secret_of};
-use super::workspace::{Workspace, Workspaces, remove};
+use super::workspace::{Most, Workspace, Workspaces, remove, too_much};
 use crate::dispatch::run::{Dispatches, MAX_DISPATCHES};
 use crate::gitea;
 
@@ -64,6 +64,19 @@ pub(super) struct Site {
 }
 
 impl Site {
+    /// Why a run has to end whose workspace holds too much.
+    pub async fn overweight(&self, folder: PathBuf) -> Option<String> {
+        let (bytes, files) = (self.settings.disk_limit, self.settings.file_limit);
+        let most = Most { bytes: u64::try_from(bytes).unwrap_or(u64::MAX), files };
+        let found = tokio::task::spawn_blocking(move || too_much(&folder, most)).await;
+        let key = found.ok().flatten()?;
+        let limit = match key {
+            "disk_limit" => humanly(most.bytes),
+            _ => format!("{files} files"),
+        };
+        Some(format!("the workspace held more than {limit} (`{key}`), and the agent was ended"))
+    }
+
     /// Reads the secrets and makes the folders.
     pub fn open(settings: Settings) -> Result<Self, String> {
         settings.check().map_err(|error| error.to_string())?;
@@ -174,5 +187,12 @@ async fn remove_all(folders: Vec<PathBuf>) {
     });
     if let Err(error) = removed.await {
         tracing::warn!("workspaces could not be removed: {error}");
+    }
+}
+
+fn humanly(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{bytes} bytes"),
+        mebibytes => format!("{mebibytes} MiB"),
     }
 }

@@ -516,22 +516,35 @@ fn unlock(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// How much a folder holds, in bytes, or `most` when it is at least that. Links are not followed.
-pub(super) fn size(folder: &Path, most: u64) -> u64 {
-    let (mut total, mut left) = (0, vec![folder.to_owned()]);
+/// The most that a workspace may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    /// Bytes, as files say how long they are: one with holes counts in full.
+    pub bytes: u64,
+    /// Files and folders.
+    pub files: u64,
+}
+
+/// Of what a folder holds too much: the key that limits it. Links are not followed, and nothing is counted beyond a limit.
+pub(super) fn too_much(folder: &Path, most: Most) -> Option<&'static str> {
+    let (mut bytes, mut files, mut left) = (0_u64, 0, vec![folder.to_owned()]);
     while let Some(folder) = left.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let Ok(found) = entry.metadata() else { continue };
-            total += found.len().max(LEAST);
-            if total >= most {
-                return most;
+            bytes = bytes.saturating_add(found.len().max(LEAST));
+            files += 1;
+            if bytes >= most.bytes {
+                return Some("disk_limit");
+            }
+            if files >= most.files {
+                return Some("file_limit");
             }
             if found.is_dir() {
                 left.push(entry.path());
             }
         }
     }
-    total
+    None
 }
 
 /// The clones, each in the folder of its owner.
@@ -634,7 +647,17 @@ mod tests {
     fn many_empty_files_count() {
         let root = tempfile::tempdir().unwrap();
         (0..10).for_each(|n| fs::write(root.path().join(n.to_string()), "").unwrap());
-        assert_eq!(size(root.path(), u64::MAX), 10 * LEAST);
-        assert_eq!(size(root.path(), 5), 5);
+        let found = |bytes, files| too_much(root.path(), Most { bytes, files });
+        assert_eq!(found(10 * LEAST + 1, 11), None);
+        assert_eq!(found(10 * LEAST, 11), Some("disk_limit"));
+        assert_eq!(found(10 * LEAST + 1, 10), Some("file_limit"));
+    }
+
+    #[test]
+    fn a_file_with_holes_counts_as_long_as_it_says() {
+        let root = tempfile::tempdir().unwrap();
+        fs::File::create(root.path().join("hole")).unwrap().set_len(10 << 30).unwrap();
+        let found = |bytes| too_much(root.path(), Most { bytes, files: 10 });
+        assert_eq!((found(10 << 30), found((10 << 30) + 1)), (Some("disk_limit"), None));
     }
 }

@@ -10,6 +10,7 @@
 //! written; nothing is changed then. What else a call may answer with stands at the call.
 
 mod backup;
+mod budgets;
 mod claims;
 mod digest;
 mod dispatches;
@@ -59,6 +60,7 @@ use self::writer::Flush;
 
 pub use crate::delivery::DeliveryState;
 pub use backup::Copied;
+pub use budgets::{AgentSpending, DaySpending};
 pub use digest::{ActionTaken, Digest, FailedDeliveries, OpenIssue, Period};
 pub use dispatches::{Recorded, TransitionView};
 pub use duties::DutyView;

@@ -8,11 +8,23 @@ use super::{
     Snapshot, Verdict,
 };
 use crate::clock::Timestamp;
+use crate::dispatch::run::ToolKind;
 use crate::dispatch::{
     Agent, AgentId, Attempt, DispatchState, FollowUp, Mark, TaskType, Transition,
 };
 use crate::issue::{Issue, IssueRef, IssueState, TextDigest};
 use crate::reason::{Cause, Duty, Hold, Reason};
+
+/// The answer of a person to an agent that asked for a permission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// The kind of tool.
+    pub kind: ToolKind,
+    /// Whether it is allowed.
+    pub is_allowed: bool,
+    /// Who said so.
+    pub by: String,
+}
 
 /// What was concluded about an issue at one moment, and what it changes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,6 +71,8 @@ pub struct Evaluation {
     pub changes_duty: bool,
     /// The rotation's shares once the choice that was made now counts.
     pub shares: Option<Shares>,
+    /// What a person answered to an agent that asked for a permission.
+    pub permits: Option<Permit>,
     /// What people are told once.
     pub notices: Vec<Notice>,
     /// The agent is reminded of its deadline.

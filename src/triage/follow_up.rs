@@ -218,7 +218,13 @@ mod tests {
         let run = world.record.run.as_mut().unwrap();
         (run.turn, run.outcome) = (2, Some(RunOutcome::NoChange));
         run.message = Some("It is as it should be.".into());
-        let report = Report { state: Progress::InProgress, message: None, url: None };
+        let report = Report {
+            state: Progress::InProgress,
+            message: None,
+            url: None,
+            spent: None,
+            asks: None,
+        };
         world.reports = vec![Reported { key: "k".into(), report }];
         let e = evaluated(world);
         assert!(e.custody.dispatch().is_some());

@@ -64,7 +64,7 @@ pub use self::criteria::{acceptance_criteria, open_tasks};
 pub use self::custody::{Choice, Custody, PersonClaim};
 pub use self::decide::SUMMARY_TITLE;
 pub use self::evaluate::evaluate;
-pub use self::evaluation::Evaluation;
+pub use self::evaluation::{Evaluation, Permit};
 pub use self::explain::explain;
 pub use self::forms::{FieldRules, LabelRules, TypeWords};
 pub use self::language::Language;

@@ -1,5 +1,6 @@
 //! Issues and agents for the tests of this room.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -91,6 +92,7 @@ impl World {
             claim_limit: 3,
             claim_expires: Duration::from_secs(7 * 86_400),
             rotations: Vec::new(),
+            budgets: Arc::default(),
             max_attempts: 8,
             write_limit: 20,
             dispatch_attempts: 2,

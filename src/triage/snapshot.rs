@@ -8,6 +8,7 @@ use super::commands::CommandRequest;
 use super::{Approval, Assessment, Custody, Lookup, MarkedComment, Marker, Neighbours};
 use crate::clock::Timestamp;
 use crate::delivery::ShownText;
+use crate::dispatch::budget::UsedUp;
 use crate::dispatch::{
     AgentId, Attempt, Dispatch, EffectKind, Mark, PullState, RemarkId, Reported, RunSoFar,
 };
@@ -206,6 +207,8 @@ pub enum Question {
     Public,
     /// What the deliveries that led to the evaluation show of the text.
     ShownTexts,
+    /// Which budget has nothing left for a run on the issue.
+    Budget,
 }
 
 /// The merged pull request that a closed issue is linked to.
@@ -254,6 +257,8 @@ pub struct Facts {
     pub is_public: Option<bool>,
     /// To [`Question::ShownTexts`], oldest first.
     pub shown_texts: Option<Vec<ShownText>>,
+    /// To [`Question::Budget`].
+    pub used_up: Option<Option<UsedUp>>,
 }
 
 impl Facts {
@@ -274,6 +279,7 @@ impl Facts {
             Question::Writer(login) => drop(self.writers.insert(login, true)),
             Question::Public => self.is_public = Some(true),
             Question::ShownTexts => self.shown_texts = Some(Vec::new()),
+            Question::Budget => self.used_up = Some(None),
             Question::Account => {
                 self.account = Some(Account { id: i64::MIN, login: String::new() })
             }
@@ -393,6 +399,11 @@ impl<'a> Snapshot<'a> {
     /// What the deliveries that led to the evaluation show of the text, oldest first.
     pub(super) fn shown_texts(&self) -> Result<&[ShownText], Question> {
         self.facts.shown_texts.as_deref().ok_or(Question::ShownTexts)
+    }
+
+    /// Which budget has nothing left for a run on the issue, if one has.
+    pub(super) fn used_up(&self) -> Result<Option<UsedUp>, Question> {
+        self.facts.used_up.ok_or(Question::Budget)
     }
 
     /// Our own account.

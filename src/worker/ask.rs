@@ -70,6 +70,10 @@ impl Worker {
                 facts.writers.insert(login, may_write);
             }
             Question::Public => facts.is_public = Some(self.is_public(&at.repo).await?),
+            Question::Budget => {
+                let (budgets, now) = (self.rules().budgets.clone(), self.parts.clock.now());
+                facts.used_up = Some(self.parts.store.used_up(at, budgets, now).await?);
+            }
             Question::ShownTexts => facts.shown_texts = Some(self.shown_texts(claim).await?),
         }
         Ok(())

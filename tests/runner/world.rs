@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use gitea_triage::dispatch::AgentId;
-use gitea_triage::dispatch::run::{Assignment, Finish, Refusal, Refused, RunOutcome};
+use gitea_triage::dispatch::run::{Assignment, Finish, Permits, Refusal, Refused, RunOutcome};
 use gitea_triage::fake_gitea::{FakeGitea, NewIssue};
 use gitea_triage::issue::{IssueRef, RepoName};
 use gitea_triage::runner::{Runner, Settings};
@@ -234,6 +234,7 @@ impl World {
             max_tokens: None,
             is_draft: false,
             may_follow: false,
+            permits: Permits::default(),
         }
     }
 

@@ -235,7 +235,10 @@ pub fn report(end: &Finish, turn: u32) -> Option<Report> {
         }
         RunOutcome::Failed if turn > 1 => Progress::NeedsPerson,
         RunOutcome::Failed => Progress::Failed,
-        RunOutcome::NeedsPerson => Progress::NeedsPerson,
+        RunOutcome::NeedsPerson => {
+            let report = report_of(Progress::NeedsPerson, message, None);
+            return Some(Report { asks: end.asks.clone(), ..report });
+        }
         RunOutcome::Cancelled => return None,
     };
     Some(report_of(state, message, None))

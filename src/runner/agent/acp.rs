@@ -17,9 +17,9 @@ use tokio::time::timeout;
 
 use super::files::{Range, Tree};
 use super::lines::{Last, Lines, listen};
-use super::permission::{self, ToolCall};
+use super::permission::{self, Rules, ToolCall};
 use super::{Agent, Ended, Pulse, Turn};
-use crate::dispatch::run::{RunEvent, Usage};
+use crate::dispatch::run::{Asked, RunEvent, Usage};
 use crate::runner::process::Group;
 
 /// The version of the protocol.
@@ -59,7 +59,8 @@ enum Purpose {
 pub(in crate::runner) async fn shake_hands(turn: &Turn<'_>) -> Result<String, String> {
     match talk(turn, Purpose::Trial).await {
         (program, Ended::Finished) => Ok(program),
-        (_, Ended::Failed(reason) | Ended::NeedsPerson(reason)) => Err(reason),
+        (_, Ended::Failed(reason)) => Err(reason),
+        (_, Ended::Asks(asked)) => Err(format!("it asks for a tool of the kind `{}`", asked.kind)),
         (_, Ended::Stopped(_)) => Err("it was stopped".to_owned()),
     }
 }
@@ -386,14 +387,17 @@ impl Talk<'_> {
         let shown = &params["toolCall"];
         let mut call = self.known(shown).cloned().unwrap_or_default();
         call.update(shown);
-        match permission::answer(&call, &params["options"], self.turn.agent, &self.tree) {
+        let Turn { agent, permits, .. } = *self.turn;
+        let rules = Rules { agent, permits, tree: &self.tree };
+        match permission::answer(&call, &params["options"], rules) {
             permission::Answer::ByRule(result, note) => {
                 self.turn.journal.event(RunEvent::Permission, &note);
                 Ok(result)
             }
-            permission::Answer::Ask(question) => {
+            permission::Answer::Ask(Asked { kind, title }) => {
                 self.turn.journal.event(RunEvent::Permission, "asked a person");
-                Err(Ended::NeedsPerson(self.turn.journal.clean(&question)))
+                let title = self.turn.journal.clean(&title);
+                Err(Ended::Asks(Asked { kind, title }))
             }
         }
     }
