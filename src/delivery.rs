@@ -164,6 +164,8 @@ pub struct PullEvent {
     pub url: String,
     /// Whether it is over: closed, merged or deleted.
     pub is_over: bool,
+    /// Whose change it was, where it is a comment: ours tell nothing new.
+    pub commented_by: Option<Account>,
 }
 
 /// What a delivery's body turned out to be.
@@ -182,6 +184,15 @@ pub enum Event {
     },
     /// A pull request, which may concern issues to look at.
     Pull(PullEvent),
+    /// A check said something of a commit, which may be at the head of an agent's pull request.
+    Status {
+        /// Kind, for people.
+        action: String,
+        /// Where the commit is.
+        repo: RepoName,
+        /// Its name.
+        sha: String,
+    },
     /// Nothing for us, with the reason.
     Ignored {
         /// Kind and action, as far as the body says.

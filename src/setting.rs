@@ -234,6 +234,9 @@ kinds! {
     /// A number with a fraction, kept in hundredths.
     Fraction: u32, "a number from 0 to 2, such as `0.2`", { "type": "number", "minimum": 0, "maximum": 2 },
         hundredths, |n| (f64::from(*n) / 100.0).into();
+    /// Money, kept in millionths.
+    Money: u64, "an amount of money above 0, such as `2.5`", { "type": "number", "exclusiveMinimum": 0 },
+        millionths, |n| (*n as f64 / 1e6).into();
     /// A moment, as a text or as TOML has it.
     Moment: Timestamp, "a moment such as `2026-12-31T00:00:00Z`", { "type": "string" },
         moment, |at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true).into();
@@ -271,6 +274,12 @@ fn hundredths(value: &Value) -> Option<u32> {
     let number = value.as_float().or(value.as_integer().map(|n| n as f64))?;
     let hundredths = (number * 100.0).round();
     (0.0..=200.0).contains(&hundredths).then_some(hundredths as u32)
+}
+
+fn millionths(value: &Value) -> Option<u64> {
+    let number = value.as_float().or(value.as_integer().map(|n| n as f64))?;
+    let millionths = (number * 1e6).round();
+    (1.0..=1e15).contains(&millionths).then_some(millionths as u64)
 }
 
 fn moment(value: &Value) -> Option<Timestamp> {

@@ -55,6 +55,7 @@ fn handoff() -> Handoff {
         agent: AgentId::new("api"),
         task_type: TaskType::Research,
         callback_url: Some("https://triage.example.com/dispatches/0b8f7c1e-1".into()),
+        follow_up: None,
     }
 }
 

@@ -222,6 +222,26 @@ tools = ["fetch"]
 }
 
 #[test]
+fn what_runs_may_use_is_read() {
+    let config = read(
+        "[[runs.budget]]\nper = \"issue\"\ntokens = 1000\nmoney = 2\n[[runs.budget]]\nper = \"day\"\nmoney = 0.25\n",
+    );
+    let budgets = &config.runs.budgets;
+    assert_eq!((budgets[0].tokens, budgets[0].money), (Some(1000), Some(2_000_000)));
+    assert_eq!((budgets[1].tokens, budgets[1].money), (None, Some(250_000)));
+    insta::assert_snapshot!(refused("[[runs.budget]]\nper = \"day\"\n"), @r#"
+    config `gitea-triage.toml` line 8: `runs.budget` per day limits nothing; add `tokens` or `money` to it
+    "#);
+    let wrong = "[[runs.budget]]\ntokens = 0\n[[runs.budget]]\nper = \"week\"\nmoney = -1\n";
+    insta::assert_snapshot!(refused(wrong), @r#"
+    config `gitea-triage.toml` line 8: `runs.budget.per` is missing; add `per = "day"`
+    config `gitea-triage.toml` line 9: `runs.budget.tokens` is `0`; it wants a whole number from 1
+    config `gitea-triage.toml` line 11: `runs.budget.per` is `week`; it wants one of `dispatch`, `issue`, `repository`, `day`
+    config `gitea-triage.toml` line 12: `runs.budget.money` is `-1`; it wants an amount of money above 0, such as `2.5`
+    "#);
+}
+
+#[test]
 fn what_the_local_agent_may_ask_and_spend_is_read() {
     let config = read(
         r#"

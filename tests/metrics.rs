@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gitea_triage::fake_gitea::FaultKind;
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use service::World;
 
@@ -146,6 +147,58 @@ async fn figures_move_with_deliveries() {
     let refused = "gitea_triage_gitea_requests_total{method=\"GET\",outcome=\"4xx\"}";
     assert_eq!(world.figure(refused).await, 1.0);
     assert_eq!(world.figure("gitea_triage_dead_letters").await, 1.0);
+}
+
+#[tokio::test]
+async fn runners_and_what_their_agents_use_are_counted_and_unknown_is_absent() {
+    let token = "token-of-the-runner";
+    let digest = hex::encode(Sha256::digest(token));
+    let world = World::with(&format!(
+        "[[agent]]\nid = 'claude'\ninterface = 'runner'\nlabel = ''\nlogin = ''\n\
+         [[runner]]\nname = 'builder'\ntoken_sha256 = '{digest}'\nagents = ['claude']\n"
+    ))
+    .await;
+    let post = async |path: &str, body: Value| {
+        let url = format!("http://{}/runner/v1/{path}", world.service.address());
+        let request = reqwest::Client::new().post(url).bearer_auth(token).body(body.to_string());
+        assert!(request.send().await.unwrap().status().is_success(), "{path}");
+    };
+    world.open("acme/widgets");
+    world.settle(10).await;
+    world.advance(40);
+    assert_eq!(world.figure("gitea_triage_runs_oldest_wait_seconds").await, 40.0);
+    assert_eq!(world.figure("gitea_triage_runners{state=\"alive\"}").await, 0.0);
+    post("register", json!({"protocol": 1, "version": "1", "agents": ["claude"], "places": 3}))
+        .await;
+    post("take", json!({"request": "r", "agents": ["claude"], "wait_s": 0})).await;
+    let beat =
+        |tokens: u64, cost: Value| json!({"epoch": 1, "usage": {"tokens": tokens, "cost": cost}});
+    post("runs/1/heartbeat", beat(1200, Value::Null)).await;
+    let text = world.metrics().await;
+    check(&text);
+    assert!(!text.contains("agent_money"), "nobody said anything about money\n{text}");
+    post("runs/1/heartbeat", beat(1500, json!(0.75))).await;
+    let text = world.metrics().await;
+    check(&text);
+    if let Some(complaints) = promtool(&text) {
+        assert_eq!(complaints, "", "promtool");
+    }
+    for (series, expected) in [
+        ("gitea_triage_agent_tokens_total{agent=\"claude\"}", 1500.0),
+        ("gitea_triage_agent_money_total{agent=\"claude\"}", 0.75),
+        ("gitea_triage_runs_oldest_wait_seconds", 0.0),
+        ("gitea_triage_runners{state=\"alive\"}", 1.0),
+        ("gitea_triage_runner_places{state=\"busy\"}", 1.0),
+        ("gitea_triage_runner_places{state=\"free\"}", 2.0),
+    ] {
+        assert_eq!(world.figure(series).await, expected, "{series}");
+    }
+    // What the agent says itself may be less than what was estimated; a counter never falls.
+    post("runs/1/heartbeat", beat(1500, json!(0.5))).await;
+    assert_eq!(world.figure("gitea_triage_agent_money_total{agent=\"claude\"}").await, 0.75);
+    world.advance(200);
+    assert_eq!(world.figure("gitea_triage_runners{state=\"silent\"}").await, 1.0);
+    assert_eq!(world.figure("gitea_triage_runner_places{state=\"free\"}").await, 0.0);
 }
 
 #[tokio::test]

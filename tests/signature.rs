@@ -382,6 +382,7 @@ fn line(event: &Event) -> String {
         }
         Event::Renamed { action, name, .. } => format!("{action} {name}"),
         Event::Pull(pull) => format!("{} {} pull", pull.action, pull.at),
+        Event::Status { action, repo, sha } => format!("{action} {repo} {sha}"),
         Event::Ignored { action, repo, reason } => {
             format!("{action} {}: {reason}", repo.as_deref().unwrap_or("-"))
         }
@@ -442,7 +443,7 @@ fn every_recorded_delivery_is_what_it_was_recorded_as() {
     42 create acme/widgets: a branch or tag concerns no issue
     43 push acme/widgets: a push concerns no issue
     44 pull_request/opened acme/widgets#12 pull
-    45 pull_request_comment/created acme/widgets: pull requests are not triaged
+    45 pull_request_comment/created acme/widgets#12 pull
     46 pull_request/label_updated acme/widgets#12 pull
     47 pull_request/closed acme/widgets#12 pull
     48 issues/closed acme/widgets#2
@@ -510,7 +511,7 @@ fn what_a_forgejo_sent_is_let_in_and_read_as_well() {
     44 issues/reopened harbor/lantern#1
     46 create harbor/lantern: a branch or tag concerns no issue
     47 push harbor/lantern: a push concerns no issue
-    49 pull_request_comment/created harbor/lantern: pull requests are not triaged
+    49 pull_request_comment/created harbor/lantern#12 pull
     50 pull_request/label_updated harbor/lantern#12 pull
     52 pull_request/closed harbor/lantern#12 pull
     53 issues/closed harbor/lantern#2
@@ -562,7 +563,7 @@ fn other_payloads_are_ignored_with_a_reason() {
     );
     parses(
         &format!(r#"{{"action":"created","issue":{{"number":3}},"is_pull":true,{repo}}}"#),
-        "pull_request_comment/created acme/widgets: pull requests are not triaged",
+        "pull_request_comment/created acme/widgets#3 pull",
     );
     parses(
         &format!(r#"{{"issue":{{"number":3}},{repo}}}"#),
@@ -669,7 +670,9 @@ fn named(event: &Event) -> String {
     match event {
         Event::Issue(issue) => issue.at.to_string(),
         Event::Pull(pull) => pull.action.clone(),
-        Event::Ignored { action, .. } | Event::Renamed { action, .. } => action.clone(),
+        Event::Ignored { action, .. }
+        | Event::Status { action, .. }
+        | Event::Renamed { action, .. } => action.clone(),
     }
 }
 

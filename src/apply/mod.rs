@@ -141,6 +141,10 @@ impl Executor {
 
     async fn write(&self, at: &IssueRef, effect: &Effect) -> Written {
         match effect {
+            Effect::PullComment { on, edit, marker, body } => {
+                let (edit, marker, body) = (*edit, marker.clone(), body.clone());
+                Box::pin(self.write(on, &Effect::Comment { edit, marker, body })).await
+            }
             Effect::Comment { edit: None, body, .. } => {
                 let comment = self.forge.post_comment(at, body).await?;
                 Ok(EffectOutcome::done(Some(comment.id)))
@@ -181,7 +185,10 @@ impl Executor {
 fn is_refusal(effect: &Effect, error: &forge::Error) -> bool {
     let is_one_of_many = matches!(
         effect,
-        Effect::Put(_) | Effect::TakeOff(_) | Effect::Comment { edit: Some(_), .. }
+        Effect::Put(_)
+            | Effect::TakeOff(_)
+            | Effect::PullComment { .. }
+            | Effect::Comment { edit: Some(_), .. }
     );
     is_one_of_many && matches!(error.status(), Some(403 | 412 | 422))
 }

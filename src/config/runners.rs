@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::{Found, wrong};
 use super::source::Origins;
-use super::{AgentEntry, Config, RunnerEntry, keys};
+use super::{AgentEntry, Config, RunBudget, RunnerEntry, keys};
 use crate::agents::runner::{Prompt, SMALLEST_LOG};
 use crate::dispatch::Interface;
 use crate::runner::Settings;
@@ -35,6 +35,13 @@ pub(super) fn mistakes(config: &Config) -> Vec<Found> {
         let message = format!("`{key}` is too small for a log; write at least `{least}KiB`");
         all.push(wrong(key, message));
     }
+    let empty = |(at, one): (usize, &RunBudget)| {
+        let is_empty = one.tokens.is_none() && one.money.is_none();
+        let message =
+            format!("`runs.budget` per {} limits nothing; add `tokens` or `money` to it", one.per);
+        is_empty.then(|| (format!("runs.budget.{at}"), "runs.budget".to_owned(), message))
+    };
+    all.extend(config.runs.budgets.iter().enumerate().filter_map(empty));
     all
 }
 

@@ -9,13 +9,14 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use crate::clock::Timestamp;
+use crate::dispatch::budget::BudgetScope;
 use crate::dispatch::{Agent, AgentId, Interface, TaskType};
 use crate::issue::RepoPatterns;
 use crate::runner::Settings as RunnerSettings;
 use crate::setting::{
     As, ClockTime, Colour, Day, Endpoint, File, Hosts, Label, LabelNames, Listen, Login, Logins,
-    Maybe, Moment, Name, Names, Networks, Paths, Repos, Secret, Sha256, Size, Span, StoreUrl, Text,
-    Url, Zone, settings,
+    Maybe, Moment, Money, Name, Names, Networks, Paths, Repos, Secret, Sha256, Size, Span,
+    StoreUrl, Text, Url, Zone, settings,
 };
 use crate::triage::{Answers, Authors, Check, Reopen, Route};
 
@@ -232,6 +233,8 @@ settings! {
         max_concurrent: u32 = 1,
         /// How long a dispatch may stay open.
         timeout: Duration as "As::<Span>" = 2 * HOUR,
+        /// What a million tokens of it cost, where it runs on a runner, counts tokens and names no money.
+        price_per_million_tokens: Option<u64> as "As::<Maybe<Money>>" = None,
         /// Where an `http` agent is told.
         endpoint: Option<String> as "As::<Maybe<Endpoint>>" = None,
         /// Signs what is sent to the agent and what it calls back with, at least 8 characters; or `secret_file`.
@@ -262,8 +265,17 @@ settings! {
         /// Tokens that a run may use, where the agent counts them.
         #[schemars(range(min = 1))]
         max_tokens: Option<u64> = None,
+        /// What runs may use, in tokens and in money.
+        #[serde(rename = "budget")]
+        budgets: Vec<RunBudget> = Vec::new(),
+        /// Runs of one repository at once.
+        #[schemars(range(min = 1))]
+        per_repository: Option<u32> = None,
         /// Open pull requests as drafts.
         draft: bool = false,
+        /// Let the agent work again when its pull request gets a review, a comment or a failed check; in all at most
+        /// `dispatch.max_attempts` turns.
+        follow_up: bool = true,
         /// Template of what an agent is told, instead of the built-in one; a relative path starts in the folder of the
         /// configuration.
         prompt_file: Option<String> as "As::<Maybe<File>>" = None,
@@ -278,6 +290,19 @@ settings! {
         /// What `embedded` says.
         #[serde(skip)]
         runner: Option<RunnerSettings> = None,
+    }
+
+    /// What runs may use. At 80 % people are warned; at 100 % runs are stopped and a person is asked, and no other begins.
+    RunBudget {
+        /// What it is for: each dispatch, each issue, each repository within a day, or all of them together within a day.
+        /// Days are those of `summary.timezone`.
+        #[schemars(extend("x-required" = "per = \"day\""))]
+        per: BudgetScope = BudgetScope::Day,
+        /// Tokens, as agents count them.
+        #[schemars(range(min = 1))]
+        tokens: Option<u64> = None,
+        /// Money, in the currency of the agents and of their prices.
+        money: Option<u64> as "As::<Maybe<Money>>" = None,
     }
 
     /// Looking for what no webhook told.

@@ -29,6 +29,7 @@ mod session;
 mod sessions;
 mod settings;
 mod sign_in;
+mod spending;
 
 use std::fmt::Display;
 use std::net::IpAddr;

@@ -3,17 +3,16 @@
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use askama::Template;
-use chrono::TimeDelta;
 
 use super::access::Reader;
 use super::elements::is_hidden;
 use super::frame::{Frame, NavItem, render};
 use super::refusal::Refusal;
+use super::spending::{self, AgentDay, BudgetRow, Viewer};
+use crate::dispatch::budget::Spent;
 use crate::issue::ending;
 use crate::store::{RunLog, RunView, RunnerSeen};
 
-/// A runner that asks for work calls once a minute.
-const ALIVE: TimeDelta = TimeDelta::minutes(3);
 /// How much of the end of a log is shown, in bytes.
 const TAIL: usize = 64 * 1024;
 
@@ -23,11 +22,13 @@ struct RunnersPage {
     frame: Frame,
     runners: Vec<RunnerSeen>,
     runs: Vec<RunView>,
+    budgets: Vec<BudgetRow>,
+    days: Vec<AgentDay>,
 }
 
 impl RunnersPage {
     fn is_alive(&self, runner: &RunnerSeen) -> bool {
-        self.frame.now - runner.seen_at < ALIVE
+        runner.is_alive(self.frame.now)
     }
 }
 
@@ -36,6 +37,8 @@ impl RunnersPage {
 struct RunPage {
     frame: Frame,
     run: RunView,
+    /// The budgets that it is held against.
+    spent: Vec<Spent>,
     log: String,
     /// How many bytes of the log are not shown.
     left_out: u64,
@@ -43,10 +46,17 @@ struct RunPage {
 
 /// The handler of `GET /runners`.
 pub(super) async fn list(reader: Reader) -> Result<HttpResponse, Refusal> {
-    let store = &reader.dashboard.parts.store;
-    let (runners, runs) =
-        (store.runners().await?, store.run_views(reader.visitor.sees.clone()).await?);
-    Ok(render(&RunnersPage { frame: reader.frame(NavItem::Agents, "Runners"), runners, runs }))
+    let (store, sight) = (&reader.dashboard.parts.store, &reader.visitor.sees);
+    let (budgets, frame) = (&reader.settings.budgets, reader.frame(NavItem::Agents, "Runners"));
+    let spent = store.spending_since(spending::first_day(budgets, frame.now)).await?;
+    let viewer = Viewer { sight, is_admin: frame.is_admin, now: frame.now };
+    Ok(render(&RunnersPage {
+        runners: store.runners().await?,
+        runs: store.run_views(sight.clone()).await?,
+        budgets: spending::rows(budgets, &spent, &viewer),
+        days: spending::days(&spent, sight),
+        frame,
+    }))
 }
 
 /// The handler of `GET /runs/{id}`.
@@ -60,7 +70,8 @@ pub(super) async fn page(reader: Reader, id: Path<String>) -> Result<HttpRespons
     }
     let (log, left_out) = tail(store.run_log(id).await?);
     let frame = reader.frame(NavItem::Agents, format!("Run {id}"));
-    Ok(render(&RunPage { frame, run, log, left_out }))
+    let spent = store.spent_by(id, reader.settings.budgets.clone(), frame.now).await?;
+    Ok(render(&RunPage { frame, run, spent, log, left_out }))
 }
 
 /// How a log ends, without what nobody sees, and how many bytes come before.

@@ -1,11 +1,14 @@
 //! The settings of the dashboard: its address, who may sign in and how, who may act.
 
+use std::sync::Arc;
+
 use actix_web::cookie::Key;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256, Sha512};
 use url::Url;
 
 use crate::dispatch::Agent;
+use crate::dispatch::budget::Budgets;
 use crate::gitea as forge;
 use crate::issue::RepoPatterns;
 
@@ -28,6 +31,8 @@ pub struct Settings {
     pub owner: Option<String>,
     /// The configured agents.
     pub agents: Vec<Agent>,
+    /// What runs may use.
+    pub budgets: Arc<Budgets>,
     /// Whether nothing is written to the forge.
     pub dry_run: bool,
 }
@@ -102,6 +107,7 @@ pub(super) fn at(public_url: &str) -> Settings {
         repos: RepoPatterns::new(["acme/*"]).unwrap(),
         owner: None,
         agents: Vec::new(),
+        budgets: Arc::default(),
         dry_run: false,
     }
 }

@@ -1,6 +1,8 @@
 //! The nouns of a dispatch: who works on issues, on what kind of task, and how far one hand-over has come.
 //! No I/O, no rules.
 
+pub mod budget;
+mod follow_up;
 mod handoff;
 pub mod run;
 
@@ -14,7 +16,12 @@ use crate::clock::Timestamp;
 use crate::issue::{Issue, IssueRef};
 use crate::reason::Cause;
 
+use self::budget::Spent;
+pub use self::follow_up::{
+    Answered, CheckState, CommitCheck, FollowUp, PullState, Remark, RemarkId, RunSoFar,
+};
 pub use self::handoff::{HandoffError, Wrong};
+use self::run::Asked;
 
 /// An agent's name in the configuration, such as `claude`.
 #[derive(
@@ -129,10 +136,10 @@ impl DispatchState {
         matches!(self, Self::Pending | Self::Assigned | Self::InProgress)
     }
 
-    /// The state as people read it: what a person ended did not fail.
+    /// The state as people read it: what a person ended, or what never began for want of a budget, did not fail.
     pub fn shown(self, cause: &Cause) -> &'static str {
         match self {
-            Self::Failed if cause.is_by_person() => "ended",
+            Self::Failed if cause.is_by_person() || cause.is_budget() => "ended",
             state => state.as_str(),
         }
     }
@@ -244,7 +251,7 @@ impl Transition {
 
     /// Whether it ends the agent's work, so that nothing of what called the agent may stay on the issue.
     pub fn is_called_off(&self) -> bool {
-        self.counts || matches!(self.cause, Cause::TextChanged { .. })
+        self.counts || matches!(self.cause, Cause::TextChanged { .. } | Cause::BudgetUsedUp { .. })
     }
 }
 
@@ -324,6 +331,12 @@ pub struct Report {
     pub message: Option<String>,
     /// Where the work can be seen.
     pub url: Option<String>,
+    /// The budget that its run has used up, or nearly; only the service says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
+    /// The permission that its agent asks for; only a runner says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Asked>,
 }
 
 /// A report, and the key of the dispatch it is about.
@@ -359,4 +372,6 @@ pub struct Handoff {
     pub task_type: TaskType,
     /// Where the agent may report its progress.
     pub callback_url: Option<String>,
+    /// What is to be done again, where it has worked on the issue before.
+    pub follow_up: Option<Box<FollowUp>>,
 }

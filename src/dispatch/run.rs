@@ -9,6 +9,7 @@
 //! | `POST runs/{id}/log` | [`LogChunk`] | [`Lease`] |
 //! | `POST runs/{id}/push` | [`Push`] | [`Lease`]: the branch may be written now |
 //! | `POST runs/{id}/finish` | [`Finish`] | [`Lease`] |
+//! | `POST over` | [`Dispatches`] | [`Dispatches`]: those of them that have ended |
 //!
 //! A token in `Authorization: Bearer …` says which runner it is. Every refusal is a [`Refused`].
 
@@ -25,6 +26,9 @@ pub const NEEDS_PERSON: &str = "NEEDS A PERSON:";
 
 /// The longest body of a call, in bytes.
 pub const MAX_CALL: usize = 256 * 1024;
+
+/// The most dispatches that are asked for at once.
+pub const MAX_DISPATCHES: usize = 100;
 
 /// The longest text of a [`LogChunk`], in bytes.
 pub const MAX_LOG_CHUNK: usize = 64 * 1024;
@@ -103,6 +107,20 @@ pub struct Assignment {
     pub max_tokens: Option<u64>,
     /// Whether the pull request is opened as a draft.
     pub is_draft: bool,
+    /// Whether another turn may follow, for which the workspace is kept until the dispatch has ended.
+    #[serde(default)]
+    pub may_follow: bool,
+    /// What people answered to agents on this issue. The runner's own `deny` stands above it, and a place outside of the
+    /// workspace stays refused.
+    #[serde(default, skip_serializing_if = "Permits::is_empty")]
+    pub permits: Permits,
+}
+
+/// Dispatches, by their keys: a runner asks of those whose workspaces it keeps which have ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispatches {
+    /// The keys, at most [`MAX_DISPATCHES`].
+    pub dispatches: Vec<String>,
 }
 
 /// What holds for every run alike, as the service is set up.
@@ -116,6 +134,59 @@ pub struct Terms {
     pub max_tokens: Option<u64>,
     /// See [`Assignment::is_draft`].
     pub is_draft: bool,
+    /// How many turns a run may have.
+    pub turns: u32,
+}
+
+named_enum! {
+    /// What kind of thing a tool does, in the words of the Agent Client Protocol.
+    ToolKind {
+        /// Reads files or data.
+        Read = "read",
+        /// Changes files.
+        Edit = "edit",
+        /// Removes files.
+        Delete = "delete",
+        /// Moves files.
+        Move = "move",
+        /// Searches.
+        Search = "search",
+        /// Runs a program.
+        Execute = "execute",
+        /// Thinks.
+        Think = "think",
+        /// Reads from the network.
+        Fetch = "fetch",
+        /// Changes the mode of the session.
+        SwitchMode = "switch_mode",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+/// A permission that an agent asks for, which no rule decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The kind of tool.
+    pub kind: ToolKind,
+    /// What it would do, in the agent's words; untrusted text.
+    pub title: String,
+}
+
+/// What people answered to agents that asked for a permission on an issue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permits {
+    /// Kinds of tools that are allowed.
+    pub allow: Vec<ToolKind>,
+    /// Kinds of tools that are refused.
+    pub deny: Vec<ToolKind>,
+}
+
+impl Permits {
+    /// Whether nobody has answered anything.
+    pub fn is_empty(&self) -> bool {
+        self.allow.is_empty() && self.deny.is_empty()
+    }
 }
 
 /// What an agent used, as far as it says.
@@ -213,6 +284,9 @@ pub struct Finish {
     pub url: Option<String>,
     /// What was used.
     pub usage: Usage,
+    /// The permission that a person has to give or refuse first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Asked>,
 }
 
 /// The lease goes on.

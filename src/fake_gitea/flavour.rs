@@ -54,6 +54,11 @@ impl Flavour {
         !self.is_forgejo()
     }
 
+    /// Whether what a check says of a commit makes an event.
+    pub(super) fn tells_of_checks(self) -> bool {
+        !self.is_forgejo()
+    }
+
     /// Whether a comment that is saved with the text it had makes an event.
     pub(super) fn tells_of_equal_text(self) -> bool {
         self.is_forgejo()

@@ -16,6 +16,7 @@ mod payload;
 mod people;
 mod record;
 mod refs;
+mod reviews;
 mod routes;
 mod seed;
 mod server;
@@ -40,7 +41,8 @@ use self::outbox::KINDS;
 use self::record::{BOT, Scope, Task};
 use self::shared::{Interruption, Shared};
 pub use self::view::{
-    CommentView, DeliveryView, Fault, FaultKind, IssueView, NewIssue, Request, TimelineView,
+    CommentView, DeliveryView, Fault, FaultKind, IssueView, NewCheck, NewIssue, NewLine, NewReview,
+    Request, TimelineView,
 };
 use self::world::{State, token_of};
 use crate::clock::Clock;

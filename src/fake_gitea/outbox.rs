@@ -27,6 +27,8 @@ pub(super) struct Event {
     pub action: &'static str,
     pub changes: Option<Value>,
     pub comment: Option<Value>,
+    /// What a review says.
+    pub review: Option<Value>,
     pub wrong: Distortion,
 }
 
@@ -69,7 +71,7 @@ fn family(prefix: &str) -> impl Iterator<Item = String> {
 }
 
 /// The bytes that are signed and sent: two spaces a level, as Gitea writes them.
-fn render(payload: &Value) -> Bytes {
+pub(super) fn render(payload: &Value) -> Bytes {
     Bytes::from(serde_json::to_vec_pretty(payload).unwrap_or_default())
 }
 
@@ -103,7 +105,11 @@ impl State {
         self.deliveries.push(task);
     }
 
-    fn listeners<'a>(&'a self, repo: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Hook> {
+    pub(super) fn listeners<'a>(
+        &'a self,
+        repo: &'a str,
+        kind: &'a str,
+    ) -> impl Iterator<Item = &'a Hook> {
         let owner = repo.split('/').next().unwrap_or_default();
         self.hooks.iter().filter(move |hook| {
             let here = match &hook.scope {
@@ -111,6 +117,9 @@ impl State {
                 Scope::Repo(key) => key == repo,
                 Scope::Org(org) => org == owner,
             };
+            // A hook hears all reviews or none (models/webhook/webhook.go, `HasEvent`).
+            let of_review = kind.starts_with("pull_request_review_") && !kind.ends_with("request");
+            let kind = if of_review { "pull_request_review" } else { kind };
             here && hook.active && hook.events.contains(kind)
         })
     }
@@ -135,7 +144,8 @@ impl State {
         let more = match &event.comment {
             Some(comment) => json!({"comment": comment, "is_pull": is_pull}),
             None if is_pull => json!({
-                "number": issue.number, "requested_reviewer": null, "commit_id": "", "review": null,
+                "number": issue.number, "commit_id": "", "review": event.review,
+                "requested_reviewer": event.review.as_ref().map(|_| show::user(self, by, Look::Embedded)),
             }),
             None => json!({"number": issue.number, "commit_id": ""}),
         };

@@ -4,7 +4,7 @@
 use super::FakeGitea;
 use super::change::Opening;
 use super::record::At;
-use super::view::NewIssue;
+use super::view::{NewCheck, NewIssue};
 use super::world::State;
 use crate::issue::{IssueRef, RepoName};
 
@@ -59,11 +59,12 @@ impl FakeGitea {
 
     /// Lets the checks of a pull request's head say `success`, `failure` or `pending`; no event is sent.
     pub fn set_commit_status(&self, pull: &IssueRef, status: &str) {
+        let check =
+            NewCheck { context: "ci".to_owned(), state: status.to_owned(), ..NewCheck::default() };
         self.change(|state| {
-            let pull = state.issue_mut(&At::from(pull)).and_then(|i| i.pull.as_mut());
-            if let Some(pull) = pull {
-                pull.status = Some(status.to_owned());
-            }
+            let at = At::from(pull);
+            let sha = state.issue(&at).and_then(|issue| Some(issue.pull.as_ref()?.sha.clone()));
+            sha.into_iter().for_each(|sha| state.note_check(&at, &sha, &check));
         });
     }
 
@@ -134,7 +135,7 @@ impl FakeGitea {
         self.act(at, "alice", |state, at, by| state.release(at, by, &At::from(on)));
     }
 
-    fn act<T: Default>(
+    pub(super) fn act<T: Default>(
         &self,
         at: &IssueRef,
         by: &str,

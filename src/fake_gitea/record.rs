@@ -92,6 +92,8 @@ pub(super) struct Repo {
     /// Which issue a comment belongs to.
     pub comments: BTreeMap<i64, u64>,
     pub last_number: u64,
+    /// What checks said of its commits.
+    pub checks: Vec<Check>,
     /// How many issues and how many pull requests are open; counted along, for every payload shows it.
     pub open: [usize; 2],
 }
@@ -164,8 +166,46 @@ pub(super) struct Pull {
     /// The commit at its head.
     pub sha: String,
     pub merged: Option<Timestamp>,
-    /// What the checks said of that commit, as `success` or `failure`.
-    pub status: Option<String>,
+    pub reviews: Vec<Review>,
+}
+
+/// What somebody says about a pull request as a whole.
+#[derive(Clone, Debug)]
+pub(super) struct Review {
+    pub id: i64,
+    pub by: i64,
+    /// `APPROVED`, `REQUEST_CHANGES`, `COMMENT` or `PENDING`.
+    pub state: String,
+    pub body: String,
+    /// The commit that was looked at.
+    pub sha: String,
+    pub at: Timestamp,
+    /// The head is another one by now.
+    pub stale: bool,
+    pub dismissed: bool,
+    pub lines: Vec<LineNote>,
+}
+
+/// A comment of a review on a line.
+#[derive(Clone, Debug)]
+pub(super) struct LineNote {
+    pub id: i64,
+    pub path: String,
+    pub line: u64,
+    pub body: String,
+    pub is_resolved: bool,
+}
+
+/// What a check said last of a commit.
+#[derive(Clone, Debug)]
+pub(super) struct Check {
+    pub id: i64,
+    pub sha: String,
+    pub context: String,
+    /// `pending`, `success`, `failure`, `error` or `warning`.
+    pub state: String,
+    pub description: String,
+    pub at: Timestamp,
 }
 
 impl Pull {
@@ -174,7 +214,7 @@ impl Pull {
         let mut sha = hex::encode(Sha256::digest(format!("{}#{}", at.repo, at.number)));
         sha.truncate(40);
         let (head, base) = ("topic".to_owned(), "main".to_owned());
-        Self { head, base, sha, merged: None, status: None }
+        Self { head, base, sha, merged: None, reviews: Vec::new() }
     }
 }
 
@@ -249,6 +289,9 @@ impl Task {
     pub fn event(&self) -> &'static str {
         match self.kind {
             "issue_comment" | "pull_request_comment" => "issue_comment",
+            "pull_request_review_approved" => "pull_request_approved",
+            "pull_request_review_rejected" => "pull_request_rejected",
+            "pull_request_review_comment" => "pull_request_comment",
             kind if kind.starts_with("issue") => "issues",
             kind if kind.starts_with("pull_request") => "pull_request",
             kind => kind,

@@ -28,6 +28,39 @@ pub struct NewIssue {
     pub is_pull_request: bool,
 }
 
+/// A review to be submitted.
+#[derive(Clone, Debug, Default)]
+pub struct NewReview {
+    /// `APPROVED`, `REQUEST_CHANGES`, `COMMENT`, or `PENDING` for one that is not submitted.
+    pub state: String,
+    /// Its own text.
+    pub body: String,
+    /// Its comments on lines.
+    pub lines: Vec<NewLine>,
+}
+
+/// A comment on a line, in a review.
+#[derive(Clone, Debug, Default)]
+pub struct NewLine {
+    /// The file.
+    pub path: String,
+    /// The line in it.
+    pub line: u64,
+    /// What is said.
+    pub body: String,
+}
+
+/// What a check says of a commit.
+#[derive(Clone, Debug, Default)]
+pub struct NewCheck {
+    /// Its name.
+    pub context: String,
+    /// `pending`, `success`, `failure`, `error` or `warning`.
+    pub state: String,
+    /// What it says, in a line.
+    pub description: String,
+}
+
 /// An issue as the fake has it now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IssueView {

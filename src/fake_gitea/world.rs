@@ -139,6 +139,7 @@ impl State {
                 issues: BTreeMap::new(),
                 comments: BTreeMap::new(),
                 last_number: 0,
+                checks: Vec::new(),
                 open: [0, 0],
             };
             self.repos.insert(key.clone(), repo);

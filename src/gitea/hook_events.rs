@@ -4,9 +4,25 @@
 use std::collections::BTreeSet;
 
 /// The kinds that have to come: what the name `issues` turns on, comments included, and pull requests, which may close
-/// an issue that an agent has.
-const NEEDED: [&str; 6] =
-    ["issues", "issue_assign", "issue_label", "issue_milestone", "issue_comment", "pull_request"];
+/// an issue that an agent has, with what people say about them.
+const NEEDED: [&str; 8] = [
+    "issues",
+    "issue_assign",
+    "issue_label",
+    "issue_milestone",
+    "issue_comment",
+    "pull_request",
+    "pull_request_comment",
+    REVIEW,
+];
+
+/// Gitea answers with it since 1.23; Gitea before that and Forgejo answer with the three kinds of a review, which are turned
+/// on together.
+const REVIEW: &str = "pull_request_review";
+
+/// What checks say of commits: asked for, and not missed where it is not known. Forgejo has no such event
+/// (modules/webhook/type.go), older versions of Gitea pass over the name.
+const STATUS: &str = "status";
 
 /// Kinds whose name is the kind (models/webhook/webhook.go, `EventsArray`).
 const PLAIN: &str = "create delete fork issue_assign issue_comment issue_label issue_milestone pull_request_assign \
@@ -15,7 +31,10 @@ const PLAIN: &str = "create delete fork issue_assign issue_comment issue_label i
 
 /// The needed kinds that are not among `kinds`.
 pub(super) fn lacking(kinds: &BTreeSet<String>) -> Vec<&'static str> {
-    NEEDED.into_iter().filter(|kind| !kinds.contains(*kind)).collect()
+    let is_there = |kind: &str| {
+        kinds.contains(kind) || kind == REVIEW && kinds.contains("pull_request_review_approved")
+    };
+    NEEDED.into_iter().filter(|kind| !is_there(kind)).collect()
 }
 
 /// The names that turn on these kinds and the needed ones, and nothing else.
@@ -23,7 +42,8 @@ pub(super) fn lacking(kinds: &BTreeSet<String>) -> Vec<&'static str> {
 /// # Errors
 /// The kind that no name turns on.
 pub(super) fn names(kinds: &BTreeSet<String>, is_forgejo: bool) -> Result<Vec<String>, String> {
-    let needed = NEEDED.into_iter().map(str::to_owned);
+    let status = Some(STATUS).filter(|_| !is_forgejo);
+    let needed = NEEDED.into_iter().chain(status).map(str::to_owned);
     let all: BTreeSet<String> = kinds.iter().cloned().chain(needed).collect();
     let names: Result<BTreeSet<String>, String> =
         all.into_iter().map(|kind| name(&kind, is_forgejo).ok_or(kind)).collect();
@@ -75,16 +95,21 @@ mod tests {
                 "issue_label",
                 "issue_milestone",
                 "issues_only",
-                "pull_request_only"
+                "pull_request_comment",
+                "pull_request_only",
+                "pull_request_review",
+                "status"
             ]
         );
-        assert_eq!(lacking(&set(&["issues", "issue_comment"])).len(), 4);
+        assert!(!names(&set(&[]), true).unwrap().contains(&"status".to_owned()));
+        assert_eq!(lacking(&set(&["issues", "issue_comment"])).len(), 6);
         assert!(lacking(&set(&NEEDED)).is_empty());
     }
 
     #[test]
     fn forgejos_reviews_are_one_name_and_its_packages_none() {
         let reviews = set(&["pull_request_review_approved", "pull_request_review_comment"]);
+        assert!(!lacking(&reviews).contains(&"pull_request_review"));
         assert!(names(&reviews, true).unwrap().contains(&"pull_request_review".to_owned()));
         assert_eq!(names(&set(&["package"]), true), Err("package".to_owned()));
         assert!(names(&set(&["package"]), false).is_ok());

@@ -121,7 +121,17 @@ impl HookForm {
     pub fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
-            events: ["issues", "issue_comment", "pull_request_only"].map(str::to_owned).into(),
+            // A name that a forge does not know is passed over: `status`, on Forgejo.
+            events: [
+                "issues",
+                "issue_comment",
+                "pull_request_only",
+                "pull_request_comment",
+                "pull_request_review",
+                "status",
+            ]
+            .map(str::to_owned)
+            .into(),
             branch_filter: String::new(),
             authorization: String::new(),
         }
@@ -213,6 +223,6 @@ mod tests {
     fn nulls_and_absent_keys_are_a_hook_as_well() {
         let bare = hook(json!({"id": 3, "type": "slack", "config": null, "events": null}));
         assert!(!bare.is_active && !bare.is_readable() && !bare.is_json());
-        assert_eq!(bare.lacks().len(), 6);
+        assert_eq!(bare.lacks().len(), 8);
     }
 }

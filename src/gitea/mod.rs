@@ -17,6 +17,7 @@ mod receiver;
 mod recording;
 mod rejected;
 mod repos;
+mod reviews;
 mod rights;
 mod server;
 mod shown_text;

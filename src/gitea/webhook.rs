@@ -70,6 +70,8 @@ loose! {
         run: Run,
         sender: User,
         changes: Changes,
+        /// The commit that a status is of.
+        sha: String,
     }
 
     struct Changes { body: Former }
@@ -101,6 +103,8 @@ loose! {
 }
 
 const PULLS: &str = "pull requests are not triaged";
+const STATUS: &str = "status";
+const PULL_COMMENT: &str = "pull_request_comment";
 const REFS: &str = "a branch or tag concerns no issue";
 /// The payloads without an issue: the keys by which they are known (modules/structs/hook.go), their name, and why they
 /// are not worked on. The first that fits counts.
@@ -117,7 +121,7 @@ const OTHERS: [(&[&str], &str, &str); 14] = [
     (&["workflow_run"], "workflow_run", "a workflow run concerns no issue"),
     (&["run", "action"], "action_run", "a workflow run concerns no issue"),
     (&["page"], "wiki", "a wiki page concerns no issue"),
-    (&["context", "commit"], "status", "a commit status concerns no issue"),
+    (&["context", "commit"], STATUS, "a commit status concerns no issue"),
     (&["repository", "action"], "repository", "a repository's own events concern no issue"),
 ];
 /// The changes our own writes come back as; what opens, closes or removes an issue is always worth a look.
@@ -139,7 +143,8 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
         let known = OTHERS.iter().find(|(wanted, ..)| wanted.iter().all(is_there));
         let (_, kind, reason) = known.unwrap_or(&(&[], "unknown", "no issue in it"));
         let pull = payload.pull_request.take().and_then(|pull| payload.pull(pull));
-        let found = pull.map(Event::Pull).or_else(|| payload.renamed(kind));
+        let found = pull.map(Event::Pull).or_else(|| payload.status(kind));
+        let found = found.or_else(|| payload.renamed(kind));
         return Ok(found.unwrap_or_else(|| payload.ignored(kind, reason)));
     };
     let comment = payload.comment.take();
@@ -148,8 +153,11 @@ pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
     // Gitea 1.22 sends no `pull_request` with a comment on one, only `is_pull`.
     let is_pull = payload.pull_request.is_some() || issue.pull_request.is_some();
     if is_pull || payload.is_pull == Some(true) {
-        let kind = if is_comment { "pull_request_comment" } else { "pull_request" };
-        return Ok(payload.ignored(kind, PULLS));
+        if !is_comment {
+            return Ok(payload.ignored("pull_request", PULLS));
+        }
+        let found = payload.pull_comment(issue.number);
+        return Ok(found.unwrap_or_else(|| payload.ignored(PULL_COMMENT, PULLS)));
     }
     let kind = if is_comment { "issue_comment" } else { "issues" };
     let action = payload.action();
@@ -195,7 +203,34 @@ impl Payload {
             body: body.unwrap_or_default(),
             url: html_url.unwrap_or_default(),
             is_over: matches!(self.action(), "closed" | "deleted"),
+            commented_by: None,
         })
+    }
+
+    /// A comment on a pull request, which may be one of an agent's. Gitea 1.22 shows its number only.
+    fn pull_comment(&mut self, shown: Option<i64>) -> Option<Event> {
+        let pull = self.pull_request.take().unwrap_or_default();
+        let Pull { title, body, html_url, .. } = pull;
+        let number = [shown, pull.number].into_iter().flatten().find_map(number)?;
+        Some(Event::Pull(PullEvent {
+            at: IssueRef { repo: self.repo()?, number },
+            action: self.full_action(PULL_COMMENT),
+            title: title.unwrap_or_default(),
+            body: body.unwrap_or_default(),
+            url: html_url.unwrap_or_default(),
+            is_over: false,
+            commented_by: self.sender.take().and_then(User::into_account),
+        }))
+    }
+
+    /// What a check said of a commit; `None` where the payload does not say of which.
+    fn status(&self, kind: &str) -> Option<Event> {
+        let is_commit = |sha: &&String| {
+            matches!(sha.len(), 40 | 64) && sha.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        let sha = self.sha.as_ref().filter(|_| kind == STATUS).filter(is_commit)?;
+        let (action, sha) = (self.full_action(kind), sha.to_ascii_lowercase());
+        Some(Event::Status { action, repo: self.repo()?, sha })
     }
 
     fn action(&self) -> &str {

@@ -1,5 +1,5 @@
 //! The figures: their names, what they mean, and where each comes from. A label only ever holds a word of this program,
-//! never one from outside.
+//! or the name of an agent in the configuration, never one from outside.
 
 use std::fmt::Error;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use crate::clock::Timestamp;
+use crate::dispatch::budget::MILLION;
 use crate::meters::{BOUNDS_S, Calls, Latency, Receiving, Working};
-use crate::store::Gauges;
+use crate::store::{AgentSpending, Gauges};
 
 /// What each figure means. Prometheus expects the names of those that every process has.
 const HELP: &str = "\
@@ -33,6 +34,11 @@ gitea_triage_inbox_oldest_age_seconds: How long the oldest of them has waited
 gitea_triage_lanes: Issues that wait for their turn or are worked on
 gitea_triage_dead_letters: Deliveries that were given up and wait for a person
 gitea_triage_runs: Runs that have not ended: waiting for a runner, or leased by one
+gitea_triage_runs_oldest_wait_seconds: How long the oldest run has waited for a runner
+gitea_triage_runners: Runners that have ever called: alive, or silent for some minutes
+gitea_triage_runner_places: Places of the runners that are alive: busy or free
+gitea_triage_agent_tokens: Tokens that agents on runners used, for those that count them
+gitea_triage_agent_money: Money that agents on runners used, for those that name it or have a price
 gitea_triage_missed_events: Changes that no webhook reported and the sweep found, since the store was made
 gitea_triage_build_info: The version that runs";
 
@@ -99,6 +105,20 @@ impl Page {
         sheet.gauge("gitea_triage_dead_letters", gauges.dead as f64)?;
         let runs = [("waiting", gauges.runs_waiting), ("leased", gauges.runs_leased)];
         sheet.gauges("gitea_triage_runs", "state", runs)?;
+        let wait = gauges.runs_oldest_at.map_or(0, |at| (self.now - at).num_milliseconds().max(0));
+        sheet.gauge("gitea_triage_runs_oldest_wait_seconds", wait as f64 / 1_000.0)?;
+        let alive: Vec<_> = gauges.runners.iter().filter(|one| one.is_alive(self.now)).collect();
+        let silent = (gauges.runners.len() - alive.len()) as u64;
+        let runners = [("alive", alive.len() as u64), ("silent", silent)];
+        sheet.gauges("gitea_triage_runners", "state", runners)?;
+        let places: u64 = alive.iter().map(|runner| u64::from(runner.places)).sum();
+        let free = places.saturating_sub(gauges.runs_leased);
+        let places = [("busy", gauges.runs_leased), ("free", free)];
+        sheet.gauges("gitea_triage_runner_places", "state", places)?;
+        let tokens = |one: &AgentSpending| one.used.tokens.map(|tokens| tokens as f64);
+        sheet.spent("gitea_triage_agent_tokens", &gauges.spending, tokens)?;
+        let money = |one: &AgentSpending| one.used.money.map(|money| money as f64 / MILLION as f64);
+        sheet.spent("gitea_triage_agent_money", &gauges.spending, money)?;
         sheet.counter("gitea_triage_missed_events", gauges.missed_events)
     }
 }
@@ -151,6 +171,25 @@ impl Sheet<'_> {
     fn counter(&mut self, name: &str, value: u64) -> Result<(), Error> {
         let mut counter = self.begin(name, MetricType::Counter)?;
         counter.encode_counter::<NoLabelSet, u64, f64>(&value, None)
+    }
+
+    /// What agents used, for those of which it is known.
+    fn spent(
+        &mut self,
+        name: &str,
+        spending: &[AgentSpending],
+        amount: impl Fn(&AgentSpending) -> Option<f64>,
+    ) -> Result<(), Error> {
+        let known: Vec<_> = spending.iter().filter_map(|one| Some((one, amount(one)?))).collect();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let mut family = self.begin(name, MetricType::Counter)?;
+        known.into_iter().try_for_each(|(one, amount)| {
+            let labels = [("agent", one.agent.as_str())];
+            let mut counter = family.encode_family(&labels)?;
+            counter.encode_counter::<NoLabelSet, f64, f64>(&amount, None)
+        })
     }
 
     /// Several numbers that only go up, under these labels.

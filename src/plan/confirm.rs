@@ -64,7 +64,7 @@ pub(super) fn confirm(
     said: &[MarkedComment],
 ) -> Vec<Confirmation> {
     let confirmation = |one: &Unconfirmed| {
-        let found = found(one, said);
+        let found = found(one, said, &s.facts.pull_comments);
         let key = one.write.key();
         let is_meant = effects.iter().any(|effect| (effect.kind(), effect.value()) == key);
         let recovery = match is_there(s, &one.write, found.is_some()) {
@@ -96,11 +96,15 @@ fn is_there(s: &Snapshot<'_>, write: &UnconfirmedWrite, is_found: bool) -> Optio
 }
 
 /// Of two comments about the same the newer one stands first; what the local agent says differs only by its digest.
-fn found(one: &Unconfirmed, said: &[MarkedComment]) -> Option<MarkedComment> {
+fn found(
+    one: &Unconfirmed,
+    said: &[MarkedComment],
+    pull: &[MarkedComment],
+) -> Option<MarkedComment> {
     let UnconfirmedWrite::Comment { marker, .. } = &one.write else { return None };
     let is_it = |found: &&MarkedComment| {
         found.marker.decision == marker.decision
             && (!one.is_agents || found.marker.digest == marker.digest)
     };
-    said.iter().find(is_it).cloned()
+    said.iter().chain(pull).find(is_it).cloned()
 }

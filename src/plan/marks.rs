@@ -102,9 +102,14 @@ impl PlanInput<'_> {
         }
         // Of a dry run only the intention is seen.
         let key = open.map(|dispatch| &dispatch.key).or(opens.map(|new| &new.key));
-        let key = key.cloned().unwrap_or_default();
+        let handoff = self.handoff(agent, key.cloned().unwrap_or_default());
+        Some(Effect::HandOff { agent: Box::new(agent.clone()), handoff: Box::new(handoff) })
+    }
+
+    /// What an agent is told of the issue.
+    pub(super) fn handoff(&self, agent: &Agent, key: String) -> Handoff {
         let callback = self.rules.public_url.as_deref();
-        let handoff = Handoff {
+        Handoff {
             callback_url: callback.map(|base| format!("{base}/dispatches/{key}")),
             dispatch_id: key,
             at: self.s.at.clone(),
@@ -114,7 +119,7 @@ impl PlanInput<'_> {
             acceptance_criteria: self.rules.triage.criteria(self.s.issue),
             agent: agent.id.clone(),
             task_type: self.e.task_type(),
-        };
-        Some(Effect::HandOff { agent: Box::new(agent.clone()), handoff: Box::new(handoff) })
+            follow_up: None,
+        }
     }
 }

@@ -5,6 +5,7 @@ mod approval;
 mod comment;
 mod confirm;
 mod duplicate;
+mod follow_up;
 mod marks;
 mod notice;
 mod outcome;
@@ -17,7 +18,7 @@ use std::borrow::Cow;
 
 use crate::clock::Timestamp;
 use crate::dispatch::{Agent, Handoff, Mark};
-use crate::issue::IssueState;
+use crate::issue::{IssueRef, IssueState};
 use crate::triage::{
     Decision, Evaluation, MarkedComment, News, Notice, Question, Record, Rules, Snapshot,
 };
@@ -40,6 +41,17 @@ const OVER: &str = "over";
 pub enum Effect {
     /// An audit comment: new, or an edit of the one with this id.
     Comment {
+        /// The comment of ours to bring up to date; `None` writes a new one.
+        edit: Option<i64>,
+        /// What the marker says.
+        marker: Marker,
+        /// The text, marker included.
+        body: String,
+    },
+    /// A comment on a pull request of an agent: new, or an edit of the one with this id.
+    PullComment {
+        /// The pull request.
+        on: IssueRef,
         /// The comment of ours to bring up to date; `None` writes a new one.
         edit: Option<i64>,
         /// What the marker says.
@@ -73,8 +85,10 @@ impl Effect {
     /// What kind of write it is.
     pub fn kind(&self) -> EffectKind {
         match self {
-            Self::Comment { edit: None, .. } => EffectKind::Comment,
-            Self::Comment { edit: Some(_), .. } => EffectKind::Edit,
+            Self::Comment { edit: None, .. } | Self::PullComment { edit: None, .. } => {
+                EffectKind::Comment
+            }
+            Self::Comment { .. } | Self::PullComment { .. } => EffectKind::Edit,
             Self::Put(mark) => mark.kind(),
             Self::TakeOff(Mark::Label(_)) => EffectKind::Unlabel,
             Self::TakeOff(Mark::Assignee(_)) => EffectKind::Unassign,
@@ -87,7 +101,7 @@ impl Effect {
     /// The label, login or agent; for a comment the decision it tells.
     pub fn value(&self) -> &str {
         match self {
-            Self::Comment { marker, .. } => &marker.decision,
+            Self::Comment { marker, .. } | Self::PullComment { marker, .. } => &marker.decision,
             Self::Put(mark) | Self::TakeOff(mark) => mark.value(),
             Self::Reopen => "open",
             Self::HandOff { agent, .. } => agent.id.as_str(),
@@ -98,7 +112,7 @@ impl Effect {
     /// What the marker of a comment says.
     pub fn marker(&self) -> Option<&Marker> {
         match self {
-            Self::Comment { marker, .. } => Some(marker),
+            Self::Comment { marker, .. } | Self::PullComment { marker, .. } => Some(marker),
             _ => None,
         }
     }
@@ -120,7 +134,7 @@ impl Effect {
     /// The text of a comment.
     pub fn body(&self) -> Option<&str> {
         match self {
-            Self::Comment { body, .. } => Some(body),
+            Self::Comment { body, .. } | Self::PullComment { body, .. } => Some(body),
             _ => None,
         }
     }
@@ -272,6 +286,7 @@ pub fn plan(s: &Snapshot<'_>, e: &Evaluation, rules: &Rules) -> Result<Plan, Que
     effects.extend(input.answer_labels()?);
     effects.extend(e.releases.clone().map(Mark::Assignee).map(Effect::TakeOff));
     effects.extend(input.marks(opens.as_ref()));
+    effects.extend(input.follow_up());
     effects.extend(reply::replies(s, e));
     let confirmations = confirm::confirm(s, &effects, said);
     let absent = s.record.leftovers.union(&s.record.applied);

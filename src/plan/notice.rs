@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use super::{Effect, code, fence};
 use crate::clock::Timestamp;
+use crate::dispatch::run::Asked;
 use crate::dispatch::{AgentId, Attempt, Report};
 use crate::issue::IssueRef;
-use crate::reason::Duty;
+use crate::reason::{Cause, Duty};
 use crate::triage::{News, Notice};
 
 /// Whom a comment calls where a person is needed.
@@ -36,6 +37,9 @@ fn text(news: &News, called: Called<'_>) -> String {
         News::TimedOut { agent, minutes } => timed_out(owner, agent, *minutes) + &asked(),
         News::Escalation { attempts } => escalation(owner, attempts) + &asked(),
         News::Result { agent, report } => result(agent, report),
+        News::Unchanged { agent, pull, message } => {
+            unchanged(owner, agent, pull) + &said(message.as_deref()) + &asked()
+        }
         News::Reopened { cause } => {
             let cause = sentence(&cause.to_string());
             format!("**Triage: opened again**\n\n{cause}.\n\n{CLOSE_FOR_GOOD}")
@@ -98,8 +102,28 @@ fn escalation(owner: &str, attempts: &[Attempt]) -> String {
     for one in attempts {
         let _ = writeln!(text, "- {}: {}", code(one.agent.as_str()), one.cause);
     }
+    if let Some(Cause::AsksPermission { agent, asked }) = attempts.last().map(|one| &one.cause) {
+        let (agent, Asked { kind, title }) = (code(agent.as_str()), asked);
+        let _ = write!(
+            text,
+            "\nIt would do this, in its own words:\n\n{}\n\nSomebody with write access answers with `/triage allow` or `/triage deny`. {agent} then gets the issue again, and tools of the kind `{kind}` are allowed or refused in all runs on it.\n",
+            fence(title)
+        );
+    }
     let _ = write!(text, "\n{WAYS_ON}");
     text
+}
+
+fn unchanged(owner: &str, agent: &AgentId, pull: &IssueRef) -> String {
+    let (agent, pull) = (code(agent.as_str()), code(&pull.to_string()));
+    format!(
+        "**Triage: nothing was changed**\n\n@{owner}: {agent} was to work again on {pull}, and found nothing to change. It is still its work."
+    )
+}
+
+/// The agent's own words.
+fn said(message: Option<&str>) -> String {
+    message.map(|message| format!("\n\n{}", fence(message))).unwrap_or_default()
 }
 
 fn result(agent: &AgentId, report: &Report) -> String {
@@ -120,7 +144,7 @@ fn result(agent: &AgentId, report: &Report) -> String {
 mod tests {
     use super::*;
     use crate::dispatch::Progress;
-    use crate::reason::{Cause, Unmet};
+    use crate::reason::Unmet;
     use crate::triage::Marker;
 
     #[track_caller]
@@ -164,6 +188,8 @@ mod tests {
             state: Progress::Completed,
             message: Some("done, see #12\n```\n@bob".into()),
             url: Some("https://example.com/1".into()),
+            spent: None,
+            asks: None,
         };
         let body = said(News::Result { agent: AgentId::new("api"), report });
         assert!(body.contains("````text\ndone, see #12\n```\n@bob\n````"), "{body}");

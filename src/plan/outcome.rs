@@ -15,7 +15,7 @@ use crate::triage::{CommandRequest, Decision, OrderEnd, OrderState, Snapshot, So
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The shortest pause between two evaluations of a dispatch whose time has come.
 const AGAIN: Duration = Duration::from_secs(60);
-/// When checks that still run are asked for again: of their end no webhook is sent.
+/// When checks that still run are asked for again: not every forge sends a webhook of their end.
 const CHECKS_EVERY: Duration = Duration::from_secs(300);
 /// The longest pause between two hand-offs.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
@@ -67,7 +67,9 @@ impl Decided {
         };
         Outcome {
             orders: self.orders(s, &effects, hand_off_failed.is_some()),
-            transition: transition(s, self, &effects),
+            // A turn that could not be begun is none.
+            transition: transition(s, self, &effects)
+                .filter(|_| hand_off_failed.is_none() || self.evaluation.follow_up.is_none()),
             hand_off_failed,
             is_reminded: self.evaluation.is_reminded,
             due_at,
@@ -122,7 +124,11 @@ impl Decided {
             }
             Command::Claim => *effect == Effect::Put(Mark::Assignee(request.by.clone())),
             Command::Release => matches!(effect, Effect::TakeOff(Mark::Assignee(_))),
-            Command::Assign(_) | Command::Retry | Command::Resume => {
+            Command::Assign(_)
+            | Command::Retry
+            | Command::Resume
+            | Command::Allow
+            | Command::Deny => {
                 is_given && matches!(effect, Effect::Put(_) | Effect::HandOff { .. })
             }
             _ => false,
@@ -216,6 +222,8 @@ fn due_at(s: &Snapshot<'_>, decided: &Decided) -> Option<Timestamp> {
         None if is_called && !is_reminded => remind_at,
         None => deadline_at,
     };
+    let checks_at = s.now + CHECKS_EVERY;
+    let due_at = if decided.evaluation.awaits_checks { due_at.min(checks_at) } else { due_at };
     // What is due already was just evaluated: not at once again.
     Some(if due_at > s.now { due_at } else { s.now + AGAIN })
 }
@@ -244,6 +252,7 @@ fn put(issue: &mut Issue, effect: &Effect) -> bool {
     match effect {
         Effect::Comment { edit: None, .. } => issue.comments += 1,
         Effect::Comment { edit: Some(_), .. }
+        | Effect::PullComment { .. }
         | Effect::Reaction { .. }
         | Effect::HandOff { .. } => {}
         Effect::TakeOff(Mark::Label(name)) => issue.labels.retain(|label| label != name),

@@ -8,6 +8,8 @@ mod words;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::dispatch::budget::{Spent, UsedUp};
+use crate::dispatch::run::Asked;
 use crate::dispatch::{AgentId, TaskType};
 use crate::issue::{IssueRef, IssueType, RepoName};
 
@@ -128,6 +130,13 @@ pub enum Reason {
         /// How many it may have.
         limit: u32,
     },
+    /// Nothing is left of a budget.
+    WaitsForBudget {
+        /// The agent that would get it.
+        agent: AgentId,
+        /// The budget.
+        used_up: UsedUp,
+    },
     /// No agent suits it.
     NoAgent {
         /// The issue in short.
@@ -187,6 +196,7 @@ impl Reason {
             Self::StaysWith { .. } => "stays_with",
             Self::GoesTo { .. } => "goes_to",
             Self::WaitsFor { .. } => "waits_for",
+            Self::WaitsForBudget { .. } => "waits_for_budget",
             Self::NoAgent { .. } => "no_agent",
             Self::TimedOut(_) => "timed_out",
             Self::Escalated(_) => "escalated",
@@ -353,6 +363,22 @@ pub enum Cause {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         url: Option<String>,
     },
+    /// The agent works on its pull request again.
+    FollowedUp {
+        /// Which turn it is.
+        turn: u32,
+        /// How many there may be.
+        limit: u32,
+        /// What for.
+        asked: String,
+    },
+    /// The agent may not work on its pull request again.
+    TurnsUsed {
+        /// How many turns there may be.
+        limit: u32,
+        /// What for.
+        asked: String,
+    },
     /// The agent reported that it is done.
     ReportedDone {
         /// The agent.
@@ -367,6 +393,23 @@ pub enum Cause {
     NeedsPerson {
         /// How its own words begin.
         message: Option<String>,
+    },
+    /// The agent asks for a permission that no rule decides.
+    AsksPermission {
+        /// The agent.
+        agent: AgentId,
+        /// The permission.
+        asked: Asked,
+    },
+    /// The run has used most of a budget.
+    BudgetNear {
+        /// Which, and how much of it.
+        spent: Spent,
+    },
+    /// Nothing is left of a budget.
+    BudgetUsedUp {
+        /// Which, and how much was used.
+        spent: Spent,
     },
     /// The closed issue lacks what the owner requires.
     ReviewFailed {
@@ -427,6 +470,11 @@ impl Cause {
                 | Self::RetriedBy { .. }
                 | Self::GivenBy { .. }
         )
+    }
+
+    /// Whether nothing was left of a budget.
+    pub fn is_budget(&self) -> bool {
+        matches!(self, Self::BudgetUsedUp { .. })
     }
 
     /// Whether a person ended it, by a command or on the forge.

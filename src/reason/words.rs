@@ -6,12 +6,18 @@ use std::fmt::{self, Display};
 use super::{Brief, Cause, Hold, Missing, Reason, TextChange, Unmet, code};
 use crate::clock::Timestamp;
 use crate::delivery::WakeCause;
+use crate::dispatch::AgentId;
+use crate::dispatch::budget::{BudgetScope, UsedUp};
+use crate::dispatch::run::Asked;
 use crate::issue::{IssueRef, IssueType, RepoName};
 
 const RESUME: &str = "; `/triage resume` continues";
 const GO: &str = "; `/triage go` says that it is none";
 const APPROVE: &str = "; `/triage approve` lets an agent have it";
 const CHOOSE: &str = "; `/triage assign <agent>` gives it to one";
+const RAISE: &str = "a higher limit in `runs.budget` lets it go on";
+const NEARLY: &str = "the agent works on it, and has nearly used a budget up";
+const PERMIT: &str = "; `/triage allow` or `/triage deny` answers it";
 const RETRY: &str = "; `/triage retry` dispatches it again";
 
 impl Display for Reason {
@@ -47,9 +53,8 @@ impl Display for Reason {
             }
             Self::BlockedByLabel(label) => blocked_by_label(f, label),
             Self::Duplicate { of, percent, words, closed_at } => {
-                let closed = closed_at.map(|at| format!("; closed on {}", at.format("%Y-%m-%d")));
                 write!(f, "likely a duplicate of `#{}`: {percent} % the same", of.number)?;
-                write!(f, ", by the words {}{}{GO}", codes(words), closed.unwrap_or_default())
+                write!(f, ", by the words {}{}{GO}", codes(words), closed_on(*closed_at))
             }
             Self::AwaitsApproval { author, change, by_choice } => {
                 awaits_approval(f, author, change.as_ref())?;
@@ -63,6 +68,7 @@ impl Display for Reason {
             Self::WaitsFor { subject, agent, load, limit } => {
                 write!(f, "{subject}: waits for `{agent}`, busy with {load} of {limit}")
             }
+            Self::WaitsForBudget { agent, used_up } => waits_for_budget(f, agent, used_up),
             Self::NoAgent { subject, task } => {
                 write!(f, "{subject}: no agent is configured for it (task type `{task}`)")
             }
@@ -92,6 +98,19 @@ fn lacks(missing: &[Missing]) -> String {
     }
 }
 
+/// `waits for a budget before `claude` gets it: 1200 of the 1000 tokens per day are used, until …`.
+fn waits_for_budget(f: &mut fmt::Formatter<'_>, agent: &AgentId, used_up: &UsedUp) -> fmt::Result {
+    let UsedUp { spent, until } = used_up;
+    let agent = code(agent.as_str());
+    write!(f, "waits for a budget before {agent} gets it: {spent} are used; ")?;
+    match spent.per {
+        BudgetScope::Repository | BudgetScope::Day => {
+            write!(f, "a new day begins at {}", minute(*until))
+        }
+        BudgetScope::Dispatch | BudgetScope::Issue => f.write_str(RAISE),
+    }
+}
+
 /// `waits for approval: opened by `bob`, who may not write here`.
 fn awaits_approval(
     f: &mut fmt::Formatter<'_>,
@@ -115,6 +134,11 @@ fn awaits_approval(
 fn open_to_claim(f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
     let ways = "`/triage claim` takes it, `/triage assign <agent>` gives it to an agent";
     write!(f, "its label {} keeps it for people; {ways}", code(label))
+}
+
+/// `; closed on 2026-03-23`; nothing while it is open.
+fn closed_on(at: Option<Timestamp>) -> String {
+    at.map(|at| format!("; closed on {}", at.format("%Y-%m-%d"))).unwrap_or_default()
 }
 
 /// `2026-03-23 12:00 UTC`.
@@ -183,13 +207,38 @@ impl Display for Hold {
             Cause::OutOfReach { .. } => write!(f, "out of reach: {cause}{RETRY}"),
             Cause::ReviewFailed { .. }
             | Cause::ReportedFailed { .. }
+            | Cause::TurnsUsed { .. }
             | Cause::Refused { .. }
+            | Cause::BudgetUsedUp { .. }
             | Cause::HandOffFailed { .. } => write!(f, "escalated: {cause}{RETRY}"),
+            Cause::AsksPermission { .. } => write!(f, "{cause}{PERMIT}"),
             // These say themselves how to go on.
             Cause::TakenOff { .. } | Cause::TakenOver { .. } | Cause::Earlier { .. } => {
                 cause.fmt(f)
             }
             _ => write!(f, "{cause}{RESUME}"),
+        }
+    }
+}
+
+impl Cause {
+    /// How the work goes on, or ends.
+    fn of_work(&self) -> String {
+        match self {
+            Self::ReportedWorking { url } => {
+                let url = after_colon(url.as_deref());
+                format!("the agent reported that it works on it{url}")
+            }
+            Self::ReportedDone { agent } => {
+                format!("{} reported that it is done", code(agent.as_str()))
+            }
+            Self::FollowedUp { turn, limit, asked } => {
+                format!("turn {turn} of {limit}, for {asked}")
+            }
+            Self::TurnsUsed { limit, asked } => format!(
+                "{asked} would need another turn of the agent, and it has had as many as there may be ({limit})"
+            ),
+            _ => String::new(),
         }
     }
 }
@@ -223,21 +272,17 @@ impl Display for Cause {
             }
             Self::Commented { agent } => write!(f, "{} commented", code(agent.as_str())),
             Self::Linked { pull } => write!(f, "{} is about it", code(&pull.to_string())),
-            Self::ReportedWorking { url } => {
-                let url = after_colon(url.as_deref());
-                write!(f, "the agent reported that it works on it{url}")
-            }
-            Self::ReportedDone { agent } => {
-                write!(f, "{} reported that it is done", code(agent.as_str()))
-            }
-            Self::ReportedFailed { message } => {
-                let message = after_colon(message.as_deref());
-                write!(f, "the agent reported that it failed{message}")
-            }
+            Self::ReportedWorking { .. }
+            | Self::ReportedDone { .. }
+            | Self::FollowedUp { .. }
+            | Self::TurnsUsed { .. } => f.write_str(&self.of_work()),
+            Self::ReportedFailed { message } => reported(f, "it failed", message.as_deref()),
             Self::NeedsPerson { message } => {
-                let message = after_colon(message.as_deref());
-                write!(f, "the agent reported that a person has to decide first{message}")
+                reported(f, "a person has to decide first", message.as_deref())
             }
+            Self::AsksPermission { asked, .. } => asks_permission(f, asked),
+            Self::BudgetNear { spent } => write!(f, "{NEARLY}: {spent}"),
+            Self::BudgetUsedUp { spent } => write!(f, "a budget is used up: {spent}"),
             Self::ReviewFailed { unmet } => {
                 let all: Vec<_> = unmet.iter().map(Unmet::to_string).collect();
                 write!(f, "the review was not passed: {}", all.join("; "))
@@ -255,6 +300,18 @@ impl Display for Cause {
             }
         }
     }
+}
+
+/// `the agent asks whether it may use a tool of the kind `execute`: `…``.
+fn asks_permission(f: &mut fmt::Formatter<'_>, asked: &Asked) -> fmt::Result {
+    let Asked { kind, title } = asked;
+    let title = after_colon(Some(title.as_str()).filter(|title| !title.is_empty()));
+    write!(f, "the agent asks whether it may use a tool of the kind `{kind}`{title}")
+}
+
+/// `the agent reported that it failed: `…``.
+fn reported(f: &mut fmt::Formatter<'_>, what: &str, message: Option<&str>) -> fmt::Result {
+    write!(f, "the agent reported that {what}{}", after_colon(message))
 }
 
 /// `: ` and somebody's own words as code; nothing when there are none.

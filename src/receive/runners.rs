@@ -25,9 +25,10 @@ use crate::agents::runner;
 use crate::clock::{Clock, Timestamp};
 use crate::connections::Room;
 use crate::dispatch::AgentId;
+use crate::dispatch::budget::Budgets;
 use crate::dispatch::run::{
-    Assignment, Finish, Heartbeat, Lease, LogChunk, MAX_CALL, MAX_LOG_CHUNK, PROTOCOL, Push,
-    Refusal, Refused, Register, Registered, RunOutcome, Take, Terms,
+    Asked, Assignment, Dispatches, Finish, Heartbeat, Lease, LogChunk, MAX_CALL, MAX_DISPATCHES,
+    MAX_LOG_CHUNK, PROTOCOL, Push, Refusal, Refused, Register, Registered, RunOutcome, Take, Terms,
 };
 use crate::store::{self, RunAnswer, RunCall, RunnerSeen, Store, Taking};
 
@@ -78,6 +79,8 @@ pub struct RunRules {
     pub lease: Duration,
     /// What a runner is told of it, and of other limits.
     pub terms: Terms,
+    /// What runs may use.
+    pub budgets: Arc<Budgets>,
     /// How much of a log is kept, in bytes.
     pub log_limit: usize,
     /// Nothing is to be written anywhere: no run is given out, and those that are out are to be stopped.
@@ -103,6 +106,7 @@ pub fn routes(app: &mut ServiceConfig) {
         web::scope("/runner/v1")
             .service(post("/register").route(web::post().to(register)))
             .service(post("/take").route(web::post().to(take)))
+            .service(post("/over").route(web::post().to(over)))
             .service(post("/runs/{id}/heartbeat").route(web::post().to(heartbeat)))
             .service(post("/runs/{id}/log").route(web::post().to(log)))
             .service(post("/runs/{id}/push").route(web::post().to(push)))
@@ -133,6 +137,10 @@ async fn register(request: HttpRequest, payload: Payload, runners: Data<Runners>
 
 async fn take(request: HttpRequest, payload: Payload, runners: Data<Runners>) -> HttpResponse {
     runners.answer(&request, runners.take(&request, payload).await)
+}
+
+async fn over(request: HttpRequest, payload: Payload, runners: Data<Runners>) -> HttpResponse {
+    runners.answer(&request, runners.over(&request, payload).await)
 }
 
 async fn heartbeat(
@@ -389,8 +397,8 @@ impl Runners {
         }
         let (agents, request) = (common(&agents, &said.agents), said.request.clone());
         let (until, heard_until) = (rules.until(now), rules.until(asked));
-        let terms = rules.terms;
-        let taking = Taking { runner, agents, request, now, until, heard_until, terms };
+        let (terms, budgets) = (rules.terms, Arc::clone(&rules.budgets));
+        let taking = Taking { runner, agents, request, now, until, heard_until, terms, budgets };
         let mut offer = self.store.offer(taking.clone()).await?;
         while offer.is_there {
             if let Some(given) = self.store.take_run(taking.clone()).await? {
@@ -402,6 +410,18 @@ impl Runners {
         // A lease that is given out while nobody looks ends after that, and not before.
         let next = offer.next_at.and_then(|at| (at - now).to_std().ok()).unwrap_or(rules.lease);
         Ok(Looked::Nothing { next: Some(next.min(rules.lease)) })
+    }
+
+    /// Which dispatches have ended; whoever does not know a key learns nothing by it.
+    async fn over(&self, request: &HttpRequest, payload: Payload) -> Given {
+        self.caller(request)?;
+        let said: Dispatches = self.read(request, payload).await?;
+        if said.dispatches.len() > MAX_DISPATCHES {
+            let why = format!("`dispatches` are more than {MAX_DISPATCHES}");
+            return Err(refused(Refusal::Unreadable, why));
+        }
+        let dispatches = self.store.over_among(said.dispatches).await?;
+        Ok(HttpResponse::Ok().json(Dispatches { dispatches }))
     }
 
     async fn heartbeat(&self, request: &HttpRequest, run: &str, payload: Payload) -> Given {
@@ -443,14 +463,19 @@ impl Runners {
             let why = "`pull_request` is missing, and only with one a run is `done`";
             return Err(refused(Refusal::Unreadable, why));
         }
-        let report = runner::report(&said);
+        let asks =
+            said.asks.map(|asked| Asked { title: plain(&asked.title, LONGEST_DETAIL), ..asked });
+        let said = Finish { asks, ..said };
         let message = said.message.as_deref().map(|text| lines(text, LONGEST_MESSAGE));
-        let url = report.as_ref().and_then(|report| report.url.clone());
+        // What is no address is left out.
+        let url = runner::report(&said, 1).and_then(|report| report.url);
         let said = Finish { message, url, ..said };
         let call = self.call(caller, run, said.epoch).await?;
-        let is_given_back = said.outcome == RunOutcome::Cancelled;
-        let answer = self.store.finish_run(call, said, report).await?;
-        if is_given_back && matches!(answer, RunAnswer::Held { .. }) {
+        // It may be given to another, or leaves its repository's place to the next.
+        let is_place_free = self.rules.load().budgets.per_repository.is_some();
+        let is_offer = said.outcome == RunOutcome::Cancelled || is_place_free;
+        let answer = self.store.finish_run(call, said, runner::report).await?;
+        if is_offer && matches!(answer, RunAnswer::Held { .. }) {
             self.offered.notify_waiters();
         }
         self.lease(answer)
@@ -460,8 +485,9 @@ impl Runners {
         self.note(&caller.name).await?;
         let run = run.parse().map_err(|_| unknown())?;
         let (KnownRunner { name: runner, agents, .. }, now) = (caller, self.clock.now());
-        let until = self.rules.load().until(now);
-        Ok(RunCall { run, epoch, runner, agents, now, until })
+        let rules = self.rules.load();
+        let (until, budgets) = (rules.until(now), Arc::clone(&rules.budgets));
+        Ok(RunCall { run, epoch, runner, agents, now, until, budgets })
     }
 
     fn lease(&self, answer: RunAnswer) -> Given {

@@ -15,7 +15,7 @@ use super::profile::Protocol;
 use super::settings::{Sandbox, Settings};
 use super::site::{Prepared, Site};
 use crate::dispatch::AgentId;
-use crate::dispatch::run::{PROTOCOL, Register};
+use crate::dispatch::run::{PROTOCOL, Permits, Register};
 
 const LIMITS: Limits = Limits { time: Duration::from_secs(60), output: 64 * 1024 };
 /// How long an agent may take until it answers: a large program that is not in memory yet, on a busy machine.
@@ -176,9 +176,11 @@ async fn agent(site: &Site, prepared: &Prepared) -> Result<String, String> {
         prompt: "",
         agent: settings,
         confinement: &kept_in,
+        permits: &Permits::default(),
         journal: &journal,
         limits: TurnLimits { time: START, stall: START, tokens: None },
         stop: stopped,
+        session: None,
     };
     let program = shake_hands(&turn).await?;
     Ok(said(&format!("answers as {}", if program.is_empty() { "an agent" } else { &program })))

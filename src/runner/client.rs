@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
 use crate::dispatch::run::{
-    Assignment, Finish, Heartbeat, Lease, LogChunk, MAX_CALL, Push, Refusal, Refused, Register,
-    Registered, Take,
+    Assignment, Dispatches, Finish, Heartbeat, Lease, LogChunk, MAX_CALL, Push, Refusal, Refused,
+    Register, Registered, Take,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -103,6 +103,11 @@ impl ServiceClient {
     pub async fn take(&self, take: &Take) -> Result<Option<Assignment>, CallError> {
         let wait = Duration::from_secs(take.wait_s) + TIMEOUT;
         self.call(&["take"], take, wait).await
+    }
+
+    /// Which of these dispatches have ended.
+    pub async fn over(&self, asked: &Dispatches) -> Result<Dispatches, CallError> {
+        self.call(&["over"], asked, TIMEOUT).await?.ok_or_else(empty)
     }
 
     /// Says that the work on a run goes on.

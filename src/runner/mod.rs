@@ -11,6 +11,7 @@ mod confinement;
 mod git;
 mod hooks;
 mod journal;
+mod kept;
 mod leftovers;
 mod process;
 mod profile;
@@ -35,11 +36,11 @@ pub use client::{CallError, Pause, ServiceClient};
 pub use profile::{Known, Profile, Protocol};
 pub use settings::{
     AgentSettings, Forge, GitSettings, Hooks, PLACES, Permissions, Sandbox, Settings,
-    SettingsError, ToolKind, schema,
+    SettingsError, schema,
 };
 
 use agent::Stop;
-use site::Site;
+use site::{Site, Tidy};
 
 use crate::dispatch::AgentId;
 use crate::dispatch::run::{Assignment, PROTOCOL, Register, Registered, Take};
@@ -103,7 +104,7 @@ impl Runner {
     pub async fn run(mut self, mut halt: watch::Receiver<bool>) -> Result<(), RunnerError> {
         let hold = self.site.workspaces.hold();
         let _hold = hold.map_err(|error| RunnerError::Settings(error.to_string()))?;
-        self.site.tidy(true).await;
+        self.site.tidy(Tidy::AtStart).await;
         let ended = tokio::select! {
             ended = self.take_all() => ended,
             _ = halt.wait_for(|halt| *halt) => Ok(()),
@@ -162,11 +163,12 @@ impl Runner {
                 return Err(CallError::Unusable("the runner has no places".to_owned()));
             };
             while self.tasks.try_join_next().is_some() {}
-            self.site.tidy(false).await;
+            let going = lock(&self.going).keys().cloned().collect();
+            self.site.tidy(Tidy::Between { going }).await;
             let take = Take {
                 request: Uuid::new_v4().to_string(),
                 agents: registered.agents.clone(),
-                wait_s: registered.wait_s.min(50),
+                wait_s: registered.wait_s.min(self.site.longest_wait_s()),
             };
             let asked = Instant::now();
             match self.take(&take).await? {

@@ -12,10 +12,13 @@ use super::client::{CallError, Pause};
 use super::confinement::Confinement;
 use super::hooks::run_hook;
 use super::journal::{Journal, plain};
+use super::kept::{Kept, SESSION};
 use super::process::{CaptureError, Limits, capture};
 use super::site::{Prepared, Site};
-use super::workspace::{Pushed, Workspace, WorkspaceError, size};
-use crate::dispatch::run::{Assignment, Finish, Lease, NEEDS_PERSON, Push, RunEvent, RunOutcome};
+use super::workspace::{Pushed, Workspace, WorkspaceError};
+use crate::dispatch::run::{
+    Asked, Assignment, Finish, Lease, NEEDS_PERSON, Push, RunEvent, RunOutcome,
+};
 use crate::gitea::{self, NewPull};
 use crate::reason::{code, fence};
 
@@ -34,6 +37,9 @@ const MESSAGE: usize = 4000;
 /// The longest title of a pull request, in characters.
 const TITLE: usize = 200;
 
+/// What is said of a pull request that is not open any more when its next turn ends.
+const CLOSED: &str = "its pull request was closed while the agent worked; the branch was pushed, and a person has to say what is to become of it";
+
 /// How a run ended, as it is reported.
 #[derive(Debug, Default)]
 struct Report {
@@ -42,6 +48,7 @@ struct Report {
     head: Option<String>,
     pull_request: Option<u64>,
     url: Option<String>,
+    asks: Option<Box<Asked>>,
 }
 
 /// Why a run did not come to a pull request.
@@ -160,6 +167,7 @@ async fn finish(site: &Site, assignment: &Assignment, journal: &Journal, report:
         pull_request: report.pull_request,
         url: report.url,
         usage: journal.usage(),
+        asks: report.asks.map(|asked| *asked),
     };
     let run = assignment.run;
     match site.service.finish(run, &finish, PATIENCE).await {
@@ -187,8 +195,26 @@ impl Run<'_> {
             workspace.folders.clone(),
         );
         let report = self.in_workspace(&workspace, &kept_in).await;
-        self.site.end(&workspace, &kept_in).await;
+        match &report {
+            Ok(report) if self.is_awaited(report) => {
+                let Assignment { dispatch, agent, .. } = self.assignment;
+                let (dispatch, agent) = (dispatch.clone(), agent.to_string());
+                let kept = Kept { dispatch, agent, folder: workspace.folders.root.clone() };
+                self.site.workspaces.keep(&workspace, &kept).await;
+            }
+            _ => self.site.end(&workspace, &kept_in).await,
+        }
         report
+    }
+
+    /// Whether another turn may follow this one: its pull request is there.
+    fn is_awaited(&self, report: &Report) -> bool {
+        let is_there = match report.outcome {
+            Some(RunOutcome::Done) => true,
+            Some(RunOutcome::NoChange) => self.assignment.turn > 1,
+            _ => false,
+        };
+        is_there && self.assignment.may_follow
     }
 
     /// The workspace; the forge may be away for a moment.
@@ -211,10 +237,17 @@ impl Run<'_> {
         kept_in: &Confinement,
     ) -> Result<Report, Break> {
         let hooks = &self.site.settings.hooks;
-        self.hook("after_create", &hooks.after_create, kept_in).await?;
+        if workspace.is_new {
+            self.hook("after_create", &hooks.after_create, kept_in).await?;
+        }
         self.hook("before_run", &hooks.before_run, kept_in).await?;
         self.check()?;
         let words = self.turn(kept_in).await?;
+        // It may have ended before anybody looked.
+        let folder = self.site.workspaces.folder(self.assignment);
+        if let Some(reason) = self.site.overweight(folder).await {
+            return Err(Break::failed(reason));
+        }
         if let Some(question) = words.as_deref().and_then(|words| words.strip_prefix(NEEDS_PERSON))
         {
             return Err(Break::because(RunOutcome::NeedsPerson, question.trim()));
@@ -279,6 +312,7 @@ impl Run<'_> {
             prompt: &self.assignment.prompt,
             agent: &self.prepared.settings,
             confinement: kept_in,
+            permits: &self.assignment.permits,
             journal: self.journal,
             limits: TurnLimits {
                 time: seconds(self.assignment.timeout_s),
@@ -286,13 +320,28 @@ impl Run<'_> {
                 tokens: self.assignment.max_tokens,
             },
             stop: self.stop.clone(),
+            session: Some(kept_in.folders.root.join(SESSION)),
         };
         match agent(turn.agent).turn(&turn).await {
             Ended::Finished => Ok(self.journal.words()),
-            Ended::NeedsPerson(question) => Err(Break::because(RunOutcome::NeedsPerson, question)),
+            Ended::Asks(asked) => Err(self.ask(asked)),
             Ended::Failed(reason) => Err(Break::failed(reason)),
             Ended::Stopped(stop) => Err(stop.into()),
         }
+    }
+
+    /// The end of a run whose agent asks for a permission that no rule decides.
+    fn ask(&self, asked: Asked) -> Break {
+        let (agent, Asked { kind, title }) = (&self.assignment.agent, &asked);
+        let message = format!(
+            "the agent `{agent}` asks whether it may use a tool of the kind `{kind}`: {title}\n`/triage allow` and `/triage deny` answer it for the issue, `permissions.allow` and `permissions.deny` in the runner's configuration for all."
+        );
+        Break::Report(Report {
+            outcome: Some(RunOutcome::NeedsPerson),
+            message: Some(message),
+            asks: Some(Box::new(asked)),
+            ..Report::default()
+        })
     }
 
     /// Runs a command of the owner's in the workspace, kept in as the agent is.
@@ -392,6 +441,7 @@ impl Run<'_> {
             head: Some(head.to_owned()),
             pull_request: Some(pull.number),
             url: Some(pull.url),
+            asks: None,
         })
     }
 
@@ -433,6 +483,10 @@ impl Run<'_> {
             body: self.body(words),
         };
         let (forge, repo, new) = (&self.site.forge, &repo, &new);
+        if self.assignment.pull_request.is_some() {
+            let open = self.patiently(|| forge.open_pull_of_branch(repo, branch)).await?;
+            return open.ok_or_else(|| Break::because(RunOutcome::NeedsPerson, CLOSED));
+        }
         self.patiently(|| async move {
             match forge.open_pull_of_branch(repo, branch).await? {
                 Some(pull) => Ok(pull),
@@ -556,21 +610,8 @@ impl Keeper {
 
     /// Ends a run whose workspace holds too much.
     async fn weigh(&self, folder: &std::path::Path) {
-        let most = u64::try_from(self.site.settings.disk_limit).unwrap_or(u64::MAX);
-        let folder = folder.to_owned();
-        let held = tokio::task::spawn_blocking(move || size(&folder, most)).await;
-        if held.is_ok_and(|held| held >= most) {
-            let limit = humanly(most);
-            self.tell(Stop::Exceeded(format!(
-                "the workspace held more than {limit} (`disk_limit`), and the agent was ended"
-            )));
+        if let Some(reason) = self.site.overweight(folder.to_owned()).await {
+            self.tell(Stop::Exceeded(reason));
         }
-    }
-}
-
-fn humanly(bytes: u64) -> String {
-    match bytes >> 20 {
-        0 => format!("{bytes} bytes"),
-        mebibytes => format!("{mebibytes} MiB"),
     }
 }

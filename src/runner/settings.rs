@@ -12,6 +12,7 @@ use strsim::normalized_damerau_levenshtein;
 use toml::de::{DeTable, DeValue};
 
 use super::profile::{Profile, Protocol};
+use crate::dispatch::run::ToolKind;
 use crate::setting::{As, Maybe, Name, Size, Span, Text, Url, settings};
 
 /// Where the configuration is looked for when none is named.
@@ -32,32 +33,6 @@ named_enum! {
     }
 }
 
-named_enum! {
-    /// What kind of thing a tool does, in the words of the Agent Client Protocol.
-    ToolKind {
-        /// Reads files or data.
-        Read = "read",
-        /// Changes files.
-        Edit = "edit",
-        /// Removes files.
-        Delete = "delete",
-        /// Moves files.
-        Move = "move",
-        /// Searches.
-        Search = "search",
-        /// Runs a program.
-        Execute = "execute",
-        /// Thinks.
-        Think = "think",
-        /// Reads from the network.
-        Fetch = "fetch",
-        /// Changes the mode of the session.
-        SwitchMode = "switch_mode",
-        /// Anything else.
-        Other = "other",
-    }
-}
-
 settings! {
     /// The runner.
     Settings {
@@ -74,6 +49,9 @@ settings! {
         keep: Option<Duration> as "As::<Maybe<Span>>" = None,
         /// The most a workspace may hold; a run that goes beyond is ended.
         disk_limit: usize as "As::<Size>" = 10 << 30,
+        /// The most files and folders a workspace may hold; beyond it the run is ended.
+        #[schemars(range(min = 1))]
+        file_limit: u64 = 1_000_000,
         /// How long runs may go on after the runner was told to stop.
         drain: Duration as "As::<Span>" = MINUTE,
         /// The Gitea or Forgejo server.

@@ -23,7 +23,9 @@ use crate::dispatch::run::Assignment;
 use crate::issue::RepoName;
 
 /// A file in the folder of a run that ended; its time is when.
-const ENDED: &str = "ended";
+pub(super) const ENDED: &str = "ended";
+/// A file in the folder of a run of which another turn may follow: whose it is.
+pub(super) const AWAITS: &str = "awaits";
 /// Where the commits of runs are kept in a clone.
 const KEPT: &str = "refs/triage";
 /// More files in an agent's `.git` are none of an ordinary repository.
@@ -65,10 +67,10 @@ pub(super) enum WorkspaceError {
 
 /// All workspaces of this runner.
 pub(super) struct Workspaces {
-    root: PathBuf,
-    git: Git,
+    pub(super) root: PathBuf,
+    pub(super) git: Git,
     forge: Forge,
-    settings: GitSettings,
+    pub(super) settings: GitSettings,
     /// One for each repository: git does not like two fetches into one clone.
     locks: Mutex<HashMap<PathBuf, Arc<Lock<()>>>>,
 }
@@ -82,11 +84,13 @@ pub(super) struct Workspace {
     pub start: String,
     /// What is on the forge under the name of the branch.
     pub on_forge: Option<String>,
-    cache: PathBuf,
+    /// Whether it was made for this turn.
+    pub is_new: bool,
+    pub(super) cache: PathBuf,
     url: String,
-    branch: String,
+    pub(super) branch: String,
     /// Where the agent's commits are kept in the clone.
-    kept: String,
+    pub(super) kept: String,
     lock: Arc<Lock<()>>,
 }
 
@@ -149,7 +153,8 @@ impl Workspaces {
         root.join("home")
     }
 
-    /// Makes the workspace of a run, from the head of its branch where an earlier turn or lease has pushed one.
+    /// Makes the workspace of a run, from the head of its branch where an earlier turn or lease has pushed one. A further
+    /// turn goes on in the workspace that is there.
     pub async fn make(
         &self,
         assignment: &Assignment,
@@ -163,11 +168,11 @@ impl Workspaces {
         let guard = lock.clone().lock_owned().await;
         self.fetch(&cache, &url).await?;
         let on_forge = self.head(&cache, &assignment.branch).await?;
-        let is_ours = |head: &String| {
-            assignment.pushed.contains(head)
-                || assignment.turn > 1
-                || assignment.pull_request.is_some()
-        };
+        let is_followed = assignment.turn > 1;
+        if is_followed {
+            self.must_follow(&cache, assignment, on_forge.as_deref()).await?;
+        }
+        let is_ours = |head: &String| assignment.pushed.contains(head) || is_followed;
         if let Some(head) = on_forge.as_ref().filter(|head| !is_ours(head)) {
             return Err(WorkspaceError::Refused(format!(
                 "the branch `{}` is on the forge at {}, and the service knows nothing of it; delete it there, or give the issue to somebody else",
@@ -182,20 +187,51 @@ impl Workspaces {
             })?,
         };
         let name = name_of(assignment);
-        let workspace = Workspace {
+        let mut workspace = Workspace {
             folders: Folders::below(self.folder(assignment)),
             base: base.to_owned(),
             start,
             on_forge,
+            is_new: true,
             cache,
             url,
             branch: assignment.branch.clone(),
             kept: format!("{KEPT}/{name}"),
             lock: Arc::clone(&lock),
         };
-        self.lay_out(&workspace).await?;
+        if is_followed && self.go_on(&workspace).await {
+            workspace.is_new = false;
+        } else {
+            self.lay_out(&workspace).await?;
+        }
         drop(guard);
         Ok(workspace)
+    }
+
+    /// Refuses a branch that does not hold what earlier turns pushed: other people may add to it, and what they made of it
+    /// otherwise is theirs.
+    async fn must_follow(
+        &self,
+        cache: &Path,
+        assignment: &Assignment,
+        on_forge: Option<&str>,
+    ) -> Result<(), WorkspaceError> {
+        let Assignment { branch, pushed, .. } = assignment;
+        let Some(head) = on_forge else {
+            let text = format!("the branch `{branch}` is gone from the forge; nothing was pushed");
+            return Err(WorkspaceError::Refused(text));
+        };
+        for ours in pushed.iter().rev() {
+            let words = ["merge-base", "--is-ancestor", ours, head];
+            // Fails also for a commit that the forge has not got any more.
+            if ours == head || self.git.try_run(Call::new(cache, &words)).await?.status.success() {
+                return Ok(());
+            }
+        }
+        Err(WorkspaceError::Refused(format!(
+            "the branch `{branch}` is at {} now, which does not stand on what the agent pushed; it was left so",
+            short(head)
+        )))
     }
 
     /// The folder of a run.
@@ -233,7 +269,7 @@ impl Workspaces {
     async fn lay_out(&self, workspace: &Workspace) -> Result<(), WorkspaceError> {
         let Folders { root, tree, home, temporary } = &workspace.folders;
         private_folder(root)?;
-        for folder in [tree, temporary, &root.join(ENDED)] {
+        for folder in [tree, temporary, &root.join(ENDED), &root.join(AWAITS)] {
             remove(folder)?;
         }
         for folder in [home, temporary] {
@@ -398,12 +434,17 @@ impl Workspaces {
         Ok(Pushed::There)
     }
 
-    /// Notes that a run has ended; its workspace is removed by [`Workspaces::tidy`] when its time has come.
-    pub async fn end(&self, workspace: &Workspace) {
+    /// Lets the clone forget the agent's commits that were not pushed.
+    pub(super) async fn forget(&self, workspace: &Workspace) {
         let words = ["update-ref", "-d", &workspace.kept];
         if let Err(error) = self.git.run(Call::new(&workspace.cache, &words)).await {
             tracing::debug!("{error}");
         }
+    }
+
+    /// Notes that a run has ended; its workspace is removed by [`Workspaces::tidy`] when its time has come.
+    pub async fn end(&self, workspace: &Workspace) {
+        self.forget(workspace).await;
         let noted = fs::File::create(workspace.folders.root.join(ENDED));
         if let Err(error) = noted {
             tracing::warn!("the end of a run could not be noted in its workspace: {error}");
@@ -419,7 +460,7 @@ impl Workspaces {
                     ended.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
                 keep.is_zero() || age.is_some_and(|age| age >= keep)
             }
-            Err(_) => all,
+            Err(_) => all && !path.join(AWAITS).exists(),
         };
         found.filter_map(|entry| Some(entry.ok()?.path())).filter(is_old).collect()
     }
@@ -475,22 +516,35 @@ fn unlock(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// How much a folder holds, in bytes, or `most` when it is at least that. Links are not followed.
-pub(super) fn size(folder: &Path, most: u64) -> u64 {
-    let (mut total, mut left) = (0, vec![folder.to_owned()]);
+/// The most that a workspace may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    /// Bytes, as files say how long they are: one with holes counts in full.
+    pub bytes: u64,
+    /// Files and folders.
+    pub files: u64,
+}
+
+/// Of what a folder holds too much: the key that limits it. Links are not followed, and nothing is counted beyond a limit.
+pub(super) fn too_much(folder: &Path, most: Most) -> Option<&'static str> {
+    let (mut bytes, mut files, mut left) = (0_u64, 0, vec![folder.to_owned()]);
     while let Some(folder) = left.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let Ok(found) = entry.metadata() else { continue };
-            total += found.len().max(LEAST);
-            if total >= most {
-                return most;
+            bytes = bytes.saturating_add(found.len().max(LEAST));
+            files += 1;
+            if bytes >= most.bytes {
+                return Some("disk_limit");
+            }
+            if files >= most.files {
+                return Some("file_limit");
             }
             if found.is_dir() {
                 left.push(entry.path());
             }
         }
     }
-    total
+    None
 }
 
 /// The clones, each in the folder of its owner.
@@ -504,7 +558,7 @@ fn clones(cache: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn private_folder(path: &Path) -> io::Result<()> {
+pub(super) fn private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
@@ -593,7 +647,17 @@ mod tests {
     fn many_empty_files_count() {
         let root = tempfile::tempdir().unwrap();
         (0..10).for_each(|n| fs::write(root.path().join(n.to_string()), "").unwrap());
-        assert_eq!(size(root.path(), u64::MAX), 10 * LEAST);
-        assert_eq!(size(root.path(), 5), 5);
+        let found = |bytes, files| too_much(root.path(), Most { bytes, files });
+        assert_eq!(found(10 * LEAST + 1, 11), None);
+        assert_eq!(found(10 * LEAST, 11), Some("disk_limit"));
+        assert_eq!(found(10 * LEAST + 1, 10), Some("file_limit"));
+    }
+
+    #[test]
+    fn a_file_with_holes_counts_as_long_as_it_says() {
+        let root = tempfile::tempdir().unwrap();
+        fs::File::create(root.path().join("hole")).unwrap().set_len(10 << 30).unwrap();
+        let found = |bytes| too_much(root.path(), Most { bytes, files: 10 });
+        assert_eq!((found(10 << 30), found((10 << 30) + 1)), (Some("disk_limit"), None));
     }
 }

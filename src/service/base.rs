@@ -103,6 +103,7 @@ impl<'a> Base<'a> {
             body: issue.body,
             comments: Vec::new(),
             agent: agent.map_or_else(|| AgentId::new("agent"), |agent| agent.id.clone()),
+            follow_up: None,
         };
         let client = RunnerClient::new(self.run_parts(), self.config.runs.prompt.as_deref())?;
         Ok(Some(client.tell(job).await?))

@@ -203,7 +203,7 @@ agents = ["coder"]
 model = "llama3.1"
 "#;
     /// What a new entry of a list has to have.
-    const ENTRIES: [(&str, &str); 8] = [
+    const ENTRIES: [(&str, &str); 9] = [
         (
             "runner",
             "name = 'one', token_sha256 = '1111111111111111111111111111111111111111111111111111111111111111', agents = ['coder']",
@@ -218,6 +218,7 @@ model = "llama3.1"
             "name = 'big', url = 'https://big.example.com', model = 'm', invoice_url = 'https://i.example.com', invoice_key = 'k'",
         ),
         ("local_agent.budget", "per = 'day'"),
+        ("runs.budget", "per = 'day', tokens = 1000"),
     ];
     /// Values of every kind; the first that a key takes and that is another than before is tried.
     const VALUES: &[&str] = &[

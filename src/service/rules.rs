@@ -1,6 +1,10 @@
 //! From the configuration to the rules that the worker decides by. It starts nothing and keeps nothing.
 
-use crate::config::{Config, MemberEntry, RotationEntry};
+use std::sync::Arc;
+
+use crate::config::{AgentEntry, Config, MemberEntry, RotationEntry, RunBudget};
+use crate::dispatch::AgentId;
+use crate::dispatch::budget::{Budget, BudgetUnit, Budgets};
 use crate::issue::PathPattern;
 use crate::triage::{Absence, Member, PolicyError, Rotation, Triage};
 use crate::worker::Rules;
@@ -25,14 +29,35 @@ pub fn rules(config: &Config) -> Result<Rules, PolicyError> {
         claim_limit: config.claim.limit,
         claim_expires: config.claim.expires,
         rotations: config.rotation.iter().map(|entry| rotation(entry, config)).collect(),
+        budgets: Arc::new(budgets(config)),
         max_attempts: config.worker.max_attempts,
         write_limit: config.worker.fuse,
         dispatch_attempts: config.dispatch.max_attempts,
+        follow_up: config.runs.follow_up,
         review: config.review.require.clone(),
         reopen: config.review.reopen,
         public_url: config.server.public_url.clone(),
         pages: pages(config),
     })
+}
+
+/// What runs may use.
+pub(super) fn budgets(config: &Config) -> Budgets {
+    let each = |entry: &RunBudget| {
+        let per = entry.per;
+        let tokens = entry.tokens.map(|limit| Budget { per, unit: BudgetUnit::Tokens, limit });
+        let money = entry.money.map(|limit| Budget { per, unit: BudgetUnit::Money, limit });
+        tokens.into_iter().chain(money)
+    };
+    let price = |entry: &AgentEntry| {
+        Some((AgentId::new(&entry.id), entry.price_per_million_tokens.filter(|_| entry.enabled)?))
+    };
+    Budgets {
+        list: config.runs.budgets.iter().flat_map(each).collect(),
+        prices: config.agent.iter().filter_map(price).collect(),
+        timezone: config.summary.timezone,
+        per_repository: config.runs.per_repository,
+    }
 }
 
 /// A rotation as it is decided by.

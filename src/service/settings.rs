@@ -1,6 +1,7 @@
 //! From the configuration to the settings of each part.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -126,7 +127,9 @@ pub(super) fn runs(config: &Config) -> RunRules {
             stall_s: runs.stall_timeout.as_secs(),
             max_tokens: runs.max_tokens,
             is_draft: runs.draft,
+            turns: if runs.follow_up { config.dispatch.max_attempts } else { 1 },
         },
+        budgets: Arc::new(super::rules::budgets(config)),
         log_limit: runs.log_limit,
         is_dry_run: config.triage.dry_run,
     }
@@ -174,6 +177,7 @@ pub(super) fn dashboard(config: &Config) -> anyhow::Result<dashboard::Settings> 
         repos: config.gitea.repos.clone(),
         owner,
         agents: config.agents.list.clone(),
+        budgets: Arc::new(super::rules::budgets(config)),
         dry_run: config.triage.dry_run,
     })
 }

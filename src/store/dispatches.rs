@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use super::rows::{all, first, from_json, parsed, run, to_json};
-use super::wakes::wake_waiting;
+use super::wakes::{budgeted, wake, wake_waiting};
 use super::{Error, Store, people};
 use crate::clock::{Timestamp, from_millis};
+use crate::delivery::WakeCause;
 use crate::dispatch::{Agent, AgentId, Attempt, Dispatch, DispatchState, Transition};
 use crate::issue::IssueRef;
 use crate::plan::NewDispatch;
@@ -185,10 +187,13 @@ impl Store {
         .await
     }
 
-    /// Wakes as many of the issues that wait for an agent as it has free places: there may be more of them than when
-    /// the last dispatch ended.
+    /// Wakes as many of the issues that wait for an agent as it has free places, and all that wait for a budget: there may
+    /// be more of both than when the last dispatch ended.
     pub async fn wake_for_places(&self, agents: Vec<Agent>, now: Timestamp) -> Result<(), Error> {
         self.write(move |c| {
+            // By the end of time each of them has waited long enough.
+            let budgeted = budgeted(c, Timestamp::MAX_UTC, now + TimeDelta::hours(1))?;
+            wake(c, budgeted, WakeCause::Due, now)?;
             let load = load(c, 0)?;
             agents.iter().try_for_each(|agent| {
                 let taken = load.get(&agent.id).copied().unwrap_or(0);

@@ -1,7 +1,7 @@
 //! How much there is of what, for the metrics. Every question is answered from a small index, so that asking every
 //! few seconds costs nothing worth speaking of.
 
-use super::{Error, Store};
+use super::{AgentSpending, Error, RunnerSeen, Store, budgets, runners};
 use crate::clock::{Timestamp, from_millis};
 
 /// How full the store is.
@@ -23,6 +23,12 @@ pub struct Gauges {
     pub runs_waiting: u64,
     /// Runs that runners have.
     pub runs_leased: u64,
+    /// When the oldest run was handed over that no runner has.
+    pub runs_oldest_at: Option<Timestamp>,
+    /// The runners that have ever called.
+    pub runners: Vec<RunnerSeen>,
+    /// What each agent on a runner used in all.
+    pub spending: Vec<AgentSpending>,
     /// Changes that no webhook reported, as the sweep counted them.
     pub missed_events: u64,
 }
@@ -38,6 +44,7 @@ const GAUGES: &str = "SELECT
     (SELECT count(*) FROM delivery WHERE state = 'dead'),
     (SELECT count(*) FROM run WHERE state = 'waiting'),
     (SELECT count(*) FROM run WHERE state = 'leased'),
+    (SELECT min(created_at) FROM run WHERE state = 'waiting'),
     coalesce((SELECT max(0, max(CAST(value AS INTEGER))) FROM fact
         WHERE name IN ('missed_events', 'missed_events_total')), 0)";
 
@@ -45,6 +52,7 @@ impl Store {
     /// How full the store is.
     pub async fn gauges(&self) -> Result<Gauges, Error> {
         self.read(|c| {
+            let (runners, spending) = (runners::known(c)?, budgets::by_agent(c)?);
             let gauges = c.prepare_cached(GAUGES)?.query_row([], |r| {
                 Ok(Gauges {
                     received: r.get(0)?,
@@ -55,7 +63,10 @@ impl Store {
                     dead: r.get(5)?,
                     runs_waiting: r.get(6)?,
                     runs_leased: r.get(7)?,
-                    missed_events: r.get(8)?,
+                    runs_oldest_at: r.get::<_, Option<_>>(8)?.map(from_millis),
+                    runners,
+                    spending,
+                    missed_events: r.get(9)?,
                 })
             })?;
             Ok(gauges)

@@ -13,7 +13,7 @@ use super::packing::{pack, unpack};
 use super::repeats::Repeats;
 use super::rows::{all, changed, first, from_json, run, to_json};
 use super::writer::Flush;
-use super::{ACCEPT_TIMEOUT, Error, Store, identity, wakes};
+use super::{ACCEPT_TIMEOUT, Error, Store, identity, turns, wakes};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Delivery, DeliveryId, WakeCause};
 use crate::issue::{ForgeIds, IssueRef, RepoName};
@@ -73,6 +73,14 @@ pub enum Destination {
         named: BTreeSet<IssueRef>,
         /// Whether it is over.
         is_over: bool,
+    },
+    /// The lanes of the issues in an agent's hands whose pull request has this commit at its head. Nowhere when there are
+    /// none.
+    Commit {
+        /// Where the commit is.
+        repo: RepoName,
+        /// Its name.
+        sha: String,
     },
     /// Nowhere, with the reason; the issue is kept for people, when it is one to look after.
     Ignored {
@@ -277,14 +285,19 @@ fn classify_one(c: &Connection, one: &Classified, schedule: Schedule) -> Result<
             if *is_over {
                 lanes.extend(wakes::waiting_for(c, pull)?);
             }
+            lanes.extend(turns::lanes_of_pull(c, pull)?);
             let Some(first) = lanes.pop_first() else {
                 return end("ignored", "no issue that it names is in an agent's hands", None);
             };
-            if join(c, one, first)? {
-                schedule.wake(c, first, false)?;
-                wakes::wake(c, lanes, WakeCause::Pull, schedule.now)?;
-            }
-            Ok(())
+            join_each(c, one, Lanes { first, others: lanes }, schedule)
+        }
+        Destination::Commit { repo, sha } => {
+            let mut lanes = turns::lanes_of_commit(c, repo, sha)?;
+            let Some(first) = lanes.pop_first() else {
+                let reason = "the commit is not at the head of an agent's pull request";
+                return end("ignored", reason, None);
+            };
+            join_each(c, one, Lanes { first, others: lanes }, schedule)
         }
         Destination::Lane { at, ids, more_coming, rank } => {
             let lane = identity::reported(c, at, *ids)?;
@@ -296,6 +309,21 @@ fn classify_one(c: &Connection, one: &Classified, schedule: Schedule) -> Result<
             Ok(())
         }
     }
+}
+
+/// The lanes that a delivery concerns.
+struct Lanes {
+    first: i64,
+    others: BTreeSet<i64>,
+}
+
+/// Puts a delivery into the first of its lanes, and wakes the others.
+fn join_each(c: &Connection, one: &Classified, of: Lanes, schedule: Schedule) -> Result<(), Error> {
+    if join(c, one, of.first)? {
+        schedule.wake(c, of.first, false)?;
+        wakes::wake(c, of.others, WakeCause::Pull, schedule.now)?;
+    }
+    Ok(())
 }
 
 /// Puts a delivery into a lane; false when it was put somewhere before.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::dispatches::{self, Moment, Recorded};
 use super::lanes::{self, Claim};
 use super::rows::{all, first, kind_and_value, marks, parsed, run, to_json};
-use super::{Error, Store, claims, duties, orders, people};
+use super::{Error, Store, claims, duties, orders, people, turns};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::{AgentId, Mark};
 use crate::issue::IssueRef;
@@ -32,10 +32,12 @@ impl Store {
                 None => Vec::new(),
             };
             let (text_digest, evaluated_at) = last_look(c, lane)?;
+            let run = dispatch.as_ref().map(|dispatch| turns::run_so_far(c, dispatch.id));
             let refused = dispatch.as_ref().map(|dispatch| refused(c, dispatch.id)).transpose()?;
             let handed_off = done.iter().filter(|(kind, _)| *kind == EffectKind::HandOff);
             Ok(Record {
                 handed_off: handed_off.map(|(_, agent)| AgentId::new(agent)).collect(),
+                run: run.transpose()?.flatten(),
                 applied: marks(done),
                 refused: refused.unwrap_or_default(),
                 is_no_duplicate: people::is_no_duplicate(c, lane)?,

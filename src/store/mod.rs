@@ -10,6 +10,7 @@
 //! written; nothing is changed then. What else a call may answer with stands at the call.
 
 mod backup;
+mod budgets;
 mod claims;
 mod digest;
 mod dispatches;
@@ -42,6 +43,7 @@ mod settling;
 mod similar;
 mod summaries;
 mod sweeps;
+mod turns;
 mod wakes;
 mod writer;
 
@@ -58,6 +60,7 @@ use self::writer::Flush;
 
 pub use crate::delivery::DeliveryState;
 pub use backup::Copied;
+pub use budgets::{AgentSpending, DaySpending};
 pub use digest::{ActionTaken, Digest, FailedDeliveries, OpenIssue, Period};
 pub use dispatches::{Recorded, TransitionView};
 pub use duties::DutyView;
@@ -82,6 +85,7 @@ pub use settling::{Ended, Failure, Told};
 pub use similar::Numbered;
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, SweepCursor, Unlisted, Why};
+pub use turns::NewTurn;
 
 /// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
 const BUSY_WRITER: Duration = Duration::from_millis(1_500);

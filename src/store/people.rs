@@ -10,9 +10,10 @@ use super::rows::{
 };
 use super::{Error, claims, duties};
 use crate::clock::from_millis;
+use crate::dispatch::run::Permits;
 use crate::dispatch::{AgentId, Mark, TaskType};
 use crate::reason::Hold;
-use crate::triage::{Approval, Choice, Custody, Evaluation};
+use crate::triage::{Approval, Choice, Custody, Evaluation, Permit};
 
 /// Who has the issue of a lane while no dispatch is open for it.
 pub(super) fn custody(c: &Connection, lane: i64) -> Result<Custody, Error> {
@@ -66,6 +67,23 @@ fn approve(c: &Connection, lane: i64, approval: Option<&Approval>) -> Result<(),
     run(c, insert, params![lane, by, at, way.as_str(), digest, edited_by])
 }
 
+/// What people answered to agents that asked for a permission on the issue of a lane.
+pub(super) fn permits(c: &Connection, lane: i64) -> Result<Permits, Error> {
+    let of = |is_allowed: bool| {
+        let sql = "SELECT kind FROM run_permit WHERE lane = ?1 AND is_allowed = ?2 ORDER BY kind";
+        all(c, sql, params![lane, is_allowed], |r| parsed(r, 0))
+    };
+    Ok(Permits { allow: of(true)?, deny: of(false)? })
+}
+
+fn permit(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Error> {
+    let Some(Permit { kind, is_allowed, by }) = &e.permits else { return Ok(()) };
+    let sql = "INSERT INTO run_permit (lane, kind, is_allowed, given_by, at) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT DO UPDATE SET is_allowed = excluded.is_allowed, given_by = excluded.given_by, at = excluded.at";
+    let at = e.at.timestamp_millis();
+    run(c, sql, params![lane, kind.as_str(), is_allowed, by, at])
+}
+
 /// Writes down who has the issue from now on, what people approved, and what they took off it.
 pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Error> {
     let choice = e.custody.choice();
@@ -73,6 +91,7 @@ pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Erro
     let task = choice.and_then(|choice| choice.task).map(TaskType::as_str);
     hold(c, lane, e.custody.hold())?;
     approve(c, lane, e.approval.as_ref())?;
+    permit(c, lane, e)?;
     claims::keep(c, lane, e)?;
     let choose = "UPDATE lane SET chosen = ?2, chosen_task = ?3, no_duplicate = ?4 WHERE id = ?1";
     run(c, choose, params![lane, chosen, task, e.is_no_duplicate])?;
@@ -95,6 +114,9 @@ pub(super) fn carry_over(c: &Connection, from: i64, to: i64) -> Result<(), Error
     let removed = "INSERT INTO removed SELECT ?2, kind, value, at FROM removed WHERE lane = ?1
                    ON CONFLICT DO NOTHING";
     run(c, removed, [from, to])?;
+    let permits = "INSERT INTO run_permit SELECT ?2, kind, is_allowed, given_by, at FROM run_permit WHERE lane = ?1
+                   ON CONFLICT DO NOTHING";
+    run(c, permits, [from, to])?;
     claims::carry_over(c, from, to)?;
     duties::carry_over(c, from, to)
 }

@@ -1,5 +1,6 @@
 //! The runners that have called, as far as people want to know: nothing is decided by it.
 
+use chrono::TimeDelta;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
@@ -8,6 +9,9 @@ use super::writer::Flush;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::AgentId;
+
+/// A runner that asks for work calls once a minute.
+const ALIVE: TimeDelta = TimeDelta::minutes(3);
 
 /// A runner, as it said last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +26,13 @@ pub struct RunnerSeen {
     pub places: u32,
     /// When it called last, to a minute.
     pub seen_at: Timestamp,
+}
+
+impl RunnerSeen {
+    /// Whether it has called lately.
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        now - self.seen_at < ALIVE
+    }
 }
 
 impl Store {
@@ -47,19 +58,21 @@ impl Store {
 
     /// The runners that have ever called, by name.
     pub async fn runners(&self) -> Result<Vec<RunnerSeen>, Error> {
-        let sql = "SELECT name, version, agents, places, seen_at FROM runner ORDER BY name";
-        self.read(move |c| {
-            all(c, sql, [], |r| {
-                let agents: String = r.get(2)?;
-                Ok(RunnerSeen {
-                    name: r.get(0)?,
-                    version: r.get(1)?,
-                    agents: from_json(&agents).unwrap_or_default(),
-                    places: r.get(3)?,
-                    seen_at: from_millis(r.get(4)?),
-                })
-            })
-        })
-        .await
+        self.read(known).await
     }
+}
+
+/// The runners that have ever called, by name.
+pub(super) fn known(c: &Connection) -> Result<Vec<RunnerSeen>, Error> {
+    let sql = "SELECT name, version, agents, places, seen_at FROM runner ORDER BY name";
+    all(c, sql, [], |r| {
+        let agents: String = r.get(2)?;
+        Ok(RunnerSeen {
+            name: r.get(0)?,
+            version: r.get(1)?,
+            agents: from_json(&agents).unwrap_or_default(),
+            places: r.get(3)?,
+            seen_at: from_millis(r.get(4)?),
+        })
+    })
 }

@@ -3,18 +3,22 @@
 //! the inbox in the same transaction.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, ToSql, params};
 
+use super::budgets::{self, Spender, use_up};
 use super::dispatches::{DISPATCH, dispatch_of};
 use super::entries::{self, Entry};
 use super::packing::{pack, unpack};
+use super::people::permits;
 use super::rows::{changed, first, from_json, parsed, run, to_json};
 use super::writer::Flush;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
-use crate::dispatch::run::{Assignment, Finish, Heartbeat, RunOutcome, Terms, Usage};
+use crate::dispatch::budget::{Budgets, Spent};
+use crate::dispatch::run::{Assignment, Finish, Heartbeat, Permits, RunOutcome, Terms, Usage};
 use crate::dispatch::{AgentId, Progress, Report, Reported};
 use crate::reason::Cause;
 
@@ -68,6 +72,8 @@ pub struct Taking {
     pub heard_until: Timestamp,
     /// What holds for the run that is given.
     pub terms: Terms,
+    /// What runs may use.
+    pub budgets: Arc<Budgets>,
 }
 
 /// What there is for a runner that waits.
@@ -94,6 +100,8 @@ pub struct RunCall {
     pub now: Timestamp,
     /// Until when the lease holds after the call.
     pub until: Timestamp,
+    /// What runs may use.
+    pub budgets: Arc<Budgets>,
 }
 
 /// What a call about a run came to.
@@ -121,13 +129,20 @@ pub(super) struct RunRow {
     is_begun: bool,
     pub(super) logged: u64,
     pushed: Vec<String>,
+    turn: u32,
     lane: i64,
     key: String,
-    /// Why the dispatch has ended, where it has.
+    /// Why the dispatch has ended, or the run is to be stopped.
     over: Option<String>,
 }
 
 impl RunRow {
+    /// The run as a spender.
+    fn spends<'a>(&'a self, call: &'a RunCall) -> Spender<'a> {
+        let RunCall { run, now, budgets, .. } = call;
+        Spender { run: *run, lane: self.lane, agent: &self.agent, budgets, now: *now }
+    }
+
     /// That the lease goes on.
     pub(super) fn answer(&self) -> RunAnswer {
         RunAnswer::Held { cancel: self.over.clone(), is_news: false }
@@ -206,19 +221,23 @@ impl Store {
                 Err(answer) => return Ok(answer),
             };
             renew(c, call.run, call.until)?;
-            use_up(c, call.run, beat.usage)?;
+            use_up(c, &row.spends(&call), beat.usage)?;
             if let Some(event) = beat.event {
                 let sql = "UPDATE run SET event = ?2, detail = ?3, event_at = ?4 WHERE id = ?1";
                 let at = call.now.timestamp_millis();
                 run(c, sql, params![call.run, event.as_str(), beat.detail, at])?;
             }
-            if row.is_begun || row.over.is_some() {
+            if row.over.is_some() {
+                return Ok(row.answer());
+            }
+            let spent = budgets::judge(c, &row.spends(&call))?;
+            if row.is_begun && spent.is_none() {
                 return Ok(row.answer());
             }
             run(c, "UPDATE run SET is_begun = 1 WHERE id = ?1", [call.run])?;
-            let begun = Report { state: Progress::InProgress, message: None, url: None };
-            tell(c, &row, begun, call.now)?;
-            Ok(RunAnswer::Held { cancel: None, is_news: true })
+            tell(c, &row, Report { spent, ..report(Progress::InProgress, None) }, call.now)?;
+            let stop = spent.filter(Spent::is_used_up).map(|spent| Cause::BudgetUsedUp { spent });
+            Ok(RunAnswer::Held { cancel: stop.map(|stop| stop.to_string()), is_news: true })
         };
         self.inner.writer.write(Flush::Later, work).await
     }
@@ -247,13 +266,13 @@ impl Store {
         .await
     }
 
-    /// Ends a run, and tells its dispatch `report`. One that its runner gives up although nobody asked for that waits for
-    /// another.
+    /// Ends the turn of a run, and tells its dispatch what `report` makes of its end and of which turn it was. One that its
+    /// runner gives up although nobody asked for that waits for another.
     pub async fn finish_run(
         &self,
         call: RunCall,
         end: Finish,
-        report: Option<Report>,
+        report: fn(&Finish, u32) -> Option<Report>,
     ) -> Result<RunAnswer, Error> {
         self.write(move |c| {
             let row = match fence(c, &call)? {
@@ -263,7 +282,8 @@ impl Store {
                 }
                 Err(answer) => return Ok(answer),
             };
-            use_up(c, call.run, end.usage)?;
+            use_up(c, &row.spends(&call), end.usage)?;
+            budgets::follow_end(c, &row.spends(&call))?;
             run(c, "UPDATE run SET finished = epoch WHERE id = ?1", [call.run])?;
             if end.outcome == RunOutcome::Cancelled && row.over.is_none() {
                 let sql = "UPDATE run SET state = 'waiting', leased_until = NULL, request = NULL WHERE id = ?1";
@@ -271,7 +291,7 @@ impl Store {
                 return Ok(RunAnswer::Held { cancel: None, is_news: false });
             }
             close(c, call.run, &end, call.now)?;
-            let report = report.clone().filter(|_| row.over.is_none());
+            let report = report(&end, row.turn).filter(|_| row.over.is_none());
             let is_news = report.is_some();
             report.into_iter().try_for_each(|report| tell(c, &row, report, call.now))?;
             Ok(RunAnswer::Held { cancel: row.over, is_news })
@@ -290,7 +310,7 @@ impl Store {
 pub(super) fn end_forsaken(c: &Connection, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE run SET state = 'ended', outcome = 'cancelled', ended_at = ?1, leased_until = NULL
                WHERE state = 'leased' AND leased_until <= ?1
-                   AND EXISTS (SELECT 1 FROM dispatch WHERE dispatch.id = run.dispatch AND dispatch.ended_at IS NOT NULL)";
+                   AND (stopped IS NOT NULL OR EXISTS (SELECT 1 FROM dispatch WHERE dispatch.id = run.dispatch AND dispatch.ended_at IS NOT NULL))";
     run(c, sql, [now.timestamp_millis()])
 }
 
@@ -299,14 +319,15 @@ fn repeated(c: &Connection, taking: &Taking) -> Result<Option<i64>, Error> {
     first(c, REPEATED, params![taking.runner, taking.request], |r| r.get(0))
 }
 
-/// The oldest run of an agent that nobody has.
-const WAITING: &str = "SELECT run.id FROM run JOIN dispatch ON dispatch.id = run.dispatch
-    WHERE run.state = 'waiting' AND run.agent = ?1 AND dispatch.ended_at IS NULL ORDER BY run.id LIMIT 1";
-/// The oldest one whose runner has not called in time. One of the runner's own only when it has asked since it called.
-const LATE: &str = "SELECT run.id FROM run JOIN dispatch ON dispatch.id = run.dispatch
+/// The runs of an agent that nobody has, the oldest first.
+const WAITING: &str = "SELECT run.id, lane FROM run JOIN dispatch ON dispatch.id = run.dispatch
+    WHERE run.state = 'waiting' AND run.agent = ?1 AND dispatch.ended_at IS NULL ORDER BY run.id";
+/// Those whose runner has not called in time; the plus has them sorted, so that not all runs are read in their order. One
+/// of the runner's own only when it has asked since it called.
+const LATE: &str = "SELECT run.id, lane FROM run JOIN dispatch ON dispatch.id = run.dispatch
     WHERE run.state = 'leased' AND leased_until <= ?2 AND run.agent = ?1 AND dispatch.ended_at IS NULL
-        AND (runner <> ?3 OR leased_until <= ?4)
-    ORDER BY run.id LIMIT 1";
+        AND stopped IS NULL AND (runner <> ?3 OR leased_until <= ?4)
+    ORDER BY +run.id";
 /// The run that a question was answered with.
 const REPEATED: &str = "SELECT run.id FROM run JOIN dispatch ON dispatch.id = run.dispatch
     WHERE run.state = 'leased' AND runner = ?1 AND request = ?2 AND dispatch.ended_at IS NULL";
@@ -317,13 +338,31 @@ const NEXT: &str = "SELECT min(leased_until) FROM run WHERE state = 'leased' AND
 fn candidate(c: &Connection, taking: &Taking) -> Result<Option<i64>, Error> {
     let mut oldest: Option<i64> = None;
     for agent in &taking.agents {
-        let found: Option<i64> = first(c, WAITING, [agent.as_str()], |r| r.get(0))?;
+        let found = oldest_allowed(c, WAITING, &[&agent.as_str()], taking)?;
         let [now, heard] = [taking.now, taking.heard_until].map(|at| at.timestamp_millis());
         let wanted = params![agent.as_str(), now, taking.runner, heard];
-        let left: Option<i64> = first(c, LATE, wanted, |r| r.get(0))?;
+        let left = oldest_allowed(c, LATE, wanted, taking)?;
         oldest = [oldest, found, left].into_iter().flatten().min();
     }
     Ok(oldest)
+}
+
+/// The first of these runs that may be given out.
+fn oldest_allowed(
+    c: &Connection,
+    sql: &str,
+    wanted: &[&dyn ToSql],
+    taking: &Taking,
+) -> Result<Option<i64>, Error> {
+    let mut found = c.prepare_cached(sql)?;
+    let mut found = found.query(wanted)?;
+    while let Some(row) = found.next()? {
+        let Taking { budgets, now, .. } = taking;
+        if !budgets.holds_back() || budgets::allows(c, budgets, row, *now)? {
+            return Ok(Some(row.get(0)?));
+        }
+    }
+    Ok(None)
 }
 
 /// Gives a run out; `false` when it was given out often enough, and has failed now.
@@ -344,10 +383,10 @@ fn lease(c: &Connection, id: i64, taking: &Taking) -> Result<bool, Error> {
             pull_request: None,
             url: None,
             usage: Usage::default(),
+            asks: None,
         };
         close(c, id, &end, taking.now)?;
-        let ended = Report { state, message: end.message, url: None };
-        tell(c, &row, ended, taking.now)?;
+        tell(c, &row, report(state, end.message), taking.now)?;
         return Ok(false);
     }
     let sql = "UPDATE run SET state = 'leased', runner = ?2, request = ?3, leased_until = ?4, epoch = epoch + 1,
@@ -363,7 +402,7 @@ fn lease(c: &Connection, id: i64, taking: &Taking) -> Result<bool, Error> {
 fn assignment(c: &Connection, id: i64, taking: &Taking) -> Result<Option<Assignment>, Error> {
     let sql = format!(
         "SELECT {DISPATCH}, run.epoch, run.title, run.text_digest, run.prompt, run.branch, run.pushed, run.pull_request,
-             run.turn
+             run.turn, lane
          FROM run JOIN dispatch ON dispatch.id = run.dispatch JOIN lane ON lane.id = dispatch.lane WHERE run.id = ?1"
     );
     let found = first(c, &sql, [id], |r| {
@@ -371,7 +410,8 @@ fn assignment(c: &Connection, id: i64, taking: &Taking) -> Result<Option<Assignm
         let prompt: Option<Vec<u8>> = r.get(19)?;
         let pushed: String = r.get(21)?;
         let left = (dispatch.deadline_at - taking.now).num_seconds();
-        let Terms { lease_s, stall_s, max_tokens, is_draft } = taking.terms;
+        let Terms { lease_s, stall_s, max_tokens, is_draft, turns } = taking.terms;
+        let turn: u32 = r.get(23)?;
         let assignment = Assignment {
             run: id,
             epoch: r.get(16)?,
@@ -384,18 +424,21 @@ fn assignment(c: &Connection, id: i64, taking: &Taking) -> Result<Option<Assignm
             branch: r.get(20)?,
             pushed: Vec::new(),
             pull_request: r.get(22)?,
-            turn: r.get(23)?,
+            turn,
             lease_s,
             timeout_s: u64::try_from(left).unwrap_or(0).max(1),
             stall_s,
             max_tokens,
             is_draft,
+            may_follow: turn < turns,
+            permits: Permits::default(),
         };
-        Ok((assignment, prompt.unwrap_or_default(), pushed))
+        Ok((assignment, prompt.unwrap_or_default(), pushed, r.get::<_, i64>(24)?))
     })?;
-    let Some((assignment, prompt, pushed)) = found else { return Ok(None) };
+    let Some((assignment, prompt, pushed, lane)) = found else { return Ok(None) };
+    let permits = permits(c, lane)?;
     let prompt = String::from_utf8_lossy(&unpack(&prompt)?).into_owned();
-    Ok(Some(Assignment { prompt, pushed: from_json(&pushed)?, ..assignment }))
+    Ok(Some(Assignment { prompt, pushed: from_json(&pushed)?, permits, ..assignment }))
 }
 
 /// The run that a call is about, or what the call is answered with.
@@ -421,13 +464,16 @@ fn is_repeated_end(c: &Connection, call: &RunCall) -> Result<bool, Error> {
 fn row(c: &Connection, id: i64) -> Result<Option<RunRow>, Error> {
     let sql =
         "SELECT run.agent, run.state, runner, epoch, is_begun, logged, pushed, lane, key, cause,
-                   dispatch.ended_at IS NOT NULL
+                   dispatch.ended_at IS NOT NULL, turn, stopped
                FROM run JOIN dispatch ON dispatch.id = run.dispatch WHERE run.id = ?1";
     first(c, sql, [id], row_of)
 }
 
 fn row_of(r: &Row<'_>) -> rusqlite::Result<RunRow> {
     let (pushed, cause): (String, Option<String>) = (r.get(6)?, r.get(9)?);
+    let stopped: Option<String> = r.get(12)?;
+    let spent = stopped.and_then(|stopped| from_json(&stopped).ok());
+    let stopped = spent.map(|spent| Cause::BudgetUsedUp { spent }.to_string());
     let why = || match from_json::<Cause>(&cause.unwrap_or_default()) {
         Ok(cause) => cause.to_string(),
         Err(_) => "the dispatch has ended".to_owned(),
@@ -441,9 +487,10 @@ fn row_of(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         logged: r.get(5)?,
         // What cannot be read is nothing that may be pushed over.
         pushed: from_json(&pushed).unwrap_or_default(),
+        turn: r.get(11)?,
         lane: r.get(7)?,
         key: r.get(8)?,
-        over: r.get::<_, bool>(10)?.then(why),
+        over: r.get::<_, bool>(10)?.then(why).or(stopped),
     })
 }
 
@@ -453,20 +500,17 @@ pub(super) fn renew(c: &Connection, id: i64, until: Timestamp) -> Result<(), Err
     run(c, sql, params![id, until.timestamp_millis()])
 }
 
-/// What an agent does not say stays unknown.
-fn use_up(c: &Connection, id: i64, usage: Usage) -> Result<(), Error> {
-    let sql =
-        "UPDATE run SET tokens = coalesce(?2, tokens), cost = coalesce(?3, cost) WHERE id = ?1";
-    let tokens = usage.tokens.map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX));
-    let cost = usage.cost.filter(|cost| cost.is_finite() && *cost >= 0.0);
-    run(c, sql, params![id, tokens, cost])
+/// A report without an address.
+fn report(state: Progress, message: Option<String>) -> Report {
+    Report { state, message, url: None, spent: None, asks: None }
 }
 
 fn close(c: &Connection, id: i64, end: &Finish, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE run SET state = 'ended', leased_until = NULL, outcome = ?2, message = ?3,
-                   pull_request = coalesce(?4, pull_request), url = coalesce(?5, url), ended_at = ?6 WHERE id = ?1";
+                   pull_request = coalesce(?4, pull_request), url = coalesce(?5, url), head = coalesce(?7, head), ended_at = ?6
+               WHERE id = ?1";
     let (outcome, at) = (end.outcome.as_str(), now.timestamp_millis());
-    run(c, sql, params![id, outcome, end.message, end.pull_request, end.url, at])
+    run(c, sql, params![id, outcome, end.message, end.pull_request, end.url, at, end.head])
 }
 
 /// Puts what a runner reports into the inbox.

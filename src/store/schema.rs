@@ -20,6 +20,8 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("schema/10-approvals.sql")),
     M::up(include_str!("schema/11-people.sql")),
     M::up(include_str!("schema/12-runs.sql")),
+    M::up(include_str!("schema/13-turns.sql")),
+    M::up(include_str!("schema/14-budgets.sql")),
 ];
 /// What the steps build in an empty file, in one go: a column that a step renames costs a start more than all the
 /// tables together. Written by a test, which compares the two.
@@ -73,7 +75,7 @@ mod tests {
     use super::*;
     use crate::delivery::{DeliveryState, Origin};
     use crate::dispatch::DispatchState;
-    use crate::dispatch::run::RunOutcome;
+    use crate::dispatch::run::{RunOutcome, ToolKind};
     use crate::plan::{EffectKind, EffectState, Recovery, Subject, WriteOrigin};
     use crate::triage::{Action, OrderState, Way};
 
@@ -135,6 +137,7 @@ mod tests {
             ("evaluation", "action", Action::NAMES),
             ("lane", "state", LaneState::NAMES),
             ("run", "outcome", RunOutcome::NAMES),
+            ("run_permit", "kind", ToolKind::NAMES),
             ("run", "state", RunState::NAMES),
             ("summary", "state", SummaryState::NAMES),
         ] {

@@ -11,12 +11,12 @@ use super::rows::{all, run, to_json};
 use super::wakes::{
     keep_alternatives, keep_blockers, wake, wake_blocked, wake_unblocked, wake_waiting,
 };
-use super::{Error, Store, claims, duties, ledger, orders, sweeps};
+use super::{Error, Store, claims, duties, ledger, orders, sweeps, turns};
 use crate::clock::Timestamp;
 use crate::delivery::WakeCause;
 use crate::dispatch::{Dispatch, DispatchState, Transition};
 use crate::plan::{Decided, EffectOutcome, Outcome};
-use crate::reason::Cause;
+use crate::reason::{Cause, Reason};
 use crate::triage::{Decision, Evaluation, OrderEnd};
 
 /// How long after its deadline a dispatch ends although its issue could not be evaluated: a forge that fails in this very
@@ -82,6 +82,9 @@ impl Store {
             };
             ledger::record_effects(c, &recorded, &outcome.effects, evaluation.at)?;
             follow(c, &recorded, outcome, evaluation.at)?;
+            if let Some(dispatch) = recorded.dispatch {
+                turns::note_head(c, dispatch, evaluation.pull_head.as_deref())?;
+            }
             orders::keep(c, &outcome.orders, evaluation.at)?;
             claims::end_refused(c, claim.lane, evaluation.at)?;
             // Again, for a dispatch that only this ends.
@@ -199,19 +202,20 @@ fn note_conclusion(c: &Connection, claim: &Claim, e: &Evaluation) -> Result<(), 
     let lane = claim.lane;
     let score = e.verdict.as_ref().map(|v| &v.score);
     let (p0, total) = score.map_or((false, 0), |s| (s.p0, s.total));
-    let agent = match &e.decision {
-        Decision::Wait { agent, .. } => Some(agent.as_str()),
+    let agents = e.decision.waits_for();
+    let agent = agents.first().map(|(agent, _)| agent.as_str());
+    let budget_at = match e.decision.reason() {
+        Reason::WaitsForBudget { used_up, .. } => Some(used_up.until.timestamp_millis()),
         _ => None,
     };
     let at = e.at.timestamp_millis();
     let since = e.opened_at.unwrap_or(e.at).timestamp_millis();
     let before = waits_for(c, lane)?;
     let sql = "UPDATE lane SET priority = iif(priority < 0, priority, ?2), evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
-                   wait_since = ?7, text_digest = coalesce(?8, text_digest) WHERE id = ?1";
+                   wait_since = ?7, text_digest = coalesce(?8, text_digest), budget_at = ?9 WHERE id = ?1";
     let text = e.text.map(|text| text.to_string());
-    run(c, sql, params![lane, i64::from(!p0), at, agent, p0, total, since, text])?;
+    run(c, sql, params![lane, i64::from(!p0), at, agent, p0, total, since, text, budget_at])?;
     // Whoever leaves the line wakes the next: the place may still be free, or be one of several.
-    let agents = e.decision.waits_for();
     keep_alternatives(c, lane, &agents)?;
     for left in before.iter().filter(|left| agents.iter().all(|(one, _)| one.as_str() != *left)) {
         wake_waiting(c, left, 1, e.at)?;

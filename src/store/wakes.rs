@@ -39,7 +39,9 @@ impl Store {
                 run(c, later, [*dispatch, again, at])?;
             }
             let claimed = claims::due(c, now, now + AGAIN)?;
-            let lanes: Vec<_> = due.iter().map(|(_, lane)| *lane).chain(claimed).collect();
+            let budgeted = budgeted(c, now, now + AGAIN)?;
+            let lanes = due.iter().map(|(_, lane)| *lane).chain(claimed).chain(budgeted);
+            let lanes: Vec<_> = lanes.collect();
             let count = lanes.len();
             wake(c, lanes, WakeCause::Due, now)?;
             Ok(count)
@@ -65,18 +67,32 @@ impl Store {
 
     /// When the next dispatch or claim has to be looked at; `None` when none has.
     pub async fn next_timer(&self) -> Result<Option<Timestamp>, Error> {
-        let next = |c: &Connection, table: &str| {
+        let next = |c: &Connection, table: &str, due_at: &str| {
             let sql = format!(
-                "SELECT due_at FROM {table} WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1"
+                "SELECT {due_at} FROM {table} WHERE {due_at} IS NOT NULL ORDER BY {due_at} LIMIT 1"
             );
             first(c, &sql, [], |r| r.get(0).map(from_millis))
         };
         self.read(move |c| {
-            let each = [next(c, "dispatch")?, next(c, "person_claim")?];
+            let each = [
+                next(c, "dispatch", "due_at")?,
+                next(c, "person_claim", "due_at")?,
+                next(c, "lane", "budget_at")?,
+            ];
             Ok(each.into_iter().flatten().min())
         })
         .await
     }
+}
+
+/// The lanes that wait for a budget which may have something left again by now; they are looked at once more `again`.
+pub(super) fn budgeted(
+    c: &Connection,
+    now: Timestamp,
+    again: Timestamp,
+) -> Result<Vec<i64>, Error> {
+    let sql = "UPDATE lane SET budget_at = ?2 WHERE budget_at <= ?1 RETURNING id";
+    all(c, sql, [now, again].map(|at| at.timestamp_millis()), |r| r.get(0))
 }
 
 /// Keeps what an issue waits for in place of what it waited for before.

@@ -222,10 +222,21 @@ impl Sweeper {
         if !how.look_only {
             self.standing.keep(&report);
         }
-        if !how.look_only && report.finds().next().is_some() {
+        let woken = if how.look_only { 0 } else { self.wake_awaited(&report).await? };
+        if woken > 0 || !how.look_only && report.finds().next().is_some() {
             (self.inner.filled)();
         }
         Ok(report)
+    }
+
+    /// Has the issues looked at whose pull request waits for people and checks, in the repositories that were read.
+    async fn wake_awaited(&self, report: &Report) -> Result<usize, store::Error> {
+        let Parts { store, clock, .. } = &*self.inner;
+        let mut woken = 0;
+        for passed in &report.passed {
+            woken += store.wake_awaited(&passed.repo, clock.now()).await?;
+        }
+        Ok(woken)
     }
 
     /// What a repository is called now that is not to be found under its name, as its id says or the forge leads.

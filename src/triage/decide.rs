@@ -1,6 +1,8 @@
 //! What is to happen with an issue. The rules stand in the order in which they are asked; the first that answers
 //! decides, and one that needs a fact asks for it.
 
+use std::collections::BTreeMap;
+
 use super::blockers::{self, Blockers};
 use super::policy::Reads;
 use super::roster::{self, Pick, Roster};
@@ -8,7 +10,7 @@ use super::{
     Choice, Custody, Decision, Evaluation, Lookup, Question, Snapshot, Triage, explain, outsiders,
     signals, text,
 };
-use crate::dispatch::{Agent, Mark, TaskType};
+use crate::dispatch::{Agent, Interface, Mark, TaskType};
 use crate::issue::{Issue, IssueType};
 use crate::reason::{Brief, Reason};
 
@@ -30,8 +32,26 @@ pub(super) struct Chain<'a> {
 type Rule = Result<Option<Reason>, Question>;
 
 impl Chain<'_> {
-    /// Asks the rules in turn.
+    /// What is to happen, as far as there is a budget left for it.
     pub(super) fn decide(self) -> Result<Decision, Question> {
+        let decision = self.decide_by_rules()?;
+        let Decision::Dispatch { agent, .. } = &decision else { return Ok(decision) };
+        let is_run = |one: &&Agent| one.id == *agent && one.interface == Interface::Runner;
+        let is_new = self.e.custody.dispatch().is_none();
+        if !is_new || !self.agents.iter().any(|one| is_run(&one)) {
+            return Ok(decision);
+        }
+        Ok(match self.s.used_up()? {
+            Some(used_up) => {
+                let reason = Reason::WaitsForBudget { agent: agent.clone(), used_up };
+                Decision::Wait { agent: agent.clone(), reason, others: BTreeMap::new() }
+            }
+            None => decision,
+        })
+    }
+
+    /// Asks the rules in turn.
+    fn decide_by_rules(self) -> Result<Decision, Question> {
         let skip = |reason| Decision::Skip { reason };
         let flag = |reason| Decision::Flag { reason };
         if let Some(pull) = self.e.under_review.clone() {

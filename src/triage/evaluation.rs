@@ -8,9 +8,23 @@ use super::{
     Snapshot, Verdict,
 };
 use crate::clock::Timestamp;
-use crate::dispatch::{Agent, AgentId, Attempt, DispatchState, Mark, TaskType, Transition};
+use crate::dispatch::run::ToolKind;
+use crate::dispatch::{
+    Agent, AgentId, Attempt, DispatchState, FollowUp, Mark, TaskType, Transition,
+};
 use crate::issue::{Issue, IssueRef, IssueState, TextDigest};
 use crate::reason::{Cause, Duty, Hold, Reason};
+
+/// The answer of a person to an agent that asked for a permission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// The kind of tool.
+    pub kind: ToolKind,
+    /// Whether it is allowed.
+    pub is_allowed: bool,
+    /// Who said so.
+    pub by: String,
+}
 
 /// What was concluded about an issue at one moment, and what it changes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,10 +71,18 @@ pub struct Evaluation {
     pub changes_duty: bool,
     /// The rotation's shares once the choice that was made now counts.
     pub shares: Option<Shares>,
+    /// What a person answered to an agent that asked for a permission.
+    pub permits: Option<Permit>,
     /// What people are told once.
     pub notices: Vec<Notice>,
     /// The agent is reminded of its deadline.
     pub is_reminded: bool,
+    /// The turn that the agent begins on its pull request.
+    pub follow_up: Option<FollowUp>,
+    /// The commit at the head of the agent's pull request, where that was looked at.
+    pub pull_head: Option<String>,
+    /// Whether checks of it still run.
+    pub awaits_checks: bool,
     /// The deadline of the open dispatch from now on, where it was put off.
     pub deadline_at: Option<Timestamp>,
     /// The issue is closed and is to be open.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::follow_up::{self, Looked};
 use super::{
-    Check, Custody, Evaluation, News, Question, Reopen, Rules, Snapshot, criteria, observe,
+    Check, Choice, Custody, Evaluation, News, Question, Reopen, Rules, Snapshot, criteria, observe,
 };
 use crate::clock::Timestamp;
+use crate::dispatch::budget::Spent;
+use crate::dispatch::run::RunOutcome;
 use crate::dispatch::{
     Agent, Attempt, Dispatch, DispatchState, Interface, Mark, Progress, Report, Transition,
 };
@@ -42,6 +45,9 @@ pub(super) fn follow(
         });
     }
     let report = latest_report(s, &dispatch);
+    if let Some(spent) = report.and_then(|report| report.spent).filter(Spent::is_used_up) {
+        return Ok(escalate(e, &dispatch, Cause::BudgetUsedUp { spent }));
+    }
     match report {
         Some(report) if report.state == Progress::Completed => {
             return Ok(deliver(e, &dispatch, report.clone()));
@@ -50,9 +56,14 @@ pub(super) fn follow(
             return Ok(fail(e, &dispatch, Cause::ReportedFailed { message: words(report) }, rules));
         }
         Some(report) if report.state == Progress::NeedsPerson => {
-            return Ok(escalate(e, &dispatch, Cause::NeedsPerson { message: words(report) }));
+            return Ok(escalate(e, &dispatch, needs_person(&dispatch, report)));
         }
         _ => {}
+    }
+    if report.is_none()
+        && let Some(spent) = no_budget(s, rules, &dispatch)?
+    {
+        return Ok(withdraw(e, dispatch, spent));
     }
     // A report shows that the hand-off arrived, whatever became of its answer. A dispatch whose agent was never called
     // ends at its deadline like any other, or the agent's place would be taken for good.
@@ -68,13 +79,86 @@ pub(super) fn follow(
         return Ok(cause.into_iter().fold(e, |e, cause| escalate(e, &dispatch, cause)));
     }
     let e = to_be_seen(e, report, &dispatch);
-    on_time(e, s, rules, &dispatch)
+    let e = on_time(e, s, rules, &dispatch)?;
+    if e.custody.dispatch().is_none() {
+        return Ok(e);
+    }
+    let e = unchanged(e, s, &dispatch);
+    follow_pull(e, s, rules, &dispatch)
 }
 
-/// The agent says where its work can be seen: a pull request, for one.
+/// Lets the agent work again on its pull request, or calls a person where it has had its turns.
+fn follow_pull(
+    e: Evaluation,
+    s: &Snapshot<'_>,
+    rules: &Rules,
+    dispatch: &Dispatch,
+) -> Result<Evaluation, Question> {
+    let Some(Looked { head, awaits_checks, follow_up }) = follow_up::look(s, rules)? else {
+        return Ok(e);
+    };
+    let e = Evaluation { pull_head: Some(head), awaits_checks, ..e };
+    let Some(follow_up) = follow_up else { return Ok(e) };
+    let (limit, asked) = (follow_up.limit, follow_up.asked());
+    if follow_up.turn > limit {
+        return Ok(escalate(e, dispatch, Cause::TurnsUsed { limit, asked }));
+    }
+    // It could not be told, again and again.
+    if dispatch.failures >= rules.dispatch_attempts {
+        return Ok(escalate(e, dispatch, dispatch.cause.clone()));
+    }
+    let cause = Cause::FollowedUp { turn: follow_up.turn, limit, asked };
+    Ok(Evaluation {
+        transition: Some(Transition::to(DispatchState::InProgress, cause)),
+        deadline_at: Some(put_off(s, rules, dispatch)),
+        follow_up: Some(follow_up),
+        ..e
+    })
+}
+
+/// A further turn that came to nothing is a person's matter: whoever asked for it waits.
+fn unchanged(e: Evaluation, s: &Snapshot<'_>, dispatch: &Dispatch) -> Evaluation {
+    let run = s.record.run.as_ref().filter(|_| latest_report(s, dispatch).is_some());
+    let run = run.filter(|run| run.turn > 1 && run.outcome == Some(RunOutcome::NoChange));
+    let news = run.and_then(|run| {
+        let pull = IssueRef { repo: s.at.repo.plain(), number: run.pull_request? };
+        let (agent, message) = (dispatch.agent.clone(), run.message.clone());
+        Some(News::Unchanged { agent, pull, message })
+    });
+    news.into_iter().fold(e, |e, news| e.announce(dispatch.id, news))
+}
+
+/// The budget that has nothing left for a run which no runner has begun.
+fn no_budget(
+    s: &Snapshot<'_>,
+    rules: &Rules,
+    dispatch: &Dispatch,
+) -> Result<Option<Spent>, Question> {
+    let is_run = |agent: &Agent| agent.interface == Interface::Runner;
+    let is_unbegun = dispatch.state != DispatchState::InProgress;
+    if !is_unbegun || !rules.agent(&dispatch.agent).is_some_and(is_run) {
+        return Ok(None);
+    }
+    Ok(s.used_up()?.map(|used_up| used_up.spent))
+}
+
+/// The issue waits for the budget like one that nobody has yet, so that the agent's place is free for others.
+fn withdraw(e: Evaluation, dispatch: Dispatch, spent: Spent) -> Evaluation {
+    let e = e.end(DispatchState::Failed, Cause::BudgetUsedUp { spent });
+    if !dispatch.is_chosen {
+        return e;
+    }
+    let (agent, task) = (dispatch.agent, Some(dispatch.task_type));
+    Evaluation { custody: Custody::Chosen(Choice { agent, task }), ..e }
+}
+
+/// The agent says where its work can be seen, such as a pull request; or it has nearly used a budget up.
 fn to_be_seen(e: Evaluation, report: Option<&Report>, dispatch: &Dispatch) -> Evaluation {
     let url = report.and_then(|report| report.url.clone());
-    let cause = Cause::ReportedWorking { url };
+    let cause = match report.and_then(|report| report.spent) {
+        Some(spent) => Cause::BudgetNear { spent },
+        None => Cause::ReportedWorking { url },
+    };
     let is_news = !matches!(cause, Cause::ReportedWorking { url: None }) && dispatch.cause != cause;
     let transition = is_news.then(|| Transition::to(DispatchState::InProgress, cause));
     Evaluation { transition: transition.or(e.transition), ..e }
@@ -155,6 +239,14 @@ fn put_off(s: &Snapshot<'_>, rules: &Rules, dispatch: &Dispatch) -> Timestamp {
 fn latest_report<'a>(s: &'a Snapshot<'_>, dispatch: &Dispatch) -> Option<&'a Report> {
     let about = s.reports.iter().rev().find(|reported| reported.key == dispatch.key);
     about.map(|reported| &reported.report)
+}
+
+/// What a person has to decide.
+fn needs_person(dispatch: &Dispatch, report: &Report) -> Cause {
+    match report.asks.clone() {
+        Some(asked) => Cause::AsksPermission { agent: dispatch.agent.clone(), asked },
+        None => Cause::NeedsPerson { message: words(report) },
+    }
 }
 
 /// How the agent's own words begin.
@@ -296,7 +388,7 @@ mod tests {
     }
 
     fn with_report(mut world: World, state: Progress) -> World {
-        let report = Report { state, message: None, url: None };
+        let report = Report { state, message: None, url: None, spent: None, asks: None };
         world.reports = vec![Reported { key: "k".into(), report }];
         world
     }

@@ -68,6 +68,11 @@ impl Marker {
         Self { decision: format!("{NOTICE}{kind}:{about}"), digest: "-".to_owned() }
     }
 
+    /// The marker of what is said about the turns of a dispatch, on its pull request. The digest is one word.
+    pub fn follow_up(dispatch: i64, digest: String) -> Self {
+        Self { decision: format!("{NOTICE}follow_up:{dispatch}"), digest }
+    }
+
     /// What the comment is.
     pub fn subject(&self) -> Subject {
         match &self.decision {

@@ -46,6 +46,15 @@ pub enum News {
         /// What it said.
         report: Report,
     },
+    /// The agent was to work again on its pull request, and changed nothing.
+    Unchanged {
+        /// Who.
+        agent: AgentId,
+        /// The pull request.
+        pull: IssueRef,
+        /// What it said.
+        message: Option<String>,
+    },
     /// A closed issue is open again, and nobody has it yet.
     Reopened {
         /// What was missing.
@@ -73,6 +82,7 @@ impl Notice {
             News::TimedOut { .. } => "timed_out",
             News::Escalation { .. } => "escalation",
             News::Result { .. } => "result",
+            News::Unchanged { .. } => "unchanged",
             News::Reopened { .. } => "reopened",
             News::ClaimReminder { .. } => "claim_reminder",
             News::ClaimEnded { .. } => "claim_ended",

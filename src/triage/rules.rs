@@ -1,11 +1,13 @@
 //! What the owner tunes, as one piece that is swapped whole when the configuration is read again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use super::Triage;
+use crate::dispatch::budget::Budgets;
 use crate::dispatch::{Agent, AgentId};
 use crate::issue::{PathPattern, RepoPatterns};
 
@@ -58,12 +60,16 @@ pub struct Rules {
     pub claim_expires: Duration,
     /// Whom a flag calls in turn, instead of the owner; the first that serves an issue counts.
     pub rotations: Vec<Rotation>,
+    /// What runs may use.
+    pub budgets: Arc<Budgets>,
     /// How many failed evaluations make a dead letter.
     pub max_attempts: u32,
     /// How many writes one issue may get within an hour.
     pub write_limit: u32,
     /// How many attempts, and how many hand-offs of one, may fail before a person is asked.
     pub dispatch_attempts: u32,
+    /// Whether a runner's agent works again on what people and checks say of its pull request.
+    pub follow_up: bool,
     /// What a closed issue has to show for its dispatch to be completed.
     pub review: Vec<Check>,
     /// Whose closing is undone when it does not.

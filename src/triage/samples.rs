@@ -1,5 +1,6 @@
 //! Issues and agents for the tests of this room.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -71,6 +72,8 @@ pub(super) struct World {
     pub(super) reports: Vec<Reported>,
     /// What the forge answered; nothing to any other question.
     pub(super) facts: Facts,
+    /// Whether what is decided is written.
+    pub(super) is_live: bool,
     /// Minutes after [`now`].
     pub(super) minutes: i64,
 }
@@ -89,16 +92,18 @@ impl World {
             claim_limit: 3,
             claim_expires: Duration::from_secs(7 * 86_400),
             rotations: Vec::new(),
+            budgets: Arc::default(),
             max_attempts: 8,
             write_limit: 20,
             dispatch_attempts: 2,
+            follow_up: true,
             review: Vec::new(),
             reopen: super::Reopen::default(),
             public_url: None,
             pages: None,
         };
         let (record, requests, reports, facts) = Default::default();
-        Self { issue, record, rules, requests, reports, facts, minutes: 0 }
+        Self { issue, record, rules, requests, reports, facts, is_live: false, minutes: 0 }
     }
 
     pub(super) fn policy(mut self, policy: Policy) -> Self {
@@ -133,6 +138,7 @@ impl World {
         let mut s = Snapshot::alone(&self.issue, &assessment, &self.record, now);
         (s.requests, s.reports) = (&self.requests, &self.reports);
         s.facts = self.facts.clone();
+        s.is_dry_run = !self.is_live;
         f(&s, &self.rules)
     }
 

@@ -8,7 +8,10 @@ use super::commands::CommandRequest;
 use super::{Approval, Assessment, Custody, Lookup, MarkedComment, Marker, Neighbours};
 use crate::clock::Timestamp;
 use crate::delivery::ShownText;
-use crate::dispatch::{AgentId, Attempt, Dispatch, EffectKind, Mark, Reported};
+use crate::dispatch::budget::UsedUp;
+use crate::dispatch::{
+    AgentId, Attempt, Dispatch, EffectKind, Mark, PullState, RemarkId, Reported, RunSoFar,
+};
 use crate::issue::{Account, Issue, IssueRef, TimelineEvent};
 use crate::reason::Duty;
 
@@ -65,6 +68,8 @@ pub struct Record {
     pub leftovers: BTreeSet<Mark>,
     /// The agents that were called for the open dispatch through an interface of their own.
     pub handed_off: BTreeSet<AgentId>,
+    /// The run of the open dispatch, where its agent works on a runner.
+    pub run: Option<RunSoFar>,
     /// The attempts that failed since a person last said to begin anew, oldest first.
     pub attempts: Vec<Attempt>,
     /// The two latest dispatches of ours, open or ended, the newer one first.
@@ -171,6 +176,13 @@ pub enum Question {
         /// Whether the checks are wanted.
         with_checks: bool,
     },
+    /// The pull request of an agent, with what was said about it but for what is answered already.
+    Pull {
+        /// The pull request.
+        at: IssueRef,
+        /// What is answered.
+        answered: BTreeSet<RemarkId>,
+    },
     /// Which of these pull requests are open.
     OpenPulls(Vec<IssueRef>),
     /// The open issues that it depends on.
@@ -195,6 +207,8 @@ pub enum Question {
     Public,
     /// What the deliveries that led to the evaluation show of the text.
     ShownTexts,
+    /// Which budget has nothing left for a run on the issue.
+    Budget,
 }
 
 /// The merged pull request that a closed issue is linked to.
@@ -215,6 +229,10 @@ pub struct Facts {
     pub timeline: Option<Vec<TimelineEvent>>,
     /// To [`Question::Review`].
     pub review: Option<Option<MergedPull>>,
+    /// To [`Question::Pull`]; `None` inside when it is gone.
+    pub pull: Option<Option<PullState>>,
+    /// Our own comments there, newest first.
+    pub pull_comments: Vec<MarkedComment>,
     /// To [`Question::OpenPulls`].
     pub open_pulls: Option<Vec<IssueRef>>,
     /// To [`Question::Dependencies`].
@@ -239,6 +257,8 @@ pub struct Facts {
     pub is_public: Option<bool>,
     /// To [`Question::ShownTexts`], oldest first.
     pub shown_texts: Option<Vec<ShownText>>,
+    /// To [`Question::Budget`].
+    pub used_up: Option<Option<UsedUp>>,
 }
 
 impl Facts {
@@ -247,6 +267,7 @@ impl Facts {
         match question {
             Question::Timeline { .. } => self.timeline = Some(Vec::new()),
             Question::Review { .. } => self.review = Some(None),
+            Question::Pull { .. } => self.pull = Some(None),
             Question::OpenPulls(_) => self.open_pulls = Some(Vec::new()),
             Question::Dependencies => self.dependencies = Some(Vec::new()),
             Question::Blockers(_) => self.closed_blockers = Some(Vec::new()),
@@ -258,6 +279,7 @@ impl Facts {
             Question::Writer(login) => drop(self.writers.insert(login, true)),
             Question::Public => self.is_public = Some(true),
             Question::ShownTexts => self.shown_texts = Some(Vec::new()),
+            Question::Budget => self.used_up = Some(None),
             Question::Account => {
                 self.account = Some(Account { id: i64::MIN, login: String::new() })
             }
@@ -295,6 +317,20 @@ impl<'a> Snapshot<'a> {
     /// The merged pull request the issue is linked to.
     pub(super) fn merged_pull(&self, with_checks: bool) -> Result<Option<&MergedPull>, Question> {
         let known = self.facts.review.as_ref().ok_or(Question::Review { with_checks })?;
+        Ok(known.as_ref())
+    }
+
+    /// The pull request of the agent, as it is now.
+    pub(super) fn pull(
+        &self,
+        at: &IssueRef,
+        run: &RunSoFar,
+    ) -> Result<Option<&PullState>, Question> {
+        let known = self.facts.pull.as_ref();
+        let known = known.ok_or_else(|| Question::Pull {
+            at: at.clone(),
+            answered: run.answered.remarks.clone(),
+        })?;
         Ok(known.as_ref())
     }
 
@@ -363,6 +399,11 @@ impl<'a> Snapshot<'a> {
     /// What the deliveries that led to the evaluation show of the text, oldest first.
     pub(super) fn shown_texts(&self) -> Result<&[ShownText], Question> {
         self.facts.shown_texts.as_deref().ok_or(Question::ShownTexts)
+    }
+
+    /// Which budget has nothing left for a run on the issue, if one has.
+    pub(super) fn used_up(&self) -> Result<Option<UsedUp>, Question> {
+        self.facts.used_up.ok_or(Question::Budget)
     }
 
     /// Our own account.

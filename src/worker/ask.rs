@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::Worker;
 use super::process::Error;
 use crate::delivery::{Origin, ShownText};
-use crate::dispatch::EffectKind;
+use crate::dispatch::{EffectKind, PullState, Remark, RemarkId};
 use crate::gitea::{self as forge, Comment, Rights};
-use crate::issue::{Account, Change, IssueRef, IssueState, RepoName};
+use crate::issue::{Account, Change, IssueRef, IssueState, RepoName, beginning};
 use crate::store::Claim;
 use crate::triage::{Facts, MarkedComment, Marker, MergedPull, Question};
 
@@ -19,6 +19,9 @@ const SHOWS_TEXT: [&str; 5] = [
     "issue_comment/created",
     "issue_comment/edited",
 ];
+
+/// How much of a comment on a pull request is kept, in bytes.
+const LONGEST_REMARK: usize = 16 * 1024;
 
 impl Worker {
     /// Asks about an issue, and adds the answer to the facts. The deliveries are those of the claim, if there is one.
@@ -36,6 +39,9 @@ impl Worker {
             }
             Question::Review { with_checks } => {
                 facts.review = Some(self.merged_pull(at, with_checks).await?);
+            }
+            Question::Pull { at, answered } => {
+                (facts.pull, facts.pull_comments) = self.pull(&at, &answered).await?;
             }
             Question::OpenPulls(pulls) => facts.open_pulls = Some(self.open_among(pulls).await?),
             Question::Dependencies => {
@@ -64,6 +70,10 @@ impl Worker {
                 facts.writers.insert(login, may_write);
             }
             Question::Public => facts.is_public = Some(self.is_public(&at.repo).await?),
+            Question::Budget => {
+                let (budgets, now) = (self.rules().budgets.clone(), self.parts.clock.now());
+                facts.used_up = Some(self.parts.store.used_up(at, budgets, now).await?);
+            }
             Question::ShownTexts => facts.shown_texts = Some(self.shown_texts(claim).await?),
         }
         Ok(())
@@ -157,6 +167,32 @@ impl Worker {
         Ok(texts)
     }
 
+    /// A pull request of an agent and what was said about it, and our own comments there, newest first. Of one that is over
+    /// nothing more is asked.
+    async fn pull(
+        &self,
+        at: &IssueRef,
+        answered: &BTreeSet<RemarkId>,
+    ) -> Result<(Option<Option<PullState>>, Vec<MarkedComment>), Error> {
+        let forge = &self.parts.forge;
+        let Some(pull) = forge.pull(at).await? else { return Ok((Some(None), Vec::new())) };
+        if !pull.is_open {
+            return Ok((Some(Some(PullState::default())), Vec::new()));
+        }
+        let us = self.us(&at.repo).await?;
+        let checks = forge.checks(&at.repo, &pull.head).await?;
+        let mut remarks = forge.reviews(at, answered).await?;
+        let mut ours = Vec::new();
+        for comment in forge.comments_of(at, Some).await? {
+            remarks.extend(commented(&comment));
+            ours.extend(marked(comment, &us));
+        }
+        ours.reverse();
+        remarks.sort_by_key(|one| one.at);
+        let state = PullState { is_open: true, head: pull.head, remarks, checks };
+        Ok((Some(Some(state)), ours))
+    }
+
     /// Those that are closed. One that we may not read is not known to be.
     async fn closed_among(&self, named: Vec<IssueRef>) -> Result<Vec<IssueRef>, Error> {
         let mut closed = Vec::new();
@@ -202,6 +238,20 @@ impl Worker {
         };
         Ok(Some(MergedPull { at, status, merged_at }))
     }
+}
+
+/// A comment on a pull request, as something that was said about it.
+fn commented(comment: &Comment) -> Option<Remark> {
+    let text = beginning(&comment.body, LONGEST_REMARK).to_owned();
+    (!text.trim().is_empty()).then(|| Remark {
+        id: RemarkId::Comment(comment.id),
+        by: comment.author.clone(),
+        at: comment.created_at,
+        is_approval: false,
+        place: None,
+        hunk: String::new(),
+        text,
+    })
 }
 
 /// A comment, if it is ours. Anybody can write a marker, so only those by our own account count.

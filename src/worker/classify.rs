@@ -88,8 +88,15 @@ fn classify(unclassified: &Unclassified, rules: &Rules, account: Option<&Account
             (action, to)
         }
         Ok(Event::Pull(event)) => {
-            let to = concerned(&event, scope.as_deref(), rules);
+            let to = concerned(&event, scope.as_deref(), rules, account);
             (event.action, to)
+        }
+        Ok(Event::Status { action, repo, sha }) => {
+            let to = match outside(&repo, scope.as_deref(), rules) {
+                Some(reason) => Destination::Ignored { of: None, reason },
+                None => Destination::Commit { repo, sha },
+            };
+            (action, to)
         }
         Ok(Event::Issue(event)) => {
             let to = place(&event, scope.as_deref(), rules, account);
@@ -131,10 +138,18 @@ fn place(
 }
 
 /// A pull request concerns the issues that it names, as far as the delivery may speak for them.
-fn concerned(event: &PullEvent, scope: Option<&[String]>, rules: &Rules) -> Destination {
-    let PullEvent { at, title, body, url, is_over, .. } = event;
+fn concerned(
+    event: &PullEvent,
+    scope: Option<&[String]>,
+    rules: &Rules,
+    account: Option<&Account>,
+) -> Destination {
+    let PullEvent { at, title, body, url, is_over, commented_by, .. } = event;
     if let Some(reason) = outside(&at.repo, scope, rules) {
         return Destination::Ignored { of: None, reason };
+    }
+    if commented_by.as_ref().zip(account).is_some_and(|(by, us)| by.is_same_as(us)) {
+        return Destination::Ignored { of: None, reason: "our own change".to_owned() };
     }
     let mut named = named_issues(at, url, title, body);
     named.retain(|one| outside(&one.repo, scope, rules).is_none());

@@ -19,7 +19,8 @@ async fn a_run_has_a_page_with_its_log_and_what_it_used_and_can_be_cancelled() {
     let digest = hex::encode(sha2::Sha256::digest(RUNNER));
     let world = World::with(&format!(
         "[dashboard]\ntoken = '{TOKEN}'\n[[agent]]\nid = 'claude'\ninterface = 'runner'\nlabel = ''\nlogin = ''\n\
-         [[runner]]\nname = 'builder'\ntoken_sha256 = '{digest}'\nagents = ['claude']\n"
+         [[runner]]\nname = 'builder'\ntoken_sha256 = '{digest}'\nagents = ['claude']\n\
+         [[runs.budget]]\nper = 'dispatch'\ntokens = 1400\n[[runs.budget]]\nper = 'day'\nmoney = 3\n[[runs.budget]]\nper = 'repository'\ntokens = 1000000\n"
     ))
     .await;
     let mut admin = Browser::of_admin(&world).await;
@@ -39,6 +40,15 @@ async fn a_run_has_a_page_with_its_log_and_what_it_used_and_can_be_cancelled() {
     post(&world, "runs/1/log", log).await;
     let page = admin.get("/runs/1").await;
     page.has("1234 tokens").has("money unknown").has("tool: ").has("&lt;b&gt;test").has("builder");
+    page.has("1234 of the 1400 tokens per dispatch used, 88 %").has("nearly used up");
+    page.has("0.00 of the 3.00 of money per day used, 0 %");
+    let runners = admin.get("/runners").await;
+    runners.has("1400 tokens per dispatch").has("see its runs").has("3.00 money per day");
+    runners
+        .has("acme/widgets today")
+        .has("1234, 0 %")
+        .has("Used in the last seven days")
+        .has("unknown");
     page.has("&#60;script&#62;[31mok").has("triage/1-").has("chip-leased").has_not("<script>[31m");
     for nowhere in ["/runs/99", "/runs/x", "/runs/-1"] {
         assert_eq!(admin.get(nowhere).await.status, 404, "{nowhere}");

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gitea_triage::fake_gitea::{FakeGitea, NewIssue};
+use gitea_triage::fake_gitea::{FakeGitea, NewCheck, NewIssue};
 use gitea_triage::issue::{IssueRef, IssueState, RepoName};
 
 use crate::actors::coder::Coder;
+use crate::actors::model::STYLE;
 use crate::actors::program::{Program, output};
 use crate::actors::record::{Record, Timeline};
 use crate::git::{git, make_bare};
@@ -21,8 +22,8 @@ const PROMPTED: &str = "runner: prompted";
 pub async fn tell(coder: Coder) {
     let mut stage = Stage::set(coder).await;
     stage.checked();
-    let cold = stage.one_issue("one", "with an empty cache").await;
-    let warm = stage.one_issue("two", "with a warm cache").await;
+    let cold = stage.one_issue("one", "with an empty cache", false).await;
+    let warm = stage.one_issue("two", "with a warm cache, and a check that fails", true).await;
     let to_prompt = warm.between(RECEIVED, PROMPTED);
     let own = warm.between(STARTED, PROMPTED);
     eprintln!("{cold}\n{warm}");
@@ -93,16 +94,20 @@ impl Stage {
     }
 
     /// An issue about a file comes to its end.
-    async fn one_issue(&mut self, file: &str, how: &str) -> Timeline {
+    async fn one_issue(&mut self, file: &str, how: &str, is_followed: bool) -> Timeline {
         let title = format!("{}, {how}:", self.coder.name());
         let mut timeline = Timeline::begin(&title);
         let issue = self.gitea.open_issue(&repo(), issue(file));
-        let run = self.record.done(issue.number).await;
+        let run = self.record.done(issue.number, 1).await;
         assert_eq!(run.message.as_deref(), Some("I corrected the greeting."));
         assert!(run.tokens.is_some_and(|tokens| tokens > 0), "{run:?}");
         let pull = self.pull_request(run.pull_request.unwrap(), &issue, &mut timeline);
-        self.assert_pushed(&run.branch, file);
+        self.assert_pushed(&run.branch, file, &["hello"]);
         assert_eq!(self.state(&issue), "in_progress", "the merge ends it");
+        if is_followed {
+            self.follow_up(&issue, &pull, &mut timeline).await;
+            self.assert_pushed(&run.branch, file, &["hello", "hello!"]);
+        }
         // As the forge does it when a person presses the button; only forwards.
         let forwards = format!("{}:main", run.branch);
         git(&self.bare(), &["fetch", "--quiet", ".", &forwards]);
@@ -119,6 +124,28 @@ impl Stage {
         timeline
     }
 
+    /// A check fails, the agent works again in the same workspace, and the check has nothing to complain about any more.
+    async fn follow_up(&self, issue: &IssueRef, pull: &IssueRef, timeline: &mut Timeline) {
+        let check = |state: &str| NewCheck {
+            context: STYLE.into(),
+            state: state.into(),
+            description: "the greeting wants an exclamation mark".into(),
+        };
+        assert_eq!(self.record.workspaces().len(), 1, "it is kept as long as the dispatch");
+        timeline.now("forge: the check `ci/style` fails");
+        self.gitea.check(pull, check("failure"));
+        let run = self.record.done(issue.number, 2).await;
+        timeline.now("service: turn 2 is done");
+        assert_eq!(run.pull_request, Some(pull.number));
+        let head = git(&self.bare(), &["rev-parse", &run.branch]);
+        self.gitea.push_commit(pull, "builder", &head);
+        timeline.now("forge: the check `ci/style` is green");
+        self.gitea.check(pull, check("success"));
+        let told = self.gitea.issue(pull).unwrap().comments;
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].body.contains("(turn 2 of 2)"), "{told:#?}");
+    }
+
     fn state(&self, issue: &IssueRef) -> String {
         self.record.states(issue.number).pop().unwrap().1
     }
@@ -133,13 +160,13 @@ impl Stage {
         at
     }
 
-    /// One commit, by the runner's author, of the agent's edit.
-    fn assert_pushed(&self, branch: &str, file: &str) {
+    /// A commit for each of these texts, by the runner's author, of the agent's edit.
+    fn assert_pushed(&self, branch: &str, file: &str, texts: &[&str]) {
         let text = git(&self.bare(), &["show", &format!("{branch}:src/{file}.txt")]);
-        assert_eq!(text, "hello");
+        assert_eq!(Some(&text.as_str()), texts.last());
         let range = format!("main..{branch}");
         let commits = git(&self.bare(), &["log", "--format=%an", &range]);
-        assert_eq!(commits, "Triage Bot");
+        assert_eq!(commits, vec!["Triage Bot"; texts.len()].join("\n"));
         let changed = git(&self.bare(), &["diff", "--name-only", &range]);
         assert_eq!(changed, format!("src/{file}.txt"));
     }

@@ -1,6 +1,7 @@
 //! Agents that work on a runner, as the runner sees the service: it takes a run, keeps its lease, pushes and ends it; and
 //! what becomes of the issue meanwhile.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -15,10 +16,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::world::{World, bug};
 
-const ONE: &str = "token-of-runner-one";
-const TWO: &str = "token-of-runner-two";
+pub const ONE: &str = "token-of-runner-one";
+pub const TWO: &str = "token-of-runner-two";
 const PULL: &str = "https://gitea.example.com/acme/widgets/pulls/7";
-const HEAD: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(crate) const HEAD: &str = "0123456789abcdef0123456789abcdef01234567";
 /// Longer than a lease.
 const LEASE: TimeDelta = TimeDelta::seconds(61);
 
@@ -28,41 +29,41 @@ fn entry(name: &str, token: &str, agents: &str) -> String {
 }
 
 /// `claude` works on a runner, and there are two.
-fn config(more: &str) -> String {
+pub fn config(more: &str) -> String {
     let agent = "[triage]\nowner = \"alice\"\n[[agent]]\nid = \"claude\"\ninterface = \"runner\"\nlabel = \"\"\nlogin = \"\"\n";
     let runners = entry("one", ONE, "\"claude\"") + &entry("two", TWO, "\"claude\"");
     format!("{agent}{runners}{more}")
 }
 
 /// A runner, as far as the service can tell.
-struct Runner<'a> {
+pub struct Runner<'a> {
     world: &'a World,
     token: &'static str,
 }
 
 impl<'a> Runner<'a> {
-    fn of(world: &'a World, token: &'static str) -> Self {
+    pub fn of(world: &'a World, token: &'static str) -> Self {
         Self { world, token }
     }
 
-    async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let url = self.world.url(&format!("/runner/v1/{path}"));
         call(&self.world.http, &url, self.token, body).await
     }
 
-    async fn take(&self, request: &str) -> (u16, Value) {
+    pub async fn take(&self, request: &str) -> (u16, Value) {
         self.post("take", &asks(request, 0)).await
     }
 
     /// What there is to do, of which there has to be something.
-    async fn taken(&self, request: &str) -> Taken<'a> {
+    pub async fn taken(&self, request: &str) -> Taken<'a> {
         let (status, assignment) = self.take(request).await;
         assert_eq!(status, 200, "{assignment}");
         Taken { runner: Runner::of(self.world, self.token), assignment }
     }
 }
 
-fn asks(request: &str, wait_s: u64) -> Value {
+pub fn asks(request: &str, wait_s: u64) -> Value {
     json!({"request": request, "agents": ["claude", "kimi"], "wait_s": wait_s})
 }
 
@@ -75,22 +76,26 @@ async fn call(http: &reqwest::Client, url: &str, token: &str, body: &Value) -> (
 }
 
 /// A run that was given to a runner.
-struct Taken<'a> {
+pub struct Taken<'a> {
     runner: Runner<'a>,
-    assignment: Value,
+    pub assignment: Value,
 }
 
 impl Taken<'_> {
-    fn epoch(&self) -> u64 {
+    pub fn world(&self) -> &World {
+        self.runner.world
+    }
+
+    pub fn epoch(&self) -> u64 {
         self.assignment["epoch"].as_u64().unwrap()
     }
 
-    async fn tell(&self, what: &str, mut body: Value) -> (u16, Value) {
+    pub async fn tell(&self, what: &str, mut body: Value) -> (u16, Value) {
         body["epoch"] = self.epoch().into();
         self.runner.post(&format!("runs/{}/{what}", self.assignment["run"]), &body).await
     }
 
-    async fn heartbeat(&self) -> (u16, Value) {
+    pub async fn heartbeat(&self) -> (u16, Value) {
         let event = json!({"event": "tool", "detail": "cargo test", "usage": {"tokens": 1200, "cost": 0.5}});
         self.tell("heartbeat", event).await
     }
@@ -99,11 +104,11 @@ impl Taken<'_> {
         self.tell("log", json!({"offset": offset, "text": text})).await
     }
 
-    async fn push(&self, head: &str) -> (u16, Value) {
+    pub async fn push(&self, head: &str) -> (u16, Value) {
         self.tell("push", json!({"head": head})).await
     }
 
-    async fn finish(&self, outcome: &str, message: &str) -> (u16, Value) {
+    pub async fn finish(&self, outcome: &str, message: &str) -> (u16, Value) {
         let usage = json!({"tokens": null, "cost": null});
         let end = match outcome {
             "done" => {
@@ -131,17 +136,17 @@ impl Taken<'_> {
     }
 }
 
-fn held() -> (u16, Value) {
+pub fn held() -> (u16, Value) {
     (200, json!({"lease_s": 60, "cancel": null}))
 }
 
-async fn handed_over(world: &World) -> IssueRef {
+pub async fn handed_over(world: &World) -> IssueRef {
     let issue = world.open_issue(bug());
     world.settle().await;
     issue
 }
 
-async fn state(world: &World, at: &IssueRef) -> DispatchState {
+pub async fn state(world: &World, at: &IssueRef) -> DispatchState {
     world.history(at).await.dispatches.last().unwrap().state
 }
 
@@ -171,6 +176,7 @@ async fn a_run_leads_from_a_hand_off_to_a_pull_request_and_its_merge() {
         "text_digest": TextDigest::of(&bug().title, &bug().body).to_string(), "prompt": null,
         "branch": "triage/1-bug-login-crashes-on-an-empty-password", "pushed": [], "pull_request": null, "turn": 1,
         "lease_s": 60, "timeout_s": 7200, "stall_s": 300, "max_tokens": 9000, "is_draft": false,
+        "may_follow": true,
     });
     assert_eq!(told, expected);
     assert!(prompt.contains("issue 1 of the repository acme/widgets"), "{prompt}");
@@ -388,6 +394,7 @@ async fn the_run_of_a_silent_runner_does_not_go_to_a_question_that_it_asked_befo
         until: now + lease,
         heard_until: asked + lease,
         terms: Terms::default(),
+        budgets: Arc::default(),
     };
     let store = &world.service().parts().store;
     assert!(!store.offer(waits("one")).await.unwrap().is_there);

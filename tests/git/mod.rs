@@ -28,7 +28,11 @@ pub fn push(bare: &Path, branch: &str, files: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let work = folder.path();
     git(work, &["clone", "--quiet", &bare.display().to_string(), "."]);
-    git(work, &["checkout", "--quiet", "-B", branch]);
+    let there = format!("refs/remotes/origin/{branch}");
+    match git(work, &["for-each-ref", "--format=%(refname)", &there]).is_empty() {
+        true => git(work, &["checkout", "--quiet", "-B", branch]),
+        false => git(work, &["checkout", "--quiet", "-B", branch, &there]),
+    };
     for (name, text) in files {
         let file = work.join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();

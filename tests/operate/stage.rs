@@ -156,7 +156,7 @@ impl Stage {
     pub async fn hook_by_hand(&self, place: &str, changes: &[(&str, Value)]) -> i64 {
         let url = format!("http://127.0.0.1:{}/webhook", self.port);
         let mut hook = json!({
-            "type": "gitea", "active": true, "events": ["issues", "issue_comment", "pull_request_only"],
+            "type": "gitea", "active": true, "events": ["issues", "issue_comment", "pull_request_only", "pull_request_comment", "pull_request_review"],
             "config": {"url": url, "content_type": "json", "secret": SECRET},
         });
         for (pointer, value) in changes {

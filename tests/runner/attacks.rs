@@ -88,3 +88,42 @@ async fn a_secret_of_the_agents_own_is_neither_logged_nor_pushed() {
     assert!(!world.log().contains("the-agents-own-key"));
     assert_eq!(world.written(), (String::new(), 0));
 }
+
+#[tokio::test]
+async fn an_agent_that_asks_for_every_permission_gets_those_of_the_rules() {
+    let keys = "permissions = { deny = [\"execute\", \"fetch\", \"other\"] }";
+    let world = World::prepare_with("begs", keys).await;
+    world.assign(world.assignment());
+    world.run();
+    assert_eq!(world.ended().await.outcome, RunOutcome::Done);
+    let answers = world.git(&["show", &format!("{BRANCH}:answers.txt")]);
+    let refused: Vec<_> =
+        answers.lines().filter_map(|line| line.strip_suffix(" refused")).collect();
+    assert_eq!(refused, ["execute", "fetch", "other", "nonsense"]);
+    assert_eq!(answers.lines().count(), 11, "{answers}");
+}
+
+#[tokio::test]
+async fn an_agent_that_would_open_ten_pull_requests_finds_no_token_and_opens_none() {
+    let world = World::prepare("pulls").await;
+    let mut assignment = world.assignment();
+    assignment.prompt = format!("Work on {} please.", world.gitea.url());
+    world.assign(assignment);
+    world.run();
+    let ended = world.ended().await;
+    assert_eq!(
+        (ended.outcome, ended.pull_request.is_some()),
+        (RunOutcome::Done, true),
+        "{ended:?}"
+    );
+    let show = |file: &str| world.git(&["show", &format!("{BRANCH}:{file}")]);
+    let candidates = show("candidates.txt");
+    for secret in [TOKEN, world.gitea.token()] {
+        assert!(!candidates.contains(secret));
+    }
+    let tried = candidates.lines().count();
+    assert!(tried > 1, "it tried what it found: {candidates}");
+    assert_eq!(show("answers.txt"), format!("{} 401", 10 * tried));
+    // Its own tries, and that of the runner.
+    assert_eq!(world.written(), (BRANCH.to_owned(), 10 * tried + 1));
+}

@@ -66,8 +66,17 @@ async fn a_service_that_is_its_own_runner_brings_an_issue_to_a_pull_request() {
     assert_eq!((branches.lines().count(), opened), (1, 1), "{branches}");
     assert!(branches.starts_with(&format!("triage/{}-", issue.number)), "{branches}");
     assert!(told.contains("`claude`"), "{told}");
+    // A review may follow: the workspace stays as long as the dispatch.
+    assert_eq!(world.workspaces().len(), 1);
+    world.gitea.close(&issue, "alice");
+    let gone = async {
+        let mut looks = tokio::time::interval(EVERY);
+        while !world.workspaces().is_empty() {
+            looks.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("the workspace stays");
     service.stop().await;
-    assert_eq!(world.workspaces(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Runs that do not come to a pull request: what is said, and that nothing is left.
 
-use gitea_triage::dispatch::run::{Assignment, Refusal, RunOutcome};
+use gitea_triage::dispatch::run::{Assignment, Permits, Refusal, RunOutcome, ToolKind};
 
 use super::world::World;
 
@@ -49,6 +49,24 @@ async fn a_permission_that_no_rule_decides_ends_with_the_question() {
     let message = world.ended_as(RunOutcome::NeedsPerson).await;
     assert!(message.contains("`execute`: rm -rf build"), "{message}");
     assert!(message.contains("permissions.allow"), "{message}");
+    let asked = world.ended().await.asks.unwrap();
+    assert_eq!((asked.kind, asked.title.as_str()), (ToolKind::Execute, "rm -rf build"));
+}
+
+#[tokio::test]
+async fn what_people_answered_is_told_to_the_agent_and_to_no_other_kind_of_tool() {
+    let answers = [
+        (Permits { allow: vec![ToolKind::Execute], ..Permits::default() }, "execute allowed"),
+        (Permits { deny: vec![ToolKind::Execute], ..Permits::default() }, "execute refused"),
+    ];
+    for (permits, noted) in answers {
+        let world = with("execute", |assignment| assignment.permits = permits).await;
+        assert_eq!(world.ended().await.asks, None);
+        assert!(world.log().contains(noted), "{}", world.log());
+    }
+    let fetch = Permits { allow: vec![ToolKind::Fetch], ..Permits::default() };
+    let world = with("execute", |assignment| assignment.permits = fetch).await;
+    world.ended_as(RunOutcome::NeedsPerson).await;
 }
 
 #[tokio::test]
@@ -80,6 +98,28 @@ async fn a_workspace_that_grows_too_large_ends_the_run() {
     world.run();
     let message = world.ended_as(RunOutcome::Failed).await;
     assert!(message.contains("more than 1 MiB"), "{message}");
+}
+
+/// An agent that does this and ends at once, under a limit.
+async fn weighed(mode: &str, limit: &str) -> String {
+    let mut world = World::prepare(mode).await;
+    world.config = format!("{limit}\n{}", world.config);
+    world.assign(world.assignment());
+    world.run();
+    let message = world.ended_as(RunOutcome::Failed).await;
+    assert_eq!(world.written(), (String::new(), 0));
+    assert_eq!(world.workspaces(), Vec::<String>::new());
+    message
+}
+
+#[tokio::test]
+async fn what_an_agent_wrote_is_weighed_also_when_it_ends_before_anybody_looked() {
+    let message = weighed("hole", "").await;
+    assert!(message.contains("more than 10240 MiB (`disk_limit`)"), "{message}");
+    let message = weighed("large", "disk_limit = \"32MiB\"").await;
+    assert!(message.contains("more than 32 MiB (`disk_limit`)"), "{message}");
+    let message = weighed("crowd", "file_limit = 2000").await;
+    assert!(message.contains("more than 2000 files (`file_limit`)"), "{message}");
 }
 
 #[tokio::test]

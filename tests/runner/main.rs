@@ -8,6 +8,7 @@
 mod attacks;
 mod embedded;
 mod ends;
+mod follow_ups;
 #[path = "../git/mod.rs"]
 mod git;
 mod process;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use gitea_triage::dispatch::AgentId;
-use gitea_triage::dispatch::run::{Assignment, Finish, Refusal, Refused, RunOutcome};
+use gitea_triage::dispatch::run::{Assignment, Finish, Permits, Refusal, Refused, RunOutcome};
 use gitea_triage::fake_gitea::{FakeGitea, NewIssue};
 use gitea_triage::issue::{IssueRef, RepoName};
 use gitea_triage::runner::{Runner, Settings};
@@ -35,6 +35,8 @@ pub struct Script {
     pub refuse: BTreeMap<&'static str, Refusal>,
     /// Told with every lease.
     pub cancel: Option<String>,
+    /// The dispatches that have ended.
+    pub over: Vec<String>,
 }
 
 #[derive(Clone, Default)]
@@ -118,6 +120,7 @@ async fn answer(
                 Some(assignment) => HttpResponse::Ok().json(assignment),
                 None => HttpResponse::NoContent().finish(),
             },
+            (None, "over") => HttpResponse::Ok().json(json!({"dispatches": script.over})),
             (None, _) => HttpResponse::Ok().json(json!({"lease_s": 3, "cancel": script.cancel})),
         };
         let is_idle = verb == "take" && answer.status() == 204;
@@ -230,6 +233,8 @@ impl World {
             stall_s: 100,
             max_tokens: None,
             is_draft: false,
+            may_follow: false,
+            permits: Permits::default(),
         }
     }
 
@@ -284,6 +289,18 @@ impl World {
             branches.lines().filter(|name| *name != "main").collect::<Vec<_>>().join(" ");
         let opened = self.gitea.writes().iter().filter(|r| r.path.ends_with("/pulls")).count();
         (branches, opened)
+    }
+
+    /// The checkout of the only workspace.
+    pub fn tree(&self) -> PathBuf {
+        let names = self.workspaces();
+        assert_eq!(names.len(), 1, "{names:?}");
+        self.folder.path().join("work/runs").join(&names[0]).join("tree")
+    }
+
+    /// Waits until no workspace is left.
+    pub async fn cleared(&self) {
+        self.service.wait_until("end", || self.workspaces().is_empty().then_some(())).await;
     }
 
     /// The names in the folder of the runs.

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
-pub use self::prompt::{Job, Prompt, Remark};
+pub use self::prompt::{Job, Prompt, Said};
 use super::report_of;
 use crate::apply::{AgentClient, Executor, HandedOver, LabelRules};
 use crate::clock::Clock;
 use crate::dispatch::run::{Finish, RunOutcome};
-use crate::dispatch::{Agent, AgentId, Handoff, HandoffError, Progress, Report};
+use crate::dispatch::{Agent, AgentId, FollowUp, Handoff, HandoffError, Progress, Report};
 use crate::gitea::{self as forge, Rights};
 use crate::issue::{IssueNumber, IssueRef, NamedPeople, beginning};
-use crate::store::{self, NewRun, Store};
+use crate::store::{self, NewRun, NewTurn, Store};
 
 /// The smallest log that a run can have, in bytes.
 pub const SMALLEST_LOG: usize = 256 * 1024;
@@ -78,6 +78,9 @@ impl RunnerClient {
     async fn offer(&self, agent: &Agent, handoff: &Handoff) -> HandedOver {
         let id = &agent.id;
         let RunParts { store, clock, offered, .. } = &self.parts;
+        if let Some(follow_up) = &handoff.follow_up {
+            return self.follow_up(agent, handoff, follow_up).await;
+        }
         let before = store.runs_before(handoff.dispatch_id.clone()).await;
         let before = before.map_err(|error| unkept(id, &error))?;
         let branch = branch(handoff.at.number, &handoff.title, before);
@@ -95,6 +98,33 @@ impl RunnerClient {
         }
         offered.notify_waiters();
         Ok(Some("waits for a runner".to_owned()))
+    }
+
+    /// Has the run wait for a runner again, with what was said about its pull request.
+    async fn follow_up(
+        &self,
+        agent: &Agent,
+        handoff: &Handoff,
+        follow_up: &FollowUp,
+    ) -> HandedOver {
+        let RunParts { store, offered, .. } = &self.parts;
+        let unkept = |error: store::Error| unkept(&agent.id, &error);
+        let key = handoff.dispatch_id.clone();
+        let branch = store.branch_of(key.clone()).await.map_err(unkept)?;
+        let job = job(handoff, branch.unwrap_or_default());
+        let new = NewTurn {
+            dispatch: key,
+            turn: follow_up.turn,
+            text_digest: handoff.text_digest.clone(),
+            prompt: self.tell(Job { follow_up: Some(follow_up.clone()), ..job }).await?,
+            answered: follow_up.answered.clone(),
+        };
+        if !store.begin_turn(new).await.map_err(unkept)? {
+            return Ok(Some("is with a runner already".to_owned()));
+        }
+        offered.notify_waiters();
+        let FollowUp { turn, limit, .. } = follow_up;
+        Ok(Some(format!("turn {turn} of {limit} waits for a runner, for {}", follow_up.asked())))
     }
 
     /// What an agent is told about a job, with the comments as they are now.
@@ -118,7 +148,7 @@ impl RunnerClient {
 
     /// The latest comments of people who may write, oldest first; without our own, and without orders to us. None where
     /// there are too many to be read.
-    async fn comments(&self, at: &IssueRef) -> Result<Vec<Remark>, forge::Error> {
+    async fn comments(&self, at: &IssueRef) -> Result<Vec<Said>, forge::Error> {
         let found = self.parts.forge.comments_of(at, remark).await;
         let all = match found {
             Err(error @ forge::Error::TooLarge { .. }) => {
@@ -169,6 +199,7 @@ fn job(handoff: &Handoff, branch: String) -> Job {
         agent: handoff.agent.clone(),
         task_type: handoff.task_type,
         branch,
+        follow_up: None,
     }
 }
 
@@ -179,29 +210,35 @@ fn unkept(agent: &AgentId, error: &store::Error) -> HandoffError {
 }
 
 /// A comment that says something to an agent, with as much of its text as is kept.
-fn remark(comment: forge::Comment) -> Option<Remark> {
+fn remark(comment: forge::Comment) -> Option<Said> {
     let (by, mut text) = (comment.author?.login, comment.body);
     if text.trim_start().starts_with(COMMAND) {
         return None;
     }
     text.truncate(beginning(&text, LARGEST_COMMENT).len());
     text.shrink_to_fit();
-    Some(Remark { by, text })
+    Some(Said { by, text })
 }
 
-/// What the end of a run says about its dispatch: work that is there to be seen goes on until the issue is closed. `None`
-/// for one that was called off.
-pub fn report(end: &Finish) -> Option<Report> {
+/// What the end of a turn says about its dispatch: work that is there to be seen goes on until the issue is closed. A further
+/// turn has a pull request behind it, beside which another attempt would open a second one: where it fails a person has to
+/// look, and where it changes nothing the work is still there. `None` for one that was called off.
+pub fn report(end: &Finish, turn: u32) -> Option<Report> {
     let (message, url) = (end.message.as_deref(), end.url.as_deref());
     let state = match end.outcome {
         RunOutcome::Done => return Some(report_of(Progress::InProgress, message, url)),
+        RunOutcome::NoChange if turn > 1 => Progress::InProgress,
         RunOutcome::NoChange => {
             let words = message.map(|words| format!(": {words}")).unwrap_or_default();
             let message = format!("nothing was changed{words}");
             return Some(report_of(Progress::Failed, Some(&message), None));
         }
+        RunOutcome::Failed if turn > 1 => Progress::NeedsPerson,
         RunOutcome::Failed => Progress::Failed,
-        RunOutcome::NeedsPerson => Progress::NeedsPerson,
+        RunOutcome::NeedsPerson => {
+            let report = report_of(Progress::NeedsPerson, message, None);
+            return Some(Report { asks: end.asks.clone(), ..report });
+        }
         RunOutcome::Cancelled => return None,
     };
     Some(report_of(state, message, None))

@@ -132,6 +132,10 @@ impl Desk<'_> {
             ("GET", ["pulls"]) => self.list_pulls(),
             ("POST", ["pulls"]) => self.create_pull(),
             ("GET", ["pulls", n]) => self.show_pull(number(n)?),
+            ("GET", ["pulls", n, "reviews"]) => self.list_reviews(number(n)?),
+            ("GET", ["pulls", n, "reviews", id, "comments"]) => {
+                self.list_review_comments(number(n)?, number(id)?)
+            }
             ("GET", ["commits", sha, "status"]) => self.commit_status(sha),
             (_, ["labels", rest @ ..]) => self.route_labels(rest),
             ("GET", ["assignees"]) => self.assignees(),

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::Desk;
 use crate::fake_gitea::call::{Answer, Reply};
 use crate::fake_gitea::change::{Branches, Opening};
-use crate::fake_gitea::record::{At, BASE_SHA, Issue, Pull, ROOT_URL};
-use crate::fake_gitea::{show, show_issue};
+use crate::fake_gitea::record::{At, BASE_SHA, Issue, Pull, ROOT_URL, Review};
+use crate::fake_gitea::{reviews, show, show_issue};
 
 #[derive(Deserialize)]
 struct CreatePull {
@@ -86,21 +86,42 @@ impl Desk<'_> {
     pub(super) fn commit_status(&self, sha: &str) -> Reply {
         let repo = self.home()?;
         let mut pulls = repo.issues.values().filter_map(|i| i.pull.as_ref());
-        let pull = pulls.find(|p: &&Pull| p.sha == sha);
-        if pull.is_none() && sha != BASE_SHA {
+        let checks: Vec<_> = repo.checks.iter().filter(|one| one.sha == sha).collect();
+        if checks.is_empty() && sha != BASE_SHA && !pulls.any(|p: &Pull| p.sha == sha) {
             return self.state.flavour.unknown_commit();
         }
-        let status = pull.and_then(|p| p.status.as_deref());
         let api = format!("{ROOT_URL}/api/v1/repos/{}/commits/{sha}", repo.name);
-        let one = |state: &str| json!([{"id": 1, "status": state, "context": "ci", "target_url": "", "description": ""}]);
+        let each: Vec<_> = checks.iter().map(|one| reviews::check(repo, one)).collect();
         Ok(Answer::ok(json!({
-            "state": status.unwrap_or_default(),
+            "state": reviews::combined(&checks),
             "sha": sha,
-            "total_count": usize::from(status.is_some()),
-            "statuses": status.map_or(Value::Null, one),
+            "total_count": each.len(),
+            "statuses": if each.is_empty() { Value::Null } else { each.into() },
             "repository": show::repo(self.state, repo, self.by),
             "commit_url": api,
             "url": format!("{api}/status"),
         })))
+    }
+
+    /// `GET …/pulls/{n}/reviews`: one that is pending only for who writes it.
+    pub(super) fn list_reviews(&self, number: u64) -> Reply {
+        let (repo, pull) = (self.home()?, self.reviewed(number)?);
+        let is_shown = |one: &&Review| one.state != "PENDING" || one.by == self.by;
+        let all: Vec<_> = pull.reviews.iter().filter(is_shown).collect();
+        let page = self.call.slice(&all, false);
+        let items = page.iter().map(|one| reviews::review(self.state, repo, number, one)).collect();
+        Ok(Answer::list(items, all.len()))
+    }
+
+    /// `GET …/pulls/{n}/reviews/{id}/comments`: not paged.
+    pub(super) fn list_review_comments(&self, number: u64, id: i64) -> Reply {
+        let (repo, pull) = (self.home()?, self.reviewed(number)?);
+        let review = pull.reviews.iter().find(|one| one.id == id).ok_or_else(Answer::not_found)?;
+        Ok(Answer::ok(reviews::lines(self.state, repo, number, review)))
+    }
+
+    fn reviewed(&self, number: u64) -> Result<&Pull, Answer> {
+        let at = At { repo: self.repo.clone(), number };
+        self.issue(&at)?.pull.as_ref().ok_or_else(Answer::not_found)
     }
 }

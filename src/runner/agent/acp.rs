@@ -17,15 +17,17 @@ use tokio::time::timeout;
 
 use super::files::{Range, Tree};
 use super::lines::{Last, Lines, listen};
-use super::permission::{self, ToolCall};
+use super::permission::{self, Rules, ToolCall};
 use super::{Agent, Ended, Pulse, Turn};
-use crate::dispatch::run::{RunEvent, Usage};
+use crate::dispatch::run::{Asked, RunEvent, Usage};
 use crate::runner::process::Group;
 
 /// The version of the protocol.
 const VERSION: u64 = 1;
 /// The longest message that is read, in bytes.
 const MESSAGE: usize = 16 * 1024 * 1024;
+/// The longest name of a session, in bytes.
+const SESSION_NAME: usize = 256;
 /// How many calls of tools are remembered.
 const CALLS: usize = 1000;
 /// How long an agent may take over a polite word at its end.
@@ -57,7 +59,8 @@ enum Purpose {
 pub(in crate::runner) async fn shake_hands(turn: &Turn<'_>) -> Result<String, String> {
     match talk(turn, Purpose::Trial).await {
         (program, Ended::Finished) => Ok(program),
-        (_, Ended::Failed(reason) | Ended::NeedsPerson(reason)) => Err(reason),
+        (_, Ended::Failed(reason)) => Err(reason),
+        (_, Ended::Asks(asked)) => Err(format!("it asks for a tool of the kind `{}`", asked.kind)),
         (_, Ended::Stopped(_)) => Err("it was stopped".to_owned()),
     }
 }
@@ -95,6 +98,8 @@ async fn talk(turn: &Turn<'_>, purpose: Purpose) -> (String, Ended) {
         next: 0,
         program: String::new(),
         session: None,
+        can_load: false,
+        is_loading: false,
         signed_out: None,
         calls: HashMap::new(),
         is_writing: false,
@@ -129,6 +134,10 @@ struct Talk<'a> {
     /// Its name and version.
     program: String,
     session: Option<String>,
+    /// Whether it can go on with an earlier session.
+    can_load: bool,
+    /// Set while it does: it tells what was said before.
+    is_loading: bool,
     /// Set where it said that it has no account; its words.
     signed_out: Option<String>,
     calls: HashMap<String, ToolCall>,
@@ -195,12 +204,30 @@ impl Talk<'_> {
         let of = |key: &str| result["agentInfo"][key].as_str().unwrap_or_default();
         let program = format!("{} {}", of("name"), of("version"));
         self.program = self.turn.journal.clean(program.trim());
+        self.can_load = result["agentCapabilities"]["loadSession"] == true;
         Ok(())
     }
 
-    /// Opens a session in the workspace.
+    /// Goes on with the session of the turn before, or opens one in the workspace.
     async fn open(&mut self) -> Result<(), Ended> {
         let tree = self.turn.confinement.folders.tree.display().to_string();
+        if let Some(session) = self.earlier_session() {
+            let about = json!({"sessionId": session, "cwd": tree, "mcpServers": []});
+            // It tells again what was said before: that is no news.
+            self.is_loading = true;
+            let loaded = self.request("session/load", about).await?;
+            self.is_loading = false;
+            match loaded {
+                Ok(_) => {
+                    self.session = Some(session);
+                    return Ok(());
+                }
+                Err(refused) => {
+                    let why = self.turn.journal.clean(&refused.message);
+                    self.turn.journal.log(&format!("the session before cannot go on: {why}\n"));
+                }
+            }
+        }
         let about = json!({"cwd": tree, "mcpServers": []});
         let result = self.request("session/new", about).await?;
         let result = result.map_err(|refused| self.failed("opened no session", &refused))?;
@@ -208,8 +235,20 @@ impl Talk<'_> {
         if session.is_none() {
             return Err(Ended::Failed("the agent opened a session without a name".to_owned()));
         }
+        if let (Some(path), Some(session)) = (&self.turn.session, &session)
+            && let Err(error) = std::fs::write(path, session)
+        {
+            tracing::debug!("the name of a session could not be kept: {error}");
+        }
         self.session = session;
         Ok(())
+    }
+
+    /// The session of the turn before, where the agent can load it.
+    fn earlier_session(&self) -> Option<String> {
+        let path = self.turn.session.as_ref().filter(|_| self.can_load)?;
+        let name = std::fs::read_to_string(path).ok()?;
+        (1..=SESSION_NAME).contains(&name.len()).then_some(name)
     }
 
     /// Calls the turn off.
@@ -316,6 +355,7 @@ impl Talk<'_> {
         let (method, params) = (message["method"].as_str().unwrap_or_default(), &message["params"]);
         let Some(id) = message.get("id") else {
             match method {
+                "session/update" if self.is_loading => {}
                 "session/update" => self.note(&params["update"])?,
                 // `claude-agent-acp` opens sessions without an account, and says so beside.
                 "_auth/status_update" => {
@@ -347,14 +387,17 @@ impl Talk<'_> {
         let shown = &params["toolCall"];
         let mut call = self.known(shown).cloned().unwrap_or_default();
         call.update(shown);
-        match permission::answer(&call, &params["options"], self.turn.agent, &self.tree) {
+        let Turn { agent, permits, .. } = *self.turn;
+        let rules = Rules { agent, permits, tree: &self.tree };
+        match permission::answer(&call, &params["options"], rules) {
             permission::Answer::ByRule(result, note) => {
                 self.turn.journal.event(RunEvent::Permission, &note);
                 Ok(result)
             }
-            permission::Answer::Ask(question) => {
+            permission::Answer::Ask(Asked { kind, title }) => {
                 self.turn.journal.event(RunEvent::Permission, "asked a person");
-                Err(Ended::NeedsPerson(self.turn.journal.clean(&question)))
+                let title = self.turn.journal.clean(&title);
+                Err(Ended::Asks(Asked { kind, title }))
             }
         }
     }

@@ -6,6 +6,7 @@ mod files;
 mod lines;
 mod permission;
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::confinement::Confinement;
 use super::journal::Journal;
 use super::profile::Protocol;
 use super::settings::AgentSettings;
+use crate::dispatch::run::{Asked, Permits};
 
 /// Why a run is not to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +41,8 @@ pub(super) enum Stop {
 pub(super) enum Ended {
     /// The agent says that it is done.
     Finished,
-    /// A person has to decide something first.
-    NeedsPerson(String),
+    /// A person has to give or refuse a permission first.
+    Asks(Asked),
     /// It could not be done.
     Failed(String),
     /// It was stopped.
@@ -63,9 +65,13 @@ pub(super) struct Turn<'a> {
     pub prompt: &'a str,
     pub agent: &'a AgentSettings,
     pub confinement: &'a Confinement,
+    /// What people answered to agents on the issue.
+    pub permits: &'a Permits,
     pub journal: &'a Journal,
     pub limits: TurnLimits,
     pub stop: watch::Receiver<Option<Stop>>,
+    /// The file in which the name of the agent's session is kept from one turn to the next.
+    pub session: Option<PathBuf>,
 }
 
 /// A way to talk to agents.

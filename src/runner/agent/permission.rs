@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::files::Tree;
-use crate::runner::settings::{AgentSettings, ToolKind};
+use crate::dispatch::run::{Asked, Permits, ToolKind};
+use crate::runner::settings::AgentSettings;
 
 /// What is known of a call of a tool.
 #[derive(Clone, Debug, Default)]
@@ -39,23 +40,30 @@ impl ToolCall {
 pub(super) enum Answer {
     /// By a rule: the result of the request, and what to note about it.
     ByRule(Value, String),
-    /// A person has to say; the question.
-    Ask(String),
+    /// A person has to say.
+    Ask(Asked),
 }
 
-/// The answer to `session/request_permission`.
-pub(super) fn answer(
-    call: &ToolCall,
-    options: &Value,
-    agent: &AgentSettings,
-    tree: &Tree,
-) -> Answer {
+/// What is answered by.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub agent: &'a AgentSettings,
+    /// What people answered on the issue.
+    pub permits: &'a Permits,
+    pub tree: &'a Tree,
+}
+
+/// The answer to `session/request_permission`. What is refused anywhere is not allowed elsewhere.
+pub(super) fn answer(call: &ToolCall, options: &Value, rules: Rules<'_>) -> Answer {
+    let Rules { agent, permits, tree } = rules;
     let (kind, title) = (call.kind(), &call.title);
     let outside = call.paths.iter().find(|path| !tree.holds(path));
     let is_allowed = match outside {
         Some(_) => Some(false),
-        None if agent.permissions.deny.contains(&kind) => Some(false),
-        None if agent.allowed().contains(&kind) => Some(true),
+        None if agent.permissions.deny.contains(&kind) || permits.deny.contains(&kind) => {
+            Some(false)
+        }
+        None if agent.allowed().contains(&kind) || permits.allow.contains(&kind) => Some(true),
         None => None,
     };
     let note = |answer: &str| match outside {
@@ -69,10 +77,7 @@ pub(super) fn answer(
         Some(false) => {
             Answer::ByRule(chosen(options, ["reject_once", "reject_always"]), note("refused"))
         }
-        None => Answer::Ask(format!(
-            "the agent `{}` asks whether it may use a tool of the kind `{kind}`: {title}\nAllow it with `permissions.allow` in the runner's configuration, or refuse it with `permissions.deny`.",
-            agent.id
-        )),
+        None => Answer::Ask(Asked { kind, title: title.clone() }),
     }
 }
 
@@ -92,6 +97,11 @@ mod tests {
     use crate::runner::settings::Permissions;
 
     fn asked(kind: &str, path: &str, permissions: Permissions) -> Answer {
+        asked_on(kind, path, permissions, Permits::default())
+    }
+
+    /// The same on an issue where people have answered so.
+    fn asked_on(kind: &str, path: &str, permissions: Permissions, permits: Permits) -> Answer {
         let folder = tempfile::tempdir().unwrap();
         let tree = Tree::open(folder.path()).unwrap();
         let mut call = ToolCall::default();
@@ -102,7 +112,7 @@ mod tests {
             {"optionId": "1", "kind": "allow_always"}, {"optionId": "2", "kind": "allow_once"},
             {"optionId": "3", "kind": "reject_once"},
         ]);
-        answer(&call, &options, &agent, &tree)
+        answer(&call, &options, Rules { agent: &agent, permits: &permits, tree: &tree })
     }
 
     fn option(answer: &Answer) -> Option<&str> {
@@ -124,6 +134,23 @@ mod tests {
         let allow = Permissions { allow: Some(vec![ToolKind::Execute]), ..none() };
         assert_eq!(option(&asked("execute", "TREE", allow.clone())), Some("2"));
         assert!(matches!(asked("edit", "TREE/a.rs", allow), Answer::Ask(_)));
+    }
+
+    #[test]
+    fn what_people_answered_counts_for_its_kind_and_never_outside_of_the_workspace() {
+        let permits = Permits { allow: vec![ToolKind::Execute], deny: vec![ToolKind::Edit] };
+        let on = |kind, path, permissions| asked_on(kind, path, permissions, permits.clone());
+        let none = Permissions::default;
+        assert_eq!(option(&on("execute", "TREE", none())), Some("2"));
+        assert_eq!(option(&on("execute", "/etc/passwd", none())), Some("3"));
+        assert_eq!(option(&on("edit", "TREE/a.rs", none())), Some("3"));
+        assert!(matches!(on("fetch", "TREE", none()), Answer::Ask(_)));
+        let deny = Permissions { deny: vec![ToolKind::Execute], ..none() };
+        assert_eq!(
+            option(&on("execute", "TREE", deny)),
+            Some("3"),
+            "the runner's word stands above"
+        );
     }
 
     #[test]

@@ -5,8 +5,9 @@ use rusqlite::Row;
 use super::Sight;
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::AgentId;
+use crate::dispatch::budget::Spent;
 use crate::dispatch::run::RunOutcome;
-use crate::store::rows::{all, first, parsed, parsed_if_any};
+use crate::store::rows::{all, first, from_json, parsed, parsed_if_any};
 use crate::store::{Error, RunState, Store};
 
 /// How many runs a list holds.
@@ -49,6 +50,8 @@ pub struct RunView {
     pub tokens: Option<u64>,
     /// Money of all leases, as far as the agent says.
     pub cost: Option<f64>,
+    /// The budget that stopped it.
+    pub stopped: Option<Spent>,
     /// What happened last.
     pub event: Option<String>,
     /// More about it.
@@ -67,7 +70,7 @@ const RUN: &str = "SELECT run.id, run.agent, repo, number, title, run.state, out
         leased_until, branch, pull_request, url,
         CASE WHEN tokens IS NULL THEN past_tokens ELSE tokens + coalesce(past_tokens, 0) END,
         CASE WHEN cost IS NULL THEN past_cost ELSE cost + coalesce(past_cost, 0) END,
-        event, detail, event_at, created_at, run.ended_at, dispatch.ended_at IS NULL
+        event, detail, event_at, created_at, run.ended_at, dispatch.ended_at IS NULL, stopped
     FROM run JOIN dispatch ON dispatch.id = run.dispatch JOIN lane ON lane.id = dispatch.lane";
 
 impl Store {
@@ -87,6 +90,7 @@ impl Store {
 
 fn view(r: &Row<'_>) -> rusqlite::Result<RunView> {
     let time = |at: Option<i64>| at.map(from_millis);
+    let stopped: Option<String> = r.get(23)?;
     Ok(RunView {
         id: r.get(0)?,
         agent: AgentId::new(r.get::<_, String>(1)?),
@@ -105,6 +109,7 @@ fn view(r: &Row<'_>) -> rusqlite::Result<RunView> {
         url: r.get(14)?,
         tokens: r.get(15)?,
         cost: r.get(16)?,
+        stopped: stopped.and_then(|json| from_json(&json).ok()),
         event: r.get(17)?,
         detail: r.get(18)?,
         event_at: time(r.get(19)?),

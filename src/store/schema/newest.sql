@@ -1,4 +1,9 @@
 -- The schema of an empty store. Made of the numbered steps: `NEWEST_SCHEMA=write cargo test newest`.
+CREATE TABLE agent_spending (
+    agent  TEXT    PRIMARY KEY,
+    tokens INTEGER,
+    money  INTEGER
+) STRICT, WITHOUT ROWID;
 CREATE TABLE alternative (
     agent TEXT    NOT NULL,
     lane  INTEGER NOT NULL REFERENCES lane (id),
@@ -165,7 +170,7 @@ CREATE TABLE lane (
     chosen_task  TEXT,
     fingerprint         TEXT,
     fingerprint_comments INTEGER NOT NULL DEFAULT 0,
-    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER, from_before INTEGER NOT NULL DEFAULT 0, no_duplicate INTEGER NOT NULL DEFAULT 0, text_digest TEXT,
+    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER, from_before INTEGER NOT NULL DEFAULT 0, no_duplicate INTEGER NOT NULL DEFAULT 0, text_digest TEXT, budget_at INTEGER,
     CHECK ((state = 'due') = (due_at IS NOT NULL)),
     CHECK ((state = 'claimed') = (claimed_at IS NOT NULL)),
     UNIQUE (repo, number)
@@ -251,7 +256,7 @@ CREATE TABLE run (
     left_out     INTEGER NOT NULL DEFAULT 0,
     outcome      TEXT CHECK (outcome IN ('done', 'no_change', 'failed', 'needs_person', 'cancelled')),
     message      TEXT,
-    ended_at     INTEGER,
+    ended_at     INTEGER, answered TEXT NOT NULL DEFAULT '{}', head TEXT, stopped TEXT, warned TEXT NOT NULL DEFAULT '[]',
     CHECK ((state = 'leased') = (leased_until IS NOT NULL)),
     CHECK ((state = 'ended') = (ended_at IS NOT NULL)),
     CHECK (state <> 'ended' OR outcome IS NOT NULL)
@@ -263,6 +268,23 @@ CREATE TABLE run_log (
     bytes   INTEGER NOT NULL,
     text    BLOB    NOT NULL
 ) STRICT;
+CREATE TABLE run_permit (
+    lane       INTEGER NOT NULL REFERENCES lane (id),
+    kind       TEXT    NOT NULL CHECK (kind IN
+               ('read', 'edit', 'delete', 'move', 'search', 'execute', 'think', 'fetch', 'switch_mode', 'other')),
+    is_allowed INTEGER NOT NULL,
+    given_by   TEXT    NOT NULL,
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (lane, kind)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE run_spending (
+    day    TEXT    NOT NULL CHECK (day GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
+    lane   INTEGER NOT NULL REFERENCES lane (id),
+    agent  TEXT    NOT NULL,
+    tokens INTEGER,
+    money  INTEGER,
+    PRIMARY KEY (day, lane, agent)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE runner (
     name    TEXT    PRIMARY KEY COLLATE NOCASE,
     version TEXT    NOT NULL,
@@ -368,6 +390,7 @@ CREATE TRIGGER evaluation_latest AFTER INSERT ON evaluation BEGIN
         title = CASE excluded.title WHEN '' THEN latest.title ELSE excluded.title END;
 END;
 CREATE INDEX former_name_now ON former_name (now);
+CREATE INDEX lane_budget ON lane (budget_at) WHERE budget_at IS NOT NULL;
 CREATE INDEX lane_claimed ON lane (id) WHERE state = 'claimed';
 CREATE INDEX lane_due ON lane (priority, due_at) WHERE state = 'due';
 CREATE INDEX lane_from_before ON lane (id) WHERE from_before = 1;
@@ -380,8 +403,10 @@ CREATE UNIQUE INDEX latest_evaluation ON latest (evaluation);
 CREATE INDEX person_claim_due ON person_claim (due_at) WHERE due_at IS NOT NULL;
 CREATE UNIQUE INDEX person_claim_open ON person_claim (lane) WHERE ended_at IS NULL;
 CREATE INDEX run_ended ON run (ended_at) WHERE prompt IS NOT NULL;
+CREATE INDEX run_head ON run (head) WHERE head IS NOT NULL;
 CREATE INDEX run_leased ON run (leased_until) WHERE state = 'leased';
 CREATE INDEX run_log_of ON run_log (run, id);
+CREATE INDEX run_spending_lane ON run_spending (lane);
 CREATE INDEX run_waiting ON run (agent, id) WHERE state = 'waiting';
 CREATE INDEX session_account ON session (account, since);
 CREATE INDEX transition_dispatch ON transition (dispatch, id);

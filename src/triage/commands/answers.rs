@@ -7,7 +7,7 @@ use crate::reason::Reason;
 use crate::triage::code;
 
 /// What to type, and what it does.
-const COMMANDS: [(&str, &str); 13] = [
+const COMMANDS: [(&str, &str); 15] = [
     ("/triage", "evaluate the issue again now"),
     ("/triage explain", "explain the decision, point by point"),
     ("/triage hold [reason]", "put the issue on hold until `/triage resume`"),
@@ -17,6 +17,8 @@ const COMMANDS: [(&str, &str); 13] = [
     ("/triage assign @login", "assign the issue to this person"),
     ("/triage go", "dispatch the issue although an older one says the same"),
     ("/triage approve", "let an agent have the issue as it is, whoever opened it"),
+    ("/triage allow", "give the agent the permission that it asked for, and the issue again"),
+    ("/triage deny", "refuse the permission, and give the agent the issue again"),
     ("/triage done", "end the dispatch as completed"),
     ("/triage claim", "take the issue yourself"),
     ("/triage release", "give back what you claimed"),
@@ -72,6 +74,9 @@ pub enum Refusal<'a> {
     /// Nothing is on hold or overridden.
     #[error("the issue is not on hold; `/triage` evaluates it again")]
     NotHeld,
+    /// No agent asked for a permission, or somebody has answered.
+    #[error("no agent waits for a permission here; `/triage retry` dispatches the issue again")]
+    NothingAsked,
     /// Nobody may claim anything.
     #[error("claiming is switched off here (`claim.limit`)")]
     ClaimsOff,
@@ -182,6 +187,8 @@ mod tests {
         | `/triage assign @login` | assign the issue to this person |
         | `/triage go` | dispatch the issue although an older one says the same |
         | `/triage approve` | let an agent have the issue as it is, whoever opened it |
+        | `/triage allow` | give the agent the permission that it asked for, and the issue again |
+        | `/triage deny` | refuse the permission, and give the agent the issue again |
         | `/triage done` | end the dispatch as completed |
         | `/triage claim` | take the issue yourself |
         | `/triage release` | give back what you claimed |

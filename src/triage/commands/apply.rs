@@ -9,12 +9,13 @@ use super::{
     Assignee, Audience, Command, CommandRequest, OrderEnd, OrderState, Permission, Refusal, refusal,
 };
 use crate::clock::Timestamp;
-use crate::dispatch::{Dispatch, DispatchState};
+use crate::dispatch::run::ToolKind;
+use crate::dispatch::{AgentId, Dispatch, DispatchState};
 use crate::issue::IssueState;
 use crate::reason::{Cause, Hold};
 use crate::triage::decide::Chain;
 use crate::triage::{
-    Choice, Custody, Decision, Evaluation, Question, Record, Rules, Snapshot, claims,
+    Choice, Custody, Decision, Evaluation, Permit, Question, Record, Rules, Snapshot, claims,
 };
 
 /// How many comments of outsiders are answered on an issue within an hour: whoever has no say must not be able to fill
@@ -111,7 +112,12 @@ fn check<'a>(
     let is_closed = s.issue.state == IssueState::Closed;
     Ok(match &request.command {
         Command::Unknown(_) => Some(Refusal::NoSuchCommand),
-        Command::Assign(_) | Command::Retry | Command::Resume if is_closed => Some(Refusal::Closed),
+        Command::Assign(_) | Command::Retry | Command::Resume | Command::Allow | Command::Deny
+            if is_closed =>
+        {
+            Some(Refusal::Closed)
+        }
+        Command::Allow | Command::Deny if asked(e).is_none() => Some(Refusal::NothingAsked),
         Command::Resume if e.custody.hold().is_none() => Some(Refusal::NotHeld),
         Command::Done if e.custody.dispatch().is_none() => Some(Refusal::NoDispatch),
         Command::Release if e.custody.claim().is_none() => Some(Refusal::NotClaimed),
@@ -154,6 +160,7 @@ fn carry_out(
             let e = if e.custody.claim().is_none() { claims::let_go(e, "") } else { e };
             choose_again(free(e.end(DispatchState::Failed, Cause::RetriedBy { by }), s), s)
         }
+        Command::Allow | Command::Deny => answer_agent(request, e, s),
         Command::Assign(Assignee::Login(login)) => {
             let hold = Hold(Cause::GivenBy { by, to: login.clone() });
             let e = claims::let_go(e, login).end(DispatchState::Failed, hold.0.clone());
@@ -176,6 +183,24 @@ fn carry_out(
             Evaluation { custody, ended_claim, ..e }
         }
     }
+}
+
+/// The permission for which an agent waits, and the agent.
+fn asked(e: &Evaluation) -> Option<(AgentId, ToolKind)> {
+    match &e.custody.hold()?.0 {
+        Cause::AsksPermission { agent, asked } => Some((agent.clone(), asked.kind)),
+        _ => None,
+    }
+}
+
+/// Gives the issue to the agent again that asked for a permission, with the answer.
+fn answer_agent(request: &CommandRequest, e: Evaluation, s: &Snapshot<'_>) -> Evaluation {
+    let Some((agent, kind)) = asked(&e) else { return e };
+    let latest = s.record.recent.first().filter(|latest| latest.agent == agent);
+    let custody = Custody::Chosen(Choice { agent, task: latest.map(|latest| latest.task_type) });
+    let is_allowed = request.command == Command::Allow;
+    let permits = Some(Permit { kind, is_allowed, by: request.by.clone() });
+    Evaluation { custody, permits, ..free(e, s) }
 }
 
 /// What is left to be done for a command that is in effect.
@@ -238,21 +263,26 @@ pub(in crate::triage) fn refuse_unmet(
     let is_given =
         is_called || matches!(decision, Decision::Dispatch { .. } | Decision::Wait { .. });
     let places = |request: &CommandRequest| {
-        use Command::{Assign, Claim, Done, Hold, Release, Resume, Retry};
-        matches!(request.command, Assign(_) | Claim | Done | Hold { .. } | Release | Resume | Retry)
+        use Command::{Allow, Assign, Claim, Deny, Done, Hold, Release, Resume, Retry};
+        matches!(
+            request.command,
+            Allow | Assign(_) | Claim | Deny | Done | Hold { .. } | Release | Resume | Retry
+        )
     };
     let is_done = |end: &OrderEnd| end.state != OrderState::Refused;
     let mut last = s.requests.iter().zip(&mut e.orders).rev();
     let Some((request, end)) = last.find(|(request, end)| places(request) && is_done(end)) else {
         return e;
     };
-    let wants_agent =
-        matches!(request.command, Command::Retry | Command::Assign(Assignee::Agent(_)));
+    let wants_agent = matches!(
+        request.command,
+        Command::Allow | Command::Deny | Command::Retry | Command::Assign(Assignee::Agent(_))
+    );
     if !is_given && wants_agent {
         let why = refusal(&request.command, &Refusal::NotDispatched(decision.reason().clone()));
         *end = OrderEnd::refused(request.order, why);
         if matches!(e.custody, Custody::Chosen(_)) {
-            return claims::go_on(Evaluation { custody: Custody::Free, ..e });
+            return claims::go_on(Evaluation { custody: Custody::Free, permits: None, ..e });
         }
     }
     e

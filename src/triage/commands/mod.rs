@@ -47,6 +47,10 @@ pub enum Command {
     Go,
     /// Let an agent have the issue as it is, whoever opened it.
     Approve,
+    /// Give an agent the permission that it asked for.
+    Allow,
+    /// Refuse it.
+    Deny,
     /// End the dispatch as completed.
     Done,
     /// Take the issue, as a person.
@@ -85,6 +89,8 @@ impl Command {
             Self::Assign(_) => "assign",
             Self::Go => "go",
             Self::Approve => "approve",
+            Self::Allow => "allow",
+            Self::Deny => "deny",
             Self::Done => "done",
             Self::Claim => "claim",
             Self::Release => "release",
@@ -142,6 +148,8 @@ pub fn read(rest: &str) -> Command {
         "assign" => assign(first_word(argument).0),
         "go" => Command::Go,
         "approve" => Command::Approve,
+        "allow" => Command::Allow,
+        "deny" => Command::Deny,
         "done" => Command::Done,
         "claim" => Command::Claim,
         "release" => Command::Release,
@@ -219,6 +227,8 @@ mod tests {
         reads("/triage assign @bob", &[login("bob")]);
         reads("/triage go", &[Command::Go]);
         reads("/triage approve", &[Command::Approve]);
+        reads("/triage allow", &[Command::Allow]);
+        reads("/triage deny", &[Command::Deny]);
         reads("/triage done", &[Command::Done]);
         reads("/triage claim", &[Command::Claim]);
         reads("/triage release, please", &[Command::Release]);

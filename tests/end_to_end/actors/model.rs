@@ -102,7 +102,14 @@ fn answer(question: &Value) -> (String, Value, &'static str) {
         return says("a title", "A greeting");
     }
     let messages = question["messages"].as_array().unwrap();
-    let results = messages.iter().filter(|message| message["role"] == "tool").count();
+    // A session that goes on shows what was done in the turn before.
+    let last = messages.iter().rposition(|message| message["role"] == "user").unwrap();
+    let turn = &messages[last..];
+    let results = turn.iter().filter(|message| message["role"] == "tool").count();
+    let [old, new] = match turn[0]["content"].to_string().contains(STYLE) {
+        true => ["hello", "hello!"],
+        false => ["helo", "hello"],
+    };
     let file = format!("{}/{}", found(messages, "system", FOLDER), found(messages, "user", FILE));
     let calls = |tool: &str, arguments: Value| {
         let has_it = |one: &&Value| one["function"]["name"] == tool;
@@ -114,11 +121,13 @@ fn answer(question: &Value) -> (String, Value, &'static str) {
     };
     match results {
         0 => calls("read", json!({"filePath": file})),
-        1 => calls("edit", json!({"filePath": file, "oldString": "helo", "newString": "hello"})),
+        1 => calls("edit", json!({"filePath": file, "oldString": old, "newString": new})),
         _ => says("its last words", "I corrected the greeting."),
     }
 }
 
+/// The check that wants more of the greeting.
+pub const STYLE: &str = "ci/style";
 /// How an agent tells its model where it works.
 const FOLDER: &str = r"Working directory: ([^\s<]+)";
 const FILE: &str = r"(src/[a-z]+\.txt)";

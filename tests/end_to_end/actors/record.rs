@@ -22,6 +22,7 @@ pub struct Record {
 /// A run, as the service keeps it.
 #[derive(Clone, Debug)]
 pub struct Run {
+    pub turn: u32,
     pub branch: String,
     pub outcome: Option<String>,
     pub message: Option<String>,
@@ -106,10 +107,11 @@ impl Record {
 
     /// The run of an issue.
     pub fn run(&self, number: u64) -> Option<Run> {
-        let sql = "SELECT r.branch, r.outcome, r.message, r.pull_request, r.tokens FROM run r \
+        let sql = "SELECT r.branch, r.outcome, r.message, r.pull_request, r.tokens, r.turn FROM run r \
                    JOIN dispatch d ON d.id = r.dispatch JOIN lane l ON l.id = d.lane WHERE l.number = ?1";
         let run = |row: &rusqlite::Row<'_>| {
             Ok(Run {
+                turn: row.get(5)?,
                 branch: row.get(0)?,
                 outcome: row.get(1)?,
                 message: row.get(2)?,
@@ -120,11 +122,11 @@ impl Record {
         self.store().query_row(sql, [number], run).optional().unwrap()
     }
 
-    /// Waits until the run of an issue is done, which it has to be.
-    pub async fn done(&self, number: u64) -> Run {
+    /// Waits until this turn of the run of an issue is done, which it has to be.
+    pub async fn done(&self, number: u64, turn: u32) -> Run {
         let mut found = None;
-        until(&format!("the end of the run of #{number}"), || {
-            found = self.run(number).filter(|run| run.outcome.is_some());
+        until(&format!("the end of turn {turn} of the run of #{number}"), || {
+            found = self.run(number).filter(|run| run.turn == turn && run.outcome.is_some());
             found.is_some()
         })
         .await;
@@ -158,6 +160,21 @@ impl Record {
         for (at, state) in self.states(number) {
             timeline.add(at, format!("service: the dispatch is {state}"));
         }
+    }
+
+    /// What became of the deliveries of this kind.
+    #[allow(dead_code, reason = "only a real server is asked")]
+    pub fn deliveries(&self, action: &str) -> Vec<String> {
+        let store = self.store();
+        let mut rows = store.prepare("SELECT state FROM delivery WHERE action = ?1").unwrap();
+        let rows = rows.query_map([action], |row| row.get(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// The names of the workspaces.
+    pub fn workspaces(&self) -> Vec<String> {
+        let found = std::fs::read_dir(self.work.join("runs")).unwrap();
+        found.map(|one| one.unwrap().file_name().to_string_lossy().into_owned()).collect()
     }
 
     /// Waits until no workspace is left.
