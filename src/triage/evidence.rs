@@ -100,7 +100,11 @@ impl<'a> Evidence<'a> {
         let text = folded.as_deref().unwrap_or(said.text());
         let (mut runs, mut seen, mut at) = (Runs::new(), vec![0_u8; lexicon.cues.len()], 0);
         let mut code = 0;
-        for (find, range) in lexicon.all_finds(text) {
+        let places = said.telling().flat_map(|part| {
+            let found = lexicon.all_finds(&text[part.clone()]).into_iter();
+            found.map(move |(find, at)| (find, part.start + at.start..part.start + at.end))
+        });
+        for (find, range) in places {
             while said.passages.get(at).is_some_and(|one| one.at.end < range.end) {
                 at += 1;
             }
@@ -350,8 +354,13 @@ fn is_code(code: &[Range<usize>], part: &Range<usize>, next: &mut usize) -> bool
 /// Words, where a letter of a script without spaces is half of one.
 fn count_words(text: &str) -> usize {
     if text.is_ascii() {
-        let words = text.as_bytes().split(|b| b.is_ascii_whitespace() || *b == b'\x0b');
-        return words.filter(|word| word.iter().any(u8::is_ascii_alphanumeric)).count();
+        let (mut count, mut is_word) = (0, false);
+        for b in text.bytes().chain([b' ']) {
+            let is_end = b.is_ascii_whitespace() || b == b'\x0b';
+            count += usize::from(is_word && is_end);
+            is_word = !is_end && (is_word || b.is_ascii_alphanumeric());
+        }
+        return count;
     }
     let spaced = text
         .split(|c: char| c.is_whitespace() || is_unspaced(c))

@@ -194,6 +194,15 @@ impl Statements {
         &self.document.code
     }
 
+    /// The parts of the text that may tell something: all but logs and the like, which are most of a long report.
+    pub(super) fn telling(&self) -> impl Iterator<Item = Range<usize>> {
+        let is_log =
+            |one: &&Passage| matches!(one.kind, Kind::Code { .. }) && one.role == Role::Details;
+        let logs = self.passages.iter().filter(is_log).map(|one| one.at.clone());
+        let (mut from, end) = (0, self.text().len());
+        logs.chain([end..end]).map(move |log| std::mem::replace(&mut from, log.end)..log.start)
+    }
+
     /// All that its body says, headings and what nobody filled in too.
     pub(super) fn prose(&self) -> String {
         self.document.prose()
