@@ -83,7 +83,7 @@ impl Store {
             ledger::record_effects(c, &recorded, &outcome.effects, evaluation.at)?;
             follow(c, &recorded, outcome, evaluation.at)?;
             if let Some(dispatch) = recorded.dispatch {
-                turns::note_head(c, dispatch, evaluation.pull_head.as_deref())?;
+                turns::note_head(c, &claim, dispatch, evaluation)?;
             }
             orders::keep(c, &outcome.orders, evaluation.at)?;
             claims::end_refused(c, claim.lane, evaluation.at)?;

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
+use super::lanes::Claim;
 use super::packing::pack;
-use super::rows::{all, changed, first, from_json, parsed, parsed_if_any, run, to_json};
+use super::rows::{all, changed, first, from_json, parsed, parsed_if_any, to_json};
 use super::wakes::wake;
 use super::{Error, RunState, Store};
 use crate::clock::Timestamp;
 use crate::delivery::WakeCause;
 use crate::dispatch::{Answered, RunSoFar};
 use crate::issue::{IssueRef, RepoName};
+use crate::triage::Evaluation;
 
 /// A further turn of a run.
 #[derive(Clone, Debug)]
@@ -105,10 +107,20 @@ pub(super) fn run_so_far(c: &Connection, dispatch: i64) -> Result<Option<RunSoFa
     })
 }
 
-/// Keeps the commit at the head of the pull request of a dispatch.
-pub(super) fn note_head(c: &Connection, dispatch: i64, head: Option<&str>) -> Result<(), Error> {
+/// Keeps the commit at the head of the pull request of an issue's dispatch. When it is a new one, the issue is looked at once
+/// more: what was said of that commit before nobody could tell whose it was.
+pub(super) fn note_head(
+    c: &Connection,
+    claim: &Claim,
+    dispatch: i64,
+    evaluation: &Evaluation,
+) -> Result<(), Error> {
+    let Some(head) = &evaluation.pull_head else { return Ok(()) };
     let sql = "UPDATE run SET head = ?2 WHERE dispatch = ?1 AND head IS NOT ?2";
-    head.map_or(Ok(()), |head| run(c, sql, params![dispatch, head]))
+    match changed(c, sql, params![dispatch, head])? {
+        0 => Ok(()),
+        _ => wake(c, [claim.lane], WakeCause::Pull, evaluation.at),
+    }
 }
 
 /// The lane of the issue whose agent pushed this commit, or on whose pull request it was seen, while the dispatch goes on.

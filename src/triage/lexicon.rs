@@ -111,6 +111,7 @@ impl Lexicon {
             before.iter().fold(start, |state, byte| next(state, *byte))
         });
         let mut found: [_; PARTS] = std::array::from_fn(|_| Vec::with_capacity(length / 16));
+        #[expect(clippy::needless_range_loop, reason = "one place in all parts")]
         for at in 0..length {
             states = std::array::from_fn(|part| next(states[part], parts[part][at]));
             if states.iter().any(|state| table.is_special(*state)) {

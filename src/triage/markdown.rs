@@ -338,7 +338,7 @@ impl<'a> Reader<'a> {
     fn block(&mut self) -> &mut Block {
         let Document { said, ends, .. } = &self.document;
         let (said, line, depth) = (said.len(), ends.len(), self.lists);
-        self.open.get_or_insert_with(|| Block {
+        self.open.get_or_insert(Block {
             kind: Kind::Paragraph,
             depth,
             said: said..said,

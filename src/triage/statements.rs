@@ -200,7 +200,8 @@ impl Statements {
             |one: &&Passage| matches!(one.kind, Kind::Code { .. }) && one.role == Role::Details;
         let logs = self.passages.iter().filter(is_log).map(|one| one.at.clone());
         let (mut from, end) = (0, self.text().len());
-        logs.chain([end..end]).map(move |log| std::mem::replace(&mut from, log.end)..log.start)
+        logs.chain(std::iter::once(end..end))
+            .map(move |log| std::mem::replace(&mut from, log.end)..log.start)
     }
 
     /// All that its body says, headings and what nobody filled in too.
@@ -267,7 +268,7 @@ impl<'a> Reader<'a> {
         };
         let typed = self.document.lines(block);
         let said: &'a str = &self.document.said[..block.said.end];
-        let ends = memchr::memchr_iter(b'\n', said[block.said.start..].as_bytes()).count();
+        let ends = memchr::memchr_iter(b'\n', &said.as_bytes()[block.said.start..]).count();
         // A link of several lines may say nothing.
         let is_matched = ends + 1 == typed.len();
         let (first, mut start) = (block.said.start, block.said.start);

@@ -380,3 +380,21 @@ async fn our_own_comment_begins_nothing_and_one_that_was_removed_is_not_written_
     assert!(story.world.issue(&story.pull).comments.iter().all(|one| one.author != bot));
     story.merge().await;
 }
+
+/// A check may speak of a commit before anybody could tell whose it is, while the issue is being looked at.
+#[tokio::test]
+async fn an_issue_is_looked_at_once_more_when_its_pull_request_has_another_head() {
+    let story = Story::with("").await;
+    let looks = async || {
+        let deliveries = story.world.deliveries().await;
+        deliveries.into_iter().filter(|one| one.action == "wake/a pull request concerns it").count()
+    };
+    assert_eq!(looks().await, 0, "the head is what the agent pushed");
+    story.world.gitea.push_commit(&story.pull, "alice", NEXT);
+    story.world.settle().await;
+    assert_eq!(looks().await, 1);
+    story.world.gitea.comment(&story.pull, "bob", "When is it merged?");
+    story.world.settle().await;
+    assert_eq!(looks().await, 1, "it is known");
+    story.world.comments(&story.issue);
+}
