@@ -11,7 +11,7 @@ use super::agent::{Turn, TurnLimits, shake_hands};
 use super::confinement::{Confinement, Folders};
 use super::journal::{Journal, plain};
 use super::process::{Limits, capture};
-use super::profile::Protocol;
+use super::profile::{Known, Protocol};
 use super::settings::{Sandbox, Settings};
 use super::site::{Prepared, Site};
 use crate::dispatch::AgentId;
@@ -182,8 +182,27 @@ async fn agent(site: &Site, prepared: &Prepared) -> Result<String, String> {
         stop: stopped,
         session: None,
     };
-    let program = shake_hands(&turn).await?;
+    let program = shake_hands(&turn).await.map_err(|reason| with_cure(&reason, known))?;
     Ok(said(&format!("answers as {}", if program.is_empty() { "an agent" } else { &program })))
+}
+
+/// Why an agent does not come up, after what to do about it where its last words tell.
+fn with_cure(reason: &str, known: Option<Known>) -> String {
+    // Node.js ends with its version where a program cannot be loaded.
+    let node = reason.lines().rev().find_map(|line| line.trim().strip_prefix("Node.js v"));
+    if let Some(node) = node {
+        let wanted = known.and_then(|known| known.node);
+        let wanted = wanted.map_or("another one".to_owned(), |node| format!("{node} or newer"));
+        return format!("it does not run on Node.js {node}; install {wanted}. {reason}");
+    }
+    // Claude Code lets nobody skip questions as root.
+    let names_root = reason.split(|c: char| !c.is_alphanumeric()).any(|word| word == "root");
+    if names_root && rustix::process::geteuid().is_root() {
+        return format!(
+            "it refuses to run as root; start the runner as an ordinary account. {reason}"
+        );
+    }
+    reason.to_owned()
 }
 
 fn is_there(program: &str) -> bool {
@@ -192,4 +211,23 @@ fn is_there(program: &str) -> bool {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::profile::Profile;
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_an_agent_say_what_to_do() {
+        let old = "main.mjs:20\nSyntaxError: no such export\n\nNode.js v20.20.2\n";
+        let said = with_cure(old, Some(Profile::Kimi.known()));
+        assert!(
+            said.starts_with("it does not run on Node.js 20.20.2; install 22.19 or newer. main")
+        );
+        let root = "the agent refused the session: skipping permissions is refused to root";
+        let is_told = with_cure(root, None).contains("start the runner as an ordinary account");
+        assert_eq!(is_told, rustix::process::geteuid().is_root());
+        assert_eq!(with_cure("no rooted tree", None), "no rooted tree");
+    }
 }

@@ -38,6 +38,8 @@ pub struct Known {
     pub version: &'static [&'static str],
     /// How to install it.
     pub install: &'static str,
+    /// The oldest Node.js that it runs on, where that is newer than what systems have (`engines` in its package).
+    pub node: Option<&'static str>,
     /// How to let it use an account.
     pub sign_in: &'static str,
     /// What its environment always holds.
@@ -55,6 +57,7 @@ impl Profile {
                 protocol: Protocol::Acp,
                 version: &["--version"],
                 install: "npm install -g @agentclientprotocol/claude-agent-acp",
+                node: None,
                 sign_in: "run `claude setup-token` and give what it prints as `env_files.CLAUDE_CODE_OAUTH_TOKEN`, or a key as `env_files.ANTHROPIC_API_KEY`",
                 env: &[("DISABLE_AUTOUPDATER", "1")],
                 co_author: "Claude <noreply@anthropic.com>",
@@ -63,7 +66,8 @@ impl Profile {
                 command: &["kimi", "acp"],
                 protocol: Protocol::Acp,
                 version: &["--version"],
-                install: "npm install -g @moonshot-ai/kimi-code (needs a newer Node than 20)",
+                install: "npm install -g @moonshot-ai/kimi-code (needs Node.js 22.19 or newer)",
+                node: Some("22.19"),
                 sign_in: "give a key as `env_files.KIMI_API_KEY`",
                 env: &[],
                 co_author: "Kimi <noreply@moonshot.ai>",
@@ -73,6 +77,7 @@ impl Profile {
                 protocol: Protocol::Acp,
                 version: &["--version"],
                 install: "npm install -g opencode-ai",
+                node: None,
                 sign_in: "name a provider and a model in a file, and that file as `env.OPENCODE_CONFIG`",
                 env: &[
                     ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
@@ -85,6 +90,7 @@ impl Profile {
                 protocol: Protocol::Acp,
                 version: &["--version"],
                 install: "npm install -g @zed-industries/codex-acp",
+                node: None,
                 sign_in: "give a key as `env_files.OPENAI_API_KEY`",
                 env: &[],
                 co_author: "Codex <noreply@openai.com>",
@@ -94,6 +100,7 @@ impl Profile {
                 protocol: Protocol::Acp,
                 version: &["--version"],
                 install: "npm install -g @google/gemini-cli",
+                node: None,
                 sign_in: "give a key as `env_files.GEMINI_API_KEY`",
                 env: &[],
                 co_author: "Gemini <noreply@google.com>",

@@ -11,7 +11,7 @@ use crate::actors::program::command;
 pub const HOW: &str = "set AGENTS_BIN to a folder with the programs of coding agents (such as node_modules/.bin) to run this";
 
 /// The agents, their programs, and what check has to say of each that has no account.
-pub const ALL: [(&str, &str, &str); 3] = [
+pub const ALL: [(&str, &str, &str); 4] = [
     (
         "claude",
         "claude-agent-acp",
@@ -22,6 +22,8 @@ pub const ALL: [(&str, &str, &str); 3] = [
         "codex-acp",
         "the agent `codex` is not signed in (Authentication required): give a key",
     ),
+    // On a Node.js that it runs on, it goes further; what it says then was not seen.
+    ("kimi", "kimi", "it does not run on Node.js 20"),
     ("gemini", "gemini", "the agent `gemini` is not signed in (Gemini API key is missing"),
 ];
 

@@ -5,6 +5,12 @@ mode=$1
 signs=$2
 tree=$PWD
 
+# As Node.js ends a program that it cannot load.
+if [ "$mode" = old-node ]; then
+    printf "file:///main.mjs:20\nSyntaxError: The requested module 'node:zlib' has no such export\n\nNode.js v20.20.2\n" >&2
+    exit 1
+fi
+
 say() { printf '%s\n' "$1"; }
 answer() { say "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":$1}"; }
 refuse() { say "{\"jsonrpc\":\"2.0\",\"id\":$id,\"error\":{\"code\":$1,\"message\":\"$2\"}}"; }
@@ -237,6 +243,7 @@ while IFS= read -r line; do
         [ "$mode" = old ] && version=7
         can=
         [ "$mode" = resume ] && can='"loadSession":true'
+        case $mode in account | no-account) can='"_meta":{"authStatus":{}}' ;; esac
         answer "{\"protocolVersion\":$version,\"agentInfo\":{\"name\":\"scripted\",\"version\":\"0.1\"},\"agentCapabilities\":{$can}}"
         ;;
     *'"method":"session/new"'*)
@@ -245,8 +252,8 @@ while IFS= read -r line; do
         else
             [ "$mode" = no-account ] && status='{"kind":"none","label":"Not logged in"}'
             [ "$mode" = account ] && status='{"kind":"api_key","label":"A key"}'
-            [ -n "${status-}" ] && say "{\"jsonrpc\":\"2.0\",\"method\":\"_auth/status_update\",\"params\":{\"authStatus\":$status}}"
             answer '{"sessionId":"s1"}'
+            [ -n "${status-}" ] && say "{\"jsonrpc\":\"2.0\",\"method\":\"_auth/status_update\",\"params\":{\"authStatus\":$status}}"
         fi
         ;;
     *'"method":"session/load"'*)

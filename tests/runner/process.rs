@@ -105,10 +105,11 @@ async fn check_says_what_is_fine_and_what_to_do_about_the_rest() {
 }
 
 #[tokio::test]
-async fn check_hears_that_an_agent_has_no_account_though_it_opens_a_session() {
+async fn check_hears_why_an_agent_cannot_work() {
     for (mode, expected, said) in [
         ("no-account", Some(1), "the agent `claude` is not signed in (Not logged in)"),
         ("account", Some(0), "answers as scripted 0.1"),
+        ("old-node", Some(1), "it does not run on Node.js 20.20.2; install another one"),
     ] {
         let world = World::prepare(mode).await;
         let (code, text) = output(program(&world, &["check"])).await;

@@ -32,6 +32,8 @@ const SESSION_NAME: usize = 256;
 const CALLS: usize = 1000;
 /// How long an agent may take over a polite word at its end.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long an agent may take over finding out whether it has an account.
+const STATUS: Duration = Duration::from_secs(5);
 /// What an agent says whose account is missing.
 const SIGN_IN: i64 = -32_000;
 const NO_METHOD: i64 = -32_601;
@@ -100,7 +102,8 @@ async fn talk(turn: &Turn<'_>, purpose: Purpose) -> (String, Ended) {
         session: None,
         can_load: false,
         is_loading: false,
-        signed_out: None,
+        tells_account: false,
+        account: None,
         calls: HashMap::new(),
         is_writing: false,
     };
@@ -138,8 +141,10 @@ struct Talk<'a> {
     can_load: bool,
     /// Set while it does: it tells what was said before.
     is_loading: bool,
-    /// Set where it said that it has no account; its words.
-    signed_out: Option<String>,
+    /// Whether it says of itself if it has an account.
+    tells_account: bool,
+    /// What it said of that: its words where it has none.
+    account: Option<Result<(), String>>,
     calls: HashMap<String, ToolCall>,
     /// Set while a message is being written: after half of one, nothing else can be said.
     is_writing: bool,
@@ -157,7 +162,9 @@ impl Talk<'_> {
         tracing::debug!(program = self.program, "the agent said who it is");
         self.open().await?;
         if purpose == Purpose::Trial {
-            return self.signed_out.as_deref().map_or(Ok(()), |label| Err(self.sign_in(label)));
+            self.await_account().await?;
+            let label = self.account.as_ref().and_then(|account| account.as_ref().err());
+            return label.map_or(Ok(()), |label| Err(self.sign_in(label)));
         }
         self.turn.journal.event(RunEvent::Prompted, "");
         let session = self.session.clone().unwrap_or_default();
@@ -204,8 +211,25 @@ impl Talk<'_> {
         let of = |key: &str| result["agentInfo"][key].as_str().unwrap_or_default();
         let program = format!("{} {}", of("name"), of("version"));
         self.program = self.turn.journal.clean(program.trim());
-        self.can_load = result["agentCapabilities"]["loadSession"] == true;
+        let can = &result["agentCapabilities"];
+        self.can_load = can["loadSession"] == true;
+        self.tells_account = can["_meta"]["authStatus"].is_object();
         Ok(())
+    }
+
+    /// Lets an agent say whether it has an account, which `claude-agent-acp` finds out beside, and after it opened a session
+    /// (0.101, seen live).
+    async fn await_account(&mut self) -> Result<(), Ended> {
+        let told = async {
+            while self.tells_account && self.account.is_none() {
+                let message = self.receive().await?;
+                if message.get("method").is_some() {
+                    self.serve(&message).await?;
+                }
+            }
+            Ok(())
+        };
+        timeout(STATUS, told).await.unwrap_or(Ok(()))
     }
 
     /// Goes on with the session of the turn before, or opens one in the workspace.
@@ -361,7 +385,7 @@ impl Talk<'_> {
                 "_auth/status_update" => {
                     let status = &params["authStatus"];
                     let label = self.turn.journal.clean(status["label"].as_str().unwrap_or("none"));
-                    self.signed_out = (status["kind"] == "none").then_some(label);
+                    self.account = Some(if status["kind"] == "none" { Err(label) } else { Ok(()) });
                 }
                 _ => {}
             }
