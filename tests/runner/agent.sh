@@ -182,6 +182,18 @@ turn() {
         [ -e "$signs" ] || setsid sleep 98765 >/dev/null 2>&1 </dev/null &
         done_now
         ;;
+    bomb)
+        # Each makes two, and none listens to a polite end.
+        grow() {
+            trap '' TERM
+            [ "$1" -gt 0 ] || exec sleep 76543
+            grow $(($1 - 1)) &
+            grow $(($1 - 1)) &
+            wait
+        }
+        grow 7 >/dev/null 2>&1 </dev/null
+        done_now
+        ;;
     hole)
         truncate -s 10G hole.bin
         done_now

@@ -2,7 +2,7 @@
 
 use gitea_triage::dispatch::run::RunOutcome;
 
-use super::world::{TOKEN, World};
+use super::world::{TOKEN, World, sleepers};
 
 const BRANCH: &str = "triage/1-it-crashes";
 
@@ -126,4 +126,21 @@ async fn an_agent_that_would_open_ten_pull_requests_finds_no_token_and_opens_non
     assert_eq!(show("answers.txt"), format!("{} 401", 10 * tried));
     // Its own tries, and that of the runner.
     assert_eq!(world.written(), (BRANCH.to_owned(), 10 * tried + 1));
+}
+
+#[tokio::test]
+async fn a_fork_bomb_is_ended_with_its_run() {
+    a_bomb_is_ended(World::prepare("bomb").await).await;
+}
+
+/// An agent has made 128 programs, each by two others, when its run is called off: none of them is left.
+pub async fn a_bomb_is_ended(world: World) {
+    const SECONDS: &str = "76543";
+    world.assign(world.assignment());
+    world.run();
+    world.until("bomb", || sleepers(SECONDS) == 128).await;
+    world.service.script.lock().unwrap().cancel = Some("the issue was closed".to_owned());
+    assert_eq!(world.ended().await.outcome, RunOutcome::Cancelled);
+    // In the sandbox the kernel ends them all, a moment later.
+    world.until("end of the bomb", || sleepers(SECONDS) == 0).await;
 }

@@ -2,18 +2,12 @@
 
 use gitea_triage::dispatch::run::RunOutcome;
 
-use super::world::World;
+use super::attacks::a_bomb_is_ended;
+use super::world::{World, sleepers};
 
 const BRANCH: &str = "triage/1-it-crashes";
 /// How long the program sleeps that the agent tries to leave behind.
 const LEFT: &str = "98765";
-
-fn is_left() -> bool {
-    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    let sleeping = format!("sleep\0{LEFT}\0");
-    lines.into_iter().any(|line| line == sleeping.as_bytes())
-}
 
 #[tokio::test]
 #[ignore = "needs bubblewrap, and a machine where it can make namespaces"]
@@ -27,7 +21,15 @@ async fn in_the_sandbox_an_agent_reaches_nothing_but_its_workspace() {
     assert_eq!(ended.outcome, RunOutcome::Done, "{ended:?}");
     assert_eq!(world.git(&["show", &format!("{BRANCH}:answers.txt")]), "end");
     assert_eq!(world.signs(), Vec::<String>::new());
-    assert!(!is_left());
+    assert_eq!(sleepers(LEFT), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap, and a machine where it can make namespaces"]
+async fn in_the_sandbox_a_fork_bomb_is_ended_with_its_run() {
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runner");
+    let keys = format!("sandbox = \"bubblewrap\"\nread = [\"{scripts}\"]");
+    a_bomb_is_ended(World::prepare_with("bomb", &keys).await).await;
 }
 
 #[tokio::test]

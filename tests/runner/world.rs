@@ -303,6 +303,11 @@ impl World {
         self.service.wait_until("end", || self.workspaces().is_empty().then_some(())).await;
     }
 
+    /// Waits until this holds.
+    pub async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        self.service.wait_until(what, || holds().then_some(())).await;
+    }
+
     /// The names in the folder of the runs.
     pub fn workspaces(&self) -> Vec<String> {
         names(&self.folder.path().join("work/runs"))
@@ -333,6 +338,14 @@ impl World {
         let calls = self.service.calls("log");
         calls.iter().filter_map(|chunk| chunk["text"].as_str()).collect()
     }
+}
+
+/// How many processes on this machine sleep for so many seconds.
+pub fn sleepers(seconds: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let sleeping = format!("sleep\0{seconds}\0");
+    lines.filter(|line| *line == sleeping.as_bytes()).count()
 }
 
 fn names(folder: &Path) -> Vec<String> {
