@@ -214,6 +214,8 @@ impl Flavour {
                 (shown["config"]["url"].clone(), shown["config"]["content_type"].clone());
             merge(shown, json!({"url": url, "content_type": kind, "metadata": null}));
             let Some(kinds) = shown["events"].as_array_mut() else { return };
+            // It has no such event (modules/webhook/type.go).
+            kinds.retain(|kind| kind != "status");
             if let Some(at) = kinds.iter().position(|kind| kind == "pull_request_review") {
                 kinds.remove(at);
                 let of_review = ["approved", "rejected", "comment"];

@@ -122,7 +122,11 @@ async fn killed_at_random_moments_every_issue_gets_one_pull_request_and_nothing_
 fn left(stage: &Stage, issues: &[IssueRef]) -> Option<String> {
     let open: Vec<_> =
         issues.iter().filter(|at| !stage.is_closed(at)).map(|at| at.number).collect();
-    if open.is_empty() { stage.unfinished() } else { Some(format!("{open:?} are open")) }
+    if open.is_empty() {
+        stage.unfinished().or_else(|| stage.kept())
+    } else {
+        Some(format!("{open:?} are open"))
+    }
 }
 
 fn judge(stage: &Stage, issues: &[IssueRef]) {

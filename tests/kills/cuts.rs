@@ -63,8 +63,9 @@ impl Line {
     }
 
     /// One pull request and one branch, of this lease of this runner.
-    fn judge(self, epoch: i64, runner: &str, two: Option<Program>) {
+    async fn judge(self, epoch: i64, runner: &str, two: Option<Program>) {
         let Self { stage, service, one, .. } = self;
+        stage.wait_for(|| stage.kept()).await;
         one.stop();
         two.into_iter().for_each(Program::stop);
         let all = stage.everything();
@@ -96,7 +97,7 @@ async fn a_cut_shorter_than_the_lease_takes_nobodys_run() {
     line.stage.wait_for(|| (beats() < before + 2).then(|| "no heartbeat".into())).await;
     line.go("one");
     line.merged().await;
-    line.judge(1, "one", Some(two));
+    line.judge(1, "one", Some(two)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +119,7 @@ async fn after_a_cut_longer_than_the_lease_the_late_runner_is_fenced_and_pushes_
     assert_eq!(line.stage.branches(), Vec::<String>::new());
     line.go("two");
     line.merged().await;
-    line.judge(2, "two", Some(two));
+    line.judge(2, "two", Some(two)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,5 +137,5 @@ async fn a_cut_between_the_pull_request_and_its_report_opens_no_second_one() {
     line.proxy.cut(false);
     let is_fenced = || line.proxy.calls().contains(&("finish".to_owned(), 409));
     line.stage.wait_for(|| (!is_fenced()).then(|| "the late end was not refused".into())).await;
-    line.judge(2, "two", Some(two));
+    line.judge(2, "two", Some(two)).await;
 }

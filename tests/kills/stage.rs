@@ -235,6 +235,16 @@ impl Stage {
     }
 
     /// The names of the workspaces of a runner.
+    /// The workspaces that runners keep until they have heard that the dispatch has ended.
+    pub fn kept(&self) -> Option<String> {
+        let here =
+            fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let here: Vec<_> = here.map(|name| name.to_string_lossy().into_owned()).collect();
+        let runners = here.iter().filter_map(|name| name.strip_prefix("work-"));
+        let kept: Vec<_> = runners.flat_map(|name| self.workspaces(name)).collect();
+        (!kept.is_empty()).then(|| format!("{kept:?} are kept"))
+    }
+
     pub fn workspaces(&self, name: &str) -> Vec<String> {
         let found = fs::read_dir(self.path(&format!("work-{name}/runs"))).into_iter().flatten();
         found.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
