@@ -176,6 +176,8 @@ turn() {
             try cat /etc/shadow
             try test "$(ls -d /proc/[0-9]* | wc -l)" -gt 20
             try test "$(grep -c : /proc/net/dev)" -gt 1
+            try grep -q CARGO_MANIFEST_DIR "/proc/$PPID/environ"
+            try test -n "$(ls -A /root)"
             echo end
         } >answers.txt
         # Only where it cannot stay behind.

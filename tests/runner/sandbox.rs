@@ -38,7 +38,7 @@ async fn without_one_it_reaches_what_the_account_may() {
     assert_eq!(world.ended().await.outcome, RunOutcome::Done);
     let answers = world.git(&["show", &format!("{BRANCH}:answers.txt")]);
     // The page about security says so. That the attempts of the test above are real is seen here.
-    for reached in ["/token", "/forge-token", "/sign", "/work/cache"] {
+    for reached in ["/token", "/forge-token", "/sign", "/work/cache", "/environ"] {
         assert!(answers.lines().any(|line| line.ends_with(reached)), "{reached}: {answers}");
     }
 }
