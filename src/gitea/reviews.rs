@@ -6,7 +6,7 @@ use super::transport::{Request, repo_path};
 use super::wire::{User, lenient, time};
 use super::{Client, Error};
 use crate::dispatch::{CheckState, CommitCheck, Remark, RemarkId};
-use crate::issue::{IssueRef, RepoName, beginning};
+use crate::issue::{IssueRef, RepoName, beginning, ending};
 
 /// How much of a text is kept, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -125,15 +125,13 @@ impl WireLine {
             (0, old) => format!("{path}, the removed line {old}"),
             (line, _) => format!("{path}, line {line}"),
         };
-        let from = self.diff_hunk.len().saturating_sub(HUNK);
-        let from = (from..=self.diff_hunk.len()).find(|at| self.diff_hunk.is_char_boundary(*at));
         Some(Remark {
             id: RemarkId::Review(review),
             by: self.user.and_then(User::into_account),
             at: time(&self.created_at),
             is_approval: false,
             place: Some(place),
-            hunk: self.diff_hunk.get(from.unwrap_or(0)..).unwrap_or_default().to_owned(),
+            hunk: ending(&self.diff_hunk, HUNK).to_owned(),
             text: cut(&self.body, LONGEST),
         })
     }
