@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::confinement::Folders;
 use super::git::Call;
 use super::workspace::{
-    AWAITS, ENDED, Workspace, WorkspaceError, Workspaces, private_folder, remove,
+    AWAITS, ENDED, FETCH, Workspace, WorkspaceError, Workspaces, private_folder, remove,
 };
 
 /// The file beside the checkout in which the name of the agent's session is kept.
@@ -87,15 +87,7 @@ impl Workspaces {
         let source = format!("file://{}", workspace.cache.display());
         let branch = &workspace.branch;
         let wanted = format!("+refs/heads/{branch}:refs/remotes/origin/{branch}");
-        let fetch = [
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            &source,
-            &wanted,
-        ];
+        let fetch = [&FETCH[..], &[&source, &wanted]].concat();
         let reset = ["reset", "--quiet"];
         let checkout = ["checkout", "--quiet", "--force", "-B", branch, &workspace.start];
         for words in [&fetch[..], &reset[..], &checkout[..]] {

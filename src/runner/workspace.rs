@@ -26,6 +26,9 @@ use crate::issue::RepoName;
 pub(super) const ENDED: &str = "ended";
 /// A file in the folder of a run of which another turn may follow: whose it is.
 pub(super) const AWAITS: &str = "awaits";
+/// How commits come from one folder of ours into another: no more than is asked for.
+pub(super) const FETCH: [&str; 5] =
+    ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
 /// Where the commits of runs are kept in a clone.
 const KEPT: &str = "refs/triage";
 /// More files in an agent's `.git` are none of an ordinary repository.
@@ -341,17 +344,8 @@ impl Workspaces {
         let (cache, kept) = (&workspace.cache, &workspace.kept);
         let source = workspace.folders.tree.join(".git").display().to_string();
         let wanted = format!("+HEAD:{kept}");
-        let words = [
-            "-c",
-            "fetch.fsckObjects=true",
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            &source,
-            &wanted,
-        ];
+        let from = [&["-c", "fetch.fsckObjects=true"], &FETCH[..], &[&source, &wanted]];
+        let words = from.concat();
         self.git.run(Call::new(cache, &words)).await?;
         let head = self.git.run(Call::new(cache, &["rev-parse", "--verify", kept])).await?;
         let words = ["merge-base", "--is-ancestor", &workspace.start, &head];
