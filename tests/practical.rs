@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod processor;
 mod scored;
 
 use std::sync::LazyLock;
@@ -13,6 +14,7 @@ use gitea_triage::triage::{
     Action, Answer, IssueType, Policy, Preset, Reads, Score, Triage, Verdict,
 };
 
+use processor::processor_time;
 use scored::{issue, now};
 
 static TRIAGE: LazyLock<Triage> =
@@ -404,19 +406,13 @@ fn a_policy_file_stands_on_the_preset_it_names() {
 
 fn took(issue: &Issue) -> Duration {
     let once = || {
-        let started = on_processor();
+        let started = processor_time();
         TRIAGE.verdict(issue, now());
         TRIAGE.criteria(issue);
-        on_processor().saturating_sub(started)
+        processor_time().saturating_sub(started)
     };
     // The fastest of a few: a cold cache is no slower algorithm.
     (0..3).map(|_| once()).min().unwrap_or_default()
-}
-
-/// How long this thread had a processor, which does not grow while others have it.
-fn on_processor() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 #[test]

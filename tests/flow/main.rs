@@ -42,6 +42,8 @@ mod people;
 mod permissions;
 mod permits;
 mod places;
+#[path = "../processor/mod.rs"]
+mod processor;
 mod reading;
 mod receiver;
 mod redelivery;

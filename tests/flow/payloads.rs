@@ -6,6 +6,7 @@ use gitea_triage::gitea;
 use gitea_triage::store::DeliveryState;
 
 use crate::panics::Panics;
+use crate::processor::processor_time;
 use crate::world::{World, bug};
 
 /// How long reading one body may take: the goal, which a release keeps, and what a build without optimisation keeps.
@@ -14,12 +15,6 @@ const READ_WITHIN_UNOPTIMISED: Duration = Duration::from_millis(1_000);
 
 fn read_within() -> Duration {
     if cfg!(debug_assertions) { READ_WITHIN_UNOPTIMISED } else { READ_WITHIN }
-}
-
-/// How long this thread has had a processor, whatever else wants one.
-fn processor_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
 }
 
 /// An event of an issue with these values in place of what Gitea sends.
