@@ -177,7 +177,7 @@ turn() {
             try test "$(ls -d /proc/[0-9]* | wc -l)" -gt 20
             try test "$(grep -c : /proc/net/dev)" -gt 1
             try grep -q CARGO_MANIFEST_DIR "/proc/$PPID/environ"
-            try test -n "$(ls -A /root)"
+            try test -n "$(ls -A "$(getent passwd "$(id -u)" | cut -d : -f 6)")"
             echo end
         } >answers.txt
         # Only where it cannot stay behind.
