@@ -52,18 +52,12 @@ pub fn parse_report(body: &[u8]) -> Result<Report, CallbackError> {
     let Value::Object(fields) = value else { return Err(CallbackError::NotAnObject) };
     let message = fields.get("message").and_then(message);
     let url = fields.get("url").and_then(Value::as_str).and_then(url);
-    Ok(Report { state: state(&fields)?, message, url, spent: None, asks: None })
+    Ok(Report { message, url, ..Report::new(state(&fields)?) })
 }
 
 /// What somebody reports whose call is no callback, with as much of their words as is kept of one.
 pub fn report_of(state: Progress, message: Option<&str>, link: Option<&str>) -> Report {
-    Report {
-        state,
-        message: message.and_then(words),
-        url: link.and_then(url),
-        spent: None,
-        asks: None,
-    }
+    Report { message: message.and_then(words), url: link.and_then(url), ..Report::new(state) }
 }
 
 /// `In-Progress` is meant as `in_progress`.
@@ -115,18 +109,16 @@ mod tests {
     fn a_report_is_read() {
         let body = r#"{"state":"completed","message":"done","url":"https://example.com/1","x":1}"#;
         let expected = Report {
-            state: Progress::Completed,
             message: Some("done".into()),
             url: Some("https://example.com/1".into()),
-            spent: None,
-            asks: None,
+            ..Report::new(Progress::Completed)
         };
         assert_eq!(parse(body), Ok(expected));
     }
 
     #[test]
     fn only_the_state_is_needed() {
-        let bare = |state| Ok(Report { state, message: None, url: None, spent: None, asks: None });
+        let bare = |state| Ok(Report::new(state));
         assert_eq!(parse(r#"{"state":"in_progress"}"#), bare(Progress::InProgress));
         assert_eq!(
             parse(r#"{"state":" In-Progress ","message":null}"#),

@@ -339,6 +339,13 @@ pub struct Report {
     pub asks: Option<Asked>,
 }
 
+impl Report {
+    /// One that says no more than how far the work has come.
+    pub fn new(state: Progress) -> Self {
+        Self { state, message: None, url: None, spent: None, asks: None }
+    }
+}
+
 /// A report, and the key of the dispatch it is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported {

@@ -185,11 +185,9 @@ mod tests {
     #[test]
     fn a_result_is_quoted_so_that_it_calls_nobody() {
         let report = Report {
-            state: Progress::Completed,
             message: Some("done, see #12\n```\n@bob".into()),
             url: Some("https://example.com/1".into()),
-            spent: None,
-            asks: None,
+            ..Report::new(Progress::Completed)
         };
         let body = said(News::Result { agent: AgentId::new("api"), report });
         assert!(body.contains("````text\ndone, see #12\n```\n@bob\n````"), "{body}");

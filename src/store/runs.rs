@@ -235,7 +235,7 @@ impl Store {
                 return Ok(row.answer());
             }
             run(c, "UPDATE run SET is_begun = 1 WHERE id = ?1", [call.run])?;
-            tell(c, &row, Report { spent, ..report(Progress::InProgress, None) }, call.now)?;
+            tell(c, &row, Report { spent, ..Report::new(Progress::InProgress) }, call.now)?;
             let stop = spent.filter(Spent::is_used_up).map(|spent| Cause::BudgetUsedUp { spent });
             Ok(RunAnswer::Held { cancel: stop.map(|stop| stop.to_string()), is_news: true })
         };
@@ -386,7 +386,8 @@ fn lease(c: &Connection, id: i64, taking: &Taking) -> Result<bool, Error> {
             asks: None,
         };
         close(c, id, &end, taking.now)?;
-        tell(c, &row, report(state, end.message), taking.now)?;
+        let told = Report { message: end.message, ..Report::new(state) };
+        tell(c, &row, told, taking.now)?;
         return Ok(false);
     }
     let sql = "UPDATE run SET state = 'leased', runner = ?2, request = ?3, leased_until = ?4, epoch = epoch + 1,
@@ -498,11 +499,6 @@ fn row_of(r: &Row<'_>) -> rusqlite::Result<RunRow> {
 pub(super) fn renew(c: &Connection, id: i64, until: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE run SET leased_until = ?2 WHERE id = ?1";
     run(c, sql, params![id, until.timestamp_millis()])
-}
-
-/// A report without an address.
-fn report(state: Progress, message: Option<String>) -> Report {
-    Report { state, message, url: None, spent: None, asks: None }
 }
 
 fn close(c: &Connection, id: i64, end: &Finish, now: Timestamp) -> Result<(), Error> {

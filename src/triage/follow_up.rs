@@ -61,12 +61,12 @@ pub(super) fn look(s: &Snapshot<'_>, rules: &Rules) -> Result<Option<Looked>, Qu
 /// What people who may write have said that no turn was begun for. Our own words count for nothing, nor do orders to us,
 /// nor a review that approves and says nothing about a line.
 fn remarks(s: &Snapshot<'_>, pull: &PullState, run: &RunSoFar) -> Result<Vec<Remark>, Question> {
-    let is_on_line = |id: RemarkId| pull.remarks.iter().any(|one| one.id == id && !one.is_approval);
+    let has_lines = |id: RemarkId| pull.remarks.iter().any(|one| one.id == id && !one.is_approval);
     let mut asked = Vec::new();
     for one in &pull.remarks {
         let Some(by) = &one.by else { continue };
         let is_order = !commands::parse(&one.text).is_empty();
-        let is_approval = one.is_approval && !is_on_line(one.id);
+        let is_approval = one.is_approval && !has_lines(one.id);
         if is_order || is_approval || run.answered.remarks.contains(&one.id) {
             continue;
         }
@@ -218,13 +218,7 @@ mod tests {
         let run = world.record.run.as_mut().unwrap();
         (run.turn, run.outcome) = (2, Some(RunOutcome::NoChange));
         run.message = Some("It is as it should be.".into());
-        let report = Report {
-            state: Progress::InProgress,
-            message: None,
-            url: None,
-            spent: None,
-            asks: None,
-        };
+        let report = Report::new(Progress::InProgress);
         world.reports = vec![Reported { key: "k".into(), report }];
         let e = evaluated(world);
         assert!(e.custody.dispatch().is_some());

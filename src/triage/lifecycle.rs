@@ -388,7 +388,7 @@ mod tests {
     }
 
     fn with_report(mut world: World, state: Progress) -> World {
-        let report = Report { state, message: None, url: None, spent: None, asks: None };
+        let report = Report::new(state);
         world.reports = vec![Reported { key: "k".into(), report }];
         world
     }

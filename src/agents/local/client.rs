@@ -122,7 +122,7 @@ impl Inner {
     /// A report that the store does not take is made again after the next start.
     async fn report(&self, key: &str, state: Progress, message: Option<String>) {
         let Parts { store, clock, .. } = &self.runs.environment.parts;
-        let report = Report { state, message, url: None, spent: None, asks: None };
+        let report = Report { message, ..Report::new(state) };
         let kept = match store.dispatch_by_key(key.to_owned()).await {
             Ok(Some(open)) if open.state.is_open() => {
                 store.report(&open, report, clock.now()).await
