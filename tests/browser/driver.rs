@@ -1,6 +1,7 @@
 //! A real Chromium, driven through chromedriver by the WebDriver protocol: a handful of JSON requests, for which a
 //! client library would bring twenty more crates into every build of the tests.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -40,14 +41,7 @@ pub enum Scripts {
 impl Browser {
     pub async fn start(scripts: Scripts) -> Self {
         let profile = tempfile::tempdir().unwrap();
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .env("HOME", profile.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let port = port(&mut driver);
+        let (driver, port) = driver(profile.path());
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let root = format!("http://127.0.0.1:{port}/session");
         let asked = json!({ "capabilities": { "alwaysMatch": capabilities(profile.path()) } });
@@ -235,16 +229,38 @@ impl Drop for Browser {
     }
 }
 
-/// The port it chose, as it says on its first lines.
-fn port(driver: &mut Child) -> u16 {
-    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let port = lines.find_map(|line| {
+/// A driver that listens, and its port. It chooses a port for IPv4 and ends where another has the same one for IPv6, so
+/// it is started anew a few times.
+fn driver(home: &Path) -> (Child, u16) {
+    let mut said = Vec::new();
+    for _ in 0..5 {
+        let log = home.join("chromedriver.log");
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .env("HOME", home)
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        if let Some(port) = port(&mut driver, &mut said) {
+            return (driver, port);
+        }
+        let end = driver.wait().unwrap();
+        said.push(format!("{end}: {}", std::fs::read_to_string(&log).unwrap_or_default()));
+    }
+    panic!("chromedriver does not say which port it listens on: {said:#?}");
+}
+
+/// The port it chose, as it says on its first lines, which are kept in `said`; none if it ends before.
+fn port(driver: &mut Child, said: &mut Vec<String>) -> Option<u16> {
+    let mut lines = BufReader::new(driver.stdout.take()?).lines().map_while(Result::ok);
+    let port = lines.by_ref().inspect(|line| said.push(line.clone())).find_map(|line| {
         let (_, port) = line.split_once("started successfully on port ")?;
         port.trim_end_matches('.').parse().ok()
     });
     // Read on, so that it never waits for a full pipe.
     std::thread::spawn(move || lines.for_each(drop));
-    port.expect("chromedriver says which port it listens on")
+    port
 }
 
 fn capabilities(profile: &Path) -> Value {
