@@ -86,7 +86,7 @@ impl Parts {
     /// # Errors
     /// When the store cannot be opened or the configuration cannot be used.
     pub async fn build(config: &Config, clock: Clock) -> anyhow::Result<Self> {
-        let store = Store::open(&database(config)?, config.webhook.queue, OpenMode::Exclusive)?;
+        let store = Store::open(database(config)?, config.webhook.queue, OpenMode::Exclusive)?;
         let mut base = Base::new(config, store, clock)?;
         base.named = Arc::new(people::recall(&base.store, config).await?);
         let arrived = Arc::new(Notify::new());

@@ -199,8 +199,9 @@ kinds! {
     Listen: String, "an address with a port such as `127.0.0.1:8484`", { "type": "string" },
         |v| kept(v.as_str()?, is_listen), plain;
     /// The database.
-    StoreUrl: String, "`sqlite:` and the path of a file", { "type": "string", "pattern": "^sqlite:." },
-        |v| kept(v.as_str()?, |t| t.len() > 7 && t.starts_with("sqlite:")), plain, IS_PRIVATE;
+    StoreUrl: String, "`sqlite:` and the path of a file, or `postgres://user@host/database`",
+        { "type": "string", "pattern": "^(sqlite:|postgres(ql)?://)." },
+        |v| kept(v.as_str()?, is_store), plain, IS_PRIVATE;
     /// A SHA-256.
     Sha256: String, "64 hexadecimal digits, as `gitea-triage runner token` prints them",
         { "type": "string", "pattern": "^[0-9a-fA-F]{64}$" },
@@ -307,6 +308,12 @@ fn is_endpoint(text: &str) -> bool {
             && u.username().is_empty()
             && u.password().is_none()
     })
+}
+
+/// Whether a store is named; what stands behind the scheme is read where it is opened.
+fn is_store(url: &str) -> bool {
+    let rest = ["sqlite:", "postgres://", "postgresql://"].iter().find_map(|s| url.strip_prefix(s));
+    rest.is_some_and(|rest| !rest.is_empty())
 }
 
 fn is_listen(text: &str) -> bool {

@@ -137,7 +137,7 @@ impl Tracker {
     async fn close(&self) -> u64 {
         self.store.close().await.unwrap();
         let size = |end: &str| {
-            let file = format!("{}{end}", self.store.path().display());
+            let file = format!("{}{end}", self.store.place());
             std::fs::metadata(file).map_or(0, |file| file.len())
         };
         size("") + size("-wal")

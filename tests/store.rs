@@ -1,6 +1,8 @@
 //! The store on its own: what it must keep whatever the flow around it does.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod database;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use gitea_triage::plan::{Decided, NewDispatch, Outcome, Plan};
 use gitea_triage::reason::{Cause, Reason};
 use gitea_triage::store::{
     Accepted, Claim, Classified, DeliveryState, Destination, Ended, Error, Filter, OpenMode, Pace,
-    Rank, Store,
+    Place, Rank, Store,
 };
 use gitea_triage::triage::{Decision, Record};
 use proptest::prelude::*;
@@ -26,6 +28,11 @@ const PACE: Pace = Pace {
     moment: Duration::from_secs(1),
     longest: Duration::from_secs(2),
 };
+
+/// Where the store of a test is.
+fn place(folder: &tempfile::TempDir) -> Place {
+    database::url(&folder.path().join("kept.db")).parse().unwrap()
+}
 
 struct Kept {
     store: Store,
@@ -43,8 +50,7 @@ fn issue(number: u64) -> IssueRef {
 impl Kept {
     fn new(queue: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store =
-            Store::open(&folder.path().join("kept.db"), queue, OpenMode::Exclusive).unwrap();
+        let store = Store::open(place(&folder), queue, OpenMode::Exclusive).unwrap();
         Self { store, folder }
     }
 
@@ -160,8 +166,8 @@ async fn a_hand_that_comes_back_after_a_restart_is_fenced_off() {
     let late = kept.store.claim(at(0)).await.unwrap().unwrap();
     let Kept { store, folder } = kept;
     store.close().await.unwrap();
-    let path = folder.path().join("kept.db");
-    let kept = Kept { store: Store::open(&path, 10, OpenMode::Exclusive).unwrap(), folder };
+    let kept =
+        Kept { store: Store::open(place(&folder), 10, OpenMode::Exclusive).unwrap(), folder };
     assert!(matches!(kept.skip(late, at(1)).await, Err(Error::Stale)));
     let claim = kept.store.claim(at(1)).await.unwrap().unwrap();
     assert_eq!(claim.attempts, 0, "a crash costs no try");
@@ -171,10 +177,10 @@ async fn a_hand_that_comes_back_after_a_restart_is_fenced_off() {
 #[tokio::test]
 async fn a_second_service_on_the_same_store_is_refused_and_a_command_beside_it_is_not() {
     let kept = Kept::new(10);
-    let path = kept.folder.path().join("kept.db");
-    let second = Store::open(&path, 10, OpenMode::Exclusive).err().unwrap().to_string();
+    let second =
+        Store::open(place(&kept.folder), 10, OpenMode::Exclusive).err().unwrap().to_string();
     assert!(second.contains("in use by another"), "{second}");
-    Store::open(&path, 10, OpenMode::Shared).unwrap();
+    Store::open(place(&kept.folder), 10, OpenMode::Shared).unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The daily summary: what it says, and that there is one for each repository and local day, whatever happens.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod database;
 #[allow(dead_code, reason = "these stories need a part of the world")]
 #[path = "flow/world.rs"]
 mod world;

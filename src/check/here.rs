@@ -8,7 +8,7 @@ use super::Output;
 use super::line::{Line, Subject};
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::store::{self, OpenMode, Store};
+use crate::store::{self, OpenMode, Place, Store};
 use crate::triage::Authors;
 
 /// How long before the last secret ends it is time to think of the next.
@@ -72,29 +72,32 @@ pub(super) fn runner(config: &Config, out: Output<'_>) {
 }
 
 /// The store, when it can be used.
-pub(super) async fn store(path: &Path, queue: usize, out: Output<'_>) -> Option<Store> {
-    let at = Subject::new("store", path.display());
-    if !path.exists() {
+pub(super) async fn store(place: &Place, queue: usize, out: Output<'_>) -> Option<Store> {
+    let at = Subject::new("store", place);
+    if let Some(path) = place.file().filter(|path| !path.exists()) {
         out(match tempfile::NamedTempFile::new_in(folder(path)) {
             Ok(_) => at.green("is not there yet; `serve` makes it"),
             Err(error) => unwritable(path, format!("cannot be made: {error}")),
         });
         return None;
     }
-    match probed(path, queue).await {
+    match probed(place, queue).await {
         Ok(store) => {
-            out(full(path, &store).await);
+            out(full(place, &store).await);
             Some(store)
         }
         Err(error) => {
-            out(unwritable(path, format!("cannot be used: {error}")));
+            out(match place.file() {
+                Some(path) => unwritable(path, format!("cannot be used: {error}")),
+                None => at.red(error),
+            });
             None
         }
     }
 }
 
-async fn probed(path: &Path, queue: usize) -> Result<Store, store::Error> {
-    let store = Store::open(path, queue, OpenMode::Shared)?;
+async fn probed(place: &Place, queue: usize) -> Result<Store, store::Error> {
+    let store = Store::open(place.clone(), queue, OpenMode::Shared)?;
     store.probe().await?;
     Ok(store)
 }
@@ -106,8 +109,8 @@ fn unwritable(path: &Path, said: String) -> Line {
     ))
 }
 
-async fn full(path: &Path, store: &Store) -> Line {
-    let at = Subject::new("store", path.display());
+async fn full(place: &Place, store: &Store) -> Line {
+    let at = Subject::new("store", place);
     match store.gauges().await {
         Ok(gauges) if gauges.dead > 0 => at
             .yellow(format!("{} deliveries could not be processed", gauges.dead))
@@ -125,8 +128,8 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// Whether there is room for what arrives.
-pub(super) fn disk(database: &Path, out: Output<'_>) {
-    let folder = folder(database);
+pub(super) fn disk(database: &Place, out: Output<'_>) {
+    let Some(folder) = database.file().map(folder) else { return };
     let at = Subject::new("disk", folder.display());
     let Ok(stat) = rustix::fs::statvfs(folder) else {
         return out(at.red("the folder is not there").cure("make it, or correct `store.url`"));

@@ -7,7 +7,6 @@ mod here;
 mod line;
 mod repo;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use line::Subject;
@@ -18,6 +17,7 @@ use crate::config::Config;
 use crate::gitea::Client;
 use crate::hooks::{Keeper, Proof, Receiver, Target, Wanted, repositories};
 use crate::issue::{RepoName, RepoPatterns};
+use crate::store::Place;
 
 use arrival::Arrivals;
 
@@ -31,8 +31,8 @@ pub struct Checkup<'a> {
     pub hook_forge: Client,
     /// What our webhooks have to be; `None` without a public address.
     pub wanted: Option<Wanted>,
-    /// The database file.
-    pub database: PathBuf,
+    /// Where the store is.
+    pub database: Place,
     /// This machine's time.
     pub clock: Clock,
     /// How long a delivery may take; `None` tries none.

@@ -232,23 +232,22 @@ fn policy(named: Option<&Path>) -> Result<Policy, ConfigError> {
 
 /// The configured store, beside a service that may be running.
 fn open_store(config: &Config) -> Result<Store, Failure> {
-    let path = service::database(config)?;
-    if !path.exists() {
-        let path = path.display();
-        let error = anyhow!("there is no store at `{path}` yet; `gitea-triage serve` creates it");
+    let place = service::database(config)?;
+    if !place.may_be_there() {
+        let error = anyhow!("there is no store at `{place}` yet; `gitea-triage serve` creates it");
         return Err(error.into());
     }
     share(config)
 }
 
 fn share(config: &Config) -> Result<Store, Failure> {
-    let path = service::database(config)?;
-    Ok(Store::open(&path, config.webhook.queue, OpenMode::Shared)?)
+    let place = service::database(config)?;
+    Ok(Store::open(place, config.webhook.queue, OpenMode::Shared)?)
 }
 
 /// The store beside a running service. A dry run creates none: it gets an empty one in a folder that lasts as long.
 fn share_or_empty(config: &Config, dry_run: bool) -> Result<(Store, Option<TempDir>), Failure> {
-    if !dry_run || service::database(config)?.exists() {
+    if !dry_run || service::database(config)?.may_be_there() {
         return Ok((share(config)?, None));
     }
     let folder = tempfile::tempdir()?;

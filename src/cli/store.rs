@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Failure, open_store, show};
 use crate::config::Config;
 use crate::service;
-use crate::store::{Copied, Store};
+use crate::store::{self, Copied, Store};
 
 /// Back up the store while the service runs, and restore a backup
 #[derive(Debug, Args)]
@@ -55,7 +55,8 @@ impl StoreCommand {
             }
             Verb::Restore { file, json } => {
                 let database = service::database(config)?;
-                let copied = Store::restore(&file, &database)?;
+                let database = database.file().ok_or(store::Error::Elsewhere)?;
+                let copied = Store::restore(&file, database)?;
                 report(json, "restored from", &file, &copied)
             }
         }

@@ -1,9 +1,8 @@
 //! From the configuration to the settings of each part.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
@@ -15,19 +14,17 @@ use crate::dispatch::run::Terms;
 use crate::gitea as forge;
 use crate::hooks::{Wanted, local_address};
 use crate::receive::{KnownRunner, Links, RunRules};
+use crate::store::Place;
 use crate::triage::Authors;
 use crate::{dashboard, summary, sweep};
 
-/// The database file that `store.url` names.
+/// Where `store.url` says that the store is.
 ///
 /// # Errors
-/// When it names something else.
-pub fn database(config: &Config) -> anyhow::Result<PathBuf> {
-    let path = config.store.url.strip_prefix("sqlite:");
-    let path = path.with_context(|| {
-        format!("`store.url` is `{}`; write `sqlite:` and the path of a file", config.store.url)
-    })?;
-    Ok(PathBuf::from(path.strip_prefix("//").filter(|p| p.starts_with('/')).unwrap_or(path)))
+/// When it says something else.
+pub fn database(config: &Config) -> anyhow::Result<Place> {
+    let url = &config.store.url;
+    url.parse().map_err(|error: String| anyhow!("`store.url` cannot be used: {error}"))
 }
 
 /// A client for the forge in a configuration.

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use super::{Error, Store, lock, open_error, private, readers, schema};
+use super::engine::{Connection, Sqlite, open_error};
+use super::rows::{only, run};
+use super::{Error, Store, lock, private, schema};
 
 /// What a copy holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,10 @@ impl Store {
             let _ = std::fs::remove_file(&part);
             private::file(&part).map_err(|e| open_error(&part, e))?;
             let path = part.to_str().ok_or_else(|| open_error(&part, "its name is no text"))?;
-            c.execute("VACUUM INTO ?1", [path])?;
+            if matches!(c, Connection::Postgres(_)) {
+                return Err(Error::Elsewhere);
+            }
+            run(c, "VACUUM INTO ?1", [path])?;
             let copied = copied(&part)?;
             settle(&part, &to)?;
             Ok(copied)
@@ -97,16 +102,16 @@ fn settle(part: &Path, path: &Path) -> Result<(), Error> {
 /// Tries a copy: every page of it is read.
 fn copied(path: &Path) -> Result<Copied, Error> {
     let bytes = std::fs::metadata(path).map_err(|e| open_error(path, e))?.len();
-    let c = readers::connect(path)?;
-    let sound: String = c
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|e| open_error(path, format!("it is no store: {e}")))?;
+    let mut c = Sqlite::reader(path)?;
+    schema::must_be_known(c.inner(), path)?;
+    let c = Connection::Sqlite(c);
+    let no_store = |e| open_error(path, format!("it is no store: {e}"));
+    let sound: String =
+        only(&c, "PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(no_store)?;
     if sound != "ok" {
         return Err(Error::Unreadable(sound));
     }
-    schema::must_be_known(&c, path)?;
-    let deliveries = c
-        .query_row("SELECT count(*) FROM delivery", [], |row| row.get(0))
-        .map_err(|e| open_error(path, format!("it is no store: {e}")))?;
+    let count = "SELECT count(*) FROM delivery";
+    let deliveries = only(&c, count, [], |row| row.get(0)).map_err(no_store)?;
     Ok(Copied { bytes, deliveries })
 }

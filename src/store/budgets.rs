@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row, ToSql, params};
-
+use super::engine::{Connection, Row, RowResult, ToSql, params};
 use super::rows::{all, first, from_json, run, to_json};
 use super::wakes::wake;
 use super::{Error, Store, lanes};
@@ -72,12 +71,12 @@ impl Store {
 
     /// What agents used since a day, by day, agent and repository; the latest day first.
     pub async fn spending_since(&self, day: String) -> Result<Vec<DaySpending>, Error> {
-        let sql = "SELECT day, agent, repo, sum(tokens), sum(money)
+        let sql = "SELECT day, agent, repo, CAST(sum(tokens) AS BIGINT), CAST(sum(money) AS BIGINT)
                    FROM run_spending JOIN lane ON lane.id = run_spending.lane
                    WHERE day >= ?1 GROUP BY day, agent, repo ORDER BY day DESC, agent, repo";
         self.read(move |c| {
             all(c, sql, [day], |r| {
-                let agent = AgentId::new(r.get::<_, String>(1)?);
+                let agent = AgentId::new(r.get::<String>(1)?);
                 Ok(DaySpending { day: r.get(0)?, agent, repo: r.get(2)?, used: used(r, 3)? })
             })
         })
@@ -104,14 +103,14 @@ impl Store {
 pub(super) fn by_agent(c: &Connection) -> Result<Vec<AgentSpending>, Error> {
     let sql = "SELECT agent, tokens, money FROM agent_spending ORDER BY agent";
     all(c, sql, [], |r| {
-        Ok(AgentSpending { agent: AgentId::new(r.get::<_, String>(0)?), used: used(r, 1)? })
+        Ok(AgentSpending { agent: AgentId::new(r.get::<String>(0)?), used: used(r, 1)? })
     })
 }
 
 /// Writes down what a run has used so far in its lease, and adds what is new of it to the day. What an agent does not say
 /// stays unknown. Its own word on money stands above its price.
 pub(super) fn use_up(c: &Connection, who: &Spender<'_>, usage: Usage) -> Result<(), Error> {
-    let sql = "SELECT tokens, CAST(round(cost * 1000000) AS INTEGER) FROM run WHERE id = ?1";
+    let sql = "SELECT tokens, CAST(round(cost * 1000000) AS BIGINT) FROM run WHERE id = ?1";
     let before = first(c, sql, [who.run], |r| used(r, 0))?.unwrap_or_default();
     let said = who.budgets.used(who.agent, usage);
     let least = |amount: Option<u64>| amount.map(|amount| amount.min(MOST));
@@ -129,16 +128,16 @@ pub(super) fn use_up(c: &Connection, who: &Spender<'_>, usage: Usage) -> Result<
     let more = [more(tokens, before.tokens), more(money, before.money)];
     let day = who.budgets.day(who.now).to_string();
     let sql = "INSERT INTO run_spending (day, lane, agent, tokens, money) VALUES (?1, ?2, ?3, ?4, ?5)
-               ON CONFLICT DO UPDATE SET
-                   tokens = iif(excluded.tokens IS NULL, tokens, coalesce(tokens, 0) + excluded.tokens),
-                   money = iif(excluded.money IS NULL, money, coalesce(money, 0) + excluded.money)";
+               ON CONFLICT (day, lane, agent) DO UPDATE SET
+                   tokens = CASE WHEN excluded.tokens IS NULL THEN run_spending.tokens ELSE coalesce(run_spending.tokens, 0) + excluded.tokens END,
+                   money = CASE WHEN excluded.money IS NULL THEN run_spending.money ELSE coalesce(run_spending.money, 0) + excluded.money END";
     run(c, sql, params![day, who.lane, who.agent.as_str(), more[0], more[1]])?;
     // Prometheus takes a counter that falls for one that began anew.
     let more = more.map(|more| more.map(|more| more.max(0)));
     let sql = "INSERT INTO agent_spending (agent, tokens, money) VALUES (?1, ?2, ?3)
-               ON CONFLICT DO UPDATE SET
-                   tokens = iif(excluded.tokens IS NULL, tokens, coalesce(tokens, 0) + excluded.tokens),
-                   money = iif(excluded.money IS NULL, money, coalesce(money, 0) + excluded.money)";
+               ON CONFLICT (agent) DO UPDATE SET
+                   tokens = CASE WHEN excluded.tokens IS NULL THEN agent_spending.tokens ELSE coalesce(agent_spending.tokens, 0) + excluded.tokens END,
+                   money = CASE WHEN excluded.money IS NULL THEN agent_spending.money ELSE coalesce(agent_spending.money, 0) + excluded.money END";
     run(c, sql, params![who.agent.as_str(), more[0], more[1]])
 }
 
@@ -219,7 +218,7 @@ pub(super) fn allows(
 ) -> Result<bool, Error> {
     let (id, lane): (i64, i64) = (candidate.get(0)?, candidate.get(1)?);
     if let Some(most) = budgets.per_repository {
-        let at_work = first(c, AT_WORK, [id, lane], |r| r.get::<_, u32>(0))?;
+        let at_work = first(c, AT_WORK, [id, lane], |r| r.get::<u32>(0))?;
         if at_work.unwrap_or(0) >= most {
             return Ok(false);
         }
@@ -236,13 +235,13 @@ struct Subject {
 }
 
 const OF_RUN: &str = "SELECT CASE WHEN tokens IS NULL THEN past_tokens ELSE tokens + coalesce(past_tokens, 0) END,
-    CAST(round(1000000 * CASE WHEN cost IS NULL THEN past_cost ELSE cost + coalesce(past_cost, 0) END) AS INTEGER)
+    CAST(round(1000000 * CASE WHEN cost IS NULL THEN past_cost ELSE cost + coalesce(past_cost, 0) END) AS BIGINT)
     FROM run WHERE id = ?1";
-const OF_ISSUE: &str = "SELECT sum(tokens), sum(money) FROM run_spending WHERE lane = ?1";
+const OF_ISSUE: &str = "SELECT CAST(sum(tokens) AS BIGINT), CAST(sum(money) AS BIGINT) FROM run_spending WHERE lane = ?1";
 /// By the day, on which few issues were worked on, and not by the repository, which may have had many.
-const OF_REPOSITORY: &str = "SELECT sum(tokens), sum(money) FROM run_spending CROSS JOIN lane ON lane.id = run_spending.lane
+const OF_REPOSITORY: &str = "SELECT CAST(sum(tokens) AS BIGINT), CAST(sum(money) AS BIGINT) FROM run_spending CROSS JOIN lane ON lane.id = run_spending.lane
     WHERE day = ?1 AND repo = (SELECT repo FROM lane WHERE id = ?2)";
-const OF_DAY: &str = "SELECT sum(tokens), sum(money) FROM run_spending WHERE day = ?1";
+const OF_DAY: &str = "SELECT CAST(sum(tokens) AS BIGINT), CAST(sum(money) AS BIGINT) FROM run_spending WHERE day = ?1";
 
 /// How much of each budget is used that concerns a run or an issue.
 fn spent(
@@ -268,22 +267,22 @@ fn spent(
 }
 
 /// Tokens and money, in two columns from this one on.
-fn used(r: &Row<'_>, column: usize) -> rusqlite::Result<Used> {
+fn used(r: &Row<'_>, column: usize) -> RowResult<Used> {
     let amount = |column| {
         let amount: Option<i64> = r.get(column)?;
-        Ok::<_, rusqlite::Error>(amount.map(|amount| u64::try_from(amount).unwrap_or(0)))
+        RowResult::Ok(amount.map(|amount| u64::try_from(amount).unwrap_or(0)))
     };
     Ok(Used { tokens: amount(column)?, money: amount(column + 1)? })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{plan, scratch};
+    use super::super::{plan, scratch_file};
     use super::*;
 
     #[tokio::test]
     async fn what_is_asked_at_each_heartbeat_is_answered_from_an_index() {
-        let (_folder, store) = scratch();
+        let (_folder, store) = scratch_file();
         for sql in [OF_RUN, OF_ISSUE, OF_REPOSITORY, OF_DAY, AT_WORK] {
             let steps = store.read(move |c| plan(c, sql)).await.unwrap();
             assert!(!steps.is_empty());

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Row, params};
-
 use super::Error;
+use super::engine::{Connection, Row, params};
 use super::rows::{all, changed, first, run};
 use crate::clock::{Timestamp, from_millis};
 use crate::issue::Account;
@@ -29,7 +28,7 @@ pub(super) fn open(c: &Connection, lane: i64) -> Result<Option<PersonClaim>, Err
 /// How many claims whoever gave a command has on other issues. A login counts where one of the accounts is not known.
 const CLAIMED: &str = "SELECT command.id, count(person_claim.id) FROM command JOIN person_claim
         ON person_claim.ended_at IS NULL AND person_claim.lane <> command.lane
-        AND iif(account IS NULL OR given_by_id IS NULL, login = given_by, account = given_by_id)";
+        AND CASE WHEN account IS NULL OR given_by_id IS NULL THEN login = given_by COLLATE NOCASE ELSE account = given_by_id END";
 
 /// How many other issues those have claimed who claim the one of a lane now, by the ledger's number of the command.
 pub(super) fn of_claimants(c: &Connection, lane: i64) -> Result<BTreeMap<i64, u32>, Error> {
@@ -57,7 +56,7 @@ pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Erro
         return Ok(());
     }
     end(c, lane, e.at)?;
-    let count = format!("{CLAIMED} WHERE command.id = ?1");
+    let count = format!("{CLAIMED} WHERE command.id = ?1 GROUP BY command.id");
     let count: Option<u32> = first(c, &count, [claim.order], |r| r.get(1))?;
     if count.unwrap_or(0) >= e.claim_limit {
         return Err(Error::ClaimLimit(login.clone()));
@@ -92,7 +91,7 @@ pub(super) fn give_up(
     is_out_of_reach: bool,
 ) -> Result<(), Error> {
     let sql = "UPDATE person_claim SET ended_at = ?2, due_at = NULL
-               WHERE lane = ?1 AND ended_at IS NULL AND (?3 OR until <= ?2 OR EXISTS (
+               WHERE lane = ?1 AND ended_at IS NULL AND (?3 = 1 OR until <= ?2 OR EXISTS (
                    SELECT 1 FROM command WHERE command.id = person_claim.command
                        AND (state = 'refused' OR told_at IS NULL)))";
     run(c, sql, params![lane, at.timestamp_millis(), is_out_of_reach])
@@ -143,7 +142,7 @@ mod tests {
         let (_folder, store) = scratch();
         store
             .write(|c| {
-                c.execute_batch(BEFORE)?;
+                c.batch(BEFORE)?;
                 carry_over(c, 1, 2)?;
                 duties::carry_over(c, 1, 2)?;
                 assert_eq!(open(c, 1)?.or(open(c, 3)?), None);
@@ -155,7 +154,7 @@ mod tests {
                 assert_eq!(of_claimants(c, 2)?, BTreeMap::new());
                 // One that is there already stays, and the other has ended.
                 carry_over(c, 2, 1)?;
-                c.execute_batch(
+                c.batch(
                     "INSERT INTO person_claim (lane, command, login, since, remind_at, until, due_at)
                          VALUES (2, 8, 'cleo', 0, 1, 2, 1)",
                 )?;

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use chrono::TimeDelta;
-use rusqlite::{Connection, Row, params};
 
-use super::rows::{from_json, parsed};
+use super::engine::{Connection, Row, params};
+use super::rows::{all, from_json, only, parsed};
 use super::sweeps::Why;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
@@ -118,8 +118,7 @@ impl Store {
     /// The repositories that any delivery ever led to.
     pub async fn lane_repos(&self) -> Result<Vec<RepoName>, Error> {
         self.read(|c| {
-            let mut rows = c.prepare_cached("SELECT DISTINCT repo FROM lane ORDER BY repo")?;
-            Ok(rows.query_map([], |row| parsed(row, 0))?.collect::<Result<_, _>>()?)
+            all(c, "SELECT DISTINCT repo FROM lane ORDER BY repo", [], |row| parsed(row, 0))
         })
         .await
     }
@@ -134,18 +133,16 @@ struct Question<'a> {
 
 fn open(c: &Connection, q: &Question<'_>) -> Result<Vec<OpenIssue>, Error> {
     let dispatches = dispatches(c, q)?;
-    let mut rows = c.prepare_cached(
-        "SELECT lane.id, number, at, action, reason, verdict, reason_code, from_before FROM lane JOIN evaluation
+    let sql = "SELECT lane.id, number, at, action, reason, verdict, reason_code, from_before FROM lane JOIN evaluation
              ON evaluation.id = (SELECT max(id) FROM evaluation e WHERE e.lane = lane.id AND e.at < ?2)
-         WHERE repo = ?1 AND action <> 'finish' AND reason_code IS NOT ?3 ORDER BY number",
-    )?;
-    let mut rows = rows.query(params![q.repo, q.until, Reason::OwnSummary.code()])?;
+         WHERE repo = ?1 AND action <> 'finish' AND reason_code IS DISTINCT FROM ?3 ORDER BY number";
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
+    c.query(sql, params![q.repo, q.until, Reason::OwnSummary.code()], &mut |row| {
         let mut issue = open_issue(row, q.until)?;
-        issue.dispatch = dispatches.get(&row.get::<_, i64>(0)?).cloned();
+        issue.dispatch = dispatches.get(&row.get::<i64>(0)?).cloned();
         found.push(issue);
-    }
+        Ok(true)
+    })?;
     Ok(found)
 }
 
@@ -166,7 +163,7 @@ fn open_issue(row: &Row<'_>, until: i64) -> Result<OpenIssue, Error> {
         title: score.map(|s| s.title).unwrap_or_default(),
         action: row.get(3)?,
         reason: row.get(4)?,
-        is_urgent: row.get::<_, Option<String>>(6)?.as_deref() == Some(URGENT_NOT_READY),
+        is_urgent: row.get::<Option<String>>(6)?.as_deref() == Some(URGENT_NOT_READY),
         is_from_before: row.get(7)?,
         dispatch: None,
     })
@@ -177,23 +174,16 @@ fn dispatches(
     c: &Connection,
     q: &Question<'_>,
 ) -> Result<HashMap<i64, (String, DispatchState)>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT lane, agent, CASE WHEN ended_at >= ?2 THEN 'assigned' ELSE dispatch.state END
+    let sql = "SELECT lane, agent, CASE WHEN ended_at >= ?2 THEN 'assigned' ELSE dispatch.state END
          FROM dispatch JOIN lane ON lane.id = dispatch.lane
-         WHERE repo = ?1 AND opened_at < ?2 ORDER BY dispatch.id",
-    )?;
-    let mut rows = rows.query(params![q.repo, q.until])?;
-    let mut found = HashMap::new();
-    while let Some(row) = rows.next()? {
-        found.insert(row.get(0)?, (row.get(1)?, parsed(row, 2)?));
-    }
-    Ok(found)
+         WHERE repo = ?1 AND opened_at < ?2 ORDER BY dispatch.id";
+    let read = |row: &Row<'_>| Ok((row.get(0)?, (row.get(1)?, parsed(row, 2)?)));
+    all(c, sql, params![q.repo, q.until], read)
 }
 
 /// What we did: decisions that were written to the forge, and dispatches that ended.
 fn actions(c: &Connection, q: &Question<'_>) -> Result<Vec<ActionTaken>, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT at, number, action, agent, reason FROM lane JOIN evaluation ON evaluation.lane = lane.id
+    let sql = "SELECT at, number, action, agent, reason FROM lane JOIN evaluation ON evaluation.lane = lane.id
          WHERE repo = ?1 AND at >= ?2 AND at < ?3 AND action IN ('dispatch', 'flag')
            AND EXISTS (SELECT 1 FROM effect WHERE effect.lane = lane.id AND evaluation = evaluation.id
                        AND effect.state = 'done' AND kind <> 'edit')
@@ -202,9 +192,8 @@ fn actions(c: &Connection, q: &Question<'_>) -> Result<Vec<ActionTaken>, Error> 
              (SELECT cause FROM transition t WHERE t.dispatch = dispatch.id ORDER BY t.id DESC LIMIT 1), '')
          FROM dispatch JOIN lane ON lane.id = dispatch.lane
          WHERE repo = ?1 AND ended_at >= ?2 AND ended_at < ?3
-         ORDER BY 1, 2",
-    )?;
-    let rows = rows.query_map(params![q.repo, q.from, q.until], |row| {
+         ORDER BY 1, 2";
+    all(c, sql, params![q.repo, q.from, q.until], |row| {
         Ok(ActionTaken {
             at: from_millis(row.get(0)?),
             number: row.get(1)?,
@@ -212,44 +201,39 @@ fn actions(c: &Connection, q: &Question<'_>) -> Result<Vec<ActionTaken>, Error> 
             agent: row.get(3)?,
             reason: row.get(4)?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
 /// Issues that went from open to closed and stayed so. One that was closed when it was first seen is nobody's work
 /// of these days.
 fn done(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
-    let mut rows = c.prepare_cached(
-        "SELECT count(DISTINCT lane.id) FROM lane JOIN evaluation e ON e.lane = lane.id
+    let sql = "SELECT count(DISTINCT lane.id) FROM lane JOIN evaluation e ON e.lane = lane.id
          WHERE repo = ?1 AND e.action = 'finish' AND e.at >= ?2 AND e.at < ?3
-           AND EXISTS (SELECT 1 FROM evaluation p WHERE p.action <> 'finish' AND p.reason_code IS NOT ?4 AND p.id =
+           AND EXISTS (SELECT 1 FROM evaluation p WHERE p.action <> 'finish' AND p.reason_code IS DISTINCT FROM ?4 AND p.id =
                (SELECT max(id) FROM evaluation b WHERE b.lane = lane.id AND b.id < e.id))
            AND 'finish' = (SELECT action FROM evaluation l WHERE l.lane = lane.id AND l.at < ?3
-               ORDER BY l.id DESC LIMIT 1)",
-    )?;
-    Ok(rows.query_row(params![q.repo, q.from, q.until, Reason::OwnSummary.code()], |r| r.get(0))?)
+               ORDER BY l.id DESC LIMIT 1)";
+    only(c, sql, params![q.repo, q.from, q.until, Reason::OwnSummary.code()], |r| r.get(0))
 }
 
 /// The inbox calls finds of the sweep so when a webhook should have reported them.
 fn missed(c: &Connection, q: &Question<'_>) -> Result<u32, Error> {
     let missed: Vec<_> = Why::ALL.iter().map(|why| format!("'sweep/{why}'")).collect();
-    let mut rows = c.prepare_cached(&format!(
+    let sql = format!(
         "SELECT count(*) FROM delivery JOIN lane ON lane.id = delivery.lane
          WHERE origin = 'sweep' AND received_at >= ?2 AND received_at < ?3 AND repo = ?1
            AND action IN ({})",
         missed.join(", ")
-    ))?;
-    Ok(rows.query_row(params![q.repo, q.from, q.until], |r| r.get(0))?)
+    );
+    only(c, &sql, params![q.repo, q.from, q.until], |r| r.get(0))
 }
 
 fn dead(c: &Connection, q: &Question<'_>) -> Result<Vec<FailedDeliveries>, Error> {
-    // Beside `max`, SQLite takes the other columns from the row that has it.
-    let mut rows = c.prepare_cached(
-        "SELECT number, count(*), reason, max(seq) FROM delivery JOIN lane ON lane.id = delivery.lane
-         WHERE delivery.state = 'dead' AND settled_at < ?2 AND repo = ?1 GROUP BY number ORDER BY number",
-    )?;
-    let rows = rows.query_map(params![q.repo, q.until], |row| {
+    let sql = "SELECT number, dead, reason FROM delivery JOIN (
+             SELECT number, count(*) AS dead, max(seq) AS newest FROM delivery JOIN lane ON lane.id = delivery.lane
+             WHERE delivery.state = 'dead' AND settled_at < ?2 AND repo = ?1 GROUP BY number) AS of_issue
+         ON seq = newest ORDER BY number";
+    all(c, sql, params![q.repo, q.until], |row| {
         Ok(FailedDeliveries { number: row.get(0)?, count: row.get(1)?, reason: row.get(2)? })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }

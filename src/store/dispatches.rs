@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
-use super::rows::{all, first, from_json, parsed, run, to_json};
+use super::engine::{Connection, Row, RowResult, params};
+use super::rows::{all, first, from_json, insert, parsed, run, to_json};
 use super::wakes::{budgeted, wake, wake_waiting};
 use super::{Error, Store, people};
 use crate::clock::{Timestamp, from_millis};
@@ -23,6 +23,8 @@ pub(super) const DISPATCH: &str = "dispatch.id, repo, number, dispatch.agent, ta
      deadline_at, key, by_person, failures, reminded_at IS NOT NULL, cause,
      coalesce((SELECT reason FROM evaluation WHERE evaluation.id = dispatch.evaluation), ''), counts,
      EXISTS (SELECT 1 FROM evaluation WHERE evaluation.id = dispatch.evaluation AND reason_code = 'chosen')";
+/// How many those are.
+pub(super) const DISPATCH_COLUMNS: usize = 16;
 
 /// The question for dispatches, with its end.
 pub(super) fn dispatch_where(rest: &str) -> String {
@@ -77,12 +79,10 @@ pub(super) fn open(
     let timeout = i64::try_from(agent.timeout.as_millis()).unwrap_or(i64::MAX);
     let cause = Cause::Decided { reason: e.decision.reason().to_string() };
     let state = if new.by_person { DispatchState::Assigned } else { DispatchState::Pending };
-    let mut insert = c.prepare_cached(
-        "INSERT INTO dispatch (lane, evaluation, agent, task_type, state, opened_at, deadline_at, due_at, key,
+    let sql = "INSERT INTO dispatch (lane, evaluation, agent, task_type, state, opened_at, deadline_at, due_at, key,
                                by_person, cause)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)",
-    )?;
-    let id = insert.insert(params![
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10) RETURNING id";
+    let values = params![
         lane,
         evaluation,
         agent.id.as_str(),
@@ -93,7 +93,8 @@ pub(super) fn open(
         new.key,
         new.by_person,
         to_json(&cause),
-    ])?;
+    ];
+    let id = insert(c, sql, values)?;
     let moment = Moment { at: e.at, evaluation: Some(evaluation) };
     note(c, id, &Transition::to(state, cause), moment)?;
     Ok(id)
@@ -116,10 +117,10 @@ pub(super) fn advance(
 ) -> Result<(), Error> {
     let ended = (!to.state.is_open()).then_some(moment.at.timestamp_millis());
     let sql = "UPDATE dispatch SET state = ?2, ended_at = ?3, cause = ?4, counts = ?5,
-                   due_at = CASE WHEN ?3 IS NULL THEN due_at END
-               WHERE id = ?1 AND ended_at IS NULL AND (state <> ?2 OR state = 'in_progress' AND cause IS NOT ?4) RETURNING agent";
+                   due_at = CASE WHEN CAST(?3 AS BIGINT) IS NULL THEN due_at END
+               WHERE id = ?1 AND ended_at IS NULL AND (state <> ?2 OR state = 'in_progress' AND cause IS DISTINCT FROM ?4) RETURNING agent";
     let values = params![id, to.state.as_str(), ended, to_json(&to.cause), to.counts];
-    let Some(agent) = first(c, sql, values, |r| r.get::<_, String>(0))? else { return Ok(()) };
+    let Some(agent) = first(c, sql, values, |r| r.get::<String>(0))? else { return Ok(()) };
     note(c, id, to, moment)?;
     if ended.is_none() {
         return Ok(());
@@ -216,21 +217,21 @@ pub(super) fn note(c: &Connection, id: i64, to: &Transition, moment: Moment) -> 
 pub(super) fn load(c: &Connection, but: i64) -> Result<BTreeMap<AgentId, u32>, Error> {
     let sql =
         "SELECT agent, count(*) FROM dispatch WHERE ended_at IS NULL AND lane <> ?1 GROUP BY agent";
-    all(c, sql, [but], |r| Ok((AgentId::new(r.get::<_, String>(0)?), r.get(1)?)))
+    all(c, sql, [but], |r| Ok((AgentId::new(r.get::<String>(0)?), r.get(1)?)))
 }
 
 pub(super) fn last_agent(c: &Connection, lane: i64) -> Result<Option<AgentId>, Error> {
     let sql = "SELECT agent FROM dispatch WHERE lane = ?1 ORDER BY id DESC LIMIT 1";
-    first(c, sql, [lane], |r| r.get::<_, String>(0).map(AgentId::new))
+    first(c, sql, [lane], |r| r.get::<String>(0).map(AgentId::new))
 }
 
 /// The attempts that failed since a person last said to begin anew, oldest first.
 pub(super) fn attempts(c: &Connection, lane: i64) -> Result<Vec<Attempt>, Error> {
     let sql = "SELECT id, agent, cause FROM dispatch
-               WHERE lane = ?1 AND counts AND ended_at IS NOT NULL
+               WHERE lane = ?1 AND counts = 1 AND ended_at IS NOT NULL
                    AND id > (SELECT fresh_from FROM lane WHERE lane.id = ?1) ORDER BY id";
     all(c, sql, [lane], |r| {
-        let agent = AgentId::new(r.get::<_, String>(1)?);
+        let agent = AgentId::new(r.get::<String>(1)?);
         Ok(Attempt { dispatch: r.get(0)?, agent, cause: cause(r, 2)? })
     })
 }
@@ -252,7 +253,7 @@ pub(super) fn transitions(c: &Connection, dispatch: i64) -> Result<Vec<Transitio
 
 /// The two latest dispatches that no person made, open or ended, the newer one first.
 pub(super) fn latest(c: &Connection, lane: i64) -> Result<Vec<Dispatch>, Error> {
-    let rest = "dispatch.lane = ?1 AND NOT by_person ORDER BY dispatch.id DESC LIMIT 2";
+    let rest = "dispatch.lane = ?1 AND by_person = 0 ORDER BY dispatch.id DESC LIMIT 2";
     all(c, &dispatch_where(rest), [lane], dispatch_of)
 }
 
@@ -261,11 +262,11 @@ pub(super) fn open_dispatch(c: &Connection, lane: i64) -> Result<Option<Dispatch
     first(c, &dispatch_where(rest), [lane], dispatch_of)
 }
 
-pub(super) fn dispatch_of(row: &Row<'_>) -> rusqlite::Result<Dispatch> {
+pub(super) fn dispatch_of(row: &Row<'_>) -> RowResult<Dispatch> {
     Ok(Dispatch {
         id: row.get(0)?,
         at: IssueRef { repo: parsed(row, 1)?, number: row.get(2)? },
-        agent: AgentId::new(row.get::<_, String>(3)?),
+        agent: AgentId::new(row.get::<String>(3)?),
         task_type: parsed(row, 4)?,
         state: parsed(row, 5)?,
         opened_at: from_millis(row.get(6)?),
@@ -282,7 +283,7 @@ pub(super) fn dispatch_of(row: &Row<'_>) -> rusqlite::Result<Dispatch> {
 }
 
 /// What the latest change of a dispatch came from. One that cannot be read is shown as it stands there.
-fn cause(row: &Row<'_>, column: usize) -> rusqlite::Result<Cause> {
+fn cause(row: &Row<'_>, column: usize) -> RowResult<Cause> {
     let json: Option<String> = row.get(column)?;
     let json = json.unwrap_or_default();
     Ok(from_json(&json).unwrap_or(Cause::Earlier { text: json }))

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::Error;
+use super::engine::{Connection, params};
 use super::rows::{all, first, from_json, run, to_json};
 use crate::clock::{Timestamp, from_millis};
 use crate::reason::Duty;
@@ -67,7 +67,7 @@ pub(super) fn keep(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Erro
             return Err(Error::DutyTaken(duty.rotation.clone()));
         }
         let sql = "INSERT INTO duty_share VALUES (?1, ?2, ?3)
-                   ON CONFLICT DO UPDATE SET credit = excluded.credit";
+                   ON CONFLICT (rotation, login) DO UPDATE SET credit = excluded.credit";
         let mut credits = shares.credits.iter();
         credits
             .try_for_each(|(login, credit)| run(c, sql, params![duty.rotation, login, credit]))?;
@@ -100,7 +100,7 @@ pub(super) fn views(c: &Connection, lane: i64) -> Result<Vec<DutyView>, Error> {
             at: from_millis(r.get(0)?),
             login: r.get(1)?,
             why: from_json(&kept).map_or(kept, |duty: Duty| duty.to_string()),
-            ended_at: r.get::<_, Option<_>>(3)?.map(from_millis),
+            ended_at: r.get::<Option<_>>(3)?.map(from_millis),
         })
     })
 }

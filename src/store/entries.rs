@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 
-use rusqlite::{Connection, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::engine::{Connection, params};
 use super::lanes::{self, Rank};
 use super::packing::pack;
-use super::rows::{from_json, run, to_json};
+use super::rows::{from_json, insert, run, to_json};
 use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::delivery::Origin;
@@ -100,15 +100,13 @@ pub(super) fn keep(c: &Connection, seq: i64, body: &[u8]) -> Result<(), Error> {
 
 /// Inserts an entry, has its issue looked at, and gives its place; it needs no body, because its lane is known.
 pub(super) fn enqueue(c: &Connection, lane: i64, entry: &Entry) -> Result<i64, Error> {
-    let mut insert = c.prepare_cached(
-        "INSERT INTO delivery (id, origin, received_at, event, state, lane, action)
-         VALUES (?1, ?2, ?3, '', 'pending', ?4, ?5)",
-    )?;
+    let sql = "INSERT INTO delivery (id, origin, received_at, event, state, lane, action)
+         VALUES (?1, ?2, ?3, '', 'pending', ?4, ?5) RETURNING seq";
     let id = uuid::Uuid::new_v4();
     let Entry { origin, what, at } = entry;
     let action = format!("{origin}/{what}");
     let values = params![id.as_bytes(), origin.as_str(), at.timestamp_millis(), lane, action];
-    let seq = insert.insert(values)?;
+    let seq = insert(c, sql, values)?;
     lanes::make_due(c, lane, *at)?;
     if *origin == Origin::Manual {
         lanes::mark_from_before(c, lane, false)?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::engine::FromSqlError;
 use crate::dispatch::AgentId;
 
 /// Why the store did not do what it was asked.
@@ -13,6 +14,9 @@ pub enum Error {
     /// SQLite refused.
     #[error("the store could not be used: {0}")]
     Sqlite(rusqlite::Error),
+    /// PostgreSQL refused, or is not there.
+    #[error("the store could not be used: {}", said(.0))]
+    Postgres(#[from] postgres::Error),
     /// SQLite refused the transaction this was part of.
     #[error("the store could not be written: {0}")]
     Write(String),
@@ -41,19 +45,32 @@ pub enum Error {
     #[error("the store holds something unreadable: {0}; restore a backup or report this")]
     Unreadable(String),
     /// The file was written by a later version.
-    #[error("`{}` was written by a later version of gitea-triage; use that version, or a backup from before it", .0.display())]
-    TooNew(PathBuf),
+    #[error("`{}` was written by a later version of gitea-triage; use that version, or a backup from before it", .0)]
+    TooNew(String),
     /// The file could not be brought to today's schema.
-    #[error("`{}` could not be migrated: {reason}; it was left as it was", path.display())]
+    #[error("`{place}` could not be migrated: {reason}; it was left as it was")]
     Migration {
         /// The database.
-        path: PathBuf,
+        place: String,
         /// What went wrong.
         reason: String,
     },
     /// Another `serve` has it open.
-    #[error("`{}` is in use by another `gitea-triage serve`; stop that one, or give this one its own `store.url`", .0.display())]
-    InUse(PathBuf),
+    #[error("`{}` is in use by another `gitea-triage serve`; stop that one, or give this one its own `store.url`", .0)]
+    InUse(String),
+    /// Copies of a database on a server are not ours to make.
+    #[error(
+        "the store is in PostgreSQL, whose own `pg_dump` and `pg_restore` make and bring back copies; see the page on scaling"
+    )]
+    Elsewhere,
+    /// The server cannot be used.
+    #[error("`{place}` cannot be used: {reason}")]
+    Server {
+        /// Which one, without its password.
+        place: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// The file cannot be opened.
     #[error("`{}` cannot be opened: {reason}; check that the folder exists and that this user may write there", path.display())]
     Open {
@@ -68,6 +85,23 @@ impl Error {
     /// Whether another issue got first what was to be taken, so that this one is to be evaluated anew.
     pub fn is_race(&self) -> bool {
         matches!(self, Self::AgentBusy(_) | Self::ClaimLimit(_) | Self::DutyTaken(_))
+    }
+}
+
+/// What the server said, or what happened on the way to it.
+fn said(error: &postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(said) => format!("{} (SQLSTATE {})", said.message(), said.code().code()),
+        None => std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": "),
+    }
+}
+
+impl From<FromSqlError> for Error {
+    fn from(error: FromSqlError) -> Self {
+        Self::Unreadable(error.to_string())
     }
 }
 

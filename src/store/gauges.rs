@@ -1,6 +1,7 @@
 //! How much there is of what, for the metrics. Every question is answered from a small index, so that asking every
 //! few seconds costs nothing worth speaking of.
 
+use super::rows::only;
 use super::{AgentSpending, Error, RunnerSeen, Store, budgets, runners};
 use crate::clock::{Timestamp, from_millis};
 
@@ -45,7 +46,7 @@ const GAUGES: &str = "SELECT
     (SELECT count(*) FROM run WHERE state = 'waiting'),
     (SELECT count(*) FROM run WHERE state = 'leased'),
     (SELECT min(created_at) FROM run WHERE state = 'waiting'),
-    coalesce((SELECT max(0, max(CAST(value AS INTEGER))) FROM fact
+    coalesce((SELECT max(0, max(CAST(value AS BIGINT))) FROM fact
         WHERE name IN ('missed_events', 'missed_events_total')), 0)";
 
 impl Store {
@@ -53,17 +54,17 @@ impl Store {
     pub async fn gauges(&self) -> Result<Gauges, Error> {
         self.read(|c| {
             let (runners, spending) = (runners::known(c)?, budgets::by_agent(c)?);
-            let gauges = c.prepare_cached(GAUGES)?.query_row([], |r| {
+            let gauges = only(c, GAUGES, [], |r| {
                 Ok(Gauges {
                     received: r.get(0)?,
                     pending: r.get(1)?,
-                    oldest_at: r.get::<_, Option<_>>(2)?.map(from_millis),
+                    oldest_at: r.get::<Option<_>>(2)?.map(from_millis),
                     lanes_due: r.get(3)?,
                     lanes_busy: r.get(4)?,
                     dead: r.get(5)?,
                     runs_waiting: r.get(6)?,
                     runs_leased: r.get(7)?,
-                    runs_oldest_at: r.get::<_, Option<_>>(8)?.map(from_millis),
+                    runs_oldest_at: r.get::<Option<_>>(8)?.map(from_millis),
                     runners,
                     spending,
                     missed_events: r.get(9)?,
@@ -79,7 +80,7 @@ impl Store {
         self.read(|c| {
             let sql = "SELECT (SELECT count(*) FROM delivery WHERE state = 'received')
                             + (SELECT count(*) FROM delivery WHERE state IN ('pending', 'claimed'))";
-            Ok(c.query_row(sql, [], |r| r.get(0))?)
+            only(c, sql, [], |r| r.get(0))
         })
         .await
     }
@@ -87,12 +88,12 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{plan, scratch};
+    use super::super::{plan, scratch, scratch_file};
     use super::*;
 
     #[tokio::test]
     async fn every_part_of_the_question_is_answered_from_an_index() {
-        let (_folder, store) = scratch();
+        let (_folder, store) = scratch_file();
         for step in store.read(|c| plan(c, GAUGES)).await.unwrap() {
             assert!(
                 !step.starts_with("SCAN") || step.contains("INDEX") || step == "SCAN CONSTANT ROW",

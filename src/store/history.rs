@@ -1,11 +1,11 @@
 //! What people ask the store: the inbox, one delivery, one issue's story. Read-only.
 
-use rusqlite::{Connection, Row, ToSql, params};
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use super::dispatches::{TransitionView, dispatch_of, dispatch_where, transitions};
 use super::duties::{self, DutyView};
+use super::engine::{Connection, Row, RowResult, ToSql, params};
 use super::ids::{self, id_of, key};
 use super::orders::{self, OrderView};
 use super::rows::{all, from_json, parsed, parsed_if_any};
@@ -192,11 +192,11 @@ pub(super) fn views(
     all(c, &format!("{DELIVERY} {rest}"), values, view)
 }
 
-pub(super) fn view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
+pub(super) fn view(row: &Row<'_>) -> RowResult<DeliveryView> {
     let repo: Option<String> = row.get(5)?;
     let number: Option<u64> = row.get(6)?;
     let same_as = row.get_ref(13)?.as_blob_or_null()?.map(|id| reason::same_bytes(&id_of(id)));
-    let action = row.get::<_, Option<String>>(4)?.unwrap_or_default();
+    let action = row.get::<Option<String>>(4)?.unwrap_or_default();
     Ok(DeliveryView {
         seq: row.get(0)?,
         id: id_of(row.get_ref(1)?.as_blob()?),
@@ -205,8 +205,8 @@ pub(super) fn view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
         action: reason::action(action),
         issue: repo.zip(number).map(|(repo, number)| format!("{repo}#{number}")),
         state: parsed(row, 7)?,
-        reason: row.get::<_, Option<String>>(8)?.or(same_as),
-        settled_at: row.get::<_, Option<_>>(9)?.map(from_millis),
+        reason: row.get::<Option<String>>(8)?.or(same_as),
+        settled_at: row.get::<Option<_>>(9)?.map(from_millis),
         repeats: row.get(10)?,
         attempts: row.get(11)?,
         evaluation: row.get(12)?,
@@ -224,12 +224,11 @@ pub(super) fn evaluations(
     rest: &str,
     values: &[&dyn ToSql],
 ) -> Result<Vec<EvaluationView>, Error> {
-    let mut rows = c.prepare_cached(&format!(
+    let sql = format!(
         "SELECT id, at, action, agent, reason, verdict, signals, lane FROM evaluation {rest}"
-    ))?;
-    let mut rows = rows.query(values)?;
+    );
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
+    c.query(&sql, values, &mut |row| {
         let (id, lane): (i64, i64) = (row.get(0)?, row.get(7)?);
         // What an older version wrote may have another shape; the rest is shown all the same.
         let json = |text: Option<String>| text.and_then(|t| from_json(&t).ok()).unwrap_or_default();
@@ -244,7 +243,8 @@ pub(super) fn evaluations(
             deliveries: views(c, "WHERE evaluation = ?1 ORDER BY seq LIMIT ?2", params![id, MOST])?,
             effects: all(c, EFFECTS, [lane, id], effect)?,
         });
-    }
+        Ok(true)
+    })?;
     Ok(found)
 }
 
@@ -259,7 +259,7 @@ pub(super) fn dispatches(
     found.into_iter().map(with).collect()
 }
 
-fn effect(row: &Row<'_>) -> rusqlite::Result<EffectView> {
+fn effect(row: &Row<'_>) -> RowResult<EffectView> {
     let recovery: Option<Recovery> = parsed_if_any(row, 7)?;
     let is_agents = parsed::<WriteOrigin>(row, 6)? == WriteOrigin::Agent;
     let by_agent = is_agents.then(|| "by the local agent".to_owned());
@@ -269,7 +269,7 @@ fn effect(row: &Row<'_>) -> rusqlite::Result<EffectView> {
         value: row.get(1)?,
         state: row.get(2)?,
         intended_at: from_millis(row.get(3)?),
-        settled_at: row.get::<_, Option<_>>(4)?.map(from_millis),
+        settled_at: row.get::<Option<_>>(4)?.map(from_millis),
         forge_id: row.get(5)?,
         detail: said.or(row.get(8)?).or(row.get(9)?).or(by_agent),
     })

@@ -3,12 +3,12 @@
 //! that another one has now is set aside under a name that the forge cannot have, and is asked for by its id.
 
 use chrono::TimeDelta;
-use rusqlite::{Connection, params};
 
 use super::dispatches::{self, Moment};
+use super::engine::{Connection, params};
 use super::entries::{Entry, enqueue};
 use super::lanes::{self, Claim};
-use super::rows::{all, changed, first, parsed, run};
+use super::rows::{all, changed, first, is_any, parsed, run};
 use super::wakes::wake_dispatched;
 use super::{Error, Store, orders, people};
 use crate::clock::{Timestamp, from_millis};
@@ -18,9 +18,17 @@ use crate::reason::Cause;
 
 /// An issue that was opened so long after it was evaluated is another one of its number.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::hours(1);
-/// What is kept by a repository's name.
-const BY_NAME: [&str; 8] =
-    ["repository", "lane", "blocker", "summary", "sweep", "note", "spending", "proposal"];
+/// What is kept by a repository's name, with what else its key is made of.
+const BY_NAME: [(&str, &str); 8] = [
+    ("repository", ""),
+    ("lane", "number"),
+    ("blocker", "lane, number"),
+    ("summary", "day"),
+    ("sweep", ""),
+    ("note", "topic"),
+    ("spending", "day, number"),
+    ("proposal", "number"),
+];
 
 /// An issue as the forge has just shown it.
 #[derive(Clone, Debug)]
@@ -161,7 +169,7 @@ pub(super) fn reported(c: &Connection, at: &IssueRef, ids: Option<ForgeIds>) -> 
         None => {
             let lane = lanes::insert(c, &at)?;
             identify(c, lane, ids)?;
-            let sql = "INSERT OR IGNORE INTO repository (id, repo) VALUES (?1, ?2)";
+            let sql = "INSERT INTO repository (id, repo) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
             run(c, sql, (ids.repo, at.repo.to_string()))?;
             Ok(lane)
         }
@@ -223,9 +231,9 @@ pub(super) fn settle_name(
     }
     // What is kept without an id is of what this repository was called when it was seen last, unless that is known
     // otherwise.
-    let unidentified = "SELECT 1 FROM lane WHERE repo = ?1 AND repo_id IS NULL AND ?2";
-    let is_others = id_of(c, &text)?.is_some()
-        || c.prepare_cached(unidentified)?.exists(params![text, before.is_some()])?;
+    let unidentified = "SELECT 1 FROM lane WHERE repo = ?1 AND repo_id IS NULL";
+    let is_others =
+        id_of(c, &text)?.is_some() || before.is_some() && is_any(c, unidentified, [&text])?;
     if !is_respelled && is_others {
         set_aside(c, name, now)?;
     }
@@ -276,23 +284,32 @@ fn set_aside_alone(c: &Connection, lane: i64, at: &IssueRef, now: Timestamp) -> 
 fn vacant(c: &Connection, name: &RepoName) -> Result<RepoName, Error> {
     let plain = name.former(0).to_string();
     let plain = plain.trim_end_matches('0');
-    let sql = "SELECT coalesce(max(CAST(substr(repo, length(?1) + 1) AS INTEGER)), 0) + 1
-               FROM (SELECT repo FROM lane UNION ALL SELECT repo FROM repository)
-               WHERE repo >= ?1 AND repo < ?1 || ':'";
+    let sql = "SELECT coalesce(max(CAST(substr(repo, length(?1) + 1) AS BIGINT)), 0) + 1
+               FROM (SELECT repo FROM lane UNION ALL SELECT repo FROM repository) AS named
+               WHERE substr(repo, 1, length(?1)) = ?1";
     let next = first(c, sql, [plain], |r| r.get(0))?;
     Ok(name.former(next.unwrap_or(1)))
 }
 
 fn rename(c: &Connection, from: &str, to: &RepoName) -> Result<(), Error> {
     let name = to.to_string();
-    for table in BY_NAME {
-        let sql = format!("UPDATE OR REPLACE {table} SET repo = ?2 WHERE repo = ?1 COLLATE NOCASE");
+    let is_respelled = from.eq_ignore_ascii_case(&name);
+    for (table, rest) in BY_NAME {
+        if !is_respelled {
+            // What stands under the new name with the same key gives way.
+            let key = if rest.is_empty() { "1" } else { rest };
+            let replaced = format!(
+                "DELETE FROM {table} WHERE repo = ?2 COLLATE NOCASE
+                     AND ({key}) IN (SELECT {key} FROM {table} WHERE repo = ?1 COLLATE NOCASE)"
+            );
+            run(c, &replaced, (from, &name))?;
+        }
+        let sql = format!("UPDATE {table} SET repo = ?2 WHERE repo = ?1 COLLATE NOCASE");
         run(c, &sql, (from, &name))?;
     }
     run(c, "UPDATE former_name SET now = ?2 WHERE now = ?1", (from, &name))?;
-    if !to.is_former() && !from.eq_ignore_ascii_case(&name) && !from.contains('@') {
-        let keep =
-            "INSERT INTO former_name VALUES (?1, ?2) ON CONFLICT DO UPDATE SET now = excluded.now";
+    if !to.is_former() && !is_respelled && !from.contains('@') {
+        let keep = "INSERT INTO former_name VALUES (?1, ?2) ON CONFLICT (repo) DO UPDATE SET now = excluded.now";
         run(c, keep, (from, &name))?;
     }
     Ok(())

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension, params};
 use smallvec::SmallVec;
 
+use super::engine::{Connection, Flush, params};
+use super::rows::{all, first, only, run};
 use super::{Error, OpenMode, Store};
 use crate::delivery::DeliveryId;
 
@@ -53,6 +54,8 @@ pub(super) struct Ids {
     recent: Mutex<Recent>,
     new: AtomicUsize,
     sorting: tokio::sync::Mutex<()>,
+    /// Nothing is kept here, because the database has one index of all ids, which every process writes into.
+    is_elsewhere: bool,
 }
 
 #[derive(Default)]
@@ -66,11 +69,18 @@ struct Recent {
 impl Ids {
     /// Reads those that are not sorted in yet. A service that finds very many sorts them in first; a command beside it
     /// leaves that to the service.
-    pub(super) fn open(writer: &Connection, how: OpenMode) -> Result<Self, Error> {
+    pub(super) fn open(writer: &mut Connection, how: OpenMode) -> Result<Self, Error> {
+        // A server has one index of all, which every process writes into.
+        if matches!(writer, Connection::Postgres(_)) {
+            return Ok(Self { is_elsewhere: true, ..Self::default() });
+        }
         let waiting = "SELECT count(*) FROM delivery WHERE seq > ?1";
-        let waiting: u32 = writer.query_row(waiting, [upto(writer)?], |row| row.get(0))?;
+        let waiting: u32 = only(writer, waiting, [upto(writer)?], |row| row.get(0))?;
         if how == OpenMode::Exclusive && waiting > 2 * BATCH {
-            sort_all_in(writer)?;
+            writer.begin(Flush::First)?;
+            let sorted = sort_all_in(writer);
+            let ended = writer.end(sorted.is_ok());
+            sorted.and(ended)?;
         }
         let places: HashMap<_, _> = after(writer, u32::MAX)?.into_iter().collect();
         let new = AtomicUsize::new(places.len());
@@ -87,6 +97,9 @@ impl Ids {
 
     /// Remembers the id of a delivery that was just written and waits for its commit.
     pub(super) fn remember(&self, key: Key, seq: i64) {
+        if self.is_elsewhere {
+            return;
+        }
         let mut recent = self.recent();
         recent.unsettled.push(key.clone());
         recent.places.insert(key, seq);
@@ -111,7 +124,7 @@ impl Ids {
     /// Counts a new id; whether it is time to sort ids in.
     pub(super) fn count(&self) -> bool {
         let new = self.new.fetch_add(1, Ordering::Relaxed) + 1;
-        new.is_multiple_of(BATCH as usize)
+        !self.is_elsewhere && new.is_multiple_of(BATCH as usize)
     }
 
     /// How many the next step sorts in.
@@ -134,13 +147,12 @@ pub(super) fn find(c: &Connection, key: &[u8]) -> Result<Option<i64>, Error> {
     if let Some(seq) = sorted_in(c, key)? {
         return Ok(Some(seq));
     }
-    let mut recent = c.prepare_cached("SELECT seq FROM delivery WHERE seq > ?1 AND id = ?2")?;
-    Ok(recent.query_row(params![upto(c)?, key], |row| row.get(0)).optional()?)
+    let sql = "SELECT seq FROM delivery WHERE seq > ?1 AND id = ?2";
+    first(c, sql, params![upto(c)?, key], |row| row.get(0))
 }
 
 fn sorted_in(c: &Connection, key: &[u8]) -> Result<Option<i64>, Error> {
-    let mut place = c.prepare_cached("SELECT seq FROM delivery_id WHERE id = ?1")?;
-    Ok(place.query_row([key], |row| row.get(0)).optional()?)
+    first(c, "SELECT seq FROM delivery_id WHERE id = ?1", [key], |row| row.get(0))
 }
 
 fn upto(c: &Connection) -> Result<i64, Error> {
@@ -153,30 +165,24 @@ fn set_upto(writer: &Connection, seq: i64) -> Result<(), Error> {
 
 /// The oldest ids that are not sorted in, at most `limit`, with their places.
 fn after(c: &Connection, limit: u32) -> Result<Vec<(Key, i64)>, Error> {
-    let mut rows =
-        c.prepare_cached("SELECT id, seq FROM delivery WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-    let rows = rows.query_map([upto(c)?, limit.into()], |row| {
+    let sql = "SELECT id, seq FROM delivery WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    all(c, sql, [upto(c)?, limit.into()], |row| {
         Ok((Key::from_slice(row.get_ref(0)?.as_blob()?), row.get(1)?))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
 fn sort_in(writer: &Connection, ids: &[(Key, i64)]) -> Result<(), Error> {
-    let mut insert = writer.prepare_cached("INSERT OR IGNORE INTO delivery_id VALUES (?1, ?2)")?;
-    ids.iter().try_for_each(|(key, seq)| insert.execute(params![&key[..], seq]).map(drop))?;
-    Ok(())
+    let sql = "INSERT INTO delivery_id VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    ids.iter().try_for_each(|(key, seq)| run(writer, sql, params![&key[..], seq]))
 }
 
 /// For a store in which they could not be sorted in for long: at its start nobody waits for it.
 fn sort_all_in(writer: &Connection) -> Result<(), Error> {
-    let transaction = writer.unchecked_transaction()?;
-    let last: i64 = transaction.query_row("SELECT max(seq) FROM delivery", [], |row| row.get(0))?;
-    transaction.execute(
-        "INSERT OR IGNORE INTO delivery_id SELECT id, seq FROM delivery WHERE seq > ?1 ORDER BY id",
-        [upto(&transaction)?],
-    )?;
-    set_upto(&transaction, last)?;
-    Ok(transaction.commit()?)
+    let last: i64 = only(writer, "SELECT max(seq) FROM delivery", [], |row| row.get(0))?;
+    let sql = "INSERT INTO delivery_id SELECT id, seq FROM delivery WHERE seq > ?1 ORDER BY id
+               ON CONFLICT DO NOTHING";
+    run(writer, sql, [upto(writer)?])?;
+    set_upto(writer, last)
 }
 
 impl Store {
@@ -222,7 +228,7 @@ mod tests {
     fn filled(folder: &std::path::Path, rows: i64) -> Store {
         let path = folder.join("ids.db");
         drop(Store::open(&path, 16, OpenMode::Shared).unwrap());
-        let mut c = Connection::open(&path).unwrap();
+        let mut c = rusqlite::Connection::open(&path).unwrap();
         let transaction = c.transaction().unwrap();
         for seq in 1..=rows {
             let key = key(&id(seq));
@@ -241,7 +247,7 @@ mod tests {
 
     async fn rows(store: &Store, table: &'static str) -> i64 {
         let count = format!("SELECT count(*) FROM {table}");
-        store.read(move |c| Ok(c.query_row(&count, [], |row| row.get(0))?)).await.unwrap()
+        store.read(move |c| only(c, &count, [], |row| row.get(0))).await.unwrap()
     }
 
     fn in_memory(store: &Store) -> i64 {

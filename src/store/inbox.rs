@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, params};
-
+use super::engine::{Connection, Flush, Row, params};
 use super::entries::keep;
 use super::ids::{self, Key, key};
 use super::lanes::{self, Pace, Rank, Schedule};
 use super::packing::{pack, unpack};
 use super::repeats::Repeats;
-use super::rows::{all, changed, first, from_json, run, to_json};
-use super::writer::Flush;
+use super::rows::{all, changed, first, from_json, insert, run, to_json};
 use super::{ACCEPT_TIMEOUT, Error, Store, identity, turns, wakes};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Delivery, DeliveryId, WakeCause};
@@ -135,11 +133,9 @@ impl Store {
                 repeated(c, seq, 1, received_at)?;
                 return Ok(Accepted::Duplicate);
             }
-            let mut insert = c.prepare_cached(
-                "INSERT INTO delivery (id, origin, received_at, event, scope)
-                 VALUES (?1, 'webhook', ?2, ?3, ?4)",
-            )?;
-            let seq = insert.insert(params![&key[..], received_at, event, scope])?;
+            let sql = "INSERT INTO delivery (id, origin, received_at, event, scope)
+                 VALUES (?1, 'webhook', ?2, ?3, ?4) RETURNING seq";
+            let seq = insert(c, sql, params![&key[..], received_at, event, scope])?;
             ids.remember(key.clone(), seq);
             keep(c, seq, &body)?;
             boundary!("accept::inserted");
@@ -347,10 +343,10 @@ const SAME: &str = "SELECT delivery.id FROM body AS this JOIN body AS earlier
      JOIN delivery ON delivery.seq = earlier.seq
      WHERE this.seq = ?2 AND earlier.seq IN (
          SELECT * FROM (SELECT seq FROM delivery WHERE lane = ?1 AND settled_at IS NOT NULL AND seq < ?2
-                        ORDER BY seq DESC LIMIT ?3)
+                        ORDER BY seq DESC LIMIT ?3) AS ended
          UNION ALL
          SELECT * FROM (SELECT seq FROM delivery WHERE lane = ?1 AND state IN ('pending', 'claimed') AND seq < ?2
-                        ORDER BY seq DESC LIMIT ?3))
+                        ORDER BY seq DESC LIMIT ?3) AS open)
      ORDER BY earlier.seq LIMIT 1";
 
 /// Says of a delivery that an earlier one had the same bytes: Gitea gives another id to one that is sent again by hand,
@@ -364,8 +360,8 @@ fn note_same(c: &Connection, lane: i64, seq: i64) -> Result<(), Error> {
 
 /// Reads scope and body of a row of [`Store::unclassified`].
 fn signed(row: &Row<'_>) -> Result<Signed, Error> {
-    let scope = row.get::<_, Option<String>>(2)?.map(|text| from_json(&text)).transpose()?;
-    let body = unpack(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?)?;
+    let scope = row.get::<Option<String>>(2)?.map(|text| from_json(&text)).transpose()?;
+    let body = unpack(row.get_ref(3)?.as_blob()?)?;
     Ok(Signed { body, scope })
 }
 
@@ -386,8 +382,8 @@ mod tests {
         for id in ["broken", "sound"] {
             store.accept(sample(DeliveryId::parse(id).unwrap())).await.unwrap();
         }
-        let broken = "UPDATE body SET bytes = x'ff00' WHERE seq = 1";
-        store.write(move |c| Ok(c.execute(broken, [])?)).await.unwrap();
+        let broken = "UPDATE body SET bytes = ?1 WHERE seq = 1";
+        store.write(move |c| run(c, broken, [&[0xff, 0][..]])).await.unwrap();
         let unsorted = store.unclassified(8).await.unwrap();
         let found: Vec<_> = unsorted.iter().map(|one| (one.seq, one.signed.is_ok())).collect();
         assert_eq!(found, [(1, false), (2, true)]);
@@ -415,7 +411,7 @@ mod tests {
             store.enqueue(at, Origin::Manual, "a test", from_millis(1)).await.unwrap();
         }
         let lanes = "SELECT count(*), min(repo) FROM lane";
-        let lanes = store.read(|c| Ok(c.query_row(lanes, [], |r| Ok((r.get(0)?, r.get(1)?)))?));
-        assert_eq!(lanes.await.unwrap(), (1, "acme/widgets".to_owned()));
+        let lanes = store.read(|c| first(c, lanes, [], |r| r.try_into()));
+        assert_eq!(lanes.await.unwrap(), Some((1, "acme/widgets".to_owned())));
     }
 }

@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use rusqlite::{Connection, Row, params};
 
+use super::engine::{Connection, Flush, Row, RowResult, params};
 use super::ids::id_of;
-use super::rows::{all, changed, first, parsed, run};
-use super::writer::Flush;
+use super::rows::{all, changed, first, is_any, only, parsed, run};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
@@ -110,7 +109,7 @@ impl Store {
     /// When the next lane is due; `None` when none is.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
         let sql = "SELECT min(due_at) FROM lane WHERE state = 'due'";
-        let due = self.read(|c| first(c, sql, [], |r| r.get::<_, Option<_>>(0))).await?;
+        let due = self.read(|c| first(c, sql, [], |r| r.get::<Option<_>>(0))).await?;
         Ok(due.flatten().map(from_millis))
     }
 
@@ -138,14 +137,14 @@ impl Store {
             run(c, dispatches, [by])?;
             super::claims::set_back(c, by)?;
             let latest = "SELECT coalesce(max(seq), 0) FROM delivery";
-            let latest: i64 = c.query_row(latest, [], |row| row.get(0))?;
+            let latest: i64 = only(c, latest, [], |row| row.get(0))?;
             super::set_fact(c, SET_BACK, &latest.to_string())
         })
         .await
     }
 }
 
-fn claim_of(row: &Row<'_>) -> rusqlite::Result<Claim> {
+fn claim_of(row: &Row<'_>) -> RowResult<Claim> {
     Ok(Claim {
         lane: row.get(0)?,
         epoch: row.get(1)?,
@@ -169,7 +168,7 @@ fn take_deliveries(c: &Connection, lane: i64) -> Result<Vec<Claimed>, Error> {
             seq: row.get(0)?,
             id: id_of(row.get_ref(1)?.as_blob()?),
             origin: parsed(row, 2)?,
-            action: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+            action: row.get::<Option<String>>(3)?.unwrap_or_default(),
             received_at: from_millis(row.get(4)?),
         })
     })
@@ -185,9 +184,8 @@ pub(super) fn lane(c: &Connection, at: &IssueRef) -> Result<i64, Error> {
 
 /// A new lane.
 pub(super) fn insert(c: &Connection, at: &IssueRef) -> Result<i64, Error> {
-    let insert = "INSERT INTO lane (repo, number) VALUES (?1, ?2)";
-    run(c, insert, params![at.repo.to_string(), at.number])?;
-    Ok(c.last_insert_rowid())
+    let sql = "INSERT INTO lane (repo, number) VALUES (?1, ?2) RETURNING id";
+    super::rows::insert(c, sql, params![at.repo.to_string(), at.number])
 }
 
 /// The lane of an issue by the name that its repository has now, if it was ever looked at.
@@ -261,20 +259,18 @@ fn waiting(c: &Connection, lane: i64) -> Result<Option<Waiting>, Error> {
              priority < 0
          FROM lane JOIN delivery ON delivery.lane = lane.id
              AND delivery.state IN ('pending', 'claimed') AND delivery.state = 'pending'
-         WHERE lane.id = ?1";
-    let found = first(c, sql, [lane], |row| {
-        let Some(first_received) = row.get(0)? else { return Ok(None) };
-        Ok(Some(Waiting {
-            first_received,
+         WHERE lane.id = ?1 GROUP BY lane.id";
+    first(c, sql, [lane], |row| {
+        Ok(Waiting {
+            first_received: row.get(0)?,
             last_received: row.get(1)?,
             evaluated_at: row.get(2)?,
             due_at: row.get(3)?,
             attempts: row.get(4)?,
             is_claimed: row.get(5)?,
             is_commanded: row.get(6)?,
-        }))
-    });
-    found.map(Option::flatten)
+        })
+    })
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -332,22 +328,21 @@ impl Schedule {
 
 /// Fails unless the claim is the lane's latest.
 pub(super) fn fence(c: &Connection, claim: &Claim) -> Result<(), Error> {
-    let mut rows =
-        c.prepare_cached("SELECT 1 FROM lane WHERE id = ?1 AND epoch = ?2 AND state = 'claimed'")?;
-    if rows.exists([claim.lane, claim.epoch])? { Ok(()) } else { Err(Error::Stale) }
+    let sql = "SELECT 1 FROM lane WHERE id = ?1 AND epoch = ?2 AND state = 'claimed'";
+    if is_any(c, sql, [claim.lane, claim.epoch])? { Ok(()) } else { Err(Error::Stale) }
 }
 
 /// After a crash: what a worker had is due again, and the attempt does not count.
-pub(super) fn recover(c: &Connection) -> Result<(), Error> {
-    c.execute_batch(
-        "BEGIN IMMEDIATE;
-         UPDATE delivery SET state = 'pending'
+pub(super) fn recover(connection: &mut Connection) -> Result<(), Error> {
+    connection.begin(Flush::First)?;
+    let recovered = connection.batch(
+        "UPDATE delivery SET state = 'pending'
              WHERE state IN ('pending', 'claimed') AND state = 'claimed' AND lane IN (SELECT id FROM lane WHERE state = 'claimed');
          UPDATE lane SET state = 'due', due_at = claimed_at, claimed_at = NULL, epoch = epoch + 1
-             WHERE state = 'claimed';
-         COMMIT;",
-    )?;
-    Ok(())
+             WHERE state = 'claimed'",
+    );
+    let ended = connection.end(recovered.is_ok());
+    recovered.and(ended)
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, Row, params};
-
 use super::dispatches::{self, Moment, Recorded};
+use super::engine::{Connection, Row, RowResult, params};
 use super::lanes::{self, Claim};
 use super::rows::{all, first, kind_and_value, marks, parsed, run, to_json};
 use super::{Error, Store, claims, duties, orders, people, turns};
@@ -114,18 +113,17 @@ impl Store {
         let values = [claim.lane, since.timestamp_millis()];
         let sql = "SELECT settled_at FROM effect
                    WHERE lane = ?1 AND state = 'done' AND settled_at > ?2
-                       AND (origin = 'agent' OR kind <> 'reaction' AND subject IS NOT 'answer') ORDER BY settled_at";
+                       AND (origin = 'agent' OR kind <> 'reaction' AND subject IS DISTINCT FROM 'answer') ORDER BY settled_at";
         self.read(move |c| all(c, sql, values, |r| r.get(0).map(from_millis))).await
     }
 }
 
 pub(super) fn insert(c: &Connection, claim: &Claim, decided: &Decided) -> Result<Recorded, Error> {
     let Decided { evaluation: e, plan } = decided;
-    let mut insert = c.prepare_cached(
+    let sql =
         "INSERT INTO evaluation (lane, at, action, agent, reason, reason_code, verdict, signals)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
-    insert.execute(params![
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id";
+    let values = params![
         claim.lane,
         e.at.timestamp_millis(),
         e.decision.action().as_str(),
@@ -134,8 +132,8 @@ pub(super) fn insert(c: &Connection, claim: &Claim, decided: &Decided) -> Result
         e.decision.reason().code(),
         e.verdict.as_ref().map(to_json),
         to_json(&e.signals),
-    ])?;
-    let evaluation = c.last_insert_rowid();
+    ];
+    let evaluation = super::rows::insert(c, sql, values)?;
     confirm(c, plan, e.at)?;
     let open = dispatches::open_dispatch(c, claim.lane)?;
     let ends = e.transition.as_ref().filter(|to| !to.state.is_open());
@@ -170,11 +168,9 @@ fn insert_effect(
     effect: &Effect,
     at: Timestamp,
 ) -> Result<i64, Error> {
-    let mut insert = c.prepare_cached(
-        "INSERT INTO effect (evaluation, lane, dispatch, kind, value, subject, comment, digest, body, intended_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?;
-    Ok(insert.insert(params![
+    let sql = "INSERT INTO effect (evaluation, lane, dispatch, kind, value, subject, comment, digest, body, intended_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id";
+    let values = params![
         recorded.evaluation,
         recorded.lane,
         recorded.dispatch,
@@ -185,7 +181,8 @@ fn insert_effect(
         effect.marker().map(|marker| marker.digest.as_str()),
         effect.kept_body(),
         at.timestamp_millis(),
-    ])?)
+    ];
+    super::rows::insert(c, sql, values)
 }
 
 /// Writes down what became of the writes that an interruption left open.
@@ -242,10 +239,10 @@ pub(super) fn record_outcome(
 /// The effects that put something on the issue for our dispatches that have ended, where it was there whenever it was
 /// looked at since, and was not taken off by us.
 const LEFT_OVER: &str = "FROM effect JOIN dispatch ON dispatch.id = effect.dispatch
-     WHERE dispatch.lane = ?1 AND NOT by_person AND ended_at IS NOT NULL
+     WHERE dispatch.lane = ?1 AND by_person = 0 AND ended_at IS NOT NULL
          AND effect.state = 'done' AND kind IN ('label', 'assignee') AND NOT EXISTS (
              SELECT 1 FROM effect AS off WHERE off.lane = ?1 AND off.id > effect.id AND off.state = 'done'
-                 AND off.value = effect.value AND off.kind = iif(effect.kind = 'label', 'unlabel', 'unassign'))";
+                 AND off.value = effect.value AND off.kind = CASE effect.kind WHEN 'label' THEN 'unlabel' ELSE 'unassign' END)";
 
 /// What is still on the issue from our dispatches that have ended.
 fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error> {
@@ -273,7 +270,7 @@ pub(super) fn forget(c: &Connection, lane: i64, absent: &[Mark]) -> Result<(), E
 /// What the text of the issue was at the latest evaluation, where that mattered, and when that was.
 fn last_look(c: &Connection, lane: i64) -> Result<(Option<String>, Option<Timestamp>), Error> {
     let sql = "SELECT text_digest, evaluated_at FROM lane WHERE id = ?1";
-    let look = first(c, sql, [lane], |r| Ok((r.get(0)?, r.get::<_, Option<_>>(1)?)))?;
+    let look = first(c, sql, [lane], |r| Ok((r.get(0)?, r.get::<Option<_>>(1)?)))?;
     let (text, at) = look.unwrap_or_default();
     Ok((text, at.map(from_millis)))
 }
@@ -319,13 +316,13 @@ fn latest_comment(c: &Connection, lane: i64) -> Result<Option<MarkedComment>, Er
 fn calls(c: &Connection, lane: i64) -> Result<Vec<MarkedComment>, Error> {
     let sql = "SELECT forge_id, value, coalesce(digest, '') FROM effect
                WHERE lane = ?1 AND state = 'done' AND kind = 'comment' AND forge_id IS NOT NULL
-                   AND (value IN ('flag', 'approval') OR value GLOB 'notice:timed_out:*' OR value GLOB 'notice:escalation:*')
-                   AND 'over' IS NOT (SELECT latest.digest FROM effect AS latest WHERE latest.lane = ?1
+                   AND (value IN ('flag', 'approval') OR value LIKE 'notice:timed!_out:%' ESCAPE '!' OR value LIKE 'notice:escalation:%')
+                   AND 'over' IS DISTINCT FROM (SELECT latest.digest FROM effect AS latest WHERE latest.lane = ?1
                        AND latest.state = 'done' AND latest.forge_id = effect.forge_id ORDER BY latest.id DESC LIMIT 1)";
     all(c, sql, [lane], comment_of)
 }
 
-fn comment_of(r: &Row<'_>) -> rusqlite::Result<MarkedComment> {
+fn comment_of(r: &Row<'_>) -> RowResult<MarkedComment> {
     let marker = Marker { decision: r.get(1)?, digest: r.get(2)? };
     Ok(MarkedComment { id: r.get(0)?, marker, body: String::new() })
 }

@@ -1,9 +1,8 @@
 //! What the local agent keeps: notes about repositories, what it spent, the parts it would split an issue into, and in
 //! the ledger, beside what was decided, what it wrote. What is too much is decided elsewhere.
 
-use rusqlite::{Connection, ToSql, params};
-
-use super::rows::{all, changed, first, run};
+use super::engine::{Connection, ToSql, params};
+use super::rows::{all, changed, first, insert, run};
 use super::{Error, Store, lanes, ledger};
 use crate::clock::{Timestamp, from_millis};
 use crate::issue::{IssueRef, RepoName};
@@ -59,7 +58,7 @@ impl Store {
         let repo = repo.to_string();
         self.write(move |c| {
             let keep = "INSERT INTO note (repo, topic, text, at) VALUES (?1, ?2, ?3, ?4)
-                        ON CONFLICT DO UPDATE SET text = excluded.text, at = excluded.at";
+                        ON CONFLICT (repo, topic) DO UPDATE SET text = excluded.text, at = excluded.at";
             run(c, keep, params![repo, note.topic, note.text, at.timestamp_millis()])?;
             let oldest = "DELETE FROM note WHERE repo = ?1 AND topic NOT IN
                           (SELECT topic FROM note WHERE repo = ?1 ORDER BY at DESC, topic LIMIT ?2)";
@@ -95,8 +94,8 @@ impl Store {
     pub async fn spend(&self, at: &IssueRef, spent: Spending, now: Timestamp) -> Result<(), Error> {
         let (day, repo, number) = day_and_issue(at, now);
         let sql = "INSERT INTO spending (day, repo, number, rounds, tokens, ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                   ON CONFLICT DO UPDATE SET rounds = rounds + excluded.rounds,
-                       tokens = tokens + excluded.tokens, ms = ms + excluded.ms";
+                   ON CONFLICT (day, repo, number) DO UPDATE SET rounds = spending.rounds + excluded.rounds,
+                       tokens = spending.tokens + excluded.tokens, ms = spending.ms + excluded.ms";
         let Spending { rounds, tokens, ms } = spent;
         self.write(move |c| run(c, sql, params![day, repo, number, rounds, tokens, ms])).await
     }
@@ -105,7 +104,7 @@ impl Store {
     pub async fn tell_of_budget(&self, at: &IssueRef, now: Timestamp) -> Result<bool, Error> {
         let (day, repo, number) = day_and_issue(at, now);
         let sql = "INSERT INTO spending (day, repo, number, told) VALUES (?1, ?2, ?3, 1)
-                   ON CONFLICT DO UPDATE SET told = 1 WHERE told = 0";
+                   ON CONFLICT (day, repo, number) DO UPDATE SET told = 1 WHERE spending.told = 0";
         self.write(move |c| Ok(changed(c, sql, params![day, repo, number])? > 0)).await
     }
 
@@ -114,7 +113,7 @@ impl Store {
         let (repo, number) = (at.repo.to_string(), at.number);
         let at = proposal.at.timestamp_millis();
         let sql = "INSERT INTO proposal (repo, number, parts, at) VALUES (?1, ?2, ?3, ?4)
-                   ON CONFLICT DO UPDATE SET parts = excluded.parts, at = excluded.at";
+                   ON CONFLICT (repo, number) DO UPDATE SET parts = excluded.parts, at = excluded.at";
         self.write(move |c| run(c, sql, params![repo, number, proposal.parts, at])).await
     }
 
@@ -155,9 +154,8 @@ impl Store {
             // Of no dispatch: what is put on for one is taken off with it. Without its text: the agent says again
             // what was lost, not the worker.
             let sql = "INSERT INTO effect (evaluation, lane, origin, kind, value, subject, digest, intended_at)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-            run(c, sql, params![evaluation, lane, agent, kind, value, subject, digest, now])?;
-            Ok(c.last_insert_rowid())
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id";
+            insert(c, sql, params![evaluation, lane, agent, kind, value, subject, digest, now])
         })
         .await
     }
@@ -180,11 +178,10 @@ fn day_and_issue(at: &IssueRef, now: Timestamp) -> (String, String, u64) {
 
 fn sum(c: &Connection, which: &str, given: &[&dyn ToSql]) -> Result<Spending, Error> {
     let sql = format!(
-        "SELECT total(rounds), total(tokens), total(ms) FROM spending WHERE day = ?1{which}"
+        "SELECT CAST(coalesce(sum(rounds), 0) AS BIGINT), CAST(coalesce(sum(tokens), 0) AS BIGINT), CAST(coalesce(sum(ms), 0) AS BIGINT) FROM spending WHERE day = ?1{which}"
     );
     let sums = first(c, &sql, given, |r| {
-        let whole = |column| r.get::<_, f64>(column).map(|n| n as u64);
-        Ok(Spending { rounds: whole(0)?, tokens: whole(1)?, ms: whole(2)? })
+        Ok(Spending { rounds: r.get(0)?, tokens: r.get(1)?, ms: r.get(2)? })
     })?;
     Ok(sums.unwrap_or_default())
 }
@@ -195,9 +192,8 @@ fn latest(c: &Connection, lane: i64, now: Timestamp) -> Result<i64, Error> {
         return Ok(id);
     }
     let (reason, now) = (Reason::RunByHand, now.timestamp_millis());
-    let sql = "INSERT INTO evaluation (lane, at, action, reason, reason_code) VALUES (?1, ?2, 'skip', ?3, ?4)";
-    run(c, sql, params![lane, now, reason.to_string(), reason.code()])?;
-    Ok(c.last_insert_rowid())
+    let sql = "INSERT INTO evaluation (lane, at, action, reason, reason_code) VALUES (?1, ?2, 'skip', ?3, ?4) RETURNING id";
+    insert(c, sql, params![lane, now, reason.to_string(), reason.code()])
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod claims;
 mod digest;
 mod dispatches;
 mod duties;
+mod engine;
 mod entries;
 mod error;
 mod gauges;
@@ -29,6 +30,7 @@ mod orders;
 mod packing;
 mod pages;
 mod people;
+mod place;
 mod private;
 mod readers;
 mod repeats;
@@ -47,16 +49,17 @@ mod turns;
 mod wakes;
 mod writer;
 
+use self::rows::{first, run};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(test)]
+use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use self::rows::{first, run};
-use self::writer::Flush;
+use self::engine::{Connection, Flush, open_error};
 
 pub use crate::delivery::DeliveryState;
 pub use backup::Copied;
@@ -77,6 +80,7 @@ pub use pages::{
     Activity, AgentLoad, DeliveryQuery, DeliveryStory, EvaluationStory, Hour, IssueQuery, IssueRow,
     IssueStory, Lane, LaneState, Overview, Page, Pulse, RunView, Show, Sight, Standings,
 };
+pub use place::Place;
 pub use run_logs::RunLog;
 pub use runners::RunnerSeen;
 pub use runs::{NewRun, Offer, RunAnswer, RunCall, RunState, Taking};
@@ -87,14 +91,8 @@ pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, SweepCursor, Unlisted, Why};
 pub use turns::NewTurn;
 
-/// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
-const BUSY_WRITER: Duration = Duration::from_millis(1_500);
 /// How long an accepted delivery may wait for its commit before the sender is told to come back.
 const ACCEPT_TIMEOUT: Duration = Duration::from_millis(1_700);
-/// Bytes of a page: most packed bodies fit into one, and the log has half as many to take.
-const PAGE_SIZE: i64 = 8_192;
-/// Pages in the log before it is folded back. Small, because the fold is what the slowest answers wait for.
-const WAL_AUTOCHECKPOINT: i64 = 250;
 
 /// The store. Cheap to clone; all clones share one writer.
 #[derive(Clone)]
@@ -103,7 +101,7 @@ pub struct Store {
 }
 
 struct Inner {
-    path: PathBuf,
+    place: Place,
     writer: writer::Writer,
     readers: Arc<readers::Readers>,
     /// Places in the queue of accepted deliveries.
@@ -124,29 +122,28 @@ pub enum OpenMode {
 }
 
 impl Store {
-    /// Opens or creates the database at `path` and brings it to today's schema. `queue` is how many deliveries may
+    /// Opens or creates the database and brings it to today's schema. `queue` is how many deliveries may
     /// wait for their commit at once.
     ///
     /// # Errors
-    /// When the file cannot be opened, is newer than this program, or is in use by another service.
-    pub fn open(path: &Path, queue: usize, how: OpenMode) -> Result<Self, Error> {
-        let lock = match how {
-            OpenMode::Exclusive => Some(lock(path)?),
-            OpenMode::Shared => None,
-        };
-        let mut connection = connect(path)?;
-        schema::migrate(&mut connection, path)?;
-        if how == OpenMode::Exclusive {
-            lanes::recover(&connection)?;
-        }
-        let ids = Arc::new(ids::Ids::open(&connection, how)?);
+    /// When the database cannot be opened, is newer than this program, or is in use by another service.
+    pub fn open(place: impl Into<Place>, queue: usize, how: OpenMode) -> Result<Self, Error> {
+        let place = place.into();
+        let alone = place.file().filter(|_| how == OpenMode::Exclusive);
+        let lock = alone.map(lock).transpose()?;
+        // On a thread of its own: a server is waited for, which the async threads may not do.
+        let (connection, ids) = std::thread::scope(|scope| {
+            let ready = scope.spawn(|| made_ready(&place, how)).join();
+            ready.unwrap_or(Err(Error::Broken))
+        })?;
+        let ids = Arc::new(ids);
         let written = Arc::clone(&ids);
         let ended = move |is_committed| written.settle(is_committed);
-        let writer = writer::Writer::start(connection, ended).map_err(|e| open_error(path, e))?;
+        let writer = writer::Writer::start(connection, ended).map_err(|e| place.error(e))?;
         let inner = Inner {
-            path: path.to_owned(),
+            readers: Arc::new(readers::Readers::new(place.clone())),
+            place,
             writer,
-            readers: Arc::new(readers::Readers::new(path)),
             places: Arc::new(Semaphore::new(queue)),
             repeats: Mutex::default(),
             ids,
@@ -155,23 +152,22 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The database file.
-    pub fn path(&self) -> &Path {
-        &self.inner.path
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.inner.place
     }
 
     /// Waits until all that was queued is written, and lets another service have the database.
     pub async fn close(&self) -> Result<(), Error> {
         let written = self.write_repeats().await;
-        let written = written.and(self.write(|_| Ok(())).await);
+        let written = written.and(self.write(Connection::let_go).await);
         self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         written
     }
 
     /// Whether something can be written: takes the write lock and a flush, changes nothing that anyone reads.
     pub async fn probe(&self) -> Result<(), Error> {
-        let sql =
-            "INSERT INTO fact VALUES ('probe', 1) ON CONFLICT DO UPDATE SET value = value + 1";
+        let sql = "INSERT INTO fact VALUES ('probe', '1') ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(fact.value AS BIGINT) + 1 AS TEXT)";
         self.write(|c| run(c, sql, [])).await
     }
 
@@ -202,18 +198,47 @@ impl Store {
     }
 }
 
+/// The connection that writes, to a database with today's schema.
+fn made_ready(place: &Place, how: OpenMode) -> Result<(Connection, ids::Ids), Error> {
+    let mut connection = place.writer(how)?;
+    schema::migrate(&mut connection, place)?;
+    if how == OpenMode::Exclusive {
+        lanes::recover(&mut connection)?;
+    }
+    let ids = ids::Ids::open(&mut connection, how)?;
+    Ok((connection, ids))
+}
+
 fn fact(c: &Connection, name: &str) -> Result<Option<String>, Error> {
     first(c, "SELECT value FROM fact WHERE name = ?1", [name], |row| row.get(0))
 }
 
 fn set_fact(c: &Connection, name: &str, value: &str) -> Result<(), Error> {
-    let set = "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
+    let set =
+        "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     run(c, set, (name, value))
 }
 
-/// An empty store, gone with its folder.
+/// An empty store, gone with its folder; on the PostgreSQL that `GITEA_TRIAGE_TEST_POSTGRES` names, where it names one.
 #[cfg(test)]
 fn scratch() -> (tempfile::TempDir, Store) {
+    let Ok(url) = std::env::var("GITEA_TRIAGE_TEST_POSTGRES") else { return scratch_file() };
+    let schema = format!("unit_{}", uuid::Uuid::new_v4().simple());
+    let make = || {
+        Place::from_str(&url)
+            .unwrap()
+            .writer(OpenMode::Shared)?
+            .batch(&format!("CREATE SCHEMA {schema}"))
+    };
+    std::thread::scope(|scope| scope.spawn(make).join().unwrap()).unwrap();
+    let joint = if url.contains('?') { '&' } else { '?' };
+    let place: Place = format!("{url}{joint}options=-csearch_path%3D{schema}").parse().unwrap();
+    (tempfile::tempdir().unwrap(), Store::open(place, 8, OpenMode::Shared).unwrap())
+}
+
+/// An empty store on SQLite.
+#[cfg(test)]
+fn scratch_file() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("t.db"), 8, OpenMode::Shared).unwrap();
     (folder, store)
@@ -234,14 +259,8 @@ fn sample(id: crate::delivery::DeliveryId) -> crate::delivery::Delivery {
 /// The steps in which SQLite would answer.
 #[cfg(test)]
 fn plan(c: &Connection, sql: &str) -> Result<Vec<String>, Error> {
-    let mut plan = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-    // What the question asks for stays empty: only its shape matters here.
-    let steps = plan.raw_query().mapped(|r| r.get::<_, String>(3)).collect::<Result<_, _>>()?;
-    Ok(steps)
-}
-
-fn open_error(path: &Path, reason: impl std::fmt::Display) -> Error {
-    Error::Open { path: path.to_owned(), reason: reason.to_string() }
+    let Connection::Sqlite(c) = c else { return Err(Error::Elsewhere) };
+    c.plan(sql)
 }
 
 /// A lock file beside the database: SQLite's own locks come and go with each transaction, so they cannot say
@@ -252,25 +271,7 @@ fn lock(path: &Path) -> Result<File, Error> {
     let file = private::file(Path::new(&name)).map_err(|e| open_error(path, e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse(path.to_owned())),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse(path.display().to_string())),
         Err(std::fs::TryLockError::Error(e)) => Err(open_error(path, e)),
     }
-}
-
-fn connect(path: &Path) -> Result<Connection, Error> {
-    // SQLite gives its log and its index the mode of the database.
-    private::file(path).map_err(|e| open_error(path, e))?;
-    ["-wal", "-shm"].iter().for_each(|end| private::close(&backup::beside(path, end)));
-    let connection = Connection::open(path).map_err(|e| open_error(path, e))?;
-    connection.busy_timeout(BUSY_WRITER)?;
-    // For a new file; one that has its pages keeps them.
-    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(|e| open_error(path, e))?;
-    // FULL, not NORMAL: a 2xx must survive power loss, and WAL with NORMAL does not flush at commit. The writer sets
-    // NORMAL for what may wait.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
 }

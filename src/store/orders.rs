@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
+use super::engine::{Connection, Row, RowResult, params};
 use super::lanes::{self, Claim};
 use super::rows::{all, first, parsed, parsed_if_any, run};
 use super::{Error, Store, claims};
@@ -122,7 +122,7 @@ impl Store {
     /// How the claimed issue stood at the last look; `None` where nothing says since when its comments concern us.
     pub async fn last_look(&self, claim: &Claim) -> Result<Option<LastLook>, Error> {
         let lane = claim.lane;
-        let sql = "SELECT evaluated_at, iif(fingerprint IS NULL, NULL, fingerprint_comments),
+        let sql = "SELECT evaluated_at, CASE WHEN fingerprint IS NULL THEN NULL ELSE fingerprint_comments END,
                        (SELECT at FROM evaluation WHERE lane = lane.id ORDER BY id LIMIT 1),
                        (SELECT min(first_at) FROM sweep WHERE sweep.repo = lane.repo COLLATE NOCASE)
                    FROM lane WHERE id = ?1";
@@ -143,7 +143,7 @@ impl Store {
 /// What was said about a comment is known by the beginning of its marker; a part of it may follow.
 const REFUSED: &str = "SELECT EXISTS (SELECT 1 FROM command JOIN effect ON effect.lane = command.lane
         AND effect.kind = 'comment' AND effect.state IN ('intended', 'done')
-        AND (effect.value = ?4 || source_comment OR effect.value GLOB ?4 || source_comment || ':*')
+        AND (effect.value = ?4 || source_comment OR effect.value LIKE ?4 || source_comment || ':%')
     WHERE command.state = 'refused' AND given_by = ?1 AND command.at >= ?2 AND source_comment <> ?3)";
 
 /// Of a source that is new all commands are taken. A comment that is changed before anybody looked holds what it says
@@ -208,7 +208,7 @@ struct Known {
     is_told: bool,
 }
 
-fn request(row: &Row<'_>) -> rusqlite::Result<CommandRequest> {
+fn request(row: &Row<'_>) -> RowResult<CommandRequest> {
     let (comment, entry): (Option<i64>, Option<i64>) = (row.get(1)?, row.get(2)?);
     let state = parsed(row, 7)?;
     Ok(CommandRequest {
@@ -216,7 +216,7 @@ fn request(row: &Row<'_>) -> rusqlite::Result<CommandRequest> {
         source: comment.map_or_else(|| Source::Entry(entry.unwrap_or_default()), Source::Comment),
         part: row.get(3)?,
         by: row.get(4)?,
-        command: read(&row.get::<_, String>(5)?),
+        command: read(&row.get::<String>(5)?),
         task_type: parsed_if_any(row, 6)?,
         state,
         why: row.get(8)?,
@@ -272,7 +272,7 @@ pub(super) fn views(c: &Connection, lane: i64, limit: u32) -> Result<Vec<OrderVi
     let sql = "SELECT at, given_by, command, state, why FROM command
                WHERE lane = ?1 AND state <> 'answered' ORDER BY id DESC LIMIT ?2";
     all(c, sql, params![lane, limit], |r| {
-        let command = read(&r.get::<_, String>(2)?);
+        let command = read(&r.get::<String>(2)?);
         Ok(OrderView {
             at: from_millis(r.get(0)?),
             by: r.get(1)?,
@@ -294,7 +294,7 @@ fn columns(source: Source) -> (Option<i64>, Option<i64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{plan, scratch};
+    use crate::store::{plan, scratch, scratch_file};
 
     #[tokio::test]
     async fn a_command_is_edited_after_what_was_claimed_by_it_was_buried() {
@@ -328,7 +328,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_refused_today_is_read_from_an_index() {
-        let (_folder, store) = scratch();
+        let (_folder, store) = scratch_file();
         let steps = store.read(|c| plan(c, REFUSED)).await.unwrap();
         assert!(steps.iter().any(|step| step.contains("INDEX command_author")), "{steps:?}");
         assert!(!steps.iter().any(|step| step.starts_with("SCAN command")), "{steps:?}");

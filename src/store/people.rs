@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, params};
-
+use super::engine::{Connection, Row, RowResult, params};
 use super::rows::{
-    all, first, from_json, kind_and_value, marks, parsed, parsed_if_any, run, to_json,
+    all, first, from_json, kind_and_value, marks, only, parsed, parsed_if_any, run, to_json,
 };
 use super::{Error, claims, duties};
 use crate::clock::from_millis;
@@ -17,9 +16,9 @@ use crate::triage::{Approval, Choice, Custody, Evaluation, Permit};
 
 /// Who has the issue of a lane while no dispatch is open for it.
 pub(super) fn custody(c: &Connection, lane: i64) -> Result<Custody, Error> {
-    let mut row = c.prepare_cached("SELECT hold, chosen, chosen_task FROM lane WHERE id = ?1")?;
-    let (hold, chosen, task) = row.query_row([lane], |r| {
-        Ok((r.get::<_, Option<String>>(0)?, r.get::<_, Option<String>>(1)?, parsed_if_any(r, 2)?))
+    let sql = "SELECT hold, chosen, chosen_task FROM lane WHERE id = ?1";
+    let (hold, chosen, task) = only(c, sql, [lane], |r| {
+        Ok((r.get::<Option<String>>(0)?, r.get::<Option<String>>(1)?, parsed_if_any(r, 2)?))
     })?;
     let choice = chosen.map(|agent| Choice { agent: AgentId::new(agent), task });
     if let (None, None, Some(claim)) = (&hold, &choice, claims::open(c, lane)?) {
@@ -79,7 +78,7 @@ pub(super) fn permits(c: &Connection, lane: i64) -> Result<Permits, Error> {
 fn permit(c: &Connection, lane: i64, e: &Evaluation) -> Result<(), Error> {
     let Some(Permit { kind, is_allowed, by }) = &e.permits else { return Ok(()) };
     let sql = "INSERT INTO run_permit (lane, kind, is_allowed, given_by, at) VALUES (?1, ?2, ?3, ?4, ?5)
-               ON CONFLICT DO UPDATE SET is_allowed = excluded.is_allowed, given_by = excluded.given_by, at = excluded.at";
+               ON CONFLICT (lane, kind) DO UPDATE SET is_allowed = excluded.is_allowed, given_by = excluded.given_by, at = excluded.at";
     let at = e.at.timestamp_millis();
     run(c, sql, params![lane, kind.as_str(), is_allowed, by, at])
 }
@@ -106,7 +105,7 @@ pub(super) fn carry_over(c: &Connection, from: i64, to: i64) -> Result<(), Error
     let hold = "UPDATE lane SET hold = (SELECT hold FROM lane WHERE id = ?1) WHERE id = ?2 AND hold IS NULL";
     run(c, hold, [from, to])?;
     let go = "UPDATE lane SET no_duplicate = 1
-              WHERE id = ?2 AND (SELECT no_duplicate FROM lane WHERE id = ?1)";
+              WHERE id = ?2 AND (SELECT no_duplicate FROM lane WHERE id = ?1) = 1";
     run(c, go, [from, to])?;
     let approval = "INSERT INTO approval SELECT ?2, approved_by, at, way, digest, edited_by
                     FROM approval WHERE lane = ?1 ON CONFLICT DO NOTHING";
@@ -122,7 +121,7 @@ pub(super) fn carry_over(c: &Connection, from: i64, to: i64) -> Result<(), Error
 }
 
 /// The words of a hold as it is kept. One that cannot be read is shown as it stands there.
-pub(super) fn hold_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+pub(super) fn hold_text(row: &Row<'_>, column: usize) -> RowResult<Option<String>> {
     let hold: Option<String> = row.get(column)?;
     Ok(hold.map(|json| from_json(&json).map_or(json, |hold: Hold| hold.to_string())))
 }

@@ -1,35 +1,28 @@
 //! The connections that only read: each has a thread and a cache of its own while it is used, and none waits for the
 //! writer. It knows no tables.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
-use super::{Error, open_error};
+use super::engine::Connection;
+use super::{Error, Place};
 
 /// Readers at once. Without a bound a single busy moment would leave its threads and caches in memory for good, and
 /// more of them than there are processors to serve only wait for each other.
 const READERS: usize = 4;
-/// Memory for the pages a reader keeps, in KiB, and negative because SQLite takes a positive number for pages. The
-/// kernel keeps the file as well.
-const CACHE: i64 = -512;
-/// How long a reader waits for a lock; in WAL mode it only has to while the schema changes.
-const BUSY: Duration = Duration::from_secs(5);
 
 pub(super) struct Readers {
-    path: PathBuf,
+    place: Place,
     /// Those that nobody reads with.
     idle: Mutex<Vec<Connection>>,
     places: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(place: Place) -> Self {
         let places = Arc::new(Semaphore::new(READERS));
-        Self { path: path.to_owned(), idle: Mutex::default(), places }
+        Self { place, idle: Mutex::default(), places }
     }
 
     /// Runs `f` on a reader, off the async threads, as soon as one is free; who came first reads first.
@@ -43,7 +36,7 @@ impl Readers {
             // Given back by the thread, which goes on when nobody waits for its answer any more.
             let _place = place;
             let idle = readers.idle().pop();
-            let connection = idle.map_or_else(|| connect(&readers.path), Ok)?;
+            let connection = idle.map_or_else(|| readers.place.reader(), Ok)?;
             let result = try_read(f, &connection);
             readers.idle().push(connection);
             result
@@ -64,28 +57,30 @@ fn try_read<T>(
     f(connection)
 }
 
-/// A connection that can only read.
-pub(super) fn connect(path: &Path) -> Result<Connection, Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|e| open_error(path, e))?;
-    connection.busy_timeout(BUSY)?;
-    // The first that looks into the file.
-    connection.pragma_update(None, "cache_size", CACHE).map_err(|e| open_error(path, e))?;
-    Ok(connection)
+impl Drop for Readers {
+    /// Off the async threads: a connection to a server says that it ends, and waits for that.
+    fn drop(&mut self) {
+        let idle = std::mem::take(&mut *self.idle());
+        if idle.iter().any(|one| matches!(one, Connection::Postgres(_))) {
+            std::thread::spawn(|| drop(idle));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::*;
+    use crate::store::rows::only;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_crowd_is_read_for_by_a_few() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
-        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
-        let readers = Arc::new(Readers::new(&path));
+        rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        let readers = Arc::new(Readers::new(Place::from(&path)));
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let read = |number: i64| {
             let (readers, now, most) = (readers.clone(), now.clone(), most.clone());
@@ -95,7 +90,7 @@ mod tests {
                     // Long enough for the others to be there too: it counts to a hundred thousand.
                     let count = "WITH RECURSIVE n (i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n \
                                  WHERE i < ?1 + 100000) SELECT max(i) FROM n";
-                    let last: i64 = c.query_row(count, [number], |row| row.get(0))?;
+                    let last: i64 = only(c, count, [number], |row| row.get(0))?;
                     now.fetch_sub(1, Ordering::SeqCst);
                     Ok(last)
                 });
@@ -114,7 +109,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_fails_or_is_given_up_leaves_its_place() {
         let folder = tempfile::tempdir().unwrap();
-        let readers = Arc::new(Readers::new(&folder.path().join("nothing.db")));
+        let readers = Arc::new(Readers::new(Place::from(&folder.path().join("nothing.db"))));
         for _ in 0..READERS + 1 {
             let failed = readers.read(|_| Ok(())).await;
             assert!(matches!(failed, Err(Error::Open { .. })), "{failed:?}");

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use rusqlite::Connection;
-
+use super::engine::Connection;
 use super::rows::{all, run};
 use super::{Error, Store};
 use crate::clock::Timestamp;

@@ -5,42 +5,73 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Error;
+use super::engine::{
+    Connection, FromSql, FromSqlError, FromSqlResult, Row, RowResult, ValueRef, Values,
+};
 use crate::dispatch::{EffectKind, Mark};
 
 /// Every row of an answer, as `read` reads it.
 pub(super) fn all<T, A: FromIterator<T>>(
     c: &Connection,
     sql: &str,
-    values: impl Params,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    values: impl Values,
+    mut read: impl FnMut(&Row<'_>) -> RowResult<T>,
 ) -> Result<A, Error> {
-    Ok(c.prepare_cached(sql)?.query_map(values, read)?.collect::<Result<_, _>>()?)
+    let mut found = Vec::new();
+    c.query(sql, values, &mut |row| {
+        found.push(read(row)?);
+        Ok(true)
+    })?;
+    Ok(found.into_iter().collect())
 }
 
 /// The first row of an answer, if it has any.
 pub(super) fn first<T>(
     c: &Connection,
     sql: &str,
-    values: impl Params,
-    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    values: impl Values,
+    read: impl FnOnce(&Row<'_>) -> RowResult<T>,
 ) -> Result<Option<T>, Error> {
-    Ok(c.prepare_cached(sql)?.query_row(values, read).optional()?)
+    let (mut found, mut read) = (None, Some(read));
+    c.query(sql, values, &mut |row| {
+        found = read.take().map(|read| read(row)).transpose()?;
+        Ok(false)
+    })?;
+    Ok(found)
+}
+
+/// The only row of an answer that always has one.
+pub(super) fn only<T>(
+    c: &Connection,
+    sql: &str,
+    values: impl Values,
+    read: impl FnOnce(&Row<'_>) -> RowResult<T>,
+) -> Result<T, Error> {
+    first(c, sql, values, read)?.ok_or_else(|| unreadable(&"an answer without a row"))
+}
+
+/// Whether an answer has a row.
+pub(super) fn is_any(c: &Connection, sql: &str, values: impl Values) -> Result<bool, Error> {
+    Ok(first(c, sql, values, |_| Ok(()))?.is_some())
 }
 
 /// Changes rows.
-pub(super) fn run(c: &Connection, sql: &str, values: impl Params) -> Result<(), Error> {
+pub(super) fn run(c: &Connection, sql: &str, values: impl Values) -> Result<(), Error> {
     changed(c, sql, values).map(drop)
 }
 
 /// Changes rows, and says how many.
-pub(super) fn changed(c: &Connection, sql: &str, values: impl Params) -> Result<usize, Error> {
-    Ok(c.prepare_cached(sql)?.execute(values)?)
+pub(super) fn changed(c: &Connection, sql: &str, values: impl Values) -> Result<usize, Error> {
+    c.execute(sql, values)
+}
+
+/// Inserts a row by a statement that returns its number, and gives that.
+pub(super) fn insert(c: &Connection, sql: &str, values: impl Values) -> Result<i64, Error> {
+    only(c, sql, values, |row| row.get(0))
 }
 
 struct Parsed<T>(T);
@@ -53,10 +84,7 @@ impl<T: FromStr<Err: Display>> FromSql for Parsed<T> {
 }
 
 /// What the text of a column names.
-pub(super) fn parsed<T: FromStr<Err: Display>>(
-    row: &Row<'_>,
-    column: usize,
-) -> rusqlite::Result<T> {
+pub(super) fn parsed<T: FromStr<Err: Display>>(row: &Row<'_>, column: usize) -> RowResult<T> {
     row.get(column).map(|Parsed(parsed)| parsed)
 }
 
@@ -64,12 +92,12 @@ pub(super) fn parsed<T: FromStr<Err: Display>>(
 pub(super) fn parsed_if_any<T: FromStr<Err: Display>>(
     row: &Row<'_>,
     column: usize,
-) -> rusqlite::Result<Option<T>> {
-    Ok(row.get::<_, Option<_>>(column)?.map(|Parsed(parsed)| parsed))
+) -> RowResult<Option<T>> {
+    Ok(row.get::<Option<_>>(column)?.map(|Parsed(parsed)| parsed))
 }
 
 /// What was put on an issue or taken off it.
-pub(super) fn kind_and_value(row: &Row<'_>) -> rusqlite::Result<(EffectKind, String)> {
+pub(super) fn kind_and_value(row: &Row<'_>) -> RowResult<(EffectKind, String)> {
     Ok((parsed(row, 0)?, row.get(1)?))
 }
 

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
-
+use super::engine::{Connection, Flush, params};
 use super::packing::{pack, unpack};
 use super::rows::{all, first, run};
 use super::runs::{self, RunAnswer, RunCall};
-use super::writer::Flush;
 use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::dispatch::run::LogChunk;
@@ -115,16 +113,16 @@ fn new_part(logged: u64, chunk: &LogChunk) -> String {
 
 /// Appends a text; when all is more than `limit`, the oldest pieces go that are not of the beginning.
 fn append(c: &Connection, id: i64, new: &str, limit: usize) -> Result<(), Error> {
-    let sql = "SELECT coalesce(sum(bytes), 0), coalesce(sum(bytes) FILTER (WHERE is_head), 0) FROM run_log WHERE run = ?1";
-    let sums = first(c, sql, [id], |r| Ok([r.get::<_, usize>(0)?, r.get(1)?]))?;
+    let sql = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT), CAST(coalesce(sum(bytes) FILTER (WHERE is_head = 1), 0) AS BIGINT) FROM run_log WHERE run = ?1";
+    let sums = first(c, sql, [id], |r| Ok([r.get::<usize>(0)?, r.get(1)?]))?;
     let [mut kept, head] = sums.unwrap_or_default();
     let is_head = kept == head && head + new.len() <= limit / 4;
     kept += new.len();
     join(c, id, new, is_head)?;
     while kept > limit {
         let sql =
-            "SELECT id, bytes FROM run_log WHERE run = ?1 AND NOT is_head ORDER BY id LIMIT 1";
-        let oldest = first(c, sql, [id], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, usize>(1)?)))?;
+            "SELECT id, bytes FROM run_log WHERE run = ?1 AND is_head = 0 ORDER BY id LIMIT 1";
+        let oldest = first(c, sql, [id], |r| Ok((r.get::<i64>(0)?, r.get::<usize>(1)?)))?;
         let Some((piece, bytes)) = oldest else { break };
         run(c, "DELETE FROM run_log WHERE id = ?1", [piece])?;
         run(c, "UPDATE run SET left_out = left_out + ?2 WHERE id = ?1", params![id, bytes])?;
@@ -137,7 +135,7 @@ fn append(c: &Connection, id: i64, new: &str, limit: usize) -> Result<(), Error>
 fn join(c: &Connection, id: i64, new: &str, is_head: bool) -> Result<(), Error> {
     let last = "SELECT id, bytes, text FROM run_log WHERE run = ?1 AND is_head = ?2 ORDER BY id DESC LIMIT 1";
     let last = first(c, last, params![id, is_head], |r| {
-        Ok((r.get::<_, i64>(0)?, r.get::<_, usize>(1)?, r.get::<_, Vec<u8>>(2)?))
+        Ok((r.get::<i64>(0)?, r.get::<usize>(1)?, r.get::<Vec<u8>>(2)?))
     })?;
     if let Some((piece, bytes, packed)) = last
         && bytes + new.len() <= PIECE

@@ -1,11 +1,10 @@
 //! The runners that have called, as far as people want to know: nothing is decided by it.
 
 use chrono::TimeDelta;
-use rusqlite::{Connection, params};
 use serde::Serialize;
 
+use super::engine::{Connection, Flush, params};
 use super::rows::{all, from_json, run, to_json};
-use super::writer::Flush;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::AgentId;
@@ -39,7 +38,7 @@ impl Store {
     /// Keeps what a runner said of itself.
     pub async fn runner_registered(&self, seen: RunnerSeen) -> Result<(), Error> {
         let sql = "INSERT INTO runner (name, version, agents, places, seen_at) VALUES (?1, ?2, ?3, ?4, ?5)
-                   ON CONFLICT DO UPDATE SET name = excluded.name, version = excluded.version,
+                   ON CONFLICT (name) DO UPDATE SET name = excluded.name, version = excluded.version,
                        agents = excluded.agents, places = excluded.places, seen_at = excluded.seen_at";
         let keep = move |c: &Connection| {
             let RunnerSeen { name, version, agents, places, seen_at } = &seen;

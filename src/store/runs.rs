@@ -5,15 +5,13 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row, ToSql, params};
-
 use super::budgets::{self, Spender, use_up};
 use super::dispatches::{DISPATCH, dispatch_of};
+use super::engine::{Connection, Flush, Row, RowResult, ToSql, params};
 use super::entries::{self, Entry};
 use super::packing::{pack, unpack};
 use super::people::permits;
 use super::rows::{changed, first, from_json, parsed, run, to_json};
-use super::writer::Flush;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
@@ -173,7 +171,7 @@ impl Store {
         let sql = "INSERT INTO run (dispatch, agent, title, text_digest, prompt, branch, created_at)
                    SELECT id, agent, ?2, ?3, ?4, ?5, ?6 FROM dispatch WHERE key = ?1 AND ended_at IS NULL
                    ON CONFLICT (dispatch) DO UPDATE SET title = excluded.title, prompt = excluded.prompt,
-                       text_digest = excluded.text_digest, branch = excluded.branch WHERE epoch = 0 AND state = 'waiting'";
+                       text_digest = excluded.text_digest, branch = excluded.branch WHERE run.epoch = 0 AND run.state = 'waiting'";
         self.write(move |c| {
             let NewRun { dispatch, title, text_digest, branch, .. } = &new;
             let at = now.timestamp_millis();
@@ -187,7 +185,7 @@ impl Store {
         self.read(move |c| {
             let is_repeated = repeated(c, &taking)?.is_some();
             let next =
-                first(c, NEXT, [taking.now.timestamp_millis()], |r| r.get::<_, Option<i64>>(0))?;
+                first(c, NEXT, [taking.now.timestamp_millis()], |r| r.get::<Option<i64>>(0))?;
             let is_there = is_repeated || candidate(c, &taking)?.is_some();
             Ok(Offer { is_there, next_at: next.flatten().map(from_millis) })
         })
@@ -354,20 +352,20 @@ fn oldest_allowed(
     wanted: &[&dyn ToSql],
     taking: &Taking,
 ) -> Result<Option<i64>, Error> {
-    let mut found = c.prepare_cached(sql)?;
-    let mut found = found.query(wanted)?;
-    while let Some(row) = found.next()? {
-        let Taking { budgets, now, .. } = taking;
+    let Taking { budgets, now, .. } = taking;
+    let mut found = None;
+    c.query(sql, wanted, &mut |row| {
         if !budgets.holds_back() || budgets::allows(c, budgets, row, *now)? {
-            return Ok(Some(row.get(0)?));
+            found = Some(row.get(0)?);
         }
-    }
-    Ok(None)
+        Ok(found.is_none())
+    })?;
+    Ok(found)
 }
 
 /// Gives a run out; `false` when it was given out often enough, and has failed now.
 fn lease(c: &Connection, id: i64, taking: &Taking) -> Result<bool, Error> {
-    let leases = first(c, "SELECT leases FROM run WHERE id = ?1", [id], |r| r.get::<_, u32>(0))?;
+    let leases = first(c, "SELECT leases FROM run WHERE id = ?1", [id], |r| r.get::<u32>(0))?;
     if leases.unwrap_or(0) >= LEASES {
         let Some(row) = row(c, id)? else { return Ok(false) };
         // Beside a branch that was pushed, a second attempt would open a second pull request.
@@ -434,7 +432,7 @@ fn assignment(c: &Connection, id: i64, taking: &Taking) -> Result<Option<Assignm
             may_follow: turn < turns,
             permits: Permits::default(),
         };
-        Ok((assignment, prompt.unwrap_or_default(), pushed, r.get::<_, i64>(24)?))
+        Ok((assignment, prompt.unwrap_or_default(), pushed, r.get::<i64>(24)?))
     })?;
     let Some((assignment, prompt, pushed, lane)) = found else { return Ok(None) };
     let permits = permits(c, lane)?;
@@ -470,7 +468,7 @@ fn row(c: &Connection, id: i64) -> Result<Option<RunRow>, Error> {
     first(c, sql, [id], row_of)
 }
 
-fn row_of(r: &Row<'_>) -> rusqlite::Result<RunRow> {
+fn row_of(r: &Row<'_>) -> RowResult<RunRow> {
     let (pushed, cause): (String, Option<String>) = (r.get(6)?, r.get(9)?);
     let stopped: Option<String> = r.get(12)?;
     let spent = stopped.and_then(|stopped| from_json(&stopped).ok());
@@ -480,7 +478,7 @@ fn row_of(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         Err(_) => "the dispatch has ended".to_owned(),
     };
     Ok(RunRow {
-        agent: AgentId::new(r.get::<_, String>(0)?),
+        agent: AgentId::new(r.get::<String>(0)?),
         state: parsed(r, 1)?,
         runner: r.get(2)?,
         epoch: r.get(3)?,
@@ -491,7 +489,7 @@ fn row_of(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         turn: r.get(11)?,
         lane: r.get(7)?,
         key: r.get(8)?,
-        over: r.get::<_, bool>(10)?.then(why).or(stopped),
+        over: r.get::<bool>(10)?.then(why).or(stopped),
     })
 }
 
@@ -519,12 +517,12 @@ fn tell(c: &Connection, row: &RunRow, report: Report, now: Timestamp) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::super::{plan, scratch};
+    use super::super::{plan, scratch, scratch_file};
     use super::*;
 
     #[tokio::test]
     async fn what_runners_ask_for_all_the_time_is_found_by_an_index() {
-        let (_folder, store) = scratch();
+        let (_folder, store) = scratch_file();
         for sql in [WAITING, LATE, REPEATED, NEXT] {
             for step in store.read(move |c| plan(c, sql)).await.unwrap() {
                 assert!(!step.starts_with("SCAN") || step.contains("INDEX run_"), "{sql}: {step}");

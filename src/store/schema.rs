@@ -1,11 +1,14 @@
-//! The schema and its history. Migrations only go forward; a released one is never edited.
+//! The schema and its history, of each engine: the steps of both have the same numbers. Migrations only go forward; a
+//! released one is never edited.
 
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::TransactionBehavior;
 use rusqlite_migration::{M, Migrations, SchemaVersion};
 
-use super::Error;
+use super::engine::{Connection, Flush, open_error};
+use super::rows::{first, run};
+use super::{Error, Place};
 
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("schema/1-first.sql")),
@@ -27,15 +30,25 @@ const STEPS: &[M<'static>] = &[
 /// tables together. Written by a test, which compares the two.
 const NEWEST: &str = include_str!("schema/newest.sql");
 
+/// The steps on PostgreSQL, which begin with the first that there was one for.
+const POSTGRES_STEPS: &[(usize, &str)] = &[(14, include_str!("schema/postgres/14-first.sql"))];
+
 /// Brings the database to today's schema.
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+pub(super) fn migrate(connection: &mut Connection, place: &Place) -> Result<(), Error> {
+    match connection {
+        Connection::Sqlite(c) => migrate_sqlite(c.inner(), &place.to_string()),
+        Connection::Postgres(_) => migrate_postgres(connection, place),
+    }
+}
+
+fn migrate_sqlite(connection: &mut rusqlite::Connection, place: &str) -> Result<(), Error> {
     let migrations = Migrations::from_slice(STEPS);
     let failed = |e: rusqlite_migration::Error| Error::Migration {
-        path: path.to_owned(),
+        place: place.to_owned(),
         reason: e.to_string(),
     };
     match migrations.current_version(connection).map_err(failed)? {
-        SchemaVersion::Outside(_) => Err(Error::TooNew(path.to_owned())),
+        SchemaVersion::Outside(_) => Err(Error::TooNew(place.to_owned())),
         SchemaVersion::Inside(n) if n.get() == STEPS.len() => Ok(()),
         SchemaVersion::NoneSet => {
             create(connection)?;
@@ -46,7 +59,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Er
 }
 
 /// Builds the newest schema, where nothing was built before.
-fn create(connection: &mut Connection) -> Result<(), Error> {
+fn create(connection: &mut rusqlite::Connection) -> Result<(), Error> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let is_empty = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_master)";
     if change.query_row(is_empty, [], |row| row.get(0))? {
@@ -56,15 +69,45 @@ fn create(connection: &mut Connection) -> Result<(), Error> {
     Ok(change.commit()?)
 }
 
+/// Takes the steps that are missing, all in one transaction, which PostgreSQL can undo as a whole.
+fn migrate_postgres(connection: &mut Connection, place: &Place) -> Result<(), Error> {
+    let failed =
+        |error: Error| Error::Migration { place: place.to_string(), reason: error.to_string() };
+    connection.begin(Flush::First).map_err(|error| place.error(error))?;
+    let taken = take_steps(connection, place);
+    let ended = connection.end(taken.is_ok()).map_err(failed);
+    match taken {
+        Err(error @ Error::TooNew(_)) => Err(error),
+        taken => taken.map_err(failed).and(ended),
+    }
+}
+
+fn take_steps(c: &Connection, place: &Place) -> Result<(), Error> {
+    c.batch("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")?;
+    let version = first(c, "SELECT version FROM schema_version", [], |r| r.get::<usize>(0))?;
+    let version = version.unwrap_or(0);
+    if version > STEPS.len() {
+        return Err(Error::TooNew(place.to_string()));
+    }
+    for (_, step) in POSTGRES_STEPS.iter().filter(|(number, _)| *number > version) {
+        c.batch(step)?;
+    }
+    if version == STEPS.len() {
+        return Ok(());
+    }
+    c.batch("DELETE FROM schema_version")?;
+    run(c, "INSERT INTO schema_version VALUES (?1)", [STEPS.len()])
+}
+
 /// Whether a file is a store, of today's version or an earlier one; changes nothing.
-pub(super) fn must_be_known(connection: &Connection, path: &Path) -> Result<(), Error> {
+pub(super) fn must_be_known(connection: &rusqlite::Connection, path: &Path) -> Result<(), Error> {
     let reason = match Migrations::from_slice(STEPS).current_version(connection) {
         Ok(SchemaVersion::Inside(_)) => return Ok(()),
-        Ok(SchemaVersion::Outside(_)) => return Err(Error::TooNew(path.to_owned())),
+        Ok(SchemaVersion::Outside(_)) => return Err(Error::TooNew(path.display().to_string())),
         Ok(SchemaVersion::NoneSet) => "it is no store".to_owned(),
         Err(error) => error.to_string(),
     };
-    Err(Error::Open { path: path.to_owned(), reason })
+    Err(open_error(path, reason))
 }
 
 #[cfg(test)]
@@ -72,6 +115,8 @@ mod tests {
     use super::super::pages::LaneState;
     use super::super::runs::RunState;
     use super::super::summaries::SummaryState;
+    use rusqlite::Connection;
+
     use super::*;
     use crate::delivery::{DeliveryState, Origin};
     use crate::dispatch::DispatchState;
@@ -102,7 +147,7 @@ mod tests {
             std::fs::write("src/store/schema/newest.sql", &newest).unwrap();
             return;
         }
-        migrate(&mut created, Path::new("created.db")).unwrap();
+        migrate_sqlite(&mut created, "created.db").unwrap();
         assert_eq!(
             objects(&created),
             objects(&stepped),
@@ -122,7 +167,7 @@ mod tests {
     #[test]
     fn the_schema_allows_the_names_of_the_enums_and_no_others() {
         let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, Path::new("names.db")).unwrap();
+        migrate_sqlite(&mut connection, "names.db").unwrap();
         for (table, column, names) in [
             ("approval", "way", Way::NAMES),
             ("command", "state", OrderState::NAMES),
@@ -149,7 +194,7 @@ mod tests {
     fn a_file_of_a_later_version_is_refused_and_left_alone() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
-        let error = migrate(&mut connection, Path::new("later.db")).unwrap_err();
+        let error = migrate_sqlite(&mut connection, "later.db").unwrap_err();
         assert!(error.to_string().contains("later version"), "{error}");
         let version: i64 =
             connection.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();

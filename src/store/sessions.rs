@@ -1,7 +1,6 @@
 //! Who is signed in to the dashboard. A session that is not here is over, whatever a browser still holds.
 
-use rusqlite::{Row, params};
-
+use super::engine::{Row, RowResult, params};
 use super::rows::{all, changed, first, run};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
@@ -31,7 +30,7 @@ pub struct Session {
 
 const SESSION: &str = "SELECT key, account, login, browser, mark, since, seen, tokens FROM session";
 
-fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+fn session(row: &Row<'_>) -> RowResult<Session> {
     let (id, login): (i64, String) = (row.get(1)?, row.get(2)?);
     Ok(Session {
         key: row.get(0)?,
@@ -96,9 +95,10 @@ impl Store {
     /// Ends the sessions that another token or application let in than these.
     pub async fn end_sessions_but(&self, marks: Vec<String>) -> Result<usize, Error> {
         self.write(move |c| {
-            let marks = super::rows::to_json(&marks);
-            let other = "DELETE FROM session WHERE mark NOT IN (SELECT value FROM json_each(?1))";
-            changed(c, other, [marks])
+            let all: Vec<String> = all(c, "SELECT DISTINCT mark FROM session", [], |r| r.get(0))?;
+            let others = all.iter().filter(|mark| !marks.contains(mark));
+            let end = |mark| changed(c, "DELETE FROM session WHERE mark = ?1", [mark]);
+            others.map(end).sum()
         })
         .await
     }

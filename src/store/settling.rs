@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use rusqlite::{Connection, params};
 
 use super::dispatches::{self, Moment, Recorded};
+use super::engine::{Connection, params};
 use super::lanes::{self, Claim, Pace, Schedule};
-use super::rows::{all, run, to_json};
+use super::rows::{all, is_any, run, to_json};
 use super::wakes::{
     keep_alternatives, keep_blockers, wake, wake_blocked, wake_unblocked, wake_waiting,
 };
@@ -211,7 +211,7 @@ fn note_conclusion(c: &Connection, claim: &Claim, e: &Evaluation) -> Result<(), 
     let at = e.at.timestamp_millis();
     let since = e.opened_at.unwrap_or(e.at).timestamp_millis();
     let before = waits_for(c, lane)?;
-    let sql = "UPDATE lane SET priority = iif(priority < 0, priority, ?2), evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
+    let sql = "UPDATE lane SET priority = CASE WHEN priority < 0 THEN priority ELSE ?2 END, evaluated_at = ?3, waits_for = ?4, wait_p0 = ?5, wait_score = ?6,
                    wait_since = ?7, text_digest = coalesce(?8, text_digest), budget_at = ?9 WHERE id = ?1";
     let text = e.text.map(|text| text.to_string());
     run(c, sql, params![lane, i64::from(!p0), at, agent, p0, total, since, text, budget_at])?;
@@ -301,11 +301,9 @@ fn is_called(c: &Connection, dispatch: &Dispatch) -> Result<bool, Error> {
     if dispatch.state != DispatchState::Pending || dispatch.failures > 0 {
         return Ok(true);
     }
-    let mut called = c.prepare_cached(
-        "SELECT 1 FROM effect
-         WHERE dispatch = ?1 AND kind IN ('label', 'assignee', 'hand_off') AND state = 'done'",
-    )?;
-    Ok(called.exists([dispatch.id])?)
+    let sql = "SELECT 1 FROM effect
+         WHERE dispatch = ?1 AND kind IN ('label', 'assignee', 'hand_off') AND state = 'done'";
+    is_any(c, sql, [dispatch.id])
 }
 
 /// Records what is known of the effects of an evaluation that did not come to its end.

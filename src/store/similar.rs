@@ -3,10 +3,8 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, Row, params};
-
+use super::engine::{Connection, Flush, Row, RowResult, params};
 use super::rows::{all, changed, first, run};
-use super::writer::Flush;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::issue::IssueNumber;
@@ -110,7 +108,7 @@ fn change(
 fn keys(c: &Connection, repo: i64, usual: &Neighbours, words: &[Word]) -> Result<Vec<Word>, Error> {
     let mut weighed: Vec<_> = words.iter().map(|word| (usual.weight(*word), *word)).collect();
     weighed.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    let sql = "SELECT count(*) FROM (SELECT 1 FROM word WHERE repo_id = ?1 AND word = ?2 LIMIT ?3)";
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM word WHERE repo_id = ?1 AND word = ?2 LIMIT ?3) AS found";
     for (weight, word) in weighed.iter_mut().take(LOOKED_UP).skip(TELLING) {
         let found = first(c, sql, params![repo, word.key(), OF_A_WORD], |r| r.get(0))?;
         *weight *= rarity(found.unwrap_or_default());
@@ -151,7 +149,7 @@ fn keep(
 fn remove(c: &Connection, at: Numbered) -> Result<(), Error> {
     let Numbered { repo, number } = at;
     let sql = "DELETE FROM wording WHERE repo_id = ?1 AND number = ?2 RETURNING words";
-    let Some(words) = first(c, sql, (repo, number), |r| r.get::<_, Vec<u8>>(0))? else {
+    let Some(words) = first(c, sql, (repo, number), |r| r.get::<Vec<u8>>(0))? else {
         return Ok(());
     };
     let sql = "DELETE FROM word WHERE repo_id = ?1 AND word = ?2 AND number = ?3";
@@ -189,7 +187,7 @@ fn candidates(c: &Connection, lookup: &Lookup, sample: &Sample) -> Result<Vec<Ne
     let since = lookup.closed_since.timestamp_millis();
     let read = |(number, _)| {
         let found = first(c, sql, params![lookup.repo, number, since], |r| {
-            let closed_at = r.get::<_, Option<i64>>(0)?.map(from_millis);
+            let closed_at = r.get::<Option<i64>>(0)?.map(from_millis);
             Ok(Neighbour { number, closed_at, words: unpack(r.get_ref(1)?.as_blob()?) })
         });
         found.transpose()
@@ -207,13 +205,12 @@ impl Sample {
     fn read(c: &Connection, at: Numbered) -> Result<Self, Error> {
         let sql = "SELECT words FROM wording WHERE repo_id = ?1 AND number <> ?2
                    ORDER BY number DESC LIMIT ?3";
-        let mut query = c.prepare_cached(sql)?;
-        let mut rows = query.query(params![at.repo, at.number, SAMPLE])?;
         let mut sample = Self { size: 0, keys: Vec::new() };
-        while let Some(row) = rows.next()? {
+        c.query(sql, params![at.repo, at.number, SAMPLE], &mut |row| {
             sample.size += 1;
             sample.keys.extend(each(row.get_ref(0)?.as_blob().unwrap_or_default()).map(Word::key));
-        }
+            Ok(true)
+        })?;
         sample.keys.sort_unstable();
         Ok(sample)
     }
@@ -230,7 +227,7 @@ impl Sample {
     }
 }
 
-fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
+fn numbered(row: &Row<'_>) -> RowResult<Numbered> {
     Ok(Numbered { repo: row.get(0)?, number: row.get(1)? })
 }
 

@@ -2,8 +2,8 @@
 //! leaves, and one row for each repository and day gives the work to one hand at a time.
 
 use chrono::{NaiveDate, TimeDelta};
-use rusqlite::{Row, params};
 
+use super::engine::{Row, RowResult, params};
 use super::rows::{all, changed, first, parsed, run};
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
@@ -97,8 +97,8 @@ impl Store {
                 let (until, leased) = (ask.until.timestamp_millis(), ask.now + ask.lease);
                 let take = "INSERT INTO summary (repo, day, state, until, attempts, again_at)
                             VALUES (?1, ?2, 'intended', ?3, 1, ?4)
-                            ON CONFLICT DO UPDATE SET state = 'intended',
-                                attempts = attempts + 1, again_at = excluded.again_at";
+                            ON CONFLICT (repo, day) DO UPDATE SET state = 'intended',
+                                attempts = summary.attempts + 1, again_at = excluded.again_at";
                 run(c, take, params![repo, day, until, leased.timestamp_millis()])?;
             }
             Ok(turn)
@@ -205,14 +205,14 @@ struct Begun {
     posted: Posted,
 }
 
-fn row(row: &Row<'_>) -> rusqlite::Result<Begun> {
+fn row(row: &Row<'_>) -> RowResult<Begun> {
     let posted = Posted {
         day: parsed(row, 0)?,
-        number: row.get::<_, Option<_>>(5)?.unwrap_or_default(),
+        number: row.get::<Option<_>>(5)?.unwrap_or_default(),
         until: from_millis(row.get(2)?),
         is_tidied: row.get(6)?,
         was_closed: row.get(7)?,
-        again_at: row.get::<_, Option<_>>(4)?.map(from_millis),
+        again_at: row.get::<Option<_>>(4)?.map(from_millis),
     };
     Ok(Begun { state: parsed(row, 1)?, attempts: row.get(3)?, posted })
 }

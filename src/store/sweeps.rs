@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, params};
-
+use super::engine::{Connection, Row, RowResult, params};
 use super::entries::{Entry, enqueue};
-use super::rows::{all, first, parsed, run};
+use super::rows::{all, first, is_any, only, parsed, run};
 use super::{Error, ShownIssue, Store, identity, lanes};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
@@ -179,7 +178,7 @@ impl Store {
             let insert = "INSERT INTO sweep (repo, passed_at, full_at, since, first_at, rules)
                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let first_at = first_at.unwrap_or(since);
-            run(c, insert, (&repo, passed_at, full_at, since, first_at, &rules))
+            run(c, insert, params![repo, passed_at, full_at, since, first_at, rules])
         })
         .await
     }
@@ -194,7 +193,7 @@ impl Store {
     pub async fn sweep_mark(&self) -> Result<Mark, Error> {
         self.read(|c| {
             let evaluation =
-                c.query_row("SELECT coalesce(max(id), 0) FROM evaluation", [], |r| r.get(0))?;
+                only(c, "SELECT coalesce(max(id), 0) FROM evaluation", [], |r| r.get(0))?;
             let claimed = all(c, "SELECT id FROM lane WHERE state = 'claimed'", [], |r| r.get(0))?;
             Ok(Mark { evaluation, claimed })
         })
@@ -248,10 +247,9 @@ impl Store {
     pub async fn followed(&self, issues: BTreeSet<IssueRef>) -> Result<BTreeSet<IssueRef>, Error> {
         let sql = "SELECT 1 FROM lane WHERE repo = ?1 AND number = ?2 AND fingerprint IS NOT NULL";
         self.read(move |c| {
-            let mut followed = c.prepare_cached(sql)?;
             let mut found = BTreeSet::new();
             for at in issues {
-                if followed.exists(params![at.repo.to_string(), at.number])? {
+                if is_any(c, sql, params![at.repo.to_string(), at.number])? {
                     found.insert(at);
                 }
             }
@@ -338,14 +336,14 @@ const KNOWN: &str = "SELECT number, fingerprint, fingerprint_comments, fingerpri
      (SELECT max(settled_at) FROM delivery WHERE delivery.lane = lane.id AND delivery.state = 'dead'
       AND settled_at > coalesce(evaluated_at, 0)),
      id, epoch, coalesce((SELECT max(id) FROM evaluation WHERE evaluation.lane = lane.id), 0), issue_id,
-     coalesce((SELECT group_concat(repo || '#' || number, ' ') FROM blocker WHERE blocker.lane = lane.id), ''),
+     coalesce((SELECT string_agg(repo || '#' || number, ' ') FROM blocker WHERE blocker.lane = lane.id), ''),
      coalesce((SELECT reason_code = 'depends' FROM evaluation
-               WHERE id = (SELECT max(id) FROM evaluation WHERE evaluation.lane = lane.id)), 0),
+               WHERE id = (SELECT max(id) FROM evaluation WHERE evaluation.lane = lane.id)), FALSE),
      waits_for IS NOT NULL,
      (SELECT opened_at FROM dispatch WHERE dispatch.lane = lane.id AND ended_at IS NULL AND state = 'assigned'),
      evaluated_at FROM lane";
 
-fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
+fn known(row: &Row<'_>) -> RowResult<Known> {
     let (comments, is_open) = (row.get(2)?, row.get(3)?);
     let digest: Option<String> = row.get(1)?;
     Ok(Known {
@@ -354,27 +352,27 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         is_evaluated: row.get(4)?,
         is_dispatched: row.get(5)?,
         is_busy: row.get(6)?,
-        died_at: row.get::<_, Option<i64>>(7)?.map(from_millis),
+        died_at: row.get::<Option<i64>>(7)?.map(from_millis),
         unlisted: unlisted(row)?,
         lane: row.get(8)?,
         epoch: row.get(9)?,
         evaluation: row.get(10)?,
         issue_id: row.get(11)?,
-        evaluated_at: row.get::<_, Option<i64>>(16)?.map(from_millis),
+        evaluated_at: row.get::<Option<i64>>(16)?.map(from_millis),
     })
 }
 
-fn unlisted(row: &Row<'_>) -> rusqlite::Result<Unlisted> {
+fn unlisted(row: &Row<'_>) -> RowResult<Unlisted> {
     let blockers: String = row.get(12)?;
     Ok(Unlisted {
         blockers: blockers.split(' ').filter_map(|at| at.parse().ok()).collect(),
         by_forge: row.get(13)?,
         waits: row.get(14)?,
-        assigned_at: row.get::<_, Option<i64>>(15)?.map(from_millis),
+        assigned_at: row.get::<Option<i64>>(15)?.map(from_millis),
     })
 }
 
-fn named(row: &Row<'_>) -> rusqlite::Result<IssueRef> {
+fn named(row: &Row<'_>) -> RowResult<IssueRef> {
     Ok(IssueRef { repo: parsed(row, 0)?, number: row.get(1)? })
 }
 
@@ -396,8 +394,7 @@ fn enqueue_all(c: &Connection, finds: &[Find], now: Timestamp) -> Result<Vec<Iss
         missed += if find.is_missed { find.events } else { 0 };
         made.push(find.at.clone());
     }
-    let sql =
-        "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = value + excluded.value";
+    let sql = "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(fact.value AS BIGINT) + CAST(excluded.value AS BIGINT) AS TEXT)";
     run(c, sql, (MISSED, missed.to_string()))?;
     Ok(made)
 }
@@ -405,10 +402,8 @@ fn enqueue_all(c: &Connection, finds: &[Find], now: Timestamp) -> Result<Vec<Iss
 /// Whether nobody has touched the lane since the find was judged.
 fn is_as_judged(c: &Connection, lane: i64, find: &Find) -> Result<bool, Error> {
     let epoch = find.known.as_ref().map_or(0, |known| known.epoch);
-    let mut same = c.prepare_cached(
-        "SELECT 1 FROM lane WHERE id = ?1 AND epoch = ?2 AND state = 'idle' AND NOT EXISTS
+    let sql = "SELECT 1 FROM lane WHERE id = ?1 AND epoch = ?2 AND state = 'idle' AND NOT EXISTS
              (SELECT 1 FROM delivery WHERE delivery.lane = lane.id
-              AND delivery.state IN ('pending', 'claimed') AND delivery.state = 'pending')",
-    )?;
-    Ok(same.exists(params![lane, epoch])?)
+              AND delivery.state IN ('pending', 'claimed') AND delivery.state = 'pending')";
+    is_any(c, sql, params![lane, epoch])
 }

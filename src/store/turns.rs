@@ -3,8 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, params};
-
+use super::engine::{Connection, params};
 use super::lanes::Claim;
 use super::packing::pack;
 use super::rows::{all, changed, first, from_json, parsed, parsed_if_any, to_json};
@@ -116,7 +115,7 @@ pub(super) fn note_head(
     evaluation: &Evaluation,
 ) -> Result<(), Error> {
     let Some(head) = &evaluation.pull_head else { return Ok(()) };
-    let sql = "UPDATE run SET head = ?2 WHERE dispatch = ?1 AND head IS NOT ?2";
+    let sql = "UPDATE run SET head = ?2 WHERE dispatch = ?1 AND head IS DISTINCT FROM ?2";
     match changed(c, sql, params![dispatch, head])? {
         0 => Ok(()),
         _ => wake(c, [claim.lane], WakeCause::Pull, evaluation.at),

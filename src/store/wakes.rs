@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use rusqlite::{Connection, params};
 
+use super::engine::{Connection, params};
 use super::entries::{Entry, enqueue};
 use super::lanes::Claim;
 use super::rows::{all, first, run};
@@ -34,7 +34,7 @@ impl Store {
             let due = "SELECT id, lane FROM dispatch WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
             let due: Vec<(i64, i64)> = all(c, due, params![at, BATCH], |r| r.try_into())?;
             // The deadline is not slept through.
-            let later = "UPDATE dispatch SET due_at = iif(deadline_at > ?3, min(?2, deadline_at), ?2) WHERE id = ?1";
+            let later = "UPDATE dispatch SET due_at = CASE WHEN deadline_at > ?3 THEN min(?2, deadline_at) ELSE ?2 END WHERE id = ?1";
             for (dispatch, _) in &due {
                 run(c, later, [*dispatch, again, at])?;
             }

@@ -245,7 +245,7 @@ async fn a_restart_at_every_transition_ends_the_same() {
 
 #[tokio::test]
 async fn a_store_put_back_from_a_copy_tells_nobody_twice() {
-    let mut world = World::with(OWNER).await;
+    let mut world = World::on_file(OWNER).await;
     let issue = dispatched(&world).await;
     let copy = world.store_path().with_file_name("copy.db");
     world.service().parts().store.backup(copy.clone()).await.unwrap();

@@ -6,6 +6,7 @@ use gitea_triage::fake_gitea::NewIssue;
 use gitea_triage::issue::{IssueRef, IssueState, RepoName};
 use gitea_triage::sweep::How;
 
+use crate::database;
 use crate::world::World;
 
 const PATIENT: &str = "[[agent]]\nid = \"claude\"\ntimeout = \"300d\"\nmax_concurrent = 9\n";
@@ -305,7 +306,5 @@ async fn the_seed_compares_nothing_and_asks_for_nothing_more() {
         let requests = world.gitea.requests();
         assert_eq!(requests.len(), expected, "{requests:#?}");
     }
-    let database = rusqlite::Connection::open(world.store_path()).unwrap();
-    let kept: i64 = database.query_row("SELECT count(*) FROM wording", [], |r| r.get(0)).unwrap();
-    assert_eq!(kept, 0);
+    assert_eq!(database::count(&world.store_path(), "SELECT count(*) FROM wording"), 0);
 }

@@ -12,6 +12,7 @@ use sha2::Sha256;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use crate::database;
 use crate::world::{PATIENT, SECRET, World, bug};
 
 fn name(text: &str) -> RepoName {
@@ -356,10 +357,9 @@ async fn a_delivery_sent_again_from_before_a_rename_changes_nothing() {
 async fn as_an_older_version_left_it(world: &mut World, meanwhile: impl FnOnce(&World)) {
     let path = world.store_path();
     meanwhile(world);
-    let database = rusqlite::Connection::open(path).unwrap();
-    let forget = "UPDATE lane SET repo_id = NULL, issue_id = NULL; DELETE FROM repository";
-    database.execute_batch(forget).unwrap();
-    drop(database);
+    for forget in ["UPDATE lane SET repo_id = NULL, issue_id = NULL", "DELETE FROM repository"] {
+        database::rows(&path, forget);
+    }
     world.restart().await;
 }
 

@@ -14,6 +14,8 @@ mod claims;
 mod clock_jumps;
 mod commands;
 mod comments;
+#[path = "../database/mod.rs"]
+mod database;
 mod deadlines;
 mod decisions;
 #[path = "../dice/mod.rs"]

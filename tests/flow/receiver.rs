@@ -3,6 +3,7 @@
 use gitea_triage::store::DeliveryState;
 use reqwest::{Client, Method, StatusCode};
 
+use crate::database;
 use crate::redelivery::sign;
 use crate::world::{SECRET, World};
 
@@ -24,10 +25,7 @@ async fn a_valid_delivery_is_on_disk_before_it_is_answered() {
     assert_eq!(status, 202);
     assert_eq!(answer["delivery"], ID);
     assert!(answer.get("details").is_none(), "without a dashboard no page shows it: {answer}");
-    let database = rusqlite::Connection::open(world.store_path()).unwrap();
-    let stored: i64 =
-        database.query_row("SELECT count(*) FROM delivery", [], |r| r.get(0)).unwrap();
-    assert_eq!(stored, 1);
+    assert_eq!(database::count(&world.store_path(), "SELECT count(*) FROM delivery"), 1);
     world.settle().await;
     assert_eq!(world.delivery(ID).await.state, DeliveryState::Ignored);
 }

@@ -2,6 +2,7 @@
 
 use gitea_triage::delivery::Origin;
 
+use crate::database;
 use crate::world::{SECRET, World, bug};
 
 #[tokio::test]
@@ -98,13 +99,11 @@ async fn a_new_store_finds_what_an_old_one_wrote() {
     world.settle().await;
     world.assert_with_claude(&issue);
     world.gitea.clear_requests();
-    let database = rusqlite::Connection::open(world.store_path()).unwrap();
-    database
-        .execute_batch(
-            "PRAGMA foreign_keys = OFF; DELETE FROM effect; DELETE FROM dispatch; DELETE FROM evaluation;
-             DELETE FROM body; DELETE FROM delivery; DELETE FROM lane;",
-        )
-        .unwrap();
+    for table in
+        ["transition", "effect", "dispatch", "body", "delivery", "latest", "evaluation", "lane"]
+    {
+        database::rows(&world.store_path(), &format!("DELETE FROM {table}"));
+    }
     world.gitea.unassign(&issue, "alice", "claude");
     world.settle().await;
     // Without a ledger nobody remembers that a person took the assignment off, but the comment is known by its marker.

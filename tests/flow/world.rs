@@ -15,6 +15,8 @@ use gitea_triage::store::{DeliveryState, DeliveryView, Filter, History, ManualOr
 use gitea_triage::sweep::How;
 use tempfile::TempDir;
 
+use crate::database;
+
 pub const SECRET: &str = "story-secret";
 /// Lines for a world in which no agent runs out of time.
 pub const PATIENT: &str = "[[agent]]\nid = \"claude\"\ntimeout = \"30d\"\n";
@@ -32,7 +34,7 @@ pub struct World {
     config: String,
     folder: TempDir,
     told: Mutex<BTreeSet<i64>>,
-    dead: Mutex<BTreeSet<String>>,
+    dead: Mutex<BTreeSet<i64>>,
 }
 
 /// Where the stories are told, when it is not the Gitea.
@@ -87,6 +89,13 @@ impl World {
     /// A world in which something was there before the service started: on the forge, or as its database.
     pub async fn over(before: impl FnOnce(&FakeGitea, &RepoName, &std::path::Path)) -> Self {
         Self::build(&format!("[webhook]\nsecrets = [\"{SECRET}\"]"), before).await
+    }
+
+    /// A world whose store is a file, whatever the other stories are told on.
+    #[allow(dead_code, reason = "few stories are about files")]
+    pub async fn on_file(more: &str) -> Self {
+        let more = format!("[webhook]\nsecrets = [\"{SECRET}\"]\n{more}");
+        Self::build(&more, |_, _, path| drop(std::fs::File::create(path).unwrap())).await
     }
 
     /// A world on one of the two forges, whatever the other stories are told on.
@@ -328,7 +337,7 @@ impl World {
     pub async fn dead(&self) -> Vec<DeliveryView> {
         let mut all = self.deliveries().await;
         all.retain(|d| d.state == DeliveryState::Dead);
-        self.dead.lock().unwrap().extend(all.iter().map(|d| d.id.clone()));
+        self.dead.lock().unwrap().extend(all.iter().map(|d| d.seq));
         all
     }
 
@@ -345,17 +354,12 @@ impl World {
     }
 
     fn forgotten_dead(&self) -> Vec<String> {
-        let database = rusqlite::Connection::open(self.store_path()).unwrap();
-        let mut rows =
-            database.prepare("SELECT hex(id), reason FROM delivery WHERE state = 'dead'").unwrap();
-        let rows = rows.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)));
-        let asserted: BTreeSet<String> =
-            self.dead.lock().unwrap().iter().map(|id| id.replace('-', "").to_uppercase()).collect();
-        rows.unwrap()
-            .map(Result::unwrap)
-            .filter(|(id, _)| !asserted.contains(id))
-            .map(|(_, r)| r)
-            .collect()
+        let asserted = self.dead.lock().unwrap();
+        let dead = "SELECT seq, reason FROM delivery WHERE state = 'dead'";
+        let dead = database::rows(&self.store_path(), dead).into_iter();
+        let dead =
+            dead.filter(|row| !asserted.contains(&row[0].as_ref().unwrap().parse().unwrap()));
+        dead.filter_map(|row| row[1].clone()).collect()
     }
 }
 
@@ -370,6 +374,11 @@ impl Drop for World {
     }
 }
 
+/// A file that is there already is the store.
+fn store(file: &std::path::Path) -> String {
+    if file.exists() { format!("sqlite:{}", file.display()) } else { database::url(file) }
+}
+
 fn config(gitea: &FakeGitea, folder: &std::path::Path, more: &str) -> String {
     format!(
         r#"
@@ -382,7 +391,7 @@ fn config(gitea: &FakeGitea, folder: &std::path::Path, more: &str) -> String {
         public_url = "https://triage.example.com"
         workers = 1
         [store]
-        url = "sqlite:{folder}/story.db"
+        url = "{store}"
         [worker]
         concurrency = 0
         [sweep]
@@ -391,6 +400,6 @@ fn config(gitea: &FakeGitea, folder: &std::path::Path, more: &str) -> String {
         "#,
         url = gitea.url(),
         token = gitea.token(),
-        folder = folder.display(),
+        store = store(&folder.join("story.db")),
     )
 }

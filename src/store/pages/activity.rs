@@ -1,8 +1,7 @@
 //! What happened hour by hour, for the charts.
 
-use rusqlite::Connection;
-
 use crate::clock::{Timestamp, from_millis};
+use crate::store::engine::Connection;
 use crate::store::{DeliveryState, Error, Store};
 use crate::triage::Action;
 
@@ -75,22 +74,22 @@ fn walk(
     first: i64,
     mut count: impl FnMut(usize, &str),
 ) -> Result<bool, Error> {
-    let mut rows = c.prepare_cached(sql)?;
-    let mut rows = rows.query([])?;
-    let mut examined = 0;
-    while let Some(row) = rows.next()? {
-        let hour = row.get::<_, i64>(0)?.div_euclid(HOUR_MS) - first;
+    let (mut examined, mut is_partial) = (0, false);
+    c.walk(sql, [], &mut |row| {
+        let hour = row.get::<i64>(0)?.div_euclid(HOUR_MS) - first;
         // An hour more, because the order of arrival is not quite that of a clock that is set right now and then.
         if hour < -1 {
-            break;
+            return Ok(false);
         }
-        if examined == MOST_COUNTED {
-            return Ok(true);
+        is_partial = examined == MOST_COUNTED;
+        if is_partial {
+            return Ok(false);
         }
         examined += 1;
         if let Some(hour) = usize::try_from(hour).ok().filter(|hour| *hour < HOURS as usize) {
-            count(hour, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?);
+            count(hour, row.get_ref(1)?.as_str()?);
         }
-    }
-    Ok(false)
+        Ok(true)
+    })?;
+    Ok(is_partial)
 }

@@ -2,12 +2,11 @@
 
 use std::collections::BinaryHeap;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
 use super::filling::{Filling, Page};
 use super::{Sight, holds};
+use crate::store::engine::{Connection, Row, params};
 use crate::store::history::{DELIVERY, view};
-use crate::store::rows::all;
+use crate::store::rows::{all, first, only};
 use crate::store::{DeliveryState, DeliveryView, Error, Store};
 
 /// How many deliveries one page looks through; what lies beyond is a click away.
@@ -86,13 +85,10 @@ pub(super) fn page(c: &Connection, wanted: &Wanted) -> Result<Page<DeliveryView>
         return Ok(page);
     }
     let mut filling = Filling::new(query.before, query.limit, MOST_EXAMINED);
-    let mut rows = c.prepare_cached(&format!("{DELIVERY} {}", walk(c, query.state)?))?;
-    let mut rows = rows.query([query.before.unwrap_or(i64::MAX)])?;
-    while let Some(row) = rows.next()? {
-        if !filling.take(row.get(0)?, || wanted.find(row))? {
-            break;
-        }
-    }
+    let sql = format!("{DELIVERY} {}", walk(c, query.state)?);
+    c.walk(&sql, [query.before.unwrap_or(i64::MAX)], &mut |row| {
+        filling.take(row.get(0)?, || wanted.find(row))
+    })?;
     Ok(filling.page)
 }
 
@@ -126,8 +122,8 @@ fn walk(c: &Connection, state: Option<DeliveryState>) -> Result<String, Error> {
 
 /// How many deliveries are open, counted up to `most`.
 fn open_up_to(c: &Connection, most: u32) -> Result<u32, Error> {
-    let sql = format!("SELECT count(*) FROM ({PENDING} LIMIT ?2)");
-    Ok(c.prepare_cached(&sql)?.query_row([i64::MAX, most.into()], |r| r.get(0))?)
+    let sql = format!("SELECT count(*) FROM ({PENDING} LIMIT ?2) AS open");
+    only(c, &sql, [i64::MAX, most.into()], |r| r.get(0))
 }
 
 /// The newest delivery of a lane before a place, be it ended or open; 0 when there is none.
@@ -154,14 +150,14 @@ fn page_of_repo(
     }
     heads.retain(|(seq, _)| *seq > 0);
     let mut filling = Filling::new(query.before, query.limit, MOST_EXAMINED_OF_REPO);
-    let mut row = c.prepare_cached(&format!("{DELIVERY} WHERE seq = ?1"))?;
-    let mut next = c.prepare_cached(&format!("SELECT {NEWEST} FROM lane l WHERE l.id = ?1"))?;
+    let one = format!("{DELIVERY} WHERE seq = ?1");
+    let next = format!("SELECT {NEWEST} FROM lane l WHERE l.id = ?1");
     while let Some((seq, lane)) = heads.pop() {
         let take = |row: &Row<'_>| Ok(filling.take(seq, || wanted.find(row)));
-        if row.query_row([seq], take).optional()?.transpose()? == Some(false) {
+        if first(c, &one, [seq], take)?.transpose()? == Some(false) {
             break;
         }
-        let seq: i64 = next.query_row([lane, seq], |r| r.get(0))?;
+        let seq: i64 = only(c, &next, [lane, seq], |r| r.get(0))?;
         if seq > 0 {
             heads.push((seq, lane));
         }
@@ -172,11 +168,11 @@ fn page_of_repo(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{plan, scratch};
+    use crate::store::{plan, scratch_file};
 
     /// The steps of the question for a state, as SQLite would take them.
     async fn steps(state: Option<DeliveryState>) -> Vec<String> {
-        let (_folder, store) = scratch();
+        let (_folder, store) = scratch_file();
         let steps = store.read(move |c| plan(c, &format!("{DELIVERY} {}", walk(c, state)?)));
         steps.await.unwrap()
     }
@@ -198,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_newest_delivery_of_an_issue_is_read_from_an_index() {
-        let (_folder, store) = scratch();
+        let (_folder, store) = scratch_file();
         for condition in ["l.repo = ?1", "l.id = ?1"] {
             let sql = format!("SELECT {NEWEST}, l.id FROM lane l WHERE {condition}");
             let steps = store.read(move |c| plan(c, &sql)).await.unwrap();

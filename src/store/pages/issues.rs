@@ -1,13 +1,12 @@
 //! The list of issues that were ever decided about, the newest decision first.
 
-use rusqlite::{Connection, Row, params};
-
 use super::filling::{Filling, Page};
 use super::{Sight, holds};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::DispatchState;
+use crate::store::engine::{Connection, Row, RowResult, params};
 use crate::store::people::hold_text;
-use crate::store::rows::parsed_if_any;
+use crate::store::rows::{only, parsed_if_any};
 use crate::store::{Error, Store};
 use crate::triage::Action;
 
@@ -118,7 +117,7 @@ impl Store {
 impl IssueQuery {
     /// The issue of a row, if it is asked for and in sight.
     fn wanted(&self, row: &Row<'_>, sight: &Sight) -> Result<Option<IssueRow>, Error> {
-        let repo = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        let repo = row.get_ref(0)?.as_str()?;
         if self.repo.as_ref().is_some_and(|wanted| wanted != repo) || !sight.has(repo) {
             return Ok(None);
         }
@@ -134,21 +133,17 @@ impl IssueQuery {
 fn page(c: &Connection, query: &IssueQuery, sight: &Sight) -> Result<Page<IssueRow>, Error> {
     let repo = query.repo.as_deref();
     let is_small = repo.map_or(Ok(false), |repo| is_small(c, repo))?;
-    let mut rows = c.prepare_cached(&format!("{ISSUE} {}", walk(query.show, is_small)))?;
-    let mut rows = rows.query(params![query.before.unwrap_or(i64::MAX), repo])?;
+    let sql = format!("{ISSUE} {}", walk(query.show, is_small));
     let mut filling = Filling::new(query.before, query.limit, MOST_EXAMINED);
-    while let Some(row) = rows.next()? {
-        if !filling.take(row.get(3)?, || query.wanted(row, sight))? {
-            break;
-        }
-    }
+    c.walk(&sql, params![query.before.unwrap_or(i64::MAX), repo], &mut |row| {
+        filling.take(row.get(3)?, || query.wanted(row, sight))
+    })?;
     Ok(filling.page)
 }
 
 fn is_small(c: &Connection, repo: &str) -> Result<bool, Error> {
-    let sql = "SELECT count(*) FROM (SELECT 1 FROM lane WHERE repo = ?1 LIMIT ?2)";
-    let counted: u32 =
-        c.prepare_cached(sql)?.query_row(params![repo, MOST_SORTED + 1], |r| r.get(0))?;
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM lane WHERE repo = ?1 LIMIT ?2) AS counted";
+    let counted: u32 = only(c, sql, params![repo, MOST_SORTED + 1], |r| r.get(0))?;
     Ok(counted <= MOST_SORTED)
 }
 
@@ -177,11 +172,11 @@ fn walk(show: Show, by_repo: bool) -> String {
     let place =
         if by_repo { format!("latest.evaluation IN ({OF_REPO}) AND") } else { String::new() };
     format!(
-        "WHERE {condition} {place} ?2 IS ?2 AND latest.evaluation < ?1 ORDER BY latest.evaluation DESC"
+        "WHERE {condition} {place} ?2 IS NOT DISTINCT FROM ?2 AND latest.evaluation < ?1 ORDER BY latest.evaluation DESC"
     )
 }
 
-pub(super) fn issue(row: &Row<'_>) -> rusqlite::Result<IssueRow> {
+pub(super) fn issue(row: &Row<'_>) -> RowResult<IssueRow> {
     let agent: Option<String> = row.get(10)?;
     Ok(IssueRow {
         repo: row.get(0)?,
@@ -215,14 +210,14 @@ pub(super) const STANDINGS: &str = "SELECT (SELECT count(*) FROM latest WHERE ac
 
 pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
     let (flagged, dispatched, waiting, held, from_before) =
-        c.prepare_cached(STANDINGS)?.query_row([], |r| r.try_into())?;
+        only(c, STANDINGS, [], |r| r.try_into())?;
     Ok(Standings { flagged, dispatched, waiting, held, from_before })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{plan, scratch};
+    use crate::store::{plan, scratch, scratch_file};
 
     /// Of three from before, one was deleted without an event and one was touched.
     const FROM_BEFORE: &str =
@@ -234,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn an_issue_from_before_that_is_gone_is_neither_counted_nor_listed() {
         let (_folder, store) = scratch();
-        store.write(|c| Ok(c.execute_batch(FROM_BEFORE)?)).await.unwrap();
+        store.write(|c| c.batch(FROM_BEFORE)).await.unwrap();
         let (counted, listed) = store
             .read(move |c| Ok((standings(c)?, few(c, Show::Before, 9, &Sight::All)?)))
             .await
@@ -245,7 +240,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_list_is_walked_by_an_index() {
-        let (_folder, store) = scratch();
+        let (_folder, store) = scratch_file();
         for show in Show::ALL.iter().copied() {
             for by_repo in [false, true] {
                 let sql = format!("{ISSUE} {}", walk(show, by_repo));

@@ -1,14 +1,13 @@
 //! What the front page and the page of the agents show: what needs somebody, who has what, and what is stuck.
 
-use rusqlite::{Connection, Row};
-
 use super::Sight;
 use super::deliveries::{self, DeliveryQuery, Wanted};
 use super::issues::{self, ISSUE, IssueRow, Show, Standings};
 use crate::dispatch::{Dispatch, DispatchState};
 use crate::reason::URGENT_NOT_READY;
-use crate::store::dispatches::{DISPATCH, dispatch_of};
-use crate::store::rows::parsed;
+use crate::store::dispatches::{DISPATCH, DISPATCH_COLUMNS, dispatch_of};
+use crate::store::engine::{Connection, Row, RowResult};
+use crate::store::rows::{only, parsed};
 use crate::store::{DeliveryState, DeliveryView, Error, Store};
 
 /// How many of each are shown.
@@ -86,10 +85,8 @@ impl Store {
     /// A mark that is another one after every change worth showing.
     pub async fn pulse(&self) -> Result<Pulse, Error> {
         self.read(|c| {
-            let value = |row: &Row<'_>, at| Ok(row.get::<_, Option<i64>>(at)?.unwrap_or_default());
-            let mut pulse = c.prepare_cached(PULSE)?;
-            let pulse = pulse.query_row([], |row| (0..10).map(|at| value(row, at)).collect());
-            Ok(Pulse(pulse?))
+            let value = |row: &Row<'_>, at| Ok(row.get::<Option<i64>>(at)?.unwrap_or_default());
+            only(c, PULSE, [], |row| (0..10).map(|at| value(row, at)).collect()).map(Pulse)
         })
         .await
     }
@@ -139,13 +136,13 @@ fn few(c: &Connection, sql: &str, sight: &Sight) -> Result<Vec<IssueRow>, Error>
 
 fn dispatches(c: &Connection, sight: &Sight) -> Result<Vec<(Dispatch, String)>, Error> {
     let sql = format!(
-        "SELECT {DISPATCH}, coalesce(title, '') AS shown FROM dispatch JOIN lane ON lane.id = dispatch.lane
+        "SELECT {DISPATCH}, coalesce(title, '') FROM dispatch JOIN lane ON lane.id = dispatch.lane
              LEFT JOIN latest ON latest.lane = dispatch.lane
          WHERE ended_at IS NULL ORDER BY deadline_at LIMIT ?1"
     );
     first(c, &sql, DISPATCHES, |row| {
         let dispatch = dispatch_of(row)?;
-        let title = row.get("shown")?;
+        let title = row.get(DISPATCH_COLUMNS)?;
         Ok(sight.has(&dispatch.at.repo.to_string()).then_some((dispatch, title)))
     })
 }
@@ -155,16 +152,13 @@ fn first<T>(
     c: &Connection,
     sql: &str,
     limit: usize,
-    wanted: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
+    wanted: impl Fn(&Row<'_>) -> RowResult<Option<T>>,
 ) -> Result<Vec<T>, Error> {
-    let mut rows = c.prepare_cached(sql)?;
-    let mut rows = rows.query([EXAMINED])?;
     let mut found = Vec::new();
-    while found.len() < limit
-        && let Some(row) = rows.next()?
-    {
+    c.query(sql, [EXAMINED], &mut |row| {
         found.extend(wanted(row)?);
-    }
+        Ok(found.len() < limit)
+    })?;
     Ok(found)
 }
 
@@ -177,31 +171,33 @@ const WAITING: &str =
 fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
     let mut loads: std::collections::BTreeMap<String, AgentLoad> = Default::default();
     let of = |agent: String| AgentLoad { agent, ..AgentLoad::default() };
-    let mut rows = c.prepare_cached(LOADS)?;
-    let mut rows = rows.query([])?;
-    while let Some(row) = rows.next()? {
+    c.query(LOADS, [], &mut |row| {
         let (agent, count): (String, u64) = (row.get(0)?, row.get(2)?);
         let state: DispatchState = parsed(row, 1)?;
         let load = loads.entry(agent.clone()).or_insert_with(|| of(agent));
-        if state.is_open() { load.open += count } else { load.ended.push((state, count)) }
-    }
-    let mut rows = c.prepare_cached(WAITING)?;
-    let mut rows = rows.query([])?;
-    while let Some(row) = rows.next()? {
+        if state.is_open() {
+            load.open += count
+        } else {
+            load.ended.push((state, count))
+        }
+        Ok(true)
+    })?;
+    c.query(WAITING, [], &mut |row| {
         let agent: String = row.get(0)?;
         loads.entry(agent.clone()).or_insert_with(|| of(agent)).waiting = row.get(1)?;
-    }
+        Ok(true)
+    })?;
     Ok(loads.into_values().collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{plan, scratch};
+    use crate::store::{plan, scratch_file};
 
     #[tokio::test]
     async fn counts_are_taken_from_indices_in_their_order() {
-        let (_folder, store) = scratch();
+        let (_folder, store) = scratch_file();
         for sql in [LOADS, WAITING, PULSE, issues::STANDINGS] {
             for step in store.read(move |c| plan(c, sql)).await.unwrap() {
                 let is_by_index = !step.starts_with("SCAN") || step.contains("INDEX");

@@ -1,12 +1,11 @@
 //! Runs of agents on runners, as people see them.
 
-use rusqlite::Row;
-
 use super::Sight;
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::AgentId;
 use crate::dispatch::budget::Spent;
 use crate::dispatch::run::RunOutcome;
+use crate::store::engine::{Row, RowResult};
 use crate::store::rows::{all, first, from_json, parsed, parsed_if_any};
 use crate::store::{Error, RunState, Store};
 
@@ -88,12 +87,12 @@ impl Store {
     }
 }
 
-fn view(r: &Row<'_>) -> rusqlite::Result<RunView> {
+fn view(r: &Row<'_>) -> RowResult<RunView> {
     let time = |at: Option<i64>| at.map(from_millis);
     let stopped: Option<String> = r.get(23)?;
     Ok(RunView {
         id: r.get(0)?,
-        agent: AgentId::new(r.get::<_, String>(1)?),
+        agent: AgentId::new(r.get::<String>(1)?),
         repo: r.get(2)?,
         number: r.get(3)?,
         title: r.get(4)?,

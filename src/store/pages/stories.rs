@@ -1,16 +1,15 @@
 //! The whole story of one delivery, one evaluation, and one issue.
 
-use rusqlite::{Connection, params};
-
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::DeliveryId;
 use crate::dispatch::Dispatch;
 use crate::issue::IssueRef;
+use crate::store::engine::{Connection, params};
 use crate::store::history::{dispatches, evaluations, view_of, views};
 use crate::store::ids::key;
 use crate::store::orders::{self, OrderView};
 use crate::store::people::{self, hold_text};
-use crate::store::rows::{all, from_json, parsed};
+use crate::store::rows::{all, from_json, only, parsed};
 use crate::store::{DeliveryView, Error, EvaluationView, Store, TransitionView, lanes};
 use crate::triage::Approval;
 
@@ -160,34 +159,29 @@ fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
     let removed = "SELECT kind, value FROM removed WHERE lane = ?1 ORDER BY kind, value";
     let removed = all(c, removed, [id], |r| r.try_into())?;
     let approval = people::approval(c, id)?;
-    let mut row = c.prepare_cached(
-        "SELECT state, due_at, attempts, last_error, waits_for, hold, chosen, title
-         FROM lane LEFT JOIN latest ON latest.lane = lane.id WHERE id = ?1",
-    )?;
-    let lane = row.query_row([id], |r| {
+    let sql = "SELECT state, due_at, attempts, last_error, waits_for, hold, chosen, title
+         FROM lane LEFT JOIN latest ON latest.lane = lane.id WHERE id = ?1";
+    only(c, sql, [id], |r| {
         Ok(Lane {
             state: parsed(r, 0)?,
-            due_at: r.get::<_, Option<_>>(1)?.map(from_millis),
+            due_at: r.get::<Option<_>>(1)?.map(from_millis),
             attempts: r.get(2)?,
             last_error: r.get(3)?,
             waits_for: r.get(4)?,
             held: hold_text(r, 5)?,
             chosen: r.get(6)?,
-            title: r.get::<_, Option<String>>(7)?.filter(|title| !title.is_empty()),
+            title: r.get::<Option<String>>(7)?.filter(|title| !title.is_empty()),
             approval,
             removed,
         })
-    })?;
-    Ok(lane)
+    })
 }
 
 fn delivery_story(c: &Connection, delivery: DeliveryView) -> Result<DeliveryStory, Error> {
-    let mut row = c.prepare_cached(
-        "SELECT event, scope, repeated_at, EXISTS (SELECT 1 FROM body WHERE body.seq = delivery.seq)
-         FROM delivery WHERE seq = ?1",
-    )?;
+    let sql = "SELECT event, scope, repeated_at, EXISTS (SELECT 1 FROM body WHERE body.seq = delivery.seq)
+         FROM delivery WHERE seq = ?1";
     let (event_header, scope, repeated_at, has_body): (_, Option<String>, Option<i64>, _) =
-        row.query_row([delivery.seq], |r| r.try_into())?;
+        only(c, sql, [delivery.seq], |r| r.try_into())?;
     let evaluation = delivery.evaluation.map(|id| evaluation(c, id)).transpose()?.flatten();
     Ok(DeliveryStory {
         delivery,
@@ -205,12 +199,10 @@ fn evaluation(c: &Connection, id: i64) -> Result<Option<EvaluationView>, Error> 
 
 fn evaluation_story(c: &Connection, id: i64) -> Result<Option<EvaluationStory>, Error> {
     let Some(evaluation) = evaluation(c, id)? else { return Ok(None) };
-    let mut beside = c.prepare_cached(
-        "SELECT repo, number,
+    let sql = "SELECT repo, number,
              (SELECT max(e.id) FROM evaluation e WHERE e.lane = lane.id AND e.id < ?1),
              (SELECT min(e.id) FROM evaluation e WHERE e.lane = lane.id AND e.id > ?1)
-         FROM lane WHERE lane.id = (SELECT e.lane FROM evaluation e WHERE e.id = ?1)",
-    )?;
-    let (repo, number, older, newer) = beside.query_row([id], |r| r.try_into())?;
+         FROM lane WHERE lane.id = (SELECT e.lane FROM evaluation e WHERE e.id = ?1)";
+    let (repo, number, older, newer) = only(c, sql, [id], |r| r.try_into())?;
     Ok(Some(EvaluationStory { evaluation, repo, number, older, newer }))
 }

@@ -1,0 +1,324 @@
+//! PostgreSQL, over a connection that is made when it is needed and made anew when it was lost. Whoever writes holds one
+//! lock of the whole store, so that one transaction follows another as they do in SQLite, whichever process they are of.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use postgres::config::Host;
+use postgres::error::SqlState;
+use postgres::types::{IsNull, ToSql as Bind, Type, to_sql_checked};
+use postgres::{Client, NoTls, Statement};
+use rusqlite::ToSql;
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+
+use super::dialect::for_postgres;
+use super::{Flush, Row};
+use crate::store::{Error, OpenMode};
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_millis(1_500);
+/// How many statements a connection keeps prepared.
+const PREPARED: usize = 512;
+/// How many rows of a long answer come at once.
+const AT_ONCE: usize = 256;
+/// The lock of whoever writes into the store: a number of ours, and one of its schema, among all that use the same database.
+const WRITE_LOCK: &str = "SELECT pg_advisory_xact_lock(19796, hashtext(current_schema()))";
+/// The lock of the one service, for as long as its connection lasts.
+const SERVICE_LOCK: &str = "SELECT pg_advisory_lock(19797, hashtext(current_schema()))";
+const SERVICE_UNLOCK: &str = "SELECT pg_advisory_unlock(19797, hashtext(current_schema()))";
+/// How long a service waits for that of one before it, which the server may not know to be gone yet.
+const SERVICE_WAIT: &str = "SET lock_timeout = '5s'";
+/// What holds for each of our connections. Whoever holds the lock of those who write and says nothing more, as a process
+/// that was stopped or a machine that is gone, is ended by the server.
+const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '20s';
+    SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = warning";
+/// How long a server may leave what was sent to it without a sign that it came, before the connection is given up.
+const UNHEARD: Duration = Duration::from_secs(10);
+
+/// A database on a server.
+#[derive(Clone)]
+pub(in crate::store) struct Server {
+    config: Arc<postgres::Config>,
+}
+
+impl Server {
+    /// The database that a connection string names.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(in crate::store) fn parse(url: &str) -> Result<Self, postgres::Error> {
+        let mut config: postgres::Config = url.parse()?;
+        config.application_name("gitea-triage").connect_timeout(CONNECT);
+        config.tcp_user_timeout(UNHEARD).keepalives_idle(UNHEARD);
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    /// A connection that is made with the first question; of a service, it is the only one that has this.
+    pub(in crate::store) fn session(&self, how: OpenMode) -> Session {
+        let is_writing = Cell::new(false);
+        Session { server: self.clone(), how, live: RefCell::default(), is_writing }
+    }
+
+    fn connect(&self, how: OpenMode) -> Result<Live, Error> {
+        let mut client = self.config.connect(NoTls)?;
+        if how == OpenMode::Exclusive {
+            client.batch_execute(SERVICE_WAIT)?;
+            let locked = client.batch_execute(SERVICE_LOCK);
+            locked.map_err(|error| match error.code() {
+                Some(&SqlState::LOCK_NOT_AVAILABLE) => Error::InUse(self.to_string()),
+                _ => error.into(),
+            })?;
+        }
+        client.batch_execute(SETTINGS)?;
+        Ok(Live { client, prepared: HashMap::new() })
+    }
+}
+
+/// Without the password.
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (hosts, ports) = (self.config.get_hosts(), self.config.get_ports());
+        let places: Vec<_> = hosts
+            .iter()
+            .enumerate()
+            .map(|(at, host)| {
+                let port = ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+                match host {
+                    Host::Tcp(name) => format!("{name}:{port}"),
+                    Host::Unix(folder) => format!("{}:{port}", folder.display()),
+                }
+            })
+            .collect();
+        let user = self.config.get_user().unwrap_or_default();
+        let database = self.config.get_dbname().unwrap_or(user);
+        write!(f, "postgres://{user}@{}/{database}", places.join(","))
+    }
+}
+
+/// A connection, or none yet.
+pub(in crate::store) struct Session {
+    server: Server,
+    how: OpenMode,
+    live: RefCell<Option<Live>>,
+    /// Between the beginning and the end of a transaction that writes.
+    is_writing: Cell<bool>,
+}
+
+struct Live {
+    client: Client,
+    prepared: HashMap<String, Statement>,
+}
+
+impl Live {
+    /// The statement, prepared on this connection.
+    fn prepared(&mut self, sql: &str) -> Result<Statement, Error> {
+        if let Some(known) = self.prepared.get(sql) {
+            return Ok(known.clone());
+        }
+        let statement = self.client.prepare(&for_postgres(sql))?;
+        if self.prepared.len() >= PREPARED {
+            self.prepared.clear();
+        }
+        self.prepared.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    fn rows(&mut self, sql: &str, values: &[&dyn ToSql]) -> Result<Vec<postgres::Row>, Error> {
+        let statement = self.prepared(sql)?;
+        let bound = bind(values)?;
+        let bound: Vec<&(dyn Bind + Sync)> = bound.iter().map(|one| one as _).collect();
+        Ok(self.client.query(&statement, &bound)?)
+    }
+}
+
+impl Session {
+    /// Does something with the connection, which is made first where there is none.
+    fn live<T>(&self, f: impl FnOnce(&mut Live) -> Result<T, Error>) -> Result<T, Error> {
+        let mut live = self.live.borrow_mut();
+        // Within a transaction another connection would know nothing of it.
+        if !self.is_writing.get() && live.as_ref().is_none_or(|live| live.client.is_closed()) {
+            *live = None;
+            *live = Some(self.server.connect(self.how)?);
+        }
+        live.as_mut().map_or(Err(Error::Closed), f)
+    }
+
+    pub(super) fn query(
+        &self,
+        sql: &str,
+        values: &[&dyn ToSql],
+        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        let rows = self.live(|live| live.rows(sql, values))?;
+        give(&rows, take).map(drop)
+    }
+
+    /// By a cursor, which only lives in a transaction.
+    pub(super) fn walk(
+        &self,
+        sql: &str,
+        values: &[&dyn ToSql],
+        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        if self.is_writing.get() {
+            let walked = self.walk_cursor(sql, values, take);
+            return walked.and_then(|()| self.batch("CLOSE walk"));
+        }
+        self.batch("BEGIN READ ONLY")?;
+        let walked = self.walk_cursor(sql, values, take);
+        let ended = self.batch("ROLLBACK");
+        walked.and(ended)
+    }
+
+    fn walk_cursor(
+        &self,
+        sql: &str,
+        values: &[&dyn ToSql],
+        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        self.execute(&format!("DECLARE walk NO SCROLL CURSOR FOR {sql}"), values)?;
+        let fetch = format!("FETCH FORWARD {AT_ONCE} FROM walk");
+        loop {
+            // Never prepared twice: what it gives is another thing each time.
+            let rows = self.live(|live| Ok(live.client.query(&fetch, &[])?))?;
+            let goes_on = give(&rows, take)?;
+            if !goes_on || rows.len() < AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn execute(&self, sql: &str, values: &[&dyn ToSql]) -> Result<usize, Error> {
+        self.live(|live| {
+            let statement = live.prepared(sql)?;
+            let bound = bind(values)?;
+            let bound: Vec<&(dyn Bind + Sync)> = bound.iter().map(|one| one as _).collect();
+            let changed = live.client.execute(&statement, &bound)?;
+            Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+        })
+    }
+
+    pub(super) fn batch(&self, sql: &str) -> Result<(), Error> {
+        self.live(|live| Ok(live.client.batch_execute(sql)?))
+    }
+
+    /// Begins a transaction and takes the lock of whoever writes.
+    pub(super) fn begin(&mut self, flush: Flush) -> Result<(), Error> {
+        let later = match flush {
+            Flush::First => "",
+            Flush::Later => "SET LOCAL synchronous_commit = off;",
+        };
+        self.batch(&format!("BEGIN; {later} {WRITE_LOCK}"))?;
+        self.is_writing.set(true);
+        Ok(())
+    }
+
+    /// Lets another service have the database.
+    pub(super) fn let_go(&self) -> Result<(), Error> {
+        if self.how == OpenMode::Exclusive { self.batch(SERVICE_UNLOCK) } else { Ok(()) }
+    }
+
+    /// Ends it.
+    pub(super) fn end(&mut self, is_kept: bool) -> Result<(), Error> {
+        self.is_writing.set(false);
+        self.batch(if is_kept { "COMMIT" } else { "ROLLBACK" })
+    }
+}
+
+/// Gives rows to `take`; whether it wants more.
+fn give(
+    rows: &[postgres::Row],
+    take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
+) -> Result<bool, Error> {
+    for row in rows {
+        let values = (0..row.len()).map(|at| row.try_get::<_, Read>(at).map(|Read(value)| value));
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        if !take(&Row::Read(&values))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What stands in a column, as one of SQLite's kinds of values.
+struct Read(Value);
+
+impl<'a> postgres::types::FromSql<'a> for Read {
+    fn from_sql(
+        kind: &Type,
+        raw: &'a [u8],
+    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(match *kind {
+            Type::BOOL => Value::Integer(bool::from_sql(kind, raw)?.into()),
+            Type::INT8 => Value::Integer(i64::from_sql(kind, raw)?),
+            Type::INT4 => Value::Integer(i32::from_sql(kind, raw)?.into()),
+            Type::FLOAT8 => Value::Real(f64::from_sql(kind, raw)?),
+            Type::BYTEA => Value::Blob(raw.to_vec()),
+            Type::VOID => Value::Null,
+            _ => Value::Text(String::from_sql(kind, raw)?),
+        }))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(Value::Null))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// A value on its way to a parameter, of whatever type the server expects there.
+#[derive(Debug)]
+struct Bound(Value);
+
+fn bind(values: &[&dyn ToSql]) -> Result<Vec<Bound>, Error> {
+    let bound = values.iter().map(|value| {
+        Ok(Bound(match value.to_sql()? {
+            ToSqlOutput::Owned(value) => value,
+            ToSqlOutput::Borrowed(value) => owned(value)?,
+            other => return Err(Error::Unreadable(format!("a value of no known kind: {other:?}"))),
+        }))
+    });
+    bound.collect()
+}
+
+fn owned(value: ValueRef<'_>) -> Result<Value, Error> {
+    Value::try_from(value).map_err(|e| Error::Unreadable(e.to_string()))
+}
+
+impl Bind for Bound {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match (&self.0, kind) {
+            (Value::Null, _) => Ok(IsNull::Yes),
+            (Value::Integer(number), &Type::INT8) => Bind::to_sql(number, kind, out),
+            (Value::Integer(number), &Type::INT4) => {
+                Bind::to_sql(&i32::try_from(*number)?, kind, out)
+            }
+            (Value::Integer(number), &Type::BOOL) => Bind::to_sql(&(*number != 0), kind, out),
+            (Value::Integer(number), &Type::FLOAT8) => Bind::to_sql(&(*number as f64), kind, out),
+            (Value::Integer(number), _) => Bind::to_sql(&number.to_string(), kind, out),
+            (Value::Real(number), _) => Bind::to_sql(number, kind, out),
+            // PostgreSQL keeps no character 0 in a text; people have no use for one.
+            (Value::Text(text), _) if text.contains('\0') => {
+                Bind::to_sql(&text.replace('\0', "\u{fffd}"), kind, out)
+            }
+            (Value::Text(text), _) => Bind::to_sql(text, kind, out),
+            (Value::Blob(bytes), _) => Bind::to_sql(bytes, kind, out),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}

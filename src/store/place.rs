@@ -1,0 +1,101 @@
+//! Where a store is: in a file of its own, or in a database of a PostgreSQL server.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::engine::{Connection, Server, Sqlite, open_error};
+use super::{Error, OpenMode};
+
+/// Where a store is.
+#[derive(Clone)]
+pub struct Place(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    /// A file, made where there is none.
+    File(PathBuf),
+    Server(Server),
+}
+
+impl Place {
+    /// The connection that writes.
+    pub(super) fn writer(&self, how: OpenMode) -> Result<Connection, Error> {
+        match &self.0 {
+            Kind::File(path) => Sqlite::writer(path).map(Connection::Sqlite),
+            Kind::Server(server) => Ok(Connection::Postgres(server.session(how))),
+        }
+    }
+
+    /// A connection that only reads.
+    pub(super) fn reader(&self) -> Result<Connection, Error> {
+        match &self.0 {
+            Kind::File(path) => Sqlite::reader(path).map(Connection::Sqlite),
+            Kind::Server(server) => Ok(Connection::Postgres(server.session(OpenMode::Shared))),
+        }
+    }
+
+    /// That it cannot be opened.
+    pub(super) fn error(&self, reason: impl fmt::Display) -> Error {
+        match &self.0 {
+            Kind::File(path) => open_error(path, reason),
+            Kind::Server(_) => {
+                Error::Server { place: self.to_string(), reason: reason.to_string() }
+            }
+        }
+    }
+
+    /// Whether it makes sense to look for a store there: of a file, whether it is there.
+    pub fn may_be_there(&self) -> bool {
+        self.file().is_none_or(Path::exists)
+    }
+
+    /// The file, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.0 {
+            Kind::File(path) => Some(path),
+            Kind::Server(_) => None,
+        }
+    }
+}
+
+impl From<&Path> for Place {
+    fn from(path: &Path) -> Self {
+        Self(Kind::File(path.to_owned()))
+    }
+}
+
+impl From<&PathBuf> for Place {
+    fn from(path: &PathBuf) -> Self {
+        Self(Kind::File(path.clone()))
+    }
+}
+
+/// `sqlite:` and a path, or `postgres://`.
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path);
+            return Ok(Self(Kind::File(PathBuf::from(path))));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Server::parse(url)
+                .map(Kind::Server)
+                .map(Self)
+                .map_err(|error| error.to_string());
+        }
+        Err("write `sqlite:` and the path of a file, or `postgres://user@host/database`".to_owned())
+    }
+}
+
+/// Without any password.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::File(path) => write!(f, "{}", path.display()),
+            Kind::Server(server) => write!(f, "{server}"),
+        }
+    }
+}

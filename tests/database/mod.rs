@@ -1,0 +1,82 @@
+//! The database of a test: a file in the test's folder, or, where `GITEA_TRIAGE_TEST_POSTGRES` names a database on a
+//! server, a schema of its own there. A test knows either by the path of the file.
+#![allow(dead_code, reason = "each test program has its own copy and uses a part of it")]
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::Path;
+
+use postgres::SimpleQueryMessage;
+use rusqlite::types::ValueRef;
+
+/// What `store.url` says.
+pub fn url(file: &Path) -> String {
+    let Some((server, schema)) = server(file) else { return format!("sqlite:{}", file.display()) };
+    on_server(&server, &format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
+    let joint = if server.contains('?') { '&' } else { '?' };
+    format!("{server}{joint}options=-csearch_path%3D{schema}")
+}
+
+/// Whether it is on a server.
+pub fn is_on_server() -> bool {
+    std::env::var_os("GITEA_TRIAGE_TEST_POSTGRES").is_some()
+}
+
+/// The rows of an answer, every column as text.
+pub fn rows(file: &Path, sql: &str) -> Vec<Vec<Option<String>>> {
+    let Some((server, schema)) = server(file) else { return rows_of_file(file, sql) };
+    on_server(&server, &format!("SET search_path = {schema}; {sql}"))
+}
+
+/// The first column of the first row.
+pub fn one(file: &Path, sql: &str) -> Option<String> {
+    rows(file, sql).into_iter().next().and_then(|row| row.into_iter().next().flatten())
+}
+
+/// A number in the first column of the first row; 0 where there is none.
+pub fn count(file: &Path, sql: &str) -> i64 {
+    one(file, sql).map_or(0, |number| number.parse().unwrap())
+}
+
+fn server(file: &Path) -> Option<(String, String)> {
+    let url = std::env::var("GITEA_TRIAGE_TEST_POSTGRES").ok()?;
+    let mut hasher = DefaultHasher::new();
+    file.hash(&mut hasher);
+    Some((url, format!("test_{:016x}", hasher.finish())))
+}
+
+/// On a thread of its own, which may wait.
+fn on_server(url: &str, sql: &str) -> Vec<Vec<Option<String>>> {
+    let ask = || {
+        let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
+        let said = client.simple_query(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let row = |message: SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect())
+            }
+            _ => None,
+        };
+        said.into_iter().filter_map(row).collect()
+    };
+    std::thread::scope(|scope| scope.spawn(ask).join().unwrap())
+}
+
+fn rows_of_file(file: &Path, sql: &str) -> Vec<Vec<Option<String>>> {
+    let database = rusqlite::Connection::open(file).unwrap();
+    database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    let mut statement = database.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let columns = statement.column_count();
+    let rows = statement.query_map([], |row| {
+        let text = |at| {
+            Ok(match row.get_ref(at)? {
+                ValueRef::Null => None,
+                ValueRef::Integer(number) => Some(number.to_string()),
+                ValueRef::Real(number) => Some(number.to_string()),
+                ValueRef::Text(text) | ValueRef::Blob(text) => {
+                    Some(String::from_utf8_lossy(text).into_owned())
+                }
+            })
+        };
+        (0..columns).map(text).collect()
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
