@@ -304,8 +304,7 @@ async fn bodies_go_when_they_are_past_their_time_and_rows_stay() {
 async fn more_than_the_queue_holds_is_refused_before_anything_is_stored() {
     let kept = Arc::new(Kept::new(2));
     // Another process keeps the writer waiting, so that the queue fills.
-    let other = rusqlite::Connection::open(kept.folder.path().join("kept.db")).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = database::Held::of(&kept.folder.path().join("kept.db"));
     let tries = (0..8).map(|n| {
         let kept = Arc::clone(&kept);
         tokio::spawn(async move {

@@ -12,7 +12,7 @@ use assert_cmd::Command;
 use gitea_triage::clock::Timestamp;
 use gitea_triage::fake_gitea::{Fault, FaultKind, Flavour, IssueView, NewIssue};
 use gitea_triage::issue::{IssueRef, IssueState};
-use gitea_triage::store::{OpenMode, Store, SummaryDay};
+use gitea_triage::store::{OpenMode, Place, Store, SummaryDay};
 use gitea_triage::summary::{By, Error, Outcome, Parts, Schedule, Settings, Summaries};
 
 use world::{PATIENT, World, bug};
@@ -341,7 +341,8 @@ async fn two_hands_on_one_store_post_once() {
 fn other_summaries(world: &World, store: &std::path::Path) -> Summaries {
     let parts = world.service().parts();
     Summaries::new(Parts {
-        store: Store::open(store, 16, OpenMode::Shared).unwrap(),
+        store: Store::open(database::url(store).parse::<Place>().unwrap(), 16, OpenMode::Shared)
+            .unwrap(),
         forge: parts.forge.clone(),
         clock: world.clock.clone(),
         settings: std::sync::Arc::new(Settings {

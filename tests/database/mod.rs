@@ -1,5 +1,6 @@
 //! The database of a test: a file in the test's folder, or, where `GITEA_TRIAGE_TEST_POSTGRES` names a database on a
-//! server, a schema of its own there. A test knows either by the path of the file.
+//! server, a schema of its own there. A test knows either by the path of the file. A file that is there already is the
+//! database, whatever the others are on.
 #![allow(dead_code, reason = "each test program has its own copy and uses a part of it")]
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -37,7 +38,38 @@ pub fn count(file: &Path, sql: &str) -> i64 {
     one(file, sql).map_or(0, |number| number.parse().unwrap())
 }
 
+/// Another process that writes, and does not come to an end for as long as this lasts.
+pub enum Held {
+    File(rusqlite::Connection),
+    Server(std::sync::mpsc::Sender<()>),
+}
+
+impl Held {
+    pub fn of(file: &Path) -> Self {
+        let Some((url, schema)) = server(file) else {
+            let database = rusqlite::Connection::open(file).unwrap();
+            database.execute_batch("BEGIN IMMEDIATE").unwrap();
+            return Self::File(database);
+        };
+        let (let_go, until) = std::sync::mpsc::channel();
+        let (is_held, held) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+            let lock = "BEGIN; SELECT pg_advisory_xact_lock(19796, hashtext(current_schema()))";
+            client.batch_execute(&format!("SET search_path = {schema}; {lock}")).unwrap();
+            is_held.send(()).unwrap();
+            let _ = until.recv();
+        });
+        held.recv().unwrap();
+        Self::Server(let_go)
+    }
+}
+
+/// The server and the schema there; none for a file that is there.
 fn server(file: &Path) -> Option<(String, String)> {
+    if file.exists() {
+        return None;
+    }
     let url = std::env::var("GITEA_TRIAGE_TEST_POSTGRES").ok()?;
     let mut hasher = DefaultHasher::new();
     file.hash(&mut hasher);

@@ -12,6 +12,7 @@ use gitea_triage::service::Service;
 use gitea_triage::store::{DeliveryState, Filter};
 use tokio::task::JoinSet;
 
+use crate::database;
 use crate::dice::{self, Dice};
 use crate::panics::Panics;
 use crate::world::{SECRET, World, bug};
@@ -189,9 +190,10 @@ impl Stage {
             World::with("[[agent]]\nid = \"claude\"\ntimeout = \"30d\"\nmax_concurrent = 100\n");
         let world = world.await;
         let config = std::fs::read_to_string(world.config_file()).unwrap();
+        let file = world.store_path();
         let config = config
             .replace("[gitea]", &format!("[gitea]\ntimeout = \"{TIMEOUT}\""))
-            .replace("story.db", "mixes.db");
+            .replace(&database::url(&file), &database::url(&file.with_file_name("mixes.db")));
         let config = Config::from_toml("mixes.toml", &config, std::iter::empty()).unwrap();
         let service = Service::start(&config, world.clock.clone()).await.unwrap();
         service.parts().worker.set_account(world.gitea.bot());

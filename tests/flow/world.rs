@@ -148,10 +148,8 @@ impl World {
     /// Another instance on the same forge, with a store of its own. No hook leads to it.
     pub async fn beside(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = self.config.replace(
-            &self.folder.path().display().to_string(),
-            &folder.path().display().to_string(),
-        );
+        let store = database::url(&folder.path().join("story.db"));
+        let config = self.config.replace(&database::url(&self.store_path()), &store);
         let mut world = Self {
             gitea: self.gitea.clone(),
             clock: self.clock.clone(),
@@ -374,11 +372,6 @@ impl Drop for World {
     }
 }
 
-/// A file that is there already is the store.
-fn store(file: &std::path::Path) -> String {
-    if file.exists() { format!("sqlite:{}", file.display()) } else { database::url(file) }
-}
-
 fn config(gitea: &FakeGitea, folder: &std::path::Path, more: &str) -> String {
     format!(
         r#"
@@ -400,6 +393,6 @@ fn config(gitea: &FakeGitea, folder: &std::path::Path, more: &str) -> String {
         "#,
         url = gitea.url(),
         token = gitea.token(),
-        store = store(&folder.join("story.db")),
+        store = database::url(&folder.join("story.db")),
     )
 }
