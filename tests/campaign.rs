@@ -4,6 +4,7 @@
 //! 50 kills in a usual run; `GITEA_TRIAGE_TEST_SCALE=full` makes it 500. `GITEA_TRIAGE_TEST_SEED` repeats a run.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod database;
 mod dice;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dice::Dice;
+use gitea_triage::clock::Clock;
 use gitea_triage::fake_gitea::{FakeGitea, IssueView, NewIssue};
 use gitea_triage::issue::{IssueRef, IssueState, RepoName};
 
@@ -60,12 +62,12 @@ impl Campaign {
         format!(
             "[gitea]\nurl = \"{}\"\ntoken = \"{}\"\nrepos = [\"acme/*\"]\n\
              [server]\nlisten = \"127.0.0.1:{}\"\n[webhook]\nsecrets = [\"{SECRET}\"]\n\
-             [store]\nurl = \"sqlite:{}\"\n\
+             [store]\nurl = \"{}\"\n\
              [worker]\nfuse = 1000\n[[agent]]\nid = \"claude\"\nmax_concurrent = 10000\n",
             self.gitea.url(),
             self.gitea.token(),
             self.port,
-            self.path("campaign.db").display(),
+            database::url(&self.path("campaign.db")),
         )
     }
 
@@ -97,9 +99,7 @@ impl Campaign {
             pause(Duration::from_millis(5 + dice.below(250) as u64)).await;
             program.kill().unwrap();
             program.wait().unwrap();
-            let database = self.database();
-            let verdict = database.query_row("PRAGMA integrity_check", [], |row| row.get(0));
-            assert_eq!(verdict, Ok("ok".to_owned()));
+            database::check(&self.path("campaign.db"));
         }
     }
 
@@ -116,12 +116,8 @@ impl Campaign {
         }
     }
 
-    fn database(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.path("campaign.db")).unwrap()
-    }
-
     fn count(&self, sql: &str) -> i64 {
-        self.database().query_row(sql, [], |row| row.get(0)).unwrap()
+        database::count(&self.path("campaign.db"), sql)
     }
 
     /// How many deliveries are not worked off, if any.
@@ -289,9 +285,11 @@ async fn killed_while_people_take_command_and_rename_nothing_of_theirs_is_lost()
     let campaign = Campaign::with(few).await;
     // What was there before the first sweep, or came within the same second, is no order.
     let mut program = campaign.start();
-    let swept =
-        "SELECT count(*) FROM sweep WHERE first_at / 1000 < CAST(strftime('%s', 'now') AS INTEGER)";
-    campaign.wait_for(|| (campaign.count(swept) == 0).then(|| "no sweep".into())).await;
+    let swept = || {
+        let second = Clock::System.now().timestamp();
+        campaign.count(&format!("SELECT count(*) FROM sweep WHERE first_at / 1000 < {second}"))
+    };
+    campaign.wait_for(|| (swept() == 0).then(|| "no sweep".into())).await;
     program.kill().unwrap();
     program.wait().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
@@ -354,8 +352,8 @@ impl Forge {
 fn finish_one(campaign: &Campaign, deeds: &Deeds) -> Option<String> {
     let given = "SELECT number FROM dispatch JOIN lane ON lane.id = dispatch.lane
                  WHERE agent = 'kimi' AND ended_at IS NULL AND dispatch.state <> 'pending' LIMIT 1";
-    let number = campaign.database().query_row(given, [], |row| row.get(0));
-    if let Ok(number) = number {
+    if let Some(number) = database::one(&campaign.path("campaign.db"), given) {
+        let number = number.parse().unwrap();
         let places = NAMES.map(|name| IssueRef { repo: name.parse().unwrap(), number });
         let at = places.iter().find(|at| campaign.gitea.issue(at).is_some()).unwrap();
         campaign.gitea.close(at, "kimi");
@@ -394,10 +392,12 @@ fn judge(campaign: &Campaign, deeds: &Deeds, kills: u32) {
     );
     let doubled = forge.doubled();
     let dead: Vec<String> = {
-        let database = campaign.database();
-        let mut rows =
-            database.prepare("SELECT reason FROM delivery WHERE state = 'dead'").unwrap();
-        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        let dead = "SELECT reason FROM delivery WHERE state = 'dead'";
+        database::rows(&campaign.path("campaign.db"), dead)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect()
     };
     let orders = deeds.held.len() + deeds.given.len();
     println!(
@@ -453,7 +453,8 @@ fn number_of(campaign: &Campaign, issue: &IssueView) -> u64 {
 /// Whether the delivery came to a good end.
 fn is_finished(campaign: &Campaign, uuid: &str) -> bool {
     let sql = format!(
-        "SELECT count(*) FROM delivery WHERE lower(hex(id)) = '{}' AND state IN ('done', 'ignored')",
+        "SELECT count(*) FROM delivery WHERE {} = '{}' AND state IN ('done', 'ignored')",
+        database::hex(&campaign.path("campaign.db"), "id"),
         uuid.replace('-', "")
     );
     campaign.count(&sql) == 1

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod database;
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -280,8 +281,7 @@ async fn a_gitea_that_hangs_piles_no_questions_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_store_makes_unready_but_not_dead() {
     let world = World::start().await;
-    let other = rusqlite::Connection::open(world.folder.path().join("world.db")).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = database::Held::of(&world.folder.path().join("world.db"));
     let started = Instant::now();
     let (status, report) = ready(&world).await;
     let limit = if cfg!(debug_assertions) { TOLD_WITHIN_UNOPTIMISED } else { TOLD_WITHIN };
@@ -297,7 +297,7 @@ async fn a_locked_store_makes_unready_but_not_dead() {
         fastest = fastest.min(started.elapsed());
     }
     assert!(fastest < ALIVE_WITHIN, "{fastest:?}");
-    other.execute_batch("ROLLBACK").unwrap();
+    drop(other);
     let started = Instant::now();
     until(&world, 200).await;
     let limit = if cfg!(debug_assertions) { WELL_WITHIN_UNOPTIMISED } else { WELL_WITHIN };

@@ -3,6 +3,7 @@
 //! Needs the feature `otel`: `cargo test --features otel --test otel`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod database;
 #[path = "faults/program.rs"]
 mod program;
 

@@ -9,6 +9,7 @@
     reason = "in a test a panic is the failure message"
 )]
 
+mod database;
 #[path = "faults/program.rs"]
 mod program;
 

@@ -5,6 +5,8 @@
     reason = "in a test a panic is the failure message"
 )]
 
+mod database;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,7 +21,7 @@ use gitea_triage::fake_gitea::{FakeGitea, Fault, FaultKind, NewIssue};
 use gitea_triage::gitea::{Client, IssueQuery, Settings};
 use gitea_triage::issue::{IssueRef, RepoName};
 use gitea_triage::service::{Parts, Service};
-use gitea_triage::store::{Filter, OpenMode, OwnWrite, Period, Store, Why};
+use gitea_triage::store::{Filter, OpenMode, OwnWrite, Period, Place, Store, Why};
 use gitea_triage::sweep::{How, Kind, Report};
 use serde_json::{Value, json};
 
@@ -148,8 +150,9 @@ impl World {
 /// Stops a service and waits until its web server's threads have let go of the store, too.
 async fn stop(service: Service, folder: &Path) {
     service.stop().await;
+    let place: Place = database::url(&folder.join("triage.db")).parse().unwrap();
     let free = async {
-        while Store::open(&folder.join("triage.db"), 1, OpenMode::Exclusive).is_err() {
+        while Store::open(place.clone(), 1, OpenMode::Exclusive).is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -157,12 +160,11 @@ async fn stop(service: Service, folder: &Path) {
 }
 
 async fn serve(gitea: &FakeGitea, clock: &Clock, folder: &Path, repos: &str) -> Service {
-    let (url, token, db) = (gitea.url(), gitea.token(), folder.join("triage.db"));
+    let (url, token, db) = (gitea.url(), gitea.token(), database::url(&folder.join("triage.db")));
     let text = format!(
         "[gitea]\nurl = \"{url}\"\ntoken = \"{token}\"\nrepos = [{repos}]\n\
          [server]\nlisten = \"127.0.0.1:0\"\n[webhook]\nsecrets = [\"fixture-secret\"]\n\
-         [store]\nurl = \"sqlite:{}\"\n[worker]\nconcurrency = 0\n",
-        db.display()
+         [store]\nurl = \"{db}\"\n[worker]\nconcurrency = 0\n",
     );
     let file = folder.join("gitea-triage.toml");
     std::fs::write(&file, text).unwrap();

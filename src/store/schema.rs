@@ -73,7 +73,10 @@ fn create(connection: &mut rusqlite::Connection) -> Result<(), Error> {
 fn migrate_postgres(connection: &mut Connection, place: &Place) -> Result<(), Error> {
     let failed =
         |error: Error| Error::Migration { place: place.to_string(), reason: error.to_string() };
-    connection.begin(Flush::First).map_err(|error| place.error(error))?;
+    connection.begin(Flush::First).map_err(|error| match error {
+        Error::InUse(_) => error,
+        other => place.error(other),
+    })?;
     let taken = take_steps(connection, place);
     let ended = connection.end(taken.is_ok()).map_err(failed);
     match taken {

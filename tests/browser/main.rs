@@ -9,6 +9,8 @@
     reason = "in a test a panic is the failure message"
 )]
 
+#[path = "../database/mod.rs"]
+mod database;
 mod driver;
 mod evil;
 mod looks;

@@ -3,6 +3,8 @@
 
 mod acting;
 mod browsing;
+#[path = "../database/mod.rs"]
+mod database;
 mod hostile;
 mod pages;
 mod rights;

@@ -38,6 +38,21 @@ pub fn count(file: &Path, sql: &str) -> i64 {
     one(file, sql).map_or(0, |number| number.parse().unwrap())
 }
 
+/// What is in a column of bytes, as hexadecimal digits.
+pub fn hex(file: &Path, column: &str) -> String {
+    match server(file) {
+        Some(_) => format!("encode({column}, 'hex')"),
+        None => format!("lower(hex({column}))"),
+    }
+}
+
+/// That nothing of a file is broken; a server sees to that itself.
+pub fn check(file: &Path) {
+    if server(file).is_none() {
+        assert_eq!(one(file, "PRAGMA integrity_check").as_deref(), Some("ok"));
+    }
+}
+
 /// Another process that writes, and does not come to an end for as long as this lasts.
 pub enum Held {
     File(rusqlite::Connection),

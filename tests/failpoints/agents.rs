@@ -70,7 +70,7 @@ async fn is_called_once_after_a_crash_at(boundary: &str, passed: u32) {
     assert_eq!((told.len(), keys.len()), (times, 1), "{place}: {told:#?}");
     assert!(told.iter().all(|one| *one == told[0]), "{place}: {told:#?}");
     let known = "SELECT lower(key) FROM dispatch WHERE agent = 'api' AND state = 'assigned'";
-    let known: String = stage.database().query_row(known, [], |row| row.get(0)).unwrap();
+    let known = stage.one(known).unwrap();
     assert_eq!(keys.first(), Some(&known.as_str()), "{place}");
     let comments = ours(&stage, &at.unwrap());
     assert_eq!(comments.len(), 1, "{place}: {comments:#?}");

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod agents;
+#[path = "../database/mod.rs"]
+mod database;
 mod panicking;
 #[path = "../flow/panics.rs"]
 mod panics;

@@ -35,7 +35,7 @@ async fn is_posted_once_after_a_crash_at(place: &str) {
         let early = post(&stage, "");
         assert_eq!(early.status.code(), Some(1), "{place}: the turn is still taken: {early:?}");
         // As if the time had passed in which the request may still be on its way.
-        stage.database().execute("UPDATE summary SET again_at = 0", []).unwrap();
+        stage.one("UPDATE summary SET again_at = 0");
     }
     for _ in 0..2 {
         let again = post(&stage, "");

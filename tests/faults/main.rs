@@ -4,6 +4,8 @@
 
 mod bodies;
 mod burst;
+#[path = "../database/mod.rs"]
+mod database;
 #[path = "../dice/mod.rs"]
 mod dice;
 mod disk;

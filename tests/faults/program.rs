@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use gitea_triage::fake_gitea::{FakeGitea, NewIssue};
 use gitea_triage::issue::{IssueRef, RepoName};
 
+use crate::database;
+
 pub const SECRET: &str = "fault-secret";
 /// How long a step of a story may take before it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -111,10 +113,10 @@ impl Stage {
         format!(
             "[gitea]\nurl = \"{}\"\ntoken = \"{}\"\nrepos = [\"acme/widgets\"]\n\
              [server]\nlisten = \"127.0.0.1:0\"\n[webhook]\nsecrets = [\"{SECRET}\"]\n\
-             [store]\nurl = \"sqlite:{}\"\n[sweep]\nat_start = false\n[summary]\nenabled = false\n{}",
+             [store]\nurl = \"{}\"\n[sweep]\nat_start = false\n[summary]\nenabled = false\n{}",
             self.gitea.url(),
             self.gitea.token(),
-            self.path("fault.db").display(),
+            database::url(&self.path("fault.db")),
             self.more,
         )
     }
@@ -161,13 +163,16 @@ impl Stage {
     }
 
     pub fn count(&self, sql: &str) -> i64 {
-        self.database().query_row(sql, [], |row| row.get(0)).unwrap()
+        database::count(&self.path("fault.db"), sql)
+    }
+
+    /// The first column of the first row.
+    pub fn one(&self, sql: &str) -> Option<String> {
+        database::one(&self.path("fault.db"), sql)
     }
 
     pub fn check_database(&self) {
-        let verdict: String =
-            self.database().query_row("PRAGMA integrity_check", [], |r| r.get(0)).unwrap();
-        assert_eq!(verdict, "ok");
+        database::check(&self.path("fault.db"));
     }
 
     /// Waits until nothing is on its way and nothing waits in the inbox.

@@ -68,20 +68,30 @@ impl World {
 
     /// The same, on one of the two forges.
     pub async fn on(flavour: Flavour, server: &str, more: &str) -> Self {
+        Self::over(tempfile::tempdir().unwrap(), flavour, server, more).await
+    }
+
+    /// One whose store is a file, whatever the others are on.
+    pub async fn on_file(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::File::create(folder.path().join("world.db")).unwrap();
+        Self::over(folder, Flavour::Gitea, "", more).await
+    }
+
+    async fn over(folder: tempfile::TempDir, flavour: Flavour, server: &str, more: &str) -> Self {
         let clock = Clock::manual("2026-03-23T12:00:00Z".parse().unwrap());
         let gitea = FakeGitea::start_as(flavour, clock.clone()).await.unwrap();
         for name in ["acme/widgets", "acme/gadgets"] {
             gitea.add_collaborator(&repo(name), "claude", "write");
             gitea.add_collaborator(&repo(name), &gitea.bot().login, "write");
         }
-        let folder = tempfile::tempdir().unwrap();
         let config = format!(
             "[gitea]\nurl = '{}'\ntoken = '{}'\nrepos = ['acme/*']\n[server]\nlisten = '127.0.0.1:0'\n{server}\n\
-             [webhook]\nsecrets = ['{SECRET}']\nmax_body = '64KiB'\n[store]\nurl = 'sqlite:{}'\n\
+             [webhook]\nsecrets = ['{SECRET}']\nmax_body = '64KiB'\n[store]\nurl = '{}'\n\
              [worker]\nconcurrency = 0\n{more}",
             gitea.url(),
             gitea.token(),
-            folder.path().join("world.db").display()
+            crate::database::url(&folder.path().join("world.db"))
         );
         let service = Service::start(&read(&config), clock.clone()).await.unwrap();
         service.parts().worker.set_account(gitea.bot());
@@ -99,7 +109,9 @@ impl World {
     pub async fn restart(&mut self, (from, to): (&str, &str)) {
         self.config = self.config.replace(from, to);
         // A file has one service at a time.
-        let idle = read(&self.config.replace("world.db", "aside.db"));
+        let [at, aside] = ["world.db", "aside.db"].map(|name| self.folder.path().join(name));
+        let [at, aside] = [at, aside].map(|file| crate::database::url(&file));
+        let idle = read(&self.config.replace(&at, &aside));
         let idle = Service::start(&idle, self.clock.clone()).await.unwrap();
         std::mem::replace(&mut self.service, idle).stop().await;
         let service = Service::start(&read(&self.config), self.clock.clone()).await.unwrap();
