@@ -82,8 +82,10 @@ settings! {
 
     /// Where deliveries and the ledger are kept.
     Store {
-        /// The database; a relative path starts in the working directory.
+        /// The database: a file, whose relative path starts in the working directory, or one of a PostgreSQL server.
         url: String as "As::<StoreUrl>" = "sqlite:gitea-triage.db".to_owned(),
+        /// The password of the user in `url`; or `password_file`.
+        password: Option<SecretString> as "As::<Maybe<Secret>>" = None,
         /// How long finished deliveries are kept.
         keep: Duration as "As::<Span>" = 30 * 24 * HOUR,
     }

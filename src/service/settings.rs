@@ -23,8 +23,8 @@ use crate::{dashboard, summary, sweep};
 /// # Errors
 /// When it says something else.
 pub fn database(config: &Config) -> anyhow::Result<Place> {
-    let url = &config.store.url;
-    url.parse().map_err(|error: String| anyhow!("`store.url` cannot be used: {error}"))
+    let place = Place::parse(&config.store.url, config.store.password.as_ref());
+    place.map_err(|error| anyhow!("`store.url` cannot be used: {error}"))
 }
 
 /// A client for the forge in a configuration.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use postgres::error::SqlState;
+
 use super::engine::FromSqlError;
 use crate::dispatch::AgentId;
 
@@ -88,15 +90,40 @@ impl Error {
     }
 }
 
-/// What the server said, or what happened on the way to it.
+/// An error with all that led to it.
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// What the server said, or what happened on the way to it, and what can be done about it. The codes are those of
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn said(error: &postgres::Error) -> String {
-    match error.as_db_error() {
+    let said = match error.as_db_error() {
         Some(said) => format!("{} (SQLSTATE {})", said.message(), said.code().code()),
-        None => std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source())
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": "),
-    }
+        None => causes(error),
+    };
+    let cure = match error.code().map(SqlState::code) {
+        Some("28P01" | "28000") => {
+            "check the user in `store.url` and the password in `store.password_file`"
+        }
+        Some("3D000") => "make the database with `createdb`, or correct `store.url`",
+        Some("3F000") => "make the schema that `search_path` in `store.url` names",
+        Some("42501") => "let this user create tables there: `GRANT CREATE ON SCHEMA … TO …`",
+        Some("25006") => {
+            "this server is a standby; name the primary, or all of them with `target_session_attrs=read-write`"
+        }
+        Some("53300") => "let the server take more connections (`max_connections`)",
+        Some("53100") => "make room on the server's disk",
+        Some(_) => return said,
+        None if said.contains("certificate") => {
+            "name the certificate of its authority in `SSL_CERT_FILE`, or write `sslmode=disable` where nobody can listen in"
+        }
+        None => {
+            "check the address in `store.url`, and that the server is running and takes connections from here"
+        }
+    };
+    format!("{said}; {cure}")
 }
 
 impl From<FromSqlError> for Error {

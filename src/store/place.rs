@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::engine::{Connection, Server, Sqlite, open_error};
+use secrecy::SecretString;
+
 use super::{Error, OpenMode};
 
 /// Where a store is.
@@ -76,15 +78,25 @@ impl FromStr for Place {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
+        Self::parse(url, None)
+    }
+}
+
+impl Place {
+    /// Where a text says that the store is, with the password that a server wants.
+    ///
+    /// # Errors
+    /// When the text says something else, or the password is for a file.
+    pub fn parse(url: &str, password: Option<&SecretString>) -> Result<Self, String> {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path);
+            if password.is_some() {
+                return Err("a file has no password; take out `store.password`".to_owned());
+            }
             return Ok(Self(Kind::File(PathBuf::from(path))));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Server::parse(url)
-                .map(Kind::Server)
-                .map(Self)
-                .map_err(|error| error.to_string());
+            return Server::parse(url, password).map(Kind::Server).map(Self);
         }
         Err("write `sqlite:` and the path of a file, or `postgres://user@host/database`".to_owned())
     }

@@ -7,7 +7,7 @@ use rusqlite::TransactionBehavior;
 use rusqlite_migration::{M, Migrations, SchemaVersion};
 
 use super::engine::{Connection, Flush, open_error};
-use super::rows::{first, run};
+use super::rows::{first, only, run};
 use super::{Error, Place};
 
 const STEPS: &[M<'static>] = &[
@@ -37,8 +37,34 @@ const POSTGRES_STEPS: &[(usize, &str)] = &[(14, include_str!("schema/postgres/14
 pub(super) fn migrate(connection: &mut Connection, place: &Place) -> Result<(), Error> {
     match connection {
         Connection::Sqlite(c) => migrate_sqlite(c.inner(), &place.to_string()),
-        Connection::Postgres(_) => migrate_postgres(connection, place),
+        Connection::Postgres(_) => {
+            must_be_usable(connection, place)?;
+            migrate_postgres(connection, place)
+        }
     }
+}
+
+/// The oldest PostgreSQL that all of this was tried with, as `server_version_num` has it.
+const OLDEST_SERVER: i64 = 140_000;
+
+/// Whether a server knows what we ask of it.
+fn must_be_usable(c: &Connection, place: &Place) -> Result<(), Error> {
+    let as_place = |error| match error {
+        Error::InUse(_) => error,
+        other => place.error(other),
+    };
+    let sql = "SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding'),
+                   current_setting('server_version')";
+    let (number, encoding, version): (i64, String, String) =
+        only(c, sql, [], |r| r.try_into()).map_err(as_place)?;
+    if number < OLDEST_SERVER {
+        return Err(place.error(format!("it is PostgreSQL {version}; use 14 or newer")));
+    }
+    if encoding != "UTF8" {
+        let cure = "make one with `createdb --encoding UTF8 --template template0`";
+        return Err(place.error(format!("the database keeps text as {encoding}; {cure}")));
+    }
+    Ok(())
 }
 
 fn migrate_sqlite(connection: &mut rusqlite::Connection, place: &str) -> Result<(), Error> {

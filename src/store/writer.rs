@@ -138,7 +138,9 @@ fn run(connection: &mut Connection, flush: Flush, group: &mut [Job]) -> Result<(
     match run_each(connection, group) {
         Ok(()) => connection.end(true),
         Err(error) => {
-            connection.end(false)?;
+            if let Err(error) = connection.end(false) {
+                tracing::debug!(%error, "a transaction could not be undone; its connection is gone");
+            }
             Err(error)
         }
     }

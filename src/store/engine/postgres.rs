@@ -8,15 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use postgres::config::Host;
+use postgres::config::{Host, SslMode};
 use postgres::error::SqlState;
 use postgres::types::{IsNull, ToSql as Bind, Type, to_sql_checked};
 use postgres::{Client, NoTls, Statement};
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::dialect::for_postgres;
 use super::{Flush, Row};
+use crate::store::error::causes;
 use crate::store::{Error, OpenMode};
 
 /// How long a connection may take to be made.
@@ -43,18 +47,29 @@ const UNHEARD: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(in crate::store) struct Server {
     config: Arc<postgres::Config>,
+    /// How a connection is encrypted, where it may be.
+    tls: Option<MakeRustlsConnect>,
 }
 
 impl Server {
     /// The database that a connection string names.
     ///
     /// # Errors
-    /// When it is none.
-    pub(in crate::store) fn parse(url: &str) -> Result<Self, postgres::Error> {
-        let mut config: postgres::Config = url.parse()?;
+    /// When it is none, or the certificates of this system cannot be read.
+    pub(in crate::store) fn parse(
+        url: &str,
+        password: Option<&SecretString>,
+    ) -> Result<Self, String> {
+        let mut config: postgres::Config = url.parse().map_err(|e| causes(&e))?;
+        if let Some(password) = password {
+            config.password(password.expose_secret());
+        }
+        let is_local = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+        let is_plain = is_local || config.get_ssl_mode() == SslMode::Disable;
+        let tls = if is_plain { None } else { Some(tls().map_err(|e| causes(&e))?) };
         config.application_name("gitea-triage").connect_timeout(CONNECT);
         config.tcp_user_timeout(UNHEARD).keepalives_idle(UNHEARD);
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), tls })
     }
 
     /// A connection that is made with the first question; of a service, it is the only one that has this.
@@ -64,7 +79,10 @@ impl Server {
     }
 
     fn connect(&self, how: OpenMode) -> Result<Live, Error> {
-        let mut client = self.config.connect(NoTls)?;
+        let mut client = match &self.tls {
+            Some(tls) => self.config.connect(tls.clone())?,
+            None => self.config.connect(NoTls)?,
+        };
         if how == OpenMode::Exclusive {
             client.batch_execute(SERVICE_WAIT)?;
             let locked = client.batch_execute(SERVICE_LOCK);
@@ -76,6 +94,15 @@ impl Server {
         client.batch_execute(SETTINGS)?;
         Ok(Live { client, prepared: HashMap::new() })
     }
+}
+
+/// As the certificates of this system allow it; `SSL_CERT_FILE` names others.
+fn tls() -> Result<MakeRustlsConnect, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_platform_verifier()?;
+    Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
 }
 
 /// Without the password.
@@ -144,7 +171,12 @@ impl Session {
             *live = None;
             *live = Some(self.server.connect(self.how)?);
         }
-        live.as_mut().map_or(Err(Error::Closed), f)
+        let done = live.as_mut().map_or(Err(Error::Closed), f);
+        // The next question is asked of another connection, which may lead to another server.
+        if done.as_ref().is_err_and(is_over) {
+            *live = None;
+        }
+        done
     }
 
     pub(super) fn query(
@@ -227,6 +259,13 @@ impl Session {
         self.is_writing.set(false);
         self.batch(if is_kept { "COMMIT" } else { "ROLLBACK" })
     }
+}
+
+/// Whether a connection is of no use any more: it is gone or going, or its server only reads.
+fn is_over(error: &Error) -> bool {
+    let Error::Postgres(error) = error else { return false };
+    let code = error.code().map(SqlState::code);
+    error.is_closed() || code.is_some_and(|code| code == "25006" || code.starts_with("57P"))
 }
 
 /// Gives rows to `take`; whether it wants more.
