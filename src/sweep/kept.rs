@@ -64,6 +64,13 @@ impl Kept {
         !refused && !state.given_up.get(of).is_some_and(|at| is_within(*at, now, PAUSE))
     }
 
+    /// Forgets which searches were refused: the token may be another one.
+    pub fn allow_searches(&self) {
+        let mut state = self.lock();
+        state.given_up.clear();
+        state.refused_at = None;
+    }
+
     /// Notes that a search led nowhere.
     pub fn give_up(&self, of: Of, now: Timestamp) {
         self.lock().given_up.insert(of, now);

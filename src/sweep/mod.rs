@@ -197,6 +197,7 @@ impl Sweeper {
     /// Swaps what the owner tunes; a pass under way ends under the old settings.
     pub fn set_settings(&self, settings: Settings) {
         self.inner.settings.store(Arc::new(settings));
+        self.kept.allow_searches();
     }
 
     fn settings(&self) -> Arc<Settings> {

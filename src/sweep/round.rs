@@ -29,13 +29,14 @@ struct Round {
     /// Those with issues of which something is to be looked at that no list shows.
     at_work: BTreeSet<RepoName>,
     /// The owners whose repositories were listed in an earlier round.
-    unlisted: Vec<String>,
+    remembered: Vec<String>,
 }
 
 /// The repositories that are watched.
 struct Watched {
     repos: Vec<RepoName>,
-    unlisted: Vec<String>,
+    /// The owners whose repositories were listed in an earlier round.
+    remembered: Vec<String>,
 }
 
 /// What a round does with a repository.
@@ -122,7 +123,7 @@ impl Sweeper {
         report: &mut Report,
     ) -> Result<Round, store::Error> {
         let Parts { store, clock, .. } = &*self.inner;
-        let Watched { repos, unlisted } = self.watched(settings, how, report).await?;
+        let Watched { repos, remembered } = self.watched(settings, how, report).await?;
         let now = clock.now();
         let mut cursors: BTreeMap<_, _> =
             store.sweep_cursors().await?.into_iter().map(|one| (one.repo.clone(), one)).collect();
@@ -140,7 +141,7 @@ impl Sweeper {
             .map(|(_, last)| last);
         let full = net::due(readable, settings, now);
         let at_work = store.sweep_at_work().await?;
-        Ok(Round { how, now, repos, cursors, full, retried, waiting, at_work, unlisted })
+        Ok(Round { how, now, repos, cursors, full, retried, waiting, at_work, remembered })
     }
 
     /// Searches for what has changed, where there is more than one repository to ask. Those that nobody knew of yet are
@@ -156,7 +157,7 @@ impl Sweeper {
         if followed.len() > 1 {
             searched = self.search(followed, &settings.repos, report).await?;
         }
-        for owner in std::mem::take(&mut round.unlisted) {
+        for owner in std::mem::take(&mut round.remembered) {
             if !searched.owners.contains(&owner.to_lowercase()) {
                 let listed = self.owned_by(&owner, &format!("{owner}/*"), report).await;
                 searched.new.extend(listed.unwrap_or_default());
@@ -259,7 +260,7 @@ impl Sweeper {
         let day = TimeDelta::from_std(settings.full_every).unwrap_or(TimeDelta::MAX);
         let (now, is_asked) = (self.inner.clock.now(), how.full || how.at_once);
         let mut asked: BTreeMap<&str, Option<Vec<RepoName>>> = BTreeMap::new();
-        let mut unlisted = Vec::new();
+        let mut remembered = Vec::new();
         for (owner, name) in patterns.wildcards() {
             if asked.contains_key(owner) {
                 continue;
@@ -268,7 +269,7 @@ impl Sweeper {
             let owned = if owner.contains('*') {
                 None
             } else if let Some(owned) = self.kept.owned(owner, now, day).filter(|_| !is_asked) {
-                unlisted.push(owner.to_owned());
+                remembered.push(owner.to_owned());
                 Some(owned)
             } else {
                 self.owned_by(owner, &format!("{owner}/{name}"), report).await
@@ -282,7 +283,7 @@ impl Sweeper {
         repos.extend(asked.into_values().flatten().flatten());
         let mut seen = BTreeSet::new();
         repos.retain(|r| patterns.allows(r) && seen.insert(r.to_string().to_lowercase()));
-        Ok(Watched { repos, unlisted })
+        Ok(Watched { repos, remembered })
     }
 
     /// The repositories of an owner, as the forge lists them now; `None` when it does not, which is in the report.
