@@ -125,7 +125,8 @@ impl Sweep {
         unfinished: Option<u64>,
         is_served: bool,
     ) -> Result<(), Failure> {
-        let (repos, finds, missed) = (report.passed.len(), report.finds().count(), report.missed());
+        let repos = report.passed.len() + report.quiet.len();
+        let (finds, missed) = (report.finds().count(), report.missed());
         if self.json {
             let failed: Vec<_> = report.failed.iter().map(|f| &f.place).collect();
             let unread: Vec<_> = report.unread().map(ToString::to_string).collect();

@@ -309,11 +309,12 @@ settings! {
 
     /// Looking for what no webhook told.
     Sweep {
-        /// Time between two sweeps.
-        every: Duration as "As::<Span>" = HOUR,
+        /// Time between two sweeps. A sweep searches all repositories for what has changed, in few requests; a forge
+        /// without such a search is asked once for each repository.
+        every: Duration as "As::<Span>" = HOUR / 4,
         /// Sweep when the service starts.
         at_start: bool = true,
-        /// Time between two sweeps that read every issue.
+        /// Time in which every issue of each repository is read once.
         full_every: Duration as "As::<Span>" = 24 * HOUR,
     }
 

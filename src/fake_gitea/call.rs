@@ -42,8 +42,12 @@ impl Call {
     }
 
     pub fn limit(&self) -> usize {
+        self.limit_or(DEFAULT_LIMIT)
+    }
+
+    fn limit_or(&self, default: usize) -> usize {
         let asked = self.param("limit").and_then(|l| l.parse().ok()).filter(|l| *l > 0);
-        asked.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT)
+        asked.unwrap_or(default).min(MAX_LIMIT)
     }
 
     /// The times between `since` and `before` of the query.
@@ -77,12 +81,14 @@ impl Call {
 
     /// The part of `items` on the page asked for; everything when `whole` and no page was asked for.
     pub fn slice<'a, T>(&self, items: &'a [T], whole: bool) -> &'a [T] {
-        let page = match self.page() {
-            None if whole => return items,
-            page => page.unwrap_or(1),
-        };
-        let from = (page - 1).saturating_mul(self.limit()).min(items.len());
-        let to = from.saturating_add(self.limit()).min(items.len());
+        if whole && self.page().is_none() { items } else { self.slice_of(items, DEFAULT_LIMIT) }
+    }
+
+    /// The part of `items` on the page asked for, of so many when no size was asked for.
+    pub fn slice_of<'a, T>(&self, items: &'a [T], default: usize) -> &'a [T] {
+        let (page, size) = (self.page().unwrap_or(1), self.limit_or(default));
+        let from = (page - 1).saturating_mul(size).min(items.len());
+        let to = from.saturating_add(size).min(items.len());
         &items[from..to]
     }
 }

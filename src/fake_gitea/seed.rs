@@ -33,6 +33,19 @@ impl FakeGitea {
         });
     }
 
+    /// Lets the search over repositories leave one out, or show it again, as one would that is late.
+    pub fn leave_out_of_search(&self, repo: &RepoName, is_left_out: bool) {
+        self.change(|state| {
+            let id = state.ensure_repo(repo);
+            let Some(id) = state.repos.get(&id).map(|repo| repo.id) else { return };
+            if is_left_out {
+                state.unsearched.insert(id)
+            } else {
+                state.unsearched.remove(&id)
+            };
+        });
+    }
+
     /// Makes a token void.
     pub fn revoke_token(&self, token: &str) {
         self.change(|state| {

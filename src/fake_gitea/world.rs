@@ -23,6 +23,8 @@ pub(super) struct State {
     /// What a token may do, as `read:issue` or `write:repository`; everything when it is not here.
     pub scopes: HashMap<String, Vec<String>>,
     pub repos: BTreeMap<String, Repo>,
+    /// The repositories that the search over all of them leaves out.
+    pub unsearched: BTreeSet<i64>,
     /// The repositories that an owner's former names of repositories lead to.
     pub redirects: HashMap<(i64, String), i64>,
     /// The accounts that former logins lead to.

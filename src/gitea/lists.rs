@@ -1,12 +1,12 @@
-//! Lists of a repository's issues, without pull requests.
+//! Lists of issues without pull requests: a repository's, and what changed in any.
 
 use std::collections::BTreeMap;
 
 use reqwest::Method;
 
-use super::transport::{PageOf, Request};
+use super::transport::{PageOf, Request, path};
 use super::wire::{User, WireIssue, WireNumber, lenient, time};
-use super::{Client, Error, IssueQuery, Page, StateFilter, TooLarge};
+use super::{Client, Error, Found, IssueQuery, Page, StateFilter, TooLarge};
 use crate::clock::Timestamp;
 use crate::issue::{Account, Issue, IssueNumber, RepoName};
 
@@ -58,18 +58,52 @@ impl Client {
         let part = self.page(&request, self.nth(page), keep).await?;
         let mut unread = Vec::new();
         for place in part.skipped {
-            unread.push(self.too_large(repo, &request, place).await);
+            let number = self.too_large(&request, place).await.map(|found| found.number);
+            let number = number.filter(|n| *n > 0);
+            unread.push(TooLarge { repo: repo.clone(), number, place: place + 1 });
         }
         Ok(Page { items: part.items, unread, total: part.total, at: part.at })
     }
 
-    /// The name of an issue that is too large to be read: all but its number is dropped on the way.
-    async fn too_large(&self, repo: &RepoName, list: &Request, place: u64) -> TooLarge {
+    /// What can be said of an issue that is too large to be read: all but its number is dropped on the way.
+    async fn too_large(&self, list: &Request, place: u64) -> Option<WireNumber> {
         let page = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);
         let request = list.clone().query("page", page).query("limit", 1);
-        let number = |issue: WireNumber| Ok(Some(issue.number));
-        let found = self.undivided(request, number).await.unwrap_or_default().pop();
-        TooLarge { repo: repo.clone(), number: found.filter(|n| *n > 0), place: place + 1 }
+        let found = self.undivided(request, |issue: WireNumber| Ok(Some(issue))).await;
+        found.unwrap_or_default().pop()
+    }
+
+    /// One page of the issues of all repositories of an owner, or of the whole forge, newest first. Pages count from 1.
+    ///
+    /// Without words to look for, the forge answers from its database and not from its index, so that nothing is late
+    /// (modules/indexer/issues/indexer.go, `SearchIssues`). It covers what our account may read, private repositories
+    /// too; without an owner also every public one (routers/api/v1/repo/issue.go, `SearchIssues`).
+    pub async fn found_page_of<N: From<Issue> + Send + 'static>(
+        &self,
+        owner: Option<&str>,
+        query: &IssueQuery,
+        page: u32,
+    ) -> Result<Page<Found<N>>, Error> {
+        let what = owner.map_or_else(|| "issues".to_owned(), |owner| format!("{owner} issues"));
+        let request = Request::get(what, path(&["repos", "issues", "search"]));
+        let request = request.query("state", query.state).query("type", "issues");
+        let request = request.maybe("owner", owner).since(query.since);
+        let keep = |issue: WireIssue| {
+            let repo = issue.home()?;
+            Ok(Some(Found { repo, issue: issue.into_issue()?.into() }))
+        };
+        let part = self.page(&request, self.nth(page), keep).await?;
+        let mut unread = Vec::new();
+        for place in part.skipped {
+            let found = self.too_large(&request, place).await;
+            let named = found.and_then(|found| Some((found.home()?, found.number)));
+            unread.extend(named.map(|(repo, number)| TooLarge {
+                repo,
+                number: Some(number),
+                place: place + 1,
+            }));
+        }
+        Ok(Page { items: part.items, unread, total: part.total, at: part.at })
     }
 
     /// The first page of a repository's issues, open and closed, that hold these words. Gitea's index is written after

@@ -212,6 +212,15 @@ pub struct Page<T> {
     pub at: Option<Timestamp>,
 }
 
+/// An issue of a list over several repositories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<N> {
+    /// Where it is.
+    pub repo: RepoName,
+    /// What is kept of it.
+    pub issue: N,
+}
+
 /// How requests are sent, by one set of settings.
 struct Link {
     http: reqwest::Client,

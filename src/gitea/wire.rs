@@ -89,7 +89,7 @@ lenient! {
     }
 
     /// What is left of an issue that is too large to be read.
-    pub(super) struct WireNumber { pub number: u64 }
+    pub(super) struct WireNumber { pub number: u64, repository: Option<RepoMeta> }
 
     /// How much the forge gives at once.
     pub(super) struct Limits { pub max_response_items: u32 }
@@ -195,11 +195,27 @@ impl WireDependency {
     }
 }
 
+fn home(repository: Option<&RepoMeta>) -> Option<RepoName> {
+    repository?.full_name.parse().ok()
+}
+
+impl WireNumber {
+    /// The repository that it is in.
+    pub fn home(&self) -> Option<RepoName> {
+        home(self.repository.as_ref())
+    }
+}
+
 impl WireIssue {
     /// The issue, unless it is the all-zero one that Gitea sends when it could not read its own database
     /// (services/convert/issue.go): taking that for an issue would act on nothing.
     pub fn into_issue(self) -> Result<Issue, String> {
         if self.id == 0 { Err("an issue without an id".into()) } else { self.into_any_issue() }
+    }
+
+    /// The repository that it is in, as a list over several says it.
+    pub fn home(&self) -> Result<RepoName, String> {
+        home(self.repository.as_ref()).ok_or_else(|| "an issue without its repository".into())
     }
 
     fn into_any_issue(self) -> Result<Issue, String> {

@@ -138,6 +138,11 @@ impl Store {
         self.read(move |c| first(c, sql, [name], |row| parsed(row, 0))).await
     }
 
+    /// What the repository with this id was called when it was last seen.
+    pub async fn repository_named(&self, id: i64) -> Result<Option<RepoName>, Error> {
+        self.read(move |c| name_of(c, id)).await
+    }
+
     /// The forge's id of a repository, where it was ever seen.
     pub async fn repository_id(&self, name: &RepoName) -> Result<Option<i64>, Error> {
         let name = name.to_string();

@@ -24,10 +24,17 @@ pub struct SweepCursor {
     pub passed_at: Timestamp,
     /// When the last full pass began.
     pub full_at: Timestamp,
-    /// When the last pass began, on the forge's clock.
+    /// Until when every change was looked at, by a pass or a search, on the forge's clock.
     pub since: Timestamp,
     /// The digest of the rules that were in force then; empty when nobody knows.
     pub rules: String,
+}
+
+impl SweepCursor {
+    /// Whether other rules are in force than at the last pass.
+    pub fn is_anew(&self, rules: &str) -> bool {
+        !self.rules.is_empty() && self.rules != rules
+    }
 }
 
 /// A moment in the ledger: what is evaluated after it may be newer than a list that was asked for at it.
@@ -181,6 +188,32 @@ impl Store {
             run(c, insert, params![repo, passed_at, full_at, since, first_at, rules])
         })
         .await
+    }
+
+    /// Notes that nothing had changed in these repositories until `since`.
+    pub async fn sweep_moved_on(
+        &self,
+        repos: Vec<RepoName>,
+        since: Timestamp,
+    ) -> Result<(), Error> {
+        let since = since.timestamp_millis();
+        for step in repos.chunks(STEP) {
+            let step: Vec<_> = step.iter().map(ToString::to_string).collect();
+            // The primary key tells names apart by their case; the cursors have the forge's spelling.
+            let sql = "UPDATE sweep SET since = ?2 WHERE repo = ?1 AND since < ?2";
+            self.write(move |c| step.iter().try_for_each(|repo| run(c, sql, params![repo, since])))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The repositories with issues that somebody works on or that wait for others: of those something is to be looked
+    /// at that no list shows.
+    pub async fn sweep_at_work(&self) -> Result<BTreeSet<RepoName>, Error> {
+        let sql =
+            "SELECT repo FROM lane WHERE id IN (SELECT lane FROM dispatch WHERE ended_at IS NULL)
+                   UNION SELECT repo FROM lane WHERE id IN (SELECT lane FROM blocker)";
+        self.read(|c| all(c, sql, [], |row| parsed(row, 0))).await
     }
 
     /// The repositories that any delivery or sweep ever led to.

@@ -16,31 +16,43 @@
 //! **What counts as missed.** Every other find, except on the first pass over a repository, which only says where
 //! things stand. It counts by event: of an issue that has changed, each thing that others did to it since it was
 //! evaluated, as its timeline tells; one where that tells nothing, as of an edited text.
+//!
+//! **What it costs.** A round does not ask each repository: it searches all of them for what has changed (`search`), and
+//! only compares where something is listed. By themselves are asked: a repository that was never read; each one once in
+//! `full_every`, spread over that time (`net`), which finds what the search does not show; and, once an hour, the issues
+//! that an agent has or that wait for others.
 
 mod events;
 mod finds;
+mod kept;
 mod listing;
+mod net;
 mod pass;
+mod round;
+mod search;
 mod standing;
 mod timer;
 mod unlisted;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use chrono::TimeDelta;
 
+use self::kept::Kept;
+pub use self::standing::Standing;
 use crate::clock::Clock;
 use crate::gitea as forge;
 use crate::issue::{RepoName, RepoPatterns};
-use crate::store::{self, Find, Store};
-
-pub use self::standing::Standing;
+use crate::store::{Find, Store};
 
 /// How long ago an issue must have changed for its delivery to count as lost: twice the five seconds Gitea gives a
 /// delivery (gitea-facts 1.1), since it waits in a queue before.
 const GRACE: Duration = Duration::from_secs(10);
+/// How far the lists of two passes overlap: more than the grace, and than a change may take from its time stamp to
+/// the forge's database.
+const OVERLAP: TimeDelta = TimeDelta::seconds(120);
 
 /// What the owner tunes.
 #[derive(Clone, Debug)]
@@ -74,6 +86,7 @@ pub struct Parts {
 pub struct Sweeper {
     inner: Arc<Parts>,
     standing: Arc<Standing>,
+    kept: Arc<Kept>,
 }
 
 /// How a round over the repositories is made.
@@ -113,12 +126,15 @@ pub struct Passed {
     pub left: usize,
     /// What is listed and could not be read.
     pub unread: Vec<forge::TooLarge>,
+    /// Whether its first pass waits until it is no longer archived.
+    is_put_off: bool,
 }
 
 impl Passed {
     fn of(repo: &RepoName) -> Self {
         let (finds, unread) = (Vec::new(), Vec::new());
-        Self { repo: repo.clone(), kind: Kind::First, listed: 0, finds, left: 0, unread }
+        let repo = repo.clone();
+        Self { repo, kind: Kind::First, listed: 0, finds, left: 0, unread, is_put_off: false }
     }
 }
 
@@ -136,6 +152,8 @@ pub struct Failed {
 pub struct Report {
     /// The repositories that were read.
     pub passed: Vec<Passed>,
+    /// Those in which nothing had changed, as the search over all of them told.
+    pub quiet: Vec<RepoName>,
     /// Those that could not be; each is tried again from where it was.
     pub failed: Vec<Failed>,
 }
@@ -173,12 +191,13 @@ pub type Watch<'a> = &'a (dyn Fn(&RepoName, u32, u32) + Send + Sync);
 impl Sweeper {
     /// A sweep over these parts.
     pub fn new(parts: Parts) -> Self {
-        Self { inner: Arc::new(parts), standing: Arc::default() }
+        Self { inner: Arc::new(parts), standing: Arc::default(), kept: Arc::default() }
     }
 
     /// Swaps what the owner tunes; a pass under way ends under the old settings.
     pub fn set_settings(&self, settings: Settings) {
         self.inner.settings.store(Arc::new(settings));
+        self.kept.allow_searches();
     }
 
     fn settings(&self) -> Arc<Settings> {
@@ -193,105 +212,5 @@ impl Sweeper {
     /// How many requests its connection to the forge has sent.
     pub fn requests(&self) -> u64 {
         self.inner.forge.calls()
-    }
-
-    /// One round over every repository. What cannot be read is in the report and does not stop the others.
-    pub async fn round(&self, how: How, watch: Watch<'_>) -> Result<Report, store::Error> {
-        let settings = self.settings();
-        let mut report = Report::default();
-        let repos = self.repos(&settings.repos, &mut report).await?;
-        for repo in &repos {
-            let mut result = self.pass(repo, how, watch).await;
-            if let Err(pass::Error::Forge(error)) = &result
-                && let Some(name) = self.name_now(repo, error, how).await?
-                && settings.repos.allows(&name)
-            {
-                if repos.contains(&name) {
-                    continue;
-                }
-                result = self.pass(&name, how, watch).await;
-            }
-            match result {
-                Ok(passed) => report.passed.push(passed),
-                Err(pass::Error::Store(error)) => return Err(error),
-                Err(pass::Error::Forge(error)) => {
-                    report.failed.push(Failed { place: repo.to_string(), error });
-                }
-            }
-        }
-        if !how.look_only {
-            self.standing.keep(&report);
-        }
-        let woken = if how.look_only { 0 } else { self.wake_awaited(&report).await? };
-        if woken > 0 || !how.look_only && report.finds().next().is_some() {
-            (self.inner.filled)();
-        }
-        Ok(report)
-    }
-
-    /// Has the issues looked at whose pull request waits for people and checks, in the repositories that were read.
-    async fn wake_awaited(&self, report: &Report) -> Result<usize, store::Error> {
-        let Parts { store, clock, .. } = &*self.inner;
-        let mut woken = 0;
-        for passed in &report.passed {
-            woken += store.wake_awaited(&passed.repo, clock.now()).await?;
-        }
-        Ok(woken)
-    }
-
-    /// What a repository is called now that is not to be found under its name, as its id says or the forge leads.
-    async fn name_now(
-        &self,
-        repo: &RepoName,
-        error: &forge::Error,
-        how: How,
-    ) -> Result<Option<RepoName>, store::Error> {
-        let to = match error {
-            forge::Error::Moved { to, .. } => to.clone(),
-            error if error.status() == Some(404) => None,
-            _ => return Ok(None),
-        };
-        let Parts { store, forge, clock, .. } = &*self.inner;
-        let id = store.repository_id(repo).await?;
-        let name = match id {
-            Some(id) => forge.repository_by_id(id, repo).await.ok().map(|found| found.name),
-            None => to,
-        };
-        let Some(name) = name.filter(|name| name != repo) else { return Ok(None) };
-        match id.filter(|_| !how.look_only) {
-            Some(id) => store.repository_is(id, &name, clock.now()).await?,
-            None if how.look_only => {}
-            None => store.repository_moved(repo, &name, clock.now()).await?,
-        }
-        Ok(Some(name))
-    }
-
-    /// The repositories to read: those named, and those the patterns fit, each once. What fits a pattern is asked
-    /// of the forge; where it does not say, those that were ever heard of are taken.
-    async fn repos(
-        &self,
-        patterns: &RepoPatterns,
-        report: &mut Report,
-    ) -> Result<Vec<RepoName>, store::Error> {
-        let mut asked: BTreeMap<&str, Option<Vec<RepoName>>> = BTreeMap::new();
-        for (owner, name) in patterns.wildcards() {
-            // No list of the forge answers an owner with `*`.
-            if owner.contains('*') {
-                asked.insert(owner, None);
-            } else if !asked.contains_key(owner) {
-                let listed = self.inner.forge.repositories(owner).await.map_err(|error| {
-                    report.failed.push(Failed { place: format!("{owner}/{name}"), error });
-                });
-                asked.insert(owner, listed.ok());
-            }
-        }
-        let mut found: Vec<RepoName> = patterns.names().cloned().collect();
-        if asked.values().any(Option::is_none) {
-            found.extend(self.inner.store.known_repos().await?);
-        }
-        found.extend(asked.into_values().flatten().flatten());
-        let mut seen = BTreeSet::new();
-        found.retain(|r| patterns.allows(r) && seen.insert(r.to_string().to_lowercase()));
-        Ok(found)
     }
 }

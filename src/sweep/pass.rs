@@ -2,21 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
-
 use super::events;
 use super::finds::Ground;
-use super::listing::{List, Listing};
-use super::{GRACE, How, Kind, Parts, Passed, Settings, Sweeper, Watch};
+use super::listing::{List, Listing, MAX_PAGES, Of};
+use super::{GRACE, How, Kind, OVERLAP, Parts, Passed, Settings, Sweeper, Watch};
 use crate::clock::Timestamp;
 use crate::delivery::Event;
 use crate::gitea::{self as forge, IssueQuery, Repository, StateFilter};
 use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName};
 use crate::store::{self, SweepCursor};
 
-/// How far the lists of two passes overlap: more than the grace, and than a change may take from its time stamp to
-/// the forge's database.
-const OVERLAP: TimeDelta = TimeDelta::seconds(120);
 /// How many deliveries that are not classified yet are looked into. There are more only while nobody classifies.
 const UNCLASSIFIED: u32 = 1_000;
 const OPEN: IssueQuery = IssueQuery { state: StateFilter::Open, since: None };
@@ -50,6 +45,29 @@ impl Lists {
     }
 }
 
+/// The repository whose turn it is.
+pub(super) struct Turn {
+    pub repo: RepoName,
+    /// How far the last pass came.
+    pub last: Option<SweepCursor>,
+    /// Whether every open issue is read.
+    pub is_full: bool,
+    /// What has changed since the last pass, where a search has shown it.
+    pub listing: Option<Listing>,
+}
+
+impl Turn {
+    /// What kind of pass it is. Under other rules every open issue is looked at; where a search has shown what changed,
+    /// the others are known.
+    fn kind(&self, is_anew: bool) -> Kind {
+        match &self.last {
+            None => Kind::First,
+            Some(_) if self.is_full || (is_anew && self.listing.is_none()) => Kind::Full,
+            Some(_) => Kind::Changes,
+        }
+    }
+}
+
 /// A pass under way.
 pub(super) struct Pass<'a> {
     pub(super) parts: &'a Parts,
@@ -67,37 +85,26 @@ impl Sweeper {
     /// Reads one repository and puts what it finds into the inbox.
     pub(super) async fn pass(
         &self,
-        repo: &RepoName,
+        turn: Turn,
         how: How,
         watch: Watch<'_>,
     ) -> Result<Passed, Error> {
-        let (parts, settings) = (&*self.inner, self.settings());
-        let (last, now) = (parts.store.sweep_cursor(repo).await?, parts.clock.now());
-        let known_rules = last.as_ref().map(|last| &last.rules).filter(|rules| !rules.is_empty());
-        let is_anew = known_rules.is_some_and(|rules| *rules != settings.rules);
-        let kind = match &last {
-            None => Kind::First,
-            Some(last) if how.full || is_anew || is_full_due(last, &settings, now) => Kind::Full,
-            Some(_) => Kind::Changes,
-        };
-        let settings = &settings;
-        Pass { parts, settings, repo, how, kind, is_anew, last, watch }.run(now).await
+        let (parts, settings, now) = (&*self.inner, self.settings(), self.inner.clock.now());
+        let is_anew = turn.last.as_ref().is_some_and(|last| last.is_anew(&settings.rules));
+        let kind = turn.kind(is_anew);
+        let Turn { repo, last, listing, .. } = turn;
+        let (settings, repo) = (&settings, &repo);
+        Pass { parts, settings, repo, how, kind, is_anew, last, watch }.run(listing, now).await
     }
 }
 
-/// A last time that lies ahead comes from a clock that was wrong, and means nothing.
-fn is_full_due(last: &SweepCursor, settings: &Settings, now: Timestamp) -> bool {
-    let is_ahead = || (last.full_at - now).to_std().is_ok_and(|ahead| ahead > settings.every);
-    (now - last.full_at).to_std().map_or_else(|_| is_ahead(), |since| since >= settings.full_every)
-}
-
 impl Pass<'_> {
-    async fn run(self, now: Timestamp) -> Result<Passed, Error> {
+    async fn run(self, listing: Option<Listing>, now: Timestamp) -> Result<Passed, Error> {
         let store = &self.parts.store;
         let mark = store.sweep_mark().await?;
         let mut lists = match self.kind {
             Kind::First => self.first().await?,
-            Kind::Changes => self.changes().await?,
+            Kind::Changes => self.changes(listing).await?,
             Kind::Full => self.everything().await?,
         };
         if let Some(id) = lists.id.filter(|_| !self.how.look_only) {
@@ -111,7 +118,8 @@ impl Pass<'_> {
             events::count(&self.parts.forge, &mut passed.finds).await;
         }
         passed.unread = std::mem::take(&mut lists.all.unread);
-        if self.how.look_only || (lists.is_archived && kind == Kind::First) {
+        passed.is_put_off = lists.is_archived && kind == Kind::First;
+        if self.how.look_only || passed.is_put_off {
             return Ok(passed);
         }
         // The finds first, and only then it moves on: what a crash leaves out is found again.
@@ -127,19 +135,24 @@ impl Pass<'_> {
         Ok(passed)
     }
 
-    /// What changed since the last pass, in one call when nothing did.
-    async fn changes(&self) -> Result<Lists, Error> {
+    /// What changed since the last pass: what a search has shown, or else one call when nothing did.
+    async fn changes(&self, listing: Option<Listing>) -> Result<Lists, Error> {
         let repo = self.last.as_ref().map_or(self.repo, |last| &last.repo).clone();
-        let all = self.list(self.changed_since(None)).read().await?;
+        let all = match listing {
+            Some(listing) => listing,
+            None => self.read(self.changed_since(None)).await?,
+        };
         Ok(Lists { repo, id: None, is_archived: false, all, commented: BTreeMap::new() })
     }
 
-    /// Every open issue, and what changed since the last pass: what has closed is in no list of open issues.
+    /// Every open issue, and what changed since the last full pass: what has closed is in no list of open issues, and
+    /// may have been in no search.
     async fn everything(&self) -> Result<Lists, Error> {
         let repository = self.parts.forge.repository(self.repo);
-        let (open, changed) = (self.list(OPEN), self.list(self.changed_since(None)));
+        let start = self.last.as_ref().map(|last| last.since.min(last.full_at));
+        let (open, changed) = (self.read(OPEN), self.read(self.changed_since(start)));
         let (repository, open, changed, commented) =
-            tokio::try_join!(repository, open.read(), changed.read(), self.commented())?;
+            tokio::try_join!(repository, open, changed, self.commented())?;
         let mut all = Listing { read_at: changed.read_at.min(open.read_at), ..changed };
         all.issues.extend(open.issues);
         all.unread.extend(open.unread);
@@ -156,13 +169,15 @@ impl Pass<'_> {
         let repository = self.parts.forge.repository(self.repo).await?;
         let all = match repository.archived {
             true => Listing::default(),
-            false => self.list(OPEN).read().await?,
+            false => self.read(OPEN).await?,
         };
         Ok(Lists::of(repository, all))
     }
 
-    fn list(&self, query: IssueQuery) -> List<'_> {
-        List { forge: &self.parts.forge, repo: self.repo, query, watch: self.watch }
+    async fn read(&self, query: IssueQuery) -> Result<Listing, forge::Error> {
+        let (forge, of) = (&self.parts.forge, Of::Repo(self.repo.clone()));
+        let list = List { forge, of, query, most: MAX_PAGES, watch: self.watch };
+        Ok(list.read().await?.unwrap_or_default().of(self.repo))
     }
 
     /// What changed since `start`, or since the last pass.
@@ -178,7 +193,7 @@ impl Pass<'_> {
         lists: &mut Lists,
         read_at: Timestamp,
     ) -> Result<(Vec<store::Find>, usize), Error> {
-        let is_changes = self.kind == Kind::Changes;
+        let is_changes = self.kind == Kind::Changes && !self.is_anew;
         let only = is_changes.then(|| lists.all.issues.keys().copied().collect());
         let arrived = self.arrived(&lists.repo).await?;
         let known = self.parts.store.known_issues(&lists.repo, only).await?;
@@ -193,7 +208,7 @@ impl Pass<'_> {
         };
         if self.kind == Kind::Full && !ground.gone(&lists.all.issues).is_empty() {
             // Some of them may have closed while the list was read; those are no longer gone but closed.
-            let late = self.list(self.changed_since(Some(read_at))).read().await?;
+            let late = self.read(self.changed_since(Some(read_at))).await?;
             lists.all.issues.extend(late.issues);
         }
         let (mut finds, left) = ground.listed(&lists.all.issues);

@@ -1,10 +1,11 @@
 //! What the sweep cannot read, for `/readyz` and the dashboard. An outage of the whole forge is theirs to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Kind, Passed, Report};
 use crate::gitea::TooLarge;
+use crate::issue::RepoName;
 
 /// How many places are named.
 const NAMED: usize = 3;
@@ -25,10 +26,11 @@ struct Place {
 }
 
 impl Standing {
-    /// Keeps what a round says.
-    pub(super) fn keep(&self, report: &Report) {
+    /// Keeps what a round says. Of the repositories that it did not ask by themselves, what was known stays.
+    pub(super) fn keep(&self, report: &Report, unasked: &BTreeSet<RepoName>) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut now: BTreeMap<String, Place> = BTreeMap::new();
+        let mut now: BTreeMap<String, Place> = places.clone();
+        now.retain(|place, _| place.parse().is_ok_and(|repo| unasked.contains(&repo)));
         for failed in &report.failed {
             let mut place = places.remove(&failed.place).unwrap_or_default();
             // An outage says nothing of the place: what was known of it stays.
@@ -77,25 +79,28 @@ mod tests {
     use super::*;
 
     fn passed(kind: Kind, unread: &[u64]) -> Report {
-        let repo: crate::issue::RepoName = "acme/widgets".parse().unwrap();
+        let repo: RepoName = "acme/widgets".parse().unwrap();
         let large = |n: &u64| TooLarge { repo: repo.clone(), number: Some(*n), place: 1 };
         let unread = unread.iter().map(large).collect();
         let passed = Passed { kind, unread, ..Passed::of(&repo) };
-        Report { passed: vec![passed], failed: Vec::new() }
+        Report { passed: vec![passed], ..Report::default() }
     }
 
     #[test]
     fn what_cannot_be_read_is_named_until_a_full_pass_reads_it() {
         let standing = Standing::default();
         assert_eq!(standing.trouble(), None);
-        standing.keep(&passed(Kind::Full, &[7]));
+        standing.keep(&passed(Kind::Full, &[7]), &BTreeSet::new());
         let said = standing.trouble().unwrap();
         assert_eq!(said, "`acme/widgets#7` is too large to be read; shorten its text");
-        standing.keep(&passed(Kind::Changes, &[]));
+        standing.keep(&passed(Kind::Changes, &[]), &BTreeSet::new());
         assert!(standing.trouble().is_some());
-        standing.keep(&passed(Kind::Changes, &[7, 8, 9, 10]));
+        standing.keep(&passed(Kind::Changes, &[7, 8, 9, 10]), &BTreeSet::new());
         assert!(standing.trouble().unwrap().ends_with("; and 1 more"));
-        standing.keep(&passed(Kind::Full, &[]));
+        let repo = "Acme/Widgets".parse().unwrap();
+        standing.keep(&Report::default(), &BTreeSet::from([repo]));
+        assert!(standing.trouble().is_some(), "it was not asked");
+        standing.keep(&passed(Kind::Full, &[]), &BTreeSet::new());
         assert_eq!(standing.trouble(), None);
     }
 }

@@ -100,7 +100,7 @@ impl Sweeper {
     /// When any repository was last read, so that a restart does not put the next round off.
     async fn last_pass(&self) -> Option<Timestamp> {
         let cursors = self.inner.store.sweep_cursors().await.ok()?;
-        cursors.into_iter().map(|c| c.passed_at).max()
+        cursors.into_iter().map(|c| c.passed_at.max(c.since)).max()
     }
 }
 
@@ -151,7 +151,8 @@ fn log(result: &Result<Report, store::Error>, was_out: bool) {
     if before > 0 {
         tell_quiet(before);
     }
-    let (repos, finds) = (report.passed.len(), report.finds().count());
+    let repos = report.passed.len() + report.quiet.len();
+    let finds = report.finds().count();
     let (missed, left) = (report.missed(), report.left());
     if finds > 0 {
         tracing::info!(repos, finds, missed, left, "swept; what was found is in the inbox");

@@ -192,7 +192,7 @@ fn path(at: &str) -> String {
 }
 
 impl Forge {
-    async fn make_org(&self, name: &str) {
+    pub async fn make_org(&self, name: &str) {
         match self {
             Self::Real(_) => {
                 self.person(ADMIN).post("/orgs", json!({"username": name})).await;
@@ -201,7 +201,7 @@ impl Forge {
         }
     }
 
-    async fn make_repo(&self, repo: &str) {
+    pub async fn make_repo(&self, repo: &str) {
         let (owner, name) = repo.split_once('/').unwrap();
         let may = [("alice", "write"), ("claude", "write"), (BOT, "write")];
         match self {
@@ -243,7 +243,7 @@ impl Forge {
         }
     }
 
-    async fn archive(&self, repo: &str) {
+    pub async fn archive(&self, repo: &str) {
         match self {
             Self::Real(_) => {
                 let archived = json!({"archived": true});
@@ -253,7 +253,7 @@ impl Forge {
         }
     }
 
-    async fn hide_from_bot(&self, repo: &str) {
+    pub async fn hide_from_bot(&self, repo: &str) {
         match self {
             Self::Real(_) => {
                 let admin = self.person(ADMIN);

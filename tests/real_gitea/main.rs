@@ -27,6 +27,7 @@ mod relay;
 mod relied;
 mod rights;
 mod runner;
+mod searched;
 mod setups;
 mod sign_in;
 mod story;
@@ -111,6 +112,8 @@ fn main() -> ExitCode {
         trials.push(trial(which, name, move || played(move || relied::links(which))));
         let name = "a_token_that_may_not_read_accounts_is_enough";
         trials.push(trial(which, name, move || played(move || relied::bound_token(which))));
+        let name = "the_search_of_the_sweep_shows_what_our_account_may_read";
+        trials.push(trial(which, name, move || played(move || searched::play(which))));
         let name = "a_block_is_told_from_a_refusal";
         trials.push(trial(which, name, move || played(move || relied::block(which))));
     }

@@ -6,9 +6,12 @@ use serde_json::Value;
 use super::Desk;
 use crate::fake_gitea::call::{Answer, Call, Reply};
 use crate::fake_gitea::change::Opening;
-use crate::fake_gitea::record::{At, Issue, ROOT_URL};
+use crate::fake_gitea::record::{At, Issue, ROOT_URL, Repo};
 use crate::fake_gitea::show_issue;
 use crate::fake_gitea::world::State;
+
+/// How many issues the search over repositories gives, unless asked for another number: `[ui] ISSUE_PAGING_NUM`.
+const SEARCHED: usize = 20;
 
 #[derive(Deserialize)]
 struct CreateIssue {
@@ -47,6 +50,18 @@ impl Filter {
         })
     }
 
+    /// The filters of the search over repositories, as far as anybody here uses them.
+    fn over_repos(call: &Call) -> Self {
+        Self {
+            state: call.param("state").unwrap_or_default(),
+            kind: call.param("type").unwrap_or_default(),
+            labels: Vec::new(),
+            author: None,
+            assignee: None,
+            words: call.param("q").map(|q| q.to_lowercase()),
+        }
+    }
+
     fn fits(&self, issue: &Issue) -> bool {
         let state = match self.state.as_str() {
             "all" => true,
@@ -82,6 +97,33 @@ fn named_labels(desk: &Desk<'_>) -> Result<Vec<i64>, Answer> {
 fn named_user(state: &State, call: &Call, param: &str) -> Result<Option<i64>, Answer> {
     let Some(login) = call.param(param) else { return Ok(None) };
     state.user_id(&login).map(Some).ok_or_else(Answer::not_found)
+}
+
+/// `GET /repos/issues/search`: newest first, of what the account may read. Without an owner that is every public
+/// repository and the private ones that are shared with it; with one, the owner's (routers/api/v1/repo/issue.go,
+/// `SearchIssues`). Archived repositories are no exception, and nothing is asked of the index without words.
+pub(super) fn search(state: &State, call: &Call, by: i64) -> Reply {
+    let owner = call.param("owner");
+    if let Some(owner) = owner.as_ref().filter(|owner| state.user_id(owner).is_none()) {
+        let message = format!("user does not exist [uid: 0, name: {owner}]");
+        return Err(Answer::error(400, &message));
+    }
+    let is_meant = |repo: &Repo| {
+        let owns = |owner: &String| repo.name.owner().eq_ignore_ascii_case(owner);
+        owner.as_ref().is_none_or(owns)
+            && state.is_visible(repo, by)
+            && !state.unsearched.contains(&repo.id)
+    };
+    let filter = Filter::over_repos(call);
+    let is_asked = call.span()?;
+    let repos = state.repos.values().filter(|repo| is_meant(repo));
+    let issues = repos.flat_map(|repo| repo.issues.values().map(move |issue| (repo, issue)));
+    let mut found: Vec<_> =
+        issues.filter(|(_, issue)| is_asked(issue.updated) && filter.fits(issue)).collect();
+    found.sort_by_key(|(_, issue)| std::cmp::Reverse((issue.created, issue.id)));
+    let page = call.slice_of(&found, SEARCHED);
+    let items = page.iter().map(|(repo, issue)| show_issue::issue(state, repo, issue)).collect();
+    Ok(Answer::list(items, found.len()))
 }
 
 impl Desk<'_> {

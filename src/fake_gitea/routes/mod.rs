@@ -79,6 +79,7 @@ fn route(state: &mut State, call: &Call, by: i64, path: &[&str]) -> Reply {
             Err(state.redirect(call, login, None).unwrap_or_else(|| places::unknown(login)))
         }
         ("GET", ["users", login]) => places::user(state, login),
+        ("GET", ["repos", "issues", "search"]) => issues::search(state, call, by),
         ("GET", ["repos", "search"]) => Ok(places::search(state, call, by)),
         ("GET", ["users", login, "repos"]) => places::repos_of(state, call, by, login),
         ("GET", ["orgs", org]) => {

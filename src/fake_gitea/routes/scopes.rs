@@ -27,6 +27,7 @@ fn categories(path: &[&str]) -> &'static [&'static str] {
         ["users", _, "repos"] => &["user", "repository"],
         ["user" | "users", ..] => &["user"],
         ["orgs" | "teams", ..] => &["organization"],
+        ["repos", "issues", "search"] => &["issue"],
         ["repos", _, _, "issues" | "labels" | "milestones", ..] => &["issue"],
         ["repos" | "repositories", ..] => &["repository"],
         _ => &[],
