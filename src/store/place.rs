@@ -25,7 +25,7 @@ impl Place {
     pub(super) fn writer(&self, how: OpenMode) -> Result<Connection, Error> {
         match &self.0 {
             Kind::File(path) => Sqlite::writer(path).map(Connection::Sqlite),
-            Kind::Server(server) => Ok(Connection::Postgres(server.session(how))),
+            Kind::Server(server) => Ok(Connection::Postgres(Box::new(server.session(how)))),
         }
     }
 
@@ -33,7 +33,9 @@ impl Place {
     pub(super) fn reader(&self) -> Result<Connection, Error> {
         match &self.0 {
             Kind::File(path) => Sqlite::reader(path).map(Connection::Sqlite),
-            Kind::Server(server) => Ok(Connection::Postgres(server.session(OpenMode::Shared))),
+            Kind::Server(server) => {
+                Ok(Connection::Postgres(Box::new(server.session(OpenMode::Shared))))
+            }
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) enum Connection {
     /// To a file.
     Sqlite(Sqlite),
     /// To a server.
-    Postgres(Session),
+    Postgres(Box<Session>),
 }
 
 impl Connection {
