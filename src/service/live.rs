@@ -23,6 +23,7 @@ const AT_START: &[&str] = &[
     "server.trusted_proxies",
     "webhook.max_body",
     "webhook.queue",
+    "store.password",
     "store.url",
     "local_agent.api",
     "local_agent.url",

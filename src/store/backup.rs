@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use super::engine::{Connection, Sqlite, open_error};
+use super::engine::{Connection, Sqlite, beside, open_error};
 use super::rows::{only, run};
 use super::{Error, Store, lock, private, schema};
 
@@ -63,12 +63,6 @@ impl Store {
         settle(&part, path)?;
         Ok(copied)
     }
-}
-
-pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
 }
 
 /// Gives a file to whom the one at `path` belongs, with the same mode: it is restored as root, and a service without

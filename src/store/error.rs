@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use postgres::error::SqlState;
+use rusqlite::types::FromSqlError;
 
-use super::engine::FromSqlError;
 use crate::dispatch::AgentId;
 
 /// Why the store did not do what it was asked.

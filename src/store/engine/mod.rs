@@ -8,7 +8,7 @@ mod sqlite;
 
 pub(super) use self::postgres::{Server, Session};
 pub(super) use self::rows::{Row, RowResult, Values};
-pub(super) use self::sqlite::{Sqlite, open_error};
+pub(super) use self::sqlite::{Sqlite, beside, open_error};
 pub(super) use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 pub(super) use rusqlite::{ToSql, params};
 

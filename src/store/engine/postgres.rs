@@ -274,7 +274,7 @@ fn give(
     take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
 ) -> Result<bool, Error> {
     for row in rows {
-        let values = (0..row.len()).map(|at| row.try_get::<_, Read>(at).map(|Read(value)| value));
+        let values = (0..row.len()).map(|at| row.try_get::<_, Raw>(at).map(|Raw(value)| value));
         let values = values.collect::<Result<Vec<_>, _>>()?;
         if !take(&Row::Read(&values))? {
             return Ok(false);
@@ -284,9 +284,9 @@ fn give(
 }
 
 /// What stands in a column, as one of SQLite's kinds of values.
-struct Read(Value);
+struct Raw(Value);
 
-impl<'a> postgres::types::FromSql<'a> for Read {
+impl<'a> postgres::types::FromSql<'a> for Raw {
     fn from_sql(
         kind: &Type,
         raw: &'a [u8],

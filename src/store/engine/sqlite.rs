@@ -1,12 +1,12 @@
 //! SQLite, with a write-ahead log: one process writes at a time, and each reader sees the last commit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{OpenFlags, ToSql};
 
 use super::{Flush, Row};
-use crate::store::{Error, backup, private};
+use crate::store::{Error, private};
 
 /// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
 const BUSY_WRITER: Duration = Duration::from_millis(1_500);
@@ -35,7 +35,7 @@ impl Sqlite {
     pub(in crate::store) fn writer(path: &Path) -> Result<Self, Error> {
         // SQLite gives its log and its index the mode of the database.
         private::file(path).map_err(|e| open_error(path, e))?;
-        ["-wal", "-shm"].iter().for_each(|end| private::close(&backup::beside(path, end)));
+        ["-wal", "-shm"].iter().for_each(|end| private::close(&beside(path, end)));
         let connection = rusqlite::Connection::open(path).map_err(|e| open_error(path, e))?;
         connection.busy_timeout(BUSY_WRITER)?;
         // For a new file; one that has its pages keeps them.
@@ -146,6 +146,13 @@ impl Sqlite {
             tracing::debug!(%error, "the log could not be folded into the database at the end");
         }
     }
+}
+
+/// The file beside this one whose name ends so.
+pub(in crate::store) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }
 
 /// A file that cannot be opened.
