@@ -36,7 +36,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 
 /// What every configuration needs, as far as the block does not say it.
 fn complete(block: &str) -> String {
-    let files = Regex::new(r#"(token|secret)_file = "[^"]*""#).unwrap();
+    let files = Regex::new(r#"(token|secret|password)_file = "[^"]*""#).unwrap();
     let mut text = files.replace_all(block, "$1 = \"sixteen-letters-or-more\"").into_owned();
     for (section, keys) in [
         ("[gitea]", "url = 'https://gitea.example.com'\ntoken = 'x'\nrepos = ['acme/widgets']"),

@@ -28,6 +28,11 @@ pub fn rows(file: &Path, sql: &str) -> Vec<Vec<Option<String>>> {
     on_server(&server, &format!("SET search_path = {schema}; {sql}"))
 }
 
+/// What a statement gives that is about the server itself, outside of any transaction.
+pub fn rows_outside(sql: &str) -> Vec<Vec<Option<String>>> {
+    on_server(&std::env::var("GITEA_TRIAGE_TEST_POSTGRES").unwrap(), sql)
+}
+
 /// The first column of the first row.
 pub fn one(file: &Path, sql: &str) -> Option<String> {
     rows(file, sql).into_iter().next().and_then(|row| row.into_iter().next().flatten())

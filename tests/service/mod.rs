@@ -68,17 +68,30 @@ impl World {
 
     /// The same, on one of the two forges.
     pub async fn on(flavour: Flavour, server: &str, more: &str) -> Self {
-        Self::over(tempfile::tempdir().unwrap(), flavour, server, more).await
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::database::url(&folder.path().join("world.db"));
+        Self::over(folder, &store, flavour, server, more).await
     }
 
     /// One whose store is a file, whatever the others are on.
     pub async fn on_file(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::File::create(folder.path().join("world.db")).unwrap();
-        Self::over(folder, Flavour::Gitea, "", more).await
+        let store = format!("sqlite:{}", folder.path().join("world.db").display());
+        Self::over(folder, &store, Flavour::Gitea, "", more).await
     }
 
-    async fn over(folder: tempfile::TempDir, flavour: Flavour, server: &str, more: &str) -> Self {
+    /// One whose store is at an address.
+    pub async fn on_store(store: &str) -> Self {
+        Self::over(tempfile::tempdir().unwrap(), store, Flavour::Gitea, "", "").await
+    }
+
+    async fn over(
+        folder: TempDir,
+        store: &str,
+        flavour: Flavour,
+        server: &str,
+        more: &str,
+    ) -> Self {
         let clock = Clock::manual("2026-03-23T12:00:00Z".parse().unwrap());
         let gitea = FakeGitea::start_as(flavour, clock.clone()).await.unwrap();
         for name in ["acme/widgets", "acme/gadgets"] {
@@ -91,7 +104,7 @@ impl World {
              [worker]\nconcurrency = 0\n{more}",
             gitea.url(),
             gitea.token(),
-            crate::database::url(&folder.path().join("world.db"))
+            store
         );
         let service = Service::start(&read(&config), clock.clone()).await.unwrap();
         service.parts().worker.set_account(gitea.bot());

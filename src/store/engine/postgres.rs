@@ -67,7 +67,10 @@ impl Server {
         let is_local = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
         let is_plain = is_local || config.get_ssl_mode() == SslMode::Disable;
         let tls = if is_plain { None } else { Some(tls().map_err(|e| causes(&e))?) };
-        config.application_name("gitea-triage").connect_timeout(CONNECT);
+        if config.get_application_name().is_none() {
+            config.application_name("gitea-triage");
+        }
+        config.connect_timeout(CONNECT);
         config.tcp_user_timeout(UNHEARD).keepalives_idle(UNHEARD);
         Ok(Self { config: Arc::new(config), tls })
     }
@@ -163,20 +166,28 @@ impl Live {
 }
 
 impl Session {
-    /// Does something with the connection, which is made first where there is none.
-    fn live<T>(&self, f: impl FnOnce(&mut Live) -> Result<T, Error>) -> Result<T, Error> {
+    /// Does something with the connection, which is made first where there is none. One that turns out to be gone is made
+    /// anew, but within a transaction, of which another connection would know nothing.
+    fn live<T>(&self, f: impl Fn(&mut Live) -> Result<T, Error>) -> Result<T, Error> {
         let mut live = self.live.borrow_mut();
-        // Within a transaction another connection would know nothing of it.
-        if !self.is_writing.get() && live.as_ref().is_none_or(|live| live.client.is_closed()) {
-            *live = None;
+        let is_new = live.is_none();
+        let done = self.try_live(&mut live, &f);
+        if !done.as_ref().is_err_and(is_over) {
+            return done;
+        }
+        *live = None;
+        if is_new || self.is_writing.get() { done } else { self.try_live(&mut live, &f) }
+    }
+
+    fn try_live<T>(
+        &self,
+        live: &mut Option<Live>,
+        f: impl Fn(&mut Live) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if live.is_none() && !self.is_writing.get() {
             *live = Some(self.server.connect(self.how)?);
         }
-        let done = live.as_mut().map_or(Err(Error::Closed), f);
-        // The next question is asked of another connection, which may lead to another server.
-        if done.as_ref().is_err_and(is_over) {
-            *live = None;
-        }
-        done
+        live.as_mut().map_or(Err(Error::Closed), f)
     }
 
     pub(super) fn query(
