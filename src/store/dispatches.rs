@@ -81,7 +81,7 @@ pub(super) fn open(
     let state = if new.by_person { DispatchState::Assigned } else { DispatchState::Pending };
     let sql = "INSERT INTO dispatch (lane, evaluation, agent, task_type, state, opened_at, deadline_at, due_at, key,
                                by_person, cause)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10) RETURNING id";
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)";
     let values = params![
         lane,
         evaluation,
@@ -94,7 +94,7 @@ pub(super) fn open(
         new.by_person,
         to_json(&cause),
     ];
-    let id = insert(c, sql, values)?;
+    let id = insert(c, "id", sql, values)?;
     let moment = Moment { at: e.at, evaluation: Some(evaluation) };
     note(c, id, &Transition::to(state, cause), moment)?;
     Ok(id)

@@ -101,12 +101,12 @@ pub(super) fn keep(c: &Connection, seq: i64, body: &[u8]) -> Result<(), Error> {
 /// Inserts an entry, has its issue looked at, and gives its place; it needs no body, because its lane is known.
 pub(super) fn enqueue(c: &Connection, lane: i64, entry: &Entry) -> Result<i64, Error> {
     let sql = "INSERT INTO delivery (id, origin, received_at, event, state, lane, action)
-         VALUES (?1, ?2, ?3, '', 'pending', ?4, ?5) RETURNING seq";
+         VALUES (?1, ?2, ?3, '', 'pending', ?4, ?5)";
     let id = uuid::Uuid::new_v4();
     let Entry { origin, what, at } = entry;
     let action = format!("{origin}/{what}");
     let values = params![id.as_bytes(), origin.as_str(), at.timestamp_millis(), lane, action];
-    let seq = insert(c, sql, values)?;
+    let seq = insert(c, "seq", sql, values)?;
     lanes::make_due(c, lane, *at)?;
     if *origin == Origin::Manual {
         lanes::mark_from_before(c, lane, false)?;

@@ -134,8 +134,8 @@ impl Store {
                 return Ok(Accepted::Duplicate);
             }
             let sql = "INSERT INTO delivery (id, origin, received_at, event, scope)
-                 VALUES (?1, 'webhook', ?2, ?3, ?4) RETURNING seq";
-            let seq = insert(c, sql, params![&key[..], received_at, event, scope])?;
+                 VALUES (?1, 'webhook', ?2, ?3, ?4)";
+            let seq = insert(c, "seq", sql, params![&key[..], received_at, event, scope])?;
             ids.remember(key.clone(), seq);
             keep(c, seq, &body)?;
             boundary!("accept::inserted");

@@ -184,8 +184,8 @@ pub(super) fn lane(c: &Connection, at: &IssueRef) -> Result<i64, Error> {
 
 /// A new lane.
 pub(super) fn insert(c: &Connection, at: &IssueRef) -> Result<i64, Error> {
-    let sql = "INSERT INTO lane (repo, number) VALUES (?1, ?2) RETURNING id";
-    super::rows::insert(c, sql, params![at.repo.to_string(), at.number])
+    let sql = "INSERT INTO lane (repo, number) VALUES (?1, ?2)";
+    super::rows::insert(c, "id", sql, params![at.repo.to_string(), at.number])
 }
 
 /// The lane of an issue by the name that its repository has now, if it was ever looked at.

@@ -122,7 +122,7 @@ pub(super) fn insert(c: &Connection, claim: &Claim, decided: &Decided) -> Result
     let Decided { evaluation: e, plan } = decided;
     let sql =
         "INSERT INTO evaluation (lane, at, action, agent, reason, reason_code, verdict, signals)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id";
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let values = params![
         claim.lane,
         e.at.timestamp_millis(),
@@ -133,7 +133,7 @@ pub(super) fn insert(c: &Connection, claim: &Claim, decided: &Decided) -> Result
         e.verdict.as_ref().map(to_json),
         to_json(&e.signals),
     ];
-    let evaluation = super::rows::insert(c, sql, values)?;
+    let evaluation = super::rows::insert(c, "id", sql, values)?;
     confirm(c, plan, e.at)?;
     let open = dispatches::open_dispatch(c, claim.lane)?;
     let ends = e.transition.as_ref().filter(|to| !to.state.is_open());
@@ -169,7 +169,7 @@ fn insert_effect(
     at: Timestamp,
 ) -> Result<i64, Error> {
     let sql = "INSERT INTO effect (evaluation, lane, dispatch, kind, value, subject, comment, digest, body, intended_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id";
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let values = params![
         recorded.evaluation,
         recorded.lane,
@@ -182,7 +182,7 @@ fn insert_effect(
         effect.kept_body(),
         at.timestamp_millis(),
     ];
-    super::rows::insert(c, sql, values)
+    super::rows::insert(c, "id", sql, values)
 }
 
 /// Writes down what became of the writes that an interruption left open.

@@ -154,8 +154,8 @@ impl Store {
             // Of no dispatch: what is put on for one is taken off with it. Without its text: the agent says again
             // what was lost, not the worker.
             let sql = "INSERT INTO effect (evaluation, lane, origin, kind, value, subject, digest, intended_at)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id";
-            insert(c, sql, params![evaluation, lane, agent, kind, value, subject, digest, now])
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            insert(c, "id", sql, params![evaluation, lane, agent, kind, value, subject, digest, now])
         })
         .await
     }
@@ -192,8 +192,8 @@ fn latest(c: &Connection, lane: i64, now: Timestamp) -> Result<i64, Error> {
         return Ok(id);
     }
     let (reason, now) = (Reason::RunByHand, now.timestamp_millis());
-    let sql = "INSERT INTO evaluation (lane, at, action, reason, reason_code) VALUES (?1, ?2, 'skip', ?3, ?4) RETURNING id";
-    insert(c, sql, params![lane, now, reason.to_string(), reason.code()])
+    let sql = "INSERT INTO evaluation (lane, at, action, reason, reason_code) VALUES (?1, ?2, 'skip', ?3, ?4)";
+    insert(c, "id", sql, params![lane, now, reason.to_string(), reason.code()])
 }
 
 #[cfg(test)]

@@ -69,9 +69,18 @@ pub(super) fn changed(c: &Connection, sql: &str, values: impl Values) -> Result<
     c.execute(sql, values)
 }
 
-/// Inserts a row by a statement that returns its number, and gives that.
-pub(super) fn insert(c: &Connection, sql: &str, values: impl Values) -> Result<i64, Error> {
-    only(c, sql, values, |row| row.get(0))
+/// Inserts a row, and gives the number that it gets in the column `key`, its primary key.
+pub(super) fn insert(
+    c: &Connection,
+    key: &str,
+    sql: &str,
+    values: impl Values,
+) -> Result<i64, Error> {
+    // SQLite knows the number without being asked for a row, which would cost it more than the insert.
+    if let Connection::Sqlite(c) = c {
+        return values.give(|values| c.insert(sql, values));
+    }
+    only(c, &format!("{sql} RETURNING {key}"), values, |row| row.get(0))
 }
 
 struct Parsed<T>(T);

@@ -87,6 +87,11 @@ impl Sqlite {
         Ok(self.connection.prepare_cached(sql)?.execute(values)?)
     }
 
+    /// Inserts a row, and gives its number.
+    pub(in crate::store) fn insert(&self, sql: &str, values: &[&dyn ToSql]) -> Result<i64, Error> {
+        Ok(self.connection.prepare_cached(sql)?.insert(values)?)
+    }
+
     pub(super) fn batch(&self, sql: &str) -> Result<(), Error> {
         Ok(self.connection.execute_batch(sql)?)
     }
