@@ -155,6 +155,29 @@ fn every_metric_in_the_book_exists() {
     }
 }
 
+/// Alerts and the board name metrics as Prometheus keeps them: a counter ends with `_total`, a histogram has buckets.
+#[test]
+fn every_metric_of_the_alerts_and_the_board_exists() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let source = read("src/metrics/page.rs");
+    let names = Regex::new("gitea_triage_[a-z_]+").unwrap();
+    let mut seen = 0;
+    for path in ["deploy/prometheus/alerts.yaml", "deploy/prometheus/dashboard.json"] {
+        let text = read(path);
+        for name in names.find_iter(&text).map(|found| found.as_str()) {
+            let plain = ["_total", "_bucket"].iter().find_map(|end| name.strip_suffix(end));
+            let call = format!("(\"{}\"", plain.unwrap_or(name));
+            assert!(source.contains(&call), "{path}: there is no metric `{name}`");
+            let is_counter = ["counters", "counter", "spent"].iter();
+            let is_counter =
+                is_counter.into_iter().any(|kind| source.contains(&format!("{kind}{call}")));
+            assert_eq!(is_counter, name.ends_with("_total"), "{path}: `{name}`");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 20, "{seen} names");
+}
+
 /// The image is built from folders that are copied one by one.
 #[test]
 fn the_image_is_built_with_every_folder_that_the_manifest_names() {
