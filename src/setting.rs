@@ -199,7 +199,7 @@ kinds! {
     Listen: String, "an address with a port such as `127.0.0.1:8484`", { "type": "string" },
         |v| kept(v.as_str()?, is_listen), plain;
     /// The database.
-    StoreUrl: String, "`sqlite:` and the path of a file, or `postgres://user@host/database`",
+    StoreUrl: String, "`sqlite:` and the path of a file, or `postgres://user@host/database` without a password",
         { "type": "string", "pattern": "^(sqlite:|postgres(ql)?://)." },
         |v| kept(v.as_str()?, is_store), plain, IS_PRIVATE;
     /// A SHA-256.
@@ -310,10 +310,17 @@ fn is_endpoint(text: &str) -> bool {
     })
 }
 
-/// Whether a store is named; what stands behind the scheme is read where it is opened.
+/// Whether a store is named, and no password with it, which would be shown; the rest is read where it is opened.
 fn is_store(url: &str) -> bool {
-    let rest = ["sqlite:", "postgres://", "postgresql://"].iter().find_map(|s| url.strip_prefix(s));
-    rest.is_some_and(|rest| !rest.is_empty())
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        return !path.is_empty();
+    }
+    let rest = ["postgres://", "postgresql://"].iter().find_map(|s| url.strip_prefix(s));
+    rest.is_some_and(|rest| {
+        let place = rest.split(['/', '?']).next().unwrap_or_default();
+        let user = place.rsplit_once('@').map_or("", |(user, _)| user);
+        !rest.is_empty() && !user.contains(':') && !rest.contains("password=")
+    })
 }
 
 fn is_listen(text: &str) -> bool {

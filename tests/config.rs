@@ -387,7 +387,7 @@ listen = "8484"
 workers = 0
 public_url = "https://alice:pw@example.com"
 [store]
-url = "mysql://alice:pw@db/triage"
+url = "postgres://alice:pw@db/triage"
 keep = 30
 [triage]
 ready_at = "five"
@@ -416,7 +416,7 @@ every = "0s"
     config `gitea-triage.toml` line 9: `server.listen` is `8484`; it wants an address with a port such as `127.0.0.1:8484`
     config `gitea-triage.toml` line 10: `server.workers` is `0`; it wants a whole number from 1 to 1024
     config `gitea-triage.toml` line 11: `server.public_url` is unusable; it wants an address such as `https://example.com`, without user, query or fragment
-    config `gitea-triage.toml` line 13: `store.url` is unusable; it wants `sqlite:` and the path of a file, or `postgres://user@host/database`
+    config `gitea-triage.toml` line 13: `store.url` is unusable; it wants `sqlite:` and the path of a file, or `postgres://user@host/database` without a password
     config `gitea-triage.toml` line 14: `store.keep` is `30`; it wants a duration above zero such as `30s`, `5m` or `2h`
     config `gitea-triage.toml` line 16: `triage.ready_at` is `five`; it wants a whole number from 0 to 9
     config `gitea-triage.toml` line 17: `triage.dry_run` is `yes`; it wants `true` or `false`
@@ -755,7 +755,7 @@ repos = ["acme/widgets"]
 [webhook]
 secrets = [["canary"], { secret = ["canary"], secre = "canary" }, 5]
 [store]
-url = "mysql://alice:canary@db"
+url = "postgres://alice:canary@db"
 [[agent]]
 id = "api"
 secret = ["canary"]

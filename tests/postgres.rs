@@ -133,6 +133,43 @@ async fn a_user_without_rights_is_told_what_to_grant() {
     assert!(said.contains("GRANT CREATE ON SCHEMA"), "{said}");
 }
 
+#[test]
+#[ignore = "needs a server: set GITEA_TRIAGE_TEST_POSTGRES"]
+fn a_password_is_neither_shown_nor_taken_in_the_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "canary-of-a-password\n").unwrap();
+    let file = folder.path().join("config.toml");
+    let run = |url: &str, command: &[&str]| {
+        let config = format!(
+            "[gitea]\nurl = 'http://127.0.0.1:9'\ntoken = 'a-token'\nrepos = ['acme/*']\n[webhook]\nsecrets = ['a-secret-of-the-tests']\n\
+             [store]\nurl = '{url}'\npassword_file = '{}'\n",
+            password.display()
+        );
+        std::fs::write(&file, config).unwrap();
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_gitea-triage"));
+        let output = program.env_clear().arg("--config").arg(&file).args(command).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        said.concat()
+    };
+    for url in ["postgres://triage@127.0.0.1:9/db", &database::url(&folder.path().join("shown.db"))]
+    {
+        for command in
+            [&["config", "show", "--json"][..], &["inbox", "list"], &["check", "--no-delivery"]]
+        {
+            let said = run(url, command);
+            assert!(!said.contains("canary"), "{command:?}: {said}");
+            assert_eq!(said.contains("***"), command[0] == "config", "{command:?}: {said}");
+        }
+    }
+    for url in
+        ["postgres://triage:canary@127.0.0.1:9/db", "postgres://127.0.0.1:9/db?password=canary"]
+    {
+        let said = run(url, &["config", "check"]);
+        assert!(said.contains("without a password") && !said.contains("canary"), "{said}");
+    }
+}
+
 /// How long a sender may wait for an answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 

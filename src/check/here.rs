@@ -89,7 +89,10 @@ pub(super) async fn store(place: &Place, queue: usize, out: Output<'_>) -> Optio
         Err(error) => {
             out(match place.file() {
                 Some(path) => unwritable(path, format!("cannot be used: {error}")),
-                None => at.red(error),
+                None => at.red(match error {
+                    store::Error::Server { reason, .. } => reason,
+                    other => other.to_string(),
+                }),
             });
             None
         }

@@ -84,6 +84,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// What went wrong, without saying that it was the store.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Postgres(error) => said(error),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether another issue got first what was to be taken, so that this one is to be evaluated anew.
     pub fn is_race(&self) -> bool {
         matches!(self, Self::AgentBusy(_) | Self::ClaimLimit(_) | Self::DutyTaken(_))

@@ -51,7 +51,7 @@ const OLDEST_SERVER: i64 = 140_000;
 fn must_be_usable(c: &Connection, place: &Place) -> Result<(), Error> {
     let as_place = |error| match error {
         Error::InUse(_) => error,
-        other => place.error(other),
+        other => place.error(other.reason()),
     };
     let sql = "SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding'),
                    current_setting('server_version')";
@@ -98,10 +98,10 @@ fn create(connection: &mut rusqlite::Connection) -> Result<(), Error> {
 /// Takes the steps that are missing, all in one transaction, which PostgreSQL can undo as a whole.
 fn migrate_postgres(connection: &mut Connection, place: &Place) -> Result<(), Error> {
     let failed =
-        |error: Error| Error::Migration { place: place.to_string(), reason: error.to_string() };
+        |error: Error| Error::Migration { place: place.to_string(), reason: error.reason() };
     connection.begin(Flush::First).map_err(|error| match error {
         Error::InUse(_) => error,
-        other => place.error(other),
+        other => place.error(other.reason()),
     })?;
     let taken = take_steps(connection, place);
     let ended = connection.end(taken.is_ok()).map_err(failed);
