@@ -64,7 +64,7 @@ fn filled(folder: &TempDir, deliveries: i64) -> PathBuf {
              FROM n WHERE i <= {lanes};
          UPDATE lane SET state = 'claimed', claimed_at = 5 WHERE id = 7;
          INSERT INTO evaluation (id, lane, at, action, reason, verdict)
-             SELECT i, 1 + i % {lanes}, i, 'skip', 'why', json_object('title', 'title ' || i, 'score', i % 10) FROM n WHERE i % 3 = 0;
+             SELECT i, 1 + i % {lanes}, i, 'skip', 'why', json_object('title', CASE i % 7 WHEN 0 THEN char(0) ELSE '' END || i, 'score', i % 10) FROM n WHERE i % 3 = 0;
          -- What the trigger would not say again.
          UPDATE latest SET title = 'kept from before' WHERE lane % 2 = 0;
          INSERT INTO delivery (seq, id, origin, received_at, event, state, lane, evaluation, settled_at, reason)

@@ -589,7 +589,8 @@ mod tests {
             .collect();
         let mut there = keys(&store).await;
         there.retain(|(name, _)| name != NOT_COPIED);
-        (known.sort(), there.sort());
+        known.sort();
+        there.sort();
         assert_eq!(there, known, "a new table has to be copied, too");
     }
 
