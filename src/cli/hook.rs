@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::{Failure, complain, fail_unless, open_store, print, print_json, show};
+use super::{Failure, complain, fail_unless, open_store, print, print_json, secret, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gitea::HookPlace;
@@ -146,14 +146,7 @@ impl Verb {
 /// The token in the file, or the service's own token.
 pub(super) fn hook_token(config: &Config, file: Option<&PathBuf>) -> Result<SecretString, Failure> {
     let Some(file) = file else { return Ok(config.gitea.token.clone()) };
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::Usage(format!("`{}` cannot be read: {error}", file.display())))?;
-    match text.trim() {
-        "" => {
-            Err(Failure::Usage(format!("`{}` is empty; write the token into it", file.display())))
-        }
-        token => Ok(token.to_owned().into()),
-    }
+    secret(file, "token")
 }
 
 /// The chosen repositories or organisation. Places whose deliveries would be ignored are refused, except for `remove`.

@@ -33,6 +33,7 @@ pub use self::process::keep_to_itself;
 
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
+use secrecy::SecretString;
 use tempfile::TempDir;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -141,7 +142,7 @@ fn execute(Arguments { config: path, command }: Arguments) -> Result<(), Failure
         Command::Hook(command) => block_on(command.run(&load(path)?)),
         Command::Agent(command) => block_on(command.run(load(path)?)),
         Command::Inbox(command) => block_on(command.run(&open_store(&load(path)?)?)),
-        Command::Store(command) => block_on(command.run(&load(path)?)),
+        Command::Store(command) => block_on(command.run(path)),
         Command::Healthcheck(command) => block_on(command.run(&load(path)?)),
         Command::Config(command) => command.run(path),
         Command::Completions(command) => command.run(),
@@ -280,6 +281,18 @@ where
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(work)?)
+}
+
+/// What stands in a file that holds a secret.
+fn secret(file: &Path, what: &str) -> Result<SecretString, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::Usage(format!("`{}` cannot be read: {error}", file.display())))?;
+    match text.trim() {
+        "" => {
+            Err(Failure::Usage(format!("`{}` is empty; write the {what} into it", file.display())))
+        }
+        secret => Ok(secret.to_owned().into()),
+    }
 }
 
 /// Prints `value` as one line of JSON, or `text` for people.

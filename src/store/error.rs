@@ -65,6 +65,27 @@ pub enum Error {
         "the store is in PostgreSQL, whose own `pg_dump` and `pg_restore` make and bring back copies; see the page on scaling"
     )]
     Elsewhere,
+    /// A copy from a place to itself.
+    #[error(
+        "`{0}` is both where the store is copied from and where it is copied to; name another place for one of them"
+    )]
+    SamePlace(String),
+    /// The target of a copy holds a store.
+    #[error("`{0}` holds a store already; copy to a place that is empty")]
+    NotEmpty(String),
+    /// What is there is a part of a copy.
+    #[error(
+        "`{place}` is an unfinished copy of `{from}`; finish it with `gitea-triage store copy`, or empty that place and start again"
+    )]
+    Unfinished {
+        /// The target of the copy.
+        place: String,
+        /// Its source.
+        from: String,
+    },
+    /// A copy was broken off.
+    #[error("the copy was broken off; the same command goes on with it")]
+    BrokenOff,
     /// The server cannot be used.
     #[error("`{place}` cannot be used: {reason}")]
     Server {

@@ -23,7 +23,7 @@ const STEP: usize = 64;
 /// steps go, waiting is better than memory that grows.
 const BEHIND: usize = 32;
 /// The fact that says up to which place in the inbox ids are sorted in.
-const UPTO: &str = "ids_upto";
+pub(super) const UPTO: &str = "ids_upto";
 
 /// A delivery's id as the store keeps it.
 pub(super) type Key = SmallVec<[u8; 16]>;

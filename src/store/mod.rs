@@ -12,6 +12,7 @@
 mod backup;
 mod budgets;
 mod claims;
+mod copy;
 mod digest;
 mod dispatches;
 mod duties;
@@ -64,6 +65,7 @@ use self::engine::{Connection, Flush, open_error};
 pub use crate::delivery::DeliveryState;
 pub use backup::Copied;
 pub use budgets::{AgentSpending, DaySpending};
+pub use copy::{Content, CopiedTable, CopyProgress, CopyStep, copy};
 pub use digest::{ActionTaken, Digest, FailedDeliveries, OpenIssue, Period};
 pub use dispatches::{Recorded, TransitionView};
 pub use duties::DutyView;
@@ -126,14 +128,19 @@ impl Store {
     /// wait for their commit at once.
     ///
     /// # Errors
-    /// When the database cannot be opened, is newer than this program, or is in use by another service.
+    /// When the database cannot be opened, is newer than this program, is in use by another service, or is a copy that
+    /// was not finished.
     pub fn open(place: impl Into<Place>, queue: usize, how: OpenMode) -> Result<Self, Error> {
-        let place = place.into();
+        Self::open_as(place.into(), queue, how, copy::must_be_whole)
+    }
+
+    /// The same with a check of its own.
+    fn open_as(place: Place, queue: usize, how: OpenMode, check: Check) -> Result<Self, Error> {
         let alone = place.file().filter(|_| how == OpenMode::Exclusive);
         let lock = alone.map(lock).transpose()?;
         // On a thread of its own: a server is waited for, which the async threads may not do.
         let (connection, ids) = std::thread::scope(|scope| {
-            let ready = scope.spawn(|| made_ready(&place, how)).join();
+            let ready = scope.spawn(|| made_ready(&place, how, check)).join();
             ready.unwrap_or(Err(Error::Broken))
         })?;
         let ids = Arc::new(ids);
@@ -198,10 +205,14 @@ impl Store {
     }
 }
 
+/// Whether what is at a place may be opened.
+type Check = fn(&Connection, &Place) -> Result<(), Error>;
+
 /// The connection that writes, to a database with today's schema.
-fn made_ready(place: &Place, how: OpenMode) -> Result<(Connection, ids::Ids), Error> {
+fn made_ready(place: &Place, how: OpenMode, check: Check) -> Result<(Connection, ids::Ids), Error> {
     let mut connection = place.writer(how)?;
     schema::migrate(&mut connection, place)?;
+    check(&connection, place)?;
     if how == OpenMode::Exclusive {
         lanes::recover(&mut connection)?;
     }

@@ -39,6 +39,18 @@ impl Place {
         }
     }
 
+    /// What tells it apart from other places: of a file the whole path, of a server also the options, which may name a
+    /// schema there. Without any password.
+    pub(super) fn identity(&self) -> String {
+        match &self.0 {
+            Kind::File(path) => {
+                let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+                format!("sqlite:{}", path.display())
+            }
+            Kind::Server(server) => server.identity(),
+        }
+    }
+
     /// That it cannot be opened.
     pub(super) fn error(&self, reason: impl fmt::Display) -> Error {
         match &self.0 {

@@ -81,6 +81,14 @@ impl Server {
         Session { server: self.clone(), how, live: RefCell::default(), is_writing }
     }
 
+    /// Where it is, with the options of its connections.
+    pub(in crate::store) fn identity(&self) -> String {
+        match self.config.get_options() {
+            Some(options) => format!("{self} ({options})"),
+            None => self.to_string(),
+        }
+    }
+
     fn connect(&self, how: OpenMode) -> Result<Live, Error> {
         let mut client = match &self.tls {
             Some(tls) => self.config.connect(tls.clone())?,

@@ -431,10 +431,13 @@ CREATE INDEX session_account ON session (account, since);
 CREATE INDEX transition_dispatch ON transition (dispatch, id);
 CREATE INDEX wording_closed ON wording (closed_at) WHERE closed_at IS NOT NULL;
 
+-- A title may hold a character 0, which no text in PostgreSQL can.
 CREATE FUNCTION keep_latest() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    verdict json := CAST(replace(NEW.verdict, '\u0000', '\ufffd') AS json);
 BEGIN
     INSERT INTO latest VALUES (NEW.lane, NEW.id, NEW.at, NEW.action, NEW.agent, NEW.reason,
-        coalesce(CAST(NEW.verdict AS json) ->> 'title', ''), CAST(CAST(NEW.verdict AS json) ->> 'score' AS BIGINT))
+        coalesce(verdict ->> 'title', ''), CAST(verdict ->> 'score' AS BIGINT))
     ON CONFLICT (lane) DO UPDATE SET evaluation = excluded.evaluation, at = excluded.at, action = excluded.action,
         agent = excluded.agent, reason = excluded.reason, score = excluded.score,
         title = CASE excluded.title WHEN '' THEN latest.title ELSE excluded.title END;
