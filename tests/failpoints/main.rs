@@ -387,7 +387,8 @@ impl Led {
         let refused: Vec<_> = all.filter(|d| d.status == Some(503)).collect();
         for one in &refused {
             let id = one.uuid.replace('-', "");
-            let sql = format!("SELECT count(*) FROM delivery WHERE lower(hex(id)) = '{id}'");
+            let column = database::hex(&self.stage.path("fault.db"), "id");
+            let sql = format!("SELECT count(*) FROM delivery WHERE {column} = '{id}'");
             assert_eq!(self.stage.count(&sql), 0, "refused and yet half-stored");
         }
         refused.into_iter().map(|d| d.body.to_vec()).collect()

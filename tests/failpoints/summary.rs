@@ -16,7 +16,7 @@ fn post(stage: &Stage, place: &str) -> Output {
 /// The issues that are there, and where the ledger says that the summary is.
 fn posted(stage: &Stage) -> (Vec<u64>, i64) {
     let issues = stage.gitea.issues(&stage.repo);
-    let known = stage.count("SELECT ifnull(max(number), 0) FROM summary WHERE state = 'posted'");
+    let known = stage.count("SELECT coalesce(max(number), 0) FROM summary WHERE state = 'posted'");
     (issues.into_iter().map(|(at, _)| at.number).collect(), known)
 }
 
