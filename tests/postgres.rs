@@ -289,3 +289,15 @@ async fn while_the_server_is_away_senders_are_told_to_come_back_and_then_it_goes
     // What waited in silence may have come through after all; nobody was told that it had.
     assert!(world.backlog().await >= accepted);
 }
+
+#[tokio::test]
+#[ignore = "needs a server: set GITEA_TRIAGE_TEST_POSTGRES"]
+async fn a_store_is_opened_while_somebody_else_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("written.db");
+    let place: Place = database::url(&file).parse().unwrap();
+    drop(open(place.clone(), OpenMode::Shared).unwrap());
+    let _other = database::Held::of(&file);
+    let store = open(place, OpenMode::Shared).unwrap();
+    assert_eq!(store.backlog().await.unwrap(), 0);
+}

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::engine::{Connection, Server, Sqlite, open_error};
 use secrecy::SecretString;
 
+use super::engine::{Connection, Server, Sqlite, open_error};
 use super::{Error, OpenMode};
 
 /// Where a store is.
@@ -21,6 +21,24 @@ enum Kind {
 }
 
 impl Place {
+    /// Where a text says that the store is, with the password that a server wants.
+    ///
+    /// # Errors
+    /// When the text says something else, or the password is for a file.
+    pub fn parse(url: &str, password: Option<&SecretString>) -> Result<Self, String> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path);
+            if password.is_some() {
+                return Err("a file has no password; take out `store.password`".to_owned());
+            }
+            return Ok(Self(Kind::File(PathBuf::from(path))));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Server::parse(url, password).map(Kind::Server).map(Self);
+        }
+        Err("write `sqlite:` and the path of a file, or `postgres://user@host/database`".to_owned())
+    }
+
     /// The connection that writes.
     pub(super) fn writer(&self, how: OpenMode) -> Result<Connection, Error> {
         match &self.0 {
@@ -61,6 +79,14 @@ impl Place {
         }
     }
 
+    /// The same by what was met there, unless that says enough.
+    pub(super) fn refused(&self, error: Error) -> Error {
+        match error {
+            Error::InUse(_) => error,
+            other => self.error(other.reason()),
+        }
+    }
+
     /// Whether it makes sense to look for a store there: of a file, whether it is there.
     pub fn may_be_there(&self) -> bool {
         self.file().is_none_or(Path::exists)
@@ -93,26 +119,6 @@ impl FromStr for Place {
 
     fn from_str(url: &str) -> Result<Self, String> {
         Self::parse(url, None)
-    }
-}
-
-impl Place {
-    /// Where a text says that the store is, with the password that a server wants.
-    ///
-    /// # Errors
-    /// When the text says something else, or the password is for a file.
-    pub fn parse(url: &str, password: Option<&SecretString>) -> Result<Self, String> {
-        if let Some(path) = url.strip_prefix("sqlite:") {
-            let path = path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path);
-            if password.is_some() {
-                return Err("a file has no password; take out `store.password`".to_owned());
-            }
-            return Ok(Self(Kind::File(PathBuf::from(path))));
-        }
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Server::parse(url, password).map(Kind::Server).map(Self);
-        }
-        Err("write `sqlite:` and the path of a file, or `postgres://user@host/database`".to_owned())
     }
 }
 

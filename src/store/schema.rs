@@ -44,19 +44,15 @@ pub(super) fn migrate(connection: &mut Connection, place: &Place) -> Result<(), 
     }
 }
 
-/// The oldest PostgreSQL that all of this was tried with, as `server_version_num` has it.
+/// The oldest PostgreSQL that is taken, as `server_version_num` has it.
 const OLDEST_SERVER: i64 = 140_000;
 
 /// Whether a server knows what we ask of it.
 fn must_be_usable(c: &Connection, place: &Place) -> Result<(), Error> {
-    let as_place = |error| match error {
-        Error::InUse(_) => error,
-        other => place.error(other.reason()),
-    };
     let sql = "SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding'),
                    current_setting('server_version')";
     let (number, encoding, version): (i64, String, String) =
-        only(c, sql, [], |r| r.try_into()).map_err(as_place)?;
+        only(c, sql, [], |r| r.try_into()).map_err(|error| place.refused(error))?;
     if number < OLDEST_SERVER {
         return Err(place.error(format!("it is PostgreSQL {version}; use 14 or newer")));
     }
@@ -95,14 +91,15 @@ fn create(connection: &mut rusqlite::Connection) -> Result<(), Error> {
     Ok(change.commit()?)
 }
 
-/// Takes the steps that are missing, all in one transaction, which PostgreSQL can undo as a whole.
+/// Takes the steps that are missing, all in one transaction, which PostgreSQL can undo as a whole. Where none is, nobody
+/// waits for whoever writes.
 fn migrate_postgres(connection: &mut Connection, place: &Place) -> Result<(), Error> {
+    if version(connection).map_err(|error| place.refused(error))? == STEPS.len() {
+        return Ok(());
+    }
     let failed =
         |error: Error| Error::Migration { place: place.to_string(), reason: error.reason() };
-    connection.begin(Flush::First).map_err(|error| match error {
-        Error::InUse(_) => error,
-        other => place.error(other.reason()),
-    })?;
+    connection.begin(Flush::First).map_err(|error| place.refused(error))?;
     let taken = take_steps(connection, place);
     let ended = connection.end(taken.is_ok()).map_err(failed);
     match taken {
@@ -111,10 +108,19 @@ fn migrate_postgres(connection: &mut Connection, place: &Place) -> Result<(), Er
     }
 }
 
+/// The last step that was taken; 0 before the first.
+fn version(c: &Connection) -> Result<usize, Error> {
+    let is_new = "SELECT to_regclass('schema_version') IS NULL";
+    if only(c, is_new, [], |r| r.get(0))? {
+        return Ok(0);
+    }
+    let version = first(c, "SELECT version FROM schema_version", [], |r| r.get(0))?;
+    Ok(version.unwrap_or(0))
+}
+
 fn take_steps(c: &Connection, place: &Place) -> Result<(), Error> {
-    c.batch("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")?;
-    let version = first(c, "SELECT version FROM schema_version", [], |r| r.get::<usize>(0))?;
-    let version = version.unwrap_or(0);
+    // Another process may have taken them meanwhile.
+    let version = version(c)?;
     if version > STEPS.len() {
         return Err(Error::TooNew(place.to_string()));
     }
@@ -124,6 +130,7 @@ fn take_steps(c: &Connection, place: &Place) -> Result<(), Error> {
     if version == STEPS.len() {
         return Ok(());
     }
+    c.batch("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")?;
     c.batch("DELETE FROM schema_version")?;
     run(c, "INSERT INTO schema_version VALUES (?1)", [STEPS.len()])
 }
