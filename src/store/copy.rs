@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::engine::{Connection, Flush, Row, ToSql};
-use super::rows::{from_json, is_any, only, run, to_json, unreadable};
+use super::rows::{all, from_json, is_any, only, run, to_json, unreadable};
 use super::{Error, OpenMode, Place, Store, ids};
 
 /// The fact of a target that says how far its copy is.
@@ -234,7 +234,7 @@ struct Shape {
 
 impl Shape {
     fn of(table: &'static Table, c: &Connection) -> Result<Self, Error> {
-        let columns = c.columns(table.0)?;
+        let columns: Vec<String> = all(c, columns_of(c), [table.0], |row| row.get(0))?;
         let place = |name: &&str| columns.iter().position(|column| column == name);
         let key = table.1.iter().map(place).collect::<Option<_>>();
         let key = key.ok_or_else(|| unreadable(&format!("table `{}` has another key", table.0)))?;
@@ -437,7 +437,7 @@ impl<F: FnMut(&CopyProgress) -> ControlFlow<()>> Copy<'_, F> {
     /// Makes a store of the copy.
     async fn finish(&self) -> Result<(), Error> {
         let finish = |c: &Connection| {
-            c.number_on()?;
+            number_on(c)?;
             run(c, "DELETE FROM fact WHERE name = ?1", [COPYING])
         };
         self.target.write(finish).await
@@ -449,6 +449,28 @@ impl<F: FnMut(&CopyProgress) -> ControlFlow<()>> Copy<'_, F> {
             ControlFlow::Break(()) => Err(Error::BrokenOff),
         }
     }
+}
+
+/// The question for the columns of a table, in their order.
+fn columns_of(c: &Connection) -> &'static str {
+    match c {
+        Connection::Sqlite(_) => "SELECT name FROM pragma_table_info(?1) ORDER BY cid",
+        Connection::Postgres(_) => {
+            "SELECT CAST(column_name AS TEXT) FROM information_schema.columns
+             WHERE table_schema = current_schema() AND CAST(table_name AS TEXT) = ?1 ORDER BY ordinal_position"
+        }
+    }
+}
+
+/// Sees to it that new rows get numbers behind those that are there, after rows were written with their numbers. SQLite
+/// finds the greatest each time.
+fn number_on(c: &Connection) -> Result<(), Error> {
+    let Connection::Postgres(_) = c else { return Ok(()) };
+    let sql = "SELECT format('SELECT setval(pg_get_serial_sequence(%L, %L), (SELECT coalesce(max(%I), 0) + 1 FROM %I), false)',
+                   table_name, column_name, column_name, table_name)
+               FROM information_schema.columns WHERE table_schema = current_schema() AND is_identity = 'YES'";
+    let each: Vec<String> = all(c, sql, [], |row| row.get(0))?;
+    each.iter().try_for_each(|set| c.batch(set))
 }
 
 /// What a batch writes beside its rows.
@@ -561,7 +583,6 @@ fn digest(row: &[Value]) -> [u8; 32] {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::rows::all;
     use super::super::{scratch, scratch_file};
     use super::*;
 

@@ -6,19 +6,19 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// A parameter; SQLite's hints by which index a question is answered, which PostgreSQL finds out by itself.
-static SQLITE_ONLY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+#[expect(clippy::expect_used, reason = "a fixed pattern, compiled by every test")]
+static SQLITE_ONLY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"\?([0-9])| NOT INDEXED\b| INDEXED BY \w+|\b(CROSS )JOIN\b|( )\+([a-z])| COLLATE NOCASE",
+        r"\?([0-9])| NOT INDEXED\b| INDEXED BY \w+|\b(CROSS )JOIN\b| \+([a-z])| COLLATE NOCASE",
     )
-    .ok()
+    .expect("a valid pattern")
 });
 
 /// A statement as PostgreSQL takes it.
 pub(super) fn for_postgres(sql: &str) -> String {
-    let Some(pattern) = &*SQLITE_ONLY else { return sql.to_owned() };
-    let said = pattern.replace_all(sql, |found: &regex::Captures<'_>| {
+    let said = SQLITE_ONLY.replace_all(sql, |found: &regex::Captures<'_>| {
         let part = |group| found.get(group).map(|part| part.as_str());
-        match (part(1), part(2), part(4)) {
+        match (part(1), part(2), part(3)) {
             (Some(number), _, _) => format!("${number}"),
             (_, Some(_), _) => "JOIN".to_owned(),
             (_, _, Some(letter)) => format!(" {letter}"),

@@ -7,7 +7,7 @@ mod rows;
 mod sqlite;
 
 pub(super) use self::postgres::{Server, Session};
-pub(super) use self::rows::{Row, RowResult, Values};
+pub(super) use self::rows::{Row, RowResult, Take, Values};
 pub(super) use self::sqlite::{Sqlite, beside, open_error};
 pub(super) use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 pub(super) use rusqlite::{ToSql, params};
@@ -41,7 +41,7 @@ impl Connection {
         &self,
         sql: &str,
         values: impl Values,
-        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
+        take: Take<'_>,
     ) -> Result<(), Error> {
         values.give(|values| match self {
             Self::Sqlite(c) => c.query(sql, values, take),
@@ -50,12 +50,7 @@ impl Connection {
     }
 
     /// The same for an answer that may be much longer than what is taken of it.
-    pub(super) fn walk(
-        &self,
-        sql: &str,
-        values: impl Values,
-        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
-    ) -> Result<(), Error> {
+    pub(super) fn walk(&self, sql: &str, values: impl Values, take: Take<'_>) -> Result<(), Error> {
         values.give(|values| match self {
             Self::Sqlite(c) => c.query(sql, values, take),
             Self::Postgres(c) => c.walk(sql, values, take),
@@ -92,38 +87,6 @@ impl Connection {
             Self::Sqlite(c) => c.end(is_kept),
             Self::Postgres(c) => c.end(is_kept),
         }
-    }
-
-    /// The columns of a table, in their order.
-    pub(super) fn columns(&self, table: &str) -> Result<Vec<String>, Error> {
-        let sql = match self {
-            Self::Sqlite(_) => "SELECT name FROM pragma_table_info(?1) ORDER BY cid",
-            Self::Postgres(_) => {
-                "SELECT CAST(column_name AS TEXT) FROM information_schema.columns
-                 WHERE table_schema = current_schema() AND CAST(table_name AS TEXT) = ?1 ORDER BY ordinal_position"
-            }
-        };
-        self.texts(sql, [table])
-    }
-
-    /// Sees to it that new rows get numbers behind those that are there, after rows were written with their numbers.
-    /// SQLite finds the greatest each time.
-    pub(super) fn number_on(&self) -> Result<(), Error> {
-        let Self::Postgres(_) = self else { return Ok(()) };
-        let sql = "SELECT format('SELECT setval(pg_get_serial_sequence(%L, %L), (SELECT coalesce(max(%I), 0) + 1 FROM %I), false)',
-                       table_name, column_name, column_name, table_name)
-                   FROM information_schema.columns WHERE table_schema = current_schema() AND is_identity = 'YES'";
-        self.texts(sql, [])?.iter().try_for_each(|set| self.batch(set))
-    }
-
-    /// The first column of an answer.
-    fn texts(&self, sql: &str, values: impl Values) -> Result<Vec<String>, Error> {
-        let mut texts = Vec::new();
-        self.query(sql, values, &mut |row| {
-            texts.push(row.get(0)?);
-            Ok(true)
-        })?;
-        Ok(texts)
     }
 
     /// Lets another service have the database, where this connection keeps it for one.

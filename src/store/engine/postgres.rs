@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::dialect::for_postgres;
-use super::{Flush, Row};
+use super::{Flush, Row, Take};
 use crate::store::error::causes;
 use crate::store::{Error, OpenMode};
 
@@ -165,11 +165,17 @@ impl Live {
         Ok(statement)
     }
 
-    fn rows(&mut self, sql: &str, values: &[&dyn ToSql]) -> Result<Vec<postgres::Row>, Error> {
+    /// Sends a statement with its values, as `send` does.
+    fn send<T>(
+        &mut self,
+        sql: &str,
+        values: &[&dyn ToSql],
+        send: impl FnOnce(&mut Client, &Statement, &[&(dyn Bind + Sync)]) -> Result<T, postgres::Error>,
+    ) -> Result<T, Error> {
         let statement = self.prepared(sql)?;
         let bound = bind(values)?;
         let bound: Vec<&(dyn Bind + Sync)> = bound.iter().map(|one| one as _).collect();
-        Ok(self.client.query(&statement, &bound)?)
+        Ok(send(&mut self.client, &statement, &bound)?)
     }
 }
 
@@ -202,9 +208,10 @@ impl Session {
         &self,
         sql: &str,
         values: &[&dyn ToSql],
-        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
+        take: Take<'_>,
     ) -> Result<(), Error> {
-        let rows = self.live(|live| live.rows(sql, values))?;
+        let rows =
+            self.live(|live| live.send(sql, values, |c, sql, values| c.query(sql, values)))?;
         give(&rows, take).map(drop)
     }
 
@@ -213,7 +220,7 @@ impl Session {
         &self,
         sql: &str,
         values: &[&dyn ToSql],
-        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
+        take: Take<'_>,
     ) -> Result<(), Error> {
         if self.is_writing.get() {
             let walked = self.walk_cursor(sql, values, take);
@@ -225,12 +232,7 @@ impl Session {
         walked.and(ended)
     }
 
-    fn walk_cursor(
-        &self,
-        sql: &str,
-        values: &[&dyn ToSql],
-        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
-    ) -> Result<(), Error> {
+    fn walk_cursor(&self, sql: &str, values: &[&dyn ToSql], take: Take<'_>) -> Result<(), Error> {
         self.execute(&format!("DECLARE walk NO SCROLL CURSOR FOR {sql}"), values)?;
         let fetch = format!("FETCH FORWARD {AT_ONCE} FROM walk");
         loop {
@@ -244,13 +246,9 @@ impl Session {
     }
 
     pub(super) fn execute(&self, sql: &str, values: &[&dyn ToSql]) -> Result<usize, Error> {
-        self.live(|live| {
-            let statement = live.prepared(sql)?;
-            let bound = bind(values)?;
-            let bound: Vec<&(dyn Bind + Sync)> = bound.iter().map(|one| one as _).collect();
-            let changed = live.client.execute(&statement, &bound)?;
-            Ok(usize::try_from(changed).unwrap_or(usize::MAX))
-        })
+        let changed =
+            self.live(|live| live.send(sql, values, |c, sql, values| c.execute(sql, values)))?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
     pub(super) fn batch(&self, sql: &str) -> Result<(), Error> {
@@ -288,10 +286,7 @@ fn is_over(error: &Error) -> bool {
 }
 
 /// Gives rows to `take`; whether it wants more.
-fn give(
-    rows: &[postgres::Row],
-    take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
-) -> Result<bool, Error> {
+fn give(rows: &[postgres::Row], take: Take<'_>) -> Result<bool, Error> {
     for row in rows {
         let values = (0..row.len()).map(|at| row.try_get::<_, Raw>(at).map(|Raw(value)| value));
         let values = values.collect::<Result<Vec<_>, _>>()?;

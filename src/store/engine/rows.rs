@@ -40,6 +40,10 @@ impl Row<'_> {
     }
 }
 
+/// Whoever is given the rows of an answer, one by one; `false` when it wants no more.
+pub(in crate::store) type Take<'a> =
+    &'a mut dyn FnMut(&Row<'_>) -> Result<bool, crate::store::Error>;
+
 macro_rules! read_as_tuple {
     ($($column:tt $part:ident),+) => {
         impl<$($part: FromSql),+> TryFrom<&Row<'_>> for ($($part,)+) {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use rusqlite::{OpenFlags, ToSql};
 
-use super::{Flush, Row};
+use super::{Flush, Row, Take};
 use crate::store::{Error, private};
 
 /// How long the writer waits for another process's lock. Below the two seconds in which a delivery must be answered.
 const BUSY_WRITER: Duration = Duration::from_millis(1_500);
 /// How long a reader waits for a lock; in WAL mode it only has to while the schema changes.
-pub(in crate::store) const BUSY_READER: Duration = Duration::from_secs(5);
+const BUSY_READER: Duration = Duration::from_secs(5);
 /// Bytes of a page: most packed bodies fit into one, and the log has half as many to take.
 const PAGE_SIZE: i64 = 8_192;
 /// Pages in the log before it is folded back. Small, because the fold is what the slowest answers wait for.
@@ -71,7 +71,7 @@ impl Sqlite {
         &self,
         sql: &str,
         values: &[&dyn ToSql],
-        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, Error>,
+        take: Take<'_>,
     ) -> Result<(), Error> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(values)?;
