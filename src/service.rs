@@ -6,6 +6,7 @@ mod base;
 mod live;
 mod local;
 mod people;
+mod replica;
 mod rules;
 mod settings;
 mod web;
@@ -68,6 +69,8 @@ pub struct Parts {
     pub local: Option<LocalClient>,
     /// What makes runs for runners.
     runs: RunParts,
+    /// Notified when a delivery waits to be sorted.
+    arrived: Arc<Notify>,
     web: Web,
     named: Arc<NamedPeople>,
     /// The configuration of the start.
@@ -85,8 +88,8 @@ impl Parts {
     ///
     /// # Errors
     /// When the store cannot be opened or the configuration cannot be used.
-    pub async fn build(config: &Config, clock: Clock) -> anyhow::Result<Self> {
-        let store = Store::open(database(config)?, config.webhook.queue, OpenMode::Exclusive)?;
+    pub async fn build(config: &Config, clock: Clock, how: OpenMode) -> anyhow::Result<Self> {
+        let store = Store::open(database(config)?, config.webhook.queue, how)?;
         let mut base = Base::new(config, store, clock)?;
         base.named = Arc::new(people::recall(&base.store, config).await?);
         let arrived = Arc::new(Notify::new());
@@ -98,7 +101,8 @@ impl Parts {
         Ok(Self {
             summaries: base.summaries(),
             runs: base.run_parts(),
-            web: Web::build(&base, &worker, &sweeper, arrived).await?,
+            web: Web::build(&base, &worker, &sweeper, Arc::clone(&arrived)).await?,
+            arrived,
             sweeper,
             named: base.named,
             store: base.store,
@@ -119,9 +123,12 @@ impl Service {
     /// # Errors
     /// When the store cannot be opened, the address cannot be bound, or the configuration cannot be used.
     pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Self> {
-        let parts = Parts::build(config, clock.clone()).await?;
-        let leases_hold = parts.store.renew_leases(clock.now() + config.runs.lease);
-        leases_hold.await.context("the leases of runners could not be renewed")?;
+        let parts = Parts::build(config, clock.clone(), OpenMode::Service).await?;
+        parts.join(config).await?;
+        if parts.store.replicas() == 1 {
+            let leases_hold = parts.store.renew_leases(clock.now() + config.runs.lease);
+            leases_hold.await.context("the leases of runners could not be renewed")?;
+        }
         let (server, address) = parts.web.listen(config)?;
         let handle = server.handle();
         let mut tasks = JoinSet::new();

@@ -133,6 +133,8 @@ async fn figures_move_with_deliveries() {
         ("gitea_triage_dead_letters", 0.0),
         ("gitea_triage_missed_events_total", 0.0),
         ("gitea_triage_store_up", 1.0),
+        ("gitea_triage_replicas", 1.0),
+        ("gitea_triage_replica_leads", 1.0),
     ];
     for (series, expected) in figures {
         let text = world.metrics().await;

@@ -94,6 +94,35 @@ async fn what_a_later_version_left_is_refused_and_left_alone() {
     assert_eq!(database::count(&file, "SELECT version FROM schema_version"), 99);
 }
 
+/// The schema of version 14 with an issue in a worker's hands, and another one that waits.
+const FOURTEEN: &str = include_str!("../src/store/schema/postgres/14-first.sql");
+const FILLED: &str = "CREATE TABLE schema_version (version BIGINT NOT NULL);
+    INSERT INTO schema_version VALUES (14);
+    INSERT INTO lane (id, repo, number, state, due_at, claimed_at, epoch) VALUES
+        (1, 'acme/widgets', 1, 'claimed', NULL, 5, 3), (2, 'acme/widgets', 2, 'due', 6, NULL, 1);
+    INSERT INTO delivery (id, origin, received_at, event, state, lane) VALUES
+        ('\\x01', 'webhook', 1, 'issues', 'claimed', 1), ('\\x02', 'webhook', 2, 'issues', 'pending', 2);";
+
+#[tokio::test]
+#[ignore = "needs a server: set GITEA_TRIAGE_TEST_POSTGRES"]
+async fn a_filled_store_of_an_earlier_version_is_brought_to_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("earlier.db");
+    let place: Place = database::url(&file).parse().unwrap();
+    database::rows(&file, &format!("{FOURTEEN}; {FILLED}"));
+    let store = open(place, OpenMode::Exclusive).unwrap();
+    let version = database::count(&file, "SELECT version FROM schema_version");
+    assert_eq!(usize::try_from(version).unwrap(), gitea_triage::store::SCHEMA_VERSION);
+    // Whoever had the issue is gone.
+    let lanes = database::rows(&file, "SELECT state, due_at, epoch FROM lane ORDER BY id");
+    let lane = |state: &str, due_at: &str, epoch: &str| {
+        [state, due_at, epoch].map(|text| Some(text.to_owned())).to_vec()
+    };
+    assert_eq!(lanes, [lane("due", "5", "4"), lane("due", "6", "1")]);
+    let claim = store.claim(from_millis(10)).await.unwrap().unwrap();
+    assert_eq!((claim.at.number, claim.deliveries.len()), (1, 1));
+}
+
 #[tokio::test]
 #[ignore = "needs a server: set GITEA_TRIAGE_TEST_POSTGRES"]
 async fn each_mistake_in_the_address_is_named_with_its_cure() {

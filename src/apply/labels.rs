@@ -67,15 +67,30 @@ impl Executor {
         Arc::clone(self.label_caches.lock().await.entry(repo.clone()).or_default())
     }
 
-    /// The label, made when it does not exist. Gitea lets one name exist twice, so the list is read before, and no two
-    /// tasks are here for one repository.
-    async fn find_label(
+    /// Whether a label exists that this process knows of, or finds.
+    ///
+    /// # Errors
+    /// When the labels cannot be listed.
+    pub async fn has_label(&self, repo: &RepoName, name: &str) -> Result<bool, forge::Error> {
+        let cache = self.label_cache(repo).await;
+        let mut cache = cache.lock().await;
+        Ok(self.known_label(repo, name, &mut cache).await?.is_some())
+    }
+
+    /// Makes a label that does not exist, where the rules want that.
+    ///
+    /// # Errors
+    /// When the forge does not take it.
+    pub async fn make_label(&self, repo: &RepoName, name: &str) -> Result<(), forge::Error> {
+        self.find_label(repo, name).await.map(drop)
+    }
+
+    async fn known_label(
         &self,
         repo: &RepoName,
         name: &str,
+        cache: &mut HashMap<String, forge::Label>,
     ) -> Result<Option<forge::Label>, forge::Error> {
-        let cache = self.label_cache(repo).await;
-        let mut cache = cache.lock().await;
         if let Some(label) = cache.get(name) {
             return Ok(Some(label.clone()));
         }
@@ -83,8 +98,20 @@ impl Executor {
             // The repository's own labels are listed before its organisation's, and older ones first.
             cache.entry(label.name.clone()).or_insert(label);
         }
-        if let Some(label) = cache.get(name) {
-            return Ok(Some(label.clone()));
+        Ok(cache.get(name).cloned())
+    }
+
+    /// The label, made when it does not exist. Gitea lets one name exist twice, so the list is read before, and no two
+    /// tasks of this process are here for one repository.
+    async fn find_label(
+        &self,
+        repo: &RepoName,
+        name: &str,
+    ) -> Result<Option<forge::Label>, forge::Error> {
+        let cache = self.label_cache(repo).await;
+        let mut cache = cache.lock().await;
+        if let Some(label) = self.known_label(repo, name, &mut cache).await? {
+            return Ok(Some(label));
         }
         let rules = self.labels.load_full();
         if !rules.create {

@@ -258,7 +258,7 @@ fn share_or_empty(config: &Config, dry_run: bool) -> Result<(Store, Option<TempD
 
 /// The store, and what processes it, unless a running service does that.
 async fn open_parts(config: &Config) -> Result<(Store, Option<Parts>), Failure> {
-    match Parts::build(config, Clock::System).await {
+    match Parts::build(config, Clock::System, OpenMode::Exclusive).await {
         Ok(parts) => Ok((parts.store.clone(), Some(parts))),
         Err(error) => match error.downcast_ref() {
             Some(store_room::Error::InUse(_)) => Ok((share(config)?, None)),

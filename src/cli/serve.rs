@@ -9,6 +9,7 @@ use super::{Failure, block_on, load};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::service::{Reloaded, Service};
+use crate::store;
 
 /// Run the service: accept deliveries and process them until it is stopped
 #[derive(Debug, Args)]
@@ -29,11 +30,16 @@ async fn serve(config: &Config, path: Option<&Path>) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let service = Service::start(config, Clock::System).await?;
+    let store = service.parts().store.clone();
     loop {
         tokio::select! {
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
             Some(()) = hangup.recv() => reload(&service, path),
+            () = store.outdated() => {
+                service.stop().await;
+                return Err(store::Error::TooNew(store.place().to_string()).into());
+            }
         }
     }
     service.stop().await;

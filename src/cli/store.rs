@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, load, open_store, secret, show, terminal};
+use super::{Failure, load, open_store, secret, share, show, terminal};
 use crate::service;
 use crate::store::{self, Copied, CopiedTable, CopyProgress, CopyStep, Place, Store};
 
@@ -43,6 +43,12 @@ enum Verb {
         json: bool,
     },
     Copy(CopyArguments),
+    /// Bring the store to the schema of this version; `serve` does it at its start, too
+    Migrate {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Copy the store to another place, such as from SQLite to PostgreSQL; the service must be stopped
@@ -85,6 +91,12 @@ impl StoreCommand {
                 report(json, "restored from", &file, &copied)
             }
             Verb::Copy(copy) => copy.run().await,
+            Verb::Migrate { json } => {
+                let place = share(&load(config)?)?.place().to_string();
+                let (store, version) = (&place, store::SCHEMA_VERSION);
+                let value = json!({ "store": store, "schema": version });
+                show(json, &value, &format!("`{store}` has the schema of this version, {version}"))
+            }
         }
     }
 }

@@ -40,6 +40,8 @@ gitea_triage_runner_places: Places of the runners that are alive: busy or free
 gitea_triage_agent_tokens: Tokens that agents on runners used, for those that count them
 gitea_triage_agent_money: Money that agents on runners used, for those that name it or have a price
 gitea_triage_missed_events: Changes that no webhook reported and the sweep found, since the store was made
+gitea_triage_replicas: Services that share the store and are alive
+gitea_triage_replica_leads: 1 where this one sweeps, posts summaries and removes what is past its time for all
 gitea_triage_build_info: The version that runs";
 
 /// What the rooms count.
@@ -119,6 +121,8 @@ impl Page {
         sheet.spent("gitea_triage_agent_tokens", &gauges.spending, tokens)?;
         let money = |one: &AgentSpending| one.used.money.map(|money| money as f64 / MILLION as f64);
         sheet.spent("gitea_triage_agent_money", &gauges.spending, money)?;
+        sheet.gauge("gitea_triage_replicas", gauges.replicas as f64)?;
+        sheet.gauge("gitea_triage_replica_leads", gauges.leads.into())?;
         sheet.counter("gitea_triage_missed_events", gauges.missed_events)
     }
 }

@@ -142,6 +142,7 @@ async fn keep_account(parts: &Parts, account: Account) {
 /// Removes what is past its time: the bodies of finished deliveries, and what closed issues said.
 pub(super) async fn prune_forever(parts: Parts, clock: Clock) {
     loop {
+        parts.store.lead().await;
         match prune(&parts, clock.now()).await {
             Ok(0) => tokio::time::sleep(PRUNE_EVERY).await,
             // A breath between two steps, so that deliveries are never kept waiting for the forgetting.

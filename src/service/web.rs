@@ -236,8 +236,8 @@ async fn cookie_salt(store: &Store) -> anyhow::Result<String> {
         return Ok(salt);
     }
     let salt = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
-    store.remember(COOKIE_SALT, salt.clone()).await?;
-    Ok(salt)
+    // Another service on the same store may be making one too, and all of them need the same.
+    Ok(store.remember_first(COOKIE_SALT, salt).await?)
 }
 
 /// What strangers do is said in the log under one limit, whatever they try.

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::engine::{Connection, Row, RowResult, params};
-use super::rows::{all, first, from_json, insert, parsed, run, to_json};
+use super::rows::{all, changed, first, from_json, insert, parsed, run, to_json};
 use super::wakes::{budgeted, wake, wake_waiting};
 use super::{Error, Store, people};
 use crate::clock::{Timestamp, from_millis};
@@ -186,6 +186,14 @@ impl Store {
             Ok(found)
         })
         .await
+    }
+
+    /// Has this service work on the dispatch with this key; `false` when another one does, and lives.
+    pub async fn take_up(&self, key: String) -> Result<bool, Error> {
+        let holder = self.term().holder();
+        let sql = "UPDATE dispatch SET worked_by = ?2 WHERE key = ?1
+                   AND (worked_by = ?2 OR NOT EXISTS (SELECT 1 FROM replica WHERE replica.id = worked_by))";
+        self.write(move |c| Ok(changed(c, sql, params![key, holder])? > 0)).await
     }
 
     /// Wakes as many of the issues that wait for an agent as it has free places, and all that wait for a budget: there may

@@ -32,6 +32,10 @@ pub struct Gauges {
     pub spending: Vec<AgentSpending>,
     /// Changes that no webhook reported, as the sweep counted them.
     pub missed_events: u64,
+    /// The services that share the store.
+    pub replicas: u64,
+    /// Whether this one does what one of them does for all.
+    pub leads: bool,
 }
 
 const GAUGES: &str = "SELECT
@@ -52,7 +56,8 @@ const GAUGES: &str = "SELECT
 impl Store {
     /// How full the store is.
     pub async fn gauges(&self) -> Result<Gauges, Error> {
-        self.read(|c| {
+        let (replicas, leads) = (self.replicas(), self.leads());
+        self.read(move |c| {
             let (runners, spending) = (runners::known(c)?, budgets::by_agent(c)?);
             let gauges = only(c, GAUGES, [], |r| {
                 Ok(Gauges {
@@ -68,6 +73,8 @@ impl Store {
                     runners,
                     spending,
                     missed_events: r.get(9)?,
+                    replicas,
+                    leads,
                 })
             })?;
             Ok(gauges)
@@ -100,7 +107,8 @@ mod tests {
                 "{step}"
             );
         }
-        assert_eq!(store.gauges().await.unwrap(), Gauges::default());
+        let empty = Gauges { replicas: 1, leads: true, ..Gauges::default() };
+        assert_eq!(store.gauges().await.unwrap(), empty);
     }
 
     #[tokio::test]

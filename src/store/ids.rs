@@ -76,7 +76,7 @@ impl Ids {
         }
         let waiting = "SELECT count(*) FROM delivery WHERE seq > ?1";
         let waiting: u32 = only(writer, waiting, [upto(writer)?], |row| row.get(0))?;
-        if how == OpenMode::Exclusive && waiting > 2 * BATCH {
+        if how != OpenMode::Shared && waiting > 2 * BATCH {
             writer.begin(Flush::First)?;
             let sorted = sort_all_in(writer);
             let ended = writer.end(sorted.is_ok());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::engine::{Connection, Flush, Row, params};
+use super::engine::{Connection, Flush, News, Row, params};
 use super::entries::keep;
 use super::ids::{self, Key, key};
 use super::lanes::{self, Pace, Rank, Schedule};
@@ -138,6 +138,7 @@ impl Store {
             let seq = insert(c, "seq", sql, params![&key[..], received_at, event, scope])?;
             ids.remember(key.clone(), seq);
             keep(c, seq, &body)?;
+            c.announce(News::Arrived);
             boundary!("accept::inserted");
             Ok(Accepted::New)
         });
@@ -240,6 +241,7 @@ impl Store {
             };
             let sql =
                 "UPDATE delivery SET state = ?2, reason = NULL, settled_at = NULL WHERE seq = ?1";
+            c.announce(News::Arrived);
             run(c, sql, params![seq, state])?;
             Ok(true)
         })

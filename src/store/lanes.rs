@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::engine::{Connection, Flush, Row, RowResult, params};
+use super::engine::{Connection, Flush, News, Row, RowResult, params};
 use super::ids::id_of;
 use super::rows::{all, changed, first, is_any, only, parsed, run};
+use super::term::Term;
 use super::{Error, Store};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
@@ -59,6 +60,8 @@ pub struct Claim {
     pub deliveries: Vec<Claimed>,
     /// The ledger's latest evaluation when it was taken: what came after it may not have been read.
     pub(super) mark: i64,
+    /// As long as the issue is this service's.
+    pub term: Term,
 }
 
 /// One pending delivery of a claimed lane.
@@ -86,16 +89,23 @@ impl Claim {
 impl Store {
     /// Gives the caller the next lane that is due, by rank. A command that comes while it is claimed gives it its rank
     /// anew. A loss of power takes it back,
-    /// as a start would: no request that writes leaves before its intent is flushed, and this with it.
+    /// as a start would: no request that writes leaves before its intent is flushed, and this with it. A service that
+    /// the others do not count on any more gets none.
     pub async fn claim(&self, now: Timestamp) -> Result<Option<Claim>, Error> {
+        let term = self.term();
+        if term.is_over() {
+            return Ok(None);
+        }
         let take =
             "UPDATE lane SET state = 'claimed', claimed_at = ?1, due_at = NULL, epoch = epoch + 1,
-                        priority = max(priority, 0)
+                        priority = max(priority, 0), claimed_by = ?2
                     WHERE id = (SELECT id FROM lane WHERE state = 'due' AND due_at <= ?1
                                 ORDER BY priority, due_at LIMIT 1)
+                        AND (CAST(?2 AS BIGINT) IS NULL OR EXISTS (SELECT 1 FROM replica WHERE replica.id = ?2))
                     RETURNING id, epoch, repo, number, attempts, repo_id, issue_id";
         let claim = move |c: &Connection| {
-            let claim = first(c, take, [now.timestamp_millis()], claim_of)?;
+            let values = params![now.timestamp_millis(), term.holder()];
+            let claim = first(c, take, values, |row| claim_of(row, term.clone()))?;
             let Some(mut claim) = claim else { return Ok(None) };
             claim.deliveries = take_deliveries(c, claim.lane)?;
             let latest = first(c, "SELECT max(id) FROM evaluation", [], |r| r.get(0))?;
@@ -144,8 +154,9 @@ impl Store {
     }
 }
 
-fn claim_of(row: &Row<'_>) -> RowResult<Claim> {
+fn claim_of(row: &Row<'_>, term: Term) -> RowResult<Claim> {
     Ok(Claim {
+        term,
         lane: row.get(0)?,
         epoch: row.get(1)?,
         at: IssueRef { repo: parsed(row, 2)?, number: row.get(3)? },
@@ -233,13 +244,17 @@ pub(super) fn mark_from_before(c: &Connection, lane: i64, is: bool) -> Result<()
 /// Makes an idle lane due now; a lane that is due or claimed comes to its turn anyway.
 pub(super) fn make_due(c: &Connection, lane: i64, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1 AND state = 'idle'";
-    run(c, sql, [lane, now.timestamp_millis()])
+    if changed(c, sql, [lane, now.timestamp_millis()])? > 0 {
+        c.announce(News::Due);
+    }
+    Ok(())
 }
 
 /// Makes a lane due now that rests; one that failed waits for its next try.
 pub(super) fn end_rest(c: &Connection, lane: i64, now: Timestamp) -> Result<(), Error> {
     let sql =
         "UPDATE lane SET due_at = min(due_at, ?2) WHERE id = ?1 AND state = 'due' AND attempts = 0";
+    c.announce(News::Due);
     run(c, sql, [lane, now.timestamp_millis()])
 }
 
@@ -309,6 +324,7 @@ impl Schedule {
         // What was received before the clock was set back seems to come from the future.
         let latest = self.now.timestamp_millis() + millis(self.pace.longest);
         let due_at = due_at(&waiting, more_coming, self.pace).min(latest);
+        c.announce(News::Due);
         run(c, "UPDATE lane SET state = 'due', due_at = ?2 WHERE id = ?1", [lane, due_at])
     }
 
@@ -332,17 +348,16 @@ pub(super) fn fence(c: &Connection, claim: &Claim) -> Result<(), Error> {
     if is_any(c, sql, [claim.lane, claim.epoch])? { Ok(()) } else { Err(Error::Stale) }
 }
 
-/// After a crash: what a worker had is due again, and the attempt does not count.
-pub(super) fn recover(connection: &mut Connection) -> Result<(), Error> {
-    connection.begin(Flush::First)?;
-    let recovered = connection.batch(
+/// What workers had that are gone is due again, and the attempt does not count.
+pub(super) fn recover(c: &Connection) -> Result<(), Error> {
+    c.batch(
         "UPDATE delivery SET state = 'pending'
-             WHERE state IN ('pending', 'claimed') AND state = 'claimed' AND lane IN (SELECT id FROM lane WHERE state = 'claimed');
+             WHERE state IN ('pending', 'claimed') AND state = 'claimed' AND lane IN (
+                 SELECT id FROM lane WHERE state = 'claimed'
+                     AND NOT EXISTS (SELECT 1 FROM replica WHERE replica.id = claimed_by));
          UPDATE lane SET state = 'due', due_at = claimed_at, claimed_at = NULL, epoch = epoch + 1
-             WHERE state = 'claimed'",
-    );
-    let ended = connection.end(recovered.is_ok());
-    recovered.and(ended)
+             WHERE state = 'claimed' AND NOT EXISTS (SELECT 1 FROM replica WHERE replica.id = claimed_by)",
+    )
 }
 
 #[cfg(test)]

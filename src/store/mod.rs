@@ -35,6 +35,7 @@ mod place;
 mod private;
 mod readers;
 mod repeats;
+mod replicas;
 mod retention;
 mod rows;
 mod run_logs;
@@ -46,6 +47,7 @@ mod settling;
 mod similar;
 mod summaries;
 mod sweeps;
+mod term;
 mod turns;
 mod wakes;
 mod writer;
@@ -69,6 +71,7 @@ pub use copy::{Content, CopiedTable, CopyProgress, CopyStep, copy};
 pub use digest::{ActionTaken, Digest, FailedDeliveries, OpenIssue, Period};
 pub use dispatches::{Recorded, TransitionView};
 pub use duties::DutyView;
+pub use engine::News;
 pub use entries::ManualOrder;
 pub use error::Error;
 pub use gauges::Gauges;
@@ -83,14 +86,17 @@ pub use pages::{
     IssueStory, Lane, LaneState, Overview, Page, Pulse, RunView, Show, Sight, Standings,
 };
 pub use place::Place;
+pub use replicas::Replica;
 pub use run_logs::RunLog;
 pub use runners::RunnerSeen;
 pub use runs::{NewRun, Offer, RunAnswer, RunCall, RunState, Taking};
+pub use schema::VERSION as SCHEMA_VERSION;
 pub use sessions::Session;
 pub use settling::{Ended, Failure, Told};
 pub use similar::Numbered;
 pub use summaries::{Ask, Posted, SummaryDay, Turn};
 pub use sweeps::{Find, Known, Mark, OwnWrite, SweepCursor, Unlisted, Why};
+pub use term::Term;
 pub use turns::NewTurn;
 
 /// How long an accepted delivery may wait for its commit before the sender is told to come back.
@@ -112,13 +118,16 @@ struct Inner {
     ids: Arc<ids::Ids>,
     /// Held as long as the store is, by a `serve`.
     lock: Mutex<Option<File>>,
+    membership: replicas::Membership,
 }
 
 /// How the store is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
-    /// By the one service that processes it; a second one is refused.
+    /// By the only one who processes it; anybody else is refused.
     Exclusive,
+    /// By a service: a file by the only one, a server beside others that [`Store::join`] too.
+    Service,
     /// By a command, beside a service that may be running.
     Shared,
 }
@@ -136,7 +145,7 @@ impl Store {
 
     /// The same with a check of its own.
     fn open_as(place: Place, queue: usize, how: OpenMode, check: Check) -> Result<Self, Error> {
-        let alone = place.file().filter(|_| how == OpenMode::Exclusive);
+        let alone = place.file().filter(|_| how != OpenMode::Shared);
         let lock = alone.map(lock).transpose()?;
         // On a thread of its own: a server is waited for, which the async threads may not do.
         let (connection, ids) = std::thread::scope(|scope| {
@@ -155,6 +164,7 @@ impl Store {
             repeats: Mutex::default(),
             ids,
             lock: Mutex::new(lock),
+            membership: replicas::Membership::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -167,6 +177,7 @@ impl Store {
     /// Waits until all that was queued is written, and lets another service have the database.
     pub async fn close(&self) -> Result<(), Error> {
         let written = self.write_repeats().await;
+        let written = written.and(self.leave().await);
         let written = written.and(self.write(Connection::let_go).await);
         self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         written
@@ -188,6 +199,23 @@ impl Store {
     pub async fn remember(&self, name: impl Into<String>, value: String) -> Result<(), Error> {
         let name = name.into();
         self.write(move |c| set_fact(c, &name, &value)).await
+    }
+
+    /// Remembers a fact unless there is one of that name, and gives the one that is there then.
+    pub async fn remember_first(
+        &self,
+        name: impl Into<String>,
+        value: String,
+    ) -> Result<String, Error> {
+        let name = name.into();
+        self.write(move |c| {
+            if let Some(known) = fact(c, &name)? {
+                return Ok(known);
+            }
+            set_fact(c, &name, &value)?;
+            Ok(value.clone())
+        })
+        .await
     }
 
     async fn write<T: Send + 'static>(
@@ -213,8 +241,17 @@ fn made_ready(place: &Place, how: OpenMode, check: Check) -> Result<(Connection,
     let mut connection = place.writer(how)?;
     schema::migrate(&mut connection, place)?;
     check(&connection, place)?;
-    if how == OpenMode::Exclusive {
-        lanes::recover(&mut connection)?;
+    let is_alone = match how {
+        OpenMode::Exclusive => true,
+        OpenMode::Service => place.file().is_some(),
+        OpenMode::Shared => false,
+    };
+    if is_alone {
+        connection.begin(Flush::First)?;
+        let recovered = connection.batch("DELETE FROM replica");
+        let recovered = recovered.and_then(|()| lanes::recover(&connection));
+        let ended = connection.end(recovered.is_ok());
+        recovered.and(ended)?;
     }
     let ids = ids::Ids::open(&mut connection, how)?;
     Ok((connection, ids))

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
-use super::engine::{Connection, Server, Sqlite, open_error};
+use super::engine::{Connection, Listener, Server, Sqlite, open_error};
 use super::{Error, OpenMode};
 
 /// Where a store is.
@@ -54,6 +54,14 @@ impl Place {
             Kind::Server(server) => {
                 Ok(Connection::Postgres(Box::new(server.session(OpenMode::Shared))))
             }
+        }
+    }
+
+    /// A connection that hears what others write, of the service with this number.
+    pub(super) fn listen(&self, service: i64) -> Result<Listener, Error> {
+        match &self.0 {
+            Kind::File(_) => Err(Error::Elsewhere),
+            Kind::Server(server) => server.listen(service),
         }
     }
 

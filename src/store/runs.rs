@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::budgets::{self, Spender, use_up};
 use super::dispatches::{DISPATCH, dispatch_of};
-use super::engine::{Connection, Flush, Row, RowResult, ToSql, params};
+use super::engine::{Connection, Flush, News, Row, RowResult, ToSql, params};
 use super::entries::{self, Entry};
 use super::packing::{pack, unpack};
 use super::people::permits;
@@ -175,6 +175,7 @@ impl Store {
         self.write(move |c| {
             let NewRun { dispatch, title, text_digest, branch, .. } = &new;
             let at = now.timestamp_millis();
+            c.announce(News::Offered);
             Ok(changed(c, sql, params![dispatch, title, text_digest, prompt, branch, at])? > 0)
         })
         .await
@@ -286,6 +287,7 @@ impl Store {
             if end.outcome == RunOutcome::Cancelled && row.over.is_none() {
                 let sql = "UPDATE run SET state = 'waiting', leased_until = NULL, request = NULL WHERE id = ?1";
                 run(c, sql, [call.run])?;
+                c.announce(News::Offered);
                 return Ok(RunAnswer::Held { cancel: None, is_news: false });
             }
             close(c, call.run, &end, call.now)?;

@@ -25,13 +25,19 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("schema/12-runs.sql")),
     M::up(include_str!("schema/13-turns.sql")),
     M::up(include_str!("schema/14-budgets.sql")),
+    M::up(include_str!("schema/15-replicas.sql")),
 ];
+/// The version of the schema that this program writes.
+pub const VERSION: usize = STEPS.len();
 /// What the steps build in an empty file, in one go: a column that a step renames costs a start more than all the
 /// tables together. Written by a test, which compares the two.
 const NEWEST: &str = include_str!("schema/newest.sql");
 
 /// The steps on PostgreSQL, which begin with the first that there was one for.
-const POSTGRES_STEPS: &[(usize, &str)] = &[(14, include_str!("schema/postgres/14-first.sql"))];
+const POSTGRES_STEPS: &[(usize, &str)] = &[
+    (14, include_str!("schema/postgres/14-first.sql")),
+    (15, include_str!("schema/postgres/15-replicas.sql")),
+];
 
 /// Brings the database to today's schema.
 pub(super) fn migrate(connection: &mut Connection, place: &Place) -> Result<(), Error> {
@@ -39,7 +45,9 @@ pub(super) fn migrate(connection: &mut Connection, place: &Place) -> Result<(), 
         Connection::Sqlite(c) => migrate_sqlite(c.inner(), &place.to_string()),
         Connection::Postgres(_) => {
             must_be_usable(connection, place)?;
-            migrate_postgres(connection, place)
+            migrate_postgres(connection, place)?;
+            connection.expect_schema(STEPS.len());
+            Ok(())
         }
     }
 }

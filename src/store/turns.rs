@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::engine::{Connection, params};
+use super::engine::{Connection, News, params};
 use super::lanes::Claim;
 use super::packing::pack;
 use super::rows::{all, changed, first, from_json, parsed, parsed_if_any, to_json};
@@ -51,6 +51,7 @@ impl Store {
         self.write(move |c| {
             let NewTurn { dispatch, turn, text_digest, answered, .. } = &new;
             let values = params![dispatch, turn, text_digest, prompt, to_json(answered)];
+            c.announce(News::Offered);
             Ok(changed(c, sql, values)? > 0)
         })
         .await

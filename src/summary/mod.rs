@@ -226,7 +226,8 @@ impl Summaries {
     /// Posts what is due, whenever it is, until the task is dropped.
     pub async fn post_forever(self) {
         loop {
-            if let Err(error) = self.post_due().await {
+            let (term, _) = self.inner.store.lead().await;
+            if let Some(Err(error)) = term.hold(self.post_due()).await {
                 tracing::error!(%error, "the daily summaries could not be looked at; trying again");
             }
             tokio::time::sleep(self.pause()).await;

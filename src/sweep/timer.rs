@@ -56,9 +56,17 @@ impl Sweeper {
         let (mut follow_ups, mut is_out) = (0, false);
         self.tell_from_before().await;
         loop {
-            self.rest(&mut timer, &after_outage).await;
+            let (term, has_waited) = self.inner.store.lead().await;
+            if has_waited {
+                // Another service swept until a moment ago.
+                timer.last = self.last_pass().await;
+            }
+            if term.hold(self.rest(&mut timer, &after_outage)).await.is_none() {
+                continue;
+            }
             timer.last = Some(self.inner.clock.now());
-            let result = self.round(How::default(), &|_, _, _| {}).await;
+            let round = self.round(How::default(), &|_, _, _| {});
+            let Some(result) = term.hold(round).await else { continue };
             let every = self.settings().every;
             timer.pause = pause_after(&result, every, follow_ups);
             let is_followed = timer.pause == FOLLOW_UP_PAUSE;

@@ -201,6 +201,9 @@ impl Worker {
     /// Takes the next due lane through the flow, or asks an unreachable forge whether it answers again; false when
     /// there is nothing to do.
     async fn work_one(&self) -> Result<bool, store::Error> {
+        if self.parts.store.term().is_over() {
+            return Ok(false);
+        }
         self.give_back_all().await?;
         let now = self.parts.clock.now();
         self.notice_clock_set_back(now).await?;
@@ -261,9 +264,10 @@ impl Worker {
     }
 
     /// Lanes are due at a time of day, so a clock that is set back would make them wait for as long again. After a
-    /// start, the latest delivery says what time it was.
+    /// start, the latest delivery says what time it was, unless other machines took some in by clocks of their own.
     async fn notice_clock_set_back(&self, now: Timestamp) -> Result<(), store::Error> {
         let before = match self.state.latest.swap(now.timestamp_millis(), Ordering::SeqCst) {
+            0 if self.parts.store.replicas() > 1 => return Ok(()),
             0 => match self.parts.store.latest_arrival().await? {
                 Some(at) => at,
                 None => return Ok(()),
@@ -271,7 +275,8 @@ impl Worker {
             ms => from_millis(ms),
         };
         let back = before - now;
-        if back <= CLOCK_SLACK {
+        // Of several machines, the clock of one says nothing about what waits.
+        if back <= CLOCK_SLACK || self.parts.store.replicas() > 1 {
             return Ok(());
         }
         let seconds = back.num_seconds();
@@ -294,6 +299,10 @@ impl Worker {
     /// How long until the next lane is due.
     async fn pause(&self) -> Duration {
         let now = self.parts.clock.now();
+        if self.parts.store.term().is_over() {
+            // Whoever takes part again is woken.
+            return LONGEST_SLEEP;
+        }
         let due = match self.state.breaker.rests_until(now) {
             Some(until) => Some(until),
             None => self.next_due().await.ok().flatten(),

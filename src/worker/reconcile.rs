@@ -5,9 +5,9 @@ use tracing::Span;
 
 use super::ask;
 use super::process::{Error, Progress};
-use super::{PACE, Worker};
+use super::{PACE, Parts, Worker};
 use crate::apply::Applied;
-use crate::dispatch::{DispatchState, HandoffError, Transition};
+use crate::dispatch::{DispatchState, HandoffError, Mark, Transition};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, IssueState};
 use crate::plan::{Decided, Effect, EffectOutcome, Outcome, plan};
@@ -188,6 +188,7 @@ impl Worker {
         effects: &[Effect],
         progress: &mut Progress,
     ) -> Result<Option<HandoffError>, Error> {
+        self.make_labels(s, effects).await?;
         let applied = self.parts.executor.apply(s.at, effects).await;
         self.count(effects, &applied);
         progress.effects.extend(applied.effects);
@@ -195,6 +196,27 @@ impl Worker {
             Some(error) => Err(error.into()),
             None => Ok(applied.hand_off),
         }
+    }
+
+    /// Makes the labels that are to be put on and do not exist, while no other service on the same store does: Gitea lets
+    /// one name exist twice. What goes wrong is met again, and told, where the label is put on.
+    async fn make_labels(&self, s: &Snapshot<'_>, effects: &[Effect]) -> Result<(), store::Error> {
+        let Parts { store, executor, .. } = &*self.parts;
+        if store.replicas() == 1 || s.is_dry_run {
+            return Ok(());
+        }
+        let repo = &s.at.repo;
+        for effect in effects {
+            let Effect::Put(Mark::Label(name)) = effect else { continue };
+            if executor.has_label(repo, name).await.unwrap_or(true) {
+                continue;
+            }
+            let turn = store.take_turn(format!("labels of {repo}")).await?;
+            let made = executor.make_label(repo, name).await;
+            tracing::debug!(%repo, name, made = made.is_ok(), "a label was missing");
+            store.end_turn(turn).await?;
+        }
+        Ok(())
     }
 
     /// Means these answers in place of those that were meant before it was known what became of the other writes.

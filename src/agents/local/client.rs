@@ -45,7 +45,7 @@ impl LocalClient {
         self.0.runs.set_rules(rules);
     }
 
-    /// Begins anew what was cut off when the program ended: dispatches that were handed over and have nobody at work.
+    /// Begins anew what was cut off when a program ended, this one before or another one: dispatches that were handed over and have nobody at work.
     pub async fn resume(&self) {
         let environment = &self.0.runs.environment;
         let (parts, rules) = (&environment.parts, environment.rules.load_full());
@@ -86,9 +86,24 @@ impl LocalClient {
 }
 
 impl Inner {
+    /// Works on a dispatch unless another service does; what is cut off because this one is out of touch with the others,
+    /// one of them begins anew.
     async fn work(&self, key: String, at: IssueRef) {
-        self.report(&key, Progress::InProgress, None).await;
-        let run = AssertUnwindSafe(self.run(&key, at.clone())).catch_unwind();
+        let store = &self.runs.environment.parts.store;
+        let term = store.term();
+        match store.take_up(key.clone()).await {
+            Ok(true) => drop(term.hold(self.work_alone(&key, at)).await),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(issue = %at, %error, "the local agent could not begin; it does after the next start");
+            }
+        }
+        self.working.send_if_modified(|working| working.remove(&key));
+    }
+
+    async fn work_alone(&self, key: &str, at: IssueRef) {
+        self.report(key, Progress::InProgress, None).await;
+        let run = AssertUnwindSafe(self.run(key, at.clone())).catch_unwind();
         let (state, said) = match run.await {
             Ok(Ok(run)) if run.is_failed() => (Progress::Failed, run.error),
             Ok(Ok(run)) => (Progress::Completed, run.content),
@@ -102,8 +117,7 @@ impl Inner {
                 (Progress::Failed, "the store failed under it; see the log".to_owned())
             }
         };
-        self.report(&key, state, Some(said)).await;
-        self.working.send_if_modified(|working| working.remove(&key));
+        self.report(key, state, Some(said)).await;
     }
 
     /// Works on the text that was approved, or on none. What was approved is read while the dispatch is open: a change

@@ -2,10 +2,14 @@
 //! give the same rows; where they differ by nature, this room says how.
 
 mod dialect;
+mod listener;
+mod news;
 mod postgres;
 mod rows;
 mod sqlite;
 
+pub(super) use self::listener::Listener;
+pub use self::news::News;
 pub(super) use self::postgres::{Server, Session};
 pub(super) use self::rows::{Row, RowResult, Take, Values};
 pub(super) use self::sqlite::{Sqlite, beside, open_error};
@@ -70,6 +74,20 @@ impl Connection {
         match self {
             Self::Sqlite(c) => c.batch(sql),
             Self::Postgres(c) => c.batch(sql),
+        }
+    }
+
+    /// Tells the other services on the same database of this transaction, once it is committed.
+    pub(super) fn announce(&self, news: News) {
+        if let Self::Postgres(c) = self {
+            c.announce(news);
+        }
+    }
+
+    /// Writes only into a schema of this version or an earlier one from now on, where another program may change it.
+    pub(super) fn expect_schema(&mut self, version: usize) {
+        if let Self::Postgres(c) = self {
+            c.expect_schema(version);
         }
     }
 

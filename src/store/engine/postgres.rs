@@ -2,7 +2,7 @@
 //! lock of the whole store, so that one transaction follows another as they do in SQLite, whichever process they are of.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::dialect::for_postgres;
+use super::news::{CHANNEL, News, said};
 use super::{Flush, Row, Take};
 use crate::store::error::causes;
 use crate::store::{Error, OpenMode};
@@ -31,15 +32,20 @@ const PREPARED: usize = 512;
 const AT_ONCE: usize = 256;
 /// The lock of whoever writes into the store: a number of ours, and one of its schema, among all that use the same database.
 const WRITE_LOCK: &str = "SELECT pg_advisory_xact_lock(19796, hashtext(current_schema()))";
-/// The lock of the one service, for as long as its connection lasts.
-const SERVICE_LOCK: &str = "SELECT pg_advisory_lock(19797, hashtext(current_schema()))";
-const SERVICE_UNLOCK: &str = "SELECT pg_advisory_unlock(19797, hashtext(current_schema()))";
-/// How long a service waits for that of one before it, which the server may not know to be gone yet.
+/// The lock of services, for as long as the connection lasts: those that share a store hold it together, and who wants the
+/// store alone holds it alone.
+const SHARE: &str = "SELECT pg_advisory_lock_shared(19797, hashtext(current_schema()))";
+const UNSHARE: &str = "SELECT pg_advisory_unlock_shared(19797, hashtext(current_schema()))";
+const ALONE: &str = "SELECT pg_advisory_lock(19797, hashtext(current_schema()))";
+const NOT_ALONE: &str = "SELECT pg_advisory_unlock(19797, hashtext(current_schema()))";
+/// How long one waits for another, which the server may not know to be gone yet.
 const SERVICE_WAIT: &str = "SET lock_timeout = '5s'";
 /// What holds for each of our connections. Whoever holds the lock of those who write and says nothing more, as a process
 /// that was stopped or a machine that is gone, is ended by the server.
 const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '20s';
     SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = warning";
+/// What `expect_schema` fails with.
+const LATER: &str = "GTNEW";
 /// How long a server may leave what was sent to it without a sign that it came, before the connection is given up.
 const UNHEARD: Duration = Duration::from_secs(10);
 
@@ -49,6 +55,8 @@ pub(in crate::store) struct Server {
     config: Arc<postgres::Config>,
     /// How a connection is encrypted, where it may be.
     tls: Option<MakeRustlsConnect>,
+    /// By which this process knows its own news.
+    pub(super) sender: uuid::Uuid,
 }
 
 impl Server {
@@ -72,13 +80,19 @@ impl Server {
         }
         config.connect_timeout(CONNECT);
         config.tcp_user_timeout(UNHEARD).keepalives_idle(UNHEARD);
-        Ok(Self { config: Arc::new(config), tls })
+        Ok(Self { config: Arc::new(config), tls, sender: uuid::Uuid::new_v4() })
     }
 
     /// A connection that is made with the first question; of a service, it is the only one that has this.
     pub(in crate::store) fn session(&self, how: OpenMode) -> Session {
-        let is_writing = Cell::new(false);
-        Session { server: self.clone(), how, live: RefCell::default(), is_writing }
+        Session {
+            server: self.clone(),
+            how,
+            live: RefCell::default(),
+            is_writing: Cell::new(false),
+            news: RefCell::default(),
+            schema: None,
+        }
     }
 
     /// Where it is, with the options of its connections.
@@ -89,14 +103,24 @@ impl Server {
         }
     }
 
+    /// A new connection, as it comes.
+    pub(super) fn client(&self) -> Result<Client, postgres::Error> {
+        match &self.tls {
+            Some(tls) => self.config.connect(tls.clone()),
+            None => self.config.connect(NoTls),
+        }
+    }
+
     fn connect(&self, how: OpenMode) -> Result<Live, Error> {
-        let mut client = match &self.tls {
-            Some(tls) => self.config.connect(tls.clone())?,
-            None => self.config.connect(NoTls)?,
+        let mut client = self.client()?;
+        let lock = match how {
+            OpenMode::Exclusive => Some(ALONE),
+            OpenMode::Service => Some(SHARE),
+            OpenMode::Shared => None,
         };
-        if how == OpenMode::Exclusive {
+        if let Some(lock) = lock {
             client.batch_execute(SERVICE_WAIT)?;
-            let locked = client.batch_execute(SERVICE_LOCK);
+            let locked = client.batch_execute(lock);
             locked.map_err(|error| match error.code() {
                 Some(&SqlState::LOCK_NOT_AVAILABLE) => Error::InUse(self.to_string()),
                 _ => error.into(),
@@ -144,6 +168,10 @@ pub(in crate::store) struct Session {
     live: RefCell<Option<Live>>,
     /// Between the beginning and the end of a transaction that writes.
     is_writing: Cell<bool>,
+    /// What the others are told when it is committed.
+    news: RefCell<BTreeSet<News>>,
+    /// The latest version of the schema that may be written.
+    schema: Option<usize>,
 }
 
 struct Live {
@@ -261,20 +289,54 @@ impl Session {
             Flush::First => "",
             Flush::Later => "SET LOCAL synchronous_commit = off;",
         };
-        self.batch(&format!("BEGIN; {later} {WRITE_LOCK}"))?;
+        let expect = self.schema.map(|version| format!("; SELECT expect_schema({version})"));
+        self.news.borrow_mut().clear();
+        let begun =
+            self.batch(&format!("BEGIN; {later} {WRITE_LOCK}{}", expect.unwrap_or_default()));
+        if let Err(error) = begun {
+            // Half begun, it would be in the way of the next.
+            *self.live.borrow_mut() = None;
+            let is_later = matches!(&error, Error::Postgres(error) if error.code().is_some_and(|code| code.code() == LATER));
+            return Err(if is_later { Error::TooNew(self.server.to_string()) } else { error });
+        }
         self.is_writing.set(true);
         Ok(())
     }
 
-    /// Lets another service have the database.
-    pub(super) fn let_go(&self) -> Result<(), Error> {
-        if self.how == OpenMode::Exclusive { self.batch(SERVICE_UNLOCK) } else { Ok(()) }
+    pub(super) fn announce(&self, news: News) {
+        self.news.borrow_mut().insert(news);
     }
 
-    /// Ends it.
+    pub(super) fn expect_schema(&mut self, version: usize) {
+        self.schema = Some(version);
+    }
+
+    /// Lets another service have the database.
+    pub(super) fn let_go(&self) -> Result<(), Error> {
+        match self.how {
+            OpenMode::Exclusive => self.batch(NOT_ALONE),
+            OpenMode::Service => self.batch(UNSHARE),
+            OpenMode::Shared => Ok(()),
+        }
+    }
+
+    /// Ends it, and tells the others of it with the same message.
     pub(super) fn end(&mut self, is_kept: bool) -> Result<(), Error> {
         self.is_writing.set(false);
-        self.batch(if is_kept { "COMMIT" } else { "ROLLBACK" })
+        let news = std::mem::take(self.news.get_mut());
+        let ended = match (is_kept, news.is_empty()) {
+            (false, _) => self.batch("ROLLBACK"),
+            (true, true) => self.batch("COMMIT"),
+            (true, false) => {
+                let said = said(self.server.sender, &news);
+                self.batch(&format!("SELECT pg_notify({CHANNEL}, '{said}'); COMMIT"))
+            }
+        };
+        if ended.is_err() {
+            // Its transaction may still be open.
+            *self.live.borrow_mut() = None;
+        }
+        ended
     }
 }
 

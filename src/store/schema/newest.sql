@@ -86,7 +86,7 @@ CREATE TABLE dispatch (
     failures    INTEGER NOT NULL DEFAULT 0,
     counts      INTEGER NOT NULL DEFAULT 0,
     due_at      INTEGER,
-    reminded_at INTEGER,
+    reminded_at INTEGER, worked_by INTEGER,
     CHECK ((state IN ('pending', 'assigned', 'in_progress')) = (ended_at IS NULL)),
     CHECK (ended_at IS NULL OR due_at IS NULL)
 ) STRICT;
@@ -170,7 +170,7 @@ CREATE TABLE lane (
     chosen_task  TEXT,
     fingerprint         TEXT,
     fingerprint_comments INTEGER NOT NULL DEFAULT 0,
-    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER, from_before INTEGER NOT NULL DEFAULT 0, no_duplicate INTEGER NOT NULL DEFAULT 0, text_digest TEXT, budget_at INTEGER,
+    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER, from_before INTEGER NOT NULL DEFAULT 0, no_duplicate INTEGER NOT NULL DEFAULT 0, text_digest TEXT, budget_at INTEGER, claimed_by INTEGER,
     CHECK ((state = 'due') = (due_at IS NOT NULL)),
     CHECK ((state = 'claimed') = (claimed_at IS NOT NULL)),
     UNIQUE (repo, number)
@@ -220,6 +220,14 @@ CREATE TABLE removed (
     at    INTEGER NOT NULL,
     PRIMARY KEY (lane, kind, value)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE replica (
+    id      INTEGER PRIMARY KEY,
+    name    TEXT    NOT NULL,
+    version TEXT    NOT NULL,
+    works   INTEGER NOT NULL,
+    since   INTEGER NOT NULL,
+    beat_at INTEGER NOT NULL
+) STRICT;
 CREATE TABLE repository (
     id   INTEGER PRIMARY KEY,
     repo TEXT    NOT NULL UNIQUE COLLATE NOCASE
@@ -342,6 +350,11 @@ CREATE TABLE transition (
     cause      TEXT    NOT NULL,
     evaluation INTEGER REFERENCES evaluation (id)
 ) STRICT;
+CREATE TABLE turn (
+    name   TEXT    PRIMARY KEY,
+    holder INTEGER NOT NULL,
+    until  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE word (
     repo_id INTEGER NOT NULL,
     word    INTEGER NOT NULL,

@@ -1,0 +1,355 @@
+//! The services that share a store on a server: who of them lives, what one leaves behind when it is gone, and which one
+//! does what is to be done once. A file has one service, which needs none of this.
+//!
+//! Each has a row and renews it by the server's clock. A row that was not renewed in [`GONE_AFTER`] is taken away by the
+//! others, and the issues that its service had are due again; their epoch fences the late one off from the store. From the
+//! forge it keeps itself away: a [`Term`] is over a good while before anybody takes the row away, and work is only done
+//! within one. Only then a service may come back, as a new one.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::engine::{Connection, Listener, News, params};
+use super::rows::{changed, insert, only, run};
+use super::term::{Presence, Term};
+use super::{Error, Inner, Store, lanes, schema};
+
+/// How often a service renews its row.
+const BEAT_EVERY: Duration = Duration::from_secs(5);
+/// How long after its last beat a service does nothing any more that others can see.
+const TERM: Duration = Duration::from_secs(15);
+/// How long after its last beat the others take what it had: within 30 s with a beat of theirs in between.
+const GONE_AFTER: Duration = Duration::from_secs(20);
+/// How long a service listens before it looks whether it is to stop.
+const LISTEN: Duration = Duration::from_secs(1);
+/// How long a turn lasts at most: longer than whoever has it can be out of touch.
+const TURN: Duration = Duration::from_secs(30);
+/// How often one asks for it.
+const TURN_AGAIN: Duration = Duration::from_millis(50);
+/// The pause before a lost connection is made anew.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// A service as others on the same store know it.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    /// Its machine and where it listens: of two with the same name, the earlier one has ended.
+    pub name: String,
+    /// Whether it processes issues, and not only takes deliveries.
+    pub works: bool,
+}
+
+/// What the store keeps of its own service among the others.
+#[derive(Default)]
+pub(super) struct Membership(OnceLock<Member>);
+
+struct Member {
+    replica: Replica,
+    presence: watch::Sender<Presence>,
+    /// It has left, or a later version has the store.
+    end: watch::Sender<Option<End>>,
+}
+
+/// Why a service takes part no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Left,
+    Outdated,
+}
+
+impl Membership {
+    fn member(&self) -> Option<&Member> {
+        self.0.get()
+    }
+}
+
+impl Store {
+    /// Takes part as one of those that share this store, until the store is closed; `heard` is called with what others write,
+    /// from a thread of its own. Over a file there is nobody else.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub async fn join(
+        &self,
+        replica: Replica,
+        heard: impl Fn(News) + Send + 'static,
+    ) -> Result<(), Error> {
+        if self.place().file().is_some() {
+            return Ok(());
+        }
+        let member = Member {
+            presence: watch::Sender::new(self.enter(&replica, None).await?),
+            replica,
+            end: watch::Sender::default(),
+        };
+        let end = member.end.subscribe();
+        if self.inner.membership.0.set(member).is_err() {
+            return Err(Error::Broken);
+        }
+        let store = Arc::downgrade(&self.inner);
+        let around = Around { store, end, runtime: Handle::current(), heard };
+        let thread = std::thread::Builder::new().name("store-replica".into());
+        thread.spawn(move || around.take_part()).map_err(|error| self.place().error(error))?;
+        Ok(())
+    }
+
+    /// The present term of this service.
+    pub fn term(&self) -> Term {
+        Term(self.member().map(|member| {
+            let presence = member.presence.subscribe();
+            let id = presence.borrow().id;
+            (id, presence)
+        }))
+    }
+
+    /// How many services share the store, this one among them.
+    pub fn replicas(&self) -> u64 {
+        self.member().map_or(1, |member| member.presence.borrow().living)
+    }
+
+    /// Whether this service does what is to be done once: of those that process issues, the one that lives longest.
+    pub fn leads(&self) -> bool {
+        self.member().is_none_or(|member| {
+            let presence = member.presence.borrow();
+            presence.is_first && presence.until > Instant::now()
+        })
+    }
+
+    /// Waits until this service does what is to be done once, and gives its term; whether it had to wait.
+    pub async fn lead(&self) -> (Term, bool) {
+        let Some(member) = self.member() else { return (Term::default(), false) };
+        let mut presence = member.presence.subscribe();
+        let mut has_waited = false;
+        while !self.leads() {
+            has_waited = true;
+            // The sender is kept with the store.
+            let _ = presence.changed().await;
+        }
+        (self.term(), has_waited)
+    }
+
+    /// Waits until this service is the one that does something which only one may do at a time; others may go on after
+    /// [`TURN`] at the latest, and when it is gone.
+    pub async fn take_turn(&self, what: String) -> Result<String, Error> {
+        let holder = self.term().holder();
+        let longest = i64::try_from(TURN.as_millis()).unwrap_or(i64::MAX);
+        loop {
+            let name = what.clone();
+            let is_ours = self.write(move |c| {
+                let values = params![name, holder, longest];
+                Ok(changed(c, TAKE_TURN, values)? > 0)
+            });
+            if is_ours.await? {
+                return Ok(what);
+            }
+            tokio::time::sleep(TURN_AGAIN).await;
+        }
+    }
+
+    /// Lets others do it.
+    pub async fn end_turn(&self, what: String) -> Result<(), Error> {
+        let holder = self.term().holder();
+        let sql = "DELETE FROM turn WHERE name = ?1 AND holder = ?2";
+        self.write(move |c| run(c, sql, params![what, holder])).await
+    }
+
+    /// Waits until a later version has taken over the store, so that this one is to stop.
+    pub async fn outdated(&self) {
+        let Some(member) = self.member() else { return std::future::pending().await };
+        let ended =
+            member.end.subscribe().wait_for(|end| *end == Some(End::Outdated)).await.is_ok();
+        if !ended {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Leaves what this service has to the others.
+    pub(super) async fn leave(&self) -> Result<(), Error> {
+        let Some(member) = self.member() else { return Ok(()) };
+        member.end.send_replace(Some(End::Left));
+        let id = member.presence.borrow().id;
+        self.write(move |c| {
+            run(c, "DELETE FROM replica WHERE id = ?1", [id])?;
+            take_orphans(c)
+        })
+        .await
+    }
+
+    fn member(&self) -> Option<&Member> {
+        self.inner.membership.member()
+    }
+
+    /// A new row, after what is left of the one before.
+    async fn enter(&self, replica: &Replica, before: Option<i64>) -> Result<Presence, Error> {
+        let (replica, since) = (replica.clone(), Instant::now());
+        let entered = self.write(move |c| enter(c, &replica, before)).await?;
+        Ok(Presence { until: since + TERM, ..entered })
+    }
+}
+
+const TAKE_TURN: &str = "INSERT INTO turn VALUES (?1, ?2, clock_ms() + ?3)
+    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+    WHERE turn.until <= clock_ms() OR NOT EXISTS (SELECT 1 FROM replica WHERE replica.id = turn.holder)";
+
+/// The lock by which the connection of a service says that it lasts, among those of other programs.
+const IS_ENDED: &str = "pg_try_advisory_xact_lock(19798, CAST(id AS INTEGER))";
+
+fn enter(c: &Connection, replica: &Replica, before: Option<i64>) -> Result<Presence, Error> {
+    // One that had this name and whose connection is gone was the same service before it was started again.
+    let former = format!("DELETE FROM replica WHERE id = ?2 OR (name = ?1 AND {IS_ENDED})");
+    run(c, &former, params![replica.name, before])?;
+    let sql = "INSERT INTO replica (name, version, works, since, beat_at) VALUES (?1, ?2, ?3, clock_ms(), clock_ms())";
+    let values = params![replica.name, env!("CARGO_PKG_VERSION"), replica.works];
+    let id = insert(c, "id", sql, values)?;
+    forget_gone(c)?;
+    let living = "SELECT min(CASE WHEN works = 1 THEN id END), count(*) FROM replica";
+    let (oldest, living): (Option<i64>, u64) = only(c, living, [], |r| r.try_into())?;
+    Ok(Presence { id, until: Instant::now(), is_first: oldest == Some(id), living })
+}
+
+/// Takes away the rows of those that are gone, and leaves what they had to the others.
+fn forget_gone(c: &Connection) -> Result<(), Error> {
+    run(c, "DELETE FROM replica WHERE beat_at <= clock_ms() - ?1", [gone_after()])?;
+    take_orphans(c)
+}
+
+/// Makes what is left of services that are gone due for the others.
+fn take_orphans(c: &Connection) -> Result<(), Error> {
+    lanes::recover(c)?;
+    for news in [News::Due, News::Offered, News::Orphaned] {
+        c.announce(news);
+    }
+    Ok(())
+}
+
+/// Renews a row, and says of all: whether it was there, the oldest that works, how many live and how many are gone, and the
+/// version of the schema.
+const BEAT: &str = "WITH beat AS (UPDATE replica SET beat_at = clock_ms() WHERE id = $1 RETURNING id)
+    SELECT (SELECT count(*) FROM beat), min(CASE WHEN works = 1 AND is_living THEN id END),
+        count(CASE WHEN is_living THEN 1 END), count(CASE WHEN NOT is_living THEN 1 END),
+        (SELECT version FROM schema_version)
+    FROM (SELECT id, works, id = $1 OR beat_at > clock_ms() - $2 AS is_living FROM replica) AS known";
+
+/// What a service does beside its work to take part.
+struct Around<F> {
+    store: Weak<Inner>,
+    /// Why it takes part no more; gone with the store.
+    end: watch::Receiver<Option<End>>,
+    runtime: Handle,
+    heard: F,
+}
+
+impl<F: Fn(News)> Around<F> {
+    /// Renews the row and listens, until the store is closed.
+    fn take_part(self) {
+        let (mut listener, mut was_told) = (None, false);
+        while self.takes_part() {
+            match self.round(&mut listener) {
+                Ok(()) => was_told = false,
+                Err(error) => {
+                    listener = None;
+                    if !std::mem::replace(&mut was_told, true) {
+                        tracing::warn!(%error, "this service lost touch with the others on its store; trying again");
+                    }
+                    std::thread::sleep(AGAIN);
+                }
+            }
+        }
+    }
+
+    fn takes_part(&self) -> bool {
+        self.end.has_changed().is_ok() && self.end.borrow().is_none()
+    }
+
+    /// One beat, and what is heard until the next.
+    fn round(&self, listener: &mut Option<Listener>) -> Result<(), Error> {
+        let Some(listener) = self.be_there(listener)? else { return Ok(()) };
+        let next = Instant::now() + BEAT_EVERY;
+        while self.takes_part() {
+            let rest = next.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                break;
+            }
+            listener.hear(rest.min(LISTEN))?.into_iter().for_each(&self.heard);
+        }
+        Ok(())
+    }
+
+    /// Says that this service is there, as a new one when its term is over. The store is not kept by whoever listens.
+    fn be_there<'a>(
+        &self,
+        listener: &'a mut Option<Listener>,
+    ) -> Result<Option<&'a mut Listener>, Error> {
+        let Some(store) = self.store.upgrade().map(|inner| Store { inner }) else {
+            return Ok(None);
+        };
+        let Some(member) = store.member() else { return Ok(None) };
+        if store.term().is_over() {
+            *listener = None;
+            let before = member.presence.borrow().id;
+            let entered = self.runtime.block_on(store.enter(&member.replica, Some(before)))?;
+            member.presence.send_replace(entered);
+            tracing::info!("this service takes part again; what it had in hand is done anew");
+        }
+        let listener = match listener {
+            Some(listener) => listener,
+            None => {
+                let new = store.place().listen(member.presence.borrow().id)?;
+                // What was said before nobody heard.
+                News::ALL.iter().copied().for_each(&self.heard);
+                listener.insert(new)
+            }
+        };
+        self.beat(&store, member, listener)?;
+        Ok(Some(listener))
+    }
+
+    fn beat(&self, store: &Store, member: &Member, listener: &mut Listener) -> Result<(), Error> {
+        let (id, since) = (member.presence.borrow().id, Instant::now());
+        let [is_there, oldest, living, gone, version] =
+            listener.numbers(BEAT, &[id, gone_after()])?;
+        if usize::try_from(version).is_ok_and(|version| version > schema::VERSION) {
+            member.end.send_replace(Some(End::Outdated));
+            return Ok(());
+        }
+        let until = if is_there == 0 { since } else { since + TERM };
+        let living = u64::try_from(living).unwrap_or(0);
+        member.presence.send_replace(Presence { id, until, is_first: oldest == id, living });
+        if gone > 0 {
+            tracing::warn!(
+                "a service on the same store is gone; the others go on with what it had"
+            );
+            // Not here: whoever writes may be waited for, and the next beat is not to be late.
+            let store = store.clone();
+            self.runtime.spawn(async move {
+                if let Err(error) = store.write(forget_gone).await {
+                    tracing::warn!(%error, "what it had could not be taken over; trying again");
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+/// [`GONE_AFTER`] in milliseconds.
+fn gone_after() -> i64 {
+    i64::try_from(GONE_AFTER.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::scratch_file;
+
+    #[tokio::test]
+    async fn over_a_file_there_is_nobody_to_wait_for() {
+        let (_folder, store) = scratch_file();
+        let replica = Replica { name: "one".to_owned(), works: true };
+        store.join(replica, |_| {}).await.unwrap();
+        let (term, has_waited) = store.lead().await;
+        assert!(!has_waited && !term.is_over() && store.leads());
+        assert_eq!((store.replicas(), term.holder()), (1, None));
+    }
+}
