@@ -211,7 +211,13 @@ pub struct Program {
 
 impl Program {
     /// Starts it and waits until it takes deliveries.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        let started = Self::try_start(command);
+        started.unwrap_or_else(|said| panic!("the program ended before it listened: {said:#?}"))
+    }
+
+    /// The same, or what it said before it ended.
+    pub fn try_start(mut command: Command) -> Result<Self, Vec<String>> {
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -229,9 +235,10 @@ impl Program {
                     kept.lock().unwrap().push(line);
                 }
             });
-            return Self { child, address, log };
+            return Ok(Self { child, address, log });
         }
-        panic!("the program ended before it listened: {:#?}", log.lock().unwrap());
+        child.wait().unwrap();
+        Err(log.lock().unwrap().clone())
     }
 
     pub fn address(&self) -> &str {

@@ -1,0 +1,191 @@
+//! What holds while several services share a store: one story each.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use gitea_triage::fake_gitea::Request;
+use reqwest::Client;
+
+use crate::cluster::kill;
+use crate::fleet::{Fleet, TAKEN_OVER_WITHIN, TOKEN};
+use crate::program::{PATIENCE, delivery, push_payload, until};
+
+fn http() -> Client {
+    let redirect = reqwest::redirect::Policy::none();
+    Client::builder().no_proxy().redirect(redirect).build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]
+async fn a_queue_is_shared_among_all() {
+    let fleet = Fleet::of(3, "concurrency = 2\n").await;
+    let programs = fleet.start_all();
+    fleet.are_living(3).await;
+    // All of it comes in at one of them.
+    fleet.hook(&programs[0].url(""));
+    fleet.gitea.set_delay("GET", Duration::from_millis(60));
+    for number in 0..60 {
+        fleet.open(number);
+    }
+    fleet.processed().await;
+    let shares = "SELECT count(*) FROM lane WHERE claimed_by IS NOT NULL GROUP BY claimed_by";
+    let shares: Vec<u32> =
+        fleet.cluster.rows(shares).unwrap().iter().map(|count| count.parse().unwrap()).collect();
+    println!("60 issues, shared as {shares:?}");
+    assert!(shares.len() == 3 && shares.iter().all(|share| *share >= 6), "{shares:?}");
+    assert_eq!(fleet.doubled(), Vec::<String>::new());
+}
+
+/// Requests that changed something.
+fn writes(fleet: &Fleet) -> Vec<Request> {
+    fleet.gitea.writes()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]
+async fn what_a_replica_has_that_stands_still_is_taken_over_and_it_writes_nothing_more() {
+    let fleet = Fleet::of(2, "").await;
+    let still = fleet.start(0);
+    fleet.hook(&still.url(""));
+    // It stands still between its first write and the answer to it, with others of the plan to come.
+    fleet.gitea.set_delay("POST", Duration::from_secs(5));
+    let at = fleet.open(1);
+    until("the first write", PATIENCE, async || !writes(&fleet).is_empty()).await;
+    still.signal("STOP");
+    let since = Instant::now();
+    fleet.gitea.set_delay("POST", Duration::ZERO);
+    let other = fleet.start(1);
+    fleet.hook(&other.url(""));
+    let is_done = || fleet.gitea.issue(&at).unwrap().assignees == ["claude"];
+    until("another one to take it over", TAKEN_OVER_WITHIN, async || is_done()).await;
+    println!("taken over after {:.1} s", since.elapsed().as_secs_f64());
+    fleet.processed().await;
+    let before = writes(&fleet);
+    still.signal("CONT");
+    until("it to come back as another one", PATIENCE, async || {
+        still.log().iter().any(|line| line.contains("takes part again"))
+    })
+    .await;
+    fleet.are_living(2).await;
+    assert_eq!(writes(&fleet), before);
+    assert!(still.log().iter().any(|line| line.contains("left to the other services")));
+    // And it works again, as one of two.
+    drop(other);
+    fleet.hook(&still.url(""));
+    let next = fleet.open(2);
+    let is_done = || fleet.gitea.issue(&next).unwrap().assignees == ["claude"];
+    until("its next issue", PATIENCE, async || is_done()).await;
+    assert_eq!(fleet.doubled(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]
+async fn what_is_done_once_another_one_does_when_the_first_is_gone() {
+    let more = "[sweep]\nevery = \"1m\"\n[summary]\nat = \"00:00\"\ntimezone = \"UTC\"\n";
+    let fleet = Fleet::of(2, more).await;
+    let first = fleet.start(0);
+    let _second = fleet.start(1);
+    fleet.are_living(2).await;
+    fleet.hook(&first.url(""));
+    fleet.open(0);
+    fleet.processed().await;
+    kill(first.pid());
+    let since = Instant::now();
+    let due = "INSERT INTO fact VALUES ('summaries_since', '2026-01-01T00:00:00+00:00')
+                   ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    fleet.cluster.rows(due).unwrap();
+    // No webhook tells of it.
+    let at = fleet.open(1);
+    until("a summary", TAKEN_OVER_WITHIN, async || fleet.gitea.issues(&fleet.repo).len() == 3)
+        .await;
+    println!(
+        "the summary was posted {:.1} s after the first was killed",
+        since.elapsed().as_secs_f64()
+    );
+    let is_found = || fleet.gitea.issue(&at).unwrap().assignees == ["claude"];
+    until("a sweep", 2 * PATIENCE, async || is_found()).await;
+    assert_eq!(fleet.doubled(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]
+async fn an_older_one_stops_before_it_writes_into_a_later_schema() {
+    let fleet = Fleet::of(1, "").await;
+    let mut older = fleet.start(0);
+    let deliver = async |number| {
+        let sent = delivery(&http(), &older.url("/webhook"), push_payload(number, 200)).send();
+        sent.await.map(|answer| answer.status().as_u16())
+    };
+    assert_eq!(deliver(1).await.unwrap(), 202);
+    let later = "UPDATE schema_version SET version = version + 1";
+    fleet.cluster.rows(later).unwrap();
+    let kept = fleet.count("SELECT count(*) FROM delivery");
+    // Until it has stopped, senders are told to come back; another replica takes it then.
+    if let Ok(status) = deliver(2).await {
+        assert_eq!(status, 503);
+    }
+    until("its end", PATIENCE, async || older.ended().is_some()).await;
+    assert!(!older.ended().unwrap().success());
+    let log = older.log().join("\n");
+    assert!(log.contains("later version"), "{log}");
+    assert_eq!(fleet.count("SELECT count(*) FROM delivery"), kept);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]
+async fn who_signs_in_at_one_is_signed_in_at_all() {
+    let fleet = Fleet::of(2, "").await;
+    let programs = fleet.start_all();
+    let (one, other) = (&programs[0], &programs[1]);
+    let page = http().get(one.url("/sign-in")).send().await.unwrap();
+    let cookie = |answer: &reqwest::Response| {
+        let set = answer.headers()["set-cookie"].to_str().unwrap();
+        set.split(';').next().unwrap().to_owned()
+    };
+    let before = cookie(&page);
+    let page = page.text().await.unwrap();
+    let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let form = BTreeMap::from([("csrf", csrf), ("next", "/deliveries"), ("token", TOKEN)]);
+    let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    // The form of one is taken by the other.
+    let post = http().post(other.url("/sign-in/token")).header("Origin", other.url(""));
+    let post = post.header("Content-Type", "application/x-www-form-urlencoded");
+    let answer = post.header("Cookie", before).body(form).send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    let session = cookie(&answer);
+    for program in [one, other] {
+        let page = http().get(program.url("/deliveries")).header("Cookie", &session).send();
+        assert_eq!(page.await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]
+async fn what_comes_in_at_one_another_hears_of_at_once() {
+    let fleet = Fleet::of(2, "").await;
+    // One takes deliveries only.
+    std::fs::write(
+        fleet.path("receiver.toml"),
+        std::fs::read_to_string(fleet.path("config.toml")).unwrap() + "concurrency = 0\n",
+    )
+    .unwrap();
+    let receiver = fleet.start_with(0, "receiver.toml");
+    let _worker = fleet.start(1);
+    fleet.are_living(2).await;
+    fleet.hook(&receiver.url(""));
+    let mut waits = Vec::new();
+    for number in 0..20 {
+        let since = Instant::now();
+        let at = fleet.open(number);
+        let is_done = || fleet.gitea.issue(&at).unwrap().assignees == ["claude"];
+        until("the issue", PATIENCE, async || is_done()).await;
+        waits.push(since.elapsed());
+    }
+    waits.sort();
+    println!(
+        "from issue to assignee over two replicas: {:?} in the middle, {:?} at most",
+        waits[10], waits[19]
+    );
+    // Without being told, it would look every ten seconds.
+    assert!(waits[10] < Duration::from_secs(2), "{waits:?}");
+}
