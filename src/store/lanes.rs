@@ -116,13 +116,6 @@ impl Store {
         self.inner.writer.write(Flush::Later, claim).await
     }
 
-    /// When the next lane is due; `None` when none is.
-    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        let sql = "SELECT min(due_at) FROM lane WHERE state = 'due'";
-        let due = self.read(|c| first(c, sql, [], |r| r.get::<Option<_>>(0))).await?;
-        Ok(due.flatten().map(from_millis))
-    }
-
     /// When the latest delivery arrived, unless the clock was set back since and what waits has gone with it.
     pub async fn latest_arrival(&self) -> Result<Option<Timestamp>, Error> {
         self.read(|c| {

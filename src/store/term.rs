@@ -41,7 +41,8 @@ impl Term {
     /// Works as long as it lasts; `None` when it ends first. Nothing of the work is done after its end, also when this
     /// program stood still meanwhile: it is looked at before each step.
     pub async fn hold<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let (mut work, mut ended) = (pin!(work), pin!(self.ended()));
+        // On the heap: what is worked on here is deep already.
+        let (mut work, mut ended) = (Box::pin(work), pin!(self.ended()));
         poll_fn(|cx| {
             if self.is_over() || ended.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);

@@ -22,6 +22,13 @@ const AGAIN: TimeDelta = TimeDelta::hours(1);
 /// How many are woken in one go.
 const BATCH: u32 = 64;
 
+/// When the next dispatch, claim and budget have to be looked at.
+const TIMERS: [&str; 3] = [
+    "SELECT due_at FROM dispatch WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+    "SELECT due_at FROM person_claim WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+    "SELECT budget_at FROM lane WHERE budget_at IS NOT NULL ORDER BY budget_at LIMIT 1",
+];
+
 impl Store {
     /// Wakes the issues of dispatches and claims whose time has come for the next hand-off, a reminder or the end; how many
     /// there were.
@@ -67,21 +74,22 @@ impl Store {
 
     /// When the next dispatch or claim has to be looked at; `None` when none has.
     pub async fn next_timer(&self) -> Result<Option<Timestamp>, Error> {
-        let next = |c: &Connection, table: &str, due_at: &str| {
-            let sql = format!(
-                "SELECT {due_at} FROM {table} WHERE {due_at} IS NOT NULL ORDER BY {due_at} LIMIT 1"
-            );
-            first(c, &sql, [], |r| r.get(0).map(from_millis))
-        };
-        self.read(move |c| {
-            let each = [
-                next(c, "dispatch", "due_at")?,
-                next(c, "person_claim", "due_at")?,
-                next(c, "lane", "budget_at")?,
-            ];
-            Ok(each.into_iter().flatten().min())
-        })
-        .await
+        self.first_of(&TIMERS).await
+    }
+
+    /// The same, or when the next lane is due.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        let lane = "SELECT due_at FROM lane WHERE state = 'due' ORDER BY due_at LIMIT 1";
+        let [dispatch, claim, budget] = TIMERS;
+        self.first_of(&[dispatch, claim, budget, lane]).await
+    }
+
+    /// The first of the times that these questions give, asked as one.
+    async fn first_of(&self, questions: &[&str]) -> Result<Option<Timestamp>, Error> {
+        let each: Vec<_> = questions.iter().map(|one| format!("SELECT ({one}) AS at")).collect();
+        let sql = format!("SELECT min(at) FROM ({}) AS each", each.join(" UNION ALL "));
+        let next = self.read(move |c| first(c, &sql, [], |r| r.get::<Option<_>>(0))).await?;
+        Ok(next.flatten().map(from_millis))
     }
 }
 

@@ -128,9 +128,10 @@ impl Worker {
         self.parts.executor.set_clients(clients);
     }
 
-    /// Says that lanes have become due otherwise than by an arrival.
+    /// Says that lanes have become due otherwise than by an arrival. One worker looks, and calls the next when it has found
+    /// something.
     pub fn wake(&self) {
-        self.state.due.notify_waiters();
+        self.state.due.notify_one();
     }
 
     /// Notified when the forge can be reached again: deliveries may have been lost meanwhile.
@@ -165,7 +166,7 @@ impl Worker {
                     let arrival = self.parts.arrived.notified();
                     let _ = tokio::time::timeout(LONGEST_SLEEP, arrival).await;
                 }
-                Ok(_) => self.state.due.notify_waiters(),
+                Ok(_) => self.wake(),
                 Err(error) => {
                     tracing::error!(%error, "the inbox could not be classified; trying again");
                     tokio::time::sleep(STORE_PAUSE).await;
@@ -289,13 +290,6 @@ impl Worker {
         set_back
     }
 
-    /// When the next lane is due, or the next dispatch has to be looked at.
-    async fn next_due(&self) -> Result<Option<Timestamp>, store::Error> {
-        let lane = self.parts.store.next_due().await?;
-        let dispatch = self.parts.store.next_timer().await?;
-        Ok(lane.into_iter().chain(dispatch).min())
-    }
-
     /// How long until the next lane is due.
     async fn pause(&self) -> Duration {
         let now = self.parts.clock.now();
@@ -305,7 +299,7 @@ impl Worker {
         }
         let due = match self.state.breaker.rests_until(now) {
             Some(until) => Some(until),
-            None => self.next_due().await.ok().flatten(),
+            None => self.parts.store.next_due().await.ok().flatten(),
         };
         due.map_or(LONGEST_SLEEP, |at| (at - now).to_std().unwrap_or_default())
             .clamp(Duration::from_millis(1), LONGEST_SLEEP)
@@ -322,7 +316,7 @@ impl Worker {
                 continue;
             }
             let now = self.parts.clock.now();
-            let Some(due) = self.next_due().await? else { return Ok(()) };
+            let Some(due) = self.parts.store.next_due().await? else { return Ok(()) };
             let due = self.state.breaker.rests_until(now).unwrap_or(due);
             let pause = (due - now).to_std().unwrap_or_default();
             if pause > patience {

@@ -54,7 +54,7 @@ impl Worker {
     #[tracing::instrument(level = "debug", name = "work_issue", skip_all, fields(otel.kind = "consumer", issue = %claim.at, deliveries = claim.deliveries.len(), action = Empty, otel.status_code = Empty))]
     pub(super) async fn process(&self, claim: Claim) -> Result<(), store::Error> {
         let (term, at) = (claim.term.clone(), claim.at.clone());
-        let ended = term.hold(self.process_within_term(claim)).await;
+        let ended = term.hold(Box::pin(self.process_within_term(claim))).await;
         ended.unwrap_or_else(|| {
             tracing::warn!(issue = %at, "left to the other services on the store, with which this one is out of touch");
             Ok(())

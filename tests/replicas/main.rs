@@ -4,6 +4,7 @@
 
 mod campaign;
 mod cluster;
+mod costs;
 #[path = "../database/mod.rs"]
 mod database;
 #[path = "../dice/mod.rs"]

@@ -8,7 +8,7 @@ use reqwest::Client;
 
 use crate::cluster::kill;
 use crate::fleet::{Fleet, TAKEN_OVER_WITHIN, TOKEN};
-use crate::program::{PATIENCE, delivery, push_payload, until};
+use crate::program::{Limit, PATIENCE, delivery, push_payload, scale, until};
 
 fn http() -> Client {
     let redirect = reqwest::redirect::Policy::none();
@@ -157,6 +157,38 @@ async fn who_signs_in_at_one_is_signed_in_at_all() {
         let page = http().get(program.url("/deliveries")).header("Cookie", &session).send();
         assert_eq!(page.await.unwrap().status(), 200);
     }
+}
+
+/// From the moment a delivery was taken to the first request about its issue, of 99 in 100.
+const FIRST_REQUEST: Limit = Limit::millis(25, 500);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]
+async fn idle_replicas_look_at_an_issue_as_soon_as_it_comes() {
+    let fleet = Fleet::of(3, "[sweep]\nat_start = false\n").await;
+    let programs = fleet.start_all();
+    fleet.are_living(3).await;
+    let mut waits = Vec::new();
+    for number in 0..scale(60, 300) {
+        fleet.hook(&programs[number % 3].url(""));
+        fleet.gitea.clear_requests();
+        let at = fleet.open(number);
+        fleet.processed().await;
+        let requests = fleet.gitea.requests();
+        let path = format!("/issues/{}", at.number);
+        let first = requests.iter().find(|request| request.path.ends_with(&path)).unwrap();
+        let received = "SELECT min(received_at) FROM delivery JOIN lane ON lane.id = delivery.lane WHERE number = ";
+        let received = fleet.count(&format!("{received}{}", at.number));
+        // The first few find nothing prepared.
+        if number >= 10 {
+            waits.push(first.at.timestamp_millis() - received);
+        }
+    }
+    waits.sort_unstable();
+    let of_100 = |share: usize| waits[(waits.len() * share / 100).min(waits.len() - 1)];
+    println!("received to first request: p50 {} ms, p99 {} ms", of_100(50), of_100(99));
+    let limit = i64::try_from(FIRST_REQUEST.here().as_millis()).unwrap();
+    assert!(of_100(99) <= limit, "{waits:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
