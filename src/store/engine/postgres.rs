@@ -215,6 +215,23 @@ impl Session {
         give(&rows, take).map(drop)
     }
 
+    /// The same about many things at once: a parameter is the list of what each of them has for it.
+    pub(in crate::store) fn query_lists(
+        &self,
+        sql: &str,
+        lists: Vec<Vec<Value>>,
+        take: Take<'_>,
+    ) -> Result<(), Error> {
+        let bound = |list: Vec<Value>| list.into_iter().map(Bound).collect::<Vec<_>>();
+        let lists: Vec<_> = lists.into_iter().map(bound).collect();
+        let lists: Vec<&(dyn Bind + Sync)> = lists.iter().map(|list| list as _).collect();
+        let rows = self.live(|live| {
+            let statement = live.prepared(sql)?;
+            Ok(live.client.query(&statement, &lists)?)
+        })?;
+        give(&rows, take).map(drop)
+    }
+
     /// By a cursor, which only lives in a transaction.
     pub(super) fn walk(
         &self,
