@@ -71,12 +71,22 @@ impl Held {
             database.execute_batch("BEGIN IMMEDIATE").unwrap();
             return Self::File(database);
         };
+        let lock = "SELECT pg_advisory_xact_lock(19796, hashtext(current_schema()))";
+        Self::on_server(url, schema, lock.to_owned())
+    }
+
+    /// One that has a table for itself, on a server.
+    pub fn table(file: &Path, table: &str) -> Self {
+        let (url, schema) = server(file).unwrap();
+        Self::on_server(url, schema, format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+    }
+
+    fn on_server(url: String, schema: String, lock: String) -> Self {
         let (let_go, until) = std::sync::mpsc::channel();
         let (is_held, held) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
-            let lock = "BEGIN; SELECT pg_advisory_xact_lock(19796, hashtext(current_schema()))";
-            client.batch_execute(&format!("SET search_path = {schema}; {lock}")).unwrap();
+            client.batch_execute(&format!("SET search_path = {schema}; BEGIN; {lock}")).unwrap();
             is_held.send(()).unwrap();
             let _ = until.recv();
         });

@@ -37,9 +37,11 @@ const SERVICE_UNLOCK: &str = "SELECT pg_advisory_unlock(19797, hashtext(current_
 /// How long a service waits for that of one before it, which the server may not know to be gone yet.
 const SERVICE_WAIT: &str = "SET lock_timeout = '5s'";
 /// What holds for each of our connections. Whoever holds the lock of those who write and says nothing more, as a process
-/// that was stopped or a machine that is gone, is ended by the server.
+/// that was stopped or a machine that is gone, is ended by the server. A stricter isolation would have whoever waited for
+/// that lock see the store as it was before the wait.
 const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '20s';
-    SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = warning";
+    SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = warning;
+    SET default_transaction_isolation = 'read committed'";
 /// How long a server may leave what was sent to it without a sign that it came, before the connection is given up.
 const UNHEARD: Duration = Duration::from_secs(10);
 
