@@ -320,4 +320,76 @@ mod tests {
         let alone = tokio::join!(ask(writer.clone(), Flush::Later), ask(writer, Flush::Later));
         assert_eq!(alone, (NORMAL, NORMAL));
     }
+
+    fn scratch_writer(folder: &std::path::Path) -> Writer {
+        let connection = Place::from(&folder.join("crowd.db")).writer(OpenMode::Shared).unwrap();
+        connection.batch("CREATE TABLE t (x)").unwrap();
+        Writer::start(connection, drop).unwrap()
+    }
+
+    /// Inserts numbers, and says how many came with each; refuses negative ones.
+    fn numbers() -> Arc<Together<i64, usize>> {
+        Together::new(|c: &Connection, some: &[&i64]| {
+            let insert = |x: &&i64| match **x {
+                0.. => crate::store::rows::run(c, "INSERT INTO t VALUES (?1)", [**x]),
+                _ => Err(Error::Stale),
+            };
+            some.iter().try_for_each(insert)?;
+            Ok(vec![some.len(); some.len()])
+        })
+    }
+
+    async fn sum(writer: &Writer) -> i64 {
+        let sum = |c: &Connection| only(c, "SELECT coalesce(sum(x), 0) FROM t", [], |r| r.get(0));
+        writer.write(Flush::Later, sum).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_written_at_once_but_for_what_nobody_waits_for_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, together) = (scratch_writer(folder.path()), numbers());
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let first = writer.write(Flush::First, move |_| {
+            // Until the other end is gone: it may run twice.
+            let _ = wait.recv();
+            Ok(())
+        });
+        let put = |x| writer.write_one_of(&together, Flush::First, x);
+        let given_up = async {
+            // Polled once, which queues it, and dropped.
+            tokio::select! { biased; _ = put(100) => {}, () = std::future::ready(()) => {} }
+        };
+        // A neighbour that fails has all of them written a second time, and the same ones.
+        let fails = writer.write(Flush::First, |_| Err::<(), _>(Error::Stale));
+        let release = async { drop(go) };
+        let (_, _, one, two, failed, ()) =
+            tokio::join!(first, given_up, put(1), put(2), fails, release);
+        assert_eq!((one.unwrap(), two.unwrap()), (2, 2));
+        assert!(matches!(failed, Err(Error::Stale)));
+        assert_eq!(sum(&writer).await, 3);
+        assert_eq!(put(4).await.unwrap(), 1);
+        assert_eq!(sum(&writer).await, 7);
+    }
+
+    #[tokio::test]
+    async fn what_fails_together_leaves_the_neighbours_and_those_that_come_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, together) = (scratch_writer(folder.path()), numbers());
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let first = writer.write(Flush::First, move |_| {
+            // Until the other end is gone: it may run twice.
+            let _ = wait.recv();
+            Ok(())
+        });
+        let put = |x| writer.write_one_of(&together, Flush::First, x);
+        let insert = |c: &Connection| crate::store::rows::run(c, "INSERT INTO t VALUES (8)", []);
+        let neighbour = writer.write(Flush::First, insert);
+        let release = async { drop(go) };
+        let (_, one, bad, neighbour, ()) = tokio::join!(first, put(1), put(-1), neighbour, release);
+        let both = [one, bad].map(|refused| refused.unwrap_err().to_string());
+        assert!(both.iter().all(|said| said.contains("another worker")), "{both:?}");
+        neighbour.unwrap();
+        assert_eq!(put(16).await.unwrap(), 1);
+        assert_eq!(sum(&writer).await, 24);
+    }
 }
