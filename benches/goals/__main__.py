@@ -4,7 +4,8 @@ Ratios of one interleaved run are what counts: every round runs every server und
 the table shows medians of ratios paired within a round. c32 is a closed loop of 32 connections, o1000 an open loop of
 1,000 deliveries a second, with latencies from the planned time. Peers take part where they can be had: adnanh/webhook
 where it is installed (Debian package `webhook`), @octokit/webhooks from npm, FastAPI from PyPI. G15 needs a real
-Gitea, whose executable `GITEA_BIN` names (and `GITEA_STATIC_ROOT` the folder of its options and templates).
+Gitea, whose executable `GITEA_BIN` names (and `GITEA_STATIC_ROOT` the folder of its options and templates). P6 needs
+PostgreSQL's own programs, and starts a server with them.
 
 Needs Rust, python3, and up to 10 GB on the disk of the temporary folder (`TMPDIR`). Loopback only; bounded in time; leaves nothing behind.
 """
@@ -18,6 +19,7 @@ import acting
 import disk
 import footprint
 import machine
+import postgres
 import processes
 import scoring
 import speed
@@ -25,7 +27,7 @@ import sweep
 from bench import Bench
 from row import table
 
-GROUPS = [speed, disk, abuse, footprint, scoring, sweep, acting]
+GROUPS = [speed, disk, abuse, footprint, scoring, sweep, acting, postgres]
 
 
 def options():
@@ -34,6 +36,7 @@ def options():
     parser.add_argument("--only", metavar="G1,G5", help="these goals only")
     parser.add_argument("--rounds", type=int, help="rounds of a throughput comparison [default: 5; latency: 9]")
     parser.add_argument("--seconds", type=float, help="seconds each server is measured for in a round [default: 3]")
+    parser.add_argument("--program", help="measure this program instead of one that is built from here")
     return parser.parse_args()
 
 

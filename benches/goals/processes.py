@@ -11,8 +11,8 @@ STARTED = []
 LISTENS_WITHIN_S = 30
 
 
-def start(argv, log=subprocess.DEVNULL, env=None):
-    child = subprocess.Popen([str(part) for part in argv], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+def start(argv, log=subprocess.DEVNULL, env=None, **more):
+    child = subprocess.Popen([str(part) for part in argv], env=env, **more, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
     STARTED.append(child)
     return child
 
@@ -31,7 +31,8 @@ def stop(child):
 
 
 def stop_all():
-    for child in list(STARTED):
+    """The last one first: it may need those before it."""
+    for child in reversed(STARTED.copy()):
         stop(child)
 
 

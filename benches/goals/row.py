@@ -29,6 +29,6 @@ def missing(goal, what, must, stretch, why):
 
 def table(rows):
     lines = ["", "| goal | what | must | stretch | measured | holds? |", "|---|---|---|---|---|---|"]
-    for row in sorted(rows, key=lambda row: int(row.goal[1:])):
+    for row in sorted(rows, key=lambda row: (row.goal[0], int(row.goal[1:]))):
         lines.append(f"| {row.goal} | {row.what} | {row.must} | {row.stretch} | {row.measured} | {row.verdict()} |")
     return "\n".join(lines)

@@ -36,14 +36,14 @@ class Server:
 class Ours(Server):
     """The program, over a database of its own; it takes deliveries and works nothing off."""
 
-    def __init__(self, bench, home=None):
+    def __init__(self, bench, home=None, url=None):
         self.home = home or bench.new_folder()
         self.database = self.home / "goals.db"
         port = processes.free_port()
-        super().__init__(lambda port: ours(bench, self.home, port), log=self.home / "log", port=port)
+        super().__init__(lambda port: ours(bench, self.home, port, url or f"sqlite:{self.database}"), log=self.home / "log", port=port)
 
 
-def ours(bench, home, port):
+def ours(bench, home, port, url):
     """The command that starts the program."""
     (home / "config.toml").write_text(f"""
 [gitea]
@@ -55,7 +55,7 @@ listen = "127.0.0.1:{port}"
 [webhook]
 secrets = ["{SECRET}"]
 [store]
-url = "sqlite:{home}/goals.db"
+url = "{url}"
 [worker]
 concurrency = 0
 [sweep]
@@ -64,9 +64,9 @@ at_start = false
     return [bench.program, "serve", "--config", home / "config.toml"]
 
 
-def reference(bench):
-    database = bench.new_folder() / "reference.db"
-    return Server(lambda port: [bench.reference, "--port", port, "--database", database, "--secret", SECRET])
+def reference(bench, url=None, *more):
+    database = url or bench.new_folder() / "reference.db"
+    return Server(lambda port: [bench.reference, "--port", port, "--database", database, "--secret", SECRET, *more])
 
 
 def peer(bench, name):

@@ -5,9 +5,6 @@ from bench import median, ratio, say
 from row import Row, missing
 
 GOALS = ["G1", "G2", "G3", "G4", "G5", "G6", "G7"]
-# A just-in-time compiler needs thousands of deliveries to get to its speed: a fresh octokit among busy neighbours cost
-# 353, 256, 113, 95, 72 µs a delivery in its first five seconds. Measured cold, a peer makes us look four times better.
-WARM_COUNT, WARM_S = 10_000, 10
 # Which loads a goal needs, and who takes part beside us.
 LOADS = {"G1": {"c32", "c256"}, "G2": {"c32"}, "G3": {"c32"}, "G4": {"c32"}, "G5": {"c32"}, "G6": {"o1000"}, "G7": {"o1000"}}
 PEERS = {
@@ -28,8 +25,7 @@ def measure(bench, goals):
         if start:
             running[name] = start()
     for name, server in running.items():
-        say(f"warming {name}")
-        bench.drive(server, "c32", "--count", WARM_COUNT, seconds=WARM_S, warmup=0)
+        bench.warm(name, server)
     results = {load: compare(bench, goals, running, load) for load in sorted(set().union(*(LOADS[goal] for goal in goals)))}
     for server in running.values():
         server.stop()

@@ -133,6 +133,9 @@ fn said(error: &postgres::Error) -> String {
         None => causes(error),
     };
     let cure = match error.code().map(SqlState::code) {
+        Some("28000") if said.contains("no encryption") => {
+            "this server wants it encrypted: write `sslmode=require` in `store.url`"
+        }
         Some("28P01" | "28000") => {
             "check the user in `store.url` and the password in `store.password_file`"
         }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::arrivals::{Accepted, Arrived, repeated};
 use super::engine::{Connection, Flush, News, Row, params};
-use super::entries::keep;
 use super::ids::{self, Key, key};
 use super::lanes::{self, Pace, Rank, Schedule};
 use super::packing::{pack, unpack};
 use super::repeats::Repeats;
-use super::rows::{all, changed, first, from_json, insert, run, to_json};
+use super::rows::{all, changed, first, from_json, run, to_json};
 use super::{ACCEPT_TIMEOUT, Error, Store, identity, turns, wakes};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Delivery, DeliveryId, WakeCause};
@@ -18,15 +18,6 @@ use crate::issue::{ForgeIds, IssueRef, RepoName};
 
 /// How long repeats are counted in memory before they are written down.
 const REPEATS_WAIT: Duration = Duration::from_millis(200);
-
-/// What became of a delivery that was handed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accepted {
-    /// It is on disk and will be processed.
-    New,
-    /// Its id had been seen before; that it came again is noted, nothing else is done.
-    Duplicate,
-}
 
 /// A delivery nobody has read yet.
 #[derive(Clone, Debug)]
@@ -121,27 +112,15 @@ impl Store {
         if self.is_repeat(&key, delivery.received_at) {
             return Ok(Accepted::Duplicate);
         }
-        let body = pack(&delivery.body);
-        let scope = delivery.scope.as_deref().map(to_json);
-        let received_at = delivery.received_at.timestamp_millis();
-        let event = delivery.event_header;
-        let ids = Arc::clone(&self.inner.ids);
-        let stored = self.write(move |c| {
-            // Kept until the writer is through with it, also when nobody waits for that any more.
-            let _place = &place;
-            if let Some(seq) = ids.seen(c, &key)? {
-                repeated(c, seq, 1, received_at)?;
-                return Ok(Accepted::Duplicate);
-            }
-            let sql = "INSERT INTO delivery (id, origin, received_at, event, scope)
-                 VALUES (?1, 'webhook', ?2, ?3, ?4)";
-            let seq = insert(c, "seq", sql, params![&key[..], received_at, event, scope])?;
-            ids.remember(key.clone(), seq);
-            keep(c, seq, &body)?;
-            c.announce(News::Arrived);
-            boundary!("accept::inserted");
-            Ok(Accepted::New)
-        });
+        let arrived = Arrived {
+            key,
+            received_at: delivery.received_at.timestamp_millis(),
+            event: delivery.event_header,
+            scope: delivery.scope.as_deref().map(to_json),
+            body: pack(&delivery.body),
+            _place: place,
+        };
+        let stored = self.inner.writer.write_one_of(&self.inner.arrivals, Flush::First, arrived);
         let accepted = tokio::time::timeout(ACCEPT_TIMEOUT, stored).await;
         let accepted = accepted.unwrap_or(Err(Error::Overloaded))?;
         if accepted == Accepted::New && self.inner.ids.count() {
@@ -365,11 +344,6 @@ fn signed(row: &Row<'_>) -> Result<Signed, Error> {
     let scope = row.get::<Option<String>>(2)?.map(|text| from_json(&text)).transpose()?;
     let body = unpack(row.get_ref(3)?.as_blob()?)?;
     Ok(Signed { body, scope })
-}
-
-fn repeated(c: &Connection, seq: i64, times: u32, received_at: i64) -> Result<(), Error> {
-    let sql = "UPDATE delivery SET repeats = repeats + ?3, repeated_at = ?2 WHERE seq = ?1";
-    run(c, sql, params![seq, received_at, times])
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! Every question fails when the store cannot be read or holds something unreadable, and every change when it cannot be
 //! written; nothing is changed then. What else a call may answer with stands at the call.
 
+mod arrivals;
 mod backup;
 mod budgets;
 mod claims;
@@ -65,6 +66,7 @@ use tokio::sync::Semaphore;
 use self::engine::{Connection, Flush, open_error};
 
 pub use crate::delivery::DeliveryState;
+pub use arrivals::Accepted;
 pub use backup::Copied;
 pub use budgets::{AgentSpending, DaySpending};
 pub use copy::{Content, CopiedTable, CopyProgress, CopyStep, copy};
@@ -77,7 +79,7 @@ pub use error::Error;
 pub use gauges::Gauges;
 pub use history::{DeliveryView, EffectView, EvaluationView, Filter, History};
 pub use identity::ShownIssue;
-pub use inbox::{Accepted, Classified, Destination, Signed, Unclassified};
+pub use inbox::{Classified, Destination, Signed, Unclassified};
 pub use lanes::{Claim, Claimed, Pace, Rank};
 pub use local_agent::{Proposal, Spending, StoredNote, Totals};
 pub use orders::{GivenOrders, LastLook, OrderView};
@@ -111,6 +113,7 @@ pub struct Store {
 struct Inner {
     place: Place,
     writer: writer::Writer,
+    arrivals: Arc<writer::Together<arrivals::Arrived, Accepted>>,
     readers: Arc<readers::Readers>,
     /// Places in the queue of accepted deliveries.
     places: Arc<Semaphore>,
@@ -153,13 +156,15 @@ impl Store {
             ready.unwrap_or(Err(Error::Broken))
         })?;
         let ids = Arc::new(ids);
-        let written = Arc::clone(&ids);
+        let (known, written) = (Arc::clone(&ids), Arc::clone(&ids));
+        let arrivals = writer::Together::new(move |c, some| arrivals::take_in(c, &known, some));
         let ended = move |is_committed| written.settle(is_committed);
         let writer = writer::Writer::start(connection, ended).map_err(|e| place.error(e))?;
         let inner = Inner {
             readers: Arc::new(readers::Readers::new(place.clone())),
             place,
             writer,
+            arrivals,
             places: Arc::new(Semaphore::new(queue)),
             repeats: Mutex::default(),
             ids,

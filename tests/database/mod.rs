@@ -51,6 +51,62 @@ pub fn hex(file: &Path, column: &str) -> String {
     }
 }
 
+/// Sixteen random bytes, as an expression.
+pub fn random_id(file: &Path) -> &'static str {
+    if server(file).is_some() { "uuid_send(gen_random_uuid())" } else { "randomblob(16)" }
+}
+
+/// Fills tables past the program with the rows of a large store. The indexes are made afterwards and nothing is checked
+/// or followed by a trigger, which is by far the quicker way; what is to be known of deliveries by their ids is.
+pub fn fill(file: &Path, sql: &str) {
+    const TABLES: &str = "('delivery', 'evaluation', 'latest', 'effect', 'dispatch')";
+    if let Some((url, schema)) = server(file) {
+        let indexes = format!(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = '{schema}' AND tablename IN {TABLES}
+             AND indexname NOT IN (SELECT conname FROM pg_constraint)"
+        );
+        let indexes = on_server(&url, &indexes);
+        let part = |at: usize, before: &str| -> String {
+            indexes.iter().map(|row| format!("{before} {};\n", row[at].as_ref().unwrap())).collect()
+        };
+        let (drop, make) = (part(0, "DROP INDEX"), part(1, ""));
+        let alone = format!("SET search_path = {schema}; SET session_replication_role = replica");
+        on_server(&url, &format!("{alone}; {drop} {sql} {make}"));
+        // As the server does by itself a minute later.
+        on_server(&url, &format!("SET search_path = {schema}; ANALYZE"));
+        return;
+    }
+    let database = rusqlite::Connection::open(file).unwrap();
+    // The store that made the schema may still be closing.
+    database.busy_timeout(std::time::Duration::from_secs(30)).unwrap();
+    let made = format!(
+        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND type IN ('index', 'trigger')
+         AND tbl_name IN {TABLES}"
+    );
+    let mut rows = database.prepare(&made).unwrap();
+    let made = rows.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)));
+    let made: Vec<(String, String, String)> = made.unwrap().map(Result::unwrap).collect();
+    database
+        .execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE")
+        .unwrap();
+    let drop = made.iter().map(|(kind, name, _)| format!("DROP {kind} {name};"));
+    let make = made.iter().map(|(_, _, sql)| format!("{sql};"));
+    let known = "INSERT INTO delivery_id SELECT id, seq FROM delivery ORDER BY id;
+                 INSERT INTO fact SELECT 'ids_upto', max(seq) FROM delivery;";
+    let all = [&drop.collect::<String>(), sql, &make.collect::<String>(), known].concat();
+    database.execute_batch(&all).unwrap();
+    database.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    // Nothing was flushed so far; the first checkpoint of the store would wait for all of it.
+    std::fs::File::open(file).unwrap().sync_all().unwrap();
+}
+
+/// Takes what a test has on a server away; a file goes with its folder.
+pub fn forget(file: &Path) {
+    if let Some((url, schema)) = server(file) {
+        on_server(&url, &format!("DROP SCHEMA {schema} CASCADE"));
+    }
+}
+
 /// That nothing of a file is broken; a server sees to that itself.
 pub fn check(file: &Path) {
     if server(file).is_none() {
@@ -71,12 +127,22 @@ impl Held {
             database.execute_batch("BEGIN IMMEDIATE").unwrap();
             return Self::File(database);
         };
+        let lock = "SELECT pg_advisory_xact_lock(19796, hashtext(current_schema()))";
+        Self::on_server(url, schema, lock.to_owned())
+    }
+
+    /// One that has a table for itself, on a server.
+    pub fn table(file: &Path, table: &str) -> Self {
+        let (url, schema) = server(file).unwrap();
+        Self::on_server(url, schema, format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+    }
+
+    fn on_server(url: String, schema: String, lock: String) -> Self {
         let (let_go, until) = std::sync::mpsc::channel();
         let (is_held, held) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
-            let lock = "BEGIN; SELECT pg_advisory_xact_lock(19796, hashtext(current_schema()))";
-            client.batch_execute(&format!("SET search_path = {schema}; {lock}")).unwrap();
+            client.batch_execute(&format!("SET search_path = {schema}; BEGIN; {lock}")).unwrap();
             is_held.send(()).unwrap();
             let _ = until.recv();
         });

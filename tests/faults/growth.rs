@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chrono::Utc;
 use gitea_triage::delivery::{Delivery, DeliveryId};
-use gitea_triage::store::{OpenMode, Store};
-use rusqlite::{Connection, params};
+use gitea_triage::store::{OpenMode, Place, Store};
 
+use crate::database;
 use crate::program::{Limit, is_full_scale, is_release, scale};
 
 /// Rows of a young store.
@@ -26,7 +26,13 @@ const KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
 
 struct Grown {
     store: Store,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Grown {
+    fn drop(&mut self) {
+        database::forget(&self.folder.path().join("grown.db"));
+    }
 }
 
 impl Grown {
@@ -36,9 +42,10 @@ impl Grown {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("grown.db");
         // The first opening makes the schema.
-        drop(Store::open(&path, 1_000, OpenMode::Shared).unwrap());
+        let place: Place = database::url(&path).parse().unwrap();
+        drop(Store::open(place.clone(), 1_000, OpenMode::Shared).unwrap());
         fill(&path, rows, issues, old);
-        Self { store: Store::open(&path, 1_000, OpenMode::Exclusive).unwrap(), _folder: folder }
+        Self { store: Store::open(place, 1_000, OpenMode::Exclusive).unwrap(), folder }
     }
 
     /// How long each of `times` deliveries waited for its answer, the shortest first.
@@ -73,57 +80,22 @@ fn delivery() -> Delivery {
     }
 }
 
-/// Fills a database past the program; the indexes are made afterwards, which is much faster.
+/// Fills a database past the program.
 fn fill(path: &Path, rows: usize, issues: usize, old: usize) {
-    let db = Connection::open(path).unwrap();
-    // The store that made the schema may still be closing.
-    db.busy_timeout(Duration::from_secs(10)).unwrap();
-    db.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; BEGIN IMMEDIATE")
-        .unwrap();
-    let indexes: Vec<(String, String)> = db
-        .prepare("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'delivery' AND sql IS NOT NULL")
-        .unwrap()
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    indexes.iter().for_each(|(name, _)| {
-        db.execute(&format!("DROP INDEX {name}"), []).unwrap();
-    });
-    let (now, counted) = (
-        Utc::now().timestamp_millis(),
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)",
+    let (random_id, now) = (database::random_id(path), Utc::now().timestamp_millis());
+    let (received_at, finished) = (now - 2 * KEEP.as_millis() as i64, rows - PENDING * issues);
+    let body = [random_id; 94].join(" || ");
+    let sql = format!(
+        "CREATE TEMP TABLE n AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             SELECT i FROM n;
+         INSERT INTO lane (repo, number, state, due_at)
+             SELECT 'acme/widgets', i, 'due', i FROM n WHERE i <= {issues};
+         INSERT INTO delivery (id, origin, received_at, event, state, lane, action, settled_at)
+             SELECT {random_id}, 'webhook', {received_at}, 'issues', CASE WHEN i <= {finished} THEN 'done' ELSE 'pending' END,
+                 i % {issues} + 1, 'issues/edited', CASE WHEN i <= {finished} THEN {received_at} END FROM n;
+         INSERT INTO body SELECT i, {body} FROM n WHERE i <= {old};"
     );
-    db.execute(
-        &format!(
-            "{counted} INSERT INTO lane (repo, number, state, due_at)
-             SELECT 'acme/widgets', i, 'due', i FROM n"
-        ),
-        [issues],
-    )
-    .unwrap();
-    db.execute(
-        &format!(
-            "{counted} INSERT INTO delivery (id, origin, received_at, event, state, lane, action, settled_at)
-             SELECT randomblob(16), 'webhook', ?3, 'issues', iif(i <= ?4, 'done', 'pending'), i % ?2 + 1,
-                 'issues/edited', iif(i <= ?4, ?3, NULL) FROM n"
-        ),
-        params![rows, issues, now - 2 * KEEP.as_millis() as i64, rows - PENDING * issues],
-    )
-    .unwrap();
-    db.execute(&format!("{counted} INSERT INTO body SELECT i, randomblob(1500) FROM n"), [old])
-        .unwrap();
-    indexes.iter().for_each(|(_, sql)| {
-        db.execute(sql, []).unwrap();
-    });
-    db.execute_batch(
-        "INSERT INTO delivery_id SELECT id, seq FROM delivery ORDER BY id;
-         INSERT INTO fact SELECT 'ids_upto', max(seq) FROM delivery;",
-    )
-    .unwrap();
-    db.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
-    // Nothing was flushed so far; the first checkpoint of the store would wait for all of it.
-    std::fs::File::open(path).unwrap().sync_all().unwrap();
+    database::fill(path, &sql);
 }
 
 fn part(sorted: &[Duration], hundredth: usize) -> Duration {

@@ -10,7 +10,7 @@ use gitea_triage::issue::IssueRef;
 use crate::cluster::kill;
 use crate::dice::{self, Dice};
 use crate::fleet::{Fleet, Proxy, is_caddy_installed};
-use crate::program::{Program, bug, scale};
+use crate::program::{PATIENCE, Program, bug, scale, until};
 
 const REPLICAS: usize = 3;
 /// Between two changes on the forge: 50 a second.
@@ -76,7 +76,7 @@ async fn whoever_is_killed_nothing_is_lost_and_nothing_done_twice() {
         if round == kills / 2 {
             fleet.cluster.kill();
             tokio::time::sleep(Duration::from_millis(dice.below(1_500) as u64)).await;
-            fleet.cluster.begin().await;
+            until("the start of the server", PATIENCE, async || fleet.cluster.begin()).await;
             killed.servers += 1;
             continue;
         }

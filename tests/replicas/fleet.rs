@@ -29,7 +29,8 @@ impl Fleet {
     /// One of so many replicas, of which none runs yet, whose configuration has these lines at its end.
     pub async fn of(replicas: usize, more: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (gitea, cluster) = (FakeGitea::start().await.unwrap(), Cluster::start().await);
+        let gitea = FakeGitea::start().await.unwrap();
+        let cluster = Cluster::start(&[]).expect("install Debian's `postgresql`");
         let repo: RepoName = "acme/widgets".parse().unwrap();
         gitea.add_repo(&repo);
         gitea.add_collaborator(&repo, "claude", "write");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod campaign;
+#[path = "../postgres/cluster.rs"]
 mod cluster;
 mod costs;
 #[path = "../database/mod.rs"]

@@ -13,7 +13,7 @@ pub use self::news::News;
 pub(super) use self::postgres::{Server, Session};
 pub(super) use self::rows::{Row, RowResult, Take, Values};
 pub(super) use self::sqlite::{Sqlite, beside, open_error};
-pub(super) use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+pub(super) use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Value, ValueRef};
 pub(super) use rusqlite::{ToSql, params};
 
 use super::Error;

@@ -41,9 +41,11 @@ const NOT_ALONE: &str = "SELECT pg_advisory_unlock(19797, hashtext(current_schem
 /// How long one waits for another, which the server may not know to be gone yet.
 const SERVICE_WAIT: &str = "SET lock_timeout = '5s'";
 /// What holds for each of our connections. Whoever holds the lock of those who write and says nothing more, as a process
-/// that was stopped or a machine that is gone, is ended by the server.
+/// that was stopped or a machine that is gone, is ended by the server. A stricter isolation would have whoever waited for
+/// that lock see the store as it was before the wait.
 const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '20s';
-    SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = warning";
+    SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = warning;
+    SET default_transaction_isolation = 'read committed'";
 /// What `expect_schema` fails with.
 const LATER: &str = "GTNEW";
 /// How long a server may leave what was sent to it without a sign that it came, before the connection is given up.
@@ -240,6 +242,23 @@ impl Session {
     ) -> Result<(), Error> {
         let rows =
             self.live(|live| live.send(sql, values, |c, sql, values| c.query(sql, values)))?;
+        give(&rows, take).map(drop)
+    }
+
+    /// The same about many things at once: a parameter is the list of what each of them has for it.
+    pub(in crate::store) fn query_lists(
+        &self,
+        sql: &str,
+        lists: Vec<Vec<Value>>,
+        take: Take<'_>,
+    ) -> Result<(), Error> {
+        let bound = |list: Vec<Value>| list.into_iter().map(Bound).collect::<Vec<_>>();
+        let lists: Vec<_> = lists.into_iter().map(bound).collect();
+        let lists: Vec<&(dyn Bind + Sync)> = lists.iter().map(|list| list as _).collect();
+        let rows = self.live(|live| {
+            let statement = live.prepared(sql)?;
+            Ok(live.client.query(&statement, &lists)?)
+        })?;
         give(&rows, take).map(drop)
     }
 

@@ -2,9 +2,9 @@
 //! fields a job needs, removes repeats, and answers after the raw body is flushed to the disk. Nothing works it off.
 
 mod event;
+mod postgres;
+mod sqlite;
 mod store;
-
-use std::path::PathBuf;
 
 use actix_web::web::{Bytes, Data, PayloadConfig, post};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
@@ -27,16 +27,23 @@ struct Options {
     /// The port on 127.0.0.1
     #[arg(long)]
     port: u16,
-    /// The database file
+    /// The database: a file, or where on a server it is, as `postgres://`
     #[arg(long)]
-    database: PathBuf,
+    database: String,
+    /// Keep bodies packed, as the receiver does
+    #[arg(long)]
+    packed: bool,
     /// The secret that signs deliveries
     #[arg(long)]
     secret: String,
 }
 
+/// What the receiver packs bodies with.
+const DICTIONARY: &[u8] = include_bytes!("../../../../src/store/dictionary-1.json");
+
 struct Receiver {
     key: Hmac<Sha256>,
+    is_packing: bool,
     store: Store,
 }
 
@@ -69,7 +76,7 @@ async fn hook(request: HttpRequest, body: Bytes, receiver: Data<Receiver>) -> Ht
         repo: event.repo(),
         number: event.number(),
         action: event.action(),
-        body: body.clone(),
+        body: if receiver.is_packing { packed(&body) } else { body.clone() },
     };
     match receiver.store.keep(job).await {
         Some(Kept::New) => HttpResponse::NoContent().finish(),
@@ -78,11 +85,19 @@ async fn hook(request: HttpRequest, body: Bytes, receiver: Data<Receiver>) -> Ht
     }
 }
 
+fn packed(body: &[u8]) -> Bytes {
+    lz4_flex::block::compress_prepend_size_with_dict(body, DICTIONARY).into()
+}
+
 #[actix_web::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let key = Hmac::new_from_slice(options.secret.as_bytes())?;
-    let receiver = Data::new(Receiver { key, store: Store::open(&options.database)? });
+    let receiver = Data::new(Receiver {
+        key,
+        is_packing: options.packed,
+        store: Store::open(&options.database)?,
+    });
     let app = move || {
         App::new()
             .app_data(receiver.clone())

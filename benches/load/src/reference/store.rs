@@ -1,24 +1,18 @@
-//! One writing thread over SQLite: WAL, a flush at every commit, up to 256 deliveries in one commit, the raw body kept.
+//! One writing thread: up to 256 deliveries in one commit, the raw body kept. What it writes into flushes each commit.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::SystemTime;
 
 use actix_web::web::Bytes;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
+
+use super::{postgres, sqlite};
 
 /// The most deliveries one commit takes.
 const GROUP: usize = 256;
 /// Deliveries that may wait for their commit.
 const QUEUE: usize = 8192;
-
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS delivery (id BLOB PRIMARY KEY, received_at INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS job (
-        id INTEGER PRIMARY KEY, delivery BLOB NOT NULL, repo TEXT NOT NULL, number INTEGER NOT NULL,
-        action TEXT NOT NULL, state INTEGER NOT NULL DEFAULT 0, payload BLOB NOT NULL
-    );";
 
 /// What is kept of one delivery.
 pub struct Job {
@@ -36,6 +30,9 @@ pub enum Kept {
     Repeated,
 }
 
+/// Keeps deliveries in one commit, and says what became of each.
+pub type Commit = Box<dyn FnMut(&[&Job]) -> anyhow::Result<Vec<Kept>> + Send>;
+
 struct Waiting {
     job: Job,
     reply: oneshot::Sender<Kept>,
@@ -46,17 +43,18 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let connection = Connection::open(path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        // Small, because the fold is what the slowest answers wait for.
-        connection.pragma_update(None, "wal_autocheckpoint", 250)?;
-        connection.execute_batch(SCHEMA)?;
+    /// Opens a file, or a database on a server.
+    pub fn open(database: &str) -> anyhow::Result<Self> {
+        let is_on_server = database.starts_with("postgres://");
+        let commit = if is_on_server {
+            postgres::open(database)?
+        } else {
+            sqlite::open(Path::new(database))?
+        };
         let (queue, jobs) = sync_channel(QUEUE);
         std::thread::Builder::new()
             .name("writer".into())
-            .spawn(move || write_all(connection, &jobs))?;
+            .spawn(move || write_all(commit, &jobs))?;
         Ok(Self { queue })
     }
 
@@ -68,12 +66,13 @@ impl Store {
     }
 }
 
-fn write_all(mut connection: Connection, queue: &Receiver<Waiting>) {
+fn write_all(mut commit: Commit, queue: &Receiver<Waiting>) {
     let mut group = Vec::with_capacity(GROUP);
     while let Ok(first) = queue.recv() {
         group.push(first);
         group.extend(queue.try_iter().take(GROUP - 1));
-        match commit(&mut connection, &group) {
+        let jobs: Vec<_> = group.iter().map(|waiting| &waiting.job).collect();
+        match commit(&jobs) {
             Ok(kept) => {
                 for (waiting, kept) in group.drain(..).zip(kept) {
                     // The sender may have hung up; the delivery is kept all the same.
@@ -88,26 +87,8 @@ fn write_all(mut connection: Connection, queue: &Receiver<Waiting>) {
     }
 }
 
-fn commit(connection: &mut Connection, group: &[Waiting]) -> rusqlite::Result<Vec<Kept>> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let kept =
-        group.iter().map(|waiting| insert(&transaction, &waiting.job)).collect::<Result<_, _>>()?;
-    transaction.commit()?;
-    Ok(kept)
-}
-
-fn insert(transaction: &Transaction<'_>, job: &Job) -> rusqlite::Result<Kept> {
-    let now =
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()
-            as i64;
-    let mut delivery = transaction
-        .prepare_cached("INSERT INTO delivery VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
-    if delivery.execute(params![job.id, now])? == 0 {
-        return Ok(Kept::Repeated);
-    }
-    let mut keep = transaction.prepare_cached(
-        "INSERT INTO job (delivery, repo, number, action, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    keep.execute(params![job.id, job.repo, job.number, job.action, &job.body[..]])?;
-    Ok(Kept::New)
+/// Milliseconds since 1970.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_millis() as i64
 }

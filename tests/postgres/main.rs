@@ -2,8 +2,14 @@
 //! `GITEA_TRIAGE_TEST_POSTGRES` names; `.ci/run` starts one.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod cluster;
+#[path = "../database/mod.rs"]
 mod database;
+mod encrypted;
+mod limits;
+#[path = "../service/mod.rs"]
 mod service;
+mod standby;
 
 use std::time::{Duration, Instant};
 
@@ -95,7 +101,7 @@ async fn what_a_later_version_left_is_refused_and_left_alone() {
 }
 
 /// The schema of version 14 with an issue in a worker's hands, and another one that waits.
-const FOURTEEN: &str = include_str!("../src/store/schema/postgres/14-first.sql");
+const FOURTEEN: &str = include_str!("../../src/store/schema/postgres/14-first.sql");
 const FILLED: &str = "CREATE TABLE schema_version (version BIGINT NOT NULL);
     INSERT INTO schema_version VALUES (14);
     INSERT INTO lane (id, repo, number, state, due_at, claimed_at, epoch) VALUES
@@ -272,36 +278,54 @@ async fn pass(
     }
 }
 
+/// Sends signed deliveries, each with an id of its own.
+struct Sender {
+    url: String,
+    http: reqwest::Client,
+    /// Of the last one.
+    number: u32,
+}
+
+impl Sender {
+    fn to(world: &World) -> Self {
+        let url = format!("http://{}/webhook", world.service.address());
+        Self { url, http: reqwest::Client::new(), number: 0 }
+    }
+
+    async fn send(&mut self) -> reqwest::Response {
+        self.number += 1;
+        self.send_again(self.number).await
+    }
+
+    async fn send_again(&self, number: u32) -> reqwest::Response {
+        let body = format!("{{\"number\": {number}}}").into_bytes();
+        let request = self
+            .http
+            .post(&self.url)
+            .header("x-gitea-delivery", format!("00000000-0000-4000-8000-{number:012}"))
+            .header("content-type", "application/json")
+            .header("x-gitea-event", "issues")
+            .header("x-gitea-signature", sign(&body))
+            .body(body);
+        request.send().await.unwrap()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: set GITEA_TRIAGE_TEST_POSTGRES"]
 async fn while_the_server_is_away_senders_are_told_to_come_back_and_then_it_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let proxy = Proxy::before(&folder.path().join("away.db")).await;
     let world = World::on_store(&proxy.url).await;
-    let mut number = 0;
-    let mut send = || {
-        number += 1;
-        let body = format!("{{\"number\": {number}}}").into_bytes();
-        let id = format!("00000000-0000-4000-8000-{number:012}");
-        let signature = sign(&body);
-        let http = reqwest::Client::new();
-        let request = http
-            .post(format!("http://{}/webhook", world.service.address()))
-            .header("x-gitea-delivery", id)
-            .header("content-type", "application/json")
-            .header("x-gitea-event", "issues")
-            .header("x-gitea-signature", signature)
-            .body(body);
-        async { request.send().await.unwrap() }
-    };
+    let mut sender = Sender::to(&world);
     let mut accepted = 0;
     for way in [Way::Silent, Way::Cut, Way::Silent, Way::Cut] {
-        assert_eq!(send().await.status(), 202);
+        assert_eq!(sender.send().await.status(), 202);
         accepted += 1;
         proxy.way.send(way).unwrap();
         for _ in 0..3 {
             let since = Instant::now();
-            let answer = send().await;
+            let answer = sender.send().await;
             assert!(since.elapsed() < ANSWERED_WITHIN, "{way:?}: {:?}", since.elapsed());
             assert_eq!(answer.status(), 503, "{way:?}");
             assert!(answer.headers().contains_key("retry-after"), "{way:?}");
@@ -310,7 +334,7 @@ async fn while_the_server_is_away_senders_are_told_to_come_back_and_then_it_goes
         assert_eq!(ready, 503, "{way:?}");
         proxy.way.send(Way::Open).unwrap();
         let since = Instant::now();
-        while send().await.status() != 202 {
+        while sender.send().await.status() != 202 {
             assert!(since.elapsed() < BACK_WITHIN, "{way:?}");
         }
         accepted += 1;
