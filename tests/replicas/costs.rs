@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::fleet::Fleet;
-use crate::program::{Program, delivery, push_payload, scale};
+use crate::program::{Program, delivery, scale};
 
 /// Senders at once.
 const SENDERS: usize = 32;
-/// About what Gitea sends of an issue.
-const BODY: usize = 10_000;
+/// A push, as Gitea tells of it.
+const PUSH: &str = include_str!("../../fixtures/42-push-branch-a.http");
 
 /// What the server and the forge have done so far.
 #[derive(Clone, Copy)]
@@ -59,12 +59,13 @@ async fn flood(programs: &[Program], length: Duration) -> u32 {
     let accepted = Arc::new(AtomicU32::new(0));
     let until = Instant::now() + length;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let (_, body) = PUSH.split_once("\r\n\r\n").or(PUSH.split_once("\n\n")).unwrap();
     let senders = (0..SENDERS).map(|sender| {
         let url = programs[sender % programs.len()].url("/webhook");
         let (http, accepted) = (http.clone(), Arc::clone(&accepted));
         tokio::spawn(async move {
             while Instant::now() < until {
-                let sent = delivery(&http, &url, push_payload(sender, BODY)).send().await;
+                let sent = delivery(&http, &url, body.into()).send().await;
                 if sent.is_ok_and(|answer| answer.status() == 202) {
                     accepted.fetch_add(1, Ordering::SeqCst);
                 }
