@@ -2,7 +2,7 @@
 //! the ledger, beside what was decided, what it wrote. What is too much is decided elsewhere.
 
 use super::engine::{Connection, ToSql, params};
-use super::rows::{all, changed, first, insert, run};
+use super::rows::{all, changed, first, insert, is_any, run};
 use super::{Error, Store, lanes, ledger};
 use crate::clock::{Timestamp, from_millis};
 use crate::issue::{IssueRef, RepoName};
@@ -158,6 +158,13 @@ impl Store {
             insert(c, "id", sql, params![evaluation, lane, agent, kind, value, subject, digest, now])
         })
         .await
+    }
+
+    /// Whether it is not known what became of a write that the agent meant on the issue of the dispatch with this key.
+    pub async fn has_open_agent_writes(&self, key: String) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM effect JOIN dispatch ON dispatch.lane = effect.lane
+                   WHERE dispatch.key = ?1 AND effect.state = 'intended' AND effect.origin = 'agent' LIMIT 1";
+        self.read(move |c| is_any(c, sql, [key])).await
     }
 
     /// Writes down what came of it.

@@ -109,13 +109,24 @@ impl Stage {
         self.folder.path().join(name)
     }
 
+    /// On a server, a program that is started again is known by where it listens as the one before, whose work it takes at
+    /// once: an address of this machine that no other stage has.
+    fn listen(&self) -> String {
+        if !database::is_on_server() {
+            return "127.0.0.1:0".to_owned();
+        }
+        let [a, b, c, ..] = uuid::Uuid::new_v4().into_bytes();
+        format!("127.{}.{}.{}:8484", a.max(1), b, c.clamp(1, 254))
+    }
+
     fn config(&self) -> String {
         format!(
             "[gitea]\nurl = \"{}\"\ntoken = \"{}\"\nrepos = [\"acme/widgets\"]\n\
-             [server]\nlisten = \"127.0.0.1:0\"\n[webhook]\nsecrets = [\"{SECRET}\"]\n\
+             [server]\nlisten = \"{}\"\n[webhook]\nsecrets = [\"{SECRET}\"]\n\
              [store]\nurl = \"{}\"\n[sweep]\nat_start = false\n[summary]\nenabled = false\n{}",
             self.gitea.url(),
             self.gitea.token(),
+            self.listen(),
             database::url(&self.path("fault.db")),
             self.more,
         )

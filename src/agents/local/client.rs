@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -13,6 +14,11 @@ use super::{LocalRules, LocalRuns, Parts, Run, Task};
 use crate::apply::{AgentClient, HandedOver};
 use crate::dispatch::{Agent, Dispatch, Handoff, Interface, Progress, Report};
 use crate::issue::IssueRef;
+
+/// How often, and after what pause, it is asked whether the writes of an earlier run are known: for half a minute, after
+/// which the forge is not there to write to either.
+const RECOVERY_LOOKS: u32 = 300;
+const RECOVERY_LOOK: Duration = Duration::from_millis(100);
 
 /// Starts the local agent on what it is handed. Cheap to clone.
 #[derive(Clone)]
@@ -103,6 +109,7 @@ impl Inner {
 
     async fn work_alone(&self, key: &str, at: IssueRef) {
         self.report(key, Progress::InProgress, None).await;
+        self.after_recovery(key).await;
         let run = AssertUnwindSafe(self.run(key, at.clone())).catch_unwind();
         let (state, said) = match run.await {
             Ok(Ok(run)) if run.is_failed() => (Progress::Failed, run.error),
@@ -118,6 +125,18 @@ impl Inner {
             }
         };
         self.report(key, state, Some(said)).await;
+    }
+
+    /// Waits until the worker, which the report has called, knows what became of each write that an earlier run meant when
+    /// it was cut off: before that, another comment of the same words would be taken for it.
+    async fn after_recovery(&self, key: &str) {
+        let store = &self.runs.environment.parts.store;
+        for _ in 0..RECOVERY_LOOKS {
+            match store.has_open_agent_writes(key.to_owned()).await {
+                Ok(true) => tokio::time::sleep(RECOVERY_LOOK).await,
+                _ => return,
+            }
+        }
     }
 
     /// Works on the text that was approved, or on none. What was approved is read while the dispatch is open: a change
