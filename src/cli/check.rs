@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::hook::hook_token;
-use super::{Failure, fail_unless, print, print_json, terminal};
+use super::{Failure, fail_unless, finding, print_json};
 use crate::check::{Checkup, Level, Line};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -28,7 +28,7 @@ pub(super) struct Check {
     #[arg(long, value_name = "FILE", env = "GITEA_TRIAGE_HOOK_TOKEN_FILE")]
     hook_token_file: Option<PathBuf>,
     /// Print one line of JSON for each check
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 
@@ -60,22 +60,6 @@ impl Check {
         if self.json {
             return print_json(line);
         }
-        let about = if line.about.is_empty() { String::new() } else { format!("{}: ", line.about) };
-        let level = format!("{:<6}", line.level.as_str());
-        let said = format!(" {:<13} {about}{}", line.check, line.said);
-        terminal::out_marked(&level, colour(line.level), &said)?;
-        for cure in line.cure.iter().flat_map(|cure| cure.lines()) {
-            print(&format!("       {:<13} {cure}", ""))?;
-        }
-        Ok(())
-    }
-}
-
-/// The terminal's number of a level's colour.
-fn colour(level: Level) -> u8 {
-    match level {
-        Level::Green => 32,
-        Level::Yellow => 33,
-        Level::Red => 31,
+        finding::out_line(line)
     }
 }
