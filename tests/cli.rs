@@ -998,6 +998,161 @@ async fn deliveries_are_listed_below_a_head_and_one_a_line_where_nobody_looks_on
     assert!(said.contains("a similar value exists: 'dead'"), "{said}");
 }
 
+/// Runs `init --yes` in a folder, with these arguments beside the address of the forge.
+fn init(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = program();
+    command.current_dir(folder).args(["init", "--yes"]).args(arguments);
+    let output = tokio::task::block_in_place(|| command.output().unwrap());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_sets_up_a_configuration_that_is_read_as_it_is_and_never_overwritten() {
+    let (gitea, _other) = forge().await;
+    gitea.add_collaborator(&"acme/widgets".parse().unwrap(), &gitea.bot().login, "write");
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("mine"), gitea.token()).unwrap();
+    let url = gitea.url();
+    let arguments =
+        ["--url", url.as_str(), "--token-file", "mine", "--repo", "acme/widgets", "--json"];
+    let (code, out, err) = init(at, &arguments);
+    assert_eq!(code, 0, "{out}{err}");
+    let lines = json_lines(out.as_bytes());
+    let last = lines.last().unwrap();
+    assert_eq!(last["written"], json!(["gitea-triage.toml", "webhook-secret"]));
+    assert_eq!(last["next"][0], "gitea-triage serve");
+    for name in ["gitea-triage.toml", "webhook-secret"] {
+        assert_eq!(mode(&at.join(name)), 0o600, "{name}");
+    }
+    let text = std::fs::read_to_string(at.join("gitea-triage.toml")).unwrap();
+    assert!(text.contains("token_file = \"mine\"") && text.contains("dry_run = true"), "{text}");
+    assert!(!text.contains(gitea.token()));
+    program().current_dir(at).args(["config", "check"]).assert().success();
+    let show = program().current_dir(at).args(["config", "show", "--json"]).assert().success();
+    let show = String::from_utf8_lossy(&show.get_output().stdout).into_owned();
+    assert!(show.contains("practical"), "{show}");
+    // A second time nothing is touched.
+    let secret = std::fs::read_to_string(at.join("webhook-secret")).unwrap();
+    assert!(secret.trim().len() >= 64, "{secret}");
+    let (code, _, err) = init(at, &arguments);
+    assert_eq!(code, 2);
+    assert!(err.contains("`gitea-triage.toml`, `webhook-secret` exists already"), "{err}");
+    assert_eq!(std::fs::read_to_string(at.join("webhook-secret")).unwrap(), secret);
+    assert_eq!(init(at, &[&arguments[..], &["--force", "--no-dry-run"]].concat()).0, 0);
+    let text = std::fs::read_to_string(at.join("gitea-triage.toml")).unwrap();
+    assert!(!text.contains("dry_run"), "{text}");
+    assert_ne!(std::fs::read_to_string(at.join("webhook-secret")).unwrap(), secret);
+    // Elsewhere, the token's file is named by its whole path.
+    std::fs::create_dir(at.join("etc")).unwrap();
+    let elsewhere = [&arguments[..], &["--config", "etc/triage.toml", "--agent", "kimi"]].concat();
+    let (code, out, err) = init(at, &elsewhere);
+    assert_eq!(code, 0, "{out}{err}");
+    program()
+        .args(["config", "check", "--config"])
+        .arg(at.join("etc/triage.toml"))
+        .assert()
+        .success();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_a_setup_from_working_is_named_with_its_cure_and_nothing_is_written() {
+    let (gitea, _other) = forge().await;
+    let repo = "acme/widgets".parse().unwrap();
+    gitea.add_collaborator(&repo, &gitea.bot().login, "write");
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let bot = gitea.bot().login;
+    let url = gitea.url();
+    let nowhere = "http://127.0.0.1:9".to_owned();
+    let cases = [
+        (&nowhere, gitea.token().to_owned(), ["no connection", "open the address in a browser"]),
+        (
+            &url,
+            "0123456789".to_owned(),
+            ["the forge does not know this token", "make one as the service's account"],
+        ),
+        (
+            &url,
+            gitea.token_with_scopes(&bot, &["write:issue", "read:repository"]),
+            ["lacks the scope `read:user`", "make one with the scopes"],
+        ),
+        (
+            &url,
+            gitea.token_with_scopes(&bot, &["write:issue", "read:user"]),
+            ["lacks the scope `read:repository`", "make one with the scopes"],
+        ),
+        (
+            &url,
+            gitea.token_with_scopes(&bot, &["read:issue", "read:repository", "read:user"]),
+            ["lacks the scope `write:issue`", "make one with the scopes"],
+        ),
+    ];
+    for (url, token, words) in cases {
+        std::fs::write(at.join("mine"), token).unwrap();
+        let (code, out, err) =
+            init(at, &["--url", url, "--token-file", "mine", "--repo", "acme/widgets"]);
+        assert_eq!(code, 1, "{words:?}: {out}{err}");
+        for word in words {
+            assert!(out.contains(word), "`{word}` is not in {out}{err}");
+        }
+        assert!(!at.join("gitea-triage.toml").exists() && !at.join("webhook-secret").exists());
+    }
+    for (arguments, word) in [
+        (&["--token-file", "mine", "--repo", "a/b"][..], "`--url` is missing"),
+        (&["--url", &url, "--repo", "a/b"], "`--token-file` is missing"),
+        (&["--url", "x", "--token-file", "mine"], "`gitea.url` is unusable; it wants an address"),
+        (
+            &["--offline", "--url", &url, "--token-file", "mine", "--repo", "a/b", "--listen", "x"],
+            "`server.listen` is `x`",
+        ),
+        (
+            &[
+                "--offline",
+                "--url",
+                &url,
+                "--token-file",
+                "mine",
+                "--repo",
+                "a/b",
+                "--agent",
+                "gemini",
+            ],
+            "`gemini` is none of claude, kimi",
+        ),
+    ] {
+        let (code, out, err) = init(at, arguments);
+        assert_eq!(code, 2, "{arguments:?}: {out}{err}");
+        assert!(err.contains(word), "`{word}` is not in {err}");
+    }
+    let mut command = program();
+    let output = command.current_dir(at).arg("init").assert().code(2);
+    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(said.contains("needs a terminal") && said.contains("--yes"), "{said}");
+}
+
+#[test]
+fn without_a_configuration_the_places_and_init_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let places =
+        ["`gitea-triage.toml` or `/etc/gitea-triage/gitea-triage.toml`", "`gitea-triage init`"];
+    for (set, more) in [
+        (None, None),
+        (Some(("GITEA_TRIAGE__TRIAGE__OWNER", "alice")), Some("`gitea.url` is missing")),
+    ] {
+        for arguments in [&["serve"][..], &["config", "check"], &["inbox", "list"], &["check"]] {
+            let mut command = program();
+            let output =
+                command.current_dir(folder.path()).args(arguments).envs(set).assert().code(2);
+            let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+            for word in places.iter().copied().chain(more) {
+                assert!(said.contains(word), "`{word}` is not in {said}");
+            }
+        }
+    }
+}
+
 /// The keys of a value, and those of what it holds.
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().map(|object| object.keys().map(String::as_str).collect()).unwrap_or_default()

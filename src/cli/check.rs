@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::finding::Findings;
 use super::hook::hook_token;
-use super::{Failure, fail_unless, finding, print_json};
-use crate::check::{Checkup, Level, Line};
+use super::{Failure, fail_unless};
+use crate::check::{Checkup, Level};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::service;
@@ -44,22 +45,8 @@ impl Check {
             clock: Clock::System,
             patience: (!self.no_delivery).then_some(self.patience),
         };
-        let (mut worst, mut printed) = (Level::Green, Ok(()));
-        let mut print = |line: Line| {
-            worst = worst.max(line.level);
-            if printed.is_ok() {
-                printed = self.show(&line);
-            }
-        };
-        checkup.run(&mut print).await;
-        printed?;
-        fail_unless(worst != Level::Red)
-    }
-
-    fn show(&self, line: &Line) -> Result<(), Failure> {
-        if self.json {
-            return print_json(line);
-        }
-        finding::out_line(line)
+        let mut seen = Findings::new(self.json);
+        checkup.run(&mut |line| seen.take(line)).await;
+        fail_unless(seen.end()? != Level::Red)
     }
 }

@@ -26,7 +26,7 @@ const WIDTH: usize = 80;
 
 /// The commands, in groups.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Set up", &["check", "config", "hook", "demo"]),
+    ("Set up", &["init", "check", "config", "hook", "demo"]),
     ("Run", &["serve", "runner", "healthcheck"]),
     ("Issues and agents", &["score", "explain", "dispatch", "agent", "summary"]),
     ("Deliveries and the store", &["inbox", "sweep", "replay", "store"]),
@@ -38,7 +38,7 @@ pub(super) const EXIT_CODES: [(&str, &str); 3] =
     [("0", "done"), ("1", "failed"), ("2", "wrong usage or configuration")];
 
 /// The variables that are read.
-pub(super) const ENVIRONMENT: [(&str, &str); 5] = [
+pub(super) const ENVIRONMENT: [(&str, &str); 6] = [
     (
         "GITEA_TRIAGE__SECTION__KEY",
         "a key of the configuration, such as GITEA_TRIAGE__GITEA__URL; goes before the file",
@@ -46,6 +46,7 @@ pub(super) const ENVIRONMENT: [(&str, &str); 5] = [
     ("GITEA_TRIAGE_LOG", "what is logged, such as `debug` or `gitea_triage=debug,warn`"),
     ("GITEA_TRIAGE_HOOK_TOKEN_FILE", "the file of `--hook-token-file`"),
     ("GITEA_TRIAGE_RUNNER_TOKEN_FILE", "the file of the runner's `--token-file`"),
+    ("GITEA_TRIAGE_INIT_TOKEN", "the token for `init`, instead of `--token-file`"),
     ("NO_COLOR", "prints no colours when set"),
 ];
 
@@ -61,7 +62,7 @@ pub(super) fn files() -> [(String, &'static str); 4] {
     ]
 }
 
-const EXAMPLES: &str = "Examples:\n  gitea-triage demo\n  gitea-triage serve --config gitea-triage.toml\n  gitea-triage explain acme/widgets#12\n  gitea-triage help hook rotate";
+const EXAMPLES: &str = "Examples:\n  gitea-triage init\n  gitea-triage serve --config gitea-triage.toml\n  gitea-triage explain acme/widgets#12\n  gitea-triage help hook rotate";
 
 /// Every command with its help, as it is parsed.
 pub(super) fn command() -> Command {

@@ -163,7 +163,8 @@ fn configuration() -> String {
     roff.text([roman(format!("{FILE_PAGE} - configuration of gitea-triage"))]);
     roff.control("SH", ["DESCRIPTION"]);
     roff.text(marked(
-        "One TOML file, and the environment over it: `GITEA_TRIAGE__SECTION__KEY` sets one key. `gitea-triage config check` reports every mistake with its line, and `gitea-triage config \
+        "One TOML file, and the environment over it: `GITEA_TRIAGE__SECTION__KEY` sets one key. `gitea-triage init` \
+         writes a first one, `gitea-triage config check` reports every mistake with its line, and `gitea-triage config \
          show` prints every value in force.",
     ));
     roff.control("SH", ["KEYS"]);

@@ -14,6 +14,7 @@ mod hook;
 mod hook_list;
 mod hook_report;
 mod inbox;
+mod init;
 mod man;
 mod process;
 mod replay;
@@ -49,7 +50,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::agents::local::RegistrationError;
 use crate::clock::Clock;
-use crate::config::{self as config_room, Config, ConfigError};
+use crate::config::{self as config_room, Config, ConfigError, Origin, Problem};
 use crate::issue::RepoName;
 use crate::service::{self, Parts};
 use crate::store::{self as store_room, OpenMode, Store};
@@ -73,6 +74,7 @@ pub struct Arguments {
 /// The help of each command is the doc comment of its arguments.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Serve(serve::Serve),
     Runner(runner::RunnerCommand),
     Replay(replay::Replay),
@@ -143,6 +145,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
 fn execute(Arguments { config: path, command }: Arguments) -> Result<(), Failure> {
     let path = path.as_deref();
     match command {
+        Command::Init(command) => block_on(command.run(path)),
         Command::Serve(command) => command.run(path),
         Command::Runner(command) => command.run(path),
         Command::Replay(command) => block_on(command.run()),
@@ -231,7 +234,25 @@ fn log() -> Box<dyn Layer<Registry> + Send + Sync> {
 /// The configuration from the file, named or found, and the environment.
 fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
     let file = config_room::find(named)?;
-    Config::load(file.as_deref(), config_room::environment())
+    let loaded = Config::load(file.as_deref(), config_room::environment());
+    match file {
+        Some(_) => loaded,
+        None => loaded.map_err(without_a_file),
+    }
+}
+
+/// A container may have everything in its environment; otherwise what is missing is the file.
+fn without_a_file(mut error: ConfigError) -> ConfigError {
+    let message = format!(
+        "there is none at `{}`; `gitea-triage init` writes one, `--config FILE` names another",
+        config_room::PLACES.join("` or `")
+    );
+    if !config_room::environment().any(|(name, _)| name.starts_with("GITEA_TRIAGE__")) {
+        error.problems.clear();
+    }
+    let missing = Problem { file: None, origin: Origin::Default, key: None, message };
+    error.problems.insert(0, missing);
+    error
 }
 
 /// One of a set of names, which a shell completes.

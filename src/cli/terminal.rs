@@ -101,6 +101,13 @@ pub(super) fn width() -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
+/// Writes the beginning of a line, behind which somebody types.
+pub(super) fn prompt(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{}", visible(text))?;
+    out.flush()
+}
+
 /// Writes a line to standard error. Nothing is left to do when even that is closed.
 pub(super) fn err(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", visible(text));

@@ -8,6 +8,7 @@
     reason = "in a test a panic is the failure message"
 )]
 
+mod init;
 mod man;
 mod screen;
 mod shells;
@@ -33,6 +34,11 @@ fn main() -> ExitCode {
     }
     trials.push(trial("the_manual_pages_are_clean", &["mandoc"], man::is_clean));
     trials.push(trial("the_manual_pages_have_their_sections", &["mandoc"], man::has_its_sections));
+    let asked: [(&str, fn()); 2] = [
+        ("init_asks_until_each_answer_works", init::asks_until_it_works),
+        ("init_can_be_left", init::can_be_left),
+    ];
+    trials.extend(asked.map(|(name, test)| trial(name, &["setsid"], test)));
     let name = "a_table_fits_the_terminal_and_is_coloured_where_that_is_wanted";
     trials.push(trial(name, &["setsid"], tables::colours_and_widths));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
