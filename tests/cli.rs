@@ -1132,6 +1132,29 @@ async fn what_keeps_a_setup_from_working_is_named_with_its_cure_and_nothing_is_w
     assert!(said.contains("needs a terminal") && said.contains("--yes"), "{said}");
 }
 
+/// A script may hold the token in a variable or a pipe: then it is copied to a file of its own.
+#[test]
+fn a_token_that_is_in_no_file_gets_one() {
+    for (set, flag) in [
+        (Some(("GITEA_TRIAGE_INIT_TOKEN", "canary")), None),
+        (None, Some("--token-file=/dev/stdin")),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = program();
+        command.current_dir(folder.path()).envs(set).write_stdin("canary\n");
+        command
+            .args(["init", "--yes", "--offline", "--url", "http://127.0.0.1:9", "--repo", "a/b"])
+            .args(flag);
+        let done = command.assert().success();
+        let said = String::from_utf8_lossy(&done.get_output().stdout).into_owned();
+        assert!(said.contains("gitea-token") && !said.contains("canary"), "{said}");
+        let file = folder.path().join("gitea-token");
+        assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), "canary");
+        assert_eq!(mode(&file), 0o600);
+        program().current_dir(folder.path()).args(["config", "check"]).assert().success();
+    }
+}
+
 #[test]
 fn without_a_configuration_the_places_and_init_are_named() {
     let folder = tempfile::tempdir().unwrap();

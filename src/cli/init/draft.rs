@@ -143,7 +143,7 @@ mod tests {
                 "server.listen" => draft.listen = wrong.into(),
                 _ => draft.owner = wrong.into(),
             }
-            assert!(draft.wrong(key).is_some_and(|why| why.contains(wrong)), "{key}");
+            assert!(draft.wrong(key).is_some_and(|why| why.contains(key)), "{key}");
             assert_eq!(draft.wrong("gitea.repos"), None);
         }
         draft.owner = "a\"b\\".into();

@@ -30,6 +30,8 @@ impl Files {
             let text = format!("there is no folder `{}`; create it first", folder.display());
             return Err(Failure::Usage(text));
         }
+        // What is read once only, such as a pipe, cannot be named in the configuration.
+        let token = token.filter(|file| file.is_file());
         Ok(Self {
             config: config.to_owned(),
             has_token: token.is_some(),

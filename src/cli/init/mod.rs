@@ -22,7 +22,7 @@ use crate::triage::Preset;
 /// Write a first configuration: asks, and tries each answer at once
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage init\n  gitea-triage init --config /etc/gitea-triage/gitea-triage.toml\n  gitea-triage init --yes --url https://gitea.example.com \\\n      --token-file gitea-token --repo acme/widgets --owner alice\n\nWrites the configuration and, beside it, `webhook-secret` and, unless `--token-file` names one, `gitea-token`. All are for the user alone (mode 0600). A file that exists is not overwritten without `--force`. With `--yes`, the first answer that does not work ends it with exit code 1, and nothing is written."
+    after_help = "Examples:\n  gitea-triage init\n  gitea-triage init --config /etc/gitea-triage/gitea-triage.toml\n  gitea-triage init --yes --url https://gitea.example.com \\\n      --token-file gitea-token --repo acme/widgets --owner alice\n\nWrites the configuration and, beside it, `webhook-secret` and, unless `--token-file` names one, `gitea-token`. All are for the user alone (mode 0600). A file that exists is not overwritten without `--force`. With `--yes`, the first answer that does not work ends it, and nothing is written."
 )]
 pub(super) struct Init {
     /// Ask nothing: take the flags, and defaults for the rest
@@ -31,7 +31,7 @@ pub(super) struct Init {
     /// Address of the forge
     #[arg(short, long, value_name = "URL")]
     url: Option<String>,
-    /// A file with the token of the service's account
+    /// A file with the token of the service's account; of a pipe the token is copied to a file
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// A repository to look after; may be given several times, and `*` stands for any part of a name
