@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use gitea_triage::cli;
 
 /// Gives back what a flood has used; the C library's keeps most of it.
@@ -13,7 +12,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
     cli::keep_to_itself();
-    let arguments = cli::Arguments::parse();
+    let arguments = cli::Arguments::read();
     let _logging = cli::start_logging(&arguments);
     cli::run(arguments)
 }

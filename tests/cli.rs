@@ -60,7 +60,8 @@ fn what_a_forgejo_sent_replays_as_well() {
         lines.iter().map(|l| (&l["file"].as_str().unwrap()[..2], l)).collect();
     let decided = |n: &str| {
         let decision = &by_number[n]["verdict"]["decision"];
-        format!("{} {}", decision["action"], decision["agent"]).replace('"', "")
+        let agent = decision["agent"].as_str().unwrap_or_default();
+        format!("{} {agent}", decision["action"].as_str().unwrap_or_default())
     };
     assert_eq!(decided("02"), "dispatch claude");
     assert_eq!(decided("70"), "dispatch kimi");
@@ -103,6 +104,9 @@ fn every_issue_of_the_corpus_is_scored_as_the_original_scored_it() {
                 "action" | "agent" => &line["decision"][key],
                 _ => &line[key],
             };
+            // The original writes nobody as an empty name.
+            let nobody = key == "agent" && expected == "";
+            let expected = if nobody { &Value::Null } else { expected };
             assert_eq!(found, expected, "`{key}` of {line}");
         }
     }
@@ -214,7 +218,7 @@ fn a_preset_is_used_shown_and_named_in_every_verdict() {
         let used = line(&["--config", file.to_str().unwrap()]);
         assert_eq!(used, practical, "{section}");
     }
-    refused(&["score", "--preset", "sead", "-"], bug, 2, &["`sead`", "seed, practical"]);
+    refused(&["score", "--preset", "sead", "-"], bug, 2, &["'sead'", "seed, practical"]);
 }
 
 #[test]
@@ -285,15 +289,97 @@ fn the_policy_can_be_printed_changed_and_used() {
     assert_eq!(run(&["config", "policy"]), changed);
 }
 
-#[test]
-fn every_command_has_help_with_an_example() {
-    let commands: [&[&str]; 6] =
-        [&["serve"], &["replay"], &["score"], &["explain"], &["inbox"], &["config"]];
-    for command in commands {
-        let output = program().args(command).arg("--help").assert().success();
-        let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
-        assert!(text.contains("Examples:"), "{command:?}: {text}");
+/// Every command that has none below it, as it is typed.
+fn leaves() -> Vec<Vec<String>> {
+    fn walk(command: &clap::Command, path: &[String], leaves: &mut Vec<Vec<String>>) {
+        let below: Vec<_> = command.get_subcommands().collect();
+        if below.is_empty() || path == ["runner"] {
+            leaves.push(path.to_vec());
+        }
+        for one in below {
+            walk(one, &[path, &[one.get_name().to_owned()]].concat(), leaves);
+        }
     }
+    let mut leaves = Vec::new();
+    walk(&<gitea_triage::cli::Arguments as clap::CommandFactory>::command(), &[], &mut leaves);
+    leaves
+}
+
+fn help(words: &[String]) -> String {
+    let mut command = program();
+    let output = command.env("COLUMNS", "80").args(words).arg("--help").assert().success();
+    String::from_utf8(output.get_output().stdout.clone()).unwrap()
+}
+
+#[test]
+fn every_command_has_help_with_an_example_that_fits_and_exit_codes() {
+    let leaves = leaves();
+    assert!(leaves.len() >= 34, "{leaves:?}");
+    for words in leaves {
+        let text = help(&words);
+        for part in
+            ["\nExamples:\n  ", "\nExit codes: 0 done; 1 failed; 2 wrong usage", "-c, --config"]
+        {
+            assert!(text.contains(part), "{words:?}: {text}");
+        }
+        // Each example begins with what can be typed; only a line that says so goes on.
+        let examples = text.split("\nExamples:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+        let mut goes_on = false;
+        for line in examples.lines() {
+            let is_begun = ["  gitea-triage ", "  curl ", "  systemctl ", "  GITEA_TRIAGE__"];
+            let is_begun = is_begun.iter().any(|start| line.starts_with(start));
+            assert_eq!(goes_on, !is_begun, "{words:?}: {line}");
+            goes_on = line.ends_with('\\');
+        }
+    }
+}
+
+#[test]
+fn every_page_of_the_help_is_as_wide_as_the_terminal() {
+    let mut pages = leaves();
+    pages.push(Vec::new());
+    pages.extend(["agent", "config", "hook", "inbox", "store"].map(|word| vec![word.to_owned()]));
+    for words in pages {
+        let text = help(&words);
+        let long: Vec<_> = text.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(long.is_empty(), "{words:?}: {long:#?}");
+    }
+}
+
+#[test]
+fn the_help_groups_the_commands_and_names_exit_codes_environment_and_files() {
+    let text = help(&[]);
+    for part in [
+        "\nSet up:\n",
+        "\nDeliveries and the store:\n",
+        "\nExit codes:\n  0  done\n",
+        "\nEnvironment:\n",
+        "GITEA_TRIAGE_LOG",
+        "NO_COLOR",
+        "\nFiles:\n",
+        "/etc/gitea-triage/gitea-triage.toml",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in {text}");
+    }
+    assert!(!text.contains("\nCommands:\n"), "{text}");
+}
+
+#[test]
+fn agents_are_listed_from_the_configuration_and_without_one_those_that_are_built_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = || {
+        let output = program().current_dir(folder.path()).args(["agent", "list", "--ids"]).assert();
+        String::from_utf8(output.success().get_output().stdout.clone()).unwrap()
+    };
+    assert_eq!(ids(), "claude\nkimi\napi\nlocal\n");
+    let mine = "[[agent]]\nid = \"kimi\"\nenabled = false\n[[agent]]\nid = \"reviewer\"\ninterface = \"gitea\"\nlabel = \"r\"\n";
+    let file = folder.path().join("gitea-triage.toml");
+    std::fs::write(&file, config(folder.path()) + mine).unwrap();
+    assert_eq!(ids(), "claude\napi\nlocal\nreviewer\n");
+    let output = program().current_dir(folder.path()).args(["agent", "list", "--json"]).assert();
+    let lines = json_lines(&output.success().get_output().stdout);
+    let last = json!({"id": "reviewer", "interface": "gitea", "label": "r", "login": null, "max_concurrent": 1});
+    assert_eq!(lines[3], last);
 }
 
 #[test]
@@ -828,4 +914,338 @@ async fn what_an_agent_would_be_told_is_printed_and_nothing_is_kept() {
     assert!(err.contains("there is no issue `acme/widgets#99`"), "{err}");
     assert_eq!(gitea.writes(), []);
     assert!(!folder.path().join("t.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_webhook_of_a_place_is_listed_with_whose_it_is() {
+    let (gitea, folder) = forge().await;
+    let repo = "acme/widgets".parse().unwrap();
+    gitea.add_collaborator(&repo, &gitea.bot().login, "admin");
+    let file = folder.path().join("t.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let public = "[server]\npublic_url = \"https://triage.example.com\"\n[webhook]";
+    std::fs::write(&file, text.replace("[webhook]", public)).unwrap();
+    let (code, out, err) = run_in(folder.path(), &["hook", "list"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("none of ours; `gitea-triage hook install` creates one"), "{out}");
+    assert_eq!(run_in(folder.path(), &["hook", "install", "--force"]).0, 0);
+    let client = reqwest::Client::new();
+    let others = [
+        ("gitea", "https://ci.example.com/hook?key=canary"),
+        ("slack", "https://hooks.example.com/T0/canary"),
+    ];
+    for (kind, url) in others {
+        let hook = json!({"type": kind, "active": false, "events": ["push"],
+            "config": {"url": url, "content_type": "json"}});
+        let made = client
+            .post(format!("{}/api/v1/repos/acme/widgets/hooks", gitea.url()))
+            .header("Authorization", format!("token {}", gitea.token()))
+            .json(&hook);
+        assert!(made.send().await.unwrap().status().is_success());
+    }
+    let (code, out, err) = run_in(folder.path(), &["hook", "list", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let place = &json_lines(out.as_bytes())[0];
+    assert_eq!((&place["place"], &place["status"]), (&json!("acme/widgets"), &json!("unchanged")));
+    let hooks = place["hooks"].as_array().unwrap();
+    let shown: Vec<_> = hooks
+        .iter()
+        .map(|h| (h["is_ours"].as_bool().unwrap(), h["url"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (true, "https://triage.example.com/webhook"),
+            (false, "https://ci.example.com/hook…"),
+            (false, "https://hooks.example.com/…"),
+        ]
+    );
+    assert_eq!(hooks[1]["events"], json!(["push"]));
+    assert_eq!((&hooks[1]["is_active"], &hooks[1]["last_delivery"]), (&json!(false), &Value::Null));
+    let (_, text, _) = run_in(folder.path(), &["hook", "list"]);
+    let head = text.lines().next().unwrap();
+    for column in ["PLACE", "HOOK", "WHOSE", "ACTIVE", "LAST", "SENDS TO", "EVENTS"] {
+        assert!(head.contains(column), "{text}");
+    }
+    assert!(
+        text.contains("not told") && !text.contains("canary") && !text.contains('\u{1b}'),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn deliveries_are_listed_below_a_head_and_one_a_line_where_nobody_looks_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    std::fs::write(&file, config(folder.path())).unwrap();
+    let store = Store::open(&folder.path().join("x.db"), 16, OpenMode::Exclusive).unwrap();
+    let list = |more: &[&str]| {
+        let mut command = program();
+        command.args(["inbox", "list", "--config"]).arg(&file).args(more);
+        String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+    };
+    assert_eq!(list(&[]), "", "a table of nothing");
+    accept(&store, "fixtures/02-issues-opened-bug.http").await;
+    let text = list(&[]);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].starts_with("RECEIVED") && lines[1].contains("  received  "), "{text}");
+    assert_eq!(list(&["--state", "dead"]), "");
+    let mut command = program();
+    command.args(["inbox", "list", "--state", "daed", "--config"]).arg(&file);
+    let wrong = command.assert().code(2);
+    let said = String::from_utf8_lossy(&wrong.get_output().stderr).into_owned();
+    assert!(said.contains("a similar value exists: 'dead'"), "{said}");
+}
+
+/// Runs `init --yes` in a folder, with these arguments beside the address of the forge.
+fn init(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = program();
+    command.current_dir(folder).args(["init", "--yes"]).args(arguments);
+    let output = tokio::task::block_in_place(|| command.output().unwrap());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_sets_up_a_configuration_that_is_read_as_it_is_and_never_overwritten() {
+    let (gitea, _other) = forge().await;
+    gitea.add_collaborator(&"acme/widgets".parse().unwrap(), &gitea.bot().login, "write");
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("mine"), gitea.token()).unwrap();
+    let url = gitea.url();
+    let arguments =
+        ["--url", url.as_str(), "--token-file", "mine", "--repo", "acme/widgets", "--json"];
+    let (code, out, err) = init(at, &arguments);
+    assert_eq!(code, 0, "{out}{err}");
+    let lines = json_lines(out.as_bytes());
+    let last = lines.last().unwrap();
+    assert_eq!(last["written"], json!(["gitea-triage.toml", "webhook-secret"]));
+    assert_eq!(last["next"][0], "gitea-triage serve");
+    for name in ["gitea-triage.toml", "webhook-secret"] {
+        assert_eq!(mode(&at.join(name)), 0o600, "{name}");
+    }
+    let text = std::fs::read_to_string(at.join("gitea-triage.toml")).unwrap();
+    assert!(text.contains("token_file = \"mine\"") && text.contains("dry_run = true"), "{text}");
+    assert!(!text.contains(gitea.token()));
+    program().current_dir(at).args(["config", "check"]).assert().success();
+    let show = program().current_dir(at).args(["config", "show", "--json"]).assert().success();
+    let show = String::from_utf8_lossy(&show.get_output().stdout).into_owned();
+    assert!(show.contains("practical"), "{show}");
+    // A second time nothing is touched.
+    let secret = std::fs::read_to_string(at.join("webhook-secret")).unwrap();
+    assert!(secret.trim().len() >= 64, "{secret}");
+    let (code, _, err) = init(at, &arguments);
+    assert_eq!(code, 2);
+    assert!(err.contains("`gitea-triage.toml`, `webhook-secret` exists already"), "{err}");
+    assert_eq!(std::fs::read_to_string(at.join("webhook-secret")).unwrap(), secret);
+    assert_eq!(init(at, &[&arguments[..], &["--force", "--no-dry-run"]].concat()).0, 0);
+    let text = std::fs::read_to_string(at.join("gitea-triage.toml")).unwrap();
+    assert!(!text.contains("dry_run"), "{text}");
+    assert_ne!(std::fs::read_to_string(at.join("webhook-secret")).unwrap(), secret);
+    // Elsewhere, the token's file is named by its whole path.
+    std::fs::create_dir(at.join("etc")).unwrap();
+    let elsewhere = [&arguments[..], &["--config", "etc/triage.toml", "--agent", "kimi"]].concat();
+    let (code, out, err) = init(at, &elsewhere);
+    assert_eq!(code, 0, "{out}{err}");
+    program()
+        .args(["config", "check", "--config"])
+        .arg(at.join("etc/triage.toml"))
+        .assert()
+        .success();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_a_setup_from_working_is_named_with_its_cure_and_nothing_is_written() {
+    let (gitea, _other) = forge().await;
+    let repo = "acme/widgets".parse().unwrap();
+    gitea.add_collaborator(&repo, &gitea.bot().login, "write");
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let bot = gitea.bot().login;
+    let url = gitea.url();
+    let nowhere = "http://127.0.0.1:9".to_owned();
+    let cases = [
+        (&nowhere, gitea.token().to_owned(), ["no connection", "open the address in a browser"]),
+        (
+            &url,
+            "0123456789".to_owned(),
+            ["the forge does not know this token", "make one as the service's account"],
+        ),
+        (
+            &url,
+            gitea.token_with_scopes(&bot, &["write:issue", "read:repository"]),
+            ["lacks the scope `read:user`", "make one with the scopes"],
+        ),
+        (
+            &url,
+            gitea.token_with_scopes(&bot, &["write:issue", "read:user"]),
+            ["lacks the scope `read:repository`", "make one with the scopes"],
+        ),
+        (
+            &url,
+            gitea.token_with_scopes(&bot, &["read:issue", "read:repository", "read:user"]),
+            ["lacks the scope `write:issue`", "make one with the scopes"],
+        ),
+    ];
+    for (url, token, words) in cases {
+        std::fs::write(at.join("mine"), token).unwrap();
+        let (code, out, err) =
+            init(at, &["--url", url, "--token-file", "mine", "--repo", "acme/widgets"]);
+        assert_eq!(code, 1, "{words:?}: {out}{err}");
+        for word in words {
+            assert!(out.contains(word), "`{word}` is not in {out}{err}");
+        }
+        assert!(!at.join("gitea-triage.toml").exists() && !at.join("webhook-secret").exists());
+    }
+    for (arguments, word) in [
+        (&["--token-file", "mine", "--repo", "a/b"][..], "`--url` is missing"),
+        (&["--url", &url, "--repo", "a/b"], "`--token-file` is missing"),
+        (&["--url", "x", "--token-file", "mine"], "`gitea.url` is unusable; it wants an address"),
+        (
+            &["--offline", "--url", &url, "--token-file", "mine", "--repo", "a/b", "--listen", "x"],
+            "`server.listen` is `x`",
+        ),
+        (
+            &[
+                "--offline",
+                "--url",
+                &url,
+                "--token-file",
+                "mine",
+                "--repo",
+                "a/b",
+                "--agent",
+                "gemini",
+            ],
+            "`gemini` is none of claude, kimi",
+        ),
+    ] {
+        let (code, out, err) = init(at, arguments);
+        assert_eq!(code, 2, "{arguments:?}: {out}{err}");
+        assert!(err.contains(word), "`{word}` is not in {err}");
+    }
+    let mut command = program();
+    let output = command.current_dir(at).arg("init").assert().code(2);
+    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(said.contains("needs a terminal") && said.contains("--yes"), "{said}");
+}
+
+/// A script may hold the token in a variable or a pipe: then it is copied to a file of its own.
+#[test]
+fn a_token_that_is_in_no_file_gets_one() {
+    for (set, flag) in [
+        (Some(("GITEA_TRIAGE_INIT_TOKEN", "canary")), None),
+        (None, Some("--token-file=/dev/stdin")),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = program();
+        command.current_dir(folder.path()).envs(set).write_stdin("canary\n");
+        command
+            .args(["init", "--yes", "--offline", "--url", "http://127.0.0.1:9", "--repo", "a/b"])
+            .args(flag);
+        let done = command.assert().success();
+        let said = String::from_utf8_lossy(&done.get_output().stdout).into_owned();
+        assert!(said.contains("gitea-token") && !said.contains("canary"), "{said}");
+        let file = folder.path().join("gitea-token");
+        assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), "canary");
+        assert_eq!(mode(&file), 0o600);
+        program().current_dir(folder.path()).args(["config", "check"]).assert().success();
+    }
+}
+
+#[test]
+fn without_a_configuration_the_places_and_init_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let places =
+        ["`gitea-triage.toml` or `/etc/gitea-triage/gitea-triage.toml`", "`gitea-triage init`"];
+    for (set, more) in [
+        (None, None),
+        (Some(("GITEA_TRIAGE__TRIAGE__OWNER", "alice")), Some("`gitea.url` is missing")),
+    ] {
+        for arguments in [&["serve"][..], &["config", "check"], &["inbox", "list"], &["check"]] {
+            let mut command = program();
+            let output =
+                command.current_dir(folder.path()).args(arguments).envs(set).assert().code(2);
+            let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+            for word in places.iter().copied().chain(more) {
+                assert!(said.contains(word), "`{word}` is not in {said}");
+            }
+        }
+    }
+}
+
+/// The keys of a value, and those of what it holds.
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().map(|object| object.keys().map(String::as_str).collect()).unwrap_or_default()
+}
+
+/// What the book says of `--json` is what is printed, key by key.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shapes_of_json_are_those_of_the_book() {
+    let page = std::fs::read_to_string("docs/src/json.md").unwrap();
+    let version = program().arg("--version").assert().success();
+    let version = String::from_utf8_lossy(&version.get_output().stdout).into_owned();
+    assert!(version.contains("JSON shapes: version 1"), "{version}");
+    assert!(page.contains("shapes of **version 1**"));
+    let documented = |command: &str| -> Value {
+        let part = page.split(&format!("### `{command} --json`")).nth(1).expect(command);
+        let block = part.split("```json\n").nth(1).unwrap().split("\n```").next().unwrap();
+        serde_json::from_str(block).unwrap()
+    };
+    let same = |command: &str, printed: &Value| {
+        assert_eq!(keys(printed), keys(&documented(command)), "{command}");
+    };
+    let (gitea, folder) = forge().await;
+    let repo = "acme/widgets".parse().unwrap();
+    let bot = gitea.bot().login;
+    gitea.add_collaborator(&repo, &bot, "admin");
+    let at = folder.path();
+    let file = at.join("t.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let public = "[server]\nlisten = \"127.0.0.1:1\"\npublic_url = \"https://triage.example.com\"\n[webhook]";
+    std::fs::write(&file, text.replace("[webhook]", public)).unwrap();
+    let new =
+        gitea_triage::fake_gitea::NewIssue { title: "It is slow".into(), ..Default::default() };
+    let issue = gitea.open_issue(&repo, new).to_string();
+    let store = Store::open(&at.join("t.db"), 16, OpenMode::Shared).unwrap();
+    accept(&store, "fixtures/02-issues-opened-bug.http").await;
+    store.close().await.unwrap();
+    drop(store);
+    assert_eq!(run_in(at, &["hook", "install", "--force"]).0, 0);
+    let copy = at.join("copy.db").display().to_string();
+    let cases: [(&str, &[&str]); 12] = [
+        ("score", &["score", &issue, "--json"]),
+        ("replay", &["replay", "fixtures/02-issues-opened-bug.http", "--json"]),
+        ("agent list", &["agent", "list", "--json"]),
+        ("inbox list", &["inbox", "list", "--json"]),
+        ("hook list", &["hook", "list", "--json"]),
+        ("check", &["check", "--no-delivery", "--json"]),
+        ("config check", &["config", "check", "--json"]),
+        ("dispatch", &["dispatch", &issue, "--agent", "kimi", "--json"]),
+        ("explain", &["explain", &issue, "--json"]),
+        ("runner token", &["runner", "token", "builder", "--json"]),
+        ("sweep", &["sweep", "--dry-run", "--json"]),
+        ("store backup", &["store", "backup", &copy, "--json"]),
+    ];
+    for (command, arguments) in cases {
+        let (_, out, err) = run_in(at, arguments);
+        let lines = json_lines(out.as_bytes());
+        let line = if command == "sweep" { lines.last() } else { lines.first() };
+        let line = line.unwrap_or_else(|| panic!("{command}: {err}"));
+        let mut line = line.clone();
+        if command == "check" {
+            // Left out where there is nothing to do.
+            line.as_object_mut().unwrap().remove("cure");
+        }
+        same(command, &line);
+        match command {
+            "hook list" => {
+                assert_eq!(keys(&line["hooks"][0]), keys(&documented(command)["hooks"][0]))
+            }
+            "score" => assert_eq!(keys(&line["decision"]), keys(&documented(command)["decision"])),
+            _ => {}
+        }
+    }
 }

@@ -522,7 +522,11 @@ async fn the_command_prints_and_posts_any_day_that_has_come() {
     assert_eq!(days(&world), ["2026-03-23"]);
     assert_eq!(program(&world, &["--print", "--date", "2999-01-01"]).status.code(), Some(2));
     assert_eq!(program(&world, &["--print", "--repo", "other/x"]).status.code(), Some(2));
-    assert_eq!(program(&world, &[]).status.code(), Some(2));
+    // Without a word what to do with it, it is printed.
+    let printed = program(&world, &[]);
+    assert_eq!(printed.status.code(), Some(0));
+    assert!(String::from_utf8(printed.stdout).unwrap().starts_with("# acme/widgets · [Triage]"));
+    assert_eq!(days(&world), ["2026-03-23"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! One thing that was looked at.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 named_enum! {
     /// How it is.
@@ -19,7 +19,8 @@ named_enum! {
 pub struct Line {
     /// What kind of thing it is, the same in every release.
     pub check: &'static str,
-    /// Which one.
+    /// Which one; nothing where there is only one.
+    #[serde(serialize_with = "or_none")]
     pub about: String,
     /// How it is.
     pub level: Level,
@@ -28,6 +29,11 @@ pub struct Line {
     /// What to do, unless it is green.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
+}
+
+/// An empty text says nothing, which JSON has a word for.
+fn or_none<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(text).filter(|text| !text.is_empty()).serialize(serializer)
 }
 
 /// What a line is about: the kind of thing, and which one.

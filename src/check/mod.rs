@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::gitea::Client;
 use crate::hooks::{Keeper, Proof, Receiver, Target, Wanted, repositories};
-use crate::issue::{RepoName, RepoPatterns};
+use crate::issue::{Account, RepoName, RepoPatterns};
 use crate::store::Place;
 
 use arrival::Arrivals;
@@ -57,6 +57,45 @@ fn patterns(config: &Config, repos: &[RepoName], out: Output<'_>) {
 /// Who hears of each line as soon as it is known.
 pub type Output<'a> = &'a mut dyn FnMut(Line);
 
+/// The parts of a setup that is still being made.
+impl Checkup<'_> {
+    /// Looks whether the forge answers.
+    pub async fn answers(&self, out: Output<'_>) {
+        forge::server(self, out).await;
+    }
+
+    /// Looks at whose token it is; `None` where that cannot be known.
+    pub async fn account(&self, out: Output<'_>) -> Option<Account> {
+        forge::token(self, out).await
+    }
+
+    /// Looks at the repositories, as this account.
+    pub async fn repositories(&self, account: &Account, out: Output<'_>) {
+        let Some(repos) = self.repos(out).await else { return };
+        patterns(self.config, &repos, out);
+        for repo in &repos {
+            repo::repository(self, repo, account, out).await;
+        }
+    }
+
+    /// Looks at who is called.
+    pub async fn owner(&self, out: Output<'_>) {
+        if let Some(repos) = self.repos(out).await {
+            forge::owner(self, &repos, out).await;
+        }
+    }
+
+    async fn repos(&self, out: Output<'_>) -> Option<Vec<RepoName>> {
+        match repositories(&self.forge, &self.config.gitea.repos).await {
+            Ok(repos) => Some(repos),
+            Err(error) => {
+                out(Subject::new("repositories", "gitea.repos").red(error));
+                None
+            }
+        }
+    }
+}
+
 impl Checkup<'_> {
     /// Looks at everything that can be looked at, one line each.
     pub async fn run(&self, out: Output<'_>) {
@@ -73,10 +112,7 @@ impl Checkup<'_> {
         arrival::address(self, out).await;
         let (server, account) = (forge::server(self, out).await, forge::token(self, out).await);
         let Some((server, account)) = server.zip(account) else { return };
-        let repos = match repositories(&self.forge, &self.config.gitea.repos).await {
-            Ok(repos) => repos,
-            Err(error) => return out(Subject::new("repositories", "gitea.repos").red(error)),
-        };
+        let Some(repos) = self.repos(out).await else { return };
         forge::owner(self, &repos, out).await;
         patterns(self.config, &repos, out);
         for repo in &repos {

@@ -1,16 +1,23 @@
-//! `agent run`: the local agent on one issue, now.
+//! `agent`: lists the agents, and runs the local one on one issue, now.
+
+use std::path::Path;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
-use super::{Failure, check_repo, fail_unless, print, print_json, share_or_empty, terminal};
+use serde_json::json;
+
+use super::table::Table;
+use super::terminal::{self, Piece};
+use super::{Failure, block_on, check_repo, fail_unless, load, print, print_json, share_or_empty};
 use crate::agents::local::{Message, Run, Task};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::dispatch::Agent as Configured;
 use crate::issue::IssueRef;
 use crate::service::{self, Base};
 
-/// Run the local agent by hand
+/// List the agents, and run the local one by hand
 #[derive(Debug, Args)]
 pub(super) struct Agent {
     #[command(subcommand)]
@@ -19,13 +26,28 @@ pub(super) struct Agent {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    List(List),
     Run(RunCommand),
+}
+
+/// List the agents that issues may be dispatched to
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gitea-triage agent list\n  gitea-triage agent list --json | jq -r .id\n\nWithout a configuration: the built-in agents."
+)]
+struct List {
+    /// Print the ids only
+    #[arg(long, conflicts_with = "json")]
+    ids: bool,
+    /// Print one line of JSON for each agent
+    #[arg(short, long)]
+    json: bool,
 }
 
 /// Run the local agent on one issue and print its result
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage agent run acme/widgets#12 --dry-run\n  gitea-triage agent run acme/widgets#12 --prompt \"Propose acceptance criteria.\" --json\n\nA dry run asks the model too and shows every message, but writes nothing and calls no external tool that may change something. Exit code 1 when the run fails."
+    after_help = "Examples:\n  gitea-triage agent run acme/widgets#12 --dry-run\n  gitea-triage agent run acme/widgets#12 --json \\\n      --prompt \"Propose acceptance criteria.\"\n\nA dry run asks the model too and shows every message, but writes nothing and calls no external tool that may change something. Exit code 1 when the run fails."
 )]
 struct RunCommand {
     /// The issue, as `owner/repo#N`
@@ -34,28 +56,64 @@ struct RunCommand {
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     /// Show every message, write nothing
-    #[arg(long)]
+    #[arg(short = 'n', long)]
     dry_run: bool,
     /// Print the run as one JSON object; messages go to stderr
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 
 impl Agent {
-    pub(super) async fn run(self, mut config: Config) -> Result<(), Failure> {
-        let Command::Run(command) = self.command;
+    pub(super) fn run(self, path: Option<&Path>) -> Result<(), Failure> {
+        match self.command {
+            Command::List(command) => command.run(&agents(path)?),
+            Command::Run(command) => block_on(command.run(load(path)?)),
+        }
+    }
+}
+
+/// The configured agents; without a configuration, the built-in ones.
+fn agents(path: Option<&Path>) -> Result<Vec<Configured>, Failure> {
+    match config::find(path)? {
+        Some(file) => Ok(load(Some(&file))?.agents.list),
+        None => Ok(config::built_in_agents()),
+    }
+}
+
+impl List {
+    fn run(self, agents: &[Configured]) -> Result<(), Failure> {
+        let mut table = Table::new(&["AGENT", "INTERFACE", "LABEL", "ACCOUNT", "AT ONCE"], &[]);
+        for agent in agents {
+            let Configured { id, interface, label, login, max_concurrent, .. } = agent;
+            if self.ids {
+                print(id.as_str())?;
+            } else if self.json {
+                print_json(&json!({
+                    "id": id, "interface": interface, "label": label, "login": login,
+                    "max_concurrent": max_concurrent,
+                }))?;
+            }
+            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+            let cells = [id.to_string(), interface.to_string(), text(label), text(login)];
+            let cells = cells.into_iter().chain([max_concurrent.to_string()]);
+            table.row(cells.map(Piece::plain), "");
+        }
+        if self.ids || self.json { Ok(()) } else { Ok(table.print()?) }
+    }
+}
+
+impl RunCommand {
+    async fn run(self, mut config: Config) -> Result<(), Failure> {
         if config.local_agent.is_none() {
             let text =
                 "there is no local agent; add `[local_agent]` with `model` to the configuration";
             return Err(Failure::Usage(text.to_owned()));
         }
-        check_repo(&config, &command.issue.repo)?;
-        config.triage.dry_run |= command.dry_run;
-        command.work(&config).await
+        check_repo(&config, &self.issue.repo)?;
+        config.triage.dry_run |= self.dry_run;
+        self.work(&config).await
     }
-}
 
-impl RunCommand {
     async fn work(&self, config: &Config) -> Result<(), Failure> {
         let agent = service::local_agent(config).await?;
         let agent = agent.ok_or_else(|| anyhow!("there is no local agent"))?;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::finding::Findings;
 use super::hook::hook_token;
-use super::{Failure, fail_unless, print, print_json, terminal};
-use crate::check::{Checkup, Level, Line};
+use super::{Failure, fail_unless};
+use crate::check::{Checkup, Level};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::service;
@@ -28,7 +29,7 @@ pub(super) struct Check {
     #[arg(long, value_name = "FILE", env = "GITEA_TRIAGE_HOOK_TOKEN_FILE")]
     hook_token_file: Option<PathBuf>,
     /// Print one line of JSON for each check
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 
@@ -44,38 +45,8 @@ impl Check {
             clock: Clock::System,
             patience: (!self.no_delivery).then_some(self.patience),
         };
-        let (mut worst, mut printed) = (Level::Green, Ok(()));
-        let mut print = |line: Line| {
-            worst = worst.max(line.level);
-            if printed.is_ok() {
-                printed = self.show(&line);
-            }
-        };
-        checkup.run(&mut print).await;
-        printed?;
-        fail_unless(worst != Level::Red)
-    }
-
-    fn show(&self, line: &Line) -> Result<(), Failure> {
-        if self.json {
-            return print_json(line);
-        }
-        let about = if line.about.is_empty() { String::new() } else { format!("{}: ", line.about) };
-        let level = format!("{:<6}", line.level.as_str());
-        let said = format!(" {:<13} {about}{}", line.check, line.said);
-        terminal::out_marked(&level, colour(line.level), &said)?;
-        for cure in line.cure.iter().flat_map(|cure| cure.lines()) {
-            print(&format!("       {:<13} {cure}", ""))?;
-        }
-        Ok(())
-    }
-}
-
-/// The terminal's number of a level's colour.
-fn colour(level: Level) -> u8 {
-    match level {
-        Level::Green => 32,
-        Level::Yellow => 33,
-        Level::Red => 31,
+        let mut seen = Findings::new(self.json);
+        checkup.run(&mut |line| seen.take(line)).await;
+        fail_unless(seen.end()? != Level::Red)
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, load, print, print_json, show};
+use super::{Failure, load, one_of, print, print_json, show};
 use crate::config;
 use crate::triage::{Policy, Preset};
 
@@ -22,32 +22,43 @@ pub(super) struct ConfigCommand {
 #[derive(Debug, Subcommand)]
 enum ConfigVerb {
     /// Report every mistake with its line
+    #[command(
+        after_help = "Examples:\n  gitea-triage config check\n  gitea-triage config check --json --config new.toml | jq .problems\n\nExit code 2 when there is a mistake."
+    )]
     Check {
         /// Print one JSON object
-        #[arg(long)]
+        #[arg(short, long)]
         json: bool,
     },
     /// Print every value in force and where it comes from, without secrets
+    #[command(
+        after_help = "Examples:\n  gitea-triage config show\n  GITEA_TRIAGE__TRIAGE__DRY_RUN=true gitea-triage config show | grep dry_run"
+    )]
     Show {
         /// Print one JSON object
-        #[arg(long)]
+        #[arg(short, long)]
         json: bool,
     },
     /// Print the policy in force as the section `[policy]`; without a configuration, the built-in policy
+    #[command(
+        after_help = "Examples:\n  gitea-triage config policy --preset practical\n  gitea-triage config policy >> gitea-triage.toml"
+    )]
     Policy {
         /// Print this built-in policy instead
-        #[arg(long, value_name = "NAME", value_parser = super::preset)]
+        #[arg(long, value_name = "NAME", value_parser = one_of::<Preset>(Preset::NAMES))]
         preset: Option<Preset>,
         /// Print one JSON object
-        #[arg(long)]
+        #[arg(short, long)]
         json: bool,
     },
     /// Print every key with its default and meaning, as Markdown
+    #[command(after_help = "Examples:\n  gitea-triage config reference | less")]
     Reference,
     /// Print the JSON Schema of the file
+    #[command(after_help = "Examples:\n  gitea-triage config schema > gitea-triage.schema.json")]
     Schema {
         /// No effect; the schema is always JSON
-        #[arg(long)]
+        #[arg(short, long)]
         json: bool,
     },
 }

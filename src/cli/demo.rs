@@ -31,7 +31,7 @@ pub(super) struct Demo {
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// Print one line of JSON for each delivery
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 

@@ -4,7 +4,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, PATIENCE, check_repo, fail_unless, open_parts, show};
+use super::{Failure, PATIENCE, check_repo, fail_unless, one_of, open_parts, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::{AgentId, TaskType};
@@ -22,13 +22,13 @@ pub(super) struct Dispatch {
     /// The issue, as `owner/repo#12`
     issue: IssueRef,
     /// The agent's id in the configuration
-    #[arg(long)]
+    #[arg(short, long, value_name = "ID")]
     agent: Option<String>,
     /// The task type of the dispatch
-    #[arg(long)]
+    #[arg(short, long, value_name = "TYPE", value_parser = one_of::<TaskType>(TaskType::NAMES))]
     task_type: Option<TaskType>,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Explain {
     /// The issue, as `owner/repo#N`
     issue: IssueRef,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 

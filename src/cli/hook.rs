@@ -8,13 +8,13 @@ use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::{Failure, complain, fail_unless, open_store, print, print_json, secret, show};
+use super::hook_report::{report_failure, show_report};
+use super::{Failure, fail_unless, hook_list, open_store, secret, show};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gitea::HookPlace;
 use crate::hooks::{
-    Error, Keeper, Overlap, Proof, Proven, Receiver, Report, Status, Target, advice, argument,
-    repositories,
+    Error, Keeper, Proof, Proven, Receiver, Report, Status, Target, advice, repositories,
 };
 use crate::issue::RepoName;
 use crate::service;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Install, list, rotate, test and remove the webhooks of this service
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage hook install\n  gitea-triage hook install acme/widgets --hook-token-file admin-token\n  gitea-triage hook list --json\n  gitea-triage hook rotate --org acme --dry-run\n  gitea-triage hook test acme/widgets\n\nWithout a repository or `--org`: every repository of `gitea.repos`. Only webhooks that send to `server.public_url` + `/webhook` are managed; all others stay unchanged. Each command can be interrupted and repeated."
+    after_help = "Examples:\n  gitea-triage hook install\n  gitea-triage hook install acme/widgets --hook-token-file admin-token\n  gitea-triage hook list\n  gitea-triage hook rotate --org acme --dry-run\n  gitea-triage hook test acme/widgets\n\nWithout a repository or `--org`: every repository of `gitea.repos`. Only webhooks that send to `server.public_url` + `/webhook` are managed; all others stay unchanged. Each command can be interrupted and repeated."
 )]
 pub(super) struct Hook {
     #[command(subcommand)]
@@ -35,10 +35,19 @@ pub(super) struct Hook {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Create missing webhooks, and repair existing ones
+    #[command(
+        after_help = "Examples:\n  gitea-triage hook install\n  gitea-triage hook install acme/widgets --hook-token-file admin-token\n  gitea-triage hook install --org acme --dry-run"
+    )]
     Install(Writing),
-    /// List the webhooks, and what is wrong with each
+    /// List every webhook, which are ours, and what is wrong with those
+    #[command(
+        after_help = "Examples:\n  gitea-triage hook list\n  gitea-triage hook list --json | jq '.hooks[] | select(.is_ours)'\n\nThe API of Gitea and of Forgejo does not tell when a webhook last sent something. Of ours, LAST is the newest delivery about an issue among the last 1000 that arrived here; of others it is not known. Of the address of a webhook that is not ours, what may be a password is left out."
+    )]
     List(Common),
     /// Repair existing webhooks; create none
+    #[command(
+        after_help = "Examples:\n  gitea-triage hook sync --dry-run\n  gitea-triage hook sync --from https://old.example.com/webhook"
+    )]
     Sync {
         /// Change webhooks that send to this old address, after `server.public_url` has changed
         #[arg(long, value_name = "URL")]
@@ -48,12 +57,18 @@ enum Verb {
     },
     /// Replace each webhook with one that uses the newest secret
     #[command(
-        after_help = "The newest secret is the first entry of `webhook.secrets`. The steps, each of which can be repeated:\n  1. openssl rand -hex 32 > /run/secrets/webhook-2026\n  2. Put it first in `webhook.secrets`, and give the old one an expiry date:\n       secrets = [\n         { secret_file = \"/run/secrets/webhook-2026\" },\n         { secret_file = \"/run/secrets/webhook\", expires = \"2026-12-31T00:00:00Z\" },\n       ]\n  3. systemctl reload gitea-triage    (or kill -HUP): both are valid now\n  4. gitea-triage hook rotate\n  5. When the old secret has expired, remove its entry.\n\nExamples:\n  gitea-triage hook rotate --dry-run\n  gitea-triage hook rotate acme/widgets"
+        after_help = "Examples:\n  gitea-triage hook rotate --dry-run\n  gitea-triage hook rotate acme/widgets\n\nThe newest secret is the first entry of `webhook.secrets`. The steps, each of which can be repeated:\n  1. openssl rand -hex 32 > /run/secrets/webhook-2026\n  2. Put it first in `webhook.secrets`, and give the old one an expiry date:\n       secrets = [\n         { secret_file = \"/run/secrets/webhook-2026\" },\n         { secret_file = \"/run/secrets/webhook\",\n           expires = \"2026-12-31T00:00:00Z\" },\n       ]\n  3. systemctl reload gitea-triage   (or kill -HUP): both are valid now\n  4. gitea-triage hook rotate\n  5. When the old secret has expired, remove its entry."
     )]
     Rotate(Writing),
     /// Test that deliveries arrive, with a change on the forge that has no effect
+    #[command(
+        after_help = "Examples:\n  gitea-triage hook test\n  gitea-triage hook test acme/widgets --json\n\nSends an empty list of labels to an issue, for which the forge sends a delivery without changing the issue."
+    )]
     Test(Common),
     /// Remove the webhooks
+    #[command(
+        after_help = "Examples:\n  gitea-triage hook remove acme/widgets --dry-run\n  gitea-triage hook remove --org acme"
+    )]
     Remove(Writing),
 }
 
@@ -63,13 +78,13 @@ struct Common {
     #[arg(value_name = "OWNER/NAME", conflicts_with = "org")]
     repo: Option<RepoName>,
     /// The webhook of an organisation, which covers all its repositories
-    #[arg(long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME")]
     org: Option<String>,
     /// A file with a token that may manage webhooks, when the service's own account may not
     #[arg(long, value_name = "FILE", env = "GITEA_TRIAGE_HOOK_TOKEN_FILE")]
     hook_token_file: Option<PathBuf>,
     /// Print one line of JSON for each repository or organisation
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 
@@ -78,10 +93,10 @@ struct Writing {
     #[command(flatten)]
     common: Common,
     /// Show what would be done; send only GET requests
-    #[arg(long)]
+    #[arg(short = 'n', long)]
     dry_run: bool,
     /// Continue although something cannot be checked: an `Authorization` header, or a service that is not reachable from here
-    #[arg(long)]
+    #[arg(short, long)]
     force: bool,
 }
 
@@ -105,6 +120,9 @@ impl Hook {
         })?;
         let memory = open_store(config).ok();
         let keeper = Keeper { server: forge.server().await?, forge, wanted, is_forced, memory };
+        if matches!(self.verb, Verb::List(_)) {
+            return hook_list::list(&keeper, &places, common.json).await;
+        }
         let (mut is_fine, mut is_withheld) = (true, false);
         for place in &places {
             match self.verb.act(&keeper, place).await {
@@ -138,6 +156,7 @@ impl Verb {
             Self::Sync { from, .. } => keeper.sync(place, from.as_deref()).await,
             Self::Rotate(_) => keeper.rotate(place, now).await,
             Self::Remove(_) => keeper.remove(place).await,
+            // Both were told apart before.
             Self::List(_) | Self::Test(_) => keeper.inspect(place).await,
         }
     }
@@ -173,51 +192,6 @@ fn is_named(config: &Config, org: &str) -> bool {
     let owner = |text: String| text.split('/').next().unwrap_or_default().to_lowercase();
     let fits = |owner: String| owner.contains('*') || owner == org.to_lowercase();
     config.gitea.repos.texts().map(owner).any(fits)
-}
-
-/// Reports one place that failed; the others are still processed.
-fn report_failure(place: &HookPlace, error: anyhow::Error, json: bool) -> Result<(), Failure> {
-    let error = format!("{error:#}");
-    complain(&error);
-    if json {
-        print_json(&json!({ "place": place, "status": "failed", "error": error }))?;
-    }
-    Ok(())
-}
-
-fn show_report(report: &Report, json: bool) -> Result<(), Failure> {
-    if json {
-        return print_json(report);
-    }
-    let hook = report.hook.map(|id| format!("hook {id}")).unwrap_or_default();
-    let notes = report.notes.join("; ");
-    let line = format!("{:<32} {:<16} {hook:<9} {notes}", report.place.to_string(), word(report));
-    print(line.trim_end())?;
-    for Overlap { hook, place } in &report.overlaps {
-        let remedy = if *place == report.place {
-            format!("`gitea-triage hook rotate {}` leaves one", argument(place))
-        } else {
-            format!("`gitea-triage hook remove {}` leaves the other", argument(&report.place))
-        };
-        let why = "sends here too, so every event arrives more than once";
-        print(&format!("  hook {hook} of {place} {why}; {remedy}"))?;
-    }
-    Ok(())
-}
-
-fn word(report: &Report) -> String {
-    let done = match report.status {
-        Status::Installed => "installed",
-        Status::Updated => "updated",
-        Status::Rotated => "rotated",
-        Status::Removed => "removed",
-        Status::Unchanged => return "correct".to_owned(),
-        Status::Differs => return "incorrect".to_owned(),
-        Status::Covered => return "by organisation".to_owned(),
-        Status::Absent => return "none".to_owned(),
-        Status::Blocked => return "not changed".to_owned(),
-    };
-    if report.dry_run { format!("to be {done}") } else { done.to_owned() }
 }
 
 /// `hook test`: makes a change without effect on the forge, and waits for its delivery.

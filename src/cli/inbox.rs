@@ -10,7 +10,9 @@ use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::{Failure, fail_unless, print, print_json, show as output};
+use super::table::Table;
+use super::terminal::{GREEN, Piece, RED, YELLOW};
+use super::{Failure, fail_unless, one_of, print, print_json, show as output};
 use crate::clock::Clock;
 use crate::delivery::DeliveryId;
 use crate::gitea::Recording;
@@ -29,28 +31,37 @@ pub(super) struct Inbox {
 #[derive(Debug, Subcommand)]
 enum InboxCommand {
     /// List deliveries, newest first
+    #[command(
+        after_help = "Examples:\n  gitea-triage inbox list\n  gitea-triage inbox list --state dead --limit 5\n  gitea-triage inbox list --json | jq -r 'select(.attempts > 1) | .issue'"
+    )]
     List {
-        /// Only deliveries in this state: received, pending, claimed, done, ignored or dead
-        #[arg(long)]
+        /// Only deliveries in this state
+        #[arg(short, long, value_parser = one_of::<DeliveryState>(DeliveryState::NAMES))]
         state: Option<DeliveryState>,
         /// At most this many
-        #[arg(long, default_value_t = 50)]
+        #[arg(short, long, default_value_t = 50)]
         limit: u32,
         /// Print one line of JSON for each
-        #[arg(long)]
+        #[arg(short, long)]
         json: bool,
     },
     /// Show one delivery with its body
+    #[command(
+        after_help = "Examples:\n  gitea-triage inbox show 060a98c2-4462-416d-82bf-493fd115ad41\n  gitea-triage inbox show 060a98c2-4462-416d-82bf-493fd115ad41 --json | jq .body"
+    )]
     Show {
         /// The delivery's id
         id: String,
         /// Print one JSON object
-        #[arg(long)]
+        #[arg(short, long)]
         json: bool,
     },
     /// Write deliveries as `.http` files that `replay` reads, newest first
     Export(Export),
     /// Retry deliveries in state `dead`
+    #[command(
+        after_help = "Examples:\n  gitea-triage inbox retry 060a98c2-4462-416d-82bf-493fd115ad41\n  gitea-triage inbox retry --all"
+    )]
     Retry {
         /// The deliveries' ids
         #[arg(required_unless_present = "all")]
@@ -59,26 +70,29 @@ enum InboxCommand {
         #[arg(long, conflicts_with = "ids")]
         all: bool,
         /// Print one line of JSON for each
-        #[arg(long)]
+        #[arg(short, long)]
         json: bool,
     },
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gitea-triage inbox export reports\n  gitea-triage inbox export --state dead --limit 1 reports\n\nA file that exists is not overwritten."
+)]
 struct Export {
     /// The folder to write to; created when missing
     folder: PathBuf,
-    /// Only deliveries in this state: received, pending, claimed, done, ignored or dead
-    #[arg(long)]
+    /// Only deliveries in this state
+    #[arg(short, long, value_parser = one_of::<DeliveryState>(DeliveryState::NAMES))]
     state: Option<DeliveryState>,
     /// At most this many
-    #[arg(long, default_value_t = 50)]
+    #[arg(short, long, default_value_t = 50)]
     limit: u32,
     /// The secret to sign with; the default is the one that `replay` expects
     #[arg(long, default_value = "fixture-secret", hide_default_value = true)]
     secret: SecretString,
     /// Print one line of JSON for each
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 
@@ -96,10 +110,31 @@ impl Inbox {
 }
 
 async fn list(store: &Store, filter: Filter, json: bool) -> Result<(), Failure> {
+    let head = ["RECEIVED", "STATE", "DELIVERY", "ACTION", "ISSUE"];
+    let mut table = Table::new(&head, &["STATE", "DELIVERY"]);
     for delivery in store.deliveries(filter).await? {
-        output(json, &delivery, &line(&delivery))?;
+        if json {
+            print_json(&delivery)?;
+            continue;
+        }
+        let DeliveryView { id, action, issue, state, reason, received_at, .. } = delivery;
+        let at = received_at.format("%Y-%m-%d %H:%M:%S").to_string();
+        let issue = issue.unwrap_or_else(|| "-".to_owned());
+        let cells = [at, state.to_string(), id, action, issue].map(Piece::plain);
+        let mut row: Vec<_> = cells.into();
+        row[1].colour = colour(state);
+        table.row(row, reason.as_deref().unwrap_or_default());
     }
-    Ok(())
+    Ok(table.print()?)
+}
+
+fn colour(state: DeliveryState) -> Option<u8> {
+    match state {
+        DeliveryState::Done => Some(GREEN),
+        DeliveryState::Dead => Some(RED),
+        DeliveryState::Received | DeliveryState::Pending | DeliveryState::Claimed => Some(YELLOW),
+        DeliveryState::Ignored => None,
+    }
 }
 
 fn line(delivery: &DeliveryView) -> String {

@@ -7,9 +7,15 @@ mod config;
 mod demo;
 mod dispatch;
 mod explain;
+mod finding;
 mod healthcheck;
+mod help;
 mod hook;
+mod hook_list;
+mod hook_report;
 mod inbox;
+mod init;
+mod man;
 mod process;
 mod replay;
 mod runner;
@@ -20,6 +26,7 @@ mod serve;
 mod store;
 mod summary;
 mod sweep;
+mod table;
 #[cfg(feature = "otel")]
 mod telemetry;
 mod terminal;
@@ -27,12 +34,14 @@ mod terminal;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 pub use self::process::keep_to_itself;
 
 use anyhow::anyhow;
-use clap::{Parser, Subcommand};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -41,24 +50,22 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::agents::local::RegistrationError;
 use crate::clock::Clock;
-use crate::config::{self as config_room, Config, ConfigError};
+use crate::config::{self as config_room, Config, ConfigError, Origin, Problem};
 use crate::issue::RepoName;
 use crate::service::{self, Parts};
 use crate::store::{self as store_room, OpenMode, Store};
-use crate::triage::{Policy, Preset};
+use crate::triage::Policy;
 
 /// How long a command waits for a retry before it leaves the rest to the next run or to `serve`.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Issue triage and dispatch for Gitea and Forgejo, driven by webhooks.
 #[derive(Debug, Parser)]
-#[command(version, about, propagate_version = true, arg_required_else_help = true)]
-#[command(
-    after_help = "Examples:\n  gitea-triage replay fixtures\n  gitea-triage config check --config gitea-triage.toml\n  gitea-triage serve --config gitea-triage.toml"
-)]
+#[command(version, long_version = help::VERSION)]
+#[command(about, propagate_version = true, arg_required_else_help = true)]
 pub struct Arguments {
     /// The configuration file [default: ./gitea-triage.toml, then /etc/gitea-triage/gitea-triage.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(short, long, global = true, value_name = "FILE", help_heading = "Global options")]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -67,6 +74,7 @@ pub struct Arguments {
 /// The help of each command is the doc comment of its arguments.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Serve(serve::Serve),
     Runner(runner::RunnerCommand),
     Replay(replay::Replay),
@@ -84,7 +92,15 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     Config(config::ConfigCommand),
     Completions(completions::Completions),
-    Man(completions::Man),
+    Man(man::Man),
+}
+
+impl Arguments {
+    /// What the program was called with. Wrong arguments and a request for help end the process here.
+    pub fn read() -> Self {
+        let matches = help::command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// Why a command did not do what it was asked.
@@ -129,6 +145,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
 fn execute(Arguments { config: path, command }: Arguments) -> Result<(), Failure> {
     let path = path.as_deref();
     match command {
+        Command::Init(command) => block_on(command.run(path)),
         Command::Serve(command) => command.run(path),
         Command::Runner(command) => command.run(path),
         Command::Replay(command) => block_on(command.run()),
@@ -140,7 +157,7 @@ fn execute(Arguments { config: path, command }: Arguments) -> Result<(), Failure
         Command::Summary(command) => block_on(command.run(&load(path)?)),
         Command::Check(command) => block_on(command.run(&load(path)?)),
         Command::Hook(command) => block_on(command.run(&load(path)?)),
-        Command::Agent(command) => block_on(command.run(load(path)?)),
+        Command::Agent(command) => command.run(path),
         Command::Inbox(command) => block_on(command.run(&open_store(&load(path)?)?)),
         Command::Store(command) => block_on(command.run(path)),
         Command::Healthcheck(command) => block_on(command.run(&load(path)?)),
@@ -217,12 +234,33 @@ fn log() -> Box<dyn Layer<Registry> + Send + Sync> {
 /// The configuration from the file, named or found, and the environment.
 fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
     let file = config_room::find(named)?;
-    Config::load(file.as_deref(), config_room::environment())
+    let loaded = Config::load(file.as_deref(), config_room::environment());
+    match file {
+        Some(_) => loaded,
+        None => loaded.map_err(without_a_file),
+    }
 }
 
-/// A built-in policy, by name.
-fn preset(name: &str) -> Result<Preset, String> {
-    name.parse()
+/// A container may have everything in its environment; otherwise what is missing is the file.
+fn without_a_file(mut error: ConfigError) -> ConfigError {
+    let message = format!(
+        "there is none at `{}`; `gitea-triage init` writes one, `--config FILE` names another",
+        config_room::PLACES.join("` or `")
+    );
+    if !config_room::environment().any(|(name, _)| name.starts_with("GITEA_TRIAGE__")) {
+        error.problems.clear();
+    }
+    let missing = Problem { file: None, origin: Origin::Default, key: None, message };
+    error.problems.insert(0, missing);
+    error
+}
+
+/// One of a set of names, which a shell completes.
+fn one_of<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
 }
 
 /// The configured policy; without a configuration, the built-in one.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::score::{Line, decided};
+use super::table::Rows;
 use super::{Failure, PATIENCE, fail_unless, print, show, terminal};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
@@ -42,7 +43,7 @@ pub(super) struct Replay {
     #[arg(long, value_name = "URL")]
     to: Option<String>,
     /// Print one line of JSON for each delivery
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 
@@ -51,8 +52,8 @@ pub(super) struct Replay {
 pub(super) struct Replayed {
     file: String,
     delivery: Option<String>,
-    event: String,
-    action: String,
+    event: Option<String>,
+    action: Option<String>,
     issue: Option<String>,
     status: String,
     reason: Option<String>,
@@ -236,8 +237,8 @@ pub(super) async fn replayed(
     let mut replayed = Replayed {
         file: file.to_owned(),
         delivery: Some(delivery.id.clone()),
-        event: event.to_owned(),
-        action: action.to_owned(),
+        event: named(event),
+        action: named(action),
         issue: delivery.issue.clone(),
         status: delivery.state.to_string(),
         decision: delivery.state.to_string(),
@@ -266,6 +267,11 @@ pub(super) async fn replayed(
     Ok(replayed)
 }
 
+/// A word of the delivery, when there is one.
+fn named(word: &str) -> Option<String> {
+    Some(word.to_owned()).filter(|word| !word.is_empty())
+}
+
 impl Replayed {
     /// One that the receiver refuses.
     pub(super) fn rejected(file: &str, reason: String) -> Self {
@@ -275,7 +281,8 @@ impl Replayed {
     }
 
     pub(super) fn row(&self) -> String {
-        let event = format!("{}/{}", self.event, self.action);
+        let event = self.event.iter().chain(&self.action).map(String::as_str);
+        let event = event.collect::<Vec<_>>().join("/");
         let score = self.verdict.as_ref().map_or("-".to_owned(), |v| v["score"].to_string());
         let effects: Vec<_> =
             self.effects.iter().map(|e| format!("{} {}", e.kind, e.value)).collect();
@@ -285,17 +292,16 @@ impl Replayed {
         };
         let file = self.file.strip_suffix(".http").unwrap_or(&self.file);
         let issue = self.issue.as_deref().unwrap_or("-");
-        columns([file, event.trim_matches('/'), issue, &score, &self.decision, &last])
+        columns(&[file, &event, issue, &score, &self.decision, &last])
     }
 }
 
 /// One row of the table.
-fn columns([file, event, issue, score, decision, last]: [&str; 6]) -> String {
-    let line = format!("{file:<44} {event:<24} {issue:<16} {score:>5}  {decision:<16} {last}");
-    line.trim_end().to_owned()
+fn columns(cells: &[&str]) -> String {
+    Rows::new(&[44, 24, 16, 5, 16, 60]).text(cells)
 }
 
 /// The head of the table.
 pub(super) fn head() -> String {
-    columns(["FILE", "EVENT", "ISSUE", "SCORE", "DECISION", "EFFECTS"])
+    columns(&["FILE", "EVENT", "ISSUE", "SCORE", "DECISION", "EFFECTS"])
 }

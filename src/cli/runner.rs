@@ -9,15 +9,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{
-    Failure, block_on, fail_unless, load, print, print_json, runner_prompt, runner_token, terminal,
+    Failure, block_on, fail_unless, finding, load, print_json, runner_prompt, runner_token,
 };
+use crate::check::Level;
 use crate::runner::{self as runner_room, CallError, Finding, Runner, RunnerError, Settings};
 
 /// Run agents for a service: take issues, let an agent work on each, open pull requests
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  gitea-triage runner --config gitea-triage-runner.toml\n  gitea-triage runner check --config gitea-triage-runner.toml\n  gitea-triage runner --server https://triage.example.com --token-file runner-token\n\nWithout `--config`: ./gitea-triage-runner.toml, then /etc/gitea-triage/gitea-triage-runner.toml. SIGTERM and SIGINT take no more runs, give those in progress the time of `drain`, and stop; what is not done by then goes to another runner."
+    after_help = "Examples:\n  gitea-triage runner --config gitea-triage-runner.toml\n  gitea-triage runner check --config gitea-triage-runner.toml\n  gitea-triage runner --server https://triage.example.com \\\n      --token-file runner-token\n\nWithout `--config`: ./gitea-triage-runner.toml, then /etc/gitea-triage/gitea-triage-runner.toml. SIGTERM and SIGINT take no more runs, give those in progress the time of `drain`, and stop; what is not done by then goes to another runner."
 )]
 pub(super) struct RunnerCommand {
     #[command(subcommand)]
@@ -34,7 +35,7 @@ enum Verb {
     )]
     Check {
         /// Print one line of JSON for each finding
-        #[arg(long)]
+        #[arg(short, long)]
         json: bool,
         #[command(flatten)]
         over: Over,
@@ -143,17 +144,10 @@ async fn check(settings: Settings, json: bool) -> Result<(), Failure> {
     fail_unless(is_fine && is_over)
 }
 
-fn show(finding: &Finding, json: bool) -> Result<(), Failure> {
+fn show(found: &Finding, json: bool) -> Result<(), Failure> {
     if json {
-        return print_json(finding);
+        return print_json(found);
     }
-    let (word, colour) = if finding.is_fine { ("green", 32) } else { ("red", 31) };
-    let mut lines = finding.said.lines();
-    let first = lines.next().unwrap_or_default();
-    terminal::out_marked(
-        &format!("{word:<6}"),
-        colour,
-        &format!(" {:<14} {first}", finding.about),
-    )?;
-    lines.try_for_each(|line| print(&format!("       {:<14} {line}", "")))
+    let level = if found.is_fine { Level::Green } else { Level::Red };
+    finding::out(level, &found.about, &found.said, None)
 }

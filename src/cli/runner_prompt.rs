@@ -19,7 +19,7 @@ pub(super) struct PromptCommand {
     /// The issue, as `owner/repo#N`
     issue: IssueRef,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 

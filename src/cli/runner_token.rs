@@ -18,10 +18,10 @@ pub(super) struct Token {
     #[arg(value_parser = name)]
     name: String,
     /// An agent that it may run; may be given several times
-    #[arg(long = "agent", value_name = "ID", value_parser = name, default_value = "coder")]
+    #[arg(short, long = "agent", value_name = "ID", value_parser = name, default_value = "coder")]
     agents: Vec<String>,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 

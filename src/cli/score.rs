@@ -9,7 +9,8 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, block_on, load, policy, preset, share_or_empty, terminal};
+use super::table::Rows;
+use super::{Failure, block_on, load, one_of, policy, share_or_empty, terminal};
 use crate::clock::{Clock, Timestamp};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, RepoName};
@@ -22,16 +23,16 @@ use crate::triage::{
 /// Score issues and show what would be decided
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage score --json issues.jsonl\n  curl -s https://gitea.example.com/api/v1/repos/acme/widgets/issues | gitea-triage score -\n  gitea-triage score --explain acme/widgets#12\n  gitea-triage score --preset practical acme/widgets"
+    after_help = "Examples:\n  gitea-triage score --json issues.jsonl\n  curl -s https://gitea.example.com/api/v1/repos/acme/widgets/issues \\\n      | gitea-triage score -\n  gitea-triage score --explain acme/widgets#12\n  gitea-triage score --preset practical acme/widgets"
 )]
 pub(super) struct Score {
     /// A JSON file with an issue, an array of issues or one issue a line, as the API returns them; `-` for standard input; `owner/repo#N`; or `owner/repo` for its open issues
     input: String,
     /// Print one line of JSON for each issue
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
     /// Show which words gave which points
-    #[arg(long, conflicts_with = "json")]
+    #[arg(short, long, conflicts_with = "json")]
     explain: bool,
     /// The time to compute ages for, as in 2026-03-23T12:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
@@ -40,7 +41,7 @@ pub(super) struct Score {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// A built-in policy, used instead of the configured policy
-    #[arg(long, value_name = "NAME", conflicts_with = "policy", value_parser = preset)]
+    #[arg(long, value_name = "NAME", conflicts_with = "policy", value_parser = one_of::<Preset>(Preset::NAMES))]
     preset: Option<Preset>,
 }
 
@@ -78,7 +79,7 @@ struct Said {
 #[derive(Debug, Serialize)]
 struct DecisionLine<'a> {
     action: Action,
-    agent: &'a str,
+    agent: Option<&'a str>,
     reason: &'a Reason,
 }
 
@@ -102,7 +103,7 @@ impl<'a> Line<'a> {
             task_type: verdict.task_type.as_str(),
             decision: DecisionLine {
                 action: verdict.decision.action(),
-                agent: verdict.decision.agent().map_or("", |a| a.as_str()),
+                agent: verdict.decision.agent().map(|agent| agent.as_str()),
                 reason: verdict.decision.reason(),
             },
             policy: verdict.policy.as_ref(),
@@ -126,10 +127,14 @@ impl Score {
         let now = self.now.unwrap_or_else(|| Clock::System.now());
         let triage = self.triage(config)?;
         let mut out = terminal::Buffered::new();
+        let rows = Rows::new(&[7, 5, 16, 60]);
+        if !self.json && !self.explain {
+            out.line(&rows.text(&["ISSUE", "SCORE", "DECISION", "REASON"]))?;
+        }
         let mut count = 0;
         let mut show = |issue: &Issue, verdict: Verdict| -> Result<(), Failure> {
             count += 1;
-            Ok(out.line(&self.line(&triage, issue, &verdict)?)?)
+            Ok(out.line(&self.line(&triage, issue, &verdict, &rows)?)?)
         };
         match self.place() {
             Some(place) => {
@@ -167,7 +172,13 @@ impl Score {
         Triage::new(policy).map_err(|e| Failure::Usage(e.to_string()))
     }
 
-    fn line(&self, triage: &Triage, issue: &Issue, verdict: &Verdict) -> Result<String, Failure> {
+    fn line(
+        &self,
+        triage: &Triage,
+        issue: &Issue,
+        verdict: &Verdict,
+        rows: &Rows,
+    ) -> Result<String, Failure> {
         if self.json {
             let line = Line::new(issue.number, verdict);
             return Ok(serde_json::to_string(&line.saying(triage, issue, &verdict.decision))?);
@@ -178,7 +189,8 @@ impl Score {
             return Ok(format!("#{number} {title}\n{text}"));
         }
         let (decision, reason) = (decided(verdict), verdict.decision.reason());
-        Ok(format!("#{number:<6} {total}  {decision:<16} {reason}"))
+        let (number, total, reason) = (format!("#{number}"), total.to_string(), reason.to_string());
+        Ok(rows.text(&[&number, &total, &decision, &reason]))
     }
 
     /// Calls `show` with each issue of the input.

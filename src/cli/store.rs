@@ -14,7 +14,7 @@ use crate::store::{self, Copied, CopiedTable, CopyProgress, CopyStep, Place, Sto
 /// Back up the store while the service runs, restore a backup, and move the store between SQLite and PostgreSQL
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage store backup /var/backups/triage-$(date +%F).db\n  gitea-triage store restore /var/backups/triage-2026-03-23.db\n  gitea-triage store copy --from sqlite:triage.db --to postgres://triage@db/triage\n\nA backup is one complete file. After a restore the sweep finds what changed since the backup, and nothing is written twice: the service checks what is on the forge first."
+    after_help = "Examples:\n  gitea-triage store backup /var/backups/triage-$(date +%F).db\n  gitea-triage store restore /var/backups/triage-2026-03-23.db\n  gitea-triage store copy --from sqlite:triage.db \\\n      --to postgres://triage@db/triage\n\nA backup is one complete file. After a restore the sweep finds what changed since the backup, and nothing is written twice: the service checks what is on the forge first."
 )]
 pub(super) struct StoreCommand {
     #[command(subcommand)]
@@ -24,22 +24,28 @@ pub(super) struct StoreCommand {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Copy the store to a file; the service may be running
+    #[command(
+        after_help = "Examples:\n  gitea-triage store backup /var/backups/triage-$(date +%F).db\n  gitea-triage store backup --force latest.db"
+    )]
     Backup {
         /// The file
         file: PathBuf,
         /// Overwrite an existing file
-        #[arg(long)]
+        #[arg(short, long)]
         force: bool,
         /// Print one JSON object
-        #[arg(long)]
+        #[arg(short, long)]
         json: bool,
     },
     /// Replace the store by a backup; the service must be stopped
+    #[command(
+        after_help = "Examples:\n  systemctl stop gitea-triage\n  gitea-triage store restore /var/backups/triage-2026-03-23.db\n\nThe store that was there is kept beside it, with `.before-restore` at the end of its name."
+    )]
     Restore {
         /// The backup
         file: PathBuf,
         /// Print one JSON object
-        #[arg(long)]
+        #[arg(short, long)]
         json: bool,
     },
     Copy(CopyArguments),
@@ -54,7 +60,7 @@ enum Verb {
 /// Copy the store to another place, such as from SQLite to PostgreSQL; the service must be stopped
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage store copy --from sqlite:/var/lib/gitea-triage/triage.db --to postgres://triage@db/triage --to-password-file /etc/gitea-triage/password\n  gitea-triage store copy --from postgres://triage@db/triage --from-password-file /etc/gitea-triage/password --to sqlite:triage.db\n\nBoth places are written as in `store.url`; no configuration is read. The target must be empty. A copy that was broken off goes on when the same command runs again. At the end every table is read at both places, and the number of its rows and a digest of them are compared; exit code 1 when they differ. The source keeps its rows."
+    after_help = "Examples:\n  gitea-triage store copy --from sqlite:triage.db \\\n      --to postgres://triage@db/triage --to-password-file password\n  gitea-triage store copy --from postgres://triage@db/triage \\\n      --from-password-file password --to sqlite:triage.db\n\nBoth places are written as in `store.url`; no configuration is read. The target must be empty. A copy that was broken off goes on when the same command runs again. At the end every table is read at both places, and the number of its rows and a digest of them are compared; exit code 1 when they differ. The source keeps its rows."
 )]
 struct CopyArguments {
     /// The store: `sqlite:` and the path of a file, or `postgres://user@host/database`
@@ -70,7 +76,7 @@ struct CopyArguments {
     #[arg(long, value_name = "FILE")]
     to_password_file: Option<PathBuf>,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 

@@ -17,23 +17,23 @@ use crate::summary::{By, Error, Outcome, Summaries, title};
 /// Print the daily summary, or post it now
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage summary --print\n  gitea-triage summary --print --date 2026-03-23 --repo acme/widgets\n  gitea-triage summary --post\n\nPosting can be repeated, also beside a running service: a repository gets one summary a day."
+    after_help = "Examples:\n  gitea-triage summary\n  gitea-triage summary --date 2026-03-23 --repo acme/widgets\n  gitea-triage summary --post\n\nPosting can be repeated, also beside a running service: a repository gets one summary a day."
 )]
 pub(super) struct Summary {
-    /// Print the summary as Markdown; write nothing
-    #[arg(long, required_unless_present = "post", conflicts_with = "post")]
+    /// Print the summary as Markdown; this is what is done without `--post`
+    #[arg(long, conflicts_with = "post")]
     print: bool,
     /// Post the summary, unless it exists already
     #[arg(long)]
     post: bool,
     /// The day, as 2026-03-23 [default: today in `summary.timezone`]
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(short, long, value_name = "YYYY-MM-DD")]
     date: Option<NaiveDate>,
     /// Only this repository
-    #[arg(long, value_name = "OWNER/NAME")]
+    #[arg(short, long, value_name = "OWNER/NAME")]
     repo: Option<RepoName>,
     /// Print one line of JSON for each repository
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 

@@ -3,28 +3,29 @@
 use clap::Args;
 use serde_json::json;
 
+use super::table::Table;
+use super::terminal::{self, Piece};
 use super::{
     Failure, PATIENCE, complain, fail_unless, open_parts, print, print_json, share_or_empty, show,
-    terminal,
 };
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::issue::RepoName;
 use crate::service::{Base, Parts};
-use crate::store::{Find, Store};
+use crate::store::Store;
 use crate::sweep::{How, Report};
 
 /// Find changes that no webhook delivered, and process them
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage sweep --once\n  gitea-triage sweep --dry-run\n  gitea-triage sweep --enqueue --json\n  gitea-triage sweep --backlog\n\nChanged issues go into the inbox and are processed here, or by `serve` if that is running. The first sweep of a repository reads every open issue, later ones only what changed since. Every `sweep.full_every` all open issues are read again.\n\nNobody is mentioned for issues that were open before the first sweep, until somebody touches them: `--backlog` treats them like new ones."
+    after_help = "Examples:\n  gitea-triage sweep\n  gitea-triage sweep --dry-run\n  gitea-triage sweep --enqueue --json\n  gitea-triage sweep --backlog\n\nChanged issues go into the inbox and are processed here, or by `serve` if that is running. The first sweep of a repository reads every open issue, later ones only what changed since. Every `sweep.full_every` all open issues are read again.\n\nNobody is mentioned for issues that were open before the first sweep, until somebody touches them: `--backlog` treats them like new ones."
 )]
 pub(super) struct Sweep {
-    /// Make one pass and exit; `serve` sweeps by itself
+    /// No effect: one pass is what this does; `serve` sweeps by itself
     #[arg(long)]
     once: bool,
     /// Only show what would be found; store and write nothing
-    #[arg(long, conflicts_with = "enqueue")]
+    #[arg(short = 'n', long, conflicts_with = "enqueue")]
     dry_run: bool,
     /// Only fill the inbox; process nothing
     #[arg(long)]
@@ -36,7 +37,7 @@ pub(super) struct Sweep {
     #[arg(long, conflicts_with_all = ["once", "full"])]
     backlog: bool,
     /// Print one line of JSON for each changed issue, and one with the counts
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 
@@ -61,7 +62,7 @@ impl Sweep {
         let report = sweeper.round(how, &progress).await?;
         let requests = sweeper.requests() - before;
         terminal::clear_progress();
-        report.finds().try_for_each(|find| self.show(find))?;
+        self.show(&report)?;
         for failed in &report.failed {
             complain(&format!("`{}` could not be read: {}", failed.place, failed.error));
         }
@@ -107,14 +108,19 @@ impl Sweep {
         self.tell_rest(unfinished, is_served)
     }
 
-    fn show(&self, find: &Find) -> Result<(), Failure> {
-        let why = find.why.as_str();
-        let value = json!({
-            "issue": find.at, "why": why, "missed": find.is_missed, "enqueued": !self.dry_run,
-        });
-        let missed = if find.is_missed { "no webhook" } else { "" };
-        let text = format!("{:<40} {why:<8} {missed}", find.at.to_string());
-        show(self.json, &value, text.trim_end())
+    fn show(&self, report: &Report) -> Result<(), Failure> {
+        let mut table = Table::new(&["ISSUE", "WHY", "MISSED"], &["WHY"]);
+        for find in report.finds() {
+            let why = find.why.as_str();
+            if self.json {
+                print_json(&json!({
+                    "issue": find.at, "why": why, "missed": find.is_missed, "enqueued": !self.dry_run,
+                }))?;
+            }
+            let missed = if find.is_missed { "no webhook" } else { "" };
+            table.row([find.at.to_string().as_str(), why, missed].map(Piece::plain), "");
+        }
+        if self.json { Ok(()) } else { Ok(table.print()?) }
     }
 
     /// `unfinished` deliveries wait for a retry; `None` when nothing was processed here.

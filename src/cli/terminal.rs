@@ -46,13 +46,66 @@ pub(super) fn out(text: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{}", visible(text))
 }
 
-/// The same behind a word of ours that is coloured where somebody looks on.
-pub(super) fn out_marked(word: &str, colour: u8, text: &str) -> io::Result<()> {
-    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    match is_plain || !io::stdout().is_terminal() {
-        true => out(&format!("{word}{text}")),
-        false => writeln!(io::stdout().lock(), "\x1b[{colour}m{word}\x1b[0m{}", visible(text)),
+/// The terminal's numbers of what is used here.
+pub(super) const BOLD: u8 = 1;
+pub(super) const RED: u8 = 31;
+pub(super) const GREEN: u8 = 32;
+pub(super) const YELLOW: u8 = 33;
+
+/// A part of a line, and its colour where somebody looks on.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    /// What stands there.
+    pub text: String,
+    /// The terminal's number of its colour.
+    pub colour: Option<u8>,
+}
+
+impl Piece {
+    /// One without a colour.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), colour: None }
     }
+
+    /// One with a colour.
+    pub fn coloured(text: impl Into<String>, colour: u8) -> Self {
+        Self { text: text.into(), colour: Some(colour) }
+    }
+}
+
+/// Writes the parts of a line to standard output.
+pub(super) fn out_pieces(pieces: &[Piece]) -> io::Result<()> {
+    let is_plain = !is_coloured();
+    let mut line = String::new();
+    for Piece { text, colour } in pieces {
+        let text = visible(text);
+        let _ = match colour.filter(|_| !is_plain) {
+            Some(colour) => write!(line, "\x1b[{colour}m{text}\x1b[0m"),
+            None => write!(line, "{text}"),
+        };
+    }
+    writeln!(io::stdout().lock(), "{line}")
+}
+
+/// Whether colours are wanted: somebody looks on, on a terminal that has them, and has not set `NO_COLOR`.
+fn is_coloured() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !is_set("NO_COLOR") && !is_dumb && io::stdout().is_terminal()
+}
+
+/// How many columns the terminal has; `None` where nobody looks on.
+pub(super) fn width() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|_| stdout.is_terminal())?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Writes the beginning of a line, behind which somebody types.
+pub(super) fn prompt(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{}", visible(text))?;
+    out.flush()
 }
 
 /// Writes a line to standard error. Nothing is left to do when even that is closed.

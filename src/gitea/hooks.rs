@@ -77,6 +77,16 @@ impl Hook {
         &self.config.url
     }
 
+    /// Whom it is made for: `gitea` for a program that reads payloads, the name of a chat service otherwise.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// What it sends, in the forge's words.
+    pub fn events(&self) -> impl Iterator<Item = &str> {
+        self.events.iter().map(String::as_str)
+    }
+
     /// Whether it sends JSON; a form otherwise.
     pub fn is_json(&self) -> bool {
         self.config.content_type == "json"

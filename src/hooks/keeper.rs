@@ -4,6 +4,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
+use super::listed::Listed;
 use super::report::{Report, Status, overlapping};
 use super::wanted::{Wanted, differences, is_sent_to};
 use crate::clock::Timestamp;
@@ -108,6 +109,13 @@ impl Keeper {
         Ok(overlapping(report, &ours, &above))
     }
 
+    /// Every webhook that hangs on the place itself, whoever's it is, oldest first.
+    pub async fn listing(&self, place: &HookPlace) -> Result<Vec<Listed>, Error> {
+        let mut hooks = self.all(place).await?;
+        hooks.sort_by_key(|hook| hook.id);
+        Ok(hooks.iter().map(|hook| Listed::new(hook, &self.wanted.url)).collect())
+    }
+
     /// Removes every webhook of ours from the place.
     pub async fn remove(&self, place: &HookPlace) -> Result<Report, Error> {
         let ours = self.ours(place).await?;
@@ -126,13 +134,17 @@ impl Keeper {
     }
 
     async fn at(&self, place: &HookPlace, url: &str) -> Result<Vec<Hook>, Error> {
-        let mut hooks = self.forge.hooks(place).await.map_err(|error| match error.status() {
-            Some(403) => Error::Forbidden { place: place.clone() },
-            _ => error.into(),
-        })?;
+        let mut hooks = self.all(place).await?;
         hooks.retain(|hook| is_sent_to(hook, url));
         hooks.sort_by_key(|hook| hook.id);
         Ok(hooks)
+    }
+
+    async fn all(&self, place: &HookPlace) -> Result<Vec<Hook>, Error> {
+        self.forge.hooks(place).await.map_err(|error| match error.status() {
+            Some(403) => Error::Forbidden { place: place.clone() },
+            _ => error.into(),
+        })
     }
 
     /// Our webhooks of the organisation that a repository belongs to, as far as they may be seen.

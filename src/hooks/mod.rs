@@ -3,6 +3,7 @@
 
 mod advice;
 mod keeper;
+mod listed;
 mod proof;
 mod receiver;
 mod report;
@@ -12,6 +13,7 @@ mod wanted;
 
 pub use advice::{advice, argument};
 pub use keeper::{Error, Keeper};
+pub use listed::Listed;
 pub use proof::{Error as ProofError, Proof, Proven};
 pub use receiver::{Receiver, local_address};
 pub use report::{Overlap, Report, Status};

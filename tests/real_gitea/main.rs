@@ -19,6 +19,7 @@ mod day;
 mod first;
 mod forge;
 mod identity;
+mod init;
 mod large;
 mod person;
 mod process;
@@ -84,6 +85,8 @@ fn main() -> ExitCode {
         let name = "the_first_repository_is_set_up_by_the_words_of_the_book";
         let follow = move || alone(move || first::play(which)).map_err(Failed::from);
         trials.push(trial(which, name, move || follow().map(|first| first::is_set_up(&first))));
+        let name = "init_leads_to_the_first_decision";
+        trials.push(trial(which, name, move || played(move || init::play(which))));
         let name = "a_dispatch_comes_to_its_end_and_people_stay_in_charge";
         trials.push(trial(which, name, move || played(move || course::play(which))));
         let name = "what_was_decided_goes_with_an_issue_whatever_its_repository_is_called";
