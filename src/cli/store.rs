@@ -50,9 +50,12 @@ enum Verb {
     },
     Copy(CopyArguments),
     /// Bring the store to the schema of this version; `serve` does it at its start, too
+    #[command(
+        after_help = "Examples:\n  gitea-triage store migrate\n\nFor an upgrade of several replicas: those of an earlier version stop before they would write into the new schema."
+    )]
     Migrate {
         /// Print one JSON object
-        #[arg(long)]
+        #[arg(short, long)]
         json: bool,
     },
 }

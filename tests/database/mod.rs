@@ -73,7 +73,12 @@ pub fn fill(file: &Path, sql: &str) {
         let alone = format!("SET search_path = {schema}; SET session_replication_role = replica");
         on_server(&url, &format!("{alone}; {drop} {sql} {make}"));
         // As the server does by itself a minute later.
-        on_server(&url, &format!("SET search_path = {schema}; ANALYZE"));
+        on_server(
+            &url,
+            &format!(
+                "SET search_path = {schema}; ANALYZE lane, body, delivery, evaluation, latest, effect, dispatch"
+            ),
+        );
         return;
     }
     let database = rusqlite::Connection::open(file).unwrap();

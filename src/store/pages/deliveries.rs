@@ -112,12 +112,21 @@ fn walk(c: &Connection, state: Option<DeliveryState>) -> Result<String, Error> {
         Some(Received) => {
             format!("WHERE delivery.state = 'received' AND delivery.seq < ?1 {order}")
         }
-        Some(Claimed) => format!("WHERE delivery.seq IN ({CLAIMED}) {order}"),
+        Some(Claimed) => format!("WHERE {} {order}", among(c, CLAIMED)),
         Some(Pending) if open_up_to(c, MOST_SORTED + 1)? <= MOST_SORTED => {
-            format!("WHERE delivery.seq IN ({PENDING}) {order}")
+            format!("WHERE {} {order}", among(c, PENDING))
         }
         Some(Pending) | None => format!("WHERE delivery.seq < ?1 {order}"),
     })
+}
+
+/// That a delivery is one of some few, which are looked for first: PostgreSQL would rather walk the whole inbox along them,
+/// because it expects that a walk is soon given up.
+fn among(c: &Connection, few: &str) -> String {
+    match c {
+        Connection::Sqlite(_) => format!("delivery.seq IN ({few})"),
+        Connection::Postgres(_) => format!("delivery.seq = ANY (ARRAY({few}))"),
+    }
 }
 
 /// How many deliveries are open, counted up to `most`.
@@ -139,6 +148,9 @@ fn page_of_repo(
     repo: &str,
     wanted: &Wanted,
 ) -> Result<Option<Page<DeliveryView>>, Error> {
+    if let Connection::Postgres(_) = c {
+        return page_of_repo_at_once(c, repo, wanted);
+    }
     let query = &wanted.query;
     let before = query.before.unwrap_or(i64::MAX);
     let sql = format!("SELECT {NEWEST}, l.id FROM lane l WHERE l.repo = ?1 LIMIT ?3");
@@ -162,6 +174,38 @@ fn page_of_repo(
             heads.push((seq, lane));
         }
     }
+    Ok(Some(filling.page))
+}
+
+/// The newest deliveries before a place of each issue of a repository, merged.
+const OF_REPO: &str = "SELECT seq FROM (
+    SELECT ended.seq FROM lane l, LATERAL (
+        SELECT seq FROM delivery WHERE lane = l.id AND settled_at IS NOT NULL AND seq < ?1
+        ORDER BY seq DESC LIMIT ?3) AS ended WHERE l.repo = ?2
+    UNION ALL
+    SELECT open.seq FROM lane l, LATERAL (
+        SELECT seq FROM delivery WHERE lane = l.id AND state IN ('pending', 'claimed') AND seq < ?1
+        ORDER BY seq DESC LIMIT ?3) AS open WHERE l.repo = ?2
+    ) AS of_repo ORDER BY seq DESC LIMIT ?3";
+
+/// The same of a server, which is waited for with each question.
+fn page_of_repo_at_once(
+    c: &Connection,
+    repo: &str,
+    wanted: &Wanted,
+) -> Result<Option<Page<DeliveryView>>, Error> {
+    let lanes = "SELECT count(*) FROM (SELECT 1 FROM lane WHERE repo = ?1 LIMIT ?2) AS lanes";
+    let lanes: usize = only(c, lanes, params![repo, MOST_LANES + 1], |r| r.get(0))?;
+    if lanes > MOST_LANES {
+        return Ok(None);
+    }
+    let query = &wanted.query;
+    let mut filling = Filling::new(query.before, query.limit, MOST_EXAMINED_OF_REPO);
+    let sql = format!("{DELIVERY} WHERE {} ORDER BY delivery.seq DESC", among(c, OF_REPO));
+    let before = query.before.unwrap_or(i64::MAX);
+    c.walk(&sql, params![before, repo, MOST_EXAMINED_OF_REPO + 1], &mut |row| {
+        filling.take(row.get(0)?, || wanted.find(row))
+    })?;
     Ok(Some(filling.page))
 }
 

@@ -118,12 +118,13 @@ fn escalated(c: &Connection, sight: &Sight) -> Result<Vec<IssueRow>, Error> {
     few(c, &sql, sight)
 }
 
-/// The newest among the skipped ones that were looked at last, so that the page costs the same whatever the backlog.
+/// The newest among the skipped ones that were looked at last, so that the page costs the same whatever the backlog. Each
+/// code is looked up by itself: joined, PostgreSQL reads all decisions there are.
 fn urgent(c: &Connection, sight: &Sight) -> Result<Vec<IssueRow>, Error> {
     let sql = format!(
         "{ISSUE} WHERE latest.evaluation IN (
-             SELECT id FROM (SELECT evaluation FROM latest WHERE action = 'skip' ORDER BY evaluation DESC LIMIT ?1) AS newest
-             JOIN evaluation ON evaluation.id = newest.evaluation AND reason_code = '{URGENT_NOT_READY}')
+             SELECT evaluation FROM (SELECT evaluation FROM latest WHERE action = 'skip' ORDER BY evaluation DESC LIMIT ?1) AS newest
+             WHERE (SELECT reason_code FROM evaluation WHERE id = newest.evaluation) = '{URGENT_NOT_READY}')
          AND dispatch.agent IS NULL ORDER BY latest.evaluation DESC"
     );
     few(c, &sql, sight)
