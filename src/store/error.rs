@@ -148,6 +148,9 @@ fn said(error: &postgres::Error) -> String {
         Some("53300") => "let the server take more connections (`max_connections`)",
         Some("53100") => "make room on the server's disk",
         Some(_) => return said,
+        None if said.contains("not valid for name") => {
+            "write the server in `store.url` by a name that stands in its certificate"
+        }
         None if said.contains("certificate") => {
             "name the certificate of its authority in `SSL_CERT_FILE`, or write `sslmode=disable` where nobody can listen in"
         }

@@ -107,7 +107,7 @@ fn a_server_is_only_talked_to_when_it_is_the_one_that_was_meant() {
         assert!(is_read, "{url}: {said}");
     }
     for (url, password, trusted, cure) in [
-        (&url("127.0.0.1", "require"), PASSWORD, &trusted, "name"),
+        (&url("127.0.0.1", "require"), PASSWORD, &trusted, "stands in its certificate"),
         (&right, PASSWORD, &other, "SSL_CERT_FILE"),
         (&right, "another-password", &trusted, "store.password_file"),
         (&url("localhost", "disable"), PASSWORD, &trusted, "sslmode"),
