@@ -26,24 +26,62 @@ fn waiting() -> usize {
     }
 }
 
-/// Lets as many workers as a service has work until nothing is left.
-async fn work_off(world: &World) {
-    let (stop, stopped) = watch::channel(false);
-    let stopped = Arc::new(stopped);
-    let mut workers = JoinSet::new();
-    let classifying = tokio::spawn(world.worker().clone().classify_forever());
-    for _ in 0..CONCURRENCY {
-        workers.spawn(world.worker().clone().work_until(Arc::clone(&stopped)));
-    }
-    let done = async {
-        while world.backlog().await > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+/// As many workers as a service has.
+struct Workers {
+    workers: JoinSet<()>,
+    classifying: tokio::task::JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Workers {
+    fn start(world: &World) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let stopped = Arc::new(stopped);
+        let mut workers = JoinSet::new();
+        for _ in 0..CONCURRENCY {
+            workers.spawn(world.worker().clone().work_until(Arc::clone(&stopped)));
         }
-    };
-    tokio::time::timeout(Duration::from_secs(120), done).await.expect("it is worked off");
-    stop.send(true).unwrap();
-    while workers.join_next().await.is_some() {}
-    classifying.abort();
+        let classifying = tokio::spawn(world.worker().clone().classify_forever());
+        Self { workers, classifying, stop }
+    }
+
+    /// Waits until nothing is left. Time passes `seconds` at each look.
+    async fn work_off(&self, world: &World, seconds: i64) {
+        let done = async {
+            while world.backlog().await > 0 {
+                world.advance(seconds);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), done).await.expect("it is worked off");
+    }
+
+    async fn stop(mut self) {
+        self.stop.send(true).unwrap();
+        while self.workers.join_next().await.is_some() {}
+        self.classifying.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_workers_take_up_together_what_comes_together() {
+    let world = World::start().await;
+    let mut workers = Workers::start(&world);
+    world.open("acme/widgets");
+    world.gitea.delivered().await;
+    workers.work_off(&world, 1).await;
+    // All of them rest now, for longer than all of this takes; what comes is sorted in one go.
+    workers.classifying.abort();
+    world.gitea.set_delay("GET", Duration::from_millis(300));
+    for _ in 0..2 * CONCURRENCY {
+        world.open("acme/widgets");
+    }
+    world.gitea.delivered().await;
+    workers.classifying = tokio::spawn(world.worker().clone().classify_forever());
+    workers.work_off(&world, 1).await;
+    workers.stop().await;
+    // Of each two things are asked at once.
+    assert!(world.gitea.most_at_once() > CONCURRENCY, "{}", world.gitea.most_at_once());
 }
 
 fn issue_calls(world: &World) -> usize {
@@ -79,7 +117,9 @@ async fn an_hour_without_gitea_costs_nothing_but_time() {
     world.gitea.clear_faults();
     world.gitea.clear_requests();
     world.advance(60);
-    work_off(&world).await;
+    let workers = Workers::start(&world);
+    workers.work_off(&world, 0).await;
+    workers.stop().await;
     assert_eq!(world.dead().await, [""; 0]);
     assert!(world.gitea.most_at_once() <= CONCURRENCY, "{}", world.gitea.most_at_once());
     let probes = world.gitea.requests().iter().filter(|r| r.path.ends_with("/version")).count();

@@ -109,7 +109,8 @@ impl Store {
         self.member().map_or(1, |member| member.presence.borrow().living)
     }
 
-    /// Whether this service does what is to be done once: of those that process issues, the one that lives longest.
+    /// Whether this service does what is to be done once: of those that process issues, or of all where none does, the one
+    /// that lives longest.
     pub fn leads(&self) -> bool {
         self.member().is_none_or(|member| {
             let presence = member.presence.borrow();
@@ -194,7 +195,7 @@ const TAKE_TURN: &str = "INSERT INTO turn VALUES (?1, ?2, clock_ms() + ?3)
     WHERE turn.until <= clock_ms() OR NOT EXISTS (SELECT 1 FROM replica WHERE replica.id = turn.holder)";
 
 /// The lock by which the connection of a service says that it lasts, among those of other programs.
-const IS_ENDED: &str = "pg_try_advisory_xact_lock(19798, CAST(id AS INTEGER))";
+const IS_ENDED: &str = "pg_try_advisory_xact_lock(19798, hashtext(current_schema() || ' ' || id))";
 
 fn enter(c: &Connection, replica: &Replica, before: Option<i64>) -> Result<Presence, Error> {
     // One that had this name and whose connection is gone was the same service before it was started again.
@@ -204,7 +205,8 @@ fn enter(c: &Connection, replica: &Replica, before: Option<i64>) -> Result<Prese
     let values = params![replica.name, env!("CARGO_PKG_VERSION"), replica.works];
     let id = insert(c, "id", sql, values)?;
     forget_gone(c)?;
-    let living = "SELECT min(CASE WHEN works = 1 THEN id END), count(*) FROM replica";
+    let living =
+        "SELECT coalesce(min(CASE WHEN works = 1 THEN id END), min(id)), count(*) FROM replica";
     let (oldest, living): (Option<i64>, u64) = only(c, living, [], |r| r.try_into())?;
     Ok(Presence { id, until: Instant::now(), is_first: oldest == Some(id), living })
 }
@@ -224,10 +226,11 @@ fn take_orphans(c: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Renews a row, and says of all: whether it was there, the oldest that works, how many live and how many are gone, and the
-/// version of the schema.
+/// Renews a row, and says of all: whether it was there, the oldest that works, or the oldest where none does, how many live
+/// and how many are gone, and the version of the schema.
 const BEAT: &str = "WITH beat AS (UPDATE replica SET beat_at = clock_ms() WHERE id = $1 RETURNING id)
-    SELECT (SELECT count(*) FROM beat), min(CASE WHEN works = 1 AND is_living THEN id END),
+    SELECT (SELECT count(*) FROM beat),
+        coalesce(min(CASE WHEN works = 1 AND is_living THEN id END), min(CASE WHEN is_living THEN id END)),
         count(CASE WHEN is_living THEN 1 END), count(CASE WHEN NOT is_living THEN 1 END),
         (SELECT version FROM schema_version)
     FROM (SELECT id, works, id = $1 OR beat_at > clock_ms() - $2 AS is_living FROM replica) AS known";
@@ -303,7 +306,8 @@ impl<F: Fn(News)> Around<F> {
             }
         };
         self.beat(&store, member, listener)?;
-        Ok(Some(listener))
+        // Whom the others have given up comes back at once.
+        Ok((!store.term().is_over()).then_some(listener))
     }
 
     fn beat(&self, store: &Store, member: &Member, listener: &mut Listener) -> Result<(), Error> {

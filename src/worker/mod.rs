@@ -182,7 +182,7 @@ impl Worker {
             // Enlisted before looking, so that what becomes due between the look and the wait is not missed.
             let due = self.state.due.notified();
             match self.work_one().await {
-                Ok(true) => self.state.due.notify_one(),
+                Ok(true) => {}
                 Ok(false) => {
                     let pause = self.pause().await;
                     tokio::select! {
@@ -220,6 +220,8 @@ impl Worker {
         match self.parts.store.claim(now).await? {
             Some(claim) => {
                 boundary!("claim::taken");
+                // There may be more, and somebody who sleeps.
+                self.wake();
                 self.process(claim).await.map(|()| true)
             }
             None => Ok(self.parts.store.wake_due(now).await? > 0),

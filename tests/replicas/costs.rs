@@ -21,12 +21,14 @@ struct Spent {
     transactions: i64,
     log_bytes: i64,
     requests: i64,
+    /// Time of processors that the replicas used, in milliseconds.
+    processor: i64,
     at: Instant,
 }
 
 impl Spent {
     /// The server tells of transactions up to a second late.
-    async fn now(fleet: &Fleet) -> Self {
+    async fn now(fleet: &Fleet, programs: &[Program]) -> Self {
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         let at = Instant::now();
         let transactions =
@@ -35,6 +37,7 @@ impl Spent {
             transactions: fleet.count(transactions),
             log_bytes: fleet.count("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"),
             requests: i64::try_from(fleet.gitea.requests().len()).unwrap(),
+            processor: programs.iter().map(processor).sum(),
             at,
         }
     }
@@ -46,8 +49,18 @@ impl Spent {
             "transactions": each(self.transactions, before.transactions),
             "log_bytes": each(self.log_bytes, before.log_bytes),
             "requests": each(self.requests, before.requests),
+            "processor_ms": each(self.processor, before.processor),
         })
     }
+}
+
+/// The two times in `/proc/<pid>/stat`, of which Linux counts a hundred a second everywhere.
+fn processor(program: &Program) -> i64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", program.pid())).unwrap();
+    // Behind the name in parentheses, which may hold anything; these are fields 14 and 15 of all.
+    let rest = stat.rsplit_once(')').unwrap().1;
+    let times = rest.split_whitespace().skip(11).take(2);
+    times.map(|ticks| ticks.parse::<i64>().unwrap() * 10).sum()
 }
 
 fn round(number: f64) -> f64 {
@@ -85,16 +98,16 @@ async fn what_it_costs_is_told() {
     let programs = fleet.start_all();
     fleet.are_living(3).await;
     let idle = Duration::from_secs(scale(5, 60) as u64);
-    let before = Spent::now(&fleet).await;
+    let before = Spent::now(&fleet, &programs).await;
     tokio::time::sleep(idle).await;
-    let now = Spent::now(&fleet).await;
+    let now = Spent::now(&fleet, &programs).await;
     let seconds = now.at.duration_since(before.at).as_secs_f64();
     let idle = now.since(before, seconds * 3.0);
 
     let (before, length) = (now, Duration::from_secs(scale(3, 20) as u64));
     let accepted = flood(&programs, length).await;
     fleet.processed().await;
-    let now = Spent::now(&fleet).await;
+    let now = Spent::now(&fleet, &programs).await;
     let a_delivery = now.since(before, f64::from(accepted));
     let accepted_a_second = round(f64::from(accepted) / length.as_secs_f64());
 
@@ -106,7 +119,7 @@ async fn what_it_costs_is_told() {
     }
     fleet.processed().await;
     let decided_a_second = round(issues as f64 / since.elapsed().as_secs_f64());
-    let now = Spent::now(&fleet).await;
+    let now = Spent::now(&fleet, &programs).await;
     let deliveries = fleet.accepted().len();
     let an_issue = now.since(before, issues as f64);
     let bytes = fleet.count("SELECT pg_database_size(current_database())");

@@ -32,7 +32,7 @@ async fn a_queue_is_shared_among_all() {
     let shares: Vec<u32> =
         fleet.cluster.rows(shares).unwrap().iter().map(|count| count.parse().unwrap()).collect();
     println!("60 issues, shared as {shares:?}");
-    assert!(shares.len() == 3 && shares.iter().all(|share| *share >= 6), "{shares:?}");
+    assert!(shares.len() == 3 && shares.iter().all(|share| *share >= 3), "{shares:?}");
     assert_eq!(fleet.doubled(), Vec::<String>::new());
 }
 
@@ -160,7 +160,7 @@ async fn who_signs_in_at_one_is_signed_in_at_all() {
 }
 
 /// From the moment a delivery was taken to the first request about its issue, of 99 in 100.
-const FIRST_REQUEST: Limit = Limit::millis(25, 500);
+const FIRST_REQUEST: Limit = Limit::millis(25, 2_000);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]

@@ -22,16 +22,14 @@ pub(in crate::store) struct Listener {
 }
 
 impl Server {
-    /// Listens from now on, and holds `lock` among all whose first number is 19798, for as long as the connection lasts.
-    pub(in crate::store) fn listen(&self, lock: i64) -> Result<Listener, Error> {
+    /// Listens from now on, and holds a lock for the service with this number, for as long as the connection lasts.
+    pub(in crate::store) fn listen(&self, service: i64) -> Result<Listener, Error> {
         let mut client = self.client()?;
         client.batch_execute(SETTINGS)?;
         let channel: String = client.query_one(&format!("SELECT {CHANNEL}"), &[])?.try_get(0)?;
         client.batch_execute(&format!("LISTEN \"{channel}\""))?;
-        client.execute(
-            "SELECT pg_try_advisory_lock(19798, CAST(CAST($1 AS BIGINT) AS INTEGER))",
-            &[&lock],
-        )?;
+        let lock = "SELECT pg_try_advisory_lock(19798, hashtext(current_schema() || ' ' || CAST($1 AS BIGINT)))";
+        client.execute(lock, &[&service])?;
         Ok(Listener { client, own: self.sender.simple().to_string() })
     }
 }
