@@ -56,6 +56,15 @@ pub fn random_id(file: &Path) -> &'static str {
     if server(file).is_some() { "uuid_send(gen_random_uuid())" } else { "randomblob(16)" }
 }
 
+/// The same for so many times sixteen bytes, which SQLite would put together as a text.
+pub fn random_bytes(file: &Path, times: usize) -> String {
+    let one = random_id(file);
+    match server(file) {
+        Some(_) => vec![one; times].join(" || "),
+        None => format!("randomblob({})", 16 * times),
+    }
+}
+
 /// Fills tables past the program with the rows of a large store. The indexes are made afterwards and nothing is checked
 /// or followed by a trigger, which is by far the quicker way; what is to be known of deliveries by their ids is.
 pub fn fill(file: &Path, sql: &str) {

@@ -84,7 +84,7 @@ fn delivery() -> Delivery {
 fn fill(path: &Path, rows: usize, issues: usize, old: usize) {
     let (random_id, now) = (database::random_id(path), Utc::now().timestamp_millis());
     let (received_at, finished) = (now - 2 * KEEP.as_millis() as i64, rows - PENDING * issues);
-    let body = [random_id; 94].join(" || ");
+    let body = database::random_bytes(path, 94);
     let sql = format!(
         "CREATE TEMP TABLE n AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
              SELECT i FROM n;
