@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-
 use super::Parts;
+use crate::agents::local::LocalClient;
 use crate::config::Config;
 use crate::store::{self, News, Replica};
 
@@ -12,18 +11,14 @@ impl Parts {
     /// Takes part as one of the services on the store.
     pub(super) async fn join(&self, config: &Config) -> Result<(), store::Error> {
         let replica = Replica { name: name(config), works: config.worker.concurrency > 0 };
-        let (worker, arrived) = (self.worker.clone(), Arc::clone(&self.arrived));
-        let offered = Arc::clone(&self.runs.offered);
-        let (local, runtime) = (self.local.clone(), Handle::current());
+        let (arrived, offered) = (Arc::clone(&self.arrived), Arc::clone(&self.runs.offered));
+        // Nothing here keeps the store, or it would never be closed.
+        let (wake, resume) = (self.worker.waker(), self.local.as_ref().map(LocalClient::resumer));
         let heard = move |news: News| match news {
             News::Arrived => arrived.notify_one(),
-            News::Due => worker.wake(),
+            News::Due => wake(),
             News::Offered => offered.notify_waiters(),
-            News::Orphaned => {
-                if let Some(local) = local.clone() {
-                    runtime.spawn(async move { local.resume().await });
-                }
-            }
+            News::Orphaned => resume.iter().for_each(|resume| resume()),
         };
         self.store.join(replica, heard).await
     }

@@ -134,6 +134,12 @@ impl Worker {
         self.state.due.notify_one();
     }
 
+    /// The same for somebody who is not to keep the worker, and the store with it.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        let state = Arc::clone(&self.state);
+        move || state.due.notify_one()
+    }
+
     /// Notified when the forge can be reached again: deliveries may have been lost meanwhile.
     pub fn after_outage(&self) -> Arc<Notify> {
         Arc::clone(&self.state.breaker.over)

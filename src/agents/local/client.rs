@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::{LocalRules, LocalRuns, Parts, Run, Task};
@@ -60,6 +61,16 @@ impl LocalClient {
             Ok(open) => self.take_up(open),
             Err(error) => {
                 tracing::error!(%error, "what the local agent had begun could not be read")
+            }
+        }
+    }
+
+    /// Does it on this runtime, for somebody who is not to keep the agent.
+    pub fn resumer(&self) -> impl Fn() + Send + Sync + 'static {
+        let (inner, runtime) = (Arc::downgrade(&self.0), Handle::current());
+        move || {
+            if let Some(inner) = inner.upgrade() {
+                runtime.spawn(async move { Self(inner).resume().await });
             }
         }
     }
