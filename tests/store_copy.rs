@@ -149,7 +149,9 @@ async fn serves(url: &str, deliveries: i64) {
     }
     for seq in [deliveries + 1, deliveries + 2] {
         assert_eq!(accept(id(seq)).await.unwrap(), Accepted::New);
-        assert_eq!(store.delivery(&id(seq)).await.unwrap().unwrap().seq, seq);
+        // A server gives no number twice, and counts those of deliveries that turned out to be known.
+        let given = store.delivery(&id(seq)).await.unwrap().unwrap().seq;
+        assert!(given == seq || (given > seq && url.starts_with("postgres")), "{given}");
     }
     store.close().await.unwrap();
 }

@@ -385,7 +385,7 @@ const GIVEN: [(&str, &str); 8] = [
 ];
 
 /// What can go wrong with a request, and where: some pass by themselves, some do not.
-fn fault(number: usize, at: &IssueRef) -> Fault {
+fn fault(number: usize, at: &IssueRef, comment: i64) -> Fault {
     let kinds = [
         FaultKind::Status(500),
         FaultKind::AnswerLost,
@@ -401,7 +401,7 @@ fn fault(number: usize, at: &IssueRef) -> Fault {
         ("POST", format!("{issue}/comments")),
         ("POST", format!("{issue}/labels")),
         ("PATCH", issue.clone()),
-        ("POST", "/reactions".to_owned()),
+        ("POST", format!("/comments/{comment}/reactions")),
         ("GET", format!("{issue}/comments")),
         ("GET", "/assignees".to_owned()),
     ];
@@ -420,8 +420,10 @@ struct Given {
 fn give(world: &World, numbers: std::ops::Range<usize>, issues: &[IssueRef]) -> Vec<Given> {
     let give = |number: usize| {
         let (at, (by, command)) = (issues[number].clone(), GIVEN[number % GIVEN.len()]);
-        world.gitea.fail(fault(number, &at));
-        Given { comment: world.gitea.comment(&at, by, command), at, command }
+        let comment = world.gitea.comment(&at, by, command);
+        // Before anybody looks at it; a fault of another issue's reaction would make this one's go amiss.
+        world.gitea.fail(fault(number, &at, comment));
+        Given { comment, at, command }
     };
     numbers.map(give).collect()
 }
