@@ -281,7 +281,8 @@ fn waiting(c: &Connection, lane: i64) -> Result<Option<Waiting>, Error> {
     })
 }
 
-fn millis(duration: Duration) -> i64 {
+/// A duration as times are kept, in milliseconds.
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

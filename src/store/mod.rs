@@ -58,7 +58,7 @@ use std::fs::File;
 use std::path::Path;
 #[cfg(test)]
 use std::str::FromStr as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -121,7 +121,8 @@ struct Inner {
     ids: Arc<ids::Ids>,
     /// Held as long as the store is, by a `serve`.
     lock: Mutex<Option<File>>,
-    membership: replicas::Membership,
+    /// Its service among those that share it, once it has joined them.
+    member: OnceLock<replicas::Member>,
 }
 
 /// How the store is opened.
@@ -169,7 +170,7 @@ impl Store {
             repeats: Mutex::default(),
             ids,
             lock: Mutex::new(lock),
-            membership: replicas::Membership::default(),
+            member: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -6,13 +6,14 @@
 //! forge it keeps itself away: a [`Term`] is over a good while before anybody takes the row away, and work is only done
 //! within one. Only then a service may come back, as a new one.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::engine::{Connection, Listener, News, params};
+use super::lanes::millis;
 use super::rows::{changed, insert, only, run};
 use super::term::{Presence, Term};
 use super::{Error, Inner, Store, lanes, schema};
@@ -42,10 +43,7 @@ pub struct Replica {
 }
 
 /// What the store keeps of its own service among the others.
-#[derive(Default)]
-pub(super) struct Membership(OnceLock<Member>);
-
-struct Member {
+pub(super) struct Member {
     replica: Replica,
     presence: watch::Sender<Presence>,
     /// It has left, or a later version has the store.
@@ -57,12 +55,6 @@ struct Member {
 enum End {
     Left,
     Outdated,
-}
-
-impl Membership {
-    fn member(&self) -> Option<&Member> {
-        self.0.get()
-    }
 }
 
 impl Store {
@@ -85,7 +77,7 @@ impl Store {
             end: watch::Sender::default(),
         };
         let end = member.end.subscribe();
-        if self.inner.membership.0.set(member).is_err() {
+        if self.inner.member.set(member).is_err() {
             return Err(Error::Broken);
         }
         let store = Arc::downgrade(&self.inner);
@@ -135,11 +127,10 @@ impl Store {
     /// [`TURN`] at the latest, and when it is gone.
     pub async fn take_turn(&self, what: String) -> Result<String, Error> {
         let holder = self.term().holder();
-        let longest = i64::try_from(TURN.as_millis()).unwrap_or(i64::MAX);
         loop {
             let name = what.clone();
             let is_ours = self.write(move |c| {
-                let values = params![name, holder, longest];
+                let values = params![name, holder, millis(TURN)];
                 Ok(changed(c, TAKE_TURN, values)? > 0)
             });
             if is_ours.await? {
@@ -179,7 +170,7 @@ impl Store {
     }
 
     fn member(&self) -> Option<&Member> {
-        self.inner.membership.member()
+        self.inner.member.get()
     }
 
     /// A new row, after what is left of the one before.
@@ -213,7 +204,7 @@ fn enter(c: &Connection, replica: &Replica, before: Option<i64>) -> Result<Prese
 
 /// Takes away the rows of those that are gone, and leaves what they had to the others.
 fn forget_gone(c: &Connection) -> Result<(), Error> {
-    run(c, "DELETE FROM replica WHERE beat_at <= clock_ms() - ?1", [gone_after()])?;
+    run(c, "DELETE FROM replica WHERE beat_at <= clock_ms() - ?1", [millis(GONE_AFTER)])?;
     take_orphans(c)
 }
 
@@ -313,7 +304,7 @@ impl<F: Fn(News)> Around<F> {
     fn beat(&self, store: &Store, member: &Member, listener: &mut Listener) -> Result<(), Error> {
         let (id, since) = (member.presence.borrow().id, Instant::now());
         let [is_there, oldest, living, gone, version] =
-            listener.numbers(BEAT, &[id, gone_after()])?;
+            listener.numbers(BEAT, &[id, millis(GONE_AFTER)])?;
         if usize::try_from(version).is_ok_and(|version| version > schema::VERSION) {
             member.end.send_replace(Some(End::Outdated));
             return Ok(());
@@ -335,11 +326,6 @@ impl<F: Fn(News)> Around<F> {
         }
         Ok(())
     }
-}
-
-/// [`GONE_AFTER`] in milliseconds.
-fn gone_after() -> i64 {
-    i64::try_from(GONE_AFTER.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

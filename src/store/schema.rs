@@ -46,7 +46,7 @@ pub(super) fn migrate(connection: &mut Connection, place: &Place) -> Result<(), 
         Connection::Postgres(_) => {
             must_be_usable(connection, place)?;
             migrate_postgres(connection, place)?;
-            connection.expect_schema(STEPS.len());
+            connection.expect_schema(VERSION);
             Ok(())
         }
     }

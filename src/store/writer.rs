@@ -339,6 +339,16 @@ mod tests {
         })
     }
 
+    /// A job that keeps the writer waiting until the other end is gone: it may run twice.
+    fn kept_waiting(writer: &Writer) -> (Sender<()>, impl Future<Output = Result<(), Error>>) {
+        let (go, wait) = channel();
+        let job = move |_: &Connection| {
+            let _ = wait.recv();
+            Ok(())
+        };
+        (go, writer.write(Flush::First, job))
+    }
+
     async fn sum(writer: &Writer) -> i64 {
         let sum = |c: &Connection| only(c, "SELECT coalesce(sum(x), 0) FROM t", [], |r| r.get(0));
         writer.write(Flush::Later, sum).await.unwrap()
@@ -348,12 +358,7 @@ mod tests {
     async fn what_waits_is_written_at_once_but_for_what_nobody_waits_for_any_more() {
         let folder = tempfile::tempdir().unwrap();
         let (writer, together) = (scratch_writer(folder.path()), numbers());
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let first = writer.write(Flush::First, move |_| {
-            // Until the other end is gone: it may run twice.
-            let _ = wait.recv();
-            Ok(())
-        });
+        let (go, first) = kept_waiting(&writer);
         let put = |x| writer.write_one_of(&together, Flush::First, x);
         let given_up = async {
             // Polled once, which queues it, and dropped.
@@ -375,12 +380,7 @@ mod tests {
     async fn what_fails_together_leaves_the_neighbours_and_those_that_come_later() {
         let folder = tempfile::tempdir().unwrap();
         let (writer, together) = (scratch_writer(folder.path()), numbers());
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let first = writer.write(Flush::First, move |_| {
-            // Until the other end is gone: it may run twice.
-            let _ = wait.recv();
-            Ok(())
-        });
+        let (go, first) = kept_waiting(&writer);
         let put = |x| writer.write_one_of(&together, Flush::First, x);
         let insert = |c: &Connection| crate::store::rows::run(c, "INSERT INTO t VALUES (8)", []);
         let neighbour = writer.write(Flush::First, insert);

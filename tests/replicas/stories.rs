@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use gitea_triage::fake_gitea::Request;
 use reqwest::Client;
 
 use crate::cluster::kill;
@@ -36,11 +35,6 @@ async fn a_queue_is_shared_among_all() {
     assert_eq!(fleet.doubled(), Vec::<String>::new());
 }
 
-/// Requests that changed something.
-fn writes(fleet: &Fleet) -> Vec<Request> {
-    fleet.gitea.writes()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]
 async fn what_a_replica_has_that_stands_still_is_taken_over_and_it_writes_nothing_more() {
@@ -50,7 +44,7 @@ async fn what_a_replica_has_that_stands_still_is_taken_over_and_it_writes_nothin
     // It stands still between its first write and the answer to it, with others of the plan to come.
     fleet.gitea.set_delay("POST", Duration::from_secs(5));
     let at = fleet.open(1);
-    until("the first write", PATIENCE, async || !writes(&fleet).is_empty()).await;
+    until("the first write", PATIENCE, async || !fleet.gitea.writes().is_empty()).await;
     still.signal("STOP");
     let since = Instant::now();
     fleet.gitea.set_delay("POST", Duration::ZERO);
@@ -60,14 +54,14 @@ async fn what_a_replica_has_that_stands_still_is_taken_over_and_it_writes_nothin
     until("another one to take it over", TAKEN_OVER_WITHIN, async || is_done()).await;
     println!("taken over after {:.1} s", since.elapsed().as_secs_f64());
     fleet.processed().await;
-    let before = writes(&fleet);
+    let before = fleet.gitea.writes();
     still.signal("CONT");
     until("it to come back as another one", PATIENCE, async || {
         still.log().iter().any(|line| line.contains("takes part again"))
     })
     .await;
     fleet.are_living(2).await;
-    assert_eq!(writes(&fleet), before);
+    assert_eq!(fleet.gitea.writes(), before);
     assert!(still.log().iter().any(|line| line.contains("left to the other services")));
     // And it works again, as one of two.
     drop(other);

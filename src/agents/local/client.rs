@@ -52,7 +52,8 @@ impl LocalClient {
         self.0.runs.set_rules(rules);
     }
 
-    /// Begins anew what was cut off when a program ended, this one before or another one: dispatches that were handed over and have nobody at work.
+    /// Begins anew what was cut off when a program ended, this one before or another one: dispatches that were handed over
+    /// and have nobody at work.
     pub async fn resume(&self) {
         let environment = &self.0.runs.environment;
         let (parts, rules) = (&environment.parts, environment.rules.load_full());
