@@ -205,6 +205,27 @@ async fn runners_and_what_their_agents_use_are_counted_and_unknown_is_absent() {
 }
 
 #[tokio::test]
+async fn what_agents_have_and_did_is_counted_by_agent() {
+    let world = World::start().await;
+    let first = world.open("acme/widgets");
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let of_claude =
+        |name: &str, more: &str| format!("gitea_triage_dispatches{name}{{agent=\"claude\"{more}}}");
+    world.advance(60);
+    assert_eq!(world.figure(&of_claude("", ",state=\"open\"")).await, 1.0);
+    assert_eq!(world.figure(&of_claude("", ",state=\"waiting\"")).await, 1.0);
+    assert_eq!(world.figure(&of_claude("_oldest_wait_seconds", "")).await, 60.0);
+    assert!(!world.metrics().await.contains("dispatches_median_seconds{"), "none was completed");
+    world.gitea.close(&first, "claude");
+    world.settle(10).await;
+    assert_eq!(world.figure(&of_claude("_ended_total", ",outcome=\"completed\"")).await, 1.0);
+    assert_eq!(world.figure(&of_claude("_median_seconds", "")).await, 60.0);
+    assert_eq!(world.figure(&of_claude("", ",state=\"waiting\"")).await, 0.0);
+    check(&world.metrics().await);
+}
+
+#[tokio::test]
 async fn two_services_in_one_process_do_not_count_for_each_other() {
     let (one, other) = (World::start().await, World::start().await);
     one.open("acme/widgets");

@@ -8,7 +8,7 @@ use actix_session::Session;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
 use super::Dashboard;
@@ -49,13 +49,22 @@ impl Reader {
     /// The frame of a page.
     pub fn frame(&self, item: NavItem, title: impl Into<String>) -> Frame {
         Frame {
-            visitor: Some(self.visitor.name().to_owned()),
-            is_admin: self.visitor.is_admin,
-            csrf: self.session.csrf(),
             notice: self.session.take(&NOTICE),
             is_live: true,
             forge: self.dashboard.parts.forge.product(),
-            ..Frame::new(&self.settings, self.now, item, title.into())
+            title: title.into(),
+            item,
+            ..self.frame_of_refusal()
+        }
+    }
+
+    /// The frame of an error page: whatever was to be said on the next page is still to be said.
+    fn frame_of_refusal(&self) -> Frame {
+        Frame {
+            visitor: Some(self.visitor.name().to_owned()),
+            is_admin: self.visitor.is_admin,
+            csrf: self.session.csrf(),
+            ..Frame::new(&self.settings, self.now, NavItem::None, String::new())
         }
     }
 
@@ -86,7 +95,7 @@ impl Reader {
 
     /// The answer where nothing is found.
     pub fn not_found(&self, what: &str) -> Refusal {
-        Refusal::page(StatusCode::NOT_FOUND, &self.settings, what)
+        Refusal::page(StatusCode::NOT_FOUND, what)
     }
 
     async fn of(request: HttpRequest) -> Result<Self, Refusal> {
@@ -104,7 +113,9 @@ impl Reader {
             }
             return Err(Refusal::sign_in(&settings, &request));
         };
-        Ok(Self { dashboard, settings, session, visitor, now })
+        let reader = Self { dashboard, settings, session, visitor, now };
+        request.extensions_mut().insert(reader.frame_of_refusal());
+        Ok(reader)
     }
 }
 
@@ -140,7 +151,7 @@ async fn visitor(
         }
         Looked::Unknown => {
             let why = "your permissions could not be checked because the forge did not answer; reload the page in a moment";
-            Err(Refusal::page(StatusCode::SERVICE_UNAVAILABLE, settings, why))
+            Err(Refusal::page(StatusCode::SERVICE_UNAVAILABLE, why))
         }
     }
 }
@@ -203,19 +214,17 @@ impl Form {
 
     async fn of(request: HttpRequest, mut payload: Payload) -> Result<Self, Refusal> {
         let (dashboard, session) = parts(&request).await?;
-        let settings = dashboard.settings();
         let form = web::Form::<BTreeMap<String, String>>::from_request(&request, &mut payload);
         let fields = form.await.map_err(|_| {
             Refusal::page(
                 StatusCode::BAD_REQUEST,
-                &settings,
                 "the form could not be read; go back and send it again",
             )
         })?;
         let form = Self { dashboard, session, fields: fields.into_inner() };
         if !form.session.is_csrf(form.field("csrf")) {
             let why = "the form does not belong to your session; reload the page and send it again";
-            return Err(Refusal::page(StatusCode::FORBIDDEN, &settings, why));
+            return Err(Refusal::page(StatusCode::FORBIDDEN, why));
         }
         Ok(form)
     }
@@ -233,7 +242,7 @@ impl AdminForm {
         if !reader.visitor.is_admin {
             let why =
                 "you have read-only access; ask an admin, or ask to be added to `dashboard.admins`";
-            return Err(Refusal::page(StatusCode::FORBIDDEN, &reader.settings, why));
+            return Err(Refusal::page(StatusCode::FORBIDDEN, why));
         }
         Ok(Self { reader, form })
     }

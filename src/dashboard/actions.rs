@@ -1,21 +1,31 @@
-//! What an admin may do: retry a failed delivery, and give the commands that people give in comments. Both go into the
-//! inbox and are processed like every delivery.
+//! What an admin may do: retry failed deliveries or dismiss them, and give the commands that people give in comments,
+//! which go into the inbox and are processed like every delivery.
+
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
+use tokio::time::{Instant, sleep};
 
-use super::access::{AdminForm, has_delivery};
+use super::access::{AdminForm, Reader, has_delivery};
 use super::deliveries::find;
 use super::frame::see_other;
+use super::listing::days;
 use super::refusal::Refusal;
 use super::session::SessionExt as _;
 use crate::delivery::DeliveryId;
 use crate::issue::IssueRef;
-use crate::store::ManualOrder;
+use crate::store::{DeliveryQuery, DeliveryState, ManualOrder, Sight, Store};
+use crate::triage::OrderState;
 
 /// The longest reason or name that is taken, in characters.
 const LONGEST: usize = 300;
+/// How long a page waits for what becomes of a command, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How many failed deliveries are retried or dismissed at once.
+const MOST_FAILED: usize = 1_000;
 
 /// The handler of `POST /deliveries/{id}/retry`.
 pub(super) async fn retry(id: Path<String>, form: AdminForm) -> Result<HttpResponse, Refusal> {
@@ -58,19 +68,103 @@ pub(super) async fn order(
     }
     let command = command(&form)?;
     if let Some(why) = (parts.refuses)(at.clone(), command.clone()).await {
-        return Err(Refusal::page(StatusCode::BAD_REQUEST, &reader.settings, &why));
+        return Err(Refusal::page(StatusCode::BAD_REQUEST, &why));
     }
     tracing::info!(by = reader.visitor.name(), issue = %at, verb = form.field("order"), "a command was requested");
     let order = ManualOrder { by: reader.visitor.name().to_owned(), command, task_type: None };
-    parts.store.order(at.clone(), order, reader.now).await?;
+    let place = parts.store.order(at.clone(), order, reader.now).await?;
     (parts.wake)();
-    reader.session.notify("The command is queued and will run in a moment.");
+    reader.session.notify(&outcome(&parts.store, place).await?);
     Ok(see_other(&reader.issue_path(&at)))
+}
+
+/// What became of a command, as far as that is known soon.
+async fn outcome(store: &Store, place: i64) -> Result<String, Refusal> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(given) = store.order_given(place).await? {
+            let command = &given.command;
+            match (given.state, given.why) {
+                (OrderState::CarriedOut, _) => return Ok(format!("`{command}` was carried out.")),
+                (OrderState::Refused, why) => {
+                    let why = why.unwrap_or_else(|| "see the decision below".to_owned());
+                    return Ok(format!("`{command}` was refused: {why}"));
+                }
+                (OrderState::Answered, _) => return Ok(format!("`{command}` was answered.")),
+                (OrderState::Received | OrderState::Applied, _) => {}
+            }
+        }
+        if Instant::now() >= until {
+            return Ok("The command is stored, and was not carried out yet. What becomes of it will stand below under Commands.".to_owned());
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The handler of `POST /deliveries/failed`: retries or dismisses all failed deliveries that fit a filter.
+pub(super) async fn failed(form: AdminForm) -> Result<HttpResponse, Refusal> {
+    let reader = &form.reader;
+    let parts = &reader.dashboard.parts;
+    let given = |name: &str| Some(form.field(name).to_owned()).filter(|value| !value.is_empty());
+    let query = DeliveryQuery {
+        state: Some(DeliveryState::Dead),
+        repo: given("repo"),
+        text: given("q"),
+        received: days(given),
+        before: None,
+        limit: MOST_FAILED,
+    };
+    let (places, is_all) = writable(reader, query).await?;
+    let rest = if is_all { "" } else { " There are more: send it again." };
+    let by = reader.visitor.name();
+    let said = match form.field("do") {
+        "retry" => {
+            let count = parts.store.revive_all(places, reader.now).await?;
+            (parts.wake)();
+            tracing::info!(by, count, "retries were requested");
+            format!("{} will be retried.{rest}", counted(count))
+        }
+        "dismiss" => {
+            let count = parts.store.dismiss_all(places, format!("dismissed by {by}")).await?;
+            tracing::info!(by, count, "failed deliveries were dismissed");
+            format!("{} dismissed.{rest}", counted(count))
+        }
+        _ => return Err(Refusal::page(StatusCode::BAD_REQUEST, "choose `retry` or `dismiss`")),
+    };
+    reader.session.notify(&said);
+    Ok(see_other(&reader.path("/deliveries?state=dead")))
+}
+
+fn counted(count: usize) -> String {
+    format!("{count} failed {}", if count == 1 { "delivery" } else { "deliveries" })
+}
+
+/// The places of the deliveries that fit and that they may act on, and whether those are all.
+async fn writable(reader: &Reader, mut query: DeliveryQuery) -> Result<(Vec<i64>, bool), Refusal> {
+    let (store, writes) = (&reader.dashboard.parts.store, &reader.visitor.writes);
+    let mut places = Vec::new();
+    while places.len() < MOST_FAILED {
+        let page = store.delivery_page(query.clone(), writes.clone()).await?;
+        for delivery in page.rows {
+            let body = match writes {
+                Sight::All => None,
+                _ => store.body(delivery.seq).await?,
+            };
+            if has_delivery(writes, &delivery, body.as_deref()) {
+                places.push(delivery.seq);
+            }
+        }
+        query.before = page.older;
+        if query.before.is_none() {
+            return Ok((places, true));
+        }
+    }
+    Ok((places, false))
 }
 
 /// The command as a person would type it after `/triage` in a comment.
 fn command(form: &AdminForm) -> Result<String, Refusal> {
-    let wrong = |why: &str| Refusal::page(StatusCode::BAD_REQUEST, &form.reader.settings, why);
+    let wrong = |why: &str| Refusal::page(StatusCode::BAD_REQUEST, why);
     // On one line: a second one would be a second command in a comment.
     let line = |text: &str| {
         let words: Vec<_> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();

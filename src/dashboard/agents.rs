@@ -4,10 +4,11 @@ use actix_web::HttpResponse;
 use askama::Template;
 
 use super::access::Reader;
+use super::chart::{Chart, Column};
 use super::frame::{Frame, NavItem, render};
 use super::refusal::Refusal;
 use crate::dispatch::{Agent, Dispatch, Interface};
-use crate::store::AgentLoad;
+use crate::store::{AgentLoad, DISPATCHES, DispatchDay};
 
 #[derive(Template)]
 #[template(path = "agents.html")]
@@ -15,6 +16,7 @@ struct Page {
     frame: Frame,
     agents: Vec<Row>,
     dispatches: Vec<(Dispatch, String)>,
+    chart: Chart,
 }
 
 /// One agent.
@@ -48,14 +50,30 @@ impl Row {
 
 /// The handler of `GET /agents`.
 pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
-    let (loads, dispatches) =
-        reader.dashboard.parts.store.agent_loads(reader.visitor.sees.clone()).await?;
+    let store = &reader.dashboard.parts.store;
+    let sees = reader.visitor.sees.clone();
+    let ((loads, dispatches), days) =
+        tokio::try_join!(store.agent_loads(sees), store.dispatch_days(reader.now))?;
     let configured = &reader.settings.agents;
     let row = |agent: &Agent| Row { load: load(&loads, agent), agent: Some(agent.clone()) };
     let is_gone = |load: &&AgentLoad| !configured.iter().any(|a| load.agent == a.id.as_str());
     let gone = loads.iter().filter(is_gone).map(|load| Row { load: load.clone(), agent: None });
     let agents = configured.iter().map(row).chain(gone).collect();
-    Ok(render(&Page { frame: reader.frame(NavItem::Agents, "Agents"), agents, dispatches }))
+    let frame = reader.frame(NavItem::Agents, "Agents");
+    Ok(render(&Page { frame, agents, dispatches, chart: chart(days) }))
+}
+
+fn chart(days: Vec<DispatchDay>) -> Chart {
+    let column = |(at, parts): DispatchDay| Column {
+        name: at.format("%m-%d").to_string(),
+        parts: parts.to_vec(),
+    };
+    Chart {
+        title: "Dispatches per day, last 14 days (UTC), by how they stand now".to_owned(),
+        series: DISPATCHES.to_vec(),
+        columns: days.into_iter().map(column).collect(),
+        every: 4,
+    }
 }
 
 fn load(loads: &[AgentLoad], agent: &Agent) -> AgentLoad {

@@ -9,7 +9,7 @@ use super::access::Reader;
 use super::elements::Html;
 use super::evaluations::Explained;
 use super::frame::{Frame, NavItem, render, see_other};
-use super::listing::{Listing, Parameters, given};
+use super::listing::{Choice, Listing, Parameters, days, given};
 use super::pretty::{Pretty, pretty};
 use super::refusal::Refusal;
 use crate::delivery::{DeliveryId, Origin};
@@ -28,7 +28,9 @@ struct List {
     frame: Frame,
     list: Listing,
     page: Rows<DeliveryView>,
-    states: Vec<(&'static str, bool)>,
+    states: Vec<Choice>,
+    /// Whether the failed ones are shown.
+    is_failed: bool,
 }
 
 #[derive(Template)]
@@ -48,6 +50,7 @@ pub(super) async fn list(reader: Reader, parameters: Parameters) -> Result<HttpR
         state: given(&parameters, "state").and_then(|name| name.parse().ok()),
         repo: given(&parameters, "repo"),
         text: given(&parameters, "q"),
+        received: days(|name| given(&parameters, name)),
         before: given(&parameters, "before").and_then(|seq| seq.parse().ok()),
         limit: PAGE,
     };
@@ -56,12 +59,24 @@ pub(super) async fn list(reader: Reader, parameters: Parameters) -> Result<HttpR
     {
         return Ok(see_other(&reader.delivery_path(id.as_str())));
     }
+    let is_failed = query.state == Some(DeliveryState::Dead);
     let states = DeliveryState::ALL.iter();
-    let states = states.map(|state| (state.as_str(), query.state == Some(*state))).collect();
+    let gauges = store.gauges().await?;
+    let states = states.map(|state| Choice {
+        name: state.as_str(),
+        is_chosen: query.state == Some(*state),
+        count: match state {
+            DeliveryState::Received => Some(gauges.received),
+            DeliveryState::Dead => Some(gauges.dead),
+            // What has ended is too much to count.
+            _ => None,
+        },
+    });
+    let states = states.collect();
     let page = store.delivery_page(query, reader.visitor.sees.clone()).await?;
     let list = Listing::of(&reader, &parameters, "/deliveries", page.older).await?;
     let frame = reader.frame(NavItem::Deliveries, "Deliveries");
-    Ok(render(&List { frame, list, page, states }))
+    Ok(render(&List { frame, list, page, states, is_failed }))
 }
 
 fn parse(reader: &Reader, id: &str) -> Result<DeliveryId, Refusal> {

@@ -34,6 +34,18 @@ pub(super) fn text(text: &str) -> Html {
     Html(format!("<bdi>{}</bdi>", escaped(text)))
 }
 
+/// A sentence of this program, in which code stands between backticks.
+pub(super) fn sentence(text: &str) -> Html {
+    let (mut html, mut rest) = ("<bdi>".to_owned(), text);
+    while let Some((before, opened)) = rest.split_once('`')
+        && let Some((code, after)) = opened.split_once('`')
+    {
+        html += &format!("{}<code>{}</code>", escaped(before), escaped(code));
+        rest = after;
+    }
+    Html(html + &escaped(rest) + "</bdi>")
+}
+
 /// `text` in HTML; an invisible character becomes U+FFFD.
 pub(super) fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
@@ -93,7 +105,7 @@ pub(super) fn time(at: Timestamp, now: Timestamp) -> Html {
 }
 
 /// A span of time in its two largest units.
-fn span(span: TimeDelta) -> String {
+pub(super) fn span(span: TimeDelta) -> String {
     let s = span.num_seconds().max(0);
     match s {
         0..60 => format!("{s} s"),
@@ -176,6 +188,16 @@ mod tests {
         );
         let link = delivery_link("/x", "a/../<b>\"c");
         assert!(link.to_string().contains("href=\"/x/deliveries/a%2F..%2F%3Cb%3E%22c\""), "{link}");
+    }
+
+    #[test]
+    fn code_in_a_sentence_is_shown_as_code() {
+        let shown = |text| sentence(text).to_string();
+        assert_eq!(
+            shown("goes to `<a>` first, `b` next"),
+            "<bdi>goes to <code>&lt;a&gt;</code> first, <code>b</code> next</bdi>"
+        );
+        assert_eq!(shown("a ` alone"), "<bdi>a ` alone</bdi>");
     }
 
     #[test]

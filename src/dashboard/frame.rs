@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use askama::Template;
+use chrono::TimeDelta;
 
 use super::assets;
 use super::elements::{self, Html, Moment};
@@ -54,6 +55,11 @@ impl Frame {
         Self { base: settings.base(), title, item, now, is_dry_run, ..Self::default() }
     }
 
+    /// The frame of an error page for a visitor who is not signed in.
+    pub fn of_refusal(settings: &Settings) -> Self {
+        Self { base: settings.base(), ..Self::default() }
+    }
+
     /// The navigation: path, name, and whether it is the current one.
     pub fn navigation(&self) -> [(&'static str, &'static str, bool); 4] {
         [
@@ -69,9 +75,19 @@ impl Frame {
         elements::time(at.moment(), self.now)
     }
 
+    /// A span of time in its two largest units.
+    pub fn span(&self, span: &TimeDelta) -> String {
+        elements::span(*span)
+    }
+
     /// Text from outside, escaped.
     pub fn text(&self, text: impl AsRef<str>) -> Html {
         elements::text(text.as_ref())
+    }
+
+    /// A sentence of this program, in which code stands between backticks.
+    pub fn sentence(&self, text: impl AsRef<str>) -> Html {
+        elements::sentence(text.as_ref())
     }
 
     pub fn chip(&self, word: impl AsRef<str>) -> Html {

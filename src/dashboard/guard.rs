@@ -9,9 +9,10 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpResponse, ResponseError as _};
+use actix_web::{Error, HttpMessage as _, HttpResponse};
 
 use super::Dashboard;
+use super::frame::Frame;
 use super::refusal::{self, Refusal};
 use super::session;
 use super::settings::Settings;
@@ -38,7 +39,7 @@ pub(super) async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(dashboard) = request.app_data::<Data<Dashboard>>().cloned() else {
-        return Ok(request.into_response(Refusal::broken().error_response()));
+        return Ok(request.into_response(HttpResponse::from_error(Refusal::broken())));
     };
     let settings = dashboard.settings();
     if !session::is_sealed_by(&dashboard.key, request.headers()) {
@@ -48,9 +49,16 @@ pub(super) async fn guard<B: MessageBody + 'static>(
         dashboard.parts.strangers.log("session cookie ignored", &why, request.request());
     }
     let mut response = match refused(&request, &settings) {
-        Some(answer) => request.into_response(answer),
+        // `into_response` would forget which refusal it is.
+        Some(answer) => ServiceResponse::new(request.into_parts().0, answer),
         None => next.call(request).await?.map_into_boxed_body(),
     };
+    let refusal = response.response().error().and_then(|error| error.as_error::<Refusal>());
+    let signed_in = response.request().extensions_mut().remove::<Frame>();
+    let frame = || signed_in.unwrap_or_else(|| Frame::of_refusal(&settings));
+    if let Some(page) = refusal.and_then(|refusal| refusal.framed(frame())) {
+        response = response.map_body(|_, _| BoxBody::new(page));
+    }
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -73,7 +81,7 @@ fn refused(request: &ServiceRequest, settings: &Settings) -> Option<HttpResponse
         Method::POST if is_own_form(request.headers(), settings) => None,
         Method::POST => {
             let why = "the form came from another site; open the dashboard at its own address";
-            Some(Refusal::page(StatusCode::FORBIDDEN, settings, why).error_response())
+            Some(HttpResponse::from_error(Refusal::page(StatusCode::FORBIDDEN, why)))
         }
         _ => {
             let mut answer = HttpResponse::MethodNotAllowed();

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use actix_web::web::Query;
 
+use chrono::{Days, NaiveDate, NaiveTime};
+
 use super::access::Reader;
 use super::refusal::Refusal;
+use crate::store::Between;
 
 /// The parameters of an address.
 pub(super) type Parameters = Query<BTreeMap<String, String>>;
@@ -13,6 +16,15 @@ pub(super) type Parameters = Query<BTreeMap<String, String>>;
 /// A parameter that is present and not empty.
 pub(super) fn given(parameters: &Parameters, name: &str) -> Option<String> {
     parameters.get(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
+}
+
+/// The days that a list is limited to, the last included; what is no date limits nothing.
+pub(super) fn days(given: impl Fn(&str) -> Option<String>) -> Between {
+    let day = |name: &str, more: Days| {
+        let day = given(name)?.parse::<NaiveDate>().ok()?;
+        Some(day.checked_add_days(more)?.and_time(NaiveTime::MIN).and_utc())
+    };
+    Between { since: day("since", Days::new(0)), until: day("until", Days::new(1)) }
 }
 
 /// The address of the next page: the same parameters, from another entry on.
@@ -23,18 +35,39 @@ pub(super) fn next(path: &str, parameters: &Parameters, before: i64) -> String {
     format!("{path}?{}", query.finish())
 }
 
+/// One of what a list can be limited to.
+pub(super) struct Choice {
+    pub name: &'static str,
+    pub is_chosen: bool,
+    /// How many there are in the whole service, where that is counted.
+    pub count: Option<u64>,
+}
+
 /// What surrounds the rows of a list.
 pub(super) struct Listing {
     /// The repositories to choose from, and whether each is the chosen one.
     pub repos: Vec<(String, bool)>,
     /// The text that was searched for.
     pub text: String,
+    /// The first and the last day.
+    pub days: [String; 2],
     pub is_filtered: bool,
     /// The address of the next page.
     pub older: Option<String>,
 }
 
 impl Listing {
+    /// The chosen repository; empty for all.
+    pub fn repo(&self) -> &str {
+        self.repos.iter().find(|(_, is_chosen)| *is_chosen).map_or("", |(name, _)| name)
+    }
+
+    /// Whether a repository, a text or a day is chosen.
+    pub fn is_narrowed(&self) -> bool {
+        let [since, until] = &self.days;
+        [self.repo(), &self.text, since, until].iter().any(|given| !given.is_empty())
+    }
+
     /// The surroundings of the list at `path`, which goes on with entry `older`.
     pub async fn of(
         reader: &Reader,
@@ -56,6 +89,7 @@ impl Listing {
                 .map(|(is, name)| (name, is))
                 .collect(),
             text: given(parameters, "q").unwrap_or_default(),
+            days: ["since", "until"].map(|day| given(parameters, day).unwrap_or_default()),
             is_filtered: parameters.iter().any(is_filter),
             older: older.map(|before| next(&path, parameters, before)),
         })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, ContentEncoding};
 use actix_web::web::Bytes;
 use futures_util::stream;
 use tokio::runtime::Handle;
@@ -80,7 +80,7 @@ pub(super) async fn events(reader: Reader) -> Result<HttpResponse, Refusal> {
     let hub = &reader.dashboard.hub;
     let permit = Arc::clone(&hub.permits).try_acquire_owned().map_err(|_| {
         let why = "too many pages are open; this one is not updated automatically";
-        Refusal::page(StatusCode::SERVICE_UNAVAILABLE, &reader.settings, why)
+        Refusal::page(StatusCode::SERVICE_UNAVAILABLE, why)
     })?;
     let listener = (hub.changes.clone(), permit);
     let until = Instant::now() + LONGEST;
@@ -99,6 +99,8 @@ pub(super) async fn events(reader: Reader) -> Result<HttpResponse, Refusal> {
     });
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
+        // Compressed, an event would wait for more to come.
+        .insert_header(ContentEncoding::Identity)
         // nginx would otherwise buffer the events.
         .insert_header(("x-accel-buffering", "no"))
         .streaming(futures_util::StreamExt::chain(first, rest)))

@@ -38,7 +38,7 @@ use std::sync::{Arc, LazyLock};
 use actix_web::HttpRequest;
 use actix_web::cookie::Key;
 use actix_web::dev::ResourceDef;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use arc_swap::ArcSwap;
 use chrono::TimeDelta;
@@ -200,13 +200,14 @@ impl Dashboard {
 }
 
 /// The forms of the pages; nothing else of the dashboard is sent by POST.
-const FORMS: [&str; 6] = [
+const FORMS: [&str; 7] = [
     "/deliveries/{id}/retry",
     "/issues/{owner}/{name}/{number}/orders",
     "/sign-in/token",
     "/sign-out",
     "/sessions/end",
     "/sessions/{key}/end",
+    "/deliveries/failed",
 ];
 static FORM: LazyLock<ResourceDef> = LazyLock::new(|| ResourceDef::new(FORMS));
 
@@ -222,6 +223,7 @@ pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + 
         let pages = web::scope("")
             .route("/", web::get().to(overview::page))
             .route("/deliveries", web::get().to(deliveries::list))
+            .route(FORMS[6], web::post().to(actions::failed))
             .route("/deliveries/{id}", web::get().to(deliveries::page))
             .route("/deliveries/{id}/body", web::get().to(deliveries::body))
             .route(FORMS[0], web::post().to(actions::retry))
@@ -246,7 +248,8 @@ pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + 
             .default_service(web::to(refusal::nothing_here))
             // The first is the innermost: the guard refuses before a session is read.
             .wrap(session::middleware(&dashboard))
-            .wrap(from_fn(guard::guard));
+            .wrap(from_fn(guard::guard))
+            .wrap(Compress::default());
         config.app_data(dashboard).service(pages);
     }
 }

@@ -45,8 +45,8 @@ impl OverviewPage {
     }
 
     fn needs_attention(&self) -> u64 {
-        let unseen = self.overview.escalated.len() + self.overview.urgent.len();
-        self.overview.standings.flagged + unseen as u64
+        let Overview { escalated, urgent, flagged, .. } = &self.overview;
+        escalated.all + urgent.all + flagged.all
     }
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
         parts.store.overview(reader.visitor.sees.clone()),
         parts.store.activity(reader.now)
     )?;
-    let page = OverviewPage {
+    let mut page = OverviewPage {
         health: health(&reader).await,
         frame: reader.frame(NavItem::Overview, "Overview"),
         gauges,
@@ -68,6 +68,9 @@ pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
         answers: latency::answers(&parts.receiving.accept),
         owner: reader.settings.owner.clone(),
     };
+    if page.needs_attention() > 0 {
+        page.frame.title = format!("({}) Overview", page.needs_attention());
+    }
     Ok(render(&page))
 }
 

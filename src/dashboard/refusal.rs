@@ -1,11 +1,10 @@
 //! Error pages and redirects: the answers that are not the page that was asked for.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
-use super::Dashboard;
+use super::access::Reader;
 use super::frame::{Frame, render_as, see_other};
 use super::local::LocalPath;
 use super::settings::Settings;
@@ -16,8 +15,8 @@ use crate::store;
 pub(super) enum Refusal {
     /// A redirect to this address.
     Redirect(String),
-    /// An error page.
-    Page { status: StatusCode, text: String, base: String },
+    /// An error page, which gets its frame where the answer leaves the dashboard.
+    Page { status: StatusCode, text: String },
 }
 
 #[derive(Template)]
@@ -29,8 +28,18 @@ struct Message {
 
 impl Refusal {
     /// An error page.
-    pub fn page(status: StatusCode, settings: &Settings, text: &str) -> Self {
-        Self::Page { status, text: text.to_owned(), base: settings.base() }
+    pub fn page(status: StatusCode, text: &str) -> Self {
+        Self::Page { status, text: text.to_owned() }
+    }
+
+    /// The error page, in the frame of whoever asked; nothing for a redirect.
+    pub fn framed(&self, mut frame: Frame) -> Option<String> {
+        let Self::Page { status, text } = self else { return None };
+        frame.title = status.canonical_reason().unwrap_or_default().to_owned();
+        let page = Message { frame, text: text.clone() };
+        page.render()
+            .inspect_err(|error| tracing::error!(%error, "a page could not be rendered"))
+            .ok()
     }
 
     /// Redirects to the sign-in page, which leads back to this one.
@@ -55,7 +64,6 @@ impl Refusal {
         Self::Page {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             text: "the page could not be rendered; see the service log".to_owned(),
-            base: String::new(),
         }
     }
 }
@@ -75,7 +83,6 @@ impl From<store::Error> for Refusal {
         Self::Page {
             status: StatusCode::SERVICE_UNAVAILABLE,
             text: "the store could not be read; see the service log and reload the page".to_owned(),
-            base: String::new(),
         }
     }
 }
@@ -91,10 +98,8 @@ impl ResponseError for Refusal {
     fn error_response(&self) -> HttpResponse {
         match self {
             Self::Redirect(path) => see_other(path),
-            Self::Page { status, text, base } => {
-                let title = status.canonical_reason().unwrap_or_default().to_owned();
-                let frame = Frame { base: base.clone(), title, ..Frame::default() };
-                render_as(*status, &Message { frame, text: text.clone() })
+            Self::Page { status, .. } => {
+                HttpResponse::build(*status).content_type("text/html; charset=utf-8").finish()
             }
         }
     }
@@ -114,7 +119,7 @@ pub(super) fn switched_off(settings: &Settings, is_front: bool) -> HttpResponse 
     render_as(status, &Off { frame, public_url: settings.public_url.clone() })
 }
 
-/// The handler of every unknown path.
-pub(super) async fn nothing_here(dashboard: Data<Dashboard>) -> Result<HttpResponse, Refusal> {
-    Err(Refusal::page(StatusCode::NOT_FOUND, &dashboard.settings(), "there is no such page"))
+/// The handler of every unknown path; who is signed in keeps the navigation.
+pub(super) async fn nothing_here(_: Option<Reader>) -> Result<HttpResponse, Refusal> {
+    Err(Refusal::page(StatusCode::NOT_FOUND, "there is no such page"))
 }

@@ -135,19 +135,26 @@ pub(super) trait SessionExt {
         self.keep(&NOTICE, &text.to_owned());
     }
 
-    /// The CSRF token; created when there is none yet.
+    /// A CSRF token: another text each time, so that the size of a compressed page tells nothing of it. What it stands
+    /// for is created when there is none yet.
     fn csrf(&self) -> String {
-        self.read(&CSRF).unwrap_or_else(|| {
-            let token = secret();
-            self.keep(&CSRF, &token);
-            token
-        })
+        let kept = self.read(&CSRF).unwrap_or_else(|| {
+            let kept = secret();
+            self.keep(&CSRF, &kept);
+            kept
+        });
+        token(&uuid::Uuid::new_v4().simple().to_string(), &kept)
     }
 
     fn is_csrf(&self, given: &str) -> bool {
-        let kept = self.read(&CSRF);
-        kept.is_some_and(|kept| Sha256::digest(kept) == Sha256::digest(given))
+        let salt = given.split('.').next().unwrap_or_default();
+        let is = |kept: String| Sha256::digest(token(salt, &kept)) == Sha256::digest(given);
+        self.read(&CSRF).is_some_and(is)
     }
+}
+
+fn token(salt: &str, kept: &str) -> String {
+    format!("{salt}.{}", digest(&format!("{salt}.{kept}")))
 }
 
 impl SessionExt for Session {

@@ -83,7 +83,7 @@ pub(super) async fn by_token(form: Form, request: HttpRequest) -> Result<HttpRes
     let from = strangers.sender(&request);
     if !dashboard.guesses.allow(from, now) {
         let why = "too many wrong tokens; try again in a minute";
-        return Err(Refusal::page(StatusCode::TOO_MANY_REQUESTS, &settings, why));
+        return Err(Refusal::page(StatusCode::TOO_MANY_REQUESTS, why));
     }
     dashboard.guesses.record_failed(from, now);
     strangers.log("sign-in refused", &"a wrong dashboard token was entered", &request);
@@ -154,7 +154,6 @@ pub(super) async fn by_forge(
     let Some(sign_in) = &settings.sign_in else {
         return Err(Refusal::page(
             StatusCode::NOT_FOUND,
-            &settings,
             "sign-in with an account is not configured",
         ));
     };

@@ -5,6 +5,7 @@ use std::fmt::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use chrono::TimeDelta;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -12,7 +13,7 @@ use prometheus_client::metrics::MetricType;
 use crate::clock::Timestamp;
 use crate::dispatch::budget::MILLION;
 use crate::meters::{BOUNDS_S, Calls, Latency, Receiving, Working};
-use crate::store::{AgentSpending, Gauges};
+use crate::store::{AgentLoad, AgentSpending, Gauges};
 
 /// What each figure means. Prometheus expects the names of those that every process has.
 const HELP: &str = "\
@@ -37,6 +38,10 @@ gitea_triage_runs: Runs that have not ended: waiting for a runner, or leased by 
 gitea_triage_runs_oldest_wait_seconds: How long the oldest run has waited for a runner
 gitea_triage_runners: Runners that have ever called: alive, or silent for some minutes
 gitea_triage_runner_places: Places of the runners that are alive: busy or free
+gitea_triage_dispatches: Issues that agents have, or that wait for an agent's place
+gitea_triage_dispatches_ended: Dispatches by how they ended, since the store was made
+gitea_triage_dispatches_oldest_wait_seconds: How long ago the first issue that waits for an agent's place was last decided about
+gitea_triage_dispatches_median_seconds: How long half of the dispatches took at most that were completed, among the newest thousand
 gitea_triage_agent_tokens: Tokens that agents on runners used, for those that count them
 gitea_triage_agent_money: Money that agents on runners used, for those that name it or have a price
 gitea_triage_missed_events: Changes that no webhook reported and the sweep found, since the store was made
@@ -97,18 +102,39 @@ impl Collector for Page {
 }
 
 impl Page {
+    fn dispatches(&self, agents: &[AgentLoad], sheet: &mut Sheet<'_>) -> Result<(), Error> {
+        let by_state = |one: &AgentLoad| [("open", one.open), ("waiting", one.waiting)];
+        let now = agents.iter().flat_map(|one| {
+            by_state(one).map(|(state, count)| ([one.agent.as_str(), state], count as f64))
+        });
+        sheet.table("gitea_triage_dispatches", ["agent", "state"], now)?;
+        let ended = agents.iter().flat_map(|one| {
+            one.ended.iter().map(|(state, count)| ([one.agent.as_str(), state.as_str()], *count))
+        });
+        let labels = ["agent", "outcome"];
+        sheet.counters("gitea_triage_dispatches_ended", labels, ended.collect())?;
+        let waits = agents.iter().filter_map(|one| {
+            let waited = self.now - one.oldest_wait?;
+            Some(([one.agent.as_str()], seconds(waited)))
+        });
+        sheet.table("gitea_triage_dispatches_oldest_wait_seconds", ["agent"], waits)?;
+        let medians =
+            agents.iter().filter_map(|one| Some(([one.agent.as_str()], seconds(one.median?))));
+        sheet.table("gitea_triage_dispatches_median_seconds", ["agent"], medians)
+    }
+
     fn store(&self, gauges: &Gauges, sheet: &mut Sheet<'_>) -> Result<(), Error> {
         let waiting = [("received", gauges.received), ("pending", gauges.pending)];
         sheet.gauges("gitea_triage_inbox_deliveries", "state", waiting)?;
-        let age = gauges.oldest_at.map_or(0, |at| (self.now - at).num_milliseconds().max(0));
-        sheet.gauge("gitea_triage_inbox_oldest_age_seconds", age as f64 / 1_000.0)?;
+        let age = gauges.oldest_at.map_or(0.0, |at| seconds(self.now - at));
+        sheet.gauge("gitea_triage_inbox_oldest_age_seconds", age)?;
         let lanes = [("due", gauges.lanes_due), ("busy", gauges.lanes_busy)];
         sheet.gauges("gitea_triage_lanes", "state", lanes)?;
         sheet.gauge("gitea_triage_dead_letters", gauges.dead as f64)?;
         let runs = [("waiting", gauges.runs_waiting), ("leased", gauges.runs_leased)];
         sheet.gauges("gitea_triage_runs", "state", runs)?;
-        let wait = gauges.runs_oldest_at.map_or(0, |at| (self.now - at).num_milliseconds().max(0));
-        sheet.gauge("gitea_triage_runs_oldest_wait_seconds", wait as f64 / 1_000.0)?;
+        let wait = gauges.runs_oldest_at.map_or(0.0, |at| seconds(self.now - at));
+        sheet.gauge("gitea_triage_runs_oldest_wait_seconds", wait)?;
         let alive: Vec<_> = gauges.runners.iter().filter(|one| one.is_alive(self.now)).collect();
         let silent = (gauges.runners.len() - alive.len()) as u64;
         let runners = [("alive", alive.len() as u64), ("silent", silent)];
@@ -117,6 +143,7 @@ impl Page {
         let free = places.saturating_sub(gauges.runs_leased);
         let places = [("busy", gauges.runs_leased), ("free", free)];
         sheet.gauges("gitea_triage_runner_places", "state", places)?;
+        self.dispatches(&gauges.agents, sheet)?;
         let tokens = |one: &AgentSpending| one.used.tokens.map(|tokens| tokens as f64);
         sheet.spent("gitea_triage_agent_tokens", &gauges.spending, tokens)?;
         let money = |one: &AgentSpending| one.used.money.map(|money| money as f64 / MILLION as f64);
@@ -125,6 +152,10 @@ impl Page {
         sheet.gauge("gitea_triage_replica_leads", gauges.leads.into())?;
         sheet.counter("gitea_triage_missed_events", gauges.missed_events)
     }
+}
+
+fn seconds(span: TimeDelta) -> f64 {
+    span.num_milliseconds().max(0) as f64 / 1_000.0
 }
 
 /// Only on Linux; elsewhere there is no such file.
@@ -165,10 +196,22 @@ impl Sheet<'_> {
         label: &str,
         rows: [(&str, u64); N],
     ) -> Result<(), Error> {
+        self.table(name, [label], rows.into_iter().map(|(row, value)| ([row], value as f64)))
+    }
+
+    /// Several numbers that go up and down, under these labels.
+    fn table<'r, const N: usize>(
+        &mut self,
+        name: &str,
+        labels: [&str; N],
+        rows: impl Iterator<Item = ([&'r str; N], f64)>,
+    ) -> Result<(), Error> {
         let mut family = self.begin(name, MetricType::Gauge)?;
-        rows.into_iter().try_for_each(|(row, value)| {
-            family.encode_family(&[(label, row)])?.encode_gauge(&(value as f64))
-        })
+        for (row, value) in rows {
+            let pairs: Vec<_> = labels.into_iter().zip(row).collect();
+            family.encode_family(&pairs)?.encode_gauge(&value)?;
+        }
+        Ok(())
     }
 
     /// One number that only goes up.

@@ -45,16 +45,17 @@ impl Store {
         reason: &'static str,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.enqueue_entry(at, Entry { origin, what: reason.into(), at: now }, None).await
+        let entry = Entry { origin, what: reason.into(), at: now };
+        self.enqueue_entry(at, entry, None).await.map(drop)
     }
 
-    /// Puts an order into the inbox.
+    /// Puts an order into the inbox, and says where it stands there.
     pub async fn order(
         &self,
         at: IssueRef,
         order: ManualOrder,
         now: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<i64, Error> {
         let verb = order.command.split_whitespace().next().unwrap_or("look").to_owned();
         let entry = Entry { origin: Origin::Manual, what: verb.into(), at: now };
         self.enqueue_entry(at, entry, Some(to_json(&order))).await
@@ -69,7 +70,7 @@ impl Store {
     ) -> Result<(), Error> {
         let entry = Entry { origin: Origin::Agent, what: report.state.as_str().into(), at: now };
         let reported = Reported { key: dispatch.key.clone(), report };
-        self.enqueue_entry(dispatch.at.clone(), entry, Some(to_json(&reported))).await
+        self.enqueue_entry(dispatch.at.clone(), entry, Some(to_json(&reported))).await.map(drop)
     }
 
     async fn enqueue_entry(
@@ -77,11 +78,12 @@ impl Store {
         at: IssueRef,
         entry: Entry,
         carries: Option<String>,
-    ) -> Result<(), Error> {
+    ) -> Result<i64, Error> {
         let body = carries.map(|json| pack(json.as_bytes()));
         self.write(move |c| {
             let seq = enqueue(c, lanes::lane(c, &at)?, &entry)?;
-            body.iter().try_for_each(|body| keep(c, seq, body))
+            body.iter().try_for_each(|body| keep(c, seq, body))?;
+            Ok(seq)
         })
         .await
     }

@@ -2,7 +2,7 @@
 //! few seconds costs nothing worth speaking of.
 
 use super::rows::only;
-use super::{AgentSpending, Error, RunnerSeen, Store, budgets, runners};
+use super::{AgentLoad, AgentSpending, Error, RunnerSeen, Store, budgets, pages, runners};
 use crate::clock::{Timestamp, from_millis};
 
 /// How full the store is.
@@ -28,6 +28,8 @@ pub struct Gauges {
     pub runs_oldest_at: Option<Timestamp>,
     /// The runners that have ever called.
     pub runners: Vec<RunnerSeen>,
+    /// How much each agent has to do, and did.
+    pub agents: Vec<AgentLoad>,
     /// What each agent on a runner used in all.
     pub spending: Vec<AgentSpending>,
     /// Changes that no webhook reported, as the sweep counted them.
@@ -59,6 +61,7 @@ impl Store {
         let (replicas, leads) = (self.replicas(), self.leads());
         self.read(move |c| {
             let (runners, spending) = (runners::known(c)?, budgets::by_agent(c)?);
+            let agents = pages::loads(c)?;
             let gauges = only(c, GAUGES, [], |r| {
                 Ok(Gauges {
                     received: r.get(0)?,
@@ -71,6 +74,7 @@ impl Store {
                     runs_leased: r.get(7)?,
                     runs_oldest_at: r.get::<Option<_>>(8)?.map(from_millis),
                     runners,
+                    agents,
                     spending,
                     missed_events: r.get(9)?,
                     replicas,

@@ -208,21 +208,25 @@ impl Store {
         let key = key(id);
         self.write(move |c| {
             let Some(seq) = ids::find(c, &key)? else { return Ok(false) };
-            let dead = "SELECT lane, EXISTS (SELECT 1 FROM body WHERE body.seq = delivery.seq)
-                        FROM delivery WHERE seq = ?1 AND state = 'dead'";
-            let state = match first(c, dead, [seq], |r| r.try_into())? {
-                Some((Some(lane), _)) => {
-                    lanes::make_due(c, lane, now)?;
-                    "pending"
-                }
-                Some((None, true)) => "received",
-                _ => return Ok(false),
-            };
-            let sql =
-                "UPDATE delivery SET state = ?2, reason = NULL, settled_at = NULL WHERE seq = ?1";
-            c.announce(News::Arrived);
-            run(c, sql, params![seq, state])?;
-            Ok(true)
+            revive(c, seq, now)
+        })
+        .await
+    }
+
+    /// Gives each of these deliveries that is dead another chance, and says how many those are.
+    pub async fn revive_all(&self, places: Vec<i64>, now: Timestamp) -> Result<usize, Error> {
+        self.write(move |c| {
+            places.iter().try_fold(0, |count, seq| Ok(count + usize::from(revive(c, *seq, now)?)))
+        })
+        .await
+    }
+
+    /// Ends each of these deliveries that is dead for good, and says how many those are; `why` names who wanted it.
+    pub async fn dismiss_all(&self, places: Vec<i64>, why: String) -> Result<usize, Error> {
+        let sql =
+            "UPDATE delivery SET state = 'ignored', reason = ?2 WHERE seq = ?1 AND state = 'dead'";
+        self.write(move |c| {
+            places.iter().try_fold(0, |count, seq| Ok(count + c.execute(sql, params![seq, why])?))
         })
         .await
     }
@@ -236,6 +240,23 @@ impl Store {
         })
         .await
     }
+}
+
+fn revive(c: &Connection, seq: i64, now: Timestamp) -> Result<bool, Error> {
+    let dead = "SELECT lane, EXISTS (SELECT 1 FROM body WHERE body.seq = delivery.seq)
+                FROM delivery WHERE seq = ?1 AND state = 'dead'";
+    let state = match first(c, dead, [seq], |r| r.try_into())? {
+        Some((Some(lane), _)) => {
+            lanes::make_due(c, lane, now)?;
+            "pending"
+        }
+        Some((None, true)) => "received",
+        _ => return Ok(false),
+    };
+    c.announce(News::Arrived);
+    let sql = "UPDATE delivery SET state = ?2, reason = NULL, settled_at = NULL WHERE seq = ?1";
+    run(c, sql, params![seq, state])?;
+    Ok(true)
 }
 
 fn classify_one(c: &Connection, one: &Classified, schedule: Schedule) -> Result<(), Error> {

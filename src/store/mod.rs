@@ -84,8 +84,9 @@ pub use lanes::{Claim, Claimed, Pace, Rank};
 pub use local_agent::{Proposal, Spending, StoredNote, Totals};
 pub use orders::{GivenOrders, LastLook, OrderView};
 pub use pages::{
-    Activity, AgentLoad, DeliveryQuery, DeliveryStory, EvaluationStory, Hour, IssueQuery, IssueRow,
-    IssueStory, Lane, LaneState, Overview, Page, Pulse, RunView, Show, Sight, Standings,
+    Activity, AgentLoad, Between, DISPATCHES, DeliveryQuery, DeliveryStory, DispatchDay,
+    EvaluationStory, Hour, IssueQuery, IssueRow, IssueStory, Lane, LaneState, Needs, Overview,
+    Page, Pulse, RunView, Show, Sight, Standings,
 };
 pub use place::Place;
 pub use replicas::Replica;

@@ -104,6 +104,15 @@ impl Store {
         .await
     }
 
+    /// What became of a command that was given by hand, by its place in the inbox; `None` before it was read.
+    pub async fn order_given(&self, place: i64) -> Result<Option<OrderView>, Error> {
+        self.read(move |c| {
+            let sql = format!("{VIEW} WHERE source_entry = ?1 ORDER BY part");
+            first(c, &sql, [place], view)
+        })
+        .await
+    }
+
     /// Whether whoever gave this command was refused in words since then, for another comment, on whatever issue.
     pub async fn was_refused(
         &self,
@@ -269,17 +278,20 @@ pub(super) fn carry_over(c: &Connection, from: i64, to: i64) -> Result<(), Error
 
 /// The commands for an issue, the newest first.
 pub(super) fn views(c: &Connection, lane: i64, limit: u32) -> Result<Vec<OrderView>, Error> {
-    let sql = "SELECT at, given_by, command, state, why FROM command
-               WHERE lane = ?1 AND state <> 'answered' ORDER BY id DESC LIMIT ?2";
-    all(c, sql, params![lane, limit], |r| {
-        let command = read(&r.get::<String>(2)?);
-        Ok(OrderView {
-            at: from_millis(r.get(0)?),
-            by: r.get(1)?,
-            command: format!("/triage {}", command.words()).trim_end().to_owned(),
-            state: parsed(r, 3)?,
-            why: r.get(4)?,
-        })
+    let sql = format!("{VIEW} WHERE lane = ?1 AND state <> 'answered' ORDER BY id DESC LIMIT ?2");
+    all(c, &sql, params![lane, limit], view)
+}
+
+const VIEW: &str = "SELECT at, given_by, command, state, why FROM command";
+
+fn view(row: &Row<'_>) -> RowResult<OrderView> {
+    let command = read(&row.get::<String>(2)?);
+    Ok(OrderView {
+        at: from_millis(row.get(0)?),
+        by: row.get(1)?,
+        command: format!("/triage {}", command.words()).trim_end().to_owned(),
+        state: parsed(row, 3)?,
+        why: row.get(4)?,
     })
 }
 

@@ -235,3 +235,69 @@ async fn the_key_of_a_dispatch_is_on_no_page_of_its_reports() {
         reader.get(&path).await.has_not(&dispatch.key);
     }
 }
+
+#[tokio::test]
+async fn what_a_command_came_to_is_said_on_the_next_page() {
+    let world = world().await;
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let mut admin = Browser::of_admin(&world).await;
+    let works = async || loop {
+        world.settle(10).await;
+        tokio::task::yield_now().await;
+    };
+    let hold = [("order", "hold"), ("reason", "friday")];
+    tokio::select! {
+        page = admin.post(ORDERS, &hold) => page.goes_to("/issues/acme/widgets/1"),
+        () = works() => unreachable!(),
+    }
+    let page = admin.get("/issues/acme/widgets/1").await;
+    page.has("<code>/triage hold friday</code> was carried out.").has_not("not carried out yet");
+    // Nobody works on it now.
+    admin.post(ORDERS, &[("order", "resume")]).await;
+    admin.get("/issues/acme/widgets/1").await.has("was not carried out yet").has_not("was carried");
+}
+
+/// Deliveries of both repositories that failed, two and one.
+async fn failed_deliveries(world: &World) {
+    world.fail("/issues/", FaultKind::Status(403));
+    for repo in ["acme/widgets", "acme/widgets", "acme/gadgets"] {
+        world.open(repo);
+    }
+    world.settle(10).await;
+    world.gitea.clear_faults();
+}
+
+#[tokio::test]
+async fn failed_deliveries_are_retried_and_dismissed_as_a_filter_says() {
+    let world = world().await;
+    failed_deliveries(&world).await;
+    let all = world.dead().await.len();
+    let mut admin = Browser::of_admin(&world).await;
+    admin.get("/deliveries").await.has_not("/deliveries/failed");
+    let page = admin.get("/deliveries?state=dead&repo=acme%2Fgadgets").await;
+    page.has("/deliveries/failed").has("of this filter").has("value=\"acme/gadgets\"");
+    let fields = [("do", "dismiss"), ("repo", "acme/gadgets")];
+    admin.post("/deliveries/failed", &fields).await.goes_to("/deliveries?state=dead");
+    admin.get("/").await.has("dismissed.");
+    let left = world.dead().await.len();
+    assert!(0 < left && left < all, "{left} of {all}");
+    let page = admin.get("/deliveries?state=ignored&repo=acme%2Fgadgets").await;
+    page.has("dismissed by the dashboard&#39;s token");
+    admin.post("/deliveries/failed", &[("do", "retry")]).await.goes_to("/deliveries?state=dead");
+    admin.get("/").await.has(&format!("{left} failed deliveries will be retried."));
+    world.settle(10).await;
+    assert_eq!(world.dead().await.len(), 0);
+    assert_eq!(comments(&world), 1);
+    assert_eq!(admin.post("/deliveries/failed", &[("do", "burn")]).await.status, 400);
+}
+
+#[tokio::test]
+async fn all_failed_deliveries_are_those_of_ones_own_repositories() {
+    let world = world_of_accounts().await;
+    failed_deliveries(&world).await;
+    let before = world.dead().await;
+    let (mut bob, _) = Browser::of(&world, "bob").await;
+    assert_eq!(bob.post("/deliveries/failed", &[("do", "dismiss")]).await.status, 403);
+    assert_eq!(world.dead().await, before, "who may only read dismisses nothing");
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod acting;
+mod attention;
 mod browsing;
 #[path = "../database/mod.rs"]
 mod database;

@@ -107,7 +107,7 @@ async fn a_team_lets_in_by_write_to_the_code_and_by_no_other_unit() {
     for unit in ["issues", "pulls", "wiki", "releases", "packages", "projects", "actions"] {
         let (_world, mut browser, page) = enter(&[(unit, "write"), ("code", "read")], "").await;
         page.goes_to("/sign-in");
-        browser.get("/sign-in").await.has("`tess` has no access");
+        browser.get("/sign-in").await.has("<code>tess</code> has no access");
         assert_eq!(browser.get("/issues").await.status, 303, "{unit}");
     }
     let (_world, mut browser, page) = enter(&[("code", "write")], "").await;

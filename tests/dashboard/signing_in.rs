@@ -133,7 +133,7 @@ async fn people_who_may_only_read_are_turned_away_by_name() {
     let world = world_of_accounts().await;
     let (mut eve, page) = Browser::of(&world, "eve").await;
     page.goes_to("/sign-in");
-    eve.get("/sign-in").await.has("`eve` has no access");
+    eve.get("/sign-in").await.has("<code>eve</code> has no access");
     eve.get("/").await.goes_to("/sign-in?next=%2F");
 }
 

@@ -150,7 +150,7 @@ async fn an_urgent_issue_that_is_not_ready_is_named_in_the_summary_and_on_the_da
     world.settle().await;
     assert!(world.comments(&issue).is_empty(), "the built-in policy stays as it is");
     let store = &world.service().parts().store;
-    let urgent = store.overview(gitea_triage::store::Sight::All).await.unwrap().urgent;
+    let urgent = store.overview(gitea_triage::store::Sight::All).await.unwrap().urgent.newest;
     assert_eq!(urgent.iter().map(|i| i.number).collect::<Vec<_>>(), [issue.number]);
     let now = world.clock.now() + TimeDelta::seconds(1);
     let period = gitea_triage::store::Period { from: now - TimeDelta::days(1), until: now };

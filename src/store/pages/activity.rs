@@ -1,13 +1,20 @@
 //! What happened hour by hour, for the charts.
 
 use crate::clock::{Timestamp, from_millis};
+use crate::dispatch::DispatchState;
 use crate::store::engine::Connection;
 use crate::store::{DeliveryState, Error, Store};
 use crate::triage::Action;
 
-const HOUR_MS: i64 = 3_600_000;
-/// How many hours are shown.
-const HOURS: i64 = 24;
+/// The columns of a chart: how long each is, in milliseconds, and how many there are.
+#[derive(Clone, Copy)]
+struct Columns {
+    width: i64,
+    count: usize,
+}
+
+const HOURS: Columns = Columns { width: 3_600_000, count: 24 };
+const DAYS: Columns = Columns { width: 24 * 3_600_000, count: 14 };
 /// More rows than these are not counted for one page; the newest of them are.
 const MOST_COUNTED: usize = 100_000;
 
@@ -41,7 +48,35 @@ impl Activity {
     pub const DECISIONS: &[&str] = Action::NAMES;
 }
 
+/// The dispatches of one day, by how they stand now; those that timed out have failed.
+pub type DispatchDay = (Timestamp, [u64; DISPATCHES.len()]);
+
+/// What the positions in a [`DispatchDay`] stand for.
+pub const DISPATCHES: &[&str] = &[
+    "open",
+    DispatchState::Completed.as_str(),
+    DispatchState::Failed.as_str(),
+    DispatchState::Escalated.as_str(),
+];
+
 impl Store {
+    /// The dispatches of each of the 14 days up to `now`, the oldest first; of very many only the newest.
+    pub async fn dispatch_days(&self, now: Timestamp) -> Result<Vec<DispatchDay>, Error> {
+        self.read(move |c| {
+            let sql = "SELECT opened_at, state FROM dispatch ORDER BY id DESC";
+            let mut days = vec![[0; DISPATCHES.len()]; DAYS.count];
+            let first = DAYS.first(now);
+            walk(c, sql, (DAYS, first), |at, state| {
+                let timed_out = DispatchState::TimedOut.as_str();
+                let state = if state == timed_out { DispatchState::Failed.as_str() } else { state };
+                let place = DISPATCHES.iter().position(|known| *known == state).unwrap_or(0);
+                days[at][place] += 1;
+            })?;
+            Ok(DAYS.named(first, days))
+        })
+        .await
+    }
+
     /// What happened in the 24 hours up to `now`.
     pub async fn activity(&self, now: Timestamp) -> Result<Activity, Error> {
         self.read(move |c| activity(c, now)).await
@@ -49,36 +84,47 @@ impl Store {
 }
 
 fn activity(c: &Connection, now: Timestamp) -> Result<Activity, Error> {
-    let first = now.timestamp_millis().div_euclid(HOUR_MS) - HOURS + 1;
-    let mut hours = vec![Hour::default(); HOURS as usize];
+    let first = HOURS.first(now);
+    let mut hours = vec![Hour::default(); HOURS.count];
     let deliveries = "SELECT received_at, state FROM delivery NOT INDEXED ORDER BY seq DESC";
     let decisions = "SELECT at, action FROM evaluation INDEXED BY evaluation_at ORDER BY at DESC";
     let place = |names: &[&str], name: &str| names.iter().position(|known| *known == name);
-    let mut is_partial = walk(c, deliveries, first, |at, state| {
+    let mut is_partial = walk(c, deliveries, (HOURS, first), |at, state| {
         let place = place(Activity::DELIVERIES, state).unwrap_or(3);
         hours[at].deliveries[place] += 1;
     })?;
-    is_partial |= walk(c, decisions, first, |at, action| {
+    is_partial |= walk(c, decisions, (HOURS, first), |at, action| {
         let place = place(Activity::DECISIONS, action);
         place.into_iter().for_each(|place| hours[at].decisions[place] += 1);
     })?;
-    let began = |at: usize| from_millis((first + at as i64) * HOUR_MS);
-    let hours = hours.into_iter().enumerate().map(|(at, hour)| (began(at), hour)).collect();
-    Ok(Activity { hours, is_partial })
+    Ok(Activity { hours: HOURS.named(first, hours), is_partial })
 }
 
-/// Tells `count` the hour and the name of each row from the hour `first` on; `true` when there were too many.
+impl Columns {
+    /// The number of the first column, of all since 1970, where the last is the one of `now`.
+    fn first(self, now: Timestamp) -> i64 {
+        now.timestamp_millis().div_euclid(self.width) - self.count as i64 + 1
+    }
+
+    /// Each column with the time when it began.
+    fn named<T>(self, first: i64, columns: Vec<T>) -> Vec<(Timestamp, T)> {
+        let began = |at: usize| from_millis((first + at as i64) * self.width);
+        columns.into_iter().enumerate().map(|(at, column)| (began(at), column)).collect()
+    }
+}
+
+/// Tells `count` the column and the name of each row from the first column on; `true` when there were too many.
 fn walk(
     c: &Connection,
     sql: &str,
-    first: i64,
+    (columns, first): (Columns, i64),
     mut count: impl FnMut(usize, &str),
 ) -> Result<bool, Error> {
     let (mut examined, mut is_partial) = (0, false);
     c.walk(sql, [], &mut |row| {
-        let hour = row.get::<i64>(0)?.div_euclid(HOUR_MS) - first;
-        // An hour more, because the order of arrival is not quite that of a clock that is set right now and then.
-        if hour < -1 {
+        let column = row.get::<i64>(0)?.div_euclid(columns.width) - first;
+        // A column more, because the order of arrival is not quite that of a clock that is set right now and then.
+        if column < -1 {
             return Ok(false);
         }
         is_partial = examined == MOST_COUNTED;
@@ -86,8 +132,8 @@ fn walk(
             return Ok(false);
         }
         examined += 1;
-        if let Some(hour) = usize::try_from(hour).ok().filter(|hour| *hour < HOURS as usize) {
-            count(hour, row.get_ref(1)?.as_str()?);
+        if let Some(at) = usize::try_from(column).ok().filter(|at| *at < columns.count) {
+            count(at, row.get_ref(1)?.as_str()?);
         }
         Ok(true)
     })?;

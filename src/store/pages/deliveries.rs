@@ -2,6 +2,7 @@
 
 use std::collections::BinaryHeap;
 
+use super::between::{Between, List, Places};
 use super::filling::{Filling, Page};
 use super::{Sight, holds};
 use crate::store::engine::{Connection, Row, params};
@@ -27,6 +28,8 @@ pub struct DeliveryQuery {
     pub repo: Option<String>,
     /// Only those whose id, action, issue or reason holds this, whatever its case.
     pub text: Option<String>,
+    /// Only those that were received then.
+    pub received: Between,
     /// Only those before this place in the inbox.
     pub before: Option<i64>,
     /// At most so many.
@@ -74,21 +77,25 @@ impl Wanted {
     }
 }
 
+const INBOX: List<'_> = List {
+    last: "SELECT max(seq) FROM delivery",
+    time: "SELECT received_at FROM delivery WHERE seq >= ?1 ORDER BY seq LIMIT 1",
+};
+
 pub(super) fn page(c: &Connection, wanted: &Wanted) -> Result<Page<DeliveryView>, Error> {
     let query = &wanted.query;
+    let places = query.received.places(c, &INBOX, query.before)?;
     // The rare states lead to what is wanted sooner than the issues of a repository do.
     let is_common =
         matches!(query.state, None | Some(DeliveryState::Done | DeliveryState::Ignored));
     if let Some(repo) = query.repo.as_deref().filter(|_| is_common)
-        && let Some(page) = page_of_repo(c, repo, wanted)?
+        && let Some(page) = page_of_repo(c, repo, wanted, places)?
     {
         return Ok(page);
     }
-    let mut filling = Filling::new(query.before, query.limit, MOST_EXAMINED);
+    let mut filling = Filling::new(places, query.limit, MOST_EXAMINED);
     let sql = format!("{DELIVERY} {}", walk(c, query.state)?);
-    c.walk(&sql, [query.before.unwrap_or(i64::MAX)], &mut |row| {
-        filling.take(row.get(0)?, || wanted.find(row))
-    })?;
+    c.walk(&sql, [places.before], &mut |row| filling.take(row.get(0)?, || wanted.find(row)))?;
     Ok(filling.page)
 }
 
@@ -147,21 +154,21 @@ fn page_of_repo(
     c: &Connection,
     repo: &str,
     wanted: &Wanted,
+    places: Places,
 ) -> Result<Option<Page<DeliveryView>>, Error> {
     if let Connection::Postgres(_) = c {
-        return page_of_repo_at_once(c, repo, wanted);
+        return page_of_repo_at_once(c, repo, wanted, places);
     }
     let query = &wanted.query;
-    let before = query.before.unwrap_or(i64::MAX);
     let sql = format!("SELECT {NEWEST}, l.id FROM lane l WHERE l.repo = ?1 LIMIT ?3");
     // Each lane with the place of its next delivery, the newest on top.
     let mut heads: BinaryHeap<(i64, i64)> =
-        all(c, &sql, params![repo, before, MOST_LANES + 1], |r| r.try_into())?;
+        all(c, &sql, params![repo, places.before, MOST_LANES + 1], |r| r.try_into())?;
     if heads.len() > MOST_LANES {
         return Ok(None);
     }
     heads.retain(|(seq, _)| *seq > 0);
-    let mut filling = Filling::new(query.before, query.limit, MOST_EXAMINED_OF_REPO);
+    let mut filling = Filling::new(places, query.limit, MOST_EXAMINED_OF_REPO);
     let one = format!("{DELIVERY} WHERE seq = ?1");
     let next = format!("SELECT {NEWEST} FROM lane l WHERE l.id = ?1");
     while let Some((seq, lane)) = heads.pop() {
@@ -193,6 +200,7 @@ fn page_of_repo_at_once(
     c: &Connection,
     repo: &str,
     wanted: &Wanted,
+    places: Places,
 ) -> Result<Option<Page<DeliveryView>>, Error> {
     let lanes = "SELECT count(*) FROM (SELECT 1 FROM lane WHERE repo = ?1 LIMIT ?2) AS lanes";
     let lanes: usize = only(c, lanes, params![repo, MOST_LANES + 1], |r| r.get(0))?;
@@ -200,10 +208,9 @@ fn page_of_repo_at_once(
         return Ok(None);
     }
     let query = &wanted.query;
-    let mut filling = Filling::new(query.before, query.limit, MOST_EXAMINED_OF_REPO);
+    let mut filling = Filling::new(places, query.limit, MOST_EXAMINED_OF_REPO);
     let sql = format!("{DELIVERY} WHERE {} ORDER BY delivery.seq DESC", among(c, OF_REPO));
-    let before = query.before.unwrap_or(i64::MAX);
-    c.walk(&sql, params![before, repo, MOST_EXAMINED_OF_REPO + 1], &mut |row| {
+    c.walk(&sql, params![places.before, repo, MOST_EXAMINED_OF_REPO + 1], &mut |row| {
         filling.take(row.get(0)?, || wanted.find(row))
     })?;
     Ok(Some(filling.page))

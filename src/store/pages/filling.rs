@@ -1,5 +1,6 @@
 //! A page on its way: what matches of the rows that are shown to it.
 
+use super::between::Places;
 use crate::store::Error;
 
 /// One page of a list.
@@ -21,6 +22,8 @@ impl<T> Default for Page<T> {
 
 pub(super) struct Filling<T> {
     pub(super) page: Page<T>,
+    /// Where the list begins.
+    from: i64,
     last: i64,
     limit: usize,
     /// How many more rows are looked at.
@@ -28,16 +31,20 @@ pub(super) struct Filling<T> {
 }
 
 impl<T> Filling<T> {
-    pub(super) fn new(before: Option<i64>, limit: usize, most: usize) -> Self {
-        Self { page: Page::default(), last: before.unwrap_or(i64::MAX), limit, left: most }
+    pub(super) fn new(places: Places, limit: usize, most: usize) -> Self {
+        let Places { from, before } = places;
+        Self { page: Page::default(), from, last: before, limit, left: most }
     }
 
-    /// Looks at the row at one more place; `false` when the page is full or enough was looked at.
+    /// Looks at the row at one more place; `false` when the page is full, enough was looked at, or the list is over.
     pub(super) fn take(
         &mut self,
         at: i64,
         wanted: impl FnOnce() -> Result<Option<T>, Error>,
     ) -> Result<bool, Error> {
+        if at < self.from {
+            return Ok(false);
+        }
         let is_full = self.page.rows.len() == self.limit;
         if is_full || self.left == 0 {
             self.page.stopped = !is_full;

@@ -1,9 +1,11 @@
 //! The list of issues that were ever decided about, the newest decision first.
 
+use super::between::{Between, List};
 use super::filling::{Filling, Page};
 use super::{Sight, holds};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::DispatchState;
+use crate::reason::URGENT_NOT_READY;
 use crate::store::engine::{Connection, Row, RowResult, params};
 use crate::store::people::hold_text;
 use crate::store::rows::{only, parsed_if_any};
@@ -25,6 +27,10 @@ named_enum! {
         All = "all",
         /// Those that wait for a person's answer.
         Flagged = "flagged",
+        /// Those that an agent gave up, or had for too long, and that are still open.
+        Escalated = "escalated",
+        /// Those that are urgent, not ready, and that nobody has, among the newest that are left alone.
+        Urgent = "urgent",
         /// Those an agent has.
         Dispatched = "dispatched",
         /// Those that wait for an agent's place.
@@ -49,6 +55,8 @@ pub struct IssueQuery {
     pub repo: Option<String>,
     /// Only those whose title, name or reason holds this, whatever its case.
     pub text: Option<String>,
+    /// Only those last decided about then.
+    pub decided: Between,
     /// Only those decided before this evaluation.
     pub before: Option<i64>,
     /// At most so many.
@@ -130,12 +138,18 @@ impl IssueQuery {
     }
 }
 
+const DECISIONS: List<'_> = List {
+    last: "SELECT max(id) FROM evaluation",
+    time: "SELECT at FROM evaluation WHERE id >= ?1 ORDER BY id LIMIT 1",
+};
+
 fn page(c: &Connection, query: &IssueQuery, sight: &Sight) -> Result<Page<IssueRow>, Error> {
     let repo = query.repo.as_deref();
     let is_small = repo.map_or(Ok(false), |repo| is_small(c, repo))?;
     let sql = format!("{ISSUE} {}", walk(query.show, is_small));
-    let mut filling = Filling::new(query.before, query.limit, MOST_EXAMINED);
-    c.walk(&sql, params![query.before.unwrap_or(i64::MAX), repo], &mut |row| {
+    let places = query.decided.places(c, &DECISIONS, query.before)?;
+    let mut filling = Filling::new(places, query.limit, MOST_EXAMINED);
+    c.walk(&sql, params![places.before, repo], &mut |row| {
         filling.take(row.get(3)?, || query.wanted(row, sight))
     })?;
     Ok(filling.page)
@@ -145,6 +159,19 @@ fn is_small(c: &Connection, repo: &str) -> Result<bool, Error> {
     let sql = "SELECT count(*) FROM (SELECT 1 FROM lane WHERE repo = ?1 LIMIT ?2) AS counted";
     let counted: u32 = only(c, sql, params![repo, MOST_SORTED + 1], |r| r.get(0))?;
     Ok(counted <= MOST_SORTED)
+}
+
+/// The issues whose last dispatch was escalated.
+const ESCALATED: &str = "SELECT e.lane FROM dispatch e WHERE e.state = 'escalated'
+     AND e.id = (SELECT max(d.id) FROM dispatch d WHERE d.lane = e.lane)";
+
+/// The urgent ones among the newest skipped ones, so that a page costs the same whatever the backlog. Each code is looked
+/// up by itself: joined, PostgreSQL reads all decisions there are.
+fn urgent() -> String {
+    format!(
+        "SELECT evaluation FROM (SELECT evaluation FROM latest WHERE action = 'skip' ORDER BY evaluation DESC LIMIT {MOST_EXAMINED}) AS newest
+         WHERE (SELECT reason_code FROM evaluation WHERE id = newest.evaluation) = '{URGENT_NOT_READY}'"
+    )
 }
 
 /// The newest decisions about a repository's issues, by their numbers alone: sorting those is cheap.
@@ -163,6 +190,10 @@ fn walk(show: Show, by_repo: bool) -> String {
         Show::Waiting => by_action(Action::Wait),
         Show::Skipped => by_action(Action::Skip),
         Show::Finished => by_action(Action::Finish),
+        Show::Escalated => by_lane(ESCALATED) + " action <> 'finish' AND",
+        Show::Urgent => {
+            format!("latest.evaluation IN ({}) AND dispatch.agent IS NULL AND", urgent())
+        }
         Show::Held => by_lane("SELECT id FROM lane WHERE hold IS NOT NULL"),
         Show::Dispatched => by_lane("SELECT lane FROM dispatch WHERE ended_at IS NULL"),
         Show::Before => {
@@ -193,6 +224,16 @@ pub(super) fn issue(row: &Row<'_>) -> RowResult<IssueRow> {
     })
 }
 
+/// Gives each issue that stands so to `take`, the newest decision first, until it has enough.
+pub(super) fn each(
+    c: &Connection,
+    show: Show,
+    take: &mut dyn FnMut(IssueRow) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let sql = format!("{ISSUE} {}", walk(show, false));
+    c.walk(&sql, params![i64::MAX, None::<&str>], &mut |row| take(issue(row)?))
+}
+
 pub(super) fn few(
     c: &Connection,
     show: Show,
@@ -207,6 +248,13 @@ pub(super) const STANDINGS: &str = "SELECT (SELECT count(*) FROM latest WHERE ac
      (SELECT count(*) FROM latest WHERE action = 'wait'),
      (SELECT count(*) FROM lane WHERE hold IS NOT NULL),
      (SELECT count(*) FROM lane WHERE from_before = 1 AND fingerprint_open = 1)";
+
+impl Store {
+    /// How many issues stand how.
+    pub async fn standings(&self) -> Result<Standings, Error> {
+        self.read(standings).await
+    }
+}
 
 pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
     let (flagged, dispatched, waiting, held, from_before) =

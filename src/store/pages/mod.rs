@@ -2,6 +2,7 @@
 //! deliveries comes as quickly as one over ten; nothing is written here.
 
 mod activity;
+mod between;
 mod deliveries;
 mod filling;
 mod issues;
@@ -10,11 +11,13 @@ mod runs;
 mod sight;
 mod stories;
 
-pub use activity::{Activity, Hour};
+pub use activity::{Activity, DISPATCHES, DispatchDay, Hour};
+pub use between::Between;
 pub use deliveries::DeliveryQuery;
 pub use filling::Page;
 pub use issues::{IssueQuery, IssueRow, Show, Standings};
-pub use overview::{AgentLoad, Overview, Pulse};
+pub(super) use overview::loads;
+pub use overview::{AgentLoad, Needs, Overview, Pulse};
 pub use runs::RunView;
 pub use sight::Sight;
 pub use stories::{DeliveryStory, EvaluationStory, IssueStory, Lane, LaneState};

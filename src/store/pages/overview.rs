@@ -1,18 +1,23 @@
 //! What the front page and the page of the agents show: what needs somebody, who has what, and what is stuck.
 
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::TimeDelta;
+
 use super::Sight;
 use super::deliveries::{self, DeliveryQuery, Wanted};
-use super::issues::{self, ISSUE, IssueRow, Show, Standings};
+use super::issues::{self, IssueRow, Show, Standings};
+use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::{Dispatch, DispatchState};
-use crate::reason::URGENT_NOT_READY;
 use crate::store::dispatches::{DISPATCH, DISPATCH_COLUMNS, dispatch_of};
 use crate::store::engine::{Connection, Row, RowResult};
 use crate::store::rows::{only, parsed};
 use crate::store::{DeliveryState, DeliveryView, Error, Store};
+use crate::triage::Action;
 
 /// How many of each are shown.
 const FEW: usize = 8;
-/// How many rows are looked through for those in sight, and how many skipped issues for urgent ones.
+/// How many rows are looked through for those in sight.
 const EXAMINED: u32 = 10_000;
 /// How many dispatches are shown.
 const DISPATCHES: usize = 50;
@@ -22,12 +27,12 @@ const DISPATCHES: usize = 50;
 pub struct Overview {
     /// How many issues stand how.
     pub standings: Standings,
-    /// Flagged issues, the newest first.
-    pub flagged: Vec<IssueRow>,
     /// Issues that were escalated and are still open.
-    pub escalated: Vec<IssueRow>,
-    /// Urgent issues that are not ready and that nobody has.
-    pub urgent: Vec<IssueRow>,
+    pub escalated: Needs,
+    /// Urgent issues that are not ready and that nobody has, but those above.
+    pub urgent: Needs,
+    /// Flagged issues, but those above.
+    pub flagged: Needs,
     /// Open dispatches, the nearest deadline first, with the titles of their issues.
     pub dispatches: Vec<(Dispatch, String)>,
     /// Issues that wait for an agent.
@@ -36,6 +41,15 @@ pub struct Overview {
     pub dead: Vec<DeliveryView>,
     /// The newest decisions.
     pub recent: Vec<IssueRow>,
+}
+
+/// Issues that need a person for one reason.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// The newest of them that are in sight.
+    pub newest: Vec<IssueRow>,
+    /// How many there are.
+    pub all: u64,
 }
 
 /// How many issues an agent has, and how its work ended so far.
@@ -47,8 +61,12 @@ pub struct AgentLoad {
     pub open: u64,
     /// Issues that wait for it.
     pub waiting: u64,
+    /// When the first of them was last decided about.
+    pub oldest_wait: Option<Timestamp>,
     /// Dispatches by how they ended.
     pub ended: Vec<(DispatchState, u64)>,
+    /// How long half of those took at most that were completed, among the newest dispatches of all agents.
+    pub median: Option<TimeDelta>,
 }
 
 /// Changes whenever something that a page shows may have changed.
@@ -60,11 +78,22 @@ impl Store {
     pub async fn overview(&self, sight: Sight) -> Result<Overview, Error> {
         self.read(move |c| {
             let few = |show| issues::few(c, show, FEW, &sight);
+            let standings = issues::standings(c)?;
+            let (mut seen, mut flagged) = (HashSet::new(), Needs::default());
+            let escalated = needs(c, Show::Escalated, &sight, |issue| {
+                flagged.all += u64::from(issue.action == Action::Flag.as_str());
+                seen.insert(issue.evaluation)
+            })?;
+            let urgent = needs(c, Show::Urgent, &sight, |issue| !seen.contains(&issue.evaluation))?;
+            flagged.all = standings.flagged.saturating_sub(flagged.all);
+            flagged.newest = issues::few(c, Show::Flagged, FEW + escalated.newest.len(), &sight)?;
+            flagged.newest.retain(|issue| !seen.contains(&issue.evaluation));
+            flagged.newest.truncate(FEW);
             Ok(Overview {
-                standings: issues::standings(c)?,
-                flagged: few(Show::Flagged)?,
-                escalated: escalated(c, &sight)?,
-                urgent: urgent(c, &sight)?,
+                standings,
+                escalated,
+                urgent,
+                flagged,
                 dispatches: dispatches(c, &sight)?,
                 waiting: few(Show::Waiting)?,
                 dead: dead(c, &sight)?,
@@ -108,31 +137,24 @@ fn dead(c: &Connection, sight: &Sight) -> Result<Vec<DeliveryView>, Error> {
     Ok(deliveries::page(c, &Wanted { query, sight: sight.clone() })?.rows)
 }
 
-/// Issues whose last dispatch was escalated, for as long as nobody closed them.
-fn escalated(c: &Connection, sight: &Sight) -> Result<Vec<IssueRow>, Error> {
-    let sql = format!(
-        "{ISSUE} WHERE latest.lane IN (SELECT e.lane FROM dispatch e WHERE e.state = 'escalated'
-             AND e.id = (SELECT max(d.id) FROM dispatch d WHERE d.lane = e.lane))
-         AND action <> 'finish' ORDER BY latest.evaluation DESC LIMIT ?1"
-    );
-    few(c, &sql, sight)
-}
-
-/// The newest among the skipped ones that were looked at last, so that the page costs the same whatever the backlog. Each
-/// code is looked up by itself: joined, PostgreSQL reads all decisions there are.
-fn urgent(c: &Connection, sight: &Sight) -> Result<Vec<IssueRow>, Error> {
-    let sql = format!(
-        "{ISSUE} WHERE latest.evaluation IN (
-             SELECT evaluation FROM (SELECT evaluation FROM latest WHERE action = 'skip' ORDER BY evaluation DESC LIMIT ?1) AS newest
-             WHERE (SELECT reason_code FROM evaluation WHERE id = newest.evaluation) = '{URGENT_NOT_READY}')
-         AND dispatch.agent IS NULL ORDER BY latest.evaluation DESC"
-    );
-    few(c, &sql, sight)
-}
-
-/// The first issues of a question that are in sight.
-fn few(c: &Connection, sql: &str, sight: &Sight) -> Result<Vec<IssueRow>, Error> {
-    first(c, sql, FEW, |row| Ok(Some(issues::issue(row)?).filter(|one| sight.has(&one.repo))))
+/// The issues that a list shows, of those that are `counted`: the few newest in sight, and how many there are.
+fn needs(
+    c: &Connection,
+    show: Show,
+    sight: &Sight,
+    mut counted: impl FnMut(&IssueRow) -> bool,
+) -> Result<Needs, Error> {
+    let mut needs = Needs::default();
+    issues::each(c, show, &mut |issue| {
+        if counted(&issue) {
+            needs.all += 1;
+            if needs.newest.len() < FEW && sight.has(&issue.repo) {
+                needs.newest.push(issue);
+            }
+        }
+        Ok(true)
+    })?;
+    Ok(needs)
 }
 
 fn dispatches(c: &Connection, sight: &Sight) -> Result<Vec<(Dispatch, String)>, Error> {
@@ -166,11 +188,13 @@ fn first<T>(
 /// How each agent's dispatches stand or ended, and who waits for it: counted along an index, which no order has to be
 /// made for.
 const LOADS: &str = "SELECT agent, state, count(*) FROM dispatch GROUP BY agent, state";
-const WAITING: &str =
-    "SELECT waits_for, count(*) FROM lane WHERE waits_for IS NOT NULL GROUP BY waits_for";
+const WAITING: &str = "SELECT waits_for, count(*), min(evaluated_at) FROM lane WHERE waits_for IS NOT NULL GROUP BY waits_for";
+const TIMES: &str = "SELECT agent, ended_at - opened_at FROM
+        (SELECT agent, state, opened_at, ended_at FROM dispatch ORDER BY id DESC LIMIT 1000) AS newest
+    WHERE state = 'completed'";
 
-fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
-    let mut loads: std::collections::BTreeMap<String, AgentLoad> = Default::default();
+pub(in crate::store) fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
+    let mut loads: BTreeMap<String, AgentLoad> = BTreeMap::new();
     let of = |agent: String| AgentLoad { agent, ..AgentLoad::default() };
     c.query(LOADS, [], &mut |row| {
         let (agent, count): (String, u64) = (row.get(0)?, row.get(2)?);
@@ -185,9 +209,22 @@ fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
     })?;
     c.query(WAITING, [], &mut |row| {
         let agent: String = row.get(0)?;
-        loads.entry(agent.clone()).or_insert_with(|| of(agent)).waiting = row.get(1)?;
+        let load = loads.entry(agent.clone()).or_insert_with(|| of(agent));
+        load.waiting = row.get(1)?;
+        load.oldest_wait = row.get::<Option<_>>(2)?.map(from_millis);
         Ok(true)
     })?;
+    let mut times: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    c.query(TIMES, [], &mut |row| {
+        times.entry(row.get(0)?).or_default().push(row.get(1)?);
+        Ok(true)
+    })?;
+    for (agent, mut times) in times {
+        times.sort_unstable();
+        if let Some(load) = loads.get_mut(&agent) {
+            load.median = Some(TimeDelta::milliseconds(times[(times.len() - 1) / 2]));
+        }
+    }
     Ok(loads.into_values().collect())
 }
 
@@ -199,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn counts_are_taken_from_indices_in_their_order() {
         let (_folder, store) = scratch_file();
-        for sql in [LOADS, WAITING, PULSE, issues::STANDINGS] {
+        for sql in [LOADS, WAITING, TIMES, PULSE, issues::STANDINGS] {
             for step in store.read(move |c| plan(c, sql)).await.unwrap() {
                 let is_by_index = !step.starts_with("SCAN") || step.contains("INDEX");
                 assert!(is_by_index || step == "SCAN CONSTANT ROW", "{sql}: {step}");

@@ -41,6 +41,8 @@ pub struct Lane {
     pub last_error: Option<String>,
     /// The agent whose place it waits for.
     pub waits_for: Option<String>,
+    /// How many wait for the same place and get it before.
+    pub ahead: u64,
     /// Why it is on hold.
     pub held: Option<String>,
     /// The agent that people chose for it.
@@ -159,7 +161,11 @@ fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
     let removed = "SELECT kind, value FROM removed WHERE lane = ?1 ORDER BY kind, value";
     let removed = all(c, removed, [id], |r| r.try_into())?;
     let approval = people::approval(c, id)?;
-    let sql = "SELECT state, due_at, attempts, last_error, waits_for, hold, chosen, title
+    // In the order in which they are woken.
+    let sql = "SELECT state, due_at, attempts, last_error, waits_for, hold, chosen, title,
+             (SELECT count(*) FROM lane other WHERE other.waits_for = lane.waits_for
+                 AND (other.wait_p0, other.wait_score, -other.wait_since, -other.id)
+                     > (lane.wait_p0, lane.wait_score, -lane.wait_since, -lane.id))
          FROM lane LEFT JOIN latest ON latest.lane = lane.id WHERE id = ?1";
     only(c, sql, [id], |r| {
         Ok(Lane {
@@ -168,6 +174,7 @@ fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
             attempts: r.get(2)?,
             last_error: r.get(3)?,
             waits_for: r.get(4)?,
+            ahead: r.get(8)?,
             held: hold_text(r, 5)?,
             chosen: r.get(6)?,
             title: r.get::<Option<String>>(7)?.filter(|title| !title.is_empty()),
