@@ -16,8 +16,7 @@ use super::refusal::Refusal;
 use super::session::SessionExt as _;
 use crate::delivery::DeliveryId;
 use crate::issue::IssueRef;
-use crate::store::{DeliveryQuery, DeliveryState, ManualOrder, Sight, Store};
-use crate::triage::OrderState;
+use crate::store::{DeliveryQuery, DeliveryState, ManualOrder, OrderView, Sight, Store};
 
 /// The longest reason or name that is taken, in characters.
 const LONGEST: usize = 300;
@@ -82,17 +81,11 @@ pub(super) async fn order(
 async fn outcome(store: &Store, place: i64) -> Result<String, Refusal> {
     let until = Instant::now() + PATIENCE;
     loop {
-        if let Some(given) = store.order_given(place).await? {
-            let command = &given.command;
-            match (given.state, given.why) {
-                (OrderState::CarriedOut, _) => return Ok(format!("`{command}` was carried out.")),
-                (OrderState::Refused, why) => {
-                    let why = why.unwrap_or_else(|| "see the decision below".to_owned());
-                    return Ok(format!("`{command}` was refused: {why}"));
-                }
-                (OrderState::Answered, _) => return Ok(format!("`{command}` was answered.")),
-                (OrderState::Received | OrderState::Applied, _) => {}
-            }
+        let given = store.order_given(place).await?;
+        if let Some(given) = given.filter(OrderView::has_ended) {
+            let became = given.state.as_str().replace('_', " ");
+            let why = given.why.map(|why| format!(": {why}")).unwrap_or_default();
+            return Ok(format!("`{}` was {became}{why}.", given.command));
         }
         if Instant::now() >= until {
             return Ok("The command is stored, and was not carried out yet. What becomes of it will stand below under Commands.".to_owned());

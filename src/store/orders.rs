@@ -48,6 +48,14 @@ pub struct OrderView {
     pub why: Option<String>,
 }
 
+impl OrderView {
+    /// Whether nothing more comes of it.
+    pub fn has_ended(&self) -> bool {
+        use OrderState::{Answered, CarriedOut, Refused};
+        matches!(self.state, CarriedOut | Refused | Answered)
+    }
+}
+
 /// How an issue stood when it was last looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct LastLook {
