@@ -24,7 +24,8 @@ const MAX_BLOCKERS: usize = 5;
 #[derive(Clone, Copy)]
 pub(super) struct Chain<'a> {
     pub(super) triage: &'a Triage,
-    pub(super) agents: &'a [Agent],
+    /// `None` where they are not known.
+    pub(super) agents: Option<&'a [Agent]>,
     pub(super) s: &'a Snapshot<'a>,
     pub(super) e: &'a Evaluation,
 }
@@ -38,7 +39,7 @@ impl Chain<'_> {
         let Decision::Dispatch { agent, .. } = &decision else { return Ok(decision) };
         let is_run = |one: &&Agent| one.id == *agent && one.interface == Interface::Runner;
         let is_new = self.e.custody.dispatch().is_none();
-        if !is_new || !self.agents.iter().any(|one| is_run(&one)) {
+        if !is_new || !self.agents().iter().any(|one| is_run(&one)) {
             return Ok(decision);
         }
         Ok(match self.s.used_up()? {
@@ -48,6 +49,10 @@ impl Chain<'_> {
             }
             None => decision,
         })
+    }
+
+    fn agents(&self) -> &[Agent] {
+        self.agents.unwrap_or_default()
     }
 
     /// Asks the rules in turn.
@@ -85,12 +90,16 @@ impl Chain<'_> {
     /// What is to happen with an issue that nobody has.
     fn decide_unassigned(self) -> Result<Decision, Question> {
         let decision = self.decide_by_issue()?;
-        if matches!(decision, Decision::Flag { .. } | Decision::Skip { .. }) {
+        let is_for_people = matches!(decision, Decision::Flag { reason: Reason::NoAgent { .. } });
+        if !is_for_people && matches!(decision, Decision::Flag { .. } | Decision::Skip { .. }) {
             return Ok(decision);
         }
         let skip = |reason| Decision::Skip { reason };
-        if let Some(reason) = self.duplicate(&decision)? {
+        if let Some(reason) = self.duplicate()? {
             return Ok(skip(reason));
+        }
+        if is_for_people {
+            return Ok(decision);
         }
         Ok(self.awaits_approval()?.map_or(decision, skip))
     }
@@ -196,7 +205,7 @@ impl Chain<'_> {
     fn chosen(self) -> Option<Decision> {
         let agent = match &self.e.custody {
             Custody::Chosen(Choice { agent, .. }) => {
-                let agent = self.agents.iter().find(|one| one.id == *agent)?;
+                let agent = self.agents().iter().find(|one| one.id == *agent)?;
                 if let Pick::Busy { agent, load, limit, others } = self.roster().offer(agent) {
                     let reason = Reason::ChosenButBusy { agent: agent.clone(), load, limit };
                     return Some(Decision::Wait { agent, reason, others });
@@ -222,7 +231,7 @@ impl Chain<'_> {
         let ours = [self.own_login(), self.on_duty(), self.e.releases.as_deref()];
         let is_other = |login: &&String| {
             !ours.iter().flatten().any(|own| own.eq_ignore_ascii_case(login))
-                && !self.e.is_left_over(login, self.s, self.agents)
+                && !self.e.is_left_over(login, self.s, self.agents())
                 && !self.e.revoked.contains(&Mark::Assignee((*login).clone()))
         };
         let logins: Vec<_> = self.s.issue.assignees.iter().filter(is_other).cloned().collect();
@@ -232,7 +241,7 @@ impl Chain<'_> {
     fn own_login(&self) -> Option<&str> {
         let own = self.e.custody.dispatch().map(|dispatch| &dispatch.agent);
         let agent = own.or(self.e.resumes.as_ref())?;
-        self.agents.iter().find(|a| a.id == *agent)?.login.as_deref()
+        self.agents().iter().find(|a| a.id == *agent)?.login.as_deref()
     }
 
     fn not_ready(self) -> Option<Reason> {
@@ -344,11 +353,10 @@ impl Chain<'_> {
         }
     }
 
-    /// Whether it says the same as an older issue. Asked of what an agent would get, and was never given to one before.
-    fn duplicate(self, decision: &Decision) -> Rule {
-        let is_given = matches!(decision, Decision::Dispatch { .. } | Decision::Wait { .. });
+    /// Whether it says the same as an older issue. Asked of what is ready, and was never given to an agent before.
+    fn duplicate(self) -> Rule {
         let was_given = self.e.custody.dispatch().is_some() || self.s.record.last_agent.is_some();
-        if !is_given || was_given || self.e.is_no_duplicate {
+        if was_given || self.e.is_no_duplicate {
             return Ok(None);
         }
         let (issue, policy) = (self.s.issue, &self.triage.policy);
@@ -642,6 +650,19 @@ mod tests {
             World::of(bug()).agents(vec![agent("local", &[TaskType::Creative])]),
             "flag: P0/bug issue (score 8, 3 days old): no agent is configured for it (task type \
              `routine_coding`)",
+        );
+    }
+
+    #[test]
+    fn without_any_agent_a_ready_issue_calls_a_person() {
+        let nobody = "flag: P0/bug issue (score 8, 3 days old): no agent is configured for it (task type \
+             `routine_coding`)";
+        decides(World::of(bug()).agents(Vec::new()), nobody);
+        let decision = triage().verdict(&bug(), crate::triage::samples::now()).decision;
+        assert_eq!(
+            decision.action(),
+            Action::Dispatch,
+            "the text alone is judged as if it were there"
         );
     }
 

@@ -35,7 +35,7 @@ fn keep_withdrawn(mut e: Evaluation, s: &Snapshot<'_>) -> Evaluation {
 
 /// Asks the rules, and ends what they end.
 fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question> {
-    let chain = Chain { triage: &rules.triage, agents: &rules.agents, s, e: &e };
+    let chain = Chain { triage: &rules.triage, agents: Some(&rules.agents), s, e: &e };
     let decision = chain.decide()?;
     let task_type = chain.task_type();
     let taken_over = taken_over(&e, &decision, s, rules);
@@ -44,7 +44,7 @@ fn conclude(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation
         None => e,
     };
     let e = commands::refuse_unmet(e, s, &decision);
-    let chain = Chain { triage: &rules.triage, agents: &rules.agents, s, e: &e };
+    let chain = Chain { triage: &rules.triage, agents: Some(&rules.agents), s, e: &e };
     // A claim goes on where no agent gets what was to be taken from its holder.
     let decision = if e.custody.claim().is_some() { chain.decide()? } else { decision };
     let waits_on = waits_on(decision.reason());

@@ -388,8 +388,9 @@ impl Triage {
         };
         let task = task.unwrap_or_else(|| self.task_type(issue));
         let is_research = self.facts(issue).classes.research;
-        let (load, tried) = (&Default::default(), Vec::new());
-        match roster::pick(&policy, roster::Roster { agents, load, tried }, task, is_research) {
+        let roster =
+            roster::Roster { agents: Some(agents), load: &Default::default(), tried: Vec::new() };
+        match roster::pick(&policy, roster, task, is_research) {
             roster::Pick::Free(agent) | roster::Pick::Busy { agent, .. } => Some(agent),
             roster::Pick::Nobody => None,
         }
@@ -413,7 +414,7 @@ impl Triage {
         let mut s = Snapshot::alone(issue, &assessment, &record, now);
         let evaluation = Evaluation::start(&s);
         loop {
-            let chain = decide::Chain { triage: self, agents: &[], s: &s, e: &evaluation };
+            let chain = decide::Chain { triage: self, agents: None, s: &s, e: &evaluation };
             match chain.decide() {
                 Ok(decision) => {
                     let task_type = chain.task_type();

@@ -18,8 +18,8 @@ pub(super) enum Pick {
 
 /// The agents there are, and what is known of them for one issue.
 pub(super) struct Roster<'a> {
-    /// In the order they are tried.
-    pub(super) agents: &'a [Agent],
+    /// In the order they are tried; where they are not known, those that the policy names are there and free.
+    pub(super) agents: Option<&'a [Agent]>,
     /// How many dispatches each has open.
     pub(super) load: &'a BTreeMap<AgentId, u32>,
     /// Those whose attempt failed: others come first.
@@ -29,13 +29,11 @@ pub(super) struct Roster<'a> {
 /// Picks for a kind of task; `research` decides between the two named agents.
 pub(super) fn pick(policy: &Policy, roster: Roster<'_>, task: TaskType, research: bool) -> Pick {
     let named = if research { &policy.research_agent } else { &policy.default_agent };
-    if roster.agents.is_empty() {
-        return Pick::Free(named.clone());
-    }
+    let Some(agents) = roster.agents else { return Pick::Free(named.clone()) };
     if !roster.tried.is_empty() {
         return roster.after_an_attempt(task);
     }
-    let by_name = roster.agents.iter().find(|agent| agent.id == *named);
+    let by_name = agents.iter().find(|agent| agent.id == *named);
     match (policy.route, by_name) {
         (Route::Triage, Some(agent)) => roster.offer(agent),
         _ => roster.first_free(|agent| agent.strengths.contains(&task)),
@@ -54,7 +52,7 @@ impl Roster<'_> {
 
     /// The first that is free, else the first of all.
     fn first_free(&self, suits: impl Fn(&Agent) -> bool) -> Pick {
-        let suitable = || self.agents.iter().filter(|agent| suits(agent));
+        let suitable = || self.agents.into_iter().flatten().filter(|agent| suits(agent));
         let free = suitable().find(|agent| self.load(agent) < agent.max_concurrent);
         let Some(first) = free.or_else(|| suitable().next()) else { return Pick::Nobody };
         match self.offer(first) {

@@ -83,7 +83,7 @@ fn interrupted(e: Evaluation, s: &Snapshot<'_>) -> Result<Evaluation, Question> 
 
 /// Chooses who is asked, where a rotation serves the issue.
 fn choose(e: Evaluation, s: &Snapshot<'_>, rules: &Rules) -> Result<Evaluation, Question> {
-    let chain = Chain { triage: &rules.triage, agents: &rules.agents, s, e: &e };
+    let chain = Chain { triage: &rules.triage, agents: Some(&rules.agents), s, e: &e };
     let Some(rotation) = rules.rotations.iter().find(|one| serves(one, chain)) else {
         return Ok(e);
     };

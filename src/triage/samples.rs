@@ -63,6 +63,11 @@ pub(super) fn agent(id: &str, strengths: &[TaskType]) -> Agent {
     }
 }
 
+/// An agent that nothing calls and that is never busy.
+fn anybody(id: &str) -> Agent {
+    Agent { label: None, login: None, max_concurrent: u32::MAX, ..agent(id, &[]) }
+}
+
 /// An issue, what is known of it and who there is, to be evaluated by a test.
 pub(super) struct World {
     pub(super) issue: Issue,
@@ -82,7 +87,7 @@ impl World {
     pub(super) fn of(issue: Issue) -> Self {
         let rules = Rules {
             triage: triage(),
-            agents: Vec::new(),
+            agents: vec![anybody("claude"), anybody("kimi")],
             repos: RepoPatterns::new(["acme/*"]).expect("a pattern"),
             owner: None,
             flag_label: None,

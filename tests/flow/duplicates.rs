@@ -69,6 +69,26 @@ fn is_with_claude(world: &World, at: &IssueRef) -> bool {
 }
 
 #[tokio::test]
+async fn without_any_agent_a_duplicate_calls_nobody() {
+    let none = ["claude", "kimi", "api", "local"]
+        .map(|id| format!("[[agent]]\nid = \"{id}\"\nenabled = false\n"))
+        .concat();
+    let world = World::with(&format!(
+        "[triage]\nowner = \"alice\"\n{none}[policy]\npreset = \"practical\""
+    ))
+    .await;
+    let [older, newer] = [first(), again()].map(|report| world.open_issue(report));
+    world.settle().await;
+    assert!(world.comment(&older).contains("@alice, this needs you"));
+    assert!(is_held(&world, &newer).await);
+    let said = world.comment(&newer);
+    assert!(said.starts_with(HELD) && !said.contains('@'), "{said}");
+    world.gitea.comment(&newer, "alice", "/triage go");
+    world.settle().await;
+    assert!(world.comments(&newer).iter().any(|said| said.contains("@alice, this needs you")));
+}
+
+#[tokio::test]
 async fn a_duplicate_is_held_with_a_comment_and_go_frees_it() {
     let (world, [older, newer]) = held("").await;
     let said = world.comment(&newer);

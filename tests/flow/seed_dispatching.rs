@@ -122,6 +122,20 @@ async fn an_agent_that_is_not_enabled_gets_nothing() {
 }
 
 #[tokio::test]
+async fn without_any_agent_a_ready_issue_goes_to_people() {
+    let none = ["claude", "kimi", "api", "local"]
+        .map(|id| format!("[[agent]]\nid = \"{id}\"\nenabled = false\n"))
+        .concat();
+    let world = World::with(&format!("[triage]\nowner = \"alice\"\n{none}")).await;
+    let issue = world.open_issue(architecture());
+    world.settle().await;
+    assert!(world.history(&issue).await.dispatches.is_empty());
+    let comment = world.comment(&issue);
+    assert!(comment.contains("@alice, this needs you"), "{comment}");
+    assert!(comment.contains("no agent is configured for it"), "{comment}");
+}
+
+#[tokio::test]
 async fn an_agent_named_by_hand_gets_the_issue_whatever_its_task() {
     let world = World::start().await;
     let issue = world

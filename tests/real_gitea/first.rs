@@ -40,11 +40,12 @@ pub fn is_set_up(first: &First) {
     assert!(first.took < Duration::from_secs(300), "{:?}", first.took);
 }
 
-/// The fenced blocks of a language.
+/// The fenced blocks of a language, whatever stands behind it.
 fn blocks<'a>(text: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
-    let mark = format!("```{language}\n");
+    let mark = format!("```{language}");
     let parts: Vec<&str> = text.split(&mark).skip(1).collect();
-    parts.into_iter().map(|part| part.split("```").next().unwrap())
+    let blocks = parts.into_iter().map(|part| part.split("```").next().unwrap());
+    blocks.map(|block| block.split_once('\n').unwrap().1)
 }
 
 /// What the person does who follows the book.

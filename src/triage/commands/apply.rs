@@ -98,7 +98,7 @@ fn check<'a>(
     if request.command.is_for_everybody() {
         return Ok(None);
     }
-    let chain = Chain { triage: &rules.triage, agents: &rules.agents, s, e };
+    let chain = Chain { triage: &rules.triage, agents: Some(&rules.agents), s, e };
     match (&request.command, e.custody.claim()) {
         (Command::Claim, _) => return claims::refuses_claim(request, chain, rules),
         (Command::Release, Some(claim)) if claim.holder.is_same_as(&request.account()) => {
