@@ -16,6 +16,8 @@ mod answers;
 mod browser;
 mod course;
 mod day;
+#[path = "../release/dist.rs"]
+mod dist;
 mod first;
 mod forge;
 mod identity;
@@ -32,6 +34,7 @@ mod searched;
 mod setups;
 mod sign_in;
 mod story;
+mod stranger;
 mod transcript;
 mod triage;
 mod wait;
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         trials.push(trial(which, name, move || follow().map(|first| first::is_set_up(&first))));
         let name = "init_leads_to_the_first_decision";
         trials.push(trial(which, name, move || played(move || init::play(which))));
+        trials.push(of_a_stranger(which));
         let name = "a_dispatch_comes_to_its_end_and_people_stay_in_charge";
         trials.push(trial(which, name, move || played(move || course::play(which))));
         let name = "what_was_decided_goes_with_an_issue_whatever_its_repository_is_called";
@@ -148,6 +152,16 @@ fn trial(
         false => test().map(|()| Completion::Completed),
     });
     trial.with_kind(which.name())
+}
+
+/// The way from the archive of a release to the first decision, where there is one and a bare root to try it in.
+fn of_a_stranger(which: Which) -> Trial {
+    let name = "a_stranger_gets_from_the_archive_to_a_decision";
+    match stranger::missing() {
+        Some(why) => Trial::ignorable_test(name, move || Ok(Completion::ignored_with(why)))
+            .with_kind(which.name()),
+        None => trial(which, name, move || played(move || stranger::play(which))),
+    }
 }
 
 /// The story of the runner, with OpenCode as the agent.
