@@ -28,6 +28,10 @@ pub fn serves(dist: &Dist) {
         assert!(home.starts_with("drwx------ 10484/10484 "), "{home}");
         run(root.path(), &["tar", "xzf", layer, "--no-same-owner"]);
     }
+    // An engine makes these.
+    for folder in ["dev", "proc"] {
+        std::fs::create_dir(root.path().join(folder)).unwrap();
+    }
     assert_eq!(config["config"]["User"], "10484");
     let container = Container { root: root.path(), config: &config["config"], port: free_port() };
     let command =
@@ -36,7 +40,7 @@ pub fn serves(dist: &Dist) {
     let check = words(&config["config"]["Healthcheck"]["Test"]);
     assert_eq!(check[0], "CMD");
     let began = Instant::now();
-    // Each look starts a program, which is pause enough.
+    // Says that nobody answers until somebody does. Each look starts a program, which is pause enough.
     while !container.command(&check[1..]).status().unwrap().success() {
         assert!(service.0.try_wait().unwrap().is_none(), "it has ended");
         assert!(began.elapsed() < PATIENCE, "it does not get healthy");
@@ -73,7 +77,7 @@ impl Container<'_> {
             let (name, value) = variable.split_once('=').unwrap();
             command.args(["--setenv", name, value]);
         }
-        command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
 }

@@ -52,7 +52,7 @@ impl Build<'_> {
     }
 
     fn command(&self, project: &Project) -> anyhow::Result<Command> {
-        // Only what comes last is told to be static there, so that a try uses the crates that were built for tests.
+        // Only what comes last is told to be static there, so that a try uses the crates that are built already.
         let is_told = self.target.is_gnu() && !self.with_zig;
         let mut cargo = Command::new("cargo");
         cargo.current_dir(&project.root);
