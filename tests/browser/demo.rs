@@ -53,8 +53,8 @@ pub async fn every_link_leads_somewhere(browser: &Browser) {
                 continue;
             }
             if is_download {
-                let status = browser.run(&format!("return fetch('{to}').then((a) => a.status)"));
-                let status = status.await;
+                let fetch = format!("return fetch('{to}').then((answer) => answer.status)");
+                let status = browser.run(&fetch).await;
                 if status != 200 {
                     dead.push(format!("{to}: {status}"));
                 }
@@ -99,6 +99,8 @@ pub async fn an_issue_is_answered(browser: &Browser) {
     browser.follow(&format!("//a[@href='{issue}']")).await;
     browser.sees("added the label").await;
     browser.write("#body", "/triage hold until the release").await;
+    // The driver scrolls to nothing in a window whose size is made up.
+    browser.size(1280, 2000, false).await;
     browser.follow("//button[text()='Comment']").await;
     browser.goto(&format!("{}/issues?show=held", visit.dashboard)).await;
     browser.sees("Login crashes on an empty password").await;

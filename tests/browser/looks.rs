@@ -94,6 +94,7 @@ pub async fn look(browser: &Browser, name: &str) {
         }
     }
     assert_eq!(browser.run(NAMELESS).await, serde_json::json!([]), "{name}");
+    browser.size(DESKTOP.0, DESKTOP.1, false).await;
 }
 
 async fn draw(browser: &Browser, name: &str) {
