@@ -88,8 +88,9 @@ impl Demo {
         }
         format!(
             "Dashboard, signed in:  {}\n{:<22} {}\nOpen an issue:         {}\n\n\
-             One issue is in each state: with an agent, in progress on a runner, waiting, for a person, asked for more,\n\
-             a duplicate, escalated, and one whose delivery failed. What a real {:?} sent follows, a line each.\n",
+             One issue is in each state: with an agent, on a runner, waiting, flagged, asked\n\
+             for more, a duplicate, escalated, and with a failed delivery. What a real\n\
+             {:?} sent follows, a line each.\n",
             demo.sign_in_link(),
             format!("In-memory {:?}:", recorded.flavour),
             demo.gitea_url(),

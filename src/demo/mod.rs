@@ -96,7 +96,7 @@ impl Demo {
         let runner_token = uuid::Uuid::new_v4().to_string();
         let mut text = configuration(&gitea, &listen, folder.path());
         let _ = match purpose {
-            Purpose::Recordings => write!(text, "repos = ['{repo}']\n"),
+            Purpose::Recordings => writeln!(text, "repos = ['{repo}']"),
             Purpose::Visit => {
                 write!(text, "repos = ['{repo}', '{workshop}']\n{}", for_a_visit(&runner_token))
             }
