@@ -27,7 +27,7 @@
 //! | [`health`], [`metrics`] | the state of the service: `/healthz`, `/readyz`, `/metrics` | `gitea`, `store` |
 //! | [`dashboard`] | the pages for people: reads the store, puts commands and retries into the inbox | `gitea`, `store`, `health` |
 //! | [`fake_gitea`] | a stateful Gitea in memory, over real HTTP, for `replay` and the tests | nouns |
-//! | [`demo`] | the service, an in-memory Gitea and the recorded deliveries, on loopback | `service`, `fake_gitea`, `config` |
+//! | [`demo`] | the service, an in-memory Gitea with pages, one issue in each state, and the recorded deliveries, on loopback | `service`, `fake_gitea`, `config`, `dashboard`, `runner` |
 //! | [`config`], [`service`], [`cli`] | wiring: one configuration, `serve`, one file a command | all |
 //!
 //! # One issue, function by function

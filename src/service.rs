@@ -158,6 +158,13 @@ impl Service {
         self.address
     }
 
+    /// A link that signs in to the dashboard, for whoever started it and is told; `None` where it listens to other machines
+    /// or has no token.
+    pub fn sign_in_link(&self) -> Option<String> {
+        let path = self.address.ip().is_loopback().then(|| self.parts.web.dashboard.invite())??;
+        Some(format!("http://{}{path}", self.address))
+    }
+
     /// What it is made of.
     pub fn parts(&self) -> &Parts {
         &self.parts

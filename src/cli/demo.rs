@@ -1,4 +1,4 @@
-//! `demo`: the service with an in-memory forge and the recorded deliveries.
+//! `demo`: the service with an in-memory forge, one issue in each state, and the recorded deliveries.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::replay::{Replayed, head, replayed};
 use super::{Failure, print};
-use crate::demo::{self, Fed, Recorded};
+use crate::demo::{self, Fed, Purpose, Recorded};
 
 /// A pace that people can follow.
 const PACE: Duration = Duration::from_secs(1);
 
-/// Run the service with an in-memory Gitea or Forgejo and recorded deliveries
+/// Run the service with an in-memory Gitea or Forgejo, issues to look at, and recorded deliveries
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage demo\n  gitea-triage demo --exit\n  gitea-triage demo --forgejo\n  gitea-triage demo --pace 3s --listen 127.0.0.1:8484\n\nNeeds no configuration and no network, listens on this machine only, and leaves nothing behind. Ctrl-C ends it."
+    after_help = "Examples:\n  gitea-triage demo\n  gitea-triage demo --exit\n  gitea-triage demo --forgejo\n  gitea-triage demo --pace 3s --listen 127.0.0.1:8484\n\nNeeds no configuration and no network, listens on this machine only, and leaves nothing behind. Ctrl-C ends it. With --exit the recorded deliveries are all there is."
 )]
 pub(super) struct Demo {
     /// Show what a Forgejo sends, instead of a Gitea
@@ -40,7 +40,8 @@ impl Demo {
         let mut term = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let recorded = if self.forgejo { demo::FORGEJO } else { demo::GITEA };
-        let demo = demo::Demo::start(&recorded, self.listen.as_deref()).await?;
+        let purpose = if self.exit { Purpose::Recordings } else { Purpose::Visit };
+        let demo = demo::Demo::start(&recorded, self.listen.as_deref(), purpose).await?;
         let shown = tokio::select! {
             shown = self.show(&demo, &recorded) => shown,
             _ = term.recv() => Ok(()),
@@ -51,14 +52,12 @@ impl Demo {
     }
 
     async fn show(&self, demo: &demo::Demo, recorded: &Recorded) -> Result<(), Failure> {
-        self.say(&format!(
-            "dashboard: {} (token `{}`); in-memory {:?}: {}",
-            demo.url(),
-            demo::TOKEN,
-            recorded.flavour,
-            demo.gitea_url()
-        ))?;
-        self.say("")?;
+        self.say(&self.overview(demo, recorded))?;
+        if !self.exit
+            && let Err(error) = demo.tour().await
+        {
+            super::terminal::err(&format!("not every state could be shown: {error:#}"));
+        }
         self.say(&head())?;
         let pace = self.pace.unwrap_or(if self.exit { Duration::ZERO } else { PACE });
         for (name, recording) in recorded.deliveries {
@@ -72,11 +71,32 @@ impl Demo {
         if self.exit {
             return Ok(());
         }
-        self.say(&format!(
-            "\nall deliveries are processed; {} keeps running until Ctrl-C",
-            demo.url()
-        ))?;
+        demo.watch_all();
+        self.say("\nall recorded deliveries are processed; Ctrl-C ends the demo")?;
         std::future::pending().await
+    }
+
+    /// What there is to look at.
+    fn overview(&self, demo: &demo::Demo, recorded: &Recorded) -> String {
+        if self.exit {
+            let (url, gitea) = (demo.url(), demo.gitea_url());
+            return format!(
+                "dashboard: {url} (token `{}`); in-memory {:?}: {gitea}\n",
+                demo::TOKEN,
+                recorded.flavour
+            );
+        }
+        format!(
+            "Dashboard, signed in:  {}\n{:<22} {}\nOpen an issue:         {}\n\n\
+             One issue is in each state: with an agent, on a runner, waiting, flagged, asked\n\
+             for more, a duplicate, escalated, and with a failed delivery. What a real\n\
+             {:?} sent follows, a line each.\n",
+            demo.sign_in_link(),
+            format!("In-memory {:?}:", recorded.flavour),
+            demo.gitea_url(),
+            demo.new_issue_url(),
+            recorded.flavour,
+        )
     }
 
     /// Prints text for people; nothing with `--json`.

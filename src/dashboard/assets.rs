@@ -7,9 +7,9 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::Path;
 use sha2::{Digest as _, Sha256};
 
-const STYLE: &str = include_str!("assets/style.css");
+pub(crate) const STYLE: &str = include_str!("assets/style.css");
 const SCRIPT: &str = include_str!("assets/live.js");
-const ICON: &str = include_str!("assets/icon.svg");
+pub(crate) const ICON: &str = include_str!("assets/icon.svg");
 
 /// A version that changes with the files.
 pub(super) static EDITION: LazyLock<String> = LazyLock::new(|| {

@@ -14,6 +14,7 @@ mod elements;
 mod evaluations;
 mod frame;
 mod guard;
+mod invitation;
 mod issues;
 mod latency;
 mod listing;
@@ -53,7 +54,9 @@ use crate::issue::{IssueRef, NamedPeople};
 use crate::meters::{Receiving, Working};
 use crate::store::{self, Store};
 
+pub(crate) use self::assets::{ICON, STYLE};
 use self::attempts::Attempts;
+use self::invitation::Invitation;
 use self::live::Hub;
 use self::people::People;
 pub use self::settings::Settings;
@@ -107,6 +110,7 @@ pub struct Dashboard {
     guesses: Attempts,
     /// Sign-ins through the forge that came to nothing.
     failures: Attempts,
+    invitation: Invitation,
     hub: Hub,
     key: Key,
     salt: String,
@@ -128,6 +132,7 @@ impl Dashboard {
             people: People::new(parts.store.clone(), parts.forge.clone(), runtime.clone()),
             guesses: Attempts::new(MOST_GUESSES),
             failures: Attempts::new(MOST_FAILURES),
+            invitation: Invitation::default(),
             hub: Hub::start(parts.store.clone(), &runtime),
             settings: ArcSwap::from_pointee(settings),
             salt: salt.to_owned(),
@@ -239,6 +244,7 @@ pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + 
             .route("/sign-in", web::get().to(sign_in::page))
             .route(FORMS[2], web::post().to(sign_in::by_token))
             .route("/sign-in/gitea", web::get().to(sign_in::by_forge))
+            .route("/sign-in/link/{key}", web::get().to(invitation::accept))
             .route("/sign-in/callback", web::get().to(sign_in::callback))
             .route(FORMS[3], web::post().to(sign_in::out))
             .route("/sessions", web::get().to(sessions::page))

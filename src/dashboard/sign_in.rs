@@ -75,9 +75,7 @@ pub(super) async fn by_token(form: Form, request: HttpRequest) -> Result<HttpRes
     let now = dashboard.parts.clock.now();
     // The right one passes whatever others try: only wrong ones are too many.
     if settings.is_token(form.field("token")) {
-        let (session, next) = (&form.session, form.field("next"));
-        let entrance = Entrance { dashboard, session, request: &request, next };
-        return entrance.begin(Begun { account: None, tokens: String::new() }).await;
+        return enter_with_token(dashboard, &form.session, &request, form.field("next")).await;
     }
     let strangers = &dashboard.parts.strangers;
     let from = strangers.sender(&request);
@@ -90,6 +88,17 @@ pub(super) async fn by_token(form: Form, request: HttpRequest) -> Result<HttpRes
     form.session.notify("Wrong token. The token is `dashboard.token` in the configuration.");
     let again = format!("/sign-in?next={}", super::elements::encoded(form.field("next")));
     Err(Refusal::to(&settings, &LocalPath::parse(&again)))
+}
+
+/// Starts the session of whoever has the dashboard's own token.
+pub(super) async fn enter_with_token(
+    dashboard: &Dashboard,
+    session: &Session,
+    request: &HttpRequest,
+    next: &str,
+) -> Result<HttpResponse, Refusal> {
+    let entrance = Entrance { dashboard, session, request, next };
+    entrance.begin(Begun { account: None, tokens: String::new() }).await
 }
 
 /// Who has signed in.

@@ -167,6 +167,7 @@ impl State {
                 repo.count(gone.pull.is_some(), false);
             }
             repo.comments.retain(|_, number| *number != at.number);
+            repo.deleted.insert(at.number);
         }
         // What waited for it is not touched otherwise (services/issue/issue.go, `deleteIssue`).
         let issues = self.repos.values_mut().flat_map(|repo| repo.issues.values_mut());

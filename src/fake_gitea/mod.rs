@@ -35,10 +35,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::web::ServiceConfig;
 
 pub use self::flavour::Flavour;
 use self::outbox::KINDS;
-use self::record::{BOT, Scope, Task};
+use self::record::{BOT, ROOT_URL, Scope, Task, key};
 use self::shared::{Interruption, Shared};
 pub use self::view::{
     CommentView, DeliveryView, Fault, FaultKind, IssueView, NewCheck, NewIssue, NewLine, NewReview,
@@ -46,7 +47,10 @@ pub use self::view::{
 };
 use self::world::{State, token_of};
 use crate::clock::Clock;
-use crate::issue::Account;
+use crate::issue::{Account, RepoName};
+
+/// The pages that a forge shows to people: routes before those of the API, which the fake itself has none of.
+pub type Pages = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
 /// A running fake Gitea. Clones share it; it stops with the last of them.
 #[derive(Clone)]
@@ -80,10 +84,19 @@ impl FakeGitea {
 
     /// Starts one of the two forges.
     pub async fn start_as(flavour: Flavour, clock: Clock) -> io::Result<Self> {
+        Self::start_with(flavour, clock, None).await
+    }
+
+    /// Starts one that shows these pages to people.
+    pub async fn start_showing(flavour: Flavour, pages: Pages) -> io::Result<Self> {
+        Self::start_with(flavour, Clock::System, Some(pages)).await
+    }
+
+    async fn start_with(flavour: Flavour, clock: Clock, pages: Option<Pages>) -> io::Result<Self> {
         let state = State::new(flavour, clock);
         let token = token_of(&state.login(BOT));
         let shared = Shared::new(state);
-        let (address, server) = server::start(Arc::clone(&shared)).await?;
+        let (address, server) = server::start(Arc::clone(&shared), pages).await?;
         Ok(Self { inner: Arc::new(Inner { shared, address, server, token }) })
     }
 
@@ -95,6 +108,11 @@ impl FakeGitea {
     /// Its address, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.inner.address)
+    }
+
+    /// The address that it says it has: as behind many reverse proxies, nobody can reach it from here.
+    pub fn root_url(&self) -> &'static str {
+        ROOT_URL
     }
 
     /// The bot's token. Requests with another one, or without, are answered with 401.
@@ -167,9 +185,18 @@ impl FakeGitea {
     /// Sends every event of every repository to `url`, in place of the address set before.
     /// The deliveries say that they come from a repository's hook; an empty secret leaves them unsigned.
     pub fn set_hook(&self, url: &str, secret: &str) {
+        self.hear(Scope::Everywhere, url, secret);
+    }
+
+    /// The same for the events of one repository.
+    pub fn set_repo_hook(&self, repo: &RepoName, url: &str, secret: &str) {
+        self.hear(Scope::Repo(key(repo)), url, secret);
+    }
+
+    fn hear(&self, scope: Scope, url: &str, secret: &str) {
         self.change(|state| {
-            state.hooks.retain(|hook| hook.scope != Scope::Everywhere);
-            let mut hook = state.new_hook(Scope::Everywhere, url);
+            state.hooks.retain(|hook| hook.scope != scope);
+            let mut hook = state.new_hook(scope, url);
             hook.secret = secret.to_owned();
             hook.events = KINDS.map(str::to_owned).into();
             state.hooks.push(hook);

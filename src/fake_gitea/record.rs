@@ -92,6 +92,8 @@ pub(super) struct Repo {
     /// Which issue a comment belongs to.
     pub comments: BTreeMap<i64, u64>,
     pub last_number: u64,
+    /// The numbers of issues that were deleted.
+    pub deleted: BTreeSet<u64>,
     /// What checks said of its commits.
     pub checks: Vec<Check>,
     /// How many issues and how many pull requests are open; counted along, for every payload shows it.

@@ -19,6 +19,12 @@ impl FakeGitea {
         })
     }
 
+    /// Lets the ids of what is made from now on be above those of recordings that are taken over.
+    pub fn leave_ids(&self, below: i64) {
+        let sequences = ["repo", "issue", "comment", "label"];
+        self.change(|state| sequences.map(|sequence| state.reserve_id(sequence, below)));
+    }
+
     /// Removes an account: what it wrote is a ghost's, it is assigned to nothing, and its token is void.
     pub fn remove_user(&self, login: &str) {
         self.change(|state| {
@@ -178,11 +184,23 @@ impl FakeGitea {
         })
     }
 
+    /// Every repository, by name.
+    pub fn repos(&self) -> Vec<RepoName> {
+        self.read(|state| state.repos.values().map(|repo| repo.name.clone()).collect())
+    }
+
     /// The issue as it is now; `None` when there is none.
     pub fn issue(&self, at: &IssueRef) -> Option<IssueView> {
         self.read(|state| {
             let repo = state.repos.get(&key(&at.repo))?;
             Some(view(state, repo, repo.issues.get(&at.number)?))
+        })
+    }
+
+    /// Whether there was an issue that a person has deleted.
+    pub fn has_deleted(&self, at: &IssueRef) -> bool {
+        self.read(|state| {
+            state.repos.get(&key(&at.repo)).is_some_and(|repo| repo.deleted.contains(&at.number))
         })
     }
 
@@ -206,6 +224,7 @@ fn view(state: &State, repo: &Repo, issue: &Issue) -> IssueView {
         title: issue.title.clone(),
         body: issue.body.clone(),
         state: if issue.closed.is_some() { IssueState::Closed } else { IssueState::Open },
+        is_pull_request: issue.pull.is_some(),
         author: state.login(issue.author),
         labels: labels.iter().map(|l| l.name.clone()).collect(),
         assignees: issue.assignees.iter().map(|id| state.login(*id)).collect(),
@@ -245,7 +264,7 @@ fn line(state: &State, entry: &Entry) -> TimelineView {
         EntryKind::Close | EntryKind::Reopen => String::new(),
     };
     let kind = show_issue::entry_type(&entry.kind).to_owned();
-    TimelineView { kind, by: state.login(entry.by), about }
+    TimelineView { id: entry.id, at: entry.created, kind, by: state.login(entry.by), about }
 }
 
 fn sign(added: bool) -> char {

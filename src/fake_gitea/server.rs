@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::oneshot;
 
+use super::Pages;
 use super::call::{Answer, Call};
 use super::shared::{Busy, Shared};
 use super::view::{FaultKind, Request};
@@ -28,11 +29,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(600);
 /// Time for the part of a broken answer that does arrive.
 const BEFORE_CUT: Duration = Duration::from_millis(20);
 
-pub(super) async fn start(shared: Arc<Shared>) -> io::Result<(SocketAddr, ServerHandle)> {
+pub(super) async fn start(
+    shared: Arc<Shared>,
+    pages: Option<Pages>,
+) -> io::Result<(SocketAddr, ServerHandle)> {
     let (started, listening) = oneshot::channel();
     std::thread::Builder::new()
         .name("fake-gitea".to_owned())
-        .spawn(move || actix_web::rt::System::new().block_on(serve(shared, started)))?;
+        .spawn(move || actix_web::rt::System::new().block_on(serve(shared, pages, started)))?;
     listening
         .await
         .map_err(|_| io::Error::other("the fake Gitea's thread ended before it listened"))?
@@ -40,8 +44,8 @@ pub(super) async fn start(shared: Arc<Shared>) -> io::Result<(SocketAddr, Server
 
 type Started = io::Result<(SocketAddr, ServerHandle)>;
 
-async fn serve(shared: Arc<Shared>, started: oneshot::Sender<Started>) {
-    match bind(&shared) {
+async fn serve(shared: Arc<Shared>, pages: Option<Pages>, started: oneshot::Sender<Started>) {
+    match bind(&shared, pages) {
         Ok((address, server)) => {
             actix_web::rt::spawn(deliver::run(shared));
             if started.send(Ok((address, server.handle()))).is_ok() {
@@ -53,12 +57,17 @@ async fn serve(shared: Arc<Shared>, started: oneshot::Sender<Started>) {
     }
 }
 
-fn bind(shared: &Arc<Shared>) -> io::Result<(SocketAddr, Server)> {
+fn bind(shared: &Arc<Shared>, pages: Option<Pages>) -> io::Result<(SocketAddr, Server)> {
     let data = web::Data::from(Arc::clone(shared));
     let app = move || {
         App::new()
             .app_data(data.clone())
             .app_data(web::PayloadConfig::new(MAX_BODY))
+            .configure(|app| {
+                if let Some(pages) = &pages {
+                    pages(app);
+                }
+            })
             .default_service(web::to(handle))
     };
     let server = HttpServer::new(app)

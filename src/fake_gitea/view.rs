@@ -70,6 +70,8 @@ pub struct IssueView {
     pub body: String,
     /// Open or closed.
     pub state: IssueState,
+    /// Whether it is a pull request.
+    pub is_pull_request: bool,
     /// Login of the author.
     pub author: String,
     /// Label names, sorted by name as Gitea shows them.
@@ -108,6 +110,10 @@ pub struct CommentView {
 /// One line of a timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimelineView {
+    /// The forge's id of it; a comment has the same one.
+    pub id: i64,
+    /// When it happened.
+    pub at: Timestamp,
     /// Its type in the API's words, such as `label` or `close`.
     pub kind: String,
     /// Who did it.

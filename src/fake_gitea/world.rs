@@ -141,6 +141,7 @@ impl State {
                 issues: BTreeMap::new(),
                 comments: BTreeMap::new(),
                 last_number: 0,
+                deleted: BTreeSet::new(),
                 checks: Vec::new(),
                 open: [0, 0],
             };

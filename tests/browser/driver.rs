@@ -40,6 +40,8 @@ pub enum Scripts {
 
 impl Browser {
     pub async fn start(scripts: Scripts) -> Self {
+        // Fails when another story has chosen one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let profile = tempfile::tempdir().unwrap();
         let (driver, port) = driver(profile.path());
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();

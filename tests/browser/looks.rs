@@ -1,5 +1,6 @@
 //! How the pages look: nothing sticks out on a phone, and everything can be read in both colour schemes.
 
+use crate::driver::Browser;
 use crate::stage::Front;
 
 const PHONE: (u32, u32) = (390, 844);
@@ -42,7 +43,7 @@ const NAMELESS: &str = r#"
 pub async fn every_page_fits_a_phone_and_can_be_read_in_light_and_dark(front: &Front) {
     let browser = &front.browser;
     front.goto("/sign-in").await;
-    look(front, "sign-in").await;
+    look(browser, "sign-in").await;
     front.fill().await;
     front.sign_in_with_token("/").await;
     browser.sees("Newest decisions").await;
@@ -66,7 +67,7 @@ pub async fn every_page_fits_a_phone_and_can_be_read_in_light_and_dark(front: &F
         ("not-found", "/nothing".to_owned()),
     ] {
         front.goto(&path).await;
-        look(front, name).await;
+        look(browser, name).await;
     }
     assert_eq!(errors(&browser.complaints(&front.root).await), Vec::<&String>::new());
 }
@@ -76,8 +77,8 @@ fn errors(complaints: &[String]) -> Vec<&String> {
     complaints.iter().filter(|c| !c.contains("404 (Not Found)")).collect()
 }
 
-async fn look(front: &Front, name: &str) {
-    let browser = &front.browser;
+/// Fails where something of the page does not fit, or cannot be read or named.
+pub async fn look(browser: &Browser, name: &str) {
     for (device, (width, height)) in [("desktop", DESKTOP), ("phone", PHONE)] {
         browser.size(width, height, device == "phone").await;
         for scheme in ["light", "dark"] {
@@ -89,15 +90,16 @@ async fn look(front: &Front, name: &str) {
             );
             let poor = browser.run(POOR_CONTRAST).await;
             assert_eq!(poor, serde_json::json!([]), "{name} on a {device}, {scheme}");
-            draw(front, &format!("{name}-{device}-{scheme}")).await;
+            draw(browser, &format!("{name}-{device}-{scheme}")).await;
         }
     }
     assert_eq!(browser.run(NAMELESS).await, serde_json::json!([]), "{name}");
+    browser.size(DESKTOP.0, DESKTOP.1, false).await;
 }
 
-async fn draw(front: &Front, name: &str) {
+async fn draw(browser: &Browser, name: &str) {
     let Some(folder) = std::env::var_os("GITEA_TRIAGE_TEST_PICTURES") else { return };
     let folder = std::path::Path::new(&folder);
     std::fs::create_dir_all(folder).unwrap();
-    std::fs::write(folder.join(format!("{name}.png")), front.browser.picture().await).unwrap();
+    std::fs::write(folder.join(format!("{name}.png")), browser.picture().await).unwrap();
 }

@@ -11,19 +11,22 @@
 
 #[path = "../database/mod.rs"]
 mod database;
+mod demo;
 mod driver;
 mod evil;
 mod looks;
 #[path = "../faults/program.rs"]
 mod program;
 mod stage;
+#[path = "../demo/mod.rs"]
+mod visit;
 mod ways;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Completion, Trial};
 
-use driver::Scripts;
+use driver::{Browser, Scripts};
 use stage::Front;
 
 type Story = fn(&Front) -> std::pin::Pin<Box<dyn Future<Output = ()> + '_>>;
@@ -54,6 +57,18 @@ const WITH_SCRIPTS: &[(&str, Story)] = stories![
     looks::every_page_fits_a_phone_and_can_be_read_in_light_and_dark,
 ];
 
+type Tour = fn(&Browser) -> std::pin::Pin<Box<dyn Future<Output = ()> + '_>>;
+
+/// What somebody does who tries the demo.
+const DEMO: &[(&str, Tour)] = &[
+    ("every_link_of_the_demo_leads_somewhere", |browser| {
+        Box::pin(demo::every_link_leads_somewhere(browser))
+    }),
+    ("an_issue_opened_in_the_demo_is_answered", |browser| {
+        Box::pin(demo::an_issue_is_answered(browser))
+    }),
+];
+
 fn main() -> ExitCode {
     let of = |scripts: Scripts, kind: &'static str| {
         move |(name, story): &(&'static str, Story)| trial(scripts, name, *story).with_kind(kind)
@@ -61,6 +76,15 @@ fn main() -> ExitCode {
     let mut trials: Vec<_> = BOTH.iter().map(of(Scripts::On, "scripts")).collect();
     trials.extend(BOTH.iter().map(of(Scripts::Off, "no-scripts")));
     trials.extend(WITH_SCRIPTS.iter().map(of(Scripts::On, "scripts")));
+    trials.extend(DEMO.iter().map(|(name, tour)| {
+        let tour = *tour;
+        let whole = move || async move {
+            let browser = Browser::start(Scripts::On).await;
+            tour(&browser).await;
+            browser.close().await;
+        };
+        with_browser(name, whole).with_kind("demo")
+    }));
     let mut arguments = Arguments::from_args();
     // Each starts a browser; more of them only take each other's time.
     arguments.test_threads = arguments.test_threads.or(Some(2));
@@ -68,17 +92,25 @@ fn main() -> ExitCode {
 }
 
 fn trial(scripts: Scripts, name: &str, story: Story) -> Trial {
+    with_browser(name, move || async move {
+        let front = Front::start(scripts).await;
+        story(&front).await;
+        front.browser.close().await;
+    })
+}
+
+/// A test that is left out where there is no browser.
+fn with_browser<F: Future<Output = ()>>(
+    name: &str,
+    whole: impl FnOnce() -> F + Send + 'static,
+) -> Trial {
     Trial::ignorable_test(name, move || {
         if !driver::is_installed() {
             let how = "install chromium and its chromedriver to run this";
             return Ok(Completion::ignored_with(how.to_owned()));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let front = Front::start(scripts).await;
-            story(&front).await;
-            front.browser.close().await;
-        });
+        runtime.block_on(whole());
         Ok(Completion::Completed)
     })
 }

@@ -251,3 +251,20 @@ async fn forged_callbacks_ask_the_forge_no_more_than_a_few_times_a_minute() {
     let (mut bob, _) = Browser::of(&world, "bob").await;
     assert_eq!(bob.get("/").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_link_signs_in_only_where_one_was_asked_for() {
+    let world = world().await;
+    let mut browser = Browser::at(&world);
+    let none = "/sign-in/link/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    assert_eq!(browser.get(none).await.status, 404);
+    let link = world.service.sign_in_link().unwrap();
+    assert!(world.service.sign_in_link().is_none(), "there is one link");
+    assert_eq!(browser.get(none).await.status, 404);
+    let (_, path) = link.split_once("/sign-in/").unwrap();
+    browser.get(&format!("/sign-in/{path}")).await.goes_to("/");
+    browser.get("/").await.has("Sign out");
+    // Without a token, there is nothing that it could stand for.
+    let world = World::start().await;
+    assert!(world.service.sign_in_link().is_none());
+}

@@ -4,6 +4,9 @@
 
 mod check;
 mod demo;
+#[path = "../demo/mod.rs"]
+mod demo_program;
 mod hook;
 mod stage;
 mod store;
+mod visit;
