@@ -86,14 +86,16 @@ impl Tour<'_> {
 
     /// An issue that the service may not read: its delivery fails, and can be retried afterwards.
     async fn fail_one(&self) -> anyhow::Result<()> {
-        let number = self.gitea.issues(self.repo).len() + 1;
+        // Somebody may be opening others, so its number is known only then.
+        self.gitea.pause_deliveries();
+        let at = self.open("carol", UNREADABLE);
         self.gitea.fail(Fault {
             method: Some("GET".to_owned()),
-            path_contains: format!("/{}/issues/{number}?", self.repo),
+            path_contains: format!("/{}/issues/{}?", at.repo, at.number),
             times: 1,
             kind: FaultKind::Status(403),
         });
-        self.open("carol", UNREADABLE);
+        self.gitea.resume();
         self.until("a delivery fails", async || Ok(self.store.gauges().await?.dead > 0)).await
     }
 

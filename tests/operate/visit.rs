@@ -165,7 +165,7 @@ async fn the_forge_shows_pages_beside_its_api_and_takes_an_issue_by_a_form() {
         page.contains("&lt;img src=x onerror=y&gt;") && !page.contains("javascript:"),
         "{page}"
     );
-    assert!(page.contains("added the label <span class=\"chip\">claude-ready</span>"), "{page}");
+    visitor.sees(&issue, "added the label <span class=\"chip\">claude-ready</span>").await;
     assert!(!page.contains("<script>alert") && !page.contains("<!-- "), "{page}");
     let untitled = visitor.send(&visit.new_issue, Some(&visit.forge), &[("title", " ")]).await;
     assert_eq!(untitled.status(), StatusCode::UNPROCESSABLE_ENTITY);
