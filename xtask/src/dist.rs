@@ -16,7 +16,7 @@ const PLATFORMS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linu
 /// Make the files of a release
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask dist\n  cargo xtask dist --profile dev\n  cargo xtask dist --target aarch64-unknown-linux-musl --zig \\\n      --runnable target/x86_64-unknown-linux-musl/release/gitea-triage\n\nOnly the profile `release` is built without the paths of this machine, and gives the same bytes in any folder. Another one is for a try."
+    after_help = "Examples:\n  cargo xtask dist\n  cargo xtask dist --profile dev\n  cargo xtask dist --target aarch64-unknown-linux-musl --zig \\\n      --runnable target/x86_64-unknown-linux-musl/release/gitea-triage\n\nOnly the profile `release` is built without the paths of this machine. Another one is for a try."
 )]
 pub struct Dist {
     /// The profile of Cargo
