@@ -36,11 +36,12 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
-use actix_web::HttpRequest;
 use actix_web::cookie::Key;
 use actix_web::dev::ResourceDef;
+use actix_web::http::StatusCode;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use arc_swap::ArcSwap;
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
@@ -54,11 +55,13 @@ use crate::issue::{IssueRef, NamedPeople};
 use crate::meters::{Receiving, Working};
 use crate::store::{self, Store};
 
+use self::access::Reader;
 pub(crate) use self::assets::{ICON, STYLE};
 use self::attempts::Attempts;
 use self::invitation::Invitation;
 use self::live::Hub;
 use self::people::People;
+use self::refusal::Refusal;
 pub use self::settings::Settings;
 
 /// The parts of the service that the pages use.
@@ -204,6 +207,11 @@ impl Dashboard {
     }
 }
 
+/// The handler of every unknown path; who is signed in keeps the navigation.
+async fn nothing_here(_: Option<Reader>) -> Result<HttpResponse, Refusal> {
+    Err(Refusal::page(StatusCode::NOT_FOUND, "there is no such page"))
+}
+
 /// The forms of the pages; nothing else of the dashboard is sent by POST.
 const FORMS: [&str; 7] = [
     "/deliveries/{id}/retry",
@@ -251,7 +259,7 @@ pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + 
             .route(FORMS[4], web::post().to(sessions::end_others))
             .route(FORMS[5], web::post().to(sessions::end))
             .route("/assets/{name}", web::get().to(assets::get))
-            .default_service(web::to(refusal::nothing_here))
+            .default_service(web::to(nothing_here))
             // The first is the innermost: the guard refuses before a session is read.
             .wrap(session::middleware(&dashboard))
             .wrap(from_fn(guard::guard))

@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
-use super::access::Reader;
 use super::frame::{Frame, render_as, see_other};
 use super::local::LocalPath;
 use super::settings::Settings;
@@ -117,9 +116,4 @@ pub(super) fn switched_off(settings: &Settings, is_front: bool) -> HttpResponse 
     let frame = Frame { base, title, ..Frame::default() };
     let status = if is_front { StatusCode::OK } else { StatusCode::NOT_FOUND };
     render_as(status, &Off { frame, public_url: settings.public_url.clone() })
-}
-
-/// The handler of every unknown path; who is signed in keeps the navigation.
-pub(super) async fn nothing_here(_: Option<Reader>) -> Result<HttpResponse, Refusal> {
-    Err(Refusal::page(StatusCode::NOT_FOUND, "there is no such page"))
 }

@@ -6,15 +6,16 @@ use crate::store::engine::Connection;
 use crate::store::{DeliveryState, Error, Store};
 use crate::triage::Action;
 
-/// The columns of a chart: how long each is, in milliseconds, and how many there are.
+/// The columns of a chart: how long each is, in milliseconds, how many there are, and the number of the first of all since
+/// 1970.
 #[derive(Clone, Copy)]
 struct Columns {
     width: i64,
     count: usize,
+    first: i64,
 }
 
-const HOURS: Columns = Columns { width: 3_600_000, count: 24 };
-const DAYS: Columns = Columns { width: 24 * 3_600_000, count: 14 };
+const HOUR_MS: i64 = 3_600_000;
 /// More rows than these are not counted for one page; the newest of them are.
 const MOST_COUNTED: usize = 100_000;
 
@@ -64,15 +65,15 @@ impl Store {
     pub async fn dispatch_days(&self, now: Timestamp) -> Result<Vec<DispatchDay>, Error> {
         self.read(move |c| {
             let sql = "SELECT opened_at, state FROM dispatch ORDER BY id DESC";
-            let mut days = vec![[0; DISPATCHES.len()]; DAYS.count];
-            let first = DAYS.first(now);
-            walk(c, sql, (DAYS, first), |at, state| {
+            let columns = Columns::until(now, 24 * HOUR_MS, 14);
+            let mut days = vec![[0; DISPATCHES.len()]; columns.count];
+            walk(c, sql, columns, |at, state| {
                 let timed_out = DispatchState::TimedOut.as_str();
                 let state = if state == timed_out { DispatchState::Failed.as_str() } else { state };
                 let place = DISPATCHES.iter().position(|known| *known == state).unwrap_or(0);
                 days[at][place] += 1;
             })?;
-            Ok(DAYS.named(first, days))
+            Ok(columns.named(days))
         })
         .await
     }
@@ -84,31 +85,32 @@ impl Store {
 }
 
 fn activity(c: &Connection, now: Timestamp) -> Result<Activity, Error> {
-    let first = HOURS.first(now);
-    let mut hours = vec![Hour::default(); HOURS.count];
+    let columns = Columns::until(now, HOUR_MS, 24);
+    let mut hours = vec![Hour::default(); columns.count];
     let deliveries = "SELECT received_at, state FROM delivery NOT INDEXED ORDER BY seq DESC";
     let decisions = "SELECT at, action FROM evaluation INDEXED BY evaluation_at ORDER BY at DESC";
     let place = |names: &[&str], name: &str| names.iter().position(|known| *known == name);
-    let mut is_partial = walk(c, deliveries, (HOURS, first), |at, state| {
+    let mut is_partial = walk(c, deliveries, columns, |at, state| {
         let place = place(Activity::DELIVERIES, state).unwrap_or(3);
         hours[at].deliveries[place] += 1;
     })?;
-    is_partial |= walk(c, decisions, (HOURS, first), |at, action| {
+    is_partial |= walk(c, decisions, columns, |at, action| {
         let place = place(Activity::DECISIONS, action);
         place.into_iter().for_each(|place| hours[at].decisions[place] += 1);
     })?;
-    Ok(Activity { hours: HOURS.named(first, hours), is_partial })
+    Ok(Activity { hours: columns.named(hours), is_partial })
 }
 
 impl Columns {
-    /// The number of the first column, of all since 1970, where the last is the one of `now`.
-    fn first(self, now: Timestamp) -> i64 {
-        now.timestamp_millis().div_euclid(self.width) - self.count as i64 + 1
+    /// So many, of which the last is the one of `now`.
+    fn until(now: Timestamp, width: i64, count: usize) -> Self {
+        let last = now.timestamp_millis().div_euclid(width);
+        Self { width, count, first: last - count as i64 + 1 }
     }
 
     /// Each column with the time when it began.
-    fn named<T>(self, first: i64, columns: Vec<T>) -> Vec<(Timestamp, T)> {
-        let began = |at: usize| from_millis((first + at as i64) * self.width);
+    fn named<T>(self, columns: Vec<T>) -> Vec<(Timestamp, T)> {
+        let began = |at: usize| from_millis((self.first + at as i64) * self.width);
         columns.into_iter().enumerate().map(|(at, column)| (began(at), column)).collect()
     }
 }
@@ -117,12 +119,12 @@ impl Columns {
 fn walk(
     c: &Connection,
     sql: &str,
-    (columns, first): (Columns, i64),
+    columns: Columns,
     mut count: impl FnMut(usize, &str),
 ) -> Result<bool, Error> {
     let (mut examined, mut is_partial) = (0, false);
     c.walk(sql, [], &mut |row| {
-        let column = row.get::<i64>(0)?.div_euclid(columns.width) - first;
+        let column = row.get::<i64>(0)?.div_euclid(columns.width) - columns.first;
         // A column more, because the order of arrival is not quite that of a clock that is set right now and then.
         if column < -1 {
             return Ok(false);
