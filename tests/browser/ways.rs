@@ -44,7 +44,7 @@ pub async fn a_person_signs_in_sees_a_delivery_arrive_reads_why_retries_and_hold
     front.goto("/issues/acme/widgets/1").await;
     browser.write("input[name=reason]", "until the release").await;
     browser.follow("//button[text()='Hold']").await;
-    browser.sees("The command is queued").await;
+    browser.sees("/triage hold until the release").await;
     front.sees_in_time("held").await;
     browser.sees("until the release").await;
     assert!(browser.has_element("//button[text()='Resume']").await);
