@@ -81,7 +81,7 @@ fn id_of(world: &World, state: &str) -> String {
 }
 
 /// Every kind of page, every list with every filter that walks another way, and what finds nothing.
-const PATHS: [&str; 40] = [
+const PATHS: [&str; 42] = [
     "/",
     "/deliveries",
     "/deliveries?state=done",
@@ -105,6 +105,8 @@ const PATHS: [&str; 40] = [
     "/deliveries?state=dead&q=nothing+like+this",
     "/issues",
     "/issues?show=flagged",
+    "/issues?show=escalated",
+    "/issues?show=urgent",
     "/issues?show=dispatched",
     "/issues?show=waiting",
     "/issues?show=held",

@@ -149,10 +149,20 @@ fn page(c: &Connection, query: &IssueQuery, sight: &Sight) -> Result<Page<IssueR
     let sql = format!("{ISSUE} {}", walk(query.show, is_small));
     let places = query.decided.places(c, &DECISIONS, query.before)?;
     let mut filling = Filling::new(places, query.limit, MOST_EXAMINED);
-    c.walk(&sql, params![places.before, repo], &mut |row| {
-        filling.take(row.get(3)?, || query.wanted(row, sight))
-    })?;
+    let mut take = |row: &Row<'_>| filling.take(row.get(3)?, || query.wanted(row, sight));
+    match query.show.is_short() {
+        true => c.query(&sql, params![places.before, repo], &mut take)?,
+        false => c.walk(&sql, params![places.before, repo], &mut take)?,
+    }
     Ok(filling.page)
+}
+
+impl Show {
+    /// Whether there are so few of them that they are read at once. PostgreSQL expects of a walk that it is soon given up, and
+    /// would look at every issue in turn: 350 ms where the whole answer takes 14.
+    fn is_short(self) -> bool {
+        matches!(self, Self::Escalated | Self::Urgent)
+    }
 }
 
 fn is_small(c: &Connection, repo: &str) -> Result<bool, Error> {
@@ -224,14 +234,14 @@ pub(super) fn issue(row: &Row<'_>) -> RowResult<IssueRow> {
     })
 }
 
-/// Gives each issue that stands so to `take`, the newest decision first, until it has enough.
+/// Gives each issue of a short list to `take`, the newest decision first, until it has enough.
 pub(super) fn each(
     c: &Connection,
     show: Show,
     take: &mut dyn FnMut(IssueRow) -> Result<bool, Error>,
 ) -> Result<(), Error> {
     let sql = format!("{ISSUE} {}", walk(show, false));
-    c.walk(&sql, params![i64::MAX, None::<&str>], &mut |row| take(issue(row)?))
+    c.query(&sql, params![i64::MAX, None::<&str>], &mut |row| take(issue(row)?))
 }
 
 pub(super) fn few(
