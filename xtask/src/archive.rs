@@ -1,16 +1,12 @@
 //! The archive: the program and all that belongs to it, in one folder.
 
-use crate::contents::Contents;
-use crate::project::{Commit, NAME, Project, Target};
+use crate::dist::Release;
+use crate::project::NAME;
 use crate::tree::{Tree, gzip};
 
 /// The archive with its name.
-pub fn pack(
-    project: &Project,
-    commit: &Commit,
-    target: &Target,
-    contents: &Contents,
-) -> anyhow::Result<(String, Vec<u8>)> {
+pub fn pack(release: &Release) -> anyhow::Result<(String, Vec<u8>)> {
+    let Release { project, commit, target, contents, .. } = release;
     let folder = format!("{NAME}-{}-{}", project.version, target.0);
     let mut tree = Tree::default();
     tree.add(NAME, 0o755, contents.program.as_slice());

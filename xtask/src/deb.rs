@@ -1,12 +1,12 @@
 //! The Debian package, made with `dpkg-deb`.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
 use md5::{Digest as _, Md5};
 
 use crate::contents::Contents;
+use crate::dist::Release;
 use crate::project::{Commit, NAME, Project, Target};
 use crate::tools;
 use crate::tree::{Tree, gzip};
@@ -14,16 +14,12 @@ use crate::tree::{Tree, gzip};
 /// The revision of the package: one for each version, as the packaging is in the same tree.
 const REVISION: &str = "1";
 const CONFIGURATION: &str = "etc/gitea-triage/gitea-triage.toml";
-const UNITS: [&str; 2] = ["gitea-triage.service", "gitea-triage-runner.service"];
+/// The services of a package.
+pub const UNITS: [&str; 2] = ["gitea-triage.service", "gitea-triage-runner.service"];
 
-/// Writes the package into a folder; its name.
-pub fn pack(
-    project: &Project,
-    commit: &Commit,
-    target: &Target,
-    contents: &Contents,
-    folder: &Path,
-) -> anyhow::Result<String> {
+/// Writes the package into the folder of the release; its name.
+pub fn pack(release: &Release) -> anyhow::Result<String> {
+    let Release { project, commit, target, contents, out } = release;
     let mut tree = installed(project, contents)?;
     let documents = format!("usr/share/doc/{NAME}");
     tree.add(format!("{documents}/copyright"), 0o644, copyright(project)?);
@@ -52,7 +48,7 @@ pub fn pack(
         Command::new("dpkg-deb")
             .env("SOURCE_DATE_EPOCH", commit.seconds().to_string())
             .args(["--root-owner-group", "-Zxz", "-z6", "--threads-max=1", "--build"])
-            .args([&root, &folder.join(&name)]),
+            .args([&root, &out.join(&name)]),
     );
     made.map(|_| name)
 }
@@ -94,8 +90,8 @@ pub fn installed(project: &Project, contents: &Contents) -> anyhow::Result<Tree>
 }
 
 fn control(project: &Project, target: &Target, size: usize) -> String {
-    let Project { version, maintainer, repository, description, .. } = project;
-    let synopsis = description.split(':').next().unwrap_or(description);
+    let Project { version, maintainer, repository, .. } = project;
+    let synopsis = project.synopsis();
     let architecture = target.architecture();
     format!(
         "Package: {NAME}\nVersion: {version}-{REVISION}\nArchitecture: {architecture}\n\

@@ -1,6 +1,6 @@
 //! `cargo xtask dist`: all files of a release, in one folder.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
@@ -10,7 +10,7 @@ use crate::contents::Contents;
 use crate::project::{Commit, NAME, Project, Target};
 use crate::{archive, deb, digests, image, notices, parts, rpm, sbom, tools};
 
-/// What a release has: platforms of the archives, and who makes the others.
+/// The platforms that a release has archives for.
 const PLATFORMS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
 
 /// Make the files of a release
@@ -81,27 +81,31 @@ impl Dist {
 }
 
 /// What the files are made of.
-struct Release {
-    project: Project,
-    commit: Commit,
-    target: Target,
-    contents: Contents,
-    out: PathBuf,
+pub struct Release {
+    /// What is released.
+    pub project: Project,
+    /// Its state.
+    pub commit: Commit,
+    /// What it runs on.
+    pub target: Target,
+    /// What is in each file.
+    pub contents: Contents,
+    /// The folder of the files.
+    pub out: PathBuf,
 }
 
 impl Release {
     /// Writes the packages; what could not be made here.
     fn write(&self) -> anyhow::Result<Vec<String>> {
-        let Self { project, commit, target, contents, out } = self;
         let mut missing = Vec::new();
-        self.add(archive::pack(project, commit, target, contents)?)?;
-        self.add(image::pack(project, commit, target, contents)?)?;
-        type Pack = fn(&Project, &Commit, &Target, &Contents, &Path) -> anyhow::Result<String>;
+        self.add(archive::pack(self)?)?;
+        self.add(image::pack(self)?)?;
+        type Pack = fn(&Release) -> anyhow::Result<String>;
         let packers: [(&str, &str, Pack); 2] =
             [("the Debian package", "dpkg-deb", deb::pack), ("the rpm", rpm::TOOL, rpm::pack)];
         for (what, tool, pack) in packers {
             match tools::is_there(tool) {
-                true => drop(pack(project, commit, target, contents, out)?),
+                true => drop(pack(self)?),
                 false => missing.push(format!("{what}: there is no `{tool}`")),
             }
         }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::contents::Contents;
 use crate::digests::sha256;
+use crate::dist::Release;
 use crate::project::{Commit, NAME, Project, Target};
 use crate::tree::{Tree, gzip};
 
@@ -18,12 +19,8 @@ const PROGRAM: &str = "/usr/bin/gitea-triage";
 const SECOND: u64 = 1_000_000_000;
 
 /// The image with the name of its file.
-pub fn pack(
-    project: &Project,
-    commit: &Commit,
-    target: &Target,
-    contents: &Contents,
-) -> anyhow::Result<(String, Vec<u8>)> {
+pub fn pack(release: &Release) -> anyhow::Result<(String, Vec<u8>)> {
+    let Release { project, commit, target, contents, .. } = release;
     let layer = files(contents).tar("", commit.seconds())?;
     let packed = gzip(&layer)?;
     let config = config(project, commit, target, &sha256(&layer)).to_string();

@@ -58,6 +58,13 @@ impl Project {
     }
 }
 
+impl Project {
+    /// What it is, in a few words.
+    pub fn synopsis(&self) -> &str {
+        self.description.split(':').next().unwrap_or(&self.description)
+    }
+}
+
 /// The folder of the source.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/")).to_owned()

@@ -3,22 +3,17 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::contents::Contents;
 use crate::deb;
-use crate::project::{Commit, NAME, Project, Target};
+use crate::dist::Release;
+use crate::project::{NAME, Project};
 use crate::tools;
 
 /// The program that makes it.
 pub const TOOL: &str = "rpmbuild";
 
-/// Writes the package into a folder; its name.
-pub fn pack(
-    project: &Project,
-    commit: &Commit,
-    target: &Target,
-    contents: &Contents,
-    folder: &Path,
-) -> anyhow::Result<String> {
+/// Writes the package into the folder of the release; its name.
+pub fn pack(release: &Release) -> anyhow::Result<String> {
+    let Release { project, commit, target, contents, out } = release;
     let mut tree = deb::installed(project, contents)?;
     for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
         let path = format!("usr/share/licenses/{NAME}/{license}");
@@ -36,7 +31,7 @@ pub fn pack(
             .env("SOURCE_DATE_EPOCH", commit.seconds().to_string())
             .args(["-bb", "--quiet", "--target", target.processor()])
             .args(["--define", &defined("_topdir", staged.path())])
-            .args(["--define", &defined("_rpmdir", folder)])
+            .args(["--define", &defined("_rpmdir", out)])
             .args(["--define", "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"])
             .args(["--define", "_buildhost localhost"])
             .args(["--define", "use_source_date_epoch_as_buildtime 1"])
@@ -47,8 +42,8 @@ pub fn pack(
 }
 
 fn spec(project: &Project, paths: &[String], root: &Path) -> String {
-    let Project { version, description, license, repository, long_description, .. } = project;
-    let synopsis = description.split(':').next().unwrap_or(description);
+    let Project { version, license, repository, long_description, .. } = project;
+    let synopsis = project.synopsis();
     let files = paths.iter().map(|path| match path.split('/').next() {
         Some("etc") => format!("%config(noreplace) /{path}\n"),
         _ if path.contains("/share/doc/") => format!("%doc /{path}\n"),
@@ -56,7 +51,7 @@ fn spec(project: &Project, paths: &[String], root: &Path) -> String {
         _ => format!("/{path}\n"),
     });
     let files: String = files.collect();
-    let units = "gitea-triage.service gitea-triage-runner.service";
+    let units = deb::UNITS.join(" ");
     // The program is ready: nothing of it is taken away, looked through or packed again.
     format!(
         "%global debug_package %{{nil}}\n%global __os_install_post %{{nil}}\n%global _build_id_links none\n\
