@@ -25,7 +25,7 @@ pub(super) enum NavItem {
 }
 
 /// The frame of one page.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Frame {
     /// The path the dashboard is mounted under, without a slash at its end.
     pub base: String,
@@ -143,6 +143,6 @@ pub(super) fn render_as(status: StatusCode, page: &impl Template) -> HttpRespons
 }
 
 /// A redirect to a page after a form.
-pub(super) fn see_other(path: &str) -> HttpResponse {
+pub(crate) fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
 }

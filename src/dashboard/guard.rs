@@ -19,7 +19,7 @@ use super::settings::Settings;
 
 /// Own files only, and no inline script or style. `form-action` is what keeps an injected
 /// form from sending a typed token elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Headers of every answer. The referrer stays within the site: with `no-referrer` browsers would send `Origin: null`

@@ -58,6 +58,8 @@ use crate::store::{self, Store};
 use self::access::Reader;
 pub(crate) use self::assets::{ICON, STYLE};
 use self::attempts::Attempts;
+pub(crate) use self::frame::see_other;
+pub(crate) use self::guard::POLICY;
 use self::invitation::Invitation;
 use self::live::Hub;
 use self::people::People;

@@ -9,9 +9,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::links::{Links, path_of};
-use super::render::{Frame, Message, Refusal, forge, page, see_other};
+use super::render::{Frame, Message, Refusal, forge, page};
 use super::{PEOPLE, Site, markdown};
 use crate::clock::Timestamp;
+use crate::dashboard::see_other;
 use crate::demo::world;
 use crate::fake_gitea::{FakeGitea, IssueView, TimelineView};
 use crate::issue::{IssueRef, IssueState, RepoName};
@@ -191,7 +192,8 @@ pub(super) async fn comment(
     let (owner, name, number) = place.into_inner();
     let (at, issue) = issue_at(&site, &gitea, &format!("{owner}/{name}#{number}"))?;
     let body = field(&form, "body", LONGEST[1]);
-    if body.is_empty() || !site.is_watched(&at.repo) {
+    takes_more(&site, &at.repo)?;
+    if body.is_empty() {
         return Err(refused(&site, "A comment needs a text. Go back and write one."));
     }
     let id = world::comment(&gitea, &at, by(&form), &body);
@@ -230,8 +232,13 @@ fn repo_at(site: &Site, place: &Place) -> Result<(FakeGitea, RepoName), Refusal>
 /// The repository, whose webhook has to be there.
 fn watched_at(site: &Site, place: &Place) -> Result<(FakeGitea, RepoName), Refusal> {
     let (gitea, repo) = repo_at(site, place)?;
-    let why = "This repository replays what a real forge sent, and takes new issues after that.";
-    if site.is_watched(&repo) { Ok((gitea, repo)) } else { Err(refused(site, why)) }
+    takes_more(site, &repo)?;
+    Ok((gitea, repo))
+}
+
+fn takes_more(site: &Site, repo: &RepoName) -> Result<(), Refusal> {
+    let why = "This repository replays what a real forge sent, and takes new issues and comments after that.";
+    if site.is_watched(repo) { Ok(()) } else { Err(refused(site, why)) }
 }
 
 fn issue_at(site: &Site, gitea: &FakeGitea, at: &str) -> Result<(IssueRef, IssueView), Refusal> {
