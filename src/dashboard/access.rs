@@ -30,6 +30,8 @@ pub(super) struct Reader {
     pub session: Session,
     pub visitor: Visitor,
     pub now: Timestamp,
+    /// The frame of an error page: whatever was to be said on the next page is still to be said.
+    plain: Frame,
 }
 
 /// A form from a page of this dashboard; the sender need not be signed in.
@@ -54,17 +56,7 @@ impl Reader {
             forge: self.dashboard.parts.forge.product(),
             title: title.into(),
             item,
-            ..self.frame_of_refusal()
-        }
-    }
-
-    /// The frame of an error page: whatever was to be said on the next page is still to be said.
-    fn frame_of_refusal(&self) -> Frame {
-        Frame {
-            visitor: Some(self.visitor.name().to_owned()),
-            is_admin: self.visitor.is_admin,
-            csrf: self.session.csrf(),
-            ..Frame::new(&self.settings, self.now, NavItem::None, String::new())
+            ..self.plain.clone()
         }
     }
 
@@ -113,9 +105,14 @@ impl Reader {
             }
             return Err(Refusal::sign_in(&settings, &request));
         };
-        let reader = Self { dashboard, settings, session, visitor, now };
-        request.extensions_mut().insert(reader.frame_of_refusal());
-        Ok(reader)
+        let plain = Frame {
+            visitor: Some(visitor.name().to_owned()),
+            is_admin: visitor.is_admin,
+            csrf: session.csrf(),
+            ..Frame::new(&settings, now, NavItem::None, String::new())
+        };
+        request.extensions_mut().insert(plain.clone());
+        Ok(Self { dashboard, settings, session, visitor, now, plain })
     }
 }
 

@@ -52,8 +52,11 @@ impl Row {
 pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
     let store = &reader.dashboard.parts.store;
     let sees = reader.visitor.sees.clone();
-    let ((loads, dispatches), days) =
-        tokio::try_join!(store.agent_loads(sees), store.dispatch_days(reader.now))?;
+    let (loads, dispatches, days) = tokio::try_join!(
+        store.agent_loads(),
+        store.open_dispatches(sees),
+        store.dispatch_days(reader.now)
+    )?;
     let configured = &reader.settings.agents;
     let row = |agent: &Agent| Row { load: load(&loads, agent), agent: Some(agent.clone()) };
     let is_gone = |load: &&AgentLoad| !configured.iter().any(|a| load.agent == a.id.as_str());

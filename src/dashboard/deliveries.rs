@@ -61,13 +61,13 @@ pub(super) async fn list(reader: Reader, parameters: Parameters) -> Result<HttpR
     }
     let is_failed = query.state == Some(DeliveryState::Dead);
     let states = DeliveryState::ALL.iter();
-    let gauges = store.gauges().await?;
+    let (unread, failed) = store.unread_and_failed().await?;
     let states = states.map(|state| Choice {
         name: state.as_str(),
         is_chosen: query.state == Some(*state),
         count: match state {
-            DeliveryState::Received => Some(gauges.received),
-            DeliveryState::Dead => Some(gauges.dead),
+            DeliveryState::Received => Some(unread),
+            DeliveryState::Dead => Some(failed),
             // What has ended is too much to count.
             _ => None,
         },

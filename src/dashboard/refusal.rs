@@ -112,8 +112,8 @@ pub(super) fn switched_off(settings: &Settings, is_front: bool) -> HttpResponse 
         frame: Frame,
         public_url: String,
     }
-    let (base, title) = (settings.base(), "The dashboard is off".to_owned());
-    let frame = Frame { base, title, ..Frame::default() };
+    let title = "The dashboard is off".to_owned();
+    let frame = Frame { title, ..Frame::of_refusal(settings) };
     let status = if is_front { StatusCode::OK } else { StatusCode::NOT_FOUND };
     render_as(status, &Off { frame, public_url: settings.public_url.clone() })
 }

@@ -35,11 +35,12 @@ pub struct Metrics {
 impl Metrics {
     /// All figures as OpenMetrics text.
     async fn render(&self) -> Result<String, std::fmt::Error> {
-        let gauges = tokio::time::timeout(STORE_LIMIT, self.store.gauges()).await;
-        let gauges = gauges.ok().and_then(Result::ok);
+        let asked = async { tokio::try_join!(self.store.gauges(), self.store.agent_loads()) };
+        let stored = tokio::time::timeout(STORE_LIMIT, asked).await;
+        let stored = stored.ok().and_then(Result::ok);
         let (started, now, meters) = (self.started, self.clock.now(), self.meters.clone());
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(page::Page { started, now, gauges, meters }));
+        registry.register_collector(Box::new(page::Page { started, now, stored, meters }));
         let mut text = String::with_capacity(16 * 1024);
         encode(&mut text, &registry)?;
         Ok(text)

@@ -66,7 +66,7 @@ pub(super) struct Page {
     pub started: Timestamp,
     pub now: Timestamp,
     /// `None` when the store does not say.
-    pub gauges: Option<Gauges>,
+    pub stored: Option<(Gauges, Vec<AgentLoad>)>,
     pub meters: Meters,
 }
 
@@ -93,9 +93,10 @@ impl Collector for Page {
         let outcomes = calls.outcomes.rows();
         sheet.counters("gitea_triage_gitea_requests", ["method", "outcome"], outcomes)?;
         sheet.histogram("gitea_triage_gitea_request_duration_seconds", &calls.time)?;
-        sheet.gauge("gitea_triage_store_up", self.gauges.is_some().into())?;
-        if let Some(gauges) = &self.gauges {
+        sheet.gauge("gitea_triage_store_up", self.stored.is_some().into())?;
+        if let Some((gauges, agents)) = &self.stored {
             self.store(gauges, &mut sheet)?;
+            self.dispatches(agents, &mut sheet)?;
         }
         sheet.gauges("gitea_triage_build_info", "version", [(env!("CARGO_PKG_VERSION"), 1)])
     }
@@ -143,7 +144,6 @@ impl Page {
         let free = places.saturating_sub(gauges.runs_leased);
         let places = [("busy", gauges.runs_leased), ("free", free)];
         sheet.gauges("gitea_triage_runner_places", "state", places)?;
-        self.dispatches(&gauges.agents, sheet)?;
         let tokens = |one: &AgentSpending| one.used.tokens.map(|tokens| tokens as f64);
         sheet.spent("gitea_triage_agent_tokens", &gauges.spending, tokens)?;
         let money = |one: &AgentSpending| one.used.money.map(|money| money as f64 / MILLION as f64);

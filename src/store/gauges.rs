@@ -2,7 +2,7 @@
 //! few seconds costs nothing worth speaking of.
 
 use super::rows::only;
-use super::{AgentLoad, AgentSpending, Error, RunnerSeen, Store, budgets, pages, runners};
+use super::{AgentSpending, Error, RunnerSeen, Store, budgets, runners};
 use crate::clock::{Timestamp, from_millis};
 
 /// How full the store is.
@@ -28,8 +28,6 @@ pub struct Gauges {
     pub runs_oldest_at: Option<Timestamp>,
     /// The runners that have ever called.
     pub runners: Vec<RunnerSeen>,
-    /// How much each agent has to do, and did.
-    pub agents: Vec<AgentLoad>,
     /// What each agent on a runner used in all.
     pub spending: Vec<AgentSpending>,
     /// Changes that no webhook reported, as the sweep counted them.
@@ -61,7 +59,6 @@ impl Store {
         let (replicas, leads) = (self.replicas(), self.leads());
         self.read(move |c| {
             let (runners, spending) = (runners::known(c)?, budgets::by_agent(c)?);
-            let agents = pages::loads(c)?;
             let gauges = only(c, GAUGES, [], |r| {
                 Ok(Gauges {
                     received: r.get(0)?,
@@ -74,7 +71,6 @@ impl Store {
                     runs_leased: r.get(7)?,
                     runs_oldest_at: r.get::<Option<_>>(8)?.map(from_millis),
                     runners,
-                    agents,
                     spending,
                     missed_events: r.get(9)?,
                     replicas,
@@ -82,6 +78,16 @@ impl Store {
                 })
             })?;
             Ok(gauges)
+        })
+        .await
+    }
+
+    /// How many deliveries nobody has read yet, and how many have failed.
+    pub async fn unread_and_failed(&self) -> Result<(u64, u64), Error> {
+        self.read(|c| {
+            let sql = "SELECT (SELECT count(*) FROM delivery WHERE state = 'received'),
+                              (SELECT count(*) FROM delivery WHERE state = 'dead')";
+            only(c, sql, [], |r| r.try_into())
         })
         .await
     }

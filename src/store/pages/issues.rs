@@ -144,12 +144,21 @@ const DECISIONS: List<'_> = List {
 };
 
 fn page(c: &Connection, query: &IssueQuery, sight: &Sight) -> Result<Page<IssueRow>, Error> {
+    filled(c, query, |row| query.wanted(row, sight))
+}
+
+/// A page of a list, of those issues that are wanted.
+fn filled(
+    c: &Connection,
+    query: &IssueQuery,
+    wanted: impl Fn(&Row<'_>) -> Result<Option<IssueRow>, Error>,
+) -> Result<Page<IssueRow>, Error> {
     let repo = query.repo.as_deref();
     let is_small = repo.map_or(Ok(false), |repo| is_small(c, repo))?;
     let sql = format!("{ISSUE} {}", walk(query.show, is_small));
     let places = query.decided.places(c, &DECISIONS, query.before)?;
     let mut filling = Filling::new(places, query.limit, MOST_EXAMINED);
-    let mut take = |row: &Row<'_>| filling.take(row.get(3)?, || query.wanted(row, sight));
+    let mut take = |row: &Row<'_>| filling.take(row.get(3)?, || wanted(row));
     match query.show.is_short() {
         true => c.query(&sql, params![places.before, repo], &mut take)?,
         false => c.walk(&sql, params![places.before, repo], &mut take)?,
@@ -244,13 +253,15 @@ pub(super) fn each(
     c.query(&sql, params![i64::MAX, None::<&str>], &mut |row| take(issue(row)?))
 }
 
+/// The newest issues of a list that are wanted.
 pub(super) fn few(
     c: &Connection,
     show: Show,
     limit: usize,
-    sight: &Sight,
+    wanted: impl Fn(&IssueRow) -> bool,
 ) -> Result<Vec<IssueRow>, Error> {
-    Ok(page(c, &IssueQuery { show, limit, ..IssueQuery::default() }, sight)?.rows)
+    let query = IssueQuery { show, limit, ..IssueQuery::default() };
+    Ok(filled(c, &query, |row| Ok(Some(issue(row)?).filter(&wanted)))?.rows)
 }
 
 pub(super) const STANDINGS: &str = "SELECT (SELECT count(*) FROM latest WHERE action = 'flag'),
@@ -289,7 +300,7 @@ mod tests {
         let (_folder, store) = scratch();
         store.write(|c| c.batch(FROM_BEFORE)).await.unwrap();
         let (counted, listed) = store
-            .read(move |c| Ok((standings(c)?, few(c, Show::Before, 9, &Sight::All)?)))
+            .read(move |c| Ok((standings(c)?, few(c, Show::Before, 9, |_| true)?)))
             .await
             .unwrap();
         assert_eq!(counted.from_before, 1);

@@ -16,7 +16,6 @@ pub use between::Between;
 pub use deliveries::DeliveryQuery;
 pub use filling::Page;
 pub use issues::{IssueQuery, IssueRow, Show, Standings};
-pub(super) use overview::loads;
 pub use overview::{AgentLoad, Needs, Overview, Pulse};
 pub use runs::RunView;
 pub use sight::Sight;

@@ -77,7 +77,7 @@ impl Store {
     /// What the front page shows; the counts are of all that there is.
     pub async fn overview(&self, sight: Sight) -> Result<Overview, Error> {
         self.read(move |c| {
-            let few = |show| issues::few(c, show, FEW, &sight);
+            let few = |show| issues::few(c, show, FEW, |issue| sight.has(&issue.repo));
             let standings = issues::standings(c)?;
             let (mut seen, mut flagged) = (HashSet::new(), Needs::default());
             let escalated = needs(c, Show::Escalated, &sight, |issue| {
@@ -86,9 +86,9 @@ impl Store {
             })?;
             let urgent = needs(c, Show::Urgent, &sight, |issue| !seen.contains(&issue.evaluation))?;
             flagged.all = standings.flagged.saturating_sub(flagged.all);
-            flagged.newest = issues::few(c, Show::Flagged, FEW + escalated.newest.len(), &sight)?;
-            flagged.newest.retain(|issue| !seen.contains(&issue.evaluation));
-            flagged.newest.truncate(FEW);
+            flagged.newest = issues::few(c, Show::Flagged, FEW, |issue| {
+                sight.has(&issue.repo) && !seen.contains(&issue.evaluation)
+            })?;
             Ok(Overview {
                 standings,
                 escalated,
@@ -103,12 +103,14 @@ impl Store {
         .await
     }
 
-    /// Every agent that ever had an issue or has one waiting, by name, and the open dispatches in sight.
-    pub async fn agent_loads(
-        &self,
-        sight: Sight,
-    ) -> Result<(Vec<AgentLoad>, Vec<(Dispatch, String)>), Error> {
-        self.read(move |c| Ok((loads(c)?, dispatches(c, &sight)?))).await
+    /// Every agent that ever had an issue or has one waiting, by name.
+    pub async fn agent_loads(&self) -> Result<Vec<AgentLoad>, Error> {
+        self.read(loads).await
+    }
+
+    /// The open dispatches in sight, the nearest deadline first, with the titles of their issues.
+    pub async fn open_dispatches(&self, sight: Sight) -> Result<Vec<(Dispatch, String)>, Error> {
+        self.read(move |c| dispatches(c, &sight)).await
     }
 
     /// A mark that is another one after every change worth showing.
@@ -194,7 +196,7 @@ const TIMES: &str = "SELECT agent, ended_at - opened_at FROM
         (SELECT agent, state, opened_at, ended_at FROM dispatch ORDER BY id DESC LIMIT 1000) AS newest
     WHERE state = 'completed'";
 
-pub(in crate::store) fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
+fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
     let mut loads: BTreeMap<String, AgentLoad> = BTreeMap::new();
     let of = |agent: String| AgentLoad { agent, ..AgentLoad::default() };
     c.query(LOADS, [], &mut |row| {
@@ -232,7 +234,29 @@ pub(in crate::store) fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{plan, scratch_file};
+    use crate::store::{plan, scratch, scratch_file};
+
+    #[tokio::test]
+    async fn a_flagged_issue_is_shown_below_any_number_of_escalated_ones() {
+        let (_folder, store) = scratch();
+        store
+            .write(|c| {
+                for id in 1..=30 {
+                    let lane = format!("INSERT INTO lane (id, repo, number) VALUES ({id}, 'acme/widgets', {id});");
+                    let evaluation = format!("INSERT INTO evaluation (id, lane, at, action, reason, signals) VALUES ({id}, {id}, 0, 'flag', 'why', '[]');");
+                    c.batch(&(lane + &evaluation))?;
+                }
+                c.batch("INSERT INTO dispatch (key, lane, agent, task_type, state, opened_at, deadline_at, ended_at)
+                         SELECT 'key-' || id, id, 'claude', 'routine_coding', 'escalated', 0, 1, 1 FROM lane WHERE id > 2")
+            })
+            .await
+            .unwrap();
+        let overview = store.overview(Sight::All).await.unwrap();
+        let Overview { escalated, flagged, .. } = overview;
+        assert_eq!((escalated.all, escalated.newest.len()), (28, FEW));
+        assert_eq!(flagged.all, 2);
+        assert_eq!(flagged.newest.iter().map(|issue| issue.number).collect::<Vec<_>>(), [2, 1]);
+    }
 
     #[tokio::test]
     async fn counts_are_taken_from_indices_in_their_order() {
