@@ -237,7 +237,7 @@ fn watched_at(site: &Site, place: &Place) -> Result<(FakeGitea, RepoName), Refus
 }
 
 fn takes_more(site: &Site, repo: &RepoName) -> Result<(), Refusal> {
-    let why = "This repository replays what a real forge sent, and takes new issues and comments after that.";
+    let why = "This repository replays what a real forge sent, and takes new issues after that, and comments.";
     if site.is_watched(repo) { Ok(()) } else { Err(refused(site, why)) }
 }
 
