@@ -19,33 +19,54 @@ pub struct LabelRules {
     pub color: String,
 }
 
+/// What becomes of a label that does not exist, where the rules want it. Gitea lets one name exist twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It is made: nobody else makes one in this repository meanwhile.
+    Made,
+    /// It is left to the caller, who may not be alone.
+    Left,
+}
+
 /// A repository's labels by name, as far as they were read. Locked while one is made, so that it is made once.
 pub(super) type LabelCache = Arc<Mutex<HashMap<String, forge::Label>>>;
 
 impl Executor {
-    /// Adds a label by id. Gitea drops what it does not know and answers 200, so the answer is compared; a label
-    /// that was known and is gone is looked up once more.
-    pub(super) async fn label(&self, at: &IssueRef, name: &str) -> Written {
+    /// Adds a label by id; `None` where it is left to be made. Gitea drops what it does not know and answers 200, so the
+    /// answer is compared; a label that was known and is gone is looked up once more.
+    pub(super) async fn label(
+        &self,
+        at: &IssueRef,
+        name: &str,
+        missing: Missing,
+    ) -> Result<Option<EffectOutcome>, forge::Error> {
+        // Where nothing is written, nobody else makes it twice.
+        let is_left = missing == Missing::Left && !self.forge.is_dry_run();
+        let rules = self.labels.load_full();
+        let color = (rules.create && !is_left).then_some(&*rules.color);
         for _ in 0..2 {
-            let Some(label) = self.find_label(&at.repo, name).await? else {
-                return Ok(EffectOutcome::failed(format!(
-                    "there is no label `{name}` and `labels.create` is off; create it or turn that on"
-                )));
+            let Some(label) = self.find_label(&at.repo, name, color).await? else {
+                let no_label = || {
+                    EffectOutcome::failed(format!(
+                        "there is no label `{name}` and `labels.create` is off; create it or turn that on"
+                    ))
+                };
+                return Ok((!rules.create).then(no_label));
             };
             if let Some(other) = self.pushed_out(at, &label).await? {
-                return Ok(EffectOutcome::failed(format!(
+                return Ok(Some(EffectOutcome::failed(format!(
                     "the label `{name}` is exclusive and would take `{other}` off the issue; take that off, or make the label of the agent one that is not exclusive"
-                )));
+                ))));
             }
             let names = self.forge.add_labels(at, &[label.id]).await?;
             if names.iter().any(|n| n == name) {
-                return Ok(EffectOutcome::done(None));
+                return Ok(Some(EffectOutcome::done(None)));
             }
             self.label_cache(&at.repo).await.lock().await.clear();
         }
-        Ok(EffectOutcome::failed(format!(
+        Ok(Some(EffectOutcome::failed(format!(
             "the forge did not keep the label `{name}`; check that it exists"
-        )))
+        ))))
     }
 
     /// The label that an exclusive one would take off the issue without a word.
@@ -67,24 +88,6 @@ impl Executor {
         Arc::clone(self.label_caches.lock().await.entry(repo.clone()).or_default())
     }
 
-    /// Whether a label exists that this process knows of, or finds.
-    ///
-    /// # Errors
-    /// When the labels cannot be listed.
-    pub async fn has_label(&self, repo: &RepoName, name: &str) -> Result<bool, forge::Error> {
-        let cache = self.label_cache(repo).await;
-        let mut cache = cache.lock().await;
-        Ok(self.known_label(repo, name, &mut cache).await?.is_some())
-    }
-
-    /// Makes a label that does not exist, where the rules want that.
-    ///
-    /// # Errors
-    /// When the forge does not take it.
-    pub async fn make_label(&self, repo: &RepoName, name: &str) -> Result<(), forge::Error> {
-        self.find_label(repo, name).await.map(drop)
-    }
-
     async fn known_label(
         &self,
         repo: &RepoName,
@@ -101,23 +104,21 @@ impl Executor {
         Ok(cache.get(name).cloned())
     }
 
-    /// The label, made when it does not exist. Gitea lets one name exist twice, so the list is read before, and no two
-    /// tasks of this process are here for one repository.
+    /// The label, made in this colour when it does not exist. The list is read before, and no two tasks of this process are here
+    /// for one repository.
     async fn find_label(
         &self,
         repo: &RepoName,
         name: &str,
+        color: Option<&str>,
     ) -> Result<Option<forge::Label>, forge::Error> {
         let cache = self.label_cache(repo).await;
         let mut cache = cache.lock().await;
         if let Some(label) = self.known_label(repo, name, &mut cache).await? {
             return Ok(Some(label));
         }
-        let rules = self.labels.load_full();
-        if !rules.create {
-            return Ok(None);
-        }
-        let made = self.forge.create_label(repo, name, &rules.color, "calls an agent").await?;
+        let Some(color) = color else { return Ok(None) };
+        let made = self.forge.create_label(repo, name, color, "calls an agent").await?;
         boundary!("apply::label_made");
         cache.insert(made.name.clone(), made.clone());
         Ok(Some(made))

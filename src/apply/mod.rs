@@ -20,7 +20,7 @@ use crate::issue::{IssueNumber, IssueRef, IssueState, NamedPeople, RepoName};
 use crate::plan::{Effect, EffectOutcome};
 
 pub use self::clients::{AgentClient, AgentClients, HandedOver};
-pub use self::labels::LabelRules;
+pub use self::labels::{LabelRules, Missing};
 
 /// What became of one effect, or why the forge did not take it.
 type Written = Result<EffectOutcome, forge::Error>;
@@ -34,6 +34,8 @@ pub struct Applied {
     pub error: Option<forge::Error>,
     /// Why work could not be handed to an agent.
     pub hand_off: Option<HandoffError>,
+    /// Whether it stopped before a label that does not exist and was left to be made.
+    pub lacks_label: bool,
 }
 
 /// Writes effects to the forge and hands work to agents.
@@ -71,8 +73,9 @@ impl Executor {
         }
     }
 
-    /// Writes what the plan asks for, in order, and stops at the first failure. Nothing is tried twice here.
-    pub async fn apply(&self, at: &IssueRef, plan: &[Effect]) -> Applied {
+    /// Writes what the plan asks for, in order, and stops at the first failure, or before a label that is left to be made.
+    /// Nothing is tried twice here.
+    pub async fn apply(&self, at: &IssueRef, plan: &[Effect], missing: Missing) -> Applied {
         let mut applied = Applied::default();
         for effect in plan {
             boundary!("apply::before");
@@ -84,6 +87,12 @@ impl Executor {
                         applied.hand_off = Some(why);
                         outcome
                     }))
+                }
+                Effect::Put(Mark::Label(name)) => {
+                    let Some(written) = self.label(at, name, missing).await.transpose() else {
+                        return Applied { lacks_label: true, ..applied };
+                    };
+                    written
                 }
                 other => self.write(at, other).await,
             };
@@ -158,15 +167,14 @@ impl Executor {
                     answer => answer.map(|()| EffectOutcome::done(Some(*id))),
                 }
             }
-            Effect::Put(Mark::Label(name)) => self.label(at, name).await,
             Effect::Put(Mark::Assignee(login)) => self.set_assignee(at, login, true).await,
             Effect::TakeOff(Mark::Label(name)) => self.unlabel(at, name).await,
             Effect::TakeOff(Mark::Assignee(login)) => self.set_assignee(at, login, false).await,
+            Effect::HandOff { .. } | Effect::Put(Mark::Label(_)) => {
+                Ok(EffectOutcome::failed("this is not written like a comment"))
+            }
             Effect::Reopen => {
                 self.forge.set_state(at, IssueState::Open).await.map(|()| EffectOutcome::done(None))
-            }
-            Effect::HandOff { .. } => {
-                Ok(EffectOutcome::failed("an agent is not called through the forge"))
             }
             Effect::Reaction { comment, content } => {
                 match self.forge.react(at, *comment, content).await {

@@ -26,8 +26,8 @@ const TERM: Duration = Duration::from_secs(15);
 const GONE_AFTER: Duration = Duration::from_secs(20);
 /// How long a service listens before it looks whether it is to stop.
 const LISTEN: Duration = Duration::from_secs(1);
-/// How long a turn lasts at most: longer than whoever has it can be out of touch.
-const TURN: Duration = Duration::from_secs(30);
+/// How long a turn lasts at most where whoever has it lives on: longer than a forge takes for what is done in one.
+const TURN: Duration = Duration::from_secs(300);
 /// How often one asks for it.
 const TURN_AGAIN: Duration = Duration::from_millis(50);
 /// The pause before a lost connection is made anew.
@@ -94,6 +94,11 @@ impl Store {
             let id = presence.borrow().id;
             (id, presence)
         }))
+    }
+
+    /// Whether other services may share the store, also such as are not known yet.
+    pub fn is_shared(&self) -> bool {
+        self.member().is_some()
     }
 
     /// How many services share the store, this one among them.

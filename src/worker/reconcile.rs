@@ -6,8 +6,8 @@ use tracing::Span;
 use super::ask;
 use super::process::{Error, Progress};
 use super::{PACE, Parts, Worker};
-use crate::apply::Applied;
-use crate::dispatch::{DispatchState, HandoffError, Mark, Transition};
+use crate::apply::{Applied, Missing};
+use crate::dispatch::{DispatchState, HandoffError, Transition};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, IssueState};
 use crate::plan::{Decided, Effect, EffectOutcome, Outcome, plan};
@@ -181,42 +181,47 @@ impl Worker {
         self.finish(claim, decided, progress.recorded.clone(), outcome).await
     }
 
-    /// Writes these effects; why an agent could not be called.
+    /// Writes these effects; why an agent could not be called. A label that does not exist is made while no other service
+    /// on the same store makes one there.
     async fn write(
         &self,
         s: &Snapshot<'_>,
-        effects: &[Effect],
+        mut effects: &[Effect],
         progress: &mut Progress,
     ) -> Result<Option<HandoffError>, Error> {
-        self.make_labels(s, effects).await?;
-        let applied = self.parts.executor.apply(s.at, effects).await;
-        self.count(effects, &applied);
-        progress.effects.extend(applied.effects);
-        match applied.error {
-            Some(error) => Err(error.into()),
-            None => Ok(applied.hand_off),
+        let Parts { store, executor, .. } = &*self.parts;
+        let missing = if store.is_shared() { Missing::Left } else { Missing::Made };
+        let mut refused = None;
+        loop {
+            let applied = executor.apply(s.at, effects, missing).await;
+            let (done, lacks_label) = (applied.effects.len(), applied.lacks_label);
+            refused = refused.or(self.keep(effects, applied, progress)?);
+            if !lacks_label {
+                return Ok(refused);
+            }
+            let (label, rest) = effects[done..].split_at(1);
+            let turn = store.take_turn(format!("labels of {}", s.at.repo)).await?;
+            let applied = executor.apply(s.at, label, Missing::Made).await;
+            let kept = self.keep(label, applied, progress);
+            store.end_turn(turn).await?;
+            kept?;
+            effects = rest;
         }
     }
 
-    /// Makes the labels that are to be put on and do not exist, while no other service on the same store does: Gitea lets
-    /// one name exist twice. What goes wrong is met again, and told, where the label is put on.
-    async fn make_labels(&self, s: &Snapshot<'_>, effects: &[Effect]) -> Result<(), store::Error> {
-        let Parts { store, executor, .. } = &*self.parts;
-        if store.replicas() == 1 || s.is_dry_run {
-            return Ok(());
+    /// Keeps what became of effects; why an agent could not be called.
+    fn keep(
+        &self,
+        effects: &[Effect],
+        applied: Applied,
+        progress: &mut Progress,
+    ) -> Result<Option<HandoffError>, forge::Error> {
+        self.count(effects, &applied);
+        progress.effects.extend(applied.effects);
+        match applied.error {
+            Some(error) => Err(error),
+            None => Ok(applied.hand_off),
         }
-        let repo = &s.at.repo;
-        for effect in effects {
-            let Effect::Put(Mark::Label(name)) = effect else { continue };
-            if executor.has_label(repo, name).await.unwrap_or(true) {
-                continue;
-            }
-            let turn = store.take_turn(format!("labels of {repo}")).await?;
-            let made = executor.make_label(repo, name).await;
-            tracing::debug!(%repo, name, made = made.is_ok(), "a label was missing");
-            store.end_turn(turn).await?;
-        }
-        Ok(())
     }
 
     /// Means these answers in place of those that were meant before it was known what became of the other writes.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use gitea_triage::issue::RepoName;
 use reqwest::Client;
 
 use crate::cluster::kill;
 use crate::fleet::{Fleet, TAKEN_OVER_WITHIN, TOKEN};
-use crate::program::{Limit, PATIENCE, delivery, push_payload, scale, until};
+use crate::program::{Limit, PATIENCE, bug, delivery, push_payload, scale, until};
 
 fn http() -> Client {
     let redirect = reqwest::redirect::Policy::none();
@@ -33,6 +34,32 @@ async fn a_queue_is_shared_among_all() {
     println!("60 issues, shared as {shares:?}");
     assert!(shares.len() == 3 && shares.iter().all(|share| *share >= 3), "{shares:?}");
     assert_eq!(fleet.doubled(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]
+async fn a_label_is_made_once_also_beside_one_that_has_just_come() {
+    let fleet = Fleet::of(2, "concurrency = 16\n").await;
+    let repos: Vec<RepoName> =
+        (0..12).map(|number| format!("acme/part-{number}").parse().unwrap()).collect();
+    for repo in &repos {
+        fleet.gitea.add_repo(repo);
+        fleet.gitea.add_collaborator(repo, "claude", "write");
+    }
+    let first = fleet.start(0);
+    fleet.hook(&first.url(""));
+    fleet.gitea.set_delay("GET", Duration::from_millis(100));
+    // The first one does not know of the second until its next beat.
+    let _second = fleet.start(1);
+    for number in 0..6 {
+        repos.iter().for_each(|repo| drop(fleet.gitea.open_issue(repo, bug(number))));
+    }
+    fleet.processed().await;
+    let at_work = "SELECT count(DISTINCT claimed_by) FROM lane";
+    assert_eq!(fleet.count(at_work), 2);
+    for repo in &repos {
+        assert_eq!(fleet.gitea.labels(repo), ["claude-ready"], "{repo}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::{Unavailable, clean};
 use super::{ForgeEnvironment, HELD_BACK, Written};
+use crate::apply::Missing;
 use crate::dispatch::Mark;
 use crate::gitea as forge;
 use crate::issue::{Account, IssueRef};
@@ -87,7 +88,8 @@ impl ForgeEnvironment {
         let is_comment = effect.kind() == EffectKind::Comment;
         let id = store.intend_agent_effect(at, &effect, now).await?;
         boundary!("action::intended");
-        let applied = self.executor.apply(at, std::slice::from_ref(&effect)).await;
+        let effects = std::slice::from_ref(&effect);
+        let applied = self.executor.apply(at, effects, Missing::Left).await;
         boundary!("action::applied");
         if let Some(error) = applied.error {
             // Whether a comment was written, the next evaluation of the issue finds out.
