@@ -14,7 +14,7 @@ use gitea_triage::delivery::{Delivery, DeliveryId};
 use gitea_triage::dispatch::{Agent, AgentId, DispatchState, Interface, Transition};
 use gitea_triage::issue::IssueRef;
 use gitea_triage::plan::{Decided, NewDispatch, Outcome, Plan};
-use gitea_triage::reason::{Cause, Reason};
+use gitea_triage::reason::{Cause, NoPlace, Reason};
 use gitea_triage::store::{
     Accepted, Claim, Classified, DeliveryState, Destination, Ended, Error, Filter, OpenMode, Pace,
     Place, Rank, Store,
@@ -259,7 +259,10 @@ async fn is_woken(comes: Comes, waiting: impl Fn(&mut Decided)) -> bool {
 async fn an_issue_that_begins_to_wait_while_the_place_gets_free_is_looked_at_again() {
     let waiting = |decided: &mut Decided| {
         let agent = AgentId::new("claude");
-        let reason = Reason::ChosenButBusy { agent: agent.clone(), load: 1, limit: 1 };
+        let reason = Reason::ChosenButBusy {
+            agent: agent.clone(),
+            place: NoPlace { load: 1, limit: 1, paused: None },
+        };
         let others = BTreeMap::new();
         decided.evaluation.decision = Decision::Wait { agent, reason, others };
     };

@@ -101,6 +101,9 @@ fn filled(folder: &TempDir, deliveries: i64) -> PathBuf {
          INSERT INTO note SELECT repo, 'topic', 'text', i FROM n WHERE i < 60;
          INSERT INTO spending (day, repo, number) SELECT day, repo, i FROM n WHERE i < 900;
          INSERT INTO proposal SELECT repo, i, '[]', 1 FROM n WHERE i < 60;
+         INSERT INTO paused_agent VALUES ('claude', 1, 'alex'), ('kimi', 2, 'ünlike');
+         INSERT INTO paused_repository VALUES ('acme/r-1', 1, 'alex');
+         INSERT INTO act (at, who, what, repo) SELECT i, 'alex', 'paused', repo FROM n WHERE i < 60;
          INSERT INTO fact VALUES ('probe', '7'), ('ünlike', 'value');
          COMMIT;"
     );

@@ -21,7 +21,7 @@ use super::settings::Settings;
 use crate::clock::Timestamp;
 use crate::gitea::{self as forge, SignInError};
 use crate::issue::IssueRef;
-use crate::store::{self, DeliveryView, Sight};
+use crate::store::{self, Act, DeliveryView, Sight};
 
 /// A signed-in visitor who may see the pages.
 pub(super) struct Reader {
@@ -83,6 +83,14 @@ impl Reader {
     /// The address of an issue's page.
     pub fn issue_path(&self, at: &IssueRef) -> String {
         elements::issue_path(&self.settings.base(), &at.repo.to_string(), at.number)
+    }
+
+    /// Keeps what they have done, for the page that says who did what and for the log.
+    pub async fn note(&self, what: String, repo: Option<&str>) -> Result<(), Refusal> {
+        let (at, by) = (self.now, self.visitor.name().to_owned());
+        tracing::info!(by, what, "done on the dashboard");
+        let act = Act { at, by, what, repo: repo.map(str::to_owned) };
+        Ok(self.dashboard.parts.store.note_act(act).await?)
     }
 
     /// The answer where nothing is found.

@@ -37,9 +37,11 @@ pub(super) async fn retry(id: Path<String>, form: AdminForm) -> Result<HttpRespo
     }
     let parts = &reader.dashboard.parts;
     let revived = parts.store.revive(&id, reader.now).await?;
-    tracing::info!(by = reader.visitor.name(), delivery = %id, revived, "a retry was requested");
     if revived {
         (parts.wake)();
+        let issue = found.delivery.issue.as_deref().and_then(|issue| issue.rsplit_once('#'));
+        let repo = issue.map(|(repo, _)| repo);
+        reader.note(format!("had delivery `{}` retried", id.as_str()), repo).await?;
         reader.session.notify("The delivery will be retried.");
     } else {
         reader
@@ -69,10 +71,11 @@ pub(super) async fn order(
     if let Some(why) = (parts.refuses)(at.clone(), command.clone()).await {
         return Err(Refusal::page(StatusCode::BAD_REQUEST, &why));
     }
-    tracing::info!(by = reader.visitor.name(), issue = %at, verb = form.field("order"), "a command was requested");
+    let act = format!("gave `{}` for {at}", format!("/triage {command}").trim_end());
     let order = ManualOrder { by: reader.visitor.name().to_owned(), command, task_type: None };
     let place = parts.store.order(at.clone(), order, reader.now).await?;
     (parts.wake)();
+    reader.note(act, Some(&at.repo.to_string())).await?;
     reader.session.notify(&outcome(&parts.store, place).await?);
     Ok(see_other(&reader.issue_path(&at)))
 }
@@ -114,12 +117,12 @@ pub(super) async fn failed(form: AdminForm) -> Result<HttpResponse, Refusal> {
         "retry" => {
             let count = parts.store.revive_all(places, reader.now).await?;
             (parts.wake)();
-            tracing::info!(by, count, "retries were requested");
+            reader.note(format!("had {} retried", counted(count)), None).await?;
             format!("{} will be retried.{rest}", counted(count))
         }
         "dismiss" => {
             let count = parts.store.dismiss_all(places, format!("dismissed by {by}")).await?;
-            tracing::info!(by, count, "failed deliveries were dismissed");
+            reader.note(format!("dismissed {}", counted(count)), None).await?;
             format!("{} dismissed.{rest}", counted(count))
         }
         _ => return Err(Refusal::page(StatusCode::BAD_REQUEST, "choose `retry` or `dismiss`")),

@@ -7,6 +7,7 @@ use super::access::Reader;
 use super::chart::{Chart, Column};
 use super::frame::{Frame, NavItem, render};
 use super::refusal::Refusal;
+use crate::dispatch::pause::{Pausable, Pause};
 use crate::dispatch::{Agent, Dispatch, Interface};
 use crate::store::{AgentLoad, DISPATCHES, DispatchDay};
 
@@ -17,6 +18,8 @@ struct Page {
     agents: Vec<Row>,
     dispatches: Vec<(Dispatch, String)>,
     chart: Chart,
+    /// The repositories in sight that are paused.
+    paused: Vec<Pause>,
 }
 
 /// One agent.
@@ -24,6 +27,7 @@ struct Row {
     load: AgentLoad,
     /// `None` for an agent that is no longer configured.
     agent: Option<Agent>,
+    paused: Option<Pause>,
 }
 
 impl Row {
@@ -52,18 +56,32 @@ impl Row {
 pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
     let store = &reader.dashboard.parts.store;
     let sees = reader.visitor.sees.clone();
-    let (loads, dispatches, days) = tokio::try_join!(
+    let (loads, dispatches, days, pauses) = tokio::try_join!(
         store.agent_loads(),
         store.open_dispatches(sees),
-        store.dispatch_days(reader.now)
+        store.dispatch_days(reader.now),
+        store.pauses()
     )?;
     let configured = &reader.settings.agents;
-    let row = |agent: &Agent| Row { load: load(&loads, agent), agent: Some(agent.clone()) };
+    let row = |agent: &Agent| {
+        let is_it = |pause: &&Pause| pause.of == Pausable::Agent(agent.id.clone());
+        let paused = pauses.iter().find(is_it).cloned();
+        Row { load: load(&loads, agent), agent: Some(agent.clone()), paused }
+    };
     let is_gone = |load: &&AgentLoad| !configured.iter().any(|a| load.agent == a.id.as_str());
-    let gone = loads.iter().filter(is_gone).map(|load| Row { load: load.clone(), agent: None });
+    let gone = loads.iter().filter(is_gone).map(|load| Row {
+        load: load.clone(),
+        agent: None,
+        paused: None,
+    });
     let agents = configured.iter().map(row).chain(gone).collect();
     let frame = reader.frame(NavItem::Agents, "Agents");
-    Ok(render(&Page { frame, agents, dispatches, chart: chart(days) }))
+    let in_sight = |pause: &&Pause| match &pause.of {
+        Pausable::Repository(repo) => reader.sees_repo(&repo.to_string()),
+        Pausable::Agent(_) => false,
+    };
+    let paused = pauses.iter().filter(in_sight).cloned().collect();
+    Ok(render(&Page { frame, agents, dispatches, chart: chart(days), paused }))
 }
 
 fn chart(days: Vec<DispatchDay>) -> Chart {

@@ -1,10 +1,11 @@
 //! The dashboard: deliveries, decisions and their reasons, what needs attention. It reads the store, and writes nothing
-//! but commands and retries into the inbox. Only signed-in visitors see it, only admins act.
+//! but commands and retries into the inbox, pauses, and who did what. Only signed-in visitors see it, only admins act.
 //!
 //! Every page works without JavaScript; the one script only reloads a page when something has changed.
 
 mod access;
 mod actions;
+mod acts;
 mod agents;
 mod assets;
 mod attempts;
@@ -21,6 +22,7 @@ mod listing;
 mod live;
 mod local;
 mod overview;
+mod pauses;
 mod people;
 mod pretty;
 mod refusal;
@@ -215,7 +217,7 @@ async fn nothing_here(_: Option<Reader>) -> Result<HttpResponse, Refusal> {
 }
 
 /// The forms of the pages; nothing else of the dashboard is sent by POST.
-const FORMS: [&str; 7] = [
+const FORMS: [&str; 8] = [
     "/deliveries/{id}/retry",
     "/issues/{owner}/{name}/{number}/orders",
     "/sign-in/token",
@@ -223,6 +225,7 @@ const FORMS: [&str; 7] = [
     "/sessions/end",
     "/sessions/{key}/end",
     "/deliveries/failed",
+    "/agents/pause",
 ];
 static FORM: LazyLock<ResourceDef> = LazyLock::new(|| ResourceDef::new(FORMS));
 
@@ -247,6 +250,8 @@ pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + 
             .route(FORMS[1], web::post().to(actions::order))
             .route("/decisions/{id}", web::get().to(evaluations::page))
             .route("/agents", web::get().to(agents::page))
+            .route(FORMS[7], web::post().to(pauses::change))
+            .route("/acts", web::get().to(acts::page))
             .route("/runners", web::get().to(runs::list))
             .route("/runs/{id}", web::get().to(runs::page))
             .route("/search", web::get().to(search::page))

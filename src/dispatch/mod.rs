@@ -4,6 +4,7 @@
 pub mod budget;
 mod follow_up;
 mod handoff;
+pub mod pause;
 pub mod run;
 
 use std::fmt;

@@ -289,6 +289,15 @@ pub struct Issue {
     pub url: String,
 }
 
+/// What an issue carries that people and we put on and take off.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Label names, in the forge's order.
+    pub labels: Vec<String>,
+    /// Logins of the assignees, in the forge's order.
+    pub assignees: Vec<String>,
+}
+
 impl Issue {
     /// Whether `login` is among the assignees; logins do not differ by case alone.
     pub fn is_assigned_to(&self, login: &str) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Decided, Effect, EffectKind, EffectOutcome, EffectState, reply};
 use crate::clock::Timestamp;
 use crate::dispatch::{DispatchState, HandoffError, Interface, Mark, Transition};
-use crate::issue::{Fingerprint, Issue, IssueState};
+use crate::issue::{Carried, Fingerprint, Issue, IssueState};
 use crate::reason::Cause;
 use crate::triage::commands::{Assignee, Command, Refusal, refusal};
 use crate::triage::{CommandRequest, Decision, OrderEnd, OrderState, Snapshot, Source, remind_at};
@@ -37,6 +37,8 @@ pub struct Outcome {
     pub deadline_at: Option<Timestamp>,
     /// The issue as it was read, with what was written since; `None` when it is gone.
     pub fingerprint: Option<Fingerprint>,
+    /// What it carries then.
+    pub carried: Carried,
     /// What the commands have come to.
     pub orders: Vec<OrderEnd>,
 }
@@ -65,6 +67,7 @@ impl Decided {
             None if is_refused(s, self, &effects) => Some(s.now),
             None => due_at(s, self),
         };
+        let left = Left::of(s.issue, &self.plan.effects, &effects);
         Outcome {
             orders: self.orders(s, &effects, hand_off_failed.is_some()),
             // A turn that could not be begun is none.
@@ -74,7 +77,8 @@ impl Decided {
             is_reminded: self.evaluation.is_reminded,
             due_at,
             deadline_at: self.evaluation.deadline_at,
-            fingerprint: Some(fingerprint(s.issue, &self.plan.effects, &effects)),
+            fingerprint: Some(left.fingerprint()),
+            carried: Carried { labels: left.issue.labels, assignees: left.issue.assignees },
             effects,
         }
     }
@@ -234,17 +238,30 @@ fn pause(failures: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
 }
 
-/// What is to be seen of `issue` once these effects are on it. Changes of others in the meantime are not part of it,
-/// so that the sweep finds them when their deliveries are lost.
-fn fingerprint(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]) -> Fingerprint {
-    let mut left = issue.clone();
-    let mut is_known = true;
-    for (effect, outcome) in effects.iter().zip(outcomes) {
-        if outcome.state == EffectState::Done {
-            is_known &= put(&mut left, effect);
+/// An issue with effects on it. Changes of others in the meantime are not part of it, so that the sweep finds them when
+/// their deliveries are lost.
+struct Left {
+    issue: Issue,
+    /// Whether no effect may have changed more than it says.
+    is_known: bool,
+}
+
+impl Left {
+    fn of(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]) -> Self {
+        let mut left = Self { issue: issue.clone(), is_known: true };
+        for (effect, outcome) in effects.iter().zip(outcomes) {
+            if outcome.state == EffectState::Done {
+                left.is_known &= put(&mut left.issue, effect);
+            }
         }
+        left
     }
-    if is_known { Fingerprint::of(&left) } else { Fingerprint::unknown(&left) }
+
+    /// What is to be seen of it.
+    fn fingerprint(&self) -> Fingerprint {
+        let of = if self.is_known { Fingerprint::of } else { Fingerprint::unknown };
+        of(&self.issue)
+    }
 }
 
 /// Puts an effect on the issue; false when it may have changed more than it says.
@@ -283,6 +300,10 @@ mod tests {
 
     fn label(name: &str) -> Effect {
         Effect::Put(Mark::Label(name.to_owned()))
+    }
+
+    fn fingerprint(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]) -> Fingerprint {
+        Left::of(issue, effects, outcomes).fingerprint()
     }
 
     fn done() -> EffectOutcome {

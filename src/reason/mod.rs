@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::dispatch::budget::{Spent, UsedUp};
+use crate::dispatch::pause::PausedBy;
 use crate::dispatch::run::Asked;
 use crate::dispatch::{AgentId, TaskType};
 use crate::issue::{IssueRef, IssueType, RepoName};
@@ -19,6 +20,17 @@ pub use self::words::{action, age, same_bytes};
 
 /// The [code](Reason::code) of an urgent issue that is not ready.
 pub const URGENT_NOT_READY: &str = "urgent_not_ready";
+
+/// Why an agent gets no further issue for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoPlace {
+    /// How many dispatches it has open.
+    pub load: u32,
+    /// How many it may have.
+    pub limit: u32,
+    /// Whose pause keeps it from this issue, however many it has.
+    pub paused: Option<PausedBy>,
+}
 
 /// Why a decision was made. Shown and kept as a sentence; code and the store use [`Reason::code`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,14 +53,12 @@ pub enum Reason {
     Held(Hold),
     /// A person chose the agent.
     Chosen(AgentId),
-    /// A person chose the agent, which is at its limit.
+    /// A person chose the agent, which gets no more for now.
     ChosenButBusy {
         /// The agent.
         agent: AgentId,
-        /// How many dispatches it has open.
-        load: u32,
-        /// How many it may have.
-        limit: u32,
+        /// Why.
+        place: NoPlace,
     },
     /// It needs discussion, not work.
     Philosophy,
@@ -125,10 +135,8 @@ pub enum Reason {
         subject: Brief,
         /// The agent.
         agent: AgentId,
-        /// How many dispatches it has open.
-        load: u32,
-        /// How many it may have.
-        limit: u32,
+        /// Why it gets no more for now.
+        place: NoPlace,
     },
     /// Nothing is left of a budget.
     WaitsForBudget {
@@ -181,6 +189,11 @@ impl Reason {
             Self::IgnoredLabel(_) => "ignored_label",
             Self::Held(_) => "held",
             Self::Chosen(_) => "chosen",
+            Self::ChosenButBusy { place, .. } | Self::WaitsFor { place, .. }
+                if place.paused.is_some() =>
+            {
+                "paused"
+            }
             Self::ChosenButBusy { .. } => "chosen_but_busy",
             Self::Philosophy => "philosophy",
             Self::Assigned(_) => "assigned",
@@ -210,10 +223,10 @@ impl Reason {
 }
 
 impl Reason {
-    /// How many dispatches the agent may have that is at its limit.
+    /// How many dispatches the agent may have that gets no more for now.
     pub fn limit(&self) -> Option<u32> {
         match self {
-            Self::ChosenButBusy { limit, .. } | Self::WaitsFor { limit, .. } => Some(*limit),
+            Self::ChosenButBusy { place, .. } | Self::WaitsFor { place, .. } => Some(place.limit),
             _ => None,
         }
     }

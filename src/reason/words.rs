@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display};
 
-use super::{Brief, Cause, Hold, Missing, Reason, TextChange, Unmet, code};
+use super::{Brief, Cause, Hold, Missing, NoPlace, Reason, TextChange, Unmet, code};
 use crate::clock::Timestamp;
 use crate::delivery::WakeCause;
 use crate::dispatch::AgentId;
@@ -20,6 +20,15 @@ const NEARLY: &str = "the agent works on it, and has nearly used a budget up";
 const PERMIT: &str = "; `/triage allow` or `/triage deny` answers it";
 const RETRY: &str = "; `/triage retry` dispatches it again";
 
+impl Display for NoPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.paused {
+            Some(paused) => paused.fmt(f),
+            None => write!(f, "busy with {} of {}", self.load, self.limit),
+        }
+    }
+}
+
 impl Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -32,8 +41,8 @@ impl Display for Reason {
             Self::IgnoredLabel(label) => write!(f, "its label `{label}` says to ignore it"),
             Self::Held(hold) => hold.fmt(f),
             Self::Chosen(agent) => write!(f, "chosen for `{agent}` by a person"),
-            Self::ChosenButBusy { agent, load, limit } => {
-                write!(f, "chosen for `{agent}` by a person, busy with {load} of {limit}")
+            Self::ChosenButBusy { agent, place } => {
+                write!(f, "chosen for `{agent}` by a person, {place}")
             }
             Self::Philosophy => f.write_str("a philosophy/meta issue: needs discussion, not work"),
             Self::Assigned(logins) => write!(f, "already assigned to {}", quoted(logins)),
@@ -65,8 +74,8 @@ impl Display for Reason {
                 let first = if subject.is_first { " first" } else { "" };
                 write!(f, "{subject}: goes to `{agent}`{first}")
             }
-            Self::WaitsFor { subject, agent, load, limit } => {
-                write!(f, "{subject}: waits for `{agent}`, busy with {load} of {limit}")
+            Self::WaitsFor { subject, agent, place } => {
+                write!(f, "{subject}: waits for `{agent}`, {place}")
             }
             Self::WaitsForBudget { agent, used_up } => waits_for_budget(f, agent, used_up),
             Self::NoAgent { subject, task } => {

@@ -59,6 +59,9 @@ const TABLES: &[Table] = &[
     Table("note", &["repo", "topic"]),
     Table("spending", &["day", "repo", "number"]),
     Table("proposal", &["repo", "number"]),
+    Table("paused_agent", &["agent"]),
+    Table("paused_repository", &["repo"]),
+    Table("act", &["id"]),
     Table(FACT, &["name"]),
 ];
 const FACT: &str = "fact";

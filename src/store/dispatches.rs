@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::engine::{Connection, Row, RowResult, params};
 use super::rows::{all, changed, first, from_json, insert, parsed, run, to_json};
 use super::wakes::{budgeted, wake, wake_waiting};
-use super::{Error, Store, people};
+use super::{Error, Store, pauses, people};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::WakeCause;
 use crate::dispatch::{Agent, AgentId, Attempt, Dispatch, DispatchState, Transition};
@@ -72,7 +72,11 @@ pub(super) fn open(
 ) -> Result<i64, Error> {
     let Recorded { lane, evaluation, .. } = *recorded;
     let agent = &new.agent;
-    if taken(c, &agent.id, lane)? >= agent.max_concurrent && !new.by_person {
+    let has_none = || -> Result<bool, Error> {
+        let is_paused = pauses::has_agent(c, agent.id.as_str())? || pauses::has_lane(c, lane)?;
+        Ok(is_paused || taken(c, &agent.id, lane)? >= agent.max_concurrent)
+    };
+    if !new.by_person && has_none()? {
         return Err(Error::AgentBusy(agent.id.clone()));
     }
     let at = e.at.timestamp_millis();
@@ -203,15 +207,20 @@ impl Store {
             // By the end of time each of them has waited long enough.
             let budgeted = budgeted(c, Timestamp::MAX_UTC, now + TimeDelta::hours(1))?;
             wake(c, budgeted, WakeCause::Due, now)?;
-            let load = load(c, 0)?;
-            agents.iter().try_for_each(|agent| {
-                let taken = load.get(&agent.id).copied().unwrap_or(0);
-                let free = agent.max_concurrent.saturating_sub(taken);
-                wake_waiting(c, agent.id.as_str(), free, now)
-            })
+            fill_places(c, &agents, now)
         })
         .await
     }
+}
+
+/// Wakes as many of the issues that wait for an agent as it has free places.
+pub(super) fn fill_places(c: &Connection, agents: &[Agent], now: Timestamp) -> Result<(), Error> {
+    let load = load(c, 0)?;
+    agents.iter().try_for_each(|agent| {
+        let taken = load.get(&agent.id).copied().unwrap_or(0);
+        let free = agent.max_concurrent.saturating_sub(taken);
+        wake_waiting(c, agent.id.as_str(), free, now)
+    })
 }
 
 /// Writes down a change of a dispatch.

@@ -19,7 +19,7 @@ use crate::reason::Cause;
 /// An issue that was opened so long after it was evaluated is another one of its number.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::hours(1);
 /// What is kept by a repository's name, with what else its key is made of.
-const BY_NAME: [(&str, &str); 8] = [
+const BY_NAME: [(&str, &str); 10] = [
     ("repository", ""),
     ("lane", "number"),
     ("blocker", "lane, number"),
@@ -28,6 +28,8 @@ const BY_NAME: [(&str, &str); 8] = [
     ("note", "topic"),
     ("spending", "day, number"),
     ("proposal", "number"),
+    ("paused_repository", ""),
+    ("act", "id"),
 ];
 
 /// An issue as the forge has just shown it.

@@ -7,7 +7,7 @@ use super::dispatches::{self, Moment, Recorded};
 use super::engine::{Connection, Row, RowResult, params};
 use super::lanes::{self, Claim};
 use super::rows::{all, first, kind_and_value, marks, parsed, run, to_json};
-use super::{Error, Store, claims, duties, orders, people, turns};
+use super::{Error, Store, claims, duties, orders, pauses, people, turns};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::{AgentId, Mark};
 use crate::issue::IssueRef;
@@ -20,9 +20,10 @@ impl Store {
     /// What is known about an issue.
     pub async fn record(&self, at: IssueRef) -> Result<Record, Error> {
         self.read(move |c| {
+            let pauses = pauses::of(c, &at.repo.to_string())?;
             let Some(lane) = lanes::find(c, &at)? else {
                 let (load, shares) = (dispatches::load(c, -1)?, duties::shares(c)?);
-                return Ok(Record { load, shares, ..Record::default() });
+                return Ok(Record { load, shares, pauses, ..Record::default() });
             };
             let dispatch = dispatches::open_dispatch(c, lane)?;
             let applied = "SELECT kind, value FROM effect WHERE dispatch = ?1 AND state = 'done'";
@@ -57,6 +58,7 @@ impl Store {
                 leftovers: leftovers(c, lane)?,
                 attempts: dispatches::attempts(c, lane)?,
                 load: dispatches::load(c, lane)?,
+                pauses,
                 is_from_before: lanes::is_from_before(c, lane)?,
                 claims: claims::of_claimants(c, lane)?,
                 duty: duties::open(c, lane)?,

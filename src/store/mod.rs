@@ -9,6 +9,7 @@
 //! Every question fails when the store cannot be read or holds something unreadable, and every change when it cannot be
 //! written; nothing is changed then. What else a call may answer with stands at the call.
 
+mod acts;
 mod arrivals;
 mod backup;
 mod budgets;
@@ -31,6 +32,7 @@ mod local_agent;
 mod orders;
 mod packing;
 mod pages;
+mod pauses;
 mod people;
 mod place;
 mod private;
@@ -66,6 +68,7 @@ use tokio::sync::Semaphore;
 use self::engine::{Connection, Flush, open_error};
 
 pub use crate::delivery::DeliveryState;
+pub use acts::Act;
 pub use arrivals::Accepted;
 pub use backup::Copied;
 pub use budgets::{AgentSpending, DaySpending};

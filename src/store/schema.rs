@@ -26,6 +26,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("schema/13-turns.sql")),
     M::up(include_str!("schema/14-budgets.sql")),
     M::up(include_str!("schema/15-replicas.sql")),
+    M::up(include_str!("schema/16-pauses.sql")),
 ];
 /// The version of the schema that this program writes.
 pub const VERSION: usize = STEPS.len();
@@ -37,6 +38,7 @@ const NEWEST: &str = include_str!("schema/newest.sql");
 const POSTGRES_STEPS: &[(usize, &str)] = &[
     (14, include_str!("schema/postgres/14-first.sql")),
     (15, include_str!("schema/postgres/15-replicas.sql")),
+    (16, include_str!("schema/postgres/16-pauses.sql")),
 ];
 
 /// Brings the database to today's schema.

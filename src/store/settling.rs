@@ -100,6 +100,8 @@ impl Store {
                 duties::end(c, claim.lane, evaluation.at)?;
             }
             sweeps::note_fingerprint(c, claim.lane, outcome.fingerprint.as_ref())?;
+            let carried = to_json(&outcome.carried);
+            run(c, "UPDATE lane SET carried = ?2 WHERE id = ?1", params![claim.lane, carried])?;
             boundary!("settle::noted");
             Schedule { pace, now: evaluation.at }.release(c, claim.lane, None)
         })

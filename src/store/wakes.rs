@@ -10,7 +10,7 @@ use super::engine::{Connection, params};
 use super::entries::{Entry, enqueue};
 use super::lanes::Claim;
 use super::rows::{all, first, run};
-use super::{Error, Store, claims};
+use super::{Error, Store, claims, pauses};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::{Origin, WakeCause};
 use crate::dispatch::AgentId;
@@ -167,15 +167,20 @@ pub(super) fn wake_unblocked(c: &Connection, claim: &Claim, now: Timestamp) -> R
     wake(c, ended, WakeCause::Unblocked, now)
 }
 
-/// Wakes those with the best claim on an agent's places: P0 first, then the higher score, then the older issue.
+/// Wakes those with the best claim on an agent's places: P0 first, then the higher score, then the older issue. Of what is
+/// paused nobody is woken.
 pub(super) fn wake_waiting(
     c: &Connection,
     agent: &str,
     places: u32,
     now: Timestamp,
 ) -> Result<(), Error> {
+    if pauses::has_agent(c, agent)? {
+        return Ok(());
+    }
     let best = "SELECT id FROM lane
-                WHERE waits_for = ?1 OR id IN (SELECT lane FROM alternative WHERE agent = ?1)
+                WHERE (waits_for = ?1 OR id IN (SELECT lane FROM alternative WHERE agent = ?1))
+                    AND NOT EXISTS (SELECT 1 FROM paused_repository WHERE paused_repository.repo = lane.repo)
                 ORDER BY wait_p0 DESC, wait_score DESC, wait_since, id LIMIT ?2";
     let lanes: Vec<_> = all(c, best, params![agent, places], |r| r.get(0))?;
     wake(c, lanes, WakeCause::PlaceFree, now)

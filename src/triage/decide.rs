@@ -7,8 +7,8 @@ use super::blockers::{self, Blockers};
 use super::policy::Reads;
 use super::roster::{self, Pick, Roster};
 use super::{
-    Choice, Custody, Decision, Evaluation, Lookup, Question, Snapshot, Triage, explain, outsiders,
-    signals, text,
+    Choice, Custody, Decision, Evaluation, Lookup, Question, Record, Snapshot, Triage, explain,
+    outsiders, signals, text,
 };
 use crate::dispatch::{Agent, Interface, Mark, TaskType};
 use crate::issue::{Issue, IssueType};
@@ -206,8 +206,8 @@ impl Chain<'_> {
         let agent = match &self.e.custody {
             Custody::Chosen(Choice { agent, .. }) => {
                 let agent = self.agents().iter().find(|one| one.id == *agent)?;
-                if let Pick::Busy { agent, load, limit, others } = self.roster().offer(agent) {
-                    let reason = Reason::ChosenButBusy { agent: agent.clone(), load, limit };
+                if let Pick::Busy { agent, place, others } = self.roster().offer(agent) {
+                    let reason = Reason::ChosenButBusy { agent: agent.clone(), place };
                     return Some(Decision::Wait { agent, reason, others });
                 }
                 &agent.id
@@ -345,8 +345,8 @@ impl Chain<'_> {
                 let reason = Reason::GoesTo { subject, agent: agent.clone() };
                 Decision::Dispatch { agent, reason }
             }
-            Pick::Busy { agent, load, limit, others } => {
-                let reason = Reason::WaitsFor { subject, agent: agent.clone(), load, limit };
+            Pick::Busy { agent, place, others } => {
+                let reason = Reason::WaitsFor { subject, agent: agent.clone(), place };
                 Decision::Wait { agent, reason, others }
             }
             Pick::Nobody => Decision::Flag { reason: Reason::NoAgent { subject, task } },
@@ -372,7 +372,8 @@ impl Chain<'_> {
 
     fn roster(&self) -> Roster<'_> {
         let tried = self.e.attempts.iter().map(|one| one.agent.clone()).collect();
-        Roster { agents: self.agents, load: &self.s.record.load, tried }
+        let Record { load, pauses, .. } = self.s.record;
+        Roster { agents: self.agents, load, pauses, tried }
     }
 }
 

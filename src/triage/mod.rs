@@ -388,8 +388,13 @@ impl Triage {
         };
         let task = task.unwrap_or_else(|| self.task_type(issue));
         let is_research = self.facts(issue).classes.research;
-        let roster =
-            roster::Roster { agents: Some(agents), load: &Default::default(), tried: Vec::new() };
+        let (load, pauses) = Default::default();
+        let roster = roster::Roster {
+            agents: Some(agents),
+            load: &load,
+            pauses: &pauses,
+            tried: Vec::new(),
+        };
         match roster::pick(&policy, roster, task, is_research) {
             roster::Pick::Free(agent) | roster::Pick::Busy { agent, .. } => Some(agent),
             roster::Pick::Nobody => None,

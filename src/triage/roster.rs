@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::policy::{Policy, Route};
+use crate::dispatch::pause::Pauses;
 use crate::dispatch::{Agent, AgentId, TaskType};
+use crate::reason::NoPlace;
 
 /// What the roster has to offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Pick {
     /// This agent can start.
     Free(AgentId),
-    /// This one suits, but has as much as it may have; so do the others that suit, with their limits.
-    Busy { agent: AgentId, load: u32, limit: u32, others: BTreeMap<AgentId, u32> },
+    /// This one suits, but has as much as it may have or is paused; so do the others that suit, with their limits.
+    Busy { agent: AgentId, place: NoPlace, others: BTreeMap<AgentId, u32> },
     /// No agent suits.
     Nobody,
 }
@@ -22,6 +24,8 @@ pub(super) struct Roster<'a> {
     pub(super) agents: Option<&'a [Agent]>,
     /// How many dispatches each has open.
     pub(super) load: &'a BTreeMap<AgentId, u32>,
+    /// Which of them get no new work.
+    pub(super) pauses: &'a Pauses,
     /// Those whose attempt failed: others come first.
     pub(super) tried: Vec<AgentId>,
 }
@@ -50,16 +54,18 @@ impl Roster<'_> {
         }
     }
 
-    /// The first that is free, else the first of all.
+    /// The first that is free, else the first that is not paused, else the first of all.
     fn first_free(&self, suits: impl Fn(&Agent) -> bool) -> Pick {
         let suitable = || self.agents.into_iter().flatten().filter(|agent| suits(agent));
-        let free = suitable().find(|agent| self.load(agent) < agent.max_concurrent);
-        let Some(first) = free.or_else(|| suitable().next()) else { return Pick::Nobody };
+        let free = suitable().find(|agent| matches!(self.offer(agent), Pick::Free(_)));
+        let working = || suitable().find(|agent| self.pauses.keep(&agent.id).is_none());
+        let first = free.or_else(working).or_else(|| suitable().next());
+        let Some(first) = first else { return Pick::Nobody };
         match self.offer(first) {
-            Pick::Busy { agent, load, limit, .. } => {
+            Pick::Busy { agent, place, .. } => {
                 let others = suitable().filter(|one| one.id != agent);
                 let others = others.map(|one| (one.id.clone(), one.max_concurrent)).collect();
-                Pick::Busy { agent, load, limit, others }
+                Pick::Busy { agent, place, others }
             }
             pick => pick,
         }
@@ -67,15 +73,12 @@ impl Roster<'_> {
 
     /// Whether this one is free.
     pub(super) fn offer(&self, agent: &Agent) -> Pick {
-        let (load, limit) = (self.load(agent), agent.max_concurrent);
-        if load < limit {
-            Pick::Free(agent.id.clone())
-        } else {
-            Pick::Busy { agent: agent.id.clone(), load, limit, others: BTreeMap::new() }
+        let load = self.load.get(&agent.id).copied().unwrap_or(0);
+        let (limit, paused) = (agent.max_concurrent, self.pauses.keep(&agent.id));
+        if load < limit && paused.is_none() {
+            return Pick::Free(agent.id.clone());
         }
-    }
-
-    fn load(&self, agent: &Agent) -> u32 {
-        self.load.get(&agent.id).copied().unwrap_or(0)
+        let place = NoPlace { load, limit, paused };
+        Pick::Busy { agent: agent.id.clone(), place, others: BTreeMap::new() }
     }
 }

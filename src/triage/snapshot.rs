@@ -9,6 +9,7 @@ use super::{Approval, Assessment, Custody, Lookup, MarkedComment, Marker, Neighb
 use crate::clock::Timestamp;
 use crate::delivery::ShownText;
 use crate::dispatch::budget::UsedUp;
+use crate::dispatch::pause::Pauses;
 use crate::dispatch::{
     AgentId, Attempt, Dispatch, EffectKind, Mark, PullState, RemarkId, Reported, RunSoFar,
 };
@@ -86,6 +87,8 @@ pub struct Record {
     pub unconfirmed: Vec<Unconfirmed>,
     /// How many dispatches each agent has open, this issue's own not counted.
     pub load: BTreeMap<AgentId, u32>,
+    /// The pauses that concern it.
+    pub pauses: Pauses,
     /// Whether it was open before its repository was first read, and nobody has touched it since: nobody is called for it.
     pub is_from_before: bool,
     /// How many other issues those have claimed who claim this one now, by the ledger's number of the command.

@@ -63,6 +63,65 @@ async fn an_issue_is_held_and_resumed() {
 }
 
 #[tokio::test]
+async fn an_agent_is_paused_and_resumed_and_the_page_says_by_whom() {
+    let world = world().await;
+    let mut admin = Browser::of_admin(&world).await;
+    admin.get("/agents").await.has(">Pause<").has_not(">Resume<").has_not("chip-paused");
+    let fields = [("kind", "agent"), ("name", "kimi"), ("do", "pause")];
+    admin.post("/agents/pause", &fields).await.goes_to("/agents");
+    let page = admin.get("/agents").await;
+    page.has("The agent kimi gets no new work").has("chip-paused").has(">Resume<");
+    let fields = [("kind", "agent"), ("name", "kimi"), ("do", "resume")];
+    admin.post("/agents/pause", &fields).await.goes_to("/agents");
+    admin.get("/agents").await.has("The agent kimi gets work again.").has_not("chip-paused");
+    let page = admin.get("/acts").await;
+    page.has("paused agent kimi").has("resumed agent kimi");
+}
+
+#[tokio::test]
+async fn a_repository_is_paused_under_the_name_that_the_forge_has_for_it() {
+    let world = world().await;
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let mut admin = Browser::of_admin(&world).await;
+    let pause = |name, what| [("kind", "repository"), ("name", name), ("do", what)];
+    for nowhere in ["acme", "acme/nowhere", "other/widgets", ""] {
+        assert_eq!(admin.post("/agents/pause", &pause(nowhere, "pause")).await.status, 404);
+    }
+    admin.post("/agents/pause", &pause("ACME/Widgets", "pause")).await.goes_to("/agents");
+    admin.get("/agents").await.has("acme/widgets</bdi>, paused by").has(">Resume<");
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let page = admin.get("/issues/acme/widgets/2").await;
+    page.has("its repository is paused by").has_not("claude-ready");
+    admin.post("/agents/pause", &pause("acme/widgets", "resume")).await.goes_to("/agents");
+    admin.get("/acts").await.has("paused repository acme/widgets");
+    let nobody = [("kind", "agent"), ("name", "nobody"), ("do", "pause")];
+    assert_eq!(admin.post("/agents/pause", &nobody).await.status, 404);
+    assert_eq!(admin.post("/agents/pause", &pause("acme/widgets", "stop")).await.status, 400);
+}
+
+#[tokio::test]
+async fn what_somebody_did_is_seen_where_the_repository_is() {
+    let world = world_of_accounts().await;
+    let store = &world.service.parts().store;
+    let act = |what: &str, repo: Option<&str>| gitea_triage::store::Act {
+        at: world.clock.now(),
+        by: "alice".to_owned(),
+        what: what.to_owned(),
+        repo: repo.map(str::to_owned),
+    };
+    for (what, repo) in
+        [("one", Some("acme/hidden")), ("two", Some("Acme/Widgets")), ("three", None)]
+    {
+        store.note_act(act(what, repo)).await.unwrap();
+    }
+    let seen = gitea_triage::store::Sight::of(&["acme/widgets".parse().unwrap()]);
+    let seen = store.acts(seen, 10).await.unwrap();
+    assert_eq!(seen.iter().map(|act| act.what.as_str()).collect::<Vec<_>>(), ["three", "two"]);
+}
+
+#[tokio::test]
 async fn an_issue_is_given_to_an_agent() {
     let world = world().await;
     world.open("acme/widgets");
@@ -72,7 +131,13 @@ async fn an_issue_is_given_to_an_agent() {
     let fields = [("order", "assign"), ("to", "kimi now")];
     admin.post(ORDERS, &fields).await.goes_to("/issues/acme/widgets/1");
     world.settle(10).await;
-    admin.get("/issues/acme/widgets/1").await.has("kimi-ready");
+    let page = admin.get("/issues/acme/widgets/1").await;
+    page.has("<dt>Labels</dt><dd><code><bdi>kimi-ready</bdi></code>");
+    let fields = [("order", "assign"), ("to", "@alice")];
+    admin.post(ORDERS, &fields).await.goes_to("/issues/acme/widgets/1");
+    world.settle(10).await;
+    let page = admin.get("/issues/acme/widgets/1").await;
+    page.has("<dt>Assigned to</dt><dd><bdi>alice</bdi></dd>");
     admin.get("/agents").await.has("kimi");
 }
 

@@ -39,6 +39,7 @@ mod migration;
 mod mixes;
 mod orders;
 mod panics;
+mod pauses;
 mod payloads;
 mod people;
 mod permissions;

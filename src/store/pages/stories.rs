@@ -3,7 +3,7 @@
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::DeliveryId;
 use crate::dispatch::Dispatch;
-use crate::issue::IssueRef;
+use crate::issue::{Carried, IssueRef};
 use crate::store::engine::{Connection, params};
 use crate::store::history::{dispatches, evaluations, view_of, views};
 use crate::store::ids::key;
@@ -53,6 +53,8 @@ pub struct Lane {
     pub removed: Vec<(String, String)>,
     /// Its title, when it is known.
     pub title: Option<String>,
+    /// Its labels and assignees after the latest evaluation.
+    pub carried: Carried,
 }
 
 /// One issue's history.
@@ -165,7 +167,8 @@ fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
     let sql = "SELECT state, due_at, attempts, last_error, waits_for, hold, chosen, title,
              (SELECT count(*) FROM lane other WHERE other.waits_for = lane.waits_for
                  AND (other.wait_p0, other.wait_score, -other.wait_since, -other.id)
-                     > (lane.wait_p0, lane.wait_score, -lane.wait_since, -lane.id))
+                     > (lane.wait_p0, lane.wait_score, -lane.wait_since, -lane.id)),
+             carried
          FROM lane LEFT JOIN latest ON latest.lane = lane.id WHERE id = ?1";
     only(c, sql, [id], |r| {
         Ok(Lane {
@@ -178,6 +181,8 @@ fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
             held: hold_text(r, 5)?,
             chosen: r.get(6)?,
             title: r.get::<Option<String>>(7)?.filter(|title| !title.is_empty()),
+            carried: from_json(&r.get::<Option<String>>(9)?.unwrap_or_default())
+                .unwrap_or_default(),
             approval,
             removed,
         })

@@ -1,4 +1,11 @@
 -- The schema of an empty store. Made of the numbered steps: `NEWEST_SCHEMA=write cargo test newest`.
+CREATE TABLE act (
+    id   INTEGER PRIMARY KEY,
+    at   INTEGER NOT NULL,
+    who  TEXT    NOT NULL,
+    what TEXT    NOT NULL,
+    repo TEXT    COLLATE NOCASE
+) STRICT;
 CREATE TABLE agent_spending (
     agent  TEXT    PRIMARY KEY,
     tokens INTEGER,
@@ -170,7 +177,7 @@ CREATE TABLE lane (
     chosen_task  TEXT,
     fingerprint         TEXT,
     fingerprint_comments INTEGER NOT NULL DEFAULT 0,
-    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER, from_before INTEGER NOT NULL DEFAULT 0, no_duplicate INTEGER NOT NULL DEFAULT 0, text_digest TEXT, budget_at INTEGER, claimed_by INTEGER,
+    fingerprint_open    INTEGER NOT NULL DEFAULT 0, repo_id INTEGER, issue_id INTEGER, from_before INTEGER NOT NULL DEFAULT 0, no_duplicate INTEGER NOT NULL DEFAULT 0, text_digest TEXT, budget_at INTEGER, claimed_by INTEGER, carried TEXT,
     CHECK ((state = 'due') = (due_at IS NOT NULL)),
     CHECK ((state = 'claimed') = (claimed_at IS NOT NULL)),
     UNIQUE (repo, number)
@@ -191,6 +198,16 @@ CREATE TABLE note (
     text  TEXT    NOT NULL,
     at    INTEGER NOT NULL,
     PRIMARY KEY (repo, topic)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE paused_agent (
+    agent TEXT    PRIMARY KEY,
+    at    INTEGER NOT NULL,
+    who   TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE paused_repository (
+    repo TEXT    PRIMARY KEY COLLATE NOCASE,
+    at   INTEGER NOT NULL,
+    who  TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE person_claim (
     id          INTEGER PRIMARY KEY,

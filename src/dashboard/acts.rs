@@ -1,0 +1,26 @@
+//! What people did on the dashboard, with their names.
+
+use actix_web::HttpResponse;
+use askama::Template;
+
+use super::access::Reader;
+use super::frame::{Frame, NavItem, render};
+use super::refusal::Refusal;
+use crate::store::Act;
+
+/// How many are shown.
+const MOST: usize = 200;
+
+#[derive(Template)]
+#[template(path = "acts.html")]
+struct Page {
+    frame: Frame,
+    acts: Vec<Act>,
+}
+
+/// The handler of `GET /acts`.
+pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
+    let store = &reader.dashboard.parts.store;
+    let acts = store.acts(reader.visitor.sees.clone(), MOST).await?;
+    Ok(render(&Page { frame: reader.frame(NavItem::None, "Who did what"), acts }))
+}

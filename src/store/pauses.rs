@@ -1,0 +1,92 @@
+//! Pauses: which agents get no new work, and whose issues are given to none. Where a place is taken and where whoever waits
+//! for one is woken, both are asked in the same transaction.
+
+use std::collections::BTreeMap;
+
+use super::engine::{Connection, params};
+use super::rows::{all, first, is_any, parsed, run};
+use super::{Error, Store, dispatches};
+use crate::clock::{Timestamp, from_millis};
+use crate::dispatch::pause::{Pausable, Pause, Pauses};
+use crate::dispatch::{Agent, AgentId};
+
+impl Store {
+    /// Pauses an agent or a repository; what is paused stays as it is.
+    pub async fn pause(&self, pause: Pause) -> Result<(), Error> {
+        let at = pause.at.timestamp_millis();
+        self.write(move |c| match &pause.of {
+            Pausable::Agent(agent) => {
+                let sql = "INSERT INTO paused_agent VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+                run(c, sql, params![agent.as_str(), at, pause.by])
+            }
+            Pausable::Repository(repo) => {
+                let sql =
+                    "INSERT INTO paused_repository VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+                run(c, sql, params![repo.to_string(), at, pause.by])
+            }
+        })
+        .await
+    }
+
+    /// Ends a pause, and wakes as many of the issues that waited as these agents have free places.
+    pub async fn resume(
+        &self,
+        of: Pausable,
+        agents: Vec<Agent>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.write(move |c| {
+            match &of {
+                Pausable::Agent(agent) => {
+                    run(c, "DELETE FROM paused_agent WHERE agent = ?1", [agent.as_str()])?;
+                }
+                Pausable::Repository(repo) => {
+                    run(c, "DELETE FROM paused_repository WHERE repo = ?1", [repo.to_string()])?;
+                }
+            }
+            dispatches::fill_places(c, &agents, now)
+        })
+        .await
+    }
+
+    /// What is paused, agents first.
+    pub async fn pauses(&self) -> Result<Vec<Pause>, Error> {
+        self.read(|c| {
+            let sql = "SELECT agent, at, who FROM paused_agent ORDER BY agent";
+            let mut pauses: Vec<Pause> = all(c, sql, [], |r| {
+                let of = Pausable::Agent(AgentId::new(r.get::<String>(0)?));
+                Ok(Pause { of, at: from_millis(r.get(1)?), by: r.get(2)? })
+            })?;
+            let sql = "SELECT repo, at, who FROM paused_repository ORDER BY repo";
+            let of_repositories: Vec<Pause> = all(c, sql, [], |r| {
+                let of = Pausable::Repository(parsed(r, 0)?);
+                Ok(Pause { of, at: from_millis(r.get(1)?), by: r.get(2)? })
+            })?;
+            pauses.extend(of_repositories);
+            Ok(pauses)
+        })
+        .await
+    }
+}
+
+/// The pauses that concern the issues of a repository.
+pub(super) fn of(c: &Connection, repo: &str) -> Result<Pauses, Error> {
+    let sql = "SELECT who FROM paused_repository WHERE repo = ?1";
+    let agents: Vec<(String, String)> =
+        all(c, "SELECT agent, who FROM paused_agent", [], |r| r.try_into())?;
+    let agents: BTreeMap<_, _> =
+        agents.into_iter().map(|(agent, who)| (AgentId::new(agent), who)).collect();
+    Ok(Pauses { repository: first(c, sql, [repo], |r| r.get(0))?, agents })
+}
+
+/// Whether an agent gets no new work.
+pub(super) fn has_agent(c: &Connection, agent: &str) -> Result<bool, Error> {
+    is_any(c, "SELECT 1 FROM paused_agent WHERE agent = ?1", [agent])
+}
+
+/// Whether the issue of a lane is given to no agent.
+pub(super) fn has_lane(c: &Connection, lane: i64) -> Result<bool, Error> {
+    let sql = "SELECT 1 FROM lane JOIN paused_repository ON paused_repository.repo = lane.repo
+               WHERE lane.id = ?1";
+    is_any(c, sql, [lane])
+}
