@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::clock::Timestamp;
+
 /// Upper bounds of a [`Latency`]'s buckets, in seconds; one more takes what is above. Fine around a flush of the
 /// disk, and with an edge at the five seconds after which Gitea gives up.
 pub const BOUNDS_S: [f64; 14] =
@@ -61,6 +63,28 @@ impl Latency {
     }
 }
 
+/// When each of several things was last used, by their places in a list.
+#[derive(Debug, Default)]
+pub struct LatestUses(Mutex<BTreeMap<usize, Timestamp>>);
+
+impl LatestUses {
+    /// This one is used.
+    pub fn note(&self, place: usize, at: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place, at);
+    }
+
+    /// The list is another one.
+    pub fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Those that were used, with when.
+    pub fn all(&self) -> Vec<(usize, Timestamp)> {
+        let uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        uses.iter().map(|(place, at)| (*place, *at)).collect()
+    }
+}
+
 /// What the receiver counts.
 #[derive(Debug)]
 pub struct Receiving {
@@ -68,6 +92,8 @@ pub struct Receiving {
     pub answers: Table<1>,
     /// From the head of a delivery to its answer, for those that came as far as the store.
     pub accept: Latency,
+    /// When each secret last signed a delivery.
+    pub signed: LatestUses,
 }
 
 /// What the worker counts.

@@ -115,6 +115,9 @@ async fn figures_move_with_deliveries() {
     world.advance(90);
     assert_eq!(world.figure("gitea_triage_inbox_oldest_age_seconds").await, 90.0);
 
+    let used = "gitea_triage_webhook_secret_last_used_time_seconds{secret=\"1\"}";
+    assert_eq!(world.figure(used).await, (world.clock.now().timestamp() - 90) as f64);
+
     assert_eq!(world.post(&[], b"{}".to_vec()).await, 401);
     assert_eq!(world.figure(&answers("signature_missing")).await, 1.0);
     assert_eq!(world.post(&[("x-gitea-signature", "00")], b"{}".to_vec()).await, 401);

@@ -115,34 +115,52 @@ impl Verifier {
         body: Bytes,
         now: Timestamp,
     ) -> Result<Delivery, Rejected> {
+        self.verify_by(headers, body, now).map(|(_, delivery)| delivery)
+    }
+
+    /// The same, with the place of the first valid secret that signed it.
+    pub fn verify_by<H: HeaderLookup>(
+        &self,
+        headers: &H,
+        body: Bytes,
+        now: Timestamp,
+    ) -> Result<(usize, Delivery), Rejected> {
         let claim = claim(headers)?;
         let signed = signed_bytes(headers, &body);
-        let scope = self.scope(signed.as_ref().unwrap_or(&body), &claim, now)?;
+        let (place, scope) = self.signer(signed.as_ref().unwrap_or(&body), &claim, now)?;
         let body = signed?;
         let id = delivery_id(headers).ok_or_else(|| match headers.values(PROBE).next() {
             Some(_) => Rejected::Probe,
             None => Rejected::NoDeliveryId,
         })?;
-        Ok(Delivery { id, received_at: now, body, event_header: event_header(headers), scope })
+        let event_header = event_header(headers);
+        Ok((place, Delivery { id, received_at: now, body, event_header, scope }))
     }
 
-    /// What the secrets that made this digest speak for together.
-    fn scope(
+    /// The first valid secret that made this digest, and what all that made it speak for together.
+    fn signer(
         &self,
         signed: &[u8],
         claim: &Digest,
         now: Timestamp,
-    ) -> Result<Option<Vec<String>>, Rejected> {
+    ) -> Result<(usize, Option<Vec<String>>), Rejected> {
         // `verify_slice` compares in constant time.
         let signs =
             |mac: &Hmac<Sha256>| mac.clone().chain_update(signed).verify_slice(claim).is_ok();
-        let signers: Vec<&Secret> =
-            self.secrets.iter().filter(|(mac, _)| signs(mac)).map(|(_, secret)| secret).collect();
+        let signers: Vec<(usize, &Secret)> = self
+            .secrets
+            .iter()
+            .enumerate()
+            .filter(|(_, (mac, _))| signs(mac))
+            .map(|(place, (_, secret))| (place, secret))
+            .collect();
         if signers.is_empty() {
             return Err(Rejected::SignatureMismatch);
         }
-        let valid = signers.into_iter().filter(|s| s.is_valid(now));
-        valid.map(|s| s.repos.clone()).reduce(union).ok_or(Rejected::SecretExpired)
+        let valid = signers.into_iter().filter(|(_, secret)| secret.is_valid(now));
+        let scopes = valid.map(|(place, secret)| (place, secret.repos.clone()));
+        let all = scopes.reduce(|(place, a), (_, b)| (place, union(a, b)));
+        all.ok_or(Rejected::SecretExpired)
     }
 }
 

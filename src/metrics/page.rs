@@ -1,5 +1,5 @@
 //! The figures: their names, what they mean, and where each comes from. A label only ever holds a word of this program,
-//! or the name of an agent in the configuration, never one from outside.
+//! or the name of an agent or the place of a secret in the configuration, never anything from outside.
 
 use std::fmt::Error;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ process_resident_memory_bytes: Memory that is held in RAM
 process_open_fds: Files and sockets that are open
 gitea_triage_deliveries: Deliveries by how they were answered; refused ones by why
 gitea_triage_accept_duration_seconds: From the head of a delivery to its answer, for those that came as far as the store
+gitea_triage_webhook_secret_last_used_time_seconds: When each secret of the configuration, by its place there, last signed a delivery since the start or the latest reload, in Unix time
 gitea_triage_evaluations: Evaluations by what was decided
 gitea_triage_effects: Writes that were meant, by kind and by what became of them
 gitea_triage_fuse_trips: Issues whose writes were held back because there were too many within an hour
@@ -84,6 +85,11 @@ impl Collector for Page {
         let Meters { receiving, working, calls } = &self.meters;
         sheet.counters("gitea_triage_deliveries", ["answer"], receiving.answers.rows())?;
         sheet.histogram("gitea_triage_accept_duration_seconds", &receiving.accept)?;
+        let signed = receiving.signed.all().into_iter();
+        let signed: Vec<_> = signed.map(|(place, at)| ((place + 1).to_string(), at)).collect();
+        let signed = signed.iter().map(|(place, at)| ([place.as_str()], at.timestamp() as f64));
+        let name = "gitea_triage_webhook_secret_last_used_time_seconds";
+        sheet.table(name, ["secret"], signed)?;
         sheet.counters("gitea_triage_evaluations", ["action"], working.decisions.rows())?;
         sheet.counters("gitea_triage_effects", ["kind", "result"], working.effects.rows())?;
         sheet.counter("gitea_triage_fuse_trips", working.write_limits.load(Ordering::Relaxed))?;

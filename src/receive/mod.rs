@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::connections::{Room, Share};
 use crate::delivery::DeliveryId;
 use crate::gitea::{Rejected, Secret, Verifier};
-use crate::meters::{Latency, Receiving, Table};
+use crate::meters::{Latency, LatestUses, Receiving, Table};
 use crate::store::{self, Accepted, Store};
 
 pub use callback::Callbacks;
@@ -80,7 +80,11 @@ pub fn meters() -> Receiving {
     ]
     .into_iter();
     let answers = answers.chain(Rejected::ALL.map(Rejected::class)).map(|name| [name]);
-    Receiving { answers: Table::with(answers), accept: Latency::default() }
+    Receiving {
+        answers: Table::with(answers),
+        accept: Latency::default(),
+        signed: LatestUses::default(),
+    }
 }
 
 #[derive(Serialize)]
@@ -169,6 +173,7 @@ impl Receiver {
     /// Swaps who may send.
     pub fn set_secrets(&self, secrets: Vec<Secret>) {
         self.verifier.store(Arc::new(Verifier::new(secrets)));
+        self.meters.signed.forget();
     }
 
     /// Swaps the addresses that answers name.
@@ -180,7 +185,9 @@ impl Receiver {
         let started = Instant::now();
         // The room is kept until the delivery is stored, for so long its body is in memory.
         let (body, _share) = self.read(request, payload).await?;
-        let delivery = self.verifier.load().verify(request.headers(), body, self.clock.now())?;
+        let now = self.clock.now();
+        let (secret, delivery) = self.verifier.load().verify_by(request.headers(), body, now)?;
+        self.meters.signed.note(secret, now);
         let id = delivery.id.clone();
         Span::current().record("delivery", display(&id));
         let accepted = self.store.accept(delivery).await;
