@@ -10,6 +10,7 @@ mod agents;
 mod assets;
 mod attempts;
 mod chart;
+mod days;
 mod deliveries;
 mod elements;
 mod evaluations;
@@ -252,6 +253,7 @@ pub fn routes(dashboard: &Data<Dashboard>) -> impl FnOnce(&mut ServiceConfig) + 
             .route("/agents", web::get().to(agents::page))
             .route(FORMS[7], web::post().to(pauses::change))
             .route("/acts", web::get().to(acts::page))
+            .route("/days", web::get().to(days::page))
             .route("/runners", web::get().to(runs::list))
             .route("/runs/{id}", web::get().to(runs::page))
             .route("/search", web::get().to(search::page))

@@ -27,6 +27,25 @@ async fn a_deliverys_page_shows_its_decision_changes_and_body() {
 }
 
 #[tokio::test]
+async fn a_day_of_a_repository_has_a_page() {
+    let world = world().await;
+    let at = world.open("acme/widgets");
+    world.settle(10).await;
+    world.gitea.close(&at, "alice");
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let mut admin = Browser::of_admin(&world).await;
+    let page = admin.get("/days").await;
+    page.has("acme/widgets</bdi> on 2026-03-23").has("<dt>open</dt><dd>1</dd>");
+    page.has("<dt>closed on this day</dt><dd>1</dd>").has("chip-dispatch").has("chip-completed");
+    let page = admin.get("/days?repo=acme%2Fwidgets&day=2026-03-22").await;
+    page.has("Nothing on this day").has("<dt>open</dt><dd>0</dd>");
+    for other in ["/days?repo=acme%2Fnowhere", "/days?repo=%3Cb%3E&day=never"] {
+        admin.get(other).await.has("No issue of such a repository is known");
+    }
+}
+
+#[tokio::test]
 async fn a_decision_has_a_page_with_the_words_that_led_to_it() {
     let world = world().await;
     let at = world.open("acme/widgets");

@@ -81,7 +81,7 @@ fn id_of(world: &World, state: &str) -> String {
 }
 
 /// Every kind of page, every list with every filter that walks another way, and what finds nothing.
-const PATHS: [&str; 42] = [
+const PATHS: [&str; 44] = [
     "/",
     "/deliveries",
     "/deliveries?state=done",
@@ -120,6 +120,8 @@ const PATHS: [&str; 42] = [
     "/issues?q=nothing+like+this",
     "/issues/acme/repo-20/20",
     "/agents",
+    "/days",
+    "/acts",
     "/search?q=ROUNDING",
     "/search?q=nothing+like+this",
     "/search?q=acme%2Frepo-20%2320",

@@ -1,0 +1,66 @@
+//! One day of a repository: how its issues stood at the end, and what was done.
+
+use actix_web::HttpResponse;
+use askama::Template;
+use chrono::{Days, NaiveDate, NaiveTime};
+
+use super::access::Reader;
+use super::frame::{Frame, NavItem, render};
+use super::listing::{Listing, Parameters, given};
+use super::refusal::Refusal;
+use crate::issue::RepoName;
+use crate::store::{Digest, Period};
+
+/// How many actions, ready issues and failures are listed.
+const MOST: usize = 100;
+
+#[derive(Template)]
+#[template(path = "day.html")]
+struct Page {
+    frame: Frame,
+    repos: Vec<(String, bool)>,
+    repo: String,
+    day: NaiveDate,
+    digest: Digest,
+    counts: [(&'static str, usize); 6],
+}
+
+impl Page {
+    fn shown(&self, count: usize) -> Option<usize> {
+        count.checked_sub(MOST).filter(|more| *more > 0)
+    }
+}
+
+/// The handler of `GET /days`: today, of the first repository, unless others are chosen.
+pub(super) async fn page(reader: Reader, parameters: Parameters) -> Result<HttpResponse, Refusal> {
+    let today = reader.now.date_naive();
+    let day = given(&parameters, "day").and_then(|day| day.parse().ok()).unwrap_or(today);
+    let mut repos = Listing::of(&reader, &parameters, "/days", None).await?.repos;
+    if let Some(first) = repos.first_mut().filter(|_| given(&parameters, "repo").is_none()) {
+        first.1 = true;
+    }
+    let chosen = repos.iter().find(|(_, is_chosen)| *is_chosen).map(|(name, _)| name.clone());
+    let digest = match chosen.as_deref().map(str::parse::<RepoName>) {
+        Some(Ok(repo)) => reader.dashboard.parts.store.digest(&repo, of(day)).await?,
+        _ => Digest::default(),
+    };
+    let count = |action: &str| digest.open.iter().filter(|issue| issue.action == action).count();
+    let counts = [
+        ("open", digest.open.len()),
+        ("ready", digest.open.iter().filter(|issue| issue.is_ready).count()),
+        ("flagged", count("flag")),
+        ("waiting", count("wait")),
+        ("closed on this day", digest.done as usize),
+        ("found by the sweep alone", digest.missed as usize),
+    ];
+    let frame = reader.frame(NavItem::None, "Day by day");
+    let repo = chosen.unwrap_or_default();
+    Ok(render(&Page { frame, repos, repo, day, digest, counts }))
+}
+
+/// From midnight to midnight, in UTC.
+fn of(day: NaiveDate) -> Period {
+    let next = day.checked_add_days(Days::new(1)).unwrap_or(day);
+    let [from, until] = [day, next].map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    Period { from, until }
+}
