@@ -73,9 +73,14 @@ impl LatestUses {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place, at);
     }
 
-    /// The list is another one.
-    pub fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// The list is another one: of each place in it, where the same stood before.
+    pub fn move_to(&self, before: &[Option<usize>]) {
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = before
+            .iter()
+            .enumerate()
+            .filter_map(|(place, was)| Some((place, *was.as_ref().and_then(|was| uses.get(was))?)));
+        *uses = kept.collect();
     }
 
     /// Those that were used, with when.
@@ -123,6 +128,7 @@ pub struct Calls {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::from_millis;
 
     #[test]
     fn a_time_falls_into_the_first_bucket_that_holds_it() {
@@ -134,5 +140,15 @@ mod tests {
         (expected[0], expected[1], expected[13], expected[14]) = (2, 1, 1, 1);
         assert_eq!(latency.buckets(), expected);
         assert!((latency.sum_s() - 10.000_502).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_use_goes_with_what_was_used_when_the_list_changes() {
+        let uses = LatestUses::default();
+        uses.note(0, from_millis(5));
+        uses.note(1, from_millis(7));
+        // A new one first, the old first one after it, and the second is gone.
+        uses.move_to(&[None, Some(0), Some(2)]);
+        assert_eq!(uses.all(), [(1, from_millis(5))]);
     }
 }

@@ -21,7 +21,7 @@ pub struct LabelRules {
 
 /// What becomes of a label that does not exist, where the rules want it. Gitea lets one name exist twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
+pub enum MissingLabel {
     /// It is made: nobody else makes one in this repository meanwhile.
     Made,
     /// It is left to the caller, who may not be alone.
@@ -38,10 +38,10 @@ impl Executor {
         &self,
         at: &IssueRef,
         name: &str,
-        missing: Missing,
+        missing: MissingLabel,
     ) -> Result<Option<EffectOutcome>, forge::Error> {
         // Where nothing is written, nobody else makes it twice.
-        let is_left = missing == Missing::Left && !self.forge.is_dry_run();
+        let is_left = missing == MissingLabel::Left && !self.forge.is_dry_run();
         let rules = self.labels.load_full();
         let color = (rules.create && !is_left).then_some(&*rules.color);
         for _ in 0..2 {

@@ -20,7 +20,7 @@ use crate::issue::{IssueNumber, IssueRef, IssueState, NamedPeople, RepoName};
 use crate::plan::{Effect, EffectOutcome};
 
 pub use self::clients::{AgentClient, AgentClients, HandedOver};
-pub use self::labels::{LabelRules, Missing};
+pub use self::labels::{LabelRules, MissingLabel};
 
 /// What became of one effect, or why the forge did not take it.
 type Written = Result<EffectOutcome, forge::Error>;
@@ -75,7 +75,7 @@ impl Executor {
 
     /// Writes what the plan asks for, in order, and stops at the first failure, or before a label that is left to be made.
     /// Nothing is tried twice here.
-    pub async fn apply(&self, at: &IssueRef, plan: &[Effect], missing: Missing) -> Applied {
+    pub async fn apply(&self, at: &IssueRef, plan: &[Effect], missing: MissingLabel) -> Applied {
         let mut applied = Applied::default();
         for effect in plan {
             boundary!("apply::before");

@@ -353,7 +353,7 @@ settings! {
         client_secret: Option<SecretString> as "As::<Maybe<Secret>>" = None,
         /// Address of the server for people's browsers, when it is not `gitea.url`.
         gitea_url: Option<String> as "As::<Maybe<Url>>" = None,
-        /// Logins that may act, in the repositories that they may write to; `triage.owner` when empty.
+        /// Logins that may act in the repositories that they may write to, and pause agents; `triage.owner` when empty.
         admins: Vec<String> as "As::<Logins>" = Vec::new(),
         /// Show people also the repositories that they may only see on the server, not write to.
         open_to_readers: bool = false,

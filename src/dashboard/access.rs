@@ -20,7 +20,7 @@ use super::session::{LIFETIME, NOTICE, SESSION, SessionExt as _, Visitor, digest
 use super::settings::Settings;
 use crate::clock::Timestamp;
 use crate::gitea::{self as forge, SignInError};
-use crate::issue::IssueRef;
+use crate::issue::{IssueRef, RepoName};
 use crate::store::{self, Act, DeliveryView, Sight};
 
 /// A signed-in visitor who may see the pages.
@@ -86,11 +86,19 @@ impl Reader {
     }
 
     /// Keeps what they have done, for the page that says who did what and for the log.
-    pub async fn note(&self, what: String, repo: Option<&str>) -> Result<(), Refusal> {
+    pub async fn note(&self, what: String, repo: Option<String>) {
         let (at, by) = (self.now, self.visitor.name().to_owned());
         tracing::info!(by, what, "done on the dashboard");
-        let act = Act { at, by, what, repo: repo.map(str::to_owned) };
-        Ok(self.dashboard.parts.store.note_act(act).await?)
+        let noted = self.dashboard.parts.store.note_act(Act { at, by, what, repo }).await;
+        // It is done all the same, and must not be done once more.
+        if let Err(error) = noted {
+            tracing::warn!(%error, "what was done is missing in the list of who did what");
+        }
+    }
+
+    /// Whether they may do something in a repository, as far as they are an admin.
+    pub fn may_act_in(&self, repo: &RepoName) -> bool {
+        self.visitor.writes.has(&repo.to_string())
     }
 
     /// The answer where nothing is found.

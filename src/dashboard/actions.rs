@@ -15,6 +15,7 @@ use super::listing::days;
 use super::refusal::Refusal;
 use super::session::SessionExt as _;
 use crate::delivery::DeliveryId;
+use crate::gitea as forge;
 use crate::issue::IssueRef;
 use crate::store::{DeliveryQuery, DeliveryState, ManualOrder, OrderView, Sight, Store};
 
@@ -39,9 +40,9 @@ pub(super) async fn retry(id: Path<String>, form: AdminForm) -> Result<HttpRespo
     let revived = parts.store.revive(&id, reader.now).await?;
     if revived {
         (parts.wake)();
-        let issue = found.delivery.issue.as_deref().and_then(|issue| issue.rsplit_once('#'));
-        let repo = issue.map(|(repo, _)| repo);
-        reader.note(format!("had delivery `{}` retried", id.as_str()), repo).await?;
+        let sent = found.body.as_deref().and_then(forge::sent_from);
+        let repo = sent.map(|sent| sent.repo.to_string());
+        reader.note(format!("had delivery `{}` retried", id.as_str()), repo).await;
         reader.session.notify("The delivery will be retried.");
     } else {
         reader
@@ -59,8 +60,9 @@ pub(super) async fn order(
     let reader = &form.reader;
     let (owner, name, number) = place.into_inner();
     let at: Result<IssueRef, _> = format!("{owner}/{name}#{number}").parse();
-    let is_theirs = |at: &IssueRef| reader.visitor.writes.has(&at.repo.to_string());
-    let at = at.ok().filter(|at| reader.settings.repos.allows(&at.repo) && is_theirs(at));
+    let is_theirs =
+        |at: &IssueRef| reader.settings.repos.allows(&at.repo) && reader.may_act_in(&at.repo);
+    let at = at.ok().filter(is_theirs);
     let at = at.ok_or_else(|| reader.not_found("there is no such issue"))?;
     let parts = &reader.dashboard.parts;
     // Only known issues: a command must not make the service read any number.
@@ -75,7 +77,7 @@ pub(super) async fn order(
     let order = ManualOrder { by: reader.visitor.name().to_owned(), command, task_type: None };
     let place = parts.store.order(at.clone(), order, reader.now).await?;
     (parts.wake)();
-    reader.note(act, Some(&at.repo.to_string())).await?;
+    reader.note(act, Some(at.repo.to_string())).await;
     reader.session.notify(&outcome(&parts.store, place).await?);
     Ok(see_other(&reader.issue_path(&at)))
 }
@@ -110,6 +112,7 @@ pub(super) async fn failed(form: AdminForm) -> Result<HttpResponse, Refusal> {
         before: None,
         limit: MOST_FAILED,
     };
+    let query_repo = query.repo.clone();
     let (places, is_all) = writable(reader, query).await?;
     let rest = if is_all { "" } else { " There are more: send it again." };
     let by = reader.visitor.name();
@@ -117,18 +120,25 @@ pub(super) async fn failed(form: AdminForm) -> Result<HttpResponse, Refusal> {
         "retry" => {
             let count = parts.store.revive_all(places, reader.now).await?;
             (parts.wake)();
-            reader.note(format!("had {} retried", counted(count)), None).await?;
+            note(reader, count, format!("had {} retried", counted(count)), query_repo).await;
             format!("{} will be retried.{rest}", counted(count))
         }
         "dismiss" => {
             let count = parts.store.dismiss_all(places, format!("dismissed by {by}")).await?;
-            reader.note(format!("dismissed {}", counted(count)), None).await?;
+            note(reader, count, format!("dismissed {}", counted(count)), query_repo).await;
             format!("{} dismissed.{rest}", counted(count))
         }
         _ => return Err(Refusal::page(StatusCode::BAD_REQUEST, "choose `retry` or `dismiss`")),
     };
     reader.session.notify(&said);
     Ok(see_other(&reader.path("/deliveries?state=dead")))
+}
+
+/// Keeps what was done to failed deliveries, if there were any.
+async fn note(reader: &Reader, count: usize, what: String, repo: Option<String>) {
+    if count > 0 {
+        reader.note(what, repo).await;
+    }
 }
 
 fn counted(count: usize) -> String {

@@ -21,6 +21,7 @@ struct Page {
 /// The handler of `GET /acts`.
 pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
     let store = &reader.dashboard.parts.store;
-    let acts = store.acts(reader.visitor.sees.clone(), MOST).await?;
+    let (sees, by) = (reader.visitor.sees.clone(), reader.visitor.name().to_owned());
+    let acts = store.acts(sees, by, MOST).await?;
     Ok(render(&Page { frame: reader.frame(NavItem::None, "Who did what"), acts }))
 }

@@ -8,7 +8,7 @@ use super::chart::{Chart, Column};
 use super::frame::{Frame, NavItem, render};
 use super::refusal::Refusal;
 use crate::dispatch::pause::{Pausable, Pause};
-use crate::dispatch::{Agent, Dispatch, Interface};
+use crate::dispatch::{Agent, AgentId, Dispatch, Interface};
 use crate::store::{AgentLoad, DISPATCHES, DispatchDay};
 
 #[derive(Template)]
@@ -18,8 +18,15 @@ struct Page {
     agents: Vec<Row>,
     dispatches: Vec<(Dispatch, String)>,
     chart: Chart,
-    /// The repositories in sight that are paused.
-    paused: Vec<Pause>,
+    paused: Vec<PausedRepository>,
+}
+
+/// A repository in sight that is paused.
+struct PausedRepository {
+    repo: String,
+    pause: Pause,
+    /// Whether they may end it.
+    may_resume: bool,
 }
 
 /// One agent.
@@ -63,24 +70,34 @@ pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
         store.pauses()
     )?;
     let configured = &reader.settings.agents;
-    let row = |agent: &Agent| {
-        let is_it = |pause: &&Pause| pause.of == Pausable::Agent(agent.id.clone());
-        let paused = pauses.iter().find(is_it).cloned();
-        Row { load: load(&loads, agent), agent: Some(agent.clone()), paused }
+    let row = |load: AgentLoad, agent: Option<Agent>| {
+        let of = Pausable::Agent(AgentId::new(load.agent.clone()));
+        let paused = pauses.iter().find(|pause| pause.of == of).cloned();
+        Row { load, agent, paused }
     };
+    let here = |agent: &Agent| row(load(&loads, agent), Some(agent.clone()));
     let is_gone = |load: &&AgentLoad| !configured.iter().any(|a| load.agent == a.id.as_str());
-    let gone = loads.iter().filter(is_gone).map(|load| Row {
-        load: load.clone(),
-        agent: None,
-        paused: None,
-    });
-    let agents = configured.iter().map(row).chain(gone).collect();
-    let frame = reader.frame(NavItem::Agents, "Agents");
-    let in_sight = |pause: &&Pause| match &pause.of {
-        Pausable::Repository(repo) => reader.sees_repo(&repo.to_string()),
-        Pausable::Agent(_) => false,
+    let gone = loads.iter().filter(is_gone).map(|load| row(load.clone(), None));
+    let is_unseen = |agent: &&AgentId| {
+        let is_it = |load: &AgentLoad| load.agent == agent.as_str();
+        !configured.iter().any(|one| one.id == **agent) && !loads.iter().any(is_it)
     };
-    let paused = pauses.iter().filter(in_sight).cloned().collect();
+    let unseen = pauses.iter().filter_map(|pause| match &pause.of {
+        Pausable::Agent(agent) => Some(agent),
+        Pausable::Repository(_) => None,
+    });
+    let unseen = unseen.filter(is_unseen).map(|agent| row(no_load(agent), None));
+    let agents = configured.iter().map(here).chain(gone).chain(unseen).collect();
+    let frame = reader.frame(NavItem::Agents, "Agents");
+    let paused = pauses.iter().filter_map(|pause| match &pause.of {
+        Pausable::Repository(repo) => Some(PausedRepository {
+            repo: repo.to_string(),
+            pause: pause.clone(),
+            may_resume: reader.visitor.is_admin && reader.may_act_in(repo),
+        }),
+        Pausable::Agent(_) => None,
+    });
+    let paused = paused.filter(|one| reader.sees_repo(&one.repo)).collect();
     Ok(render(&Page { frame, agents, dispatches, chart: chart(days), paused }))
 }
 
@@ -99,6 +116,9 @@ fn chart(days: Vec<DispatchDay>) -> Chart {
 
 fn load(loads: &[AgentLoad], agent: &Agent) -> AgentLoad {
     let found = loads.iter().find(|load| load.agent == agent.id.as_str());
-    let none = || AgentLoad { agent: agent.id.to_string(), ..AgentLoad::default() };
-    found.cloned().unwrap_or_else(none)
+    found.cloned().unwrap_or_else(|| no_load(&agent.id))
+}
+
+fn no_load(agent: &AgentId) -> AgentLoad {
+    AgentLoad { agent: agent.to_string(), ..AgentLoad::default() }
 }

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use crate::issue::RepoName;
 use crate::store::{Digest, Period};
 
-/// How many actions, ready issues and failures are listed.
+/// How many actions and failures are listed.
 const MOST: usize = 100;
 
 #[derive(Template)]
@@ -47,7 +47,7 @@ pub(super) async fn page(reader: Reader, parameters: Parameters) -> Result<HttpR
     let count = |action: &str| digest.open.iter().filter(|issue| issue.action == action).count();
     let counts = [
         ("open", digest.open.len()),
-        ("ready", digest.open.iter().filter(|issue| issue.is_ready).count()),
+        ("ready", digest.open.iter().filter(|i| i.is_ready && i.action != "skip").count()),
         ("flagged", count("flag")),
         ("waiting", count("wait")),
         ("closed on this day", digest.done as usize),

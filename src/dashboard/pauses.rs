@@ -14,58 +14,65 @@ use crate::issue::RepoName;
 pub(super) async fn change(form: AdminForm) -> Result<HttpResponse, Refusal> {
     let reader = &form.reader;
     let store = &reader.dashboard.parts.store;
-    let of = named(&form).await?;
-    let (by, at) = (reader.visitor.name().to_owned(), reader.now);
-    let repo = match &of {
-        Pausable::Repository(repo) => Some(repo.to_string()),
-        Pausable::Agent(_) => None,
-    };
-    let (done, said) = match form.field("do") {
+    let (kind, name, now) = (form.field("kind"), form.field("name"), reader.now);
+    let (of, verb, is_changed) = match form.field("do") {
         "pause" => {
-            store.pause(Pause { of: of.clone(), at, by }).await?;
-            ("paused", "gets no new work until somebody resumes it; what agents have goes on")
+            let of = pausable(reader, kind, name).await?;
+            let by = reader.visitor.name().to_owned();
+            let is_changed = store.pause(Pause { of: of.clone(), at: now, by }).await?;
+            (of, "paused", is_changed)
         }
         "resume" => {
-            store.resume(of.clone(), reader.settings.agents.clone(), at).await?;
+            let of = paused(reader, kind, name).await?;
+            let agents = reader.settings.agents.clone();
+            let is_changed = store.resume(of.clone(), agents, now).await?;
             (reader.dashboard.parts.wake)();
-            ("resumed", "gets work again")
+            (of, "resumed", is_changed)
         }
         _ => return Err(Refusal::page(StatusCode::BAD_REQUEST, "choose `pause` or `resume`")),
     };
-    reader.note(format!("{done} {of}"), repo.as_deref()).await?;
+    if is_changed {
+        let repo = match &of {
+            Pausable::Repository(repo) => Some(repo.to_string()),
+            Pausable::Agent(_) => None,
+        };
+        reader.note(format!("{verb} {of}"), repo).await;
+    }
+    let said = match (verb, is_changed) {
+        ("paused", true) => "gets no new work until somebody resumes it; what agents have goes on",
+        ("paused", false) => "was paused already",
+        _ => "gets work again",
+    };
     reader.session.notify(&format!("The {of} {said}."));
     Ok(see_other(&reader.path("/agents")))
 }
 
-/// What a form names: an agent that there is or that is paused, or a repository of which issues are known.
-async fn named(form: &AdminForm) -> Result<Pausable, Refusal> {
-    let (reader, name) = (&form.reader, form.field("name"));
-    match form.field("kind") {
-        "agent" => agent(reader, name).await,
-        "repository" => repository(reader, name).await,
-        _ => Err(Refusal::page(StatusCode::BAD_REQUEST, "name an `agent` or a `repository`")),
+/// An agent that there is, or a repository of which issues are known.
+async fn pausable(reader: &Reader, kind: &str, name: &str) -> Result<Pausable, Refusal> {
+    let store = &reader.dashboard.parts.store;
+    if kind == "agent" {
+        let agent = reader.settings.agents.iter().find(|agent| agent.id.as_str() == name);
+        let of = agent.map(|agent| Pausable::Agent(agent.id.clone()));
+        return of.ok_or_else(|| reader.not_found("there is no such agent"));
     }
-}
-
-async fn agent(reader: &Reader, name: &str) -> Result<Pausable, Refusal> {
-    if let Some(agent) = reader.settings.agents.iter().find(|agent| agent.id.as_str() == name) {
-        return Ok(Pausable::Agent(agent.id.clone()));
-    }
-    let pauses = reader.dashboard.parts.store.pauses().await?;
-    let is_it = |of: &Pausable| matches!(of, Pausable::Agent(agent) if agent.as_str() == name);
-    let paused = pauses.into_iter().map(|pause| pause.of).find(is_it);
-    paused.ok_or_else(|| reader.not_found("there is no such agent"))
-}
-
-async fn repository(reader: &Reader, name: &str) -> Result<Pausable, Refusal> {
-    let is_known = |repo: &RepoName| {
-        reader.settings.repos.allows(repo) && reader.visitor.writes.has(&repo.to_string())
-    };
-    let wanted: Option<RepoName> = name.parse().ok().filter(is_known);
-    let known = reader.dashboard.parts.store.lane_repos().await?;
+    let wanted: Option<RepoName> = name.parse().ok();
     // As the forge spells it.
-    let found = known.into_iter().find(|repo| wanted.as_ref() == Some(repo));
-    found.map(Pausable::Repository).ok_or_else(|| {
+    let known = store.lane_repos().await?.into_iter().find(|repo| wanted.as_ref() == Some(repo));
+    let may = |repo: &RepoName| reader.settings.repos.allows(repo) && reader.may_act_in(repo);
+    known.filter(may).map(Pausable::Repository).ok_or_else(|| {
         reader.not_found("no issue of such a repository is known; write it as `owner/name`")
     })
+}
+
+/// What is paused under this name.
+async fn paused(reader: &Reader, kind: &str, name: &str) -> Result<Pausable, Refusal> {
+    let pauses = reader.dashboard.parts.store.pauses().await?;
+    let is_it = |of: &Pausable| match of {
+        Pausable::Agent(agent) => kind == "agent" && agent.as_str() == name,
+        Pausable::Repository(repo) => {
+            kind != "agent" && repo.to_string() == name && reader.may_act_in(repo)
+        }
+    };
+    let of = pauses.into_iter().map(|pause| pause.of).find(is_it);
+    of.ok_or_else(|| reader.not_found("nothing of this name is paused"))
 }

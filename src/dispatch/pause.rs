@@ -52,7 +52,7 @@ impl fmt::Display for PausedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Agent(by) => write!(f, "paused by {}", code(by)),
-            Self::Repository(by) => write!(f, "its repository is paused by {}", code(by)),
+            Self::Repository(by) => write!(f, "the repository is paused by {}", code(by)),
         }
     }
 }

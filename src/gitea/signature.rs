@@ -107,6 +107,12 @@ impl Verifier {
         Self { secrets: secrets.into_iter().filter_map(signing).collect() }
     }
 
+    /// The place of the secret with the same key.
+    pub fn place_of(&self, secret: &Secret) -> Option<usize> {
+        let key = secret.key.expose_secret();
+        self.secrets.iter().position(|(_, one)| one.key.expose_secret() == key)
+    }
+
     /// The delivery in a request, if one of the secrets signed it. The signature is judged before anything else,
     /// so that someone without a secret learns nothing but that.
     pub fn verify<H: HeaderLookup>(

@@ -22,7 +22,7 @@ process_resident_memory_bytes: Memory that is held in RAM
 process_open_fds: Files and sockets that are open
 gitea_triage_deliveries: Deliveries by how they were answered; refused ones by why
 gitea_triage_accept_duration_seconds: From the head of a delivery to its answer, for those that came as far as the store
-gitea_triage_webhook_secret_last_used_time_seconds: When each secret of the configuration, by its place there, last signed a delivery since the start or the latest reload, in Unix time
+gitea_triage_webhook_secret_last_used_time_seconds: When each secret of the configuration, by its place there, last signed a delivery since the start, in Unix time
 gitea_triage_evaluations: Evaluations by what was decided
 gitea_triage_effects: Writes that were meant, by kind and by what became of them
 gitea_triage_fuse_trips: Issues whose writes were held back because there were too many within an hour

@@ -172,8 +172,10 @@ fn refusal(status: u16, why: &dyn Display, is_read: bool) -> HttpResponse {
 impl Receiver {
     /// Swaps who may send.
     pub fn set_secrets(&self, secrets: Vec<Secret>) {
+        let old = self.verifier.load();
+        let before: Vec<_> = secrets.iter().map(|secret| old.place_of(secret)).collect();
         self.verifier.store(Arc::new(Verifier::new(secrets)));
-        self.meters.signed.forget();
+        self.meters.signed.move_to(&before);
     }
 
     /// Swaps the addresses that answers name.

@@ -28,8 +28,8 @@ impl Store {
         self.write(move |c| run(c, sql, params![at, act.by, act.what, act.repo])).await
     }
 
-    /// What people did last, as far as it is in sight, the newest first; what concerns no repository is in everybody's.
-    pub async fn acts(&self, sight: Sight, limit: usize) -> Result<Vec<Act>, Error> {
+    /// What people did last, of the last ten thousand acts, the newest first: what is in sight, and what `by` did.
+    pub async fn acts(&self, sight: Sight, by: String, limit: usize) -> Result<Vec<Act>, Error> {
         let sql = "SELECT at, who, what, repo FROM act ORDER BY id DESC LIMIT 10000";
         let mut acts: Vec<Act> = self
             .read(move |c| {
@@ -39,7 +39,11 @@ impl Store {
                 })
             })
             .await?;
-        acts.retain(|act| act.repo.as_ref().is_none_or(|repo| sight.has(repo)));
+        let is_seen = |act: &Act| match &act.repo {
+            Some(repo) => sight.has(repo),
+            None => sight == Sight::All || act.by == by,
+        };
+        acts.retain(is_seen);
         acts.truncate(limit);
         Ok(acts)
     }

@@ -275,6 +275,8 @@ fn adopt(c: &Connection, name: &RepoName, before: &RepoName, now: Timestamp) -> 
 /// Renames whoever has a name that is another's now. Those of it who are at work are looked at by their ids.
 fn set_aside(c: &Connection, name: &RepoName, now: Timestamp) -> Result<(), Error> {
     let to = vacant(c, name)?;
+    // Nobody could end it under the new name.
+    run(c, "DELETE FROM paused_repository WHERE repo = ?1", [name.to_string()])?;
     rename(c, &name.to_string(), &to)?;
     wake_dispatched(c, &to, now)
 }

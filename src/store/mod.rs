@@ -92,7 +92,7 @@ pub use pages::{
     Page, Pulse, RunView, Show, Sight, Standings,
 };
 pub use place::Place;
-pub use replicas::Replica;
+pub use replicas::{Replica, StoreTurn};
 pub use run_logs::RunLog;
 pub use runners::RunnerSeen;
 pub use runs::{NewRun, Offer, RunAnswer, RunCall, RunState, Taking};

@@ -4,47 +4,50 @@
 use std::collections::BTreeMap;
 
 use super::engine::{Connection, params};
-use super::rows::{all, first, is_any, parsed, run};
+use super::rows::{all, changed, first, is_any, parsed};
 use super::{Error, Store, dispatches};
 use crate::clock::{Timestamp, from_millis};
 use crate::dispatch::pause::{Pausable, Pause, Pauses};
 use crate::dispatch::{Agent, AgentId};
 
 impl Store {
-    /// Pauses an agent or a repository; what is paused stays as it is.
-    pub async fn pause(&self, pause: Pause) -> Result<(), Error> {
+    /// Pauses an agent or a repository; `false` when it was paused already, which stays as it is.
+    pub async fn pause(&self, pause: Pause) -> Result<bool, Error> {
         let at = pause.at.timestamp_millis();
         self.write(move |c| match &pause.of {
             Pausable::Agent(agent) => {
                 let sql = "INSERT INTO paused_agent VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-                run(c, sql, params![agent.as_str(), at, pause.by])
+                Ok(changed(c, sql, params![agent.as_str(), at, pause.by])? > 0)
             }
             Pausable::Repository(repo) => {
                 let sql =
                     "INSERT INTO paused_repository VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-                run(c, sql, params![repo.to_string(), at, pause.by])
+                Ok(changed(c, sql, params![repo.to_string(), at, pause.by])? > 0)
             }
         })
         .await
     }
 
-    /// Ends a pause, and wakes as many of the issues that waited as these agents have free places.
+    /// Ends a pause, and wakes as many of the issues that waited as these agents have free places; `false` when there was
+    /// none.
     pub async fn resume(
         &self,
         of: Pausable,
         agents: Vec<Agent>,
         now: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         self.write(move |c| {
-            match &of {
+            let (sql, name) = match &of {
                 Pausable::Agent(agent) => {
-                    run(c, "DELETE FROM paused_agent WHERE agent = ?1", [agent.as_str()])?;
+                    ("DELETE FROM paused_agent WHERE agent = ?1", agent.to_string())
                 }
                 Pausable::Repository(repo) => {
-                    run(c, "DELETE FROM paused_repository WHERE repo = ?1", [repo.to_string()])?;
+                    ("DELETE FROM paused_repository WHERE repo = ?1", repo.to_string())
                 }
-            }
-            dispatches::fill_places(c, &agents, now)
+            };
+            let is_ended = changed(c, sql, [name])? > 0;
+            dispatches::fill_places(c, &agents, now)?;
+            Ok(is_ended)
         })
         .await
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use super::engine::{Connection, Listener, News, params};
 use super::lanes::millis;
@@ -27,9 +27,9 @@ const GONE_AFTER: Duration = Duration::from_secs(20);
 /// How long a service listens before it looks whether it is to stop.
 const LISTEN: Duration = Duration::from_secs(1);
 /// How long a turn lasts at most where whoever has it lives on: longer than a forge takes for what is done in one.
-const TURN: Duration = Duration::from_secs(300);
+const TURN: Duration = Duration::from_secs(120);
 /// How often one asks for it.
-const TURN_AGAIN: Duration = Duration::from_millis(50);
+const TURN_AGAIN: Duration = Duration::from_millis(100);
 /// The pause before a lost connection is made anew.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -48,6 +48,14 @@ pub(super) struct Member {
     presence: watch::Sender<Presence>,
     /// It has left, or a later version has the store.
     end: watch::Sender<Option<End>>,
+    /// Of its own tasks one has a turn at a time.
+    turn: Arc<Mutex<()>>,
+}
+
+/// What only one service may do at a time, and one task of it.
+pub struct StoreTurn {
+    what: String,
+    _alone: Option<OwnedMutexGuard<()>>,
 }
 
 /// Why a service takes part no more.
@@ -75,6 +83,7 @@ impl Store {
             presence: watch::Sender::new(self.enter(&replica, None).await?),
             replica,
             end: watch::Sender::default(),
+            turn: Arc::default(),
         };
         let end = member.end.subscribe();
         if self.inner.member.set(member).is_err() {
@@ -130,8 +139,13 @@ impl Store {
 
     /// Waits until this service is the one that does something which only one may do at a time; others may go on after
     /// [`TURN`] at the latest, and when it is gone.
-    pub async fn take_turn(&self, what: String) -> Result<String, Error> {
+    pub async fn take_turn(&self, what: String) -> Result<StoreTurn, Error> {
         let holder = self.term().holder();
+        let turn = self.member().map(|member| Arc::clone(&member.turn));
+        let _alone = match turn {
+            Some(turn) => Some(turn.lock_owned().await),
+            None => None,
+        };
         loop {
             let name = what.clone();
             let is_ours = self.write(move |c| {
@@ -139,16 +153,17 @@ impl Store {
                 Ok(changed(c, TAKE_TURN, values)? > 0)
             });
             if is_ours.await? {
-                return Ok(what);
+                return Ok(StoreTurn { what, _alone });
             }
             tokio::time::sleep(TURN_AGAIN).await;
         }
     }
 
     /// Lets others do it.
-    pub async fn end_turn(&self, what: String) -> Result<(), Error> {
+    pub async fn end_turn(&self, turn: StoreTurn) -> Result<(), Error> {
         let holder = self.term().holder();
         let sql = "DELETE FROM turn WHERE name = ?1 AND holder = ?2";
+        let what = turn.what.clone();
         self.write(move |c| run(c, sql, params![what, holder])).await
     }
 
@@ -188,7 +203,7 @@ impl Store {
 
 const TAKE_TURN: &str = "INSERT INTO turn VALUES (?1, ?2, clock_ms() + ?3)
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
-    WHERE turn.until <= clock_ms() OR NOT EXISTS (SELECT 1 FROM replica WHERE replica.id = turn.holder)";
+    WHERE turn.until <= clock_ms() OR turn.holder = excluded.holder OR NOT EXISTS (SELECT 1 FROM replica WHERE replica.id = turn.holder)";
 
 /// The lock by which the connection of a service says that it lasts, among those of other programs.
 const IS_ENDED: &str = "pg_try_advisory_xact_lock(19798, hashtext(current_schema() || ' ' || id))";

@@ -99,9 +99,7 @@ impl Store {
                 claims::end(c, claim.lane, evaluation.at)?;
                 duties::end(c, claim.lane, evaluation.at)?;
             }
-            sweeps::note_fingerprint(c, claim.lane, outcome.fingerprint.as_ref())?;
-            let carried = to_json(&outcome.carried);
-            run(c, "UPDATE lane SET carried = ?2 WHERE id = ?1", params![claim.lane, carried])?;
+            sweeps::note_left(c, claim.lane, outcome)?;
             boundary!("settle::noted");
             Schedule { pace, now: evaluation.at }.release(c, claim.lane, None)
         })

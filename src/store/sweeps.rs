@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use super::engine::{Connection, Row, RowResult, params};
 use super::entries::{Entry, enqueue};
-use super::rows::{all, first, is_any, only, parsed, run};
+use super::rows::{all, first, is_any, only, parsed, run, to_json};
 use super::{Error, ShownIssue, Store, identity, lanes};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::Origin;
 use crate::issue::{Fingerprint, IssueNumber, IssueRef, RepoName, RepoPatterns};
+use crate::plan::Outcome;
 
 /// How many finds one transaction takes, so that deliveries never wait long for the writer.
 const STEP: usize = 100;
@@ -351,14 +352,13 @@ impl Store {
 }
 
 /// Keeps what an evaluation saw and left.
-pub(super) fn note_fingerprint(
-    c: &Connection,
-    lane: i64,
-    fingerprint: Option<&Fingerprint>,
-) -> Result<(), Error> {
-    let (comments, is_open) = fingerprint.map_or((0, false), |s| (s.comments, s.is_open));
-    let sql = "UPDATE lane SET fingerprint = ?2, fingerprint_comments = ?3, fingerprint_open = ?4 WHERE id = ?1";
-    run(c, sql, params![lane, fingerprint.map(|s| &s.digest), comments, is_open])
+pub(super) fn note_left(c: &Connection, lane: i64, outcome: &Outcome) -> Result<(), Error> {
+    let seen = outcome.fingerprint.as_ref();
+    let (comments, is_open) = seen.map_or((0, false), |seen| (seen.comments, seen.is_open));
+    let sql = "UPDATE lane SET fingerprint = ?2, fingerprint_comments = ?3, fingerprint_open = ?4, carried = ?5
+               WHERE id = ?1";
+    let carried = to_json(&outcome.carried);
+    run(c, sql, params![lane, seen.map(|seen| &seen.digest), comments, is_open, carried])
 }
 
 /// The columns [`known`] reads.

@@ -4,7 +4,7 @@
 
 use super::Worker;
 use super::process::Error;
-use crate::apply::Missing;
+use crate::apply::MissingLabel;
 use crate::plan::{Decided, Plan, answers, correction};
 use crate::reason::Reason;
 use crate::store::{Claim, Failure, Told};
@@ -37,7 +37,7 @@ impl Worker {
         let plan = Plan { effects: effects.clone(), ..Plan::default() };
         let decided = Decided { plan, ..Decided::only(failure.at, decision, &record) };
         let recorded = store.intend(claim, decided).await?;
-        let applied = self.parts.executor.apply(&claim.at, &effects, Missing::Left).await;
+        let applied = self.parts.executor.apply(&claim.at, &effects, MissingLabel::Left).await;
         self.count(&effects, &applied);
         let is_all_said = applied.error.is_none();
         for (order, end) in orders.iter().zip(&mut ends) {

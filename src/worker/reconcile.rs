@@ -6,7 +6,7 @@ use tracing::Span;
 use super::ask;
 use super::process::{Error, Progress};
 use super::{PACE, Parts, Worker};
-use crate::apply::{Applied, Missing};
+use crate::apply::{Applied, MissingLabel};
 use crate::dispatch::{DispatchState, HandoffError, Transition};
 use crate::gitea as forge;
 use crate::issue::{Issue, IssueRef, IssueState};
@@ -190,7 +190,7 @@ impl Worker {
         progress: &mut Progress,
     ) -> Result<Option<HandoffError>, Error> {
         let Parts { store, executor, .. } = &*self.parts;
-        let missing = if store.is_shared() { Missing::Left } else { Missing::Made };
+        let missing = if store.is_shared() { MissingLabel::Left } else { MissingLabel::Made };
         let mut refused = None;
         loop {
             let applied = executor.apply(s.at, effects, missing).await;
@@ -201,7 +201,7 @@ impl Worker {
             }
             let (label, rest) = effects[done..].split_at(1);
             let turn = store.take_turn(format!("labels of {}", s.at.repo)).await?;
-            let applied = executor.apply(s.at, label, Missing::Made).await;
+            let applied = executor.apply(s.at, label, MissingLabel::Made).await;
             let kept = self.keep(label, applied, progress);
             store.end_turn(turn).await?;
             kept?;

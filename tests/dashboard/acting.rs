@@ -1,5 +1,7 @@
 //! What an admin may do, and who may not.
 
+use gitea_triage::dispatch::AgentId;
+use gitea_triage::dispatch::pause::{Pausable, Pause};
 use gitea_triage::fake_gitea::FaultKind;
 
 use crate::browsing::{Browser, world, world_of_accounts};
@@ -93,7 +95,7 @@ async fn a_repository_is_paused_under_the_name_that_the_forge_has_for_it() {
     world.open("acme/widgets");
     world.settle(10).await;
     let page = admin.get("/issues/acme/widgets/2").await;
-    page.has("its repository is paused by").has_not("claude-ready");
+    page.has("the repository is paused by").has_not("claude-ready");
     admin.post("/agents/pause", &pause("acme/widgets", "resume")).await.goes_to("/agents");
     admin.get("/acts").await.has("paused repository acme/widgets");
     let nobody = [("kind", "agent"), ("name", "nobody"), ("do", "pause")];
@@ -117,8 +119,12 @@ async fn what_somebody_did_is_seen_where_the_repository_is() {
         store.note_act(act(what, repo)).await.unwrap();
     }
     let seen = gitea_triage::store::Sight::of(&["acme/widgets".parse().unwrap()]);
-    let seen = store.acts(seen, 10).await.unwrap();
-    assert_eq!(seen.iter().map(|act| act.what.as_str()).collect::<Vec<_>>(), ["three", "two"]);
+    for (by, expected) in [("alice", &["three", "two"][..]), ("bob", &["two"])] {
+        let seen = store.acts(seen.clone(), by.to_owned(), 10).await.unwrap();
+        assert_eq!(seen.iter().map(|act| act.what.as_str()).collect::<Vec<_>>(), expected, "{by}");
+    }
+    let all = store.acts(gitea_triage::store::Sight::All, "bob".to_owned(), 10).await.unwrap();
+    assert_eq!(all.len(), 3);
 }
 
 #[tokio::test]
@@ -368,4 +374,55 @@ async fn all_failed_deliveries_are_those_of_ones_own_repositories() {
     let (mut bob, _) = Browser::of(&world, "bob").await;
     assert_eq!(bob.post("/deliveries/failed", &[("do", "dismiss")]).await.status, 403);
     assert_eq!(world.dead().await, before, "who may only read dismisses nothing");
+}
+
+#[tokio::test]
+async fn who_may_not_act_pauses_nothing_and_whoever_may_ends_any_pause() {
+    let world = world_of_accounts().await;
+    world.open("acme/widgets");
+    world.open("acme/gadgets");
+    world.settle(10).await;
+    let pause = |kind, name, what| [("kind", kind), ("name", name), ("do", what)];
+    let [agent, repository] =
+        [pause("agent", "claude", "pause"), pause("repository", "acme/widgets", "pause")];
+    let (mut bob, _) = Browser::of(&world, "bob").await;
+    bob.get("/agents").await.has_not(">Pause<").has_not("chip-paused");
+    for fields in [&agent, &repository] {
+        let page = bob.post("/agents/pause", fields).await;
+        assert_eq!(page.status, 403);
+        page.has("you have read-only access");
+    }
+    let (mut alice, _) = Browser::of(&world, "alice").await;
+    alice.get("/agents").await.has(">Pause<").has_not("chip-paused");
+    let hidden = pause("repository", "acme/gadgets", "pause");
+    assert_eq!(alice.post("/agents/pause", &hidden).await.status, 404);
+    for fields in [&agent, &repository] {
+        alice.post("/agents/pause", fields).await.goes_to("/agents");
+    }
+    bob.get("/agents").await.has("chip-paused").has("acme/widgets</bdi>, paused by");
+    bob.get("/acts").await.has("paused repository acme/widgets").has_not("paused agent");
+    world.open("acme/widgets");
+    world.settle(10).await;
+    let page = bob.get("/issues/acme/widgets/2").await;
+    page.has("waits for <bdi>claude</bdi>, <bdi>the repository is paused by");
+    alice.post("/agents/pause", &agent).await.goes_to("/agents");
+    alice.get("/agents").await.has("was paused already");
+
+    // Of what is not configured any more, and of what is nobody's in sight.
+    let store = &world.service.parts().store;
+    let away =
+        ["acme/gadgets", "else/where"].map(|repo| Pausable::Repository(repo.parse().unwrap()));
+    let gone = Pausable::Agent(AgentId::new("gone"));
+    for of in away.into_iter().chain([gone]) {
+        let pause = Pause { of, at: world.clock.now(), by: "carol".to_owned() };
+        assert!(store.pause(pause).await.unwrap());
+    }
+    let page = alice.get("/agents").await;
+    page.has("aria-label=\"gone\"").has_not("gadgets").has_not("else/where");
+    let resumed = alice.post("/agents/pause", &pause("repository", "acme/gadgets", "resume")).await;
+    assert_eq!(resumed.status, 404);
+    for (kind, name) in [("agent", "gone"), ("agent", "claude"), ("repository", "acme/widgets")] {
+        alice.post("/agents/pause", &pause(kind, name, "resume")).await.goes_to("/agents");
+    }
+    assert_eq!(store.pauses().await.unwrap().len(), 2);
 }

@@ -68,6 +68,7 @@ async fn hostile_text_stays_text_on_every_page() {
         "/issues/acme/widgets/1".to_owned(),
         "/decisions/1".to_owned(),
         "/agents".to_owned(),
+        "/days".to_owned(),
         "/search?q=%3Cscript%3E%22%3E%3Cimg+src%3Dx%3E".to_owned(),
         "/deliveries?q=%22%3E%3Cscript%3E&state=%22%3E&repo=%22%3E%3Cscript%3E".to_owned(),
         "/issues?q=%22%3E%3Cscript%3E&show=%22%3E".to_owned(),

@@ -51,7 +51,7 @@ async fn pages_of(world: &World, name: &str) -> Vec<String> {
     ]
 }
 
-const LISTS: [&str; 9] = [
+const LISTS: [&str; 12] = [
     "/",
     "/issues",
     "/issues?repo=acme/gadgets",
@@ -60,6 +60,9 @@ const LISTS: [&str; 9] = [
     "/deliveries?repo=acme/gadgets",
     "/deliveries?q=acme",
     "/agents",
+    "/acts",
+    "/days",
+    "/days?repo=acme%2Fgadgets",
     "/search?q=login",
 ];
 

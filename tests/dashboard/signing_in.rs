@@ -3,13 +3,15 @@
 use crate::browsing::{Browser, TOKEN, agree, world, world_of_accounts};
 use crate::service::{World, repo};
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 11] = [
     "/",
     "/deliveries",
     "/deliveries/060a98c2-4462-416d-82bf-493fd115ad41",
     "/issues",
     "/issues/acme/widgets/1",
     "/agents",
+    "/acts",
+    "/days",
     "/search?q=x",
     "/decisions/1",
     "/events",

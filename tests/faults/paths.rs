@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use crate::program::{Program, SECRET, Stage, push_payload, sign};
 
 /// Every path that needs a signature, a key, a sign-in, or a proxy that hides it.
-const GUARDED: [&str; 14] = [
+const GUARDED: [&str; 16] = [
     "/metrics",
     "/readyz",
     "/webhook",
@@ -17,6 +17,8 @@ const GUARDED: [&str; 14] = [
     "/issues",
     "/issues/acme/widgets/1",
     "/agents",
+    "/acts",
+    "/days",
     "/search",
     "/events",
     "/decisions/1",

@@ -215,7 +215,16 @@ async fn browse(stage: &Stage, program: &Program, token: &str, seen: &mut Seen) 
     let issues = stage.gitea.issues(&stage.repo).into_iter().map(|(at, _)| issue(at));
     let deliveries =
         stage.gitea.deliveries().into_iter().map(|d| format!("/deliveries/{}", d.uuid));
-    let lists = ["/", "/deliveries", "/issues", "/agents", "/decisions/1", "/search?q=login"];
+    let lists = [
+        "/",
+        "/deliveries",
+        "/issues",
+        "/agents",
+        "/acts",
+        "/days",
+        "/decisions/1",
+        "/search?q=login",
+    ];
     for path in lists.map(str::to_owned).into_iter().chain(issues).chain(deliveries.take(5)) {
         assert_eq!(browser.get(&path).await.0, 200, "{path}");
     }

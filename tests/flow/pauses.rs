@@ -96,7 +96,7 @@ async fn others_get_what_a_paused_agent_or_repository_leaves() {
     let urgent = world.open_issue(urgent);
     let other = world.gitea.open_issue(&elsewhere, bug());
     world.settle().await;
-    assert!(reason(&world, &urgent).await.ends_with("its repository is paused by `alice`"));
+    assert!(reason(&world, &urgent).await.ends_with("the repository is paused by `alice`"));
     world.gitea.close(&first, "alice");
     world.settle().await;
     world.assert_with_claude(&other);
@@ -115,7 +115,7 @@ async fn a_repository_stays_paused_under_its_new_name() {
     world.gitea.rename_repo(&world.repo, &name);
     let issue = world.gitea.open_issue(&name, bug());
     world.settle().await;
-    assert!(reason(&world, &issue).await.ends_with("its repository is paused by `alice`"));
+    assert!(reason(&world, &issue).await.ends_with("the repository is paused by `alice`"));
     let at = IssueRef { repo: name, ..before };
     assert_eq!(world.history(&at).await.dispatches.len(), 1);
 }

@@ -117,7 +117,7 @@ impl Store {
     pub async fn pulse(&self) -> Result<Pulse, Error> {
         self.read(|c| {
             let value = |row: &Row<'_>, at| Ok(row.get::<Option<i64>>(at)?.unwrap_or_default());
-            only(c, PULSE, [], |row| (0..10).map(|at| value(row, at)).collect()).map(Pulse)
+            only(c, PULSE, [], |row| (0..11).map(|at| value(row, at)).collect()).map(Pulse)
         })
         .await
     }
@@ -131,7 +131,7 @@ const PULSE: &str = "SELECT (SELECT max(seq) FROM delivery), (SELECT max(id) FRO
     (SELECT count(*) FROM delivery WHERE state = 'dead'),
     (SELECT count(*) FROM lane WHERE state = 'claimed'),
     (SELECT count(*) FROM lane WHERE hold IS NOT NULL),
-    (SELECT count(*) FROM dispatch WHERE ended_at IS NULL)";
+    (SELECT count(*) FROM dispatch WHERE ended_at IS NULL), (SELECT max(id) FROM act)";
 
 fn dead(c: &Connection, sight: &Sight) -> Result<Vec<DeliveryView>, Error> {
     let state = Some(DeliveryState::Dead);

@@ -2,7 +2,8 @@
 
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::DeliveryId;
-use crate::dispatch::Dispatch;
+use crate::dispatch::pause::PausedBy;
+use crate::dispatch::{AgentId, Dispatch};
 use crate::issue::{Carried, IssueRef};
 use crate::store::engine::{Connection, params};
 use crate::store::history::{dispatches, evaluations, view_of, views};
@@ -10,7 +11,7 @@ use crate::store::ids::key;
 use crate::store::orders::{self, OrderView};
 use crate::store::people::{self, hold_text};
 use crate::store::rows::{all, from_json, only, parsed};
-use crate::store::{DeliveryView, Error, EvaluationView, Store, TransitionView, lanes};
+use crate::store::{DeliveryView, Error, EvaluationView, Store, TransitionView, lanes, pauses};
 use crate::triage::Approval;
 
 /// How many deliveries and dispatches are shown.
@@ -41,6 +42,8 @@ pub struct Lane {
     pub last_error: Option<String>,
     /// The agent whose place it waits for.
     pub waits_for: Option<String>,
+    /// Whose pause keeps it from that agent now.
+    pub paused: Option<PausedBy>,
     /// How many wait for the same place and get it before.
     pub ahead: u64,
     /// Why it is on hold.
@@ -170,13 +173,17 @@ fn lane_of(c: &Connection, id: i64) -> Result<Lane, Error> {
                      > (lane.wait_p0, lane.wait_score, -lane.wait_since, -lane.id)),
              carried
          FROM lane LEFT JOIN latest ON latest.lane = lane.id WHERE id = ?1";
+    let repo: String = only(c, "SELECT repo FROM lane WHERE id = ?1", [id], |r| r.get(0))?;
+    let pauses = pauses::of(c, &repo)?;
     only(c, sql, [id], |r| {
+        let waits_for: Option<String> = r.get(4)?;
         Ok(Lane {
+            paused: waits_for.as_ref().and_then(|agent| pauses.keep(&AgentId::new(agent))),
             state: parsed(r, 0)?,
             due_at: r.get::<Option<_>>(1)?.map(from_millis),
             attempts: r.get(2)?,
             last_error: r.get(3)?,
-            waits_for: r.get(4)?,
+            waits_for,
             ahead: r.get(8)?,
             held: hold_text(r, 5)?,
             chosen: r.get(6)?,

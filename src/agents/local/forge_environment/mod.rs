@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use super::{AgentAction, Answer, AvailableAgent, Budget, Environment, Note, Unavailable};
 use crate::apply::{Executor, LabelRules};
 use crate::clock::Clock;
+use crate::dispatch::pause::Pausable;
 use crate::dispatch::{Agent, AgentId, Interface, LOCAL_AGENT};
 use crate::gitea as forge;
 use crate::issue::{Account, Issue, IssueRef, NamedPeople, RepoName, beginning};
@@ -165,12 +166,19 @@ impl Environment for ForgeEnvironment {
     fn available_agents(&self) -> Answer<'_, Vec<AvailableAgent>> {
         Box::pin(async move {
             let load = self.parts.store.load().await?;
+            let pauses = self.parts.store.pauses().await?;
+            let is_paused = |agent: &Agent| {
+                let of = Pausable::Agent(agent.id.clone());
+                pauses.iter().any(|pause| pause.of == of)
+            };
+            let free = |agent: &Agent| {
+                let taken = load.get(&agent.id).copied().unwrap_or(0);
+                if is_paused(agent) { 0 } else { agent.max_concurrent.saturating_sub(taken) }
+            };
             let available = |agent: &Agent| AvailableAgent {
                 id: agent.id.clone(),
                 strengths: agent.strengths.iter().map(ToString::to_string).collect(),
-                free: agent
-                    .max_concurrent
-                    .saturating_sub(load.get(&agent.id).copied().unwrap_or(0)),
+                free: free(agent),
             };
             Ok(self.others().iter().map(available).collect())
         })

@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::{Unavailable, clean};
 use super::{ForgeEnvironment, HELD_BACK, Written};
-use crate::apply::Missing;
+use crate::apply::MissingLabel;
 use crate::dispatch::Mark;
 use crate::gitea as forge;
 use crate::issue::{Account, IssueRef};
@@ -89,7 +89,7 @@ impl ForgeEnvironment {
         let id = store.intend_agent_effect(at, &effect, now).await?;
         boundary!("action::intended");
         let effects = std::slice::from_ref(&effect);
-        let applied = self.executor.apply(at, effects, Missing::Left).await;
+        let applied = self.executor.apply(at, effects, MissingLabel::Left).await;
         boundary!("action::applied");
         if let Some(error) = applied.error {
             // Whether a comment was written, the next evaluation of the issue finds out.
