@@ -85,10 +85,9 @@ impl Reader {
         elements::issue_path(&self.settings.base(), &at.repo.to_string(), at.number)
     }
 
-    /// Keeps what they have done, for the page that says who did what and for the log.
+    /// Keeps what they have done, for the page that says who did what. The log has none of it: people write the texts.
     pub async fn note(&self, what: String, repo: Option<String>) {
         let (at, by) = (self.now, self.visitor.name().to_owned());
-        tracing::info!(by, what, "done on the dashboard");
         let noted = self.dashboard.parts.store.note_act(Act { at, by, what, repo }).await;
         // It is done all the same, and must not be done once more.
         if let Err(error) = noted {

@@ -38,6 +38,7 @@ pub(super) async fn retry(id: Path<String>, form: AdminForm) -> Result<HttpRespo
     }
     let parts = &reader.dashboard.parts;
     let revived = parts.store.revive(&id, reader.now).await?;
+    tracing::info!(by = reader.visitor.name(), delivery = %id, revived, "a retry was requested");
     if revived {
         (parts.wake)();
         let sent = found.body.as_deref().and_then(forge::sent_from);
@@ -73,6 +74,7 @@ pub(super) async fn order(
     if let Some(why) = (parts.refuses)(at.clone(), command.clone()).await {
         return Err(Refusal::page(StatusCode::BAD_REQUEST, &why));
     }
+    tracing::info!(by = reader.visitor.name(), issue = %at, verb = form.field("order"), "a command was requested");
     let act = format!("gave `{}` for {at}", format!("/triage {command}").trim_end());
     let order = ManualOrder { by: reader.visitor.name().to_owned(), command, task_type: None };
     let place = parts.store.order(at.clone(), order, reader.now).await?;
@@ -120,11 +122,13 @@ pub(super) async fn failed(form: AdminForm) -> Result<HttpResponse, Refusal> {
         "retry" => {
             let count = parts.store.revive_all(places, reader.now).await?;
             (parts.wake)();
+            tracing::info!(by, count, "retries were requested");
             note(reader, count, format!("had {} retried", counted(count)), query_repo).await;
             format!("{} will be retried.{rest}", counted(count))
         }
         "dismiss" => {
             let count = parts.store.dismiss_all(places, format!("dismissed by {by}")).await?;
+            tracing::info!(by, count, "failed deliveries were dismissed");
             note(reader, count, format!("dismissed {}", counted(count)), query_repo).await;
             format!("{} dismissed.{rest}", counted(count))
         }

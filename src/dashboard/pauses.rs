@@ -32,6 +32,7 @@ pub(super) async fn change(form: AdminForm) -> Result<HttpResponse, Refusal> {
         _ => return Err(Refusal::page(StatusCode::BAD_REQUEST, "choose `pause` or `resume`")),
     };
     if is_changed {
+        tracing::info!(by = reader.visitor.name(), %of, verb, "done on the dashboard");
         let repo = match &of {
             Pausable::Repository(repo) => Some(repo.to_string()),
             Pausable::Agent(_) => None,

@@ -1,4 +1,5 @@
-//! How the pages look: nothing sticks out on a phone, and everything can be read in both colour schemes.
+//! How the pages look: nothing sticks out on a phone, and everything can be read in both colour schemes. Where
+//! `GITEA_TRIAGE_TEST_AXE` names the `axe.min.js` of the npm package `axe-core`, every page is asked what it finds, too.
 
 use crate::driver::Browser;
 use crate::stage::Front;
@@ -65,6 +66,8 @@ pub async fn every_page_fits_a_phone_and_can_be_read_in_light_and_dark(front: &F
         ("agents", "/agents".to_owned()),
         ("day", "/days".to_owned()),
         ("acts", "/acts".to_owned()),
+        ("runners", "/runners".to_owned()),
+        ("sessions", "/sessions".to_owned()),
         ("search", "/search?q=login".to_owned()),
         ("not-found", "/nothing".to_owned()),
     ] {
@@ -92,11 +95,25 @@ pub async fn look(browser: &Browser, name: &str) {
             );
             let poor = browser.run(POOR_CONTRAST).await;
             assert_eq!(poor, serde_json::json!([]), "{name} on a {device}, {scheme}");
+            let found = violations(browser).await;
+            assert_eq!(found, serde_json::json!([]), "{name} on a {device}, {scheme}");
             draw(browser, &format!("{name}-{device}-{scheme}")).await;
         }
     }
     assert_eq!(browser.run(NAMELESS).await, serde_json::json!([]), "{name}");
     browser.size(DESKTOP.0, DESKTOP.1, false).await;
+}
+
+/// What breaks a rule of accessibility on the page, as axe knows them; nothing where it is not at hand.
+async fn violations(browser: &Browser) -> serde_json::Value {
+    let Some(file) = std::env::var_os("GITEA_TRIAGE_TEST_AXE") else {
+        return serde_json::json!([]);
+    };
+    let axe = std::fs::read_to_string(file).unwrap();
+    let told = "(found) => found.id + ': ' + found.help + ' ' + found.nodes.map((node) => node.html).join(' ')";
+    let asked = "axe.run(document, { resultTypes: ['violations'] })";
+    let script = format!("{axe}; return {asked}.then((all) => all.violations.map({told}));");
+    browser.run(&script).await
 }
 
 async fn draw(browser: &Browser, name: &str) {
