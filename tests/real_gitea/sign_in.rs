@@ -40,7 +40,7 @@ pub async fn play(which: Which) {
     let (mut reader, came_to) = sign_in("bob", &gitea, &service).await;
     assert_eq!(came_to, format!("{service}/sign-in"));
     let page = reader.page(&format!("{service}/sign-in")).await;
-    assert!(page.contains("`bob` has no access"), "{page}");
+    assert!(page.contains("<code>bob</code> has no access"), "{page}");
     let refused = reader.get(&format!("{service}/deliveries")).await;
     assert_eq!(refused.status(), 303);
 
