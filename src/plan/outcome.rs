@@ -67,7 +67,7 @@ impl Decided {
             None if is_refused(s, self, &effects) => Some(s.now),
             None => due_at(s, self),
         };
-        let left = Left::of(s.issue, &self.plan.effects, &effects);
+        let (left, is_known) = left(s.issue, &self.plan.effects, &effects);
         Outcome {
             orders: self.orders(s, &effects, hand_off_failed.is_some()),
             // A turn that could not be begun is none.
@@ -77,8 +77,8 @@ impl Decided {
             is_reminded: self.evaluation.is_reminded,
             due_at,
             deadline_at: self.evaluation.deadline_at,
-            fingerprint: Some(left.fingerprint()),
-            carried: Carried { labels: left.issue.labels, assignees: left.issue.assignees },
+            fingerprint: Some(fingerprint(&left, is_known)),
+            carried: Carried { labels: left.labels, assignees: left.assignees },
             effects,
         }
     }
@@ -238,30 +238,21 @@ fn pause(failures: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
 }
 
-/// An issue with effects on it. Changes of others in the meantime are not part of it, so that the sweep finds them when
-/// their deliveries are lost.
-struct Left {
-    issue: Issue,
-    /// Whether no effect may have changed more than it says.
-    is_known: bool,
+/// The issue with these effects on it, and whether none may have changed more than it says. Changes of others in the
+/// meantime are not part of it, so that the sweep finds them when their deliveries are lost.
+fn left(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]) -> (Issue, bool) {
+    let (mut left, mut is_known) = (issue.clone(), true);
+    for (effect, outcome) in effects.iter().zip(outcomes) {
+        if outcome.state == EffectState::Done {
+            is_known &= put(&mut left, effect);
+        }
+    }
+    (left, is_known)
 }
 
-impl Left {
-    fn of(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]) -> Self {
-        let mut left = Self { issue: issue.clone(), is_known: true };
-        for (effect, outcome) in effects.iter().zip(outcomes) {
-            if outcome.state == EffectState::Done {
-                left.is_known &= put(&mut left.issue, effect);
-            }
-        }
-        left
-    }
-
-    /// What is to be seen of it.
-    fn fingerprint(&self) -> Fingerprint {
-        let of = if self.is_known { Fingerprint::of } else { Fingerprint::unknown };
-        of(&self.issue)
-    }
+/// What is to be seen of it.
+fn fingerprint(left: &Issue, is_known: bool) -> Fingerprint {
+    if is_known { Fingerprint::of(left) } else { Fingerprint::unknown(left) }
 }
 
 /// Puts an effect on the issue; false when it may have changed more than it says.
@@ -302,8 +293,9 @@ mod tests {
         Effect::Put(Mark::Label(name.to_owned()))
     }
 
-    fn fingerprint(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]) -> Fingerprint {
-        Left::of(issue, effects, outcomes).fingerprint()
+    fn seen(issue: &Issue, effects: &[Effect], outcomes: &[EffectOutcome]) -> Fingerprint {
+        let (left, is_known) = left(issue, effects, outcomes);
+        fingerprint(&left, is_known)
     }
 
     fn done() -> EffectOutcome {
@@ -323,7 +315,7 @@ mod tests {
     #[test]
     fn what_we_wrote_is_no_change() {
         let effects = [label("ready"), Effect::Put(Mark::Assignee("claude".into()))];
-        let found = fingerprint(&issue(&["bug"]), &effects, &[done(), done()]);
+        let found = seen(&issue(&["bug"]), &effects, &[done(), done()]);
         let mut after = issue(&["ready", "bug"]);
         after.assignees.push("Claude".into());
         assert!(found.covers(&Fingerprint::of(&after)));
@@ -332,14 +324,14 @@ mod tests {
     #[test]
     fn what_we_failed_to_write_is_not_there() {
         let withheld = EffectOutcome { state: EffectState::Withheld, ..done() };
-        let found = fingerprint(&issue(&["bug"]), &[label("ready")], &[withheld]);
+        let found = seen(&issue(&["bug"]), &[label("ready")], &[withheld]);
         assert!(found.covers(&Fingerprint::of(&issue(&["bug"]))));
     }
 
     #[test]
     fn a_label_that_may_push_its_sibling_off_leaves_the_issue_unknown() {
         let effects = [label("state/ready")];
-        assert!(!fingerprint(&issue(&["state/new"]), &effects, &[done()]).is_known());
-        assert!(fingerprint(&issue(&["kind/bug"]), &effects, &[done()]).is_known());
+        assert!(!seen(&issue(&["state/new"]), &effects, &[done()]).is_known());
+        assert!(seen(&issue(&["kind/bug"]), &effects, &[done()]).is_known());
     }
 }

@@ -12,6 +12,7 @@ use super::wakes::{budgeted, wake, wake_waiting};
 use super::{Error, Store, pauses, people};
 use crate::clock::{Timestamp, from_millis};
 use crate::delivery::WakeCause;
+use crate::dispatch::pause::Pausable;
 use crate::dispatch::{Agent, AgentId, Attempt, Dispatch, DispatchState, Transition};
 use crate::issue::IssueRef;
 use crate::plan::NewDispatch;
@@ -211,10 +212,26 @@ impl Store {
         })
         .await
     }
+
+    /// Ends a pause, and wakes as many of the issues that waited as these agents have free places; `false` when there was
+    /// none.
+    pub async fn resume(
+        &self,
+        of: Pausable,
+        agents: Vec<Agent>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        self.write(move |c| {
+            let is_ended = pauses::end(c, &of)?;
+            fill_places(c, &agents, now)?;
+            Ok(is_ended)
+        })
+        .await
+    }
 }
 
 /// Wakes as many of the issues that wait for an agent as it has free places.
-pub(super) fn fill_places(c: &Connection, agents: &[Agent], now: Timestamp) -> Result<(), Error> {
+fn fill_places(c: &Connection, agents: &[Agent], now: Timestamp) -> Result<(), Error> {
     let load = load(c, 0)?;
     agents.iter().try_for_each(|agent| {
         let taken = load.get(&agent.id).copied().unwrap_or(0);

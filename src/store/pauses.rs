@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use super::engine::{Connection, params};
 use super::rows::{all, changed, first, is_any, parsed};
-use super::{Error, Store, dispatches};
-use crate::clock::{Timestamp, from_millis};
+use super::{Error, Store};
+use crate::clock::from_millis;
+use crate::dispatch::AgentId;
 use crate::dispatch::pause::{Pausable, Pause, Pauses};
-use crate::dispatch::{Agent, AgentId};
 
 impl Store {
     /// Pauses an agent or a repository; `false` when it was paused already, which stays as it is.
@@ -24,30 +24,6 @@ impl Store {
                     "INSERT INTO paused_repository VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
                 Ok(changed(c, sql, params![repo.to_string(), at, pause.by])? > 0)
             }
-        })
-        .await
-    }
-
-    /// Ends a pause, and wakes as many of the issues that waited as these agents have free places; `false` when there was
-    /// none.
-    pub async fn resume(
-        &self,
-        of: Pausable,
-        agents: Vec<Agent>,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
-        self.write(move |c| {
-            let (sql, name) = match &of {
-                Pausable::Agent(agent) => {
-                    ("DELETE FROM paused_agent WHERE agent = ?1", agent.to_string())
-                }
-                Pausable::Repository(repo) => {
-                    ("DELETE FROM paused_repository WHERE repo = ?1", repo.to_string())
-                }
-            };
-            let is_ended = changed(c, sql, [name])? > 0;
-            dispatches::fill_places(c, &agents, now)?;
-            Ok(is_ended)
         })
         .await
     }
@@ -70,6 +46,17 @@ impl Store {
         })
         .await
     }
+}
+
+/// Ends a pause; `false` when there was none.
+pub(super) fn end(c: &Connection, of: &Pausable) -> Result<bool, Error> {
+    let (sql, name) = match of {
+        Pausable::Agent(agent) => ("DELETE FROM paused_agent WHERE agent = ?1", agent.to_string()),
+        Pausable::Repository(repo) => {
+            ("DELETE FROM paused_repository WHERE repo = ?1", repo.to_string())
+        }
+    };
+    Ok(changed(c, sql, [name])? > 0)
 }
 
 /// The pauses that concern the issues of a repository.
