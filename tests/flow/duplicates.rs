@@ -316,9 +316,11 @@ async fn without_comments_only_the_history_says_it() {
 
 #[tokio::test]
 async fn the_seed_compares_nothing_and_asks_for_nothing_more() {
-    // As many as each costs by itself: the second one makes no label.
+    // As many as each costs by itself: the second one makes no label, and the first reads the labels twice where another
+    // service could make it too.
     let world = World::with(PATIENT).await;
-    for expected in [11, 7] {
+    let twice = if database::is_on_server() { 2 } else { 0 };
+    for expected in [11 + twice, 7] {
         let issue = world.open_issue(crate::world::bug());
         world.gitea.clear_requests();
         world.settle().await;
