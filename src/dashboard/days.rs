@@ -26,7 +26,8 @@ struct Page {
 }
 
 impl Page {
-    fn shown(&self, count: usize) -> Option<usize> {
+    /// How many of so many are not listed.
+    fn unlisted(&self, count: usize) -> Option<usize> {
         count.checked_sub(MOST).filter(|more| *more > 0)
     }
 }
@@ -47,7 +48,7 @@ pub(super) async fn page(reader: Reader, parameters: Parameters) -> Result<HttpR
     let count = |action: &str| digest.open.iter().filter(|issue| issue.action == action).count();
     let counts = [
         ("open", digest.open.len()),
-        ("ready", digest.open.iter().filter(|i| i.is_ready && i.action != "skip").count()),
+        ("ready", digest.open.iter().filter(|issue| issue.is_listed_ready()).count()),
         ("flagged", count("flag")),
         ("waiting", count("wait")),
         ("closed on this day", digest.done as usize),

@@ -68,6 +68,23 @@ pub struct OpenIssue {
     pub dispatch: Option<(String, DispatchState)>,
 }
 
+impl OpenIssue {
+    /// Whether an agent has it.
+    pub fn is_dispatched(&self) -> bool {
+        self.dispatch.as_ref().is_some_and(|(_, state)| state.is_open())
+    }
+
+    /// Whether nothing is done about it; what an agent has is skipped because of that, and what is urgent needs attention.
+    pub fn is_skipped(&self) -> bool {
+        self.action == "skip" && !self.is_dispatched() && !self.is_urgent
+    }
+
+    /// Whether it counts as ready. One that is ready by its score may be left alone for another reason, which is said once.
+    pub fn is_listed_ready(&self) -> bool {
+        self.is_ready && !self.is_skipped()
+    }
+}
+
 /// Something that was done.
 #[derive(Clone, Debug)]
 pub struct ActionTaken {

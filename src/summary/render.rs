@@ -55,8 +55,8 @@ impl Page<'_> {
         let dead: u32 = self.digest.dead.iter().map(|d| d.count).sum();
         let counts = [
             ("Open issues", open.len()),
-            ("Ready", open.iter().filter(|i| is_listed_ready(i)).count()),
-            ("Dispatched", open.iter().filter(|i| is_dispatched(i)).count()),
+            ("Ready", open.iter().filter(|i| i.is_listed_ready()).count()),
+            ("Dispatched", open.iter().filter(|i| i.is_dispatched()).count()),
             ("Done", self.digest.done as usize),
             ("Flagged", by("flag")),
             ("Waiting", by("wait")),
@@ -82,7 +82,7 @@ impl Page<'_> {
     }
 
     fn top(&self) -> String {
-        let mut ready: Vec<_> = self.digest.open.iter().filter(|i| is_listed_ready(i)).collect();
+        let mut ready: Vec<_> = self.digest.open.iter().filter(|i| i.is_listed_ready()).collect();
         ready.sort_by_key(|i| (std::cmp::Reverse(i.score), i.number));
         let line = |i: &&OpenIssue| {
             let flag = match (i.is_bug, i.is_p0) {
@@ -149,7 +149,7 @@ impl Page<'_> {
     }
 
     fn skipped(&self) -> String {
-        let skipped = self.digest.open.iter().filter(|i| is_skipped(i));
+        let skipped = self.digest.open.iter().filter(|i| i.is_skipped());
         let line =
             |i: &OpenIssue| format!("{}: {}", self.issue(i.number), quoted(&i.reason, TITLE));
         let lines: Vec<_> = skipped.map(line).collect();
@@ -158,28 +158,14 @@ impl Page<'_> {
     }
 }
 
-/// Whether nothing is done about it; what an agent has is skipped because of that, and what is urgent needs attention.
-fn is_skipped(issue: &OpenIssue) -> bool {
-    issue.action == "skip" && !is_dispatched(issue) && !issue.is_urgent
-}
-
 /// Whether it needs a person, and nobody was mentioned for it.
 fn is_quiet(issue: &OpenIssue) -> bool {
     issue.is_from_before && issue.action == "flag" && issue.dispatch.is_none()
 }
 
-/// An issue that is ready by its score may be left alone for another reason, which is said once.
-fn is_listed_ready(issue: &OpenIssue) -> bool {
-    issue.is_ready && !is_skipped(issue)
-}
-
 /// Whether it is urgent and nobody has it.
 fn is_neglected(issue: &OpenIssue) -> bool {
-    issue.is_urgent && !is_dispatched(issue)
-}
-
-fn is_dispatched(issue: &OpenIssue) -> bool {
-    issue.dispatch.as_ref().is_some_and(|(_, state)| state.is_open())
+    issue.is_urgent && !issue.is_dispatched()
 }
 
 fn holder(issue: &OpenIssue) -> String {
