@@ -1,5 +1,7 @@
 //! The agents: open dispatches, waiting issues, and how earlier dispatches ended.
 
+use std::collections::BTreeSet;
+
 use actix_web::HttpResponse;
 use askama::Template;
 
@@ -70,24 +72,20 @@ pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
         store.pauses()
     )?;
     let configured = &reader.settings.agents;
-    let row = |load: AgentLoad, agent: Option<Agent>| {
-        let of = Pausable::Agent(AgentId::new(load.agent.clone()));
-        let paused = pauses.iter().find(|pause| pause.of == of).cloned();
-        Row { load, agent, paused }
-    };
-    let here = |agent: &Agent| row(load(&loads, agent), Some(agent.clone()));
-    let is_gone = |load: &&AgentLoad| !configured.iter().any(|a| load.agent == a.id.as_str());
-    let gone = loads.iter().filter(is_gone).map(|load| row(load.clone(), None));
-    let is_unseen = |agent: &&AgentId| {
-        let is_it = |load: &AgentLoad| load.agent == agent.as_str();
-        !configured.iter().any(|one| one.id == **agent) && !loads.iter().any(is_it)
-    };
-    let unseen = pauses.iter().filter_map(|pause| match &pause.of {
-        Pausable::Agent(agent) => Some(agent),
+    let paused = pauses.iter().filter_map(|pause| match &pause.of {
+        Pausable::Agent(agent) => Some(agent.clone()),
         Pausable::Repository(_) => None,
     });
-    let unseen = unseen.filter(is_unseen).map(|agent| row(no_load(agent), None));
-    let agents = configured.iter().map(here).chain(gone).chain(unseen).collect();
+    let known = loads.iter().map(|load| AgentId::new(load.agent.clone()));
+    let ids = configured.iter().map(|agent| agent.id.clone()).chain(known).chain(paused);
+    let mut seen = BTreeSet::new();
+    let ids = ids.filter(|id| seen.insert(id.clone()));
+    let row = |id: AgentId| Row {
+        load: load(&loads, &id),
+        agent: configured.iter().find(|agent| agent.id == id).cloned(),
+        paused: pauses.iter().find(|pause| pause.of == Pausable::Agent(id.clone())).cloned(),
+    };
+    let agents = ids.map(row).collect();
     let frame = reader.frame(NavItem::Agents, "Agents");
     let paused = pauses.iter().filter_map(|pause| match &pause.of {
         Pausable::Repository(repo) => Some(PausedRepository {
@@ -114,11 +112,8 @@ fn chart(days: Vec<DispatchDay>) -> Chart {
     }
 }
 
-fn load(loads: &[AgentLoad], agent: &Agent) -> AgentLoad {
-    let found = loads.iter().find(|load| load.agent == agent.id.as_str());
-    found.cloned().unwrap_or_else(|| no_load(&agent.id))
-}
-
-fn no_load(agent: &AgentId) -> AgentLoad {
-    AgentLoad { agent: agent.to_string(), ..AgentLoad::default() }
+fn load(loads: &[AgentLoad], agent: &AgentId) -> AgentLoad {
+    let found = loads.iter().find(|load| load.agent == agent.as_str());
+    let none = || AgentLoad { agent: agent.to_string(), ..AgentLoad::default() };
+    found.cloned().unwrap_or_else(none)
 }
