@@ -163,7 +163,8 @@ impl Store {
     pub async fn end_turn(&self, turn: StoreTurn) -> Result<(), Error> {
         let holder = self.term().holder();
         let sql = "DELETE FROM turn WHERE name = ?1 AND holder = ?2";
-        let what = turn.what.clone();
+        // The lock is kept until it is done.
+        let StoreTurn { what, _alone } = turn;
         self.write(move |c| run(c, sql, params![what, holder])).await
     }
 
