@@ -13,7 +13,8 @@ use crate::store::Error;
 
 /// A question here is answered at once, or the server is of no use now.
 const SETTINGS: &str =
-    "SET statement_timeout = '4s'; SET lock_timeout = '4s'; SET client_min_messages = warning";
+    "SET statement_timeout = '4s'; SET lock_timeout = '4s'; SET client_min_messages = warning;
+    SET default_transaction_isolation = 'read committed'";
 
 /// A connection that listens.
 pub(in crate::store) struct Listener {

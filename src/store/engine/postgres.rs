@@ -341,7 +341,6 @@ impl Session {
 
     /// Ends it, and tells the others of it with the same message.
     pub(super) fn end(&mut self, is_kept: bool) -> Result<(), Error> {
-        self.is_writing.set(false);
         let news = std::mem::take(self.news.get_mut());
         let ended = match (is_kept, news.is_empty()) {
             (false, _) => self.batch("ROLLBACK"),
@@ -351,6 +350,8 @@ impl Session {
                 self.batch(&format!("SELECT pg_notify({CHANNEL}, '{said}'); COMMIT"))
             }
         };
+        // Only now: a connection that is made anew knows of no transaction, and takes a `COMMIT` without a complaint.
+        self.is_writing.set(false);
         if ended.is_err() {
             // Its transaction may still be open.
             *self.live.borrow_mut() = None;
@@ -455,4 +456,31 @@ impl Bind for Bound {
     }
 
     to_sql_checked!();
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::rows::only;
+    use crate::store::{fact, scratch, set_fact};
+
+    /// The connection that is made anew would commit nothing, and the server would not mind.
+    #[tokio::test]
+    #[ignore = "needs a server: set GITEA_TRIAGE_TEST_POSTGRES"]
+    async fn what_is_cut_off_before_its_commit_is_not_said_to_be_kept() {
+        let (_folder, store) = scratch();
+        let other = store.place().clone();
+        let written = store.write(move |c| {
+            set_fact(c, "cut", "off")?;
+            let own: i64 = only(c, "SELECT pg_backend_pid()", [], |row| row.get(0))?;
+            let end = "SELECT CAST(pg_terminate_backend(CAST(?1 AS INT), 10000) AS INT)";
+            let ended: i64 = only(&other.reader()?, end, [own], |row| row.get(0))?;
+            assert_eq!(ended, 1);
+            Ok(())
+        });
+        assert!(written.await.is_err(), "it was answered as if it were kept");
+        assert_eq!(store.read(|c| fact(c, "cut")).await.unwrap(), None);
+        // The next one is kept again.
+        store.write(|c| set_fact(c, "cut", "on")).await.unwrap();
+        assert_eq!(store.read(|c| fact(c, "cut")).await.unwrap().as_deref(), Some("on"));
+    }
 }
