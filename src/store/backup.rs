@@ -22,13 +22,13 @@ impl Store {
     /// its name only when it is whole.
     pub async fn backup(&self, to: PathBuf) -> Result<Copied, Error> {
         self.read(move |c| {
+            if matches!(c, Connection::Postgres(_)) {
+                return Err(Error::Elsewhere);
+            }
             let part = beside(&to, ".part");
             let _ = std::fs::remove_file(&part);
             private::file(&part).map_err(|e| open_error(&part, e))?;
             let path = part.to_str().ok_or_else(|| open_error(&part, "its name is no text"))?;
-            if matches!(c, Connection::Postgres(_)) {
-                return Err(Error::Elsewhere);
-            }
             run(c, "VACUUM INTO ?1", [path])?;
             let copied = copied(&part)?;
             settle(&part, &to)?;

@@ -1,11 +1,13 @@
 //! Lanes: one for each issue. What is pending for an issue waits in its lane, and one worker has a lane
 //! at a time. This room keeps the times it is given; how long to wait is the worker's rule.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::engine::{Connection, Flush, News, Row, RowResult, params};
+use super::engine::{Connection, Flush, News, Row, RowResult, Values, params};
 use super::ids::id_of;
 use super::rows::{all, changed, first, is_any, only, parsed, run};
 use super::term::Term;
@@ -48,6 +50,8 @@ pub struct Claim {
     pub(super) lane: i64,
     /// Which taking of the lane this is; a later one makes it stale.
     pub(super) epoch: i64,
+    /// By what it is told from another taking of that number: a server that crashes may forget the latest ones.
+    taken: i64,
     /// The issue.
     pub at: IssueRef,
     /// The forge's id of its repository, where it was seen.
@@ -96,16 +100,22 @@ impl Store {
         if term.is_over() {
             return Ok(None);
         }
+        let now = now.timestamp_millis();
+        let taken = self.inner.takings.begin(now);
         let take =
-            "UPDATE lane SET state = 'claimed', claimed_at = ?1, due_at = NULL, epoch = epoch + 1,
+            "UPDATE lane SET state = 'claimed', claimed_at = ?3, due_at = NULL, epoch = epoch + 1,
                         priority = max(priority, 0), claimed_by = ?2
                     WHERE id = (SELECT id FROM lane WHERE state = 'due' AND due_at <= ?1
                                 ORDER BY priority, due_at LIMIT 1)
                         AND (CAST(?2 AS BIGINT) IS NULL OR EXISTS (SELECT 1 FROM replica WHERE replica.id = ?2))
                     RETURNING id, epoch, repo, number, attempts, repo_id, issue_id";
+        let holder = term.holder();
+        let unknown = self.inner.takings.unknown();
+        let forgotten = unknown.clone();
         let claim = move |c: &Connection| {
-            let values = params![now.timestamp_millis(), term.holder()];
-            let claim = first(c, take, values, |row| claim_of(row, term.clone()))?;
+            unknown.iter().try_for_each(|one| free(c, UNKNOWN, params![one.holder, one.at]))?;
+            let values = params![now, holder, taken];
+            let claim = first(c, take, values, |row| claim_of(row, taken, term.clone()))?;
             let Some(mut claim) = claim else { return Ok(None) };
             claim.deliveries = take_deliveries(c, claim.lane)?;
             let latest = first(c, "SELECT max(id) FROM evaluation", [], |r| r.get(0))?;
@@ -113,7 +123,13 @@ impl Store {
             boundary!("claim::marked");
             Ok(Some(claim))
         };
-        self.inner.writer.write(Flush::Later, claim).await
+        let claimed = self.inner.writer.write(Flush::Later, claim).await;
+        match &claimed {
+            Ok(_) => self.inner.takings.forget(&forgotten),
+            // It may have been committed all the same, and nobody would have the lane then.
+            Err(_) => self.inner.takings.remember(Taking { holder, at: taken }),
+        }
+        claimed
     }
 
     /// When the latest delivery arrived, unless the clock was set back since and what waits has gone with it.
@@ -147,9 +163,53 @@ impl Store {
     }
 }
 
-fn claim_of(row: &Row<'_>, term: Term) -> RowResult<Claim> {
+/// How a service takes lanes: no two at the same time, so that each is known by when that was.
+#[derive(Default)]
+pub(super) struct Takings {
+    /// When the latest was, in milliseconds since 1970.
+    latest: AtomicI64,
+    /// Those of which nobody knows whether they were committed.
+    unknown: Mutex<Vec<Taking>>,
+}
+
+/// A taking of a lane.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Taking {
+    holder: Option<i64>,
+    at: i64,
+}
+
+impl Takings {
+    /// The time of the next one.
+    fn begin(&self, now: i64) -> i64 {
+        let later = |latest: i64| now.max(latest.saturating_add(1));
+        let before = self
+            .latest
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |latest| Some(later(latest)));
+        before.map_or(now, later)
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Taking>> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unknown(&self) -> Vec<Taking> {
+        self.list().clone()
+    }
+
+    fn remember(&self, taking: Taking) {
+        self.list().push(taking);
+    }
+
+    fn forget(&self, known: &[Taking]) {
+        self.list().retain(|one| !known.contains(one));
+    }
+}
+
+fn claim_of(row: &Row<'_>, taken: i64, term: Term) -> RowResult<Claim> {
     Ok(Claim {
         term,
+        taken,
         lane: row.get(0)?,
         epoch: row.get(1)?,
         at: IssueRef { repo: parsed(row, 2)?, number: row.get(3)? },
@@ -338,25 +398,87 @@ impl Schedule {
 
 /// Fails unless the claim is the lane's latest.
 pub(super) fn fence(c: &Connection, claim: &Claim) -> Result<(), Error> {
-    let sql = "SELECT 1 FROM lane WHERE id = ?1 AND epoch = ?2 AND state = 'claimed'";
-    if is_any(c, sql, [claim.lane, claim.epoch])? { Ok(()) } else { Err(Error::Stale) }
+    let sql = "SELECT 1 FROM lane WHERE id = ?1 AND epoch = ?2 AND state = 'claimed'
+                   AND claimed_at = ?3 AND claimed_by IS NOT DISTINCT FROM ?4";
+    let values = params![claim.lane, claim.epoch, claim.taken, claim.term.holder()];
+    if is_any(c, sql, values)? { Ok(()) } else { Err(Error::Stale) }
 }
+
+/// Lanes of workers that are gone.
+const ORPHANED: &str = "NOT EXISTS (SELECT 1 FROM replica WHERE replica.id = claimed_by)";
+/// The lane of a taking, if that was committed.
+const UNKNOWN: &str = "claimed_by IS NOT DISTINCT FROM ?1 AND claimed_at = ?2";
 
 /// What workers had that are gone is due again, and the attempt does not count.
 pub(super) fn recover(c: &Connection) -> Result<(), Error> {
-    c.batch(
-        "UPDATE delivery SET state = 'pending'
-             WHERE state IN ('pending', 'claimed') AND state = 'claimed' AND lane IN (
-                 SELECT id FROM lane WHERE state = 'claimed'
-                     AND NOT EXISTS (SELECT 1 FROM replica WHERE replica.id = claimed_by));
-         UPDATE lane SET state = 'due', due_at = claimed_at, claimed_at = NULL, epoch = epoch + 1
-             WHERE state = 'claimed' AND NOT EXISTS (SELECT 1 FROM replica WHERE replica.id = claimed_by)",
-    )
+    free(c, ORPHANED, [])
+}
+
+/// What is claimed and fits is due again.
+fn free(c: &Connection, whose: &str, values: impl Values + Copy) -> Result<(), Error> {
+    let deliveries = format!(
+        "UPDATE delivery SET state = 'pending' WHERE state IN ('pending', 'claimed') AND state = 'claimed'
+             AND lane IN (SELECT id FROM lane WHERE state = 'claimed' AND {whose})"
+    );
+    run(c, &deliveries, values)?;
+    let lanes = format!(
+        "UPDATE lane SET state = 'due', due_at = claimed_at, claimed_at = NULL, epoch = epoch + 1
+             WHERE state = 'claimed' AND {whose}"
+    );
+    run(c, &lanes, values)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::scratch;
+
+    /// A store with one issue that is due at 5.
+    async fn due() -> (tempfile::TempDir, Store) {
+        let (folder, store) = scratch();
+        let at = "acme/widgets#1".parse().unwrap();
+        let due = move |c: &Connection| make_due(c, insert(c, &at)?, from_millis(5));
+        store.write(due).await.unwrap();
+        (folder, store)
+    }
+
+    async fn is_latest(store: &Store, claim: &Claim) -> bool {
+        let claim = claim.clone();
+        store.read(move |c| fence(c, &claim)).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_a_crash_of_the_server_took_back_is_not_the_next_of_that_number() {
+        let (_folder, store) = due().await;
+        let first = store.claim(from_millis(5)).await.unwrap().unwrap();
+        let forget =
+            "UPDATE lane SET state = 'due', due_at = 5, claimed_at = NULL, epoch = epoch - 1";
+        store.write(move |c| run(c, forget, [])).await.unwrap();
+        let second = store.claim(from_millis(5)).await.unwrap().unwrap();
+        assert_eq!(first.epoch, second.epoch);
+        assert_eq!(
+            (is_latest(&store, &first).await, is_latest(&store, &second).await),
+            (false, true)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_claim_of_which_nobody_knows_is_due_again_with_the_next_look() {
+        let (_folder, store) = due().await;
+        let lost = store.claim(from_millis(5)).await.unwrap().unwrap();
+        assert!(store.claim(from_millis(9)).await.unwrap().is_none());
+        // Its answer was lost with the connection.
+        store.inner.takings.remember(Taking { holder: lost.term.holder(), at: lost.taken });
+        let again = store.claim(from_millis(9)).await.unwrap().unwrap();
+        assert_eq!((again.at.to_string(), again.lane), ("acme/widgets#1".to_owned(), lost.lane));
+        assert_eq!(
+            (is_latest(&store, &lost).await, is_latest(&store, &again).await),
+            (false, true)
+        );
+        // And not once more.
+        assert!(store.claim(from_millis(9)).await.unwrap().is_none());
+        assert!(is_latest(&store, &again).await);
+    }
 
     const PACE: Pace = Pace {
         siblings: Duration::from_millis(40),

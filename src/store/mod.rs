@@ -123,6 +123,7 @@ struct Inner {
     places: Arc<Semaphore>,
     repeats: Mutex<repeats::Repeats>,
     ids: Arc<ids::Ids>,
+    takings: lanes::Takings,
     /// Held as long as the store is, by a `serve`.
     lock: Mutex<Option<File>>,
     /// Its service among those that share it, once it has joined them.
@@ -174,6 +175,7 @@ impl Store {
             repeats: Mutex::default(),
             ids,
             lock: Mutex::new(lock),
+            takings: lanes::Takings::default(),
             member: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
