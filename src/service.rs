@@ -183,9 +183,14 @@ impl Service {
             tracing::warn!(
                 "some work did not end in time; it is on disk and goes on at the next start"
             );
+            self.parts.store.fall_silent();
+            self.workers.shutdown().await;
         }
         self.tasks.shutdown().await;
         if let Some(local) = &self.parts.local {
+            if local.is_working() {
+                self.parts.store.fall_silent();
+            }
             local.stop().await;
         }
         if let Err(error) = self.parts.store.close().await {

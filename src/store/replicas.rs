@@ -74,7 +74,7 @@ impl Store {
     pub async fn join(
         &self,
         replica: Replica,
-        heard: impl Fn(News) + Send + 'static,
+        heard: impl Fn(News) + Send + Sync + 'static,
     ) -> Result<(), Error> {
         if self.place().file().is_some() {
             return Ok(());
@@ -90,7 +90,7 @@ impl Store {
             return Err(Error::Broken);
         }
         let store = Arc::downgrade(&self.inner);
-        let around = Around { store, end, runtime: Handle::current(), heard };
+        let around = Around { store, end, runtime: Handle::current(), heard: Arc::new(heard) };
         let thread = std::thread::Builder::new().name("store-replica".into());
         thread.spawn(move || around.take_part()).map_err(|error| self.place().error(error))?;
         Ok(())
@@ -178,10 +178,28 @@ impl Store {
         }
     }
 
-    /// Leaves what this service has to the others.
+    /// Does nothing more that others can see, and lets them find that out by themselves: what was cut off in the middle may
+    /// still reach the forge, so that nobody is to go on with it at once.
+    pub fn fall_silent(&self) {
+        if let Some(member) = self.member() {
+            member.end.send_replace(Some(End::Left));
+            member.presence.send_modify(|presence| presence.until = Instant::now());
+        }
+    }
+
+    /// Leaves what this service has to the others, unless it fell silent before.
     pub(super) async fn leave(&self) -> Result<(), Error> {
         let Some(member) = self.member() else { return Ok(()) };
-        member.end.send_replace(Some(End::Left));
+        let has_ended = |end: &mut Option<End>| end.replace(End::Left) == Some(End::Left);
+        if member.end.send_if_modified(|end| !has_ended(end)) {
+            self.free_row(member).await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn free_row(&self, member: &Member) -> Result<(), Error> {
+        member.presence.send_modify(|presence| presence.until = Instant::now());
         let id = member.presence.borrow().id;
         self.write(move |c| {
             run(c, "DELETE FROM replica WHERE id = ?1", [id])?;
@@ -229,12 +247,13 @@ fn forget_gone(c: &Connection) -> Result<(), Error> {
     take_orphans(c)
 }
 
+/// What there is to hear when a service is gone.
+const LEFT: [News; 3] = [News::Due, News::Offered, News::Orphaned];
+
 /// Makes what is left of services that are gone due for the others.
 fn take_orphans(c: &Connection) -> Result<(), Error> {
     lanes::recover(c)?;
-    for news in [News::Due, News::Offered, News::Orphaned] {
-        c.announce(news);
-    }
+    LEFT.into_iter().for_each(|news| c.announce(news));
     Ok(())
 }
 
@@ -253,10 +272,10 @@ struct Around<F> {
     /// Why it takes part no more; gone with the store.
     end: watch::Receiver<Option<End>>,
     runtime: Handle,
-    heard: F,
+    heard: Arc<F>,
 }
 
-impl<F: Fn(News)> Around<F> {
+impl<F: Fn(News) + Send + Sync + 'static> Around<F> {
     /// Renews the row and listens, until the store is closed.
     fn take_part(self) {
         let (mut listener, mut was_told) = (None, false);
@@ -287,7 +306,7 @@ impl<F: Fn(News)> Around<F> {
             if rest.is_zero() {
                 break;
             }
-            listener.hear(rest.min(LISTEN))?.into_iter().for_each(&self.heard);
+            listener.hear(rest.min(LISTEN))?.into_iter().for_each(&*self.heard);
         }
         Ok(())
     }
@@ -312,8 +331,11 @@ impl<F: Fn(News)> Around<F> {
             Some(listener) => listener,
             None => {
                 let new = store.place().listen(member.presence.borrow().id)?;
+                // The lock of services goes with the other connection, which may have been lost as well.
+                let writes = store.clone();
+                self.runtime.spawn(async move { writes.write(|_| Ok(())).await });
                 // What was said before nobody heard.
-                News::ALL.iter().copied().for_each(&self.heard);
+                News::ALL.iter().copied().for_each(&*self.heard);
                 listener.insert(new)
             }
         };
@@ -330,18 +352,24 @@ impl<F: Fn(News)> Around<F> {
             member.end.send_replace(Some(End::Outdated));
             return Ok(());
         }
-        let until = if is_there == 0 { since } else { since + TERM };
         let living = u64::try_from(living).unwrap_or(0);
-        member.presence.send_replace(Presence { id, until, is_first: oldest == id, living });
+        member.presence.send_modify(|presence| {
+            let until = term_after(presence.until, is_there > 0, since, Instant::now());
+            *presence = Presence { id, until, is_first: oldest == id, living };
+        });
         if gone > 0 {
             tracing::warn!(
                 "a service on the same store is gone; the others go on with what it had"
             );
             // Not here: whoever writes may be waited for, and the next beat is not to be late.
-            let store = store.clone();
+            let (store, heard) = (store.clone(), Arc::clone(&self.heard));
             self.runtime.spawn(async move {
-                if let Err(error) = store.write(forget_gone).await {
-                    tracing::warn!(%error, "what it had could not be taken over; trying again");
+                match store.write(forget_gone).await {
+                    // One's own news is not heard.
+                    Ok(()) => LEFT.into_iter().for_each(&*heard),
+                    Err(error) => {
+                        tracing::warn!(%error, "what it had could not be taken over; trying again");
+                    }
                 }
             });
         }
@@ -349,10 +377,79 @@ impl<F: Fn(News)> Around<F> {
     }
 }
 
+/// Until when a term lasts after a beat that was sent `since`, as it is answered `now`. One that was over before has had its
+/// claims dropped, so that it is not taken up again.
+fn term_after(until: Instant, is_there: bool, since: Instant, now: Instant) -> Instant {
+    if is_there && until > now { since + TERM } else { until.min(since) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::scratch_file;
+    use crate::store::lanes::make_due;
+    use crate::store::{scratch, scratch_file};
+
+    #[test]
+    fn a_term_that_was_over_when_the_answer_came_is_not_taken_up_again() {
+        let second = Duration::from_secs(1);
+        let start = Instant::now();
+        let (until, since) = (start + TERM, start + 5 * second);
+        assert_eq!(term_after(until, true, since, since + second), since + TERM);
+        for (is_there, now) in [(true, until), (true, until + second), (false, since + second)] {
+            assert!(term_after(until, is_there, since, now) <= now);
+        }
+    }
+
+    /// A service that has an issue in hand, as another connection sees its row and its lane: `claimed` or `due`.
+    async fn left_by(leaves: impl AsyncFnOnce(&Store)) -> (i64, String) {
+        let (_folder, store) = scratch();
+        store.join(Replica { name: "one".to_owned(), works: true }, |_| {}).await.unwrap();
+        let now = crate::clock::Clock::System.now();
+        let at = "acme/widgets#1".parse().unwrap();
+        let due = move |c: &Connection| make_due(c, lanes::insert(c, &at)?, now);
+        store.write(due).await.unwrap();
+        assert!(store.claim(now).await.unwrap().is_some());
+        leaves(&store).await;
+        assert!(store.term().is_over());
+        let left = "SELECT (SELECT count(*) FROM replica), (SELECT state FROM lane)";
+        store.read(move |c| only(c, left, [], |row| row.try_into())).await.unwrap()
+    }
+
+    #[tokio::test]
+    #[ignore = "needs a server: set GITEA_TRIAGE_TEST_POSTGRES"]
+    async fn what_was_cut_off_is_not_given_to_others_at_once() {
+        let stops = async |store: &Store| store.close().await.unwrap();
+        assert_eq!(left_by(stops).await, (0, "due".to_owned()));
+        let is_cut_off = async |store: &Store| {
+            store.fall_silent();
+            store.close().await.unwrap();
+        };
+        assert_eq!(left_by(is_cut_off).await, (1, "claimed".to_owned()));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs a server: set GITEA_TRIAGE_TEST_POSTGRES"]
+    async fn the_last_one_hears_that_another_is_gone() {
+        let (_folder, store) = scratch();
+        let (hears, heard) = std::sync::mpsc::channel();
+        let hears = std::sync::Mutex::new(hears);
+        let tell = move |news| drop(hears.lock().unwrap().send(news));
+        store.join(Replica { name: "one".to_owned(), works: true }, tell).await.unwrap();
+        let patience = Duration::from_secs(60);
+        let all = move || {
+            let first: Vec<_> = News::ALL.iter().map(|_| heard.recv_timeout(patience)).collect();
+            assert!(first.iter().all(Result::is_ok), "it heard nothing when it came");
+            heard
+        };
+        let heard = tokio::task::spawn_blocking(all).await.unwrap();
+        let gone = "INSERT INTO replica (name, version, works, since, beat_at) VALUES ('two', '1', 1, 0, 0)";
+        store.write(move |c| run(c, gone, [])).await.unwrap();
+        let next = tokio::task::spawn_blocking(move || {
+            LEFT.map(|_| heard.recv_timeout(patience).unwrap())
+        });
+        assert_eq!(next.await.unwrap(), LEFT);
+        store.close().await.unwrap();
+    }
 
     #[tokio::test]
     async fn over_a_file_there_is_nobody_to_wait_for() {

@@ -83,6 +83,11 @@ impl LocalClient {
         }
     }
 
+    /// Whether a dispatch is worked on.
+    pub fn is_working(&self) -> bool {
+        !self.0.working.borrow().is_empty()
+    }
+
     /// Ends the servers of tools that were started.
     pub async fn stop(&self) {
         self.0.runs.agent.stop().await;
