@@ -26,14 +26,15 @@ impl Store {
                 return Ok(Record { load, shares, pauses, ..Record::default() });
             };
             let dispatch = dispatches::open_dispatch(c, lane)?;
-            let applied = "SELECT kind, value FROM effect WHERE dispatch = ?1 AND state = 'done'";
+            let applied =
+                "SELECT kind, value FROM effect WHERE lane = ?1 AND dispatch = ?2 AND state = 'done'";
             let done: Vec<_> = match &dispatch {
-                Some(dispatch) => all(c, applied, [dispatch.id], kind_and_value)?,
+                Some(dispatch) => all(c, applied, [lane, dispatch.id], kind_and_value)?,
                 None => Vec::new(),
             };
             let (text_digest, evaluated_at) = last_look(c, lane)?;
             let run = dispatch.as_ref().map(|dispatch| turns::run_so_far(c, dispatch.id));
-            let refused = dispatch.as_ref().map(|dispatch| refused(c, dispatch.id)).transpose()?;
+            let refused = dispatch.as_ref().map(|dispatch| refused(c, lane, dispatch.id)).transpose()?;
             let handed_off = done.iter().filter(|(kind, _)| *kind == EffectKind::HandOff);
             Ok(Record {
                 handed_off: handed_off.map(|(_, agent)| AgentId::new(agent)).collect(),
@@ -241,7 +242,7 @@ pub(super) fn record_outcome(
 /// The effects that put something on the issue for our dispatches that have ended, where it was there whenever it was
 /// looked at since, and was not taken off by us.
 const LEFT_OVER: &str = "FROM effect JOIN dispatch ON dispatch.id = effect.dispatch
-     WHERE dispatch.lane = ?1 AND by_person = 0 AND ended_at IS NOT NULL
+     WHERE effect.lane = ?1 AND dispatch.lane = ?1 AND by_person = 0 AND ended_at IS NOT NULL
          AND effect.state = 'done' AND kind IN ('label', 'assignee') AND NOT EXISTS (
              SELECT 1 FROM effect AS off WHERE off.lane = ?1 AND off.id > effect.id AND off.state = 'done'
                  AND off.value = effect.value AND off.kind = CASE effect.kind WHEN 'label' THEN 'unlabel' ELSE 'unassign' END)";
@@ -253,10 +254,10 @@ fn leftovers(c: &Connection, lane: i64) -> Result<BTreeSet<Mark>, Error> {
 }
 
 /// What the forge did not let us put on the issue for a dispatch, and what it said.
-fn refused(c: &Connection, dispatch: i64) -> Result<BTreeMap<Mark, String>, Error> {
+fn refused(c: &Connection, lane: i64, dispatch: i64) -> Result<BTreeMap<Mark, String>, Error> {
     let sql = "SELECT kind, value, coalesce(note, '') FROM effect
-               WHERE dispatch = ?1 AND state = 'failed' AND recovery IS NULL AND kind IN ('label', 'assignee')";
-    let rows: Vec<_> = all(c, sql, [dispatch], |r| Ok((kind_and_value(r)?, r.get(2)?)))?;
+               WHERE lane = ?1 AND dispatch = ?2 AND state = 'failed' AND recovery IS NULL AND kind IN ('label', 'assignee')";
+    let rows: Vec<_> = all(c, sql, [lane, dispatch], |r| Ok((kind_and_value(r)?, r.get(2)?)))?;
     let mark = |((kind, value), note)| Some((Mark::of(kind, value)?, note));
     Ok(rows.into_iter().filter_map(mark).collect())
 }

@@ -275,7 +275,7 @@ fn give_up(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error> {
         let error = failure.reason.clone();
         if open.deadline_at <= failure.at {
             dispatches::end_unseen(c, lane, Cause::NotEvaluated { error }, moment)?;
-        } else if !is_called(c, &open)? {
+        } else if !is_called(c, lane, &open)? {
             let to = Transition::to(DispatchState::Failed, Cause::NotEvaluated { error });
             dispatches::advance(c, open.id, &to, moment)?;
         } else if failure.is_out_of_reach {
@@ -297,13 +297,13 @@ fn end_overdue(c: &Connection, lane: i64, failure: &Failure) -> Result<(), Error
 }
 
 /// Whether anything that calls the agent was done.
-fn is_called(c: &Connection, dispatch: &Dispatch) -> Result<bool, Error> {
+fn is_called(c: &Connection, lane: i64, dispatch: &Dispatch) -> Result<bool, Error> {
     if dispatch.state != DispatchState::Pending || dispatch.failures > 0 {
         return Ok(true);
     }
     let sql = "SELECT 1 FROM effect
-         WHERE dispatch = ?1 AND kind IN ('label', 'assignee', 'hand_off') AND state = 'done'";
-    is_any(c, sql, [dispatch.id])
+         WHERE lane = ?1 AND dispatch = ?2 AND kind IN ('label', 'assignee', 'hand_off') AND state = 'done'";
+    is_any(c, sql, [lane, dispatch.id])
 }
 
 /// Records what is known of the effects of an evaluation that did not come to its end.

@@ -179,7 +179,8 @@ pub(super) fn wake_waiting(
         return Ok(());
     }
     let best = "SELECT id FROM lane
-                WHERE (waits_for = ?1 OR id IN (SELECT lane FROM alternative WHERE agent = ?1))
+                WHERE id IN (SELECT id FROM lane WHERE waits_for = ?1
+                             UNION SELECT lane FROM alternative WHERE agent = ?1)
                     AND NOT EXISTS (SELECT 1 FROM paused_repository WHERE paused_repository.repo = lane.repo)
                 ORDER BY wait_p0 DESC, wait_score DESC, wait_since, id LIMIT ?2";
     let lanes: Vec<_> = all(c, best, params![agent, places], |r| r.get(0))?;
