@@ -54,6 +54,21 @@ pub fn comes_and_goes(dist: &Dist) {
     }
     // It waits for its configuration.
     assert_eq!(installed.calls, ["--system daemon-reload"]);
+    let configured = &phases["configure"];
+    for (file, mode) in
+        [("gitea-triage.toml", "644"), ("gitea-token", "600"), ("webhook-secret", "600")]
+    {
+        let line = format!("mode: {mode} /etc/gitea-triage/{file}");
+        assert!(configured.said.contains(&line.as_str()), "{line}: {:?}", configured.said);
+    }
+    // The service has what was written, and root's commands the store of the service.
+    for line in [
+        "said:   1. systemctl enable --now gitea-triage",
+        "shown: url = \"sqlite:/var/lib/gitea-triage/gitea-triage.db\"",
+        "shown: repos = [\"acme/widgets\"]",
+    ] {
+        assert!(configured.said.contains(&line), "{line}: {:?}", configured.said);
+    }
     let restarted = ["--system daemon-reload".to_owned(), format!("try-restart {units}")];
     assert_eq!(phases["upgrade"].calls, restarted);
     let kept = |phase: &str, file: &str| phases[phase].files.contains(&file);
@@ -73,9 +88,10 @@ pub fn comes_and_goes(dist: &Dist) {
     assert!(!left.iter().any(|file| file.contains("gitea-triage")), "{left:?}");
 }
 
-/// What was called and what is there after a phase.
+/// What was called, what is there and what was printed after a phase.
 #[derive(Debug, Default)]
 struct Phase<'a> {
+    said: Vec<&'a str>,
     calls: Vec<&'a str>,
     files: Vec<&'a str>,
 }
@@ -89,6 +105,8 @@ fn phases(said: &str) -> BTreeMap<&str, Phase<'_>> {
             phases.entry(name).or_default().calls.push(call);
         } else if let Some(file) = line.strip_prefix("there: ./") {
             phases.entry(name).or_default().files.push(file);
+        } else {
+            phases.entry(name).or_default().said.push(line);
         }
     }
     phases

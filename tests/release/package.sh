@@ -40,10 +40,27 @@ phase() {
 
 phase install --install /tmp/old.deb
 # What a person and the running service make of it.
-for secret in gitea-token webhook-secret; do
-    echo 0123456789abcdef >"$root/etc/gitea-triage/$secret"
-done
-echo '# changed' >>"$root/etc/gitea-triage/gitea-triage.toml"
+echo 0123456789abcdef0123456789abcdef01234567 >"$root/tmp/token"
+inside() {
+    chroot "$root" env --ignore-environment PATH=/usr/bin:/bin LC_ALL=C "$@"
+}
+etc=/etc/gitea-triage
+echo '== configure'
+inside gitea-triage init --yes --offline --config $etc/gitea-triage.toml --url https://gitea.example.com \
+    --token-file /tmp/token --repo acme/widgets | sed 's/^/said: /'
+inside stat --format 'mode: %a %n' $etc/gitea-triage.toml $etc/gitea-token $etc/webhook-secret
+# As the unit starts it: an account of its own, and the secrets as credentials.
+mkdir "$root/tmp/credentials"
+cp "$root$etc/gitea-token" "$root$etc/webhook-secret" "$root/tmp/credentials"
+chown -R 65534 "$root/tmp/credentials"
+sed -n "s/^Environment='\{0,1\}\(GITEA_TRIAGE__[^']*\)'\{0,1\}$/\1/p" "$root/usr/lib/systemd/system/gitea-triage.service" |
+    sed 's|%d|/tmp/credentials|' >"$layer/environment"
+set --
+while read -r line; do
+    set -- "$@" "$line"
+done <"$layer/environment"
+chroot --userspec=65534:65534 "$root" env --ignore-environment "$@" gitea-triage --config $etc/gitea-triage.toml \
+    config show | sed 's/^/shown: /'
 mkdir -p "$root/etc/systemd/system/multi-user.target.wants" "$root/var/lib/private/gitea-triage" \
     "$root/var/lib/gitea-triage-runner"
 ln -s /lib/systemd/system/gitea-triage.service "$root/etc/systemd/system/multi-user.target.wants/gitea-triage.service"

@@ -1,6 +1,9 @@
-//! The files that `init` writes: for the user alone, each whole or not at all, none over one that exists unless told.
+//! The files that `init` writes: each whole or not at all, none over one that exists unless told, and for the user alone. At the
+//! place of the installed service, the configuration, which holds no secret, may be read by the account of that service.
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -10,6 +13,13 @@ use uuid::Uuid;
 
 use super::super::Failure;
 use super::draft::Draft;
+use crate::config::PLACES;
+
+/// The configuration that packages bring, for somebody to fill in.
+const AS_SHIPPED: &str = include_str!("../../../deploy/gitea-triage.toml");
+/// For the user alone, as temporary files are.
+const PRIVATE: u32 = 0o600;
+const PUBLIC: u32 = 0o644;
 
 /// Where everything goes.
 pub(super) struct Files {
@@ -30,18 +40,32 @@ impl Files {
             let text = format!("there is no folder `{}`; create it first", folder.display());
             return Err(Failure::Usage(text));
         }
-        // What is read once only, such as a pipe, cannot be named in the configuration.
-        let token = token.filter(|file| file.is_file());
+        let beside = config.with_file_name("gitea-token");
+        // What is read once only, such as a pipe, cannot be named in the configuration; and the unit passes one file on.
+        let is_kept = |file: &PathBuf| {
+            file.is_file()
+                && (!is_of_service(config)
+                    || file.canonicalize().ok() == beside.canonicalize().ok())
+        };
+        let token = token.filter(is_kept);
         Ok(Self {
             config: config.to_owned(),
             has_token: token.is_some(),
-            token: token.unwrap_or_else(|| config.with_file_name("gitea-token")),
+            token: token.unwrap_or(beside),
             secret: config.with_file_name("webhook-secret"),
         })
     }
 
-    /// The database beside the configuration, wherever the service is started.
+    /// Whether the configuration is that of the installed service, which runs under an account of its own.
+    pub fn are_of_service(&self) -> bool {
+        is_of_service(&self.config)
+    }
+
+    /// The database of the installed service; elsewhere one beside the configuration, wherever the service is started.
     pub fn store(&self) -> String {
+        if self.are_of_service() {
+            return "sqlite:/var/lib/gitea-triage/gitea-triage.db".to_owned();
+        }
         let folder = folder(&self.config);
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         format!("sqlite:{}", folder.join("gitea-triage.db").display())
@@ -50,7 +74,10 @@ impl Files {
     /// # Errors
     /// When something is there already.
     pub fn may_be_written(&self, force: bool) -> Result<(), Failure> {
-        let there: Vec<_> = self.written().into_iter().filter(|f| Path::new(f).exists()).collect();
+        let is_there = |file: &String| {
+            Path::new(file).exists() && !(Path::new(file) == self.config && self.is_as_shipped())
+        };
+        let there: Vec<_> = self.written().into_iter().filter(is_there).collect();
         match there.as_slice() {
             [] => Ok(()),
             _ if force => Ok(()),
@@ -73,12 +100,19 @@ impl Files {
     pub fn write(&self, draft: &Draft, force: bool) -> Result<(), Failure> {
         let token = self.named(&self.token)?;
         if !self.has_token {
-            write(&self.token, &format!("{}\n", draft.token.expose_secret()), force)?;
+            write(&self.token, &format!("{}\n", draft.token.expose_secret()), PRIVATE, force)?;
         }
         // 244 random bits.
         let secret = format!("{}{}\n", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        write(&self.secret, &secret, force)?;
-        write(&self.config, &draft.file(&token, "webhook-secret"), force)
+        write(&self.secret, &secret, PRIVATE, force)?;
+        let mode = if self.are_of_service() { PUBLIC } else { PRIVATE };
+        let force = force || self.is_as_shipped();
+        write(&self.config, &draft.file(&token, "webhook-secret"), mode, force)
+    }
+
+    /// Whether nobody has filled in yet what a package brought.
+    fn is_as_shipped(&self) -> bool {
+        std::fs::read(&self.config).is_ok_and(|there| there == AS_SHIPPED.as_bytes())
     }
 
     /// The file as the configuration names it, which starts in its own folder.
@@ -96,11 +130,15 @@ fn folder(file: &Path) -> &Path {
     if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
-/// Temporary files are for their user alone, and so is what they become.
-fn write(file: &Path, text: &str, force: bool) -> Result<(), Failure> {
+fn is_of_service(config: &Path) -> bool {
+    config == Path::new(PLACES[1])
+}
+
+fn write(file: &Path, text: &str, mode: u32, force: bool) -> Result<(), Failure> {
     let cannot = || format!("`{}` cannot be written", file.display());
     let mut new = NamedTempFile::new_in(folder(file)).with_context(cannot)?;
     new.write_all(text.as_bytes()).with_context(cannot)?;
+    new.as_file().set_permissions(Permissions::from_mode(mode)).with_context(cannot)?;
     new.as_file().sync_all().with_context(cannot)?;
     match force {
         true => new.persist(file).with_context(cannot)?,

@@ -22,7 +22,7 @@ use crate::triage::Preset;
 /// Write a first configuration: asks, and tries each answer at once
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitea-triage init\n  gitea-triage init --config /etc/gitea-triage/gitea-triage.toml\n  gitea-triage init --yes --url https://gitea.example.com \\\n      --token-file gitea-token --repo acme/widgets --owner alice\n\nWrites the configuration and, beside it, `webhook-secret` and, unless `--token-file` names one, `gitea-token`. All are for the user alone (mode 0600). A file that exists is not overwritten without `--force`. With `--yes`, the first answer that does not work ends it, and nothing is written."
+    after_help = "Examples:\n  gitea-triage init\n  gitea-triage init --config /etc/gitea-triage/gitea-triage.toml\n  gitea-triage init --yes --url https://gitea.example.com \\\n      --token-file gitea-token --repo acme/widgets --owner alice\n\nWrites the configuration and, beside it, `webhook-secret` and, unless `--token-file` names one, `gitea-token`, for the user alone (mode 0600). At /etc/gitea-triage/gitea-triage.toml, where the installed service reads it, the configuration is for everybody (0644), the store is the one of the service, and the example of a package is replaced. A file that exists is not overwritten without `--force`. With `--yes`, the first answer that does not work ends it, and nothing is written."
 )]
 pub(super) struct Init {
     /// Ask nothing: take the flags, and defaults for the rest
@@ -55,7 +55,7 @@ pub(super) struct Init {
     /// Address under which the forge reaches the service [default: http:// and the address of --listen]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// The store [default: a file beside the configuration]
+    /// The store [default: a file beside the configuration, or that of the installed service]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Try nothing on the forge
@@ -85,7 +85,8 @@ impl Init {
             }));
         }
         let written: Vec<_> = files.written().iter().map(|file| format!("  {file}")).collect();
-        print(&format!("\nWritten, for this user alone:\n{}\n\nNext:", written.join("\n")))?;
+        let whose = if files.are_of_service() { "the secrets " } else { "" };
+        print(&format!("\nWritten, {whose}for this user alone:\n{}\n\nNext:", written.join("\n")))?;
         for (at, step) in next(&files, &draft).iter().enumerate() {
             print(&format!("  {}. {step}", at + 1))?;
         }
@@ -100,7 +101,10 @@ fn next(files: &Files, draft: &Draft) -> Vec<String> {
         true => String::new(),
         false => format!(" --config {config}"),
     };
-    let mut next = vec![format!("gitea-triage serve{named}")];
+    let mut next = match files.are_of_service() && is_unit_there() {
+        true => vec!["systemctl enable --now gitea-triage".to_owned()],
+        false => vec![format!("gitea-triage serve{named}")],
+    };
     let dry = if draft.dry_run { "GITEA_TRIAGE__TRIAGE__DRY_RUN=false " } else { "" };
     next.push(format!(
         "{dry}gitea-triage hook install{named}\n     creates the webhook; an account that may not administer the repository needs\n     `--hook-token-file FILE` with a token of somebody who may (repository: Read and Write)"
@@ -112,4 +116,11 @@ fn next(files: &Files, draft: &Draft) -> Vec<String> {
         ));
     }
     next
+}
+
+/// Whether systemd knows the service, from a package or as `deploy/install.md` has it.
+fn is_unit_there() -> bool {
+    ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"]
+        .iter()
+        .any(|folder| Path::new(folder).join("gitea-triage.service").exists())
 }
