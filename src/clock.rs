@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 
 /// A moment in UTC.
 pub type Timestamp = DateTime<Utc>;
@@ -49,4 +50,17 @@ pub fn from_millis(ms: i64) -> Timestamp {
     } else {
         DateTime::<Utc>::MAX_UTC
     })
+}
+
+/// The longest that clocks were ever set forward at once: an island that changed sides of the date line.
+const LONGEST_GAP_MINUTES: i64 = 25 * 60;
+
+/// The moment of an hour of a local day. One that the clocks pass twice is its first passing; one that they leave out is the
+/// next moment there is.
+pub fn moment(day: NaiveDate, hour: NaiveTime, zone: Tz) -> Timestamp {
+    let wanted = day.and_time(hour);
+    (0..=LONGEST_GAP_MINUTES)
+        .filter_map(|later| wanted.checked_add_signed(TimeDelta::minutes(later)))
+        .find_map(|at| at.and_local_timezone(zone).earliest())
+        .map_or_else(|| wanted.and_utc(), |at| at.to_utc())
 }

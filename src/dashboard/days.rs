@@ -1,13 +1,15 @@
-//! One day of a repository: how its issues stood at the end, and what was done.
+//! One day of a repository, in the time zone of the summaries: how its issues stood at the end, and what was done.
 
 use actix_web::HttpResponse;
 use askama::Template;
 use chrono::{Days, NaiveDate, NaiveTime};
+use chrono_tz::Tz;
 
 use super::access::Reader;
 use super::frame::{Frame, NavItem, render};
 use super::listing::{Listing, Parameters, given};
 use super::refusal::Refusal;
+use crate::clock;
 use crate::issue::RepoName;
 use crate::store::{Digest, Period};
 
@@ -21,6 +23,7 @@ struct Page {
     repos: Vec<(String, bool)>,
     repo: String,
     day: NaiveDate,
+    zone: Tz,
     digest: Digest,
     counts: [(&'static str, usize); 6],
 }
@@ -34,7 +37,8 @@ impl Page {
 
 /// The handler of `GET /days`: today, of the first repository, unless others are chosen.
 pub(super) async fn page(reader: Reader, parameters: Parameters) -> Result<HttpResponse, Refusal> {
-    let today = reader.now.date_naive();
+    let zone = reader.settings.timezone;
+    let today = reader.now.with_timezone(&zone).date_naive();
     let day = given(&parameters, "day").and_then(|day| day.parse().ok()).unwrap_or(today);
     let mut repos = Listing::of(&reader, &parameters, "/days", None).await?.repos;
     if let Some(first) = repos.first_mut().filter(|_| given(&parameters, "repo").is_none()) {
@@ -42,7 +46,7 @@ pub(super) async fn page(reader: Reader, parameters: Parameters) -> Result<HttpR
     }
     let chosen = repos.iter().find(|(_, is_chosen)| *is_chosen).map(|(name, _)| name.clone());
     let digest = match chosen.as_deref().map(str::parse::<RepoName>) {
-        Some(Ok(repo)) => reader.dashboard.parts.store.digest(&repo, of(day)).await?,
+        Some(Ok(repo)) => reader.dashboard.parts.store.digest(&repo, of(day, zone)).await?,
         _ => Digest::default(),
     };
     let count = |action: &str| digest.open.iter().filter(|issue| issue.action == action).count();
@@ -56,12 +60,12 @@ pub(super) async fn page(reader: Reader, parameters: Parameters) -> Result<HttpR
     ];
     let frame = reader.frame(NavItem::None, "Day by day");
     let repo = chosen.unwrap_or_default();
-    Ok(render(&Page { frame, repos, repo, day, digest, counts }))
+    Ok(render(&Page { frame, repos, repo, day, zone, digest, counts }))
 }
 
-/// From midnight to midnight, in UTC.
-fn of(day: NaiveDate) -> Period {
+/// From midnight to midnight.
+fn of(day: NaiveDate, zone: Tz) -> Period {
     let next = day.checked_add_days(Days::new(1)).unwrap_or(day);
-    let [from, until] = [day, next].map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    let [from, until] = [day, next].map(|day| clock::moment(day, NaiveTime::MIN, zone));
     Period { from, until }
 }

@@ -57,6 +57,8 @@ pub(super) async fn list(reader: Reader, parameters: Parameters) -> Result<HttpR
         is_chosen: *show == query.show,
         count: match show {
             Show::Flagged => Some(standings.flagged),
+            Show::Escalated => Some(standings.escalated),
+            Show::Urgent => Some(standings.urgent),
             Show::Dispatched => Some(standings.dispatched),
             Show::Waiting => Some(standings.waiting),
             Show::Held => Some(standings.held),

@@ -10,7 +10,7 @@ use super::chart::{Chart, Column};
 use super::frame::{Frame, NavItem, render};
 use super::latency::{self, Answers};
 use super::refusal::Refusal;
-use crate::store::{Activity, Gauges, Hour, Overview, Sight};
+use crate::store::{Activity, Gauges, Hour, IssueRow, Overview, Sight};
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -34,10 +34,10 @@ struct Health {
 }
 
 impl OverviewPage {
-    /// The person whose attention an issue of this repository needs.
-    fn asks(&self, repo: &str) -> String {
-        let owner = || repo.split('/').next().unwrap_or_default().to_owned();
-        self.owner.clone().unwrap_or_else(owner)
+    /// The person whose attention an issue needs.
+    fn asks(&self, issue: &IssueRow) -> String {
+        let owner = || issue.repo.split('/').next().unwrap_or_default().to_owned();
+        issue.asked.clone().or_else(|| self.owner.clone()).unwrap_or_else(owner)
     }
 
     fn waiting(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! Error pages and redirects: the answers that are not the page that was asked for.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
@@ -8,6 +9,9 @@ use super::frame::{Frame, render_as, see_other};
 use super::local::LocalPath;
 use super::settings::Settings;
 use crate::store;
+
+/// How long a browser or a program is asked to wait for the store, in seconds.
+const RETRY_AFTER_S: &str = "2";
 
 /// An answer instead of the page.
 #[derive(Debug)]
@@ -98,7 +102,11 @@ impl ResponseError for Refusal {
         match self {
             Self::Redirect(path) => see_other(path),
             Self::Page { status, .. } => {
-                HttpResponse::build(*status).content_type("text/html; charset=utf-8").finish()
+                let mut answer = HttpResponse::build(*status);
+                if *status == StatusCode::SERVICE_UNAVAILABLE {
+                    answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
+                }
+                answer.content_type("text/html; charset=utf-8").finish()
             }
         }
     }

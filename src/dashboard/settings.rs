@@ -29,6 +29,8 @@ pub struct Settings {
     pub repos: RepoPatterns,
     /// `triage.owner`; the repository's owner when `None`.
     pub owner: Option<String>,
+    /// The time zone of the summaries' days.
+    pub timezone: chrono_tz::Tz,
     /// The configured agents.
     pub agents: Vec<Agent>,
     /// What runs may use.
@@ -106,6 +108,7 @@ pub(super) fn at(public_url: &str) -> Settings {
         open_to_readers: false,
         repos: RepoPatterns::new(["acme/*"]).unwrap(),
         owner: None,
+        timezone: chrono_tz::UTC,
         agents: Vec::new(),
         budgets: Arc::default(),
         dry_run: false,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AgentId;
 use super::run::Usage;
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 
 /// Money is counted in millionths.
 pub const MILLION: u64 = 1_000_000;
@@ -168,16 +168,12 @@ impl Budgets {
         now.with_timezone(&self.timezone).date_naive()
     }
 
-    /// When the next day begins: at midnight, or an hour later where the clocks leave midnight out.
+    /// When the next day begins: at midnight, or later where the clocks leave midnight out.
     pub fn next_day(&self, now: Timestamp) -> Timestamp {
         let next = self.day(now).checked_add_days(Days::new(1));
-        let midnight = next.map(|day| day.and_time(NaiveTime::MIN));
-        let begins = midnight.and_then(|at| {
-            let begins =
-                |at| chrono::NaiveDateTime::and_local_timezone(&at, self.timezone).earliest();
-            begins(at).or_else(|| begins(at + TimeDelta::hours(1)))
-        });
-        begins.map_or(now + TimeDelta::days(1), |at| at.to_utc())
+        next.map_or(now + TimeDelta::days(1), |day| {
+            clock::moment(day, NaiveTime::MIN, self.timezone)
+        })
     }
 
     /// What an agent used. Where it counts tokens and no money, its price says what they cost.

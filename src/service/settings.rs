@@ -173,6 +173,7 @@ pub(super) fn dashboard(config: &Config) -> anyhow::Result<dashboard::Settings> 
         open_to_readers: config.dashboard.open_to_readers,
         repos: config.gitea.repos.clone(),
         owner,
+        timezone: config.summary.timezone,
         agents: config.agents.list.clone(),
         budgets: Arc::new(super::rules::budgets(config)),
         dry_run: config.triage.dry_run,

@@ -1,12 +1,9 @@
 //! When a local day's summary is due. Pure; time is an argument.
 
-use chrono::{LocalResult, NaiveDate, NaiveTime, TimeDelta, TimeZone};
+use chrono::{NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 
-use crate::clock::Timestamp;
-
-/// The longest that clocks were ever set forward at once: an island that changed sides of the date line.
-const LONGEST_GAP_MINUTES: i64 = 25 * 60;
+use crate::clock::{self, Timestamp};
 
 /// An hour of each local day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +20,9 @@ impl Schedule {
         now.with_timezone(&self.timezone).date_naive()
     }
 
-    /// The moment of the day's hour. An hour that the clocks pass twice is its first passing; one that they leave
-    /// out is the next moment there is.
+    /// The moment of the day's hour.
     pub fn moment(&self, day: NaiveDate) -> Timestamp {
-        let wanted = day.and_time(self.at);
-        let later = |minutes| wanted + TimeDelta::minutes(minutes);
-        let mut tries =
-            (0..=LONGEST_GAP_MINUTES).map(|m| self.timezone.from_local_datetime(&later(m)));
-        tries
-            .find_map(|found| match found {
-                LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => Some(at.to_utc()),
-                LocalResult::None => None,
-            })
-            .unwrap_or_else(|| wanted.and_utc())
+        clock::moment(day, self.at, self.timezone)
     }
 }
 

@@ -26,10 +26,27 @@ async fn an_issue_that_needs_somebody_twice_is_counted_and_listed_once() {
     world.gitea.close(&at, "claude");
     world.settle(10).await;
     let page = admin.get("/").await;
-    page.has("1 escalated</a>").has("<b>12</b> need attention");
+    page.has("1 escalated</a>").has("11 flagged</a>").has("<b>12</b> need attention");
     assert_eq!(page.text.matches(&format!("/issues/acme/widgets/{}\"", at.number)).count(), 2);
-    admin.get("/issues?show=escalated").await.has(&format!("acme/widgets#{}", at.number));
+    let list = admin.get("/issues?show=escalated").await;
+    list.has(&format!("acme/widgets#{}", at.number));
+    list.has("flagged (11)").has("escalated (1)").has("urgent (0)");
     admin.get("/issues?show=urgent").await.has("No issue matches");
+}
+
+#[tokio::test]
+async fn whoever_was_asked_is_named_and_not_the_owner() {
+    let world = World::with(&format!(
+        "[triage]\nowner = 'alice'\n[[rotation]]\nname = 'backend'\nmembers = ['ben']\n[dashboard]\ntoken = '{TOKEN}'\n"
+    ))
+    .await;
+    world.gitea.add_collaborator(&repo("acme/widgets"), "ben", "write");
+    let mut blocked = bug();
+    blocked.body.push_str("\nBlocked until the schema is settled.");
+    world.gitea.open_issue(&repo("acme/widgets"), blocked);
+    world.settle(10).await;
+    let page = Browser::of_admin(&world).await.get("/").await;
+    page.has("<b>1</b> need attention").has("for <bdi>ben</bdi>").has_not("for <bdi>alice</bdi>");
 }
 
 #[tokio::test]

@@ -40,9 +40,35 @@ async fn a_day_of_a_repository_has_a_page() {
     page.has("<dt>closed on this day</dt><dd>1</dd>").has("chip-dispatch").has("chip-completed");
     let page = admin.get("/days?repo=acme%2Fwidgets&day=2026-03-22").await;
     page.has("Nothing on this day").has("<dt>open</dt><dd>0</dd>");
+    // The last day there is.
+    admin.get("/days?day=%2B262142-12-31").await.has("+262142-12-31").has("Nothing on this day");
     for other in ["/days?repo=acme%2Fnowhere", "/days?repo=%3Cb%3E&day=never"] {
         admin.get(other).await.has("No issue of such a repository is known");
     }
+}
+
+#[tokio::test]
+async fn a_day_begins_and_ends_where_the_summaries_are() {
+    let world = World::with(&format!(
+        "[summary]\nenabled = false\ntimezone = 'Asia/Tokyo'\n[dashboard]\ntoken = '{}'\n",
+        crate::browsing::TOKEN
+    ))
+    .await;
+    world.open("acme/widgets");
+    world.settle(10).await;
+    // Evening in London is the next morning in Tokyo.
+    let now = world.clock.now();
+    let night = now.date_naive().and_hms_opt(15, 30, 0).unwrap().and_utc();
+    world.advance((night - now).num_seconds());
+    let at = world.open("acme/widgets");
+    world.settle(10).await;
+    let mut admin = Browser::of_admin(&world).await;
+    let page = admin.get("/days").await;
+    page.has("acme/widgets</bdi> on 2026-03-24").has("(Asia/Tokyo)").has("<dt>open</dt><dd>2</dd>");
+    page.has(&format!("widgets#{}<", at.number));
+    let before = admin.get("/days?day=2026-03-23").await;
+    before.has("<dt>open</dt><dd>1</dd>").has("widgets#1<");
+    before.has_not(&format!("widgets#{}<", at.number));
 }
 
 #[tokio::test]

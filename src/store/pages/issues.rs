@@ -88,6 +88,8 @@ pub struct IssueRow {
     pub held: Option<String>,
     /// Who has it and how far that has come, while a dispatch is open.
     pub dispatch: Option<(String, DispatchState)>,
+    /// Whom a rotation has asked about it.
+    pub asked: Option<String>,
 }
 
 /// How many issues stand how.
@@ -95,6 +97,10 @@ pub struct IssueRow {
 pub struct Standings {
     /// Waiting for a person's answer.
     pub flagged: u64,
+    /// Given up by an agent, and still open.
+    pub escalated: u64,
+    /// Urgent, not ready, and nobody's.
+    pub urgent: u64,
     /// Dispatched to an agent.
     pub dispatched: u64,
     /// Waiting for an agent's place.
@@ -106,7 +112,8 @@ pub struct Standings {
 }
 
 pub(super) const ISSUE: &str = "SELECT repo, number, title, latest.evaluation, latest.at, action,
-     latest.agent, reason, score, hold, dispatch.agent, dispatch.state FROM latest
+     latest.agent, reason, score, hold, dispatch.agent, dispatch.state,
+     (SELECT login FROM duty WHERE duty.lane = latest.lane AND duty.ended_at IS NULL) FROM latest
      CROSS JOIN lane ON lane.id = latest.lane
      LEFT JOIN dispatch ON dispatch.lane = latest.lane AND ended_at IS NULL";
 
@@ -240,6 +247,7 @@ pub(super) fn issue(row: &Row<'_>) -> RowResult<IssueRow> {
         score: row.get(8)?,
         held: hold_text(row, 9)?,
         dispatch: agent.zip(parsed_if_any(row, 11)?),
+        asked: row.get(12)?,
     })
 }
 
@@ -280,7 +288,18 @@ impl Store {
 pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
     let (flagged, dispatched, waiting, held, from_before) =
         only(c, STANDINGS, [], |r| r.try_into())?;
-    Ok(Standings { flagged, dispatched, waiting, held, from_before })
+    let (escalated, urgent) = (count(c, Show::Escalated)?, count(c, Show::Urgent)?);
+    Ok(Standings { flagged, escalated, urgent, dispatched, waiting, held, from_before })
+}
+
+/// How many issues a short list has.
+fn count(c: &Connection, show: Show) -> Result<u64, Error> {
+    let mut all = 0;
+    each(c, show, &mut |_| {
+        all += 1;
+        Ok(true)
+    })?;
+    Ok(all)
 }
 
 #[cfg(test)]
