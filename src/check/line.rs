@@ -1,6 +1,8 @@
 //! One thing that was looked at.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+
+use crate::reason::or_none;
 
 named_enum! {
     /// How it is.
@@ -29,11 +31,6 @@ pub struct Line {
     /// What to do, unless it is green.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
-}
-
-/// An empty text says nothing, which JSON has a word for.
-fn or_none<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    Some(text).filter(|text| !text.is_empty()).serialize(serializer)
 }
 
 /// What a line is about: the kind of thing, and which one.

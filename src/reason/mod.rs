@@ -5,7 +5,7 @@ mod duty;
 mod quote;
 mod words;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::dispatch::budget::{Spent, UsedUp};
@@ -17,6 +17,14 @@ use crate::issue::{IssueRef, IssueType, RepoName};
 pub use self::duty::{Duty, PassedOver, Why};
 pub use self::quote::{code, fence};
 pub use self::words::{action, age, same_bytes};
+
+/// Serialises an empty text as nothing: JSON has a word for that.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn or_none<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(text).filter(|text| !text.is_empty()).serialize(serializer)
+}
 
 /// The [code](Reason::code) of an urgent issue that is not ready.
 pub const URGENT_NOT_READY: &str = "urgent_not_ready";

@@ -33,6 +33,7 @@ pub struct DeliveryView {
     /// When it was received.
     pub received_at: Timestamp,
     /// Kind and action as the body says; empty until it was read.
+    #[serde(serialize_with = "reason::or_none")]
     pub action: String,
     /// The issue, when there is one.
     pub issue: Option<String>,

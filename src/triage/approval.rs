@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::issue::TextDigest;
-use crate::reason::TextChange;
+use crate::reason::{TextChange, or_none};
 
 named_enum! {
     /// How a person approves the text of an issue.
@@ -28,6 +28,7 @@ pub struct Approval {
     /// How.
     pub way: Way,
     /// The digest of the text; empty where nobody knows which text they had before them.
+    #[serde(serialize_with = "or_none")]
     pub digest: String,
     /// Who changed the text since without being allowed to, where that is known.
     pub edited_by: Option<String>,
