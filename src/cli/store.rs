@@ -7,9 +7,9 @@ use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, load, open_store, secret, share, show, terminal};
+use super::{Failure, load, open_store, secret, show, terminal};
 use crate::service;
-use crate::store::{self, Copied, CopiedTable, CopyProgress, CopyStep, Place, Store};
+use crate::store::{self, Copied, CopiedTable, CopyProgress, CopyStep, OpenMode, Place, Store};
 
 /// Back up the store while the service runs, restore a backup, and move the store between SQLite and PostgreSQL
 #[derive(Debug, Args)]
@@ -101,7 +101,13 @@ impl StoreCommand {
             }
             Verb::Copy(copy) => copy.run().await,
             Verb::Migrate { json } => {
-                let place = share(&load(config)?)?.place().to_string();
+                let config = load(config)?;
+                let place = service::database(&config)?;
+                let how = match place.file() {
+                    Some(_) => OpenMode::Shared,
+                    None => OpenMode::Service,
+                };
+                let place = Store::open(place, config.webhook.queue, how)?.place().to_string();
                 let (store, version) = (&place, store::SCHEMA_VERSION);
                 let value = json!({ "store": store, "schema": version });
                 show(json, &value, &format!("`{store}` has the schema of this version, {version}"))

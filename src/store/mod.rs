@@ -251,6 +251,10 @@ type Check = fn(&Connection, &Place) -> Result<(), Error>;
 /// The connection that writes, to a database with today's schema.
 fn made_ready(place: &Place, how: OpenMode, check: Check) -> Result<(Connection, ids::Ids), Error> {
     let mut connection = place.writer(how)?;
+    let is_command = how == OpenMode::Shared && place.file().is_none();
+    if is_command && replicas::run_earlier(&connection).map_err(|error| place.refused(error))? {
+        return Err(Error::TooOld(place.to_string()));
+    }
     schema::migrate(&mut connection, place)?;
     check(&connection, place)?;
     let is_alone = match how {

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use super::engine::{Connection, Listener, News, params};
 use super::lanes::millis;
-use super::rows::{changed, insert, only, run};
+use super::rows::{changed, insert, is_any, only, run};
 use super::term::{Presence, Term};
 use super::{Error, Inner, Store, lanes, schema};
 
@@ -241,6 +241,15 @@ fn enter(c: &Connection, replica: &Replica, before: Option<i64>) -> Result<Prese
     Ok(Presence { id, until: Instant::now(), is_first: oldest == Some(id), living })
 }
 
+/// Whether services of an earlier version run on a server: they end when the schema goes on.
+pub(super) fn run_earlier(c: &Connection) -> Result<bool, Error> {
+    // Before that step they knew nothing of each other.
+    const KNOWN: usize = 15;
+    let living = "SELECT 1 FROM replica WHERE beat_at > clock_ms() - ?1";
+    Ok((KNOWN..schema::VERSION).contains(&schema::version(c)?)
+        && is_any(c, living, [millis(GONE_AFTER)])?)
+}
+
 /// Takes away the rows of those that are gone, and leaves what they had to the others.
 fn forget_gone(c: &Connection) -> Result<(), Error> {
     run(c, "DELETE FROM replica WHERE beat_at <= clock_ms() - ?1", [millis(GONE_AFTER)])?;
@@ -433,7 +442,7 @@ mod tests {
         let (_folder, store) = scratch();
         let (hears, heard) = std::sync::mpsc::channel();
         let hears = std::sync::Mutex::new(hears);
-        let tell = move |news| drop(hears.lock().unwrap().send(news));
+        let tell = move |news| hears.lock().unwrap().send(news).unwrap_or_default();
         store.join(Replica { name: "one".to_owned(), works: true }, tell).await.unwrap();
         let patience = Duration::from_secs(60);
         let all = move || {

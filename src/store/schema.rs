@@ -118,8 +118,8 @@ fn migrate_postgres(connection: &mut Connection, place: &Place) -> Result<(), Er
     }
 }
 
-/// The last step that was taken; 0 before the first.
-fn version(c: &Connection) -> Result<usize, Error> {
+/// The last step that was taken on a server; 0 before the first.
+pub(super) fn version(c: &Connection) -> Result<usize, Error> {
     let is_new = "SELECT to_regclass('schema_version') IS NULL";
     if only(c, is_new, [], |r| r.get(0))? {
         return Ok(0);

@@ -72,11 +72,23 @@ impl Fleet {
         Program::try_start(self.command(replica, "config.toml")).ok()
     }
 
-    fn command(&self, replica: usize, config: &str) -> Command {
+    fn program(&self, config: &str) -> Command {
         let program = std::env::var_os("GITEA_TRIAGE_TEST_PROGRAM");
         let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_gitea-triage").into());
         let mut command = Command::new(program);
-        command.arg("--config").arg(self.path(config)).arg("serve");
+        command.arg("--config").arg(self.path(config));
+        command
+    }
+
+    /// What a command says, to whom it may concern.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.program("config.toml").args(arguments).output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    fn command(&self, replica: usize, config: &str) -> Command {
+        let mut command = self.program(config);
+        command.arg("serve");
         command.env("GITEA_TRIAGE__SERVER__LISTEN", format!("127.0.0.1:{}", self.ports[replica]));
         command
     }

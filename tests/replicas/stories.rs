@@ -154,6 +154,24 @@ async fn an_older_one_stops_before_it_writes_into_a_later_schema() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]
+async fn a_command_of_a_later_version_does_not_end_services_that_run() {
+    let fleet = Fleet::of(1, "").await;
+    let mut service = fleet.start(0);
+    fleet.are_living(1).await;
+    // As the version before left it.
+    let schema = "SELECT version FROM schema_version";
+    let now = fleet.count(schema);
+    fleet.cluster.rows("UPDATE schema_version SET version = version - 1").unwrap();
+    for arguments in [&["inbox", "list"][..], &["check", "--no-delivery"]] {
+        let said = fleet.run(arguments);
+        assert!(said.contains("services of an earlier version"), "{arguments:?}: {said}");
+        assert_eq!(fleet.count(schema), now - 1);
+    }
+    assert!(service.ended().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Debian's `postgresql`; `.ci/run` tells it"]
 async fn who_signs_in_at_one_is_signed_in_at_all() {
     let fleet = Fleet::of(2, "").await;
     let programs = fleet.start_all();

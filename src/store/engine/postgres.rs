@@ -49,7 +49,7 @@ const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '20s';
 /// What `expect_schema` fails with.
 const LATER: &str = "GTNEW";
 /// How long a server may leave what was sent to it without a sign that it came, before the connection is given up.
-const UNHEARD: Duration = Duration::from_secs(10);
+const UNHEARD: Duration = Duration::from_secs(5);
 
 /// A database on a server.
 #[derive(Clone)]
