@@ -15,11 +15,15 @@ use super::{LocalRules, LocalRuns, Parts, Run, Task};
 use crate::apply::{AgentClient, HandedOver};
 use crate::dispatch::{Agent, Dispatch, Handoff, Interface, Progress, Report};
 use crate::issue::IssueRef;
+use crate::store;
 
 /// How often, and after what pause, it is asked whether the writes of an earlier run are known: for half a minute, after
 /// which the forge is not there to write to either.
 const RECOVERY_LOOKS: u32 = 300;
 const RECOVERY_LOOK: Duration = Duration::from_millis(100);
+/// How often, and after what pause, a store that fails is asked again: for two minutes.
+const STORE_TRIES: u32 = 120;
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Starts the local agent on what it is handed. Cheap to clone.
 #[derive(Clone)]
@@ -108,13 +112,30 @@ impl LocalClient {
     }
 }
 
+/// Asks the store again where it fails, for as long as a database may take to come back.
+async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, store::Error>
+where
+    F: Future<Output = Result<T, store::Error>>,
+{
+    for _ in 1..STORE_TRIES {
+        match ask().await {
+            Ok(found) => return Ok(found),
+            Err(error) => {
+                tracing::warn!(%error, "the store failed under the local agent; trying again");
+            }
+        }
+        tokio::time::sleep(STORE_PAUSE).await;
+    }
+    ask().await
+}
+
 impl Inner {
     /// Works on a dispatch unless another service does; what is cut off because this one is out of touch with the others,
     /// one of them begins anew.
     async fn work(&self, key: String, at: IssueRef) {
         let store = &self.runs.environment.parts.store;
         let term = store.term();
-        match store.take_up(key.clone()).await {
+        match patiently(|| store.take_up(key.clone())).await {
             Ok(true) => drop(term.hold(self.work_alone(&key, at)).await),
             Ok(false) => {}
             Err(error) => {
@@ -169,20 +190,21 @@ impl Inner {
         self.runs.run(Task { approved, ..Task::new(at) }, &|_| ()).await
     }
 
-    /// A report that the store does not take is made again after the next start.
+    /// A report that the store does not take for long is made again after the next start.
     async fn report(&self, key: &str, state: Progress, message: Option<String>) {
-        let Parts { store, clock, .. } = &self.runs.environment.parts;
         let report = Report { message, ..Report::new(state) };
-        let kept = match store.dispatch_by_key(key.to_owned()).await {
-            Ok(Some(open)) if open.state.is_open() => {
-                store.report(&open, report, clock.now()).await
-            }
-            // A person took it away meanwhile.
-            found => found.map(|_| ()),
-        };
-        match kept {
+        match patiently(|| self.keep(key, report.clone())).await {
             Ok(()) => (self.reported)(),
             Err(error) => tracing::error!(%error, "the local agent's report could not be kept"),
+        }
+    }
+
+    async fn keep(&self, key: &str, report: Report) -> Result<(), store::Error> {
+        let Parts { store, clock, .. } = &self.runs.environment.parts;
+        match store.dispatch_by_key(key.to_owned()).await? {
+            Some(open) if open.state.is_open() => store.report(&open, report, clock.now()).await,
+            // A person took it away meanwhile.
+            _ => Ok(()),
         }
     }
 }
