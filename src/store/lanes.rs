@@ -1,8 +1,8 @@
 //! Lanes: one for each issue. What is pending for an issue waits in its lane, and one worker has a lane
 //! at a time. This room keeps the times it is given; how long to wait is the worker's rule.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -112,6 +112,8 @@ impl Store {
         let holder = term.holder();
         let unknown = self.inner.takings.unknown();
         let forgotten = unknown.clone();
+        let given = Arc::new(AtomicBool::new(false));
+        let is_given = Arc::clone(&given);
         let claim = move |c: &Connection| {
             unknown.iter().try_for_each(|one| free(c, UNKNOWN, params![one.holder, one.at]))?;
             let values = params![now, holder, taken];
@@ -121,13 +123,17 @@ impl Store {
             let latest = first(c, "SELECT max(id) FROM evaluation", [], |r| r.get(0))?;
             claim.mark = latest.flatten().unwrap_or(0);
             boundary!("claim::marked");
+            is_given.store(true, Ordering::SeqCst);
             Ok(Some(claim))
         };
         let claimed = self.inner.writer.write(Flush::Later, claim).await;
         match &claimed {
             Ok(_) => self.inner.takings.forget(&forgotten),
             // It may have been committed all the same, and nobody would have the lane then.
-            Err(_) => self.inner.takings.remember(Taking { holder, at: taken }),
+            Err(_) if given.load(Ordering::SeqCst) => {
+                self.inner.takings.remember(Taking { holder, at: taken });
+            }
+            Err(_) => {}
         }
         claimed
     }
@@ -168,7 +174,7 @@ impl Store {
 pub(super) struct Takings {
     /// When the latest was, in milliseconds since 1970.
     latest: AtomicI64,
-    /// Those of which nobody knows whether they were committed.
+    /// Those of which nobody knows whether they were committed; a store that cannot be reached adds none.
     unknown: Mutex<Vec<Taking>>,
 }
 
