@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::engine::{Connection, Row, RowResult, params};
 use super::rows::{all, changed, first, from_json, insert, parsed, run, to_json};
+use super::term::Term;
 use super::wakes::{budgeted, wake, wake_waiting};
 use super::{Error, Store, pauses, people};
 use crate::clock::{Timestamp, from_millis};
@@ -193,12 +194,17 @@ impl Store {
         .await
     }
 
-    /// Has this service work on the dispatch with this key; `false` when another one does, and lives.
-    pub async fn take_up(&self, key: String) -> Result<bool, Error> {
-        let holder = self.term().holder();
+    /// Has this service work on the dispatch with this key, and gives the term in which it does; `None` when another one does,
+    /// and lives.
+    pub async fn take_up(&self, key: String) -> Result<Option<Term>, Error> {
+        let term = self.term();
+        let holder = term.holder();
         let sql = "UPDATE dispatch SET worked_by = ?2 WHERE key = ?1
                    AND (worked_by = ?2 OR NOT EXISTS (SELECT 1 FROM replica WHERE replica.id = worked_by))";
-        self.write(move |c| Ok(changed(c, sql, params![key, holder])? > 0)).await
+        self.write(
+            move |c| Ok((changed(c, sql, params![key, holder])? > 0).then_some(term.clone())),
+        )
+        .await
     }
 
     /// Wakes as many of the issues that wait for an agent as it has free places, and all that wait for a budget: there may

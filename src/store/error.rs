@@ -50,7 +50,7 @@ pub enum Error {
     #[error("`{}` was written by a later version of gitea-triage; use that version, or a backup from before it", .0)]
     TooNew(String),
     /// Services of an earlier version run on the store.
-    #[error("services of an earlier version of gitea-triage run on `{}`; use that version, or replace them by this one first", .0)]
+    #[error("services of an earlier version of gitea-triage run on `{}`; use that version, or replace them with this one first", .0)]
     TooOld(String),
     /// The file could not be brought to today's schema.
     #[error("`{place}` could not be migrated: {reason}; it was left as it was")]

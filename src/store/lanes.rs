@@ -169,6 +169,9 @@ impl Store {
     }
 }
 
+/// How far takings at one time may run ahead of it, in milliseconds.
+const A_MOMENT: i64 = 1_000;
+
 /// How a service takes lanes: no two at the same time, so that each is known by when that was.
 #[derive(Default)]
 pub(super) struct Takings {
@@ -186,9 +189,12 @@ struct Taking {
 }
 
 impl Takings {
-    /// The time of the next one.
+    /// The time of the next one: now, or a little later where others were now. A clock that was set back begins anew.
     fn begin(&self, now: i64) -> i64 {
-        let later = |latest: i64| now.max(latest.saturating_add(1));
+        let later = |latest: i64| match latest.saturating_sub(now) {
+            ahead @ 0..A_MOMENT => now + ahead + 1,
+            _ => now,
+        };
         let before = self
             .latest
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |latest| Some(later(latest)));
@@ -465,6 +471,16 @@ mod tests {
         assert_eq!(
             (is_latest(&store, &first).await, is_latest(&store, &second).await),
             (false, true)
+        );
+    }
+
+    #[test]
+    fn takings_of_one_time_are_told_apart_and_a_clock_that_goes_back_is_followed() {
+        let takings = Takings::default();
+        let times = [5_000, 5_000, 5_000, 9_000, 8_990, 3_000, 3_000];
+        assert_eq!(
+            times.map(|now| takings.begin(now)),
+            [5_000, 5_001, 5_002, 9_000, 9_001, 3_000, 3_001]
         );
     }
 

@@ -45,7 +45,13 @@ fn the_image_is_built_with_every_folder_that_the_manifest_names() {
             manifest.get(kind).is_some_and(|targets| !targets.as_array().unwrap().is_empty());
         assert!(!is_named || image.contains(&format!("COPY {folder} {folder}\n")), "{folder}");
     }
-    for folder in ["src", "templates", "fixtures"] {
-        assert!(image.contains(&format!("COPY {folder} {folder}\n")), "{folder}");
+    // What the program has built in, and is beside its source.
+    let package = manifest["package"].as_table().unwrap();
+    let included = package["include"].as_array().unwrap().iter().filter_map(|one| one.as_str());
+    let built = included.filter(|one| one.starts_with("/deploy/")).map(|one| &one[1..]);
+    let built: Vec<_> = built.chain(["src", "templates", "fixtures"]).collect();
+    assert!(built.len() > 3, "{built:?}");
+    for path in built {
+        assert!(image.contains(&format!("COPY {path} {path}\n")), "{path}");
     }
 }

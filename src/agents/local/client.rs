@@ -112,17 +112,21 @@ impl LocalClient {
     }
 }
 
-/// Asks the store again where it fails, for as long as a database may take to come back.
+/// Asks the store again where it fails, for as long as a database may take to come back. What is done within a term ends
+/// with it.
 async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, store::Error>
 where
     F: Future<Output = Result<T, store::Error>>,
 {
-    for _ in 1..STORE_TRIES {
+    for tried in 1..STORE_TRIES {
         match ask().await {
-            Ok(found) => return Ok(found),
-            Err(error) => {
+            // It will not come back.
+            Err(error @ (store::Error::Closed | store::Error::TooNew(_))) => return Err(error),
+            Err(error) if tried == 1 => {
                 tracing::warn!(%error, "the store failed under the local agent; trying again");
             }
+            Err(_) => {}
+            found => return found,
         }
         tokio::time::sleep(STORE_PAUSE).await;
     }
@@ -134,10 +138,9 @@ impl Inner {
     /// one of them begins anew.
     async fn work(&self, key: String, at: IssueRef) {
         let store = &self.runs.environment.parts.store;
-        let term = store.term();
         match patiently(|| store.take_up(key.clone())).await {
-            Ok(true) => drop(term.hold(self.work_alone(&key, at)).await),
-            Ok(false) => {}
+            Ok(Some(term)) => drop(term.hold(self.work_alone(&key, at)).await),
+            Ok(None) => {}
             Err(error) => {
                 tracing::error!(issue = %at, %error, "the local agent could not begin; it does after the next start");
             }

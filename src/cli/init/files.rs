@@ -131,7 +131,10 @@ fn folder(file: &Path) -> &Path {
 }
 
 fn is_of_service(config: &Path) -> bool {
-    config == Path::new(PLACES[1])
+    let place = Path::new(PLACES[1]);
+    let is_there =
+        || Some(folder(config).canonicalize().ok()? == folder(place).canonicalize().ok()?);
+    config.file_name() == place.file_name() && is_there().unwrap_or(false)
 }
 
 fn write(file: &Path, text: &str, mode: u32, force: bool) -> Result<(), Failure> {
