@@ -142,6 +142,7 @@ fn ends(inbox: &[Delivery], number: u64) -> Vec<String> {
 fn end(delivery: &Delivery) -> String {
     let reason = delivery.reason.as_deref().unwrap_or_default();
     let Delivery { origin, action, state, .. } = delivery;
+    let action = action.as_deref().unwrap_or_default();
     format!("{origin} {action}: {state} {reason}").trim_end().to_owned()
 }
 

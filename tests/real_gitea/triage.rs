@@ -30,7 +30,7 @@ pub struct Delivery {
     pub id: String,
     pub origin: String,
     pub received_at: DateTime<Utc>,
-    pub action: String,
+    pub action: Option<String>,
     pub issue: Option<String>,
     pub state: String,
     pub reason: Option<String>,
