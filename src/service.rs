@@ -170,6 +170,20 @@ impl Service {
         &self.parts
     }
 
+    /// Whether the local agent was cut off in the middle of a write.
+    async fn is_writing(&self) -> bool {
+        let Some(local) = &self.parts.local else { return false };
+        let open = local.working();
+        // Nothing more is begun from here on.
+        self.parts.store.fall_silent();
+        for key in open {
+            if self.parts.store.has_open_agent_writes(key).await.unwrap_or(true) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Stops taking deliveries, lets the issues in hand come to their end, and closes the store.
     pub async fn stop(mut self) {
         tracing::info!("stopping: no more deliveries are taken, work in hand is finished");
@@ -179,7 +193,8 @@ impl Service {
         self.parts.web.runners.close();
         self.server.stop(true).await;
         let all = async { while self.workers.join_next().await.is_some() {} };
-        if tokio::time::timeout(Duration::from_secs(DRAIN_S), all).await.is_err() {
+        let has_ended = tokio::time::timeout(Duration::from_secs(DRAIN_S), all).await.is_ok();
+        if !has_ended {
             tracing::warn!(
                 "some work did not end in time; it is on disk and goes on at the next start"
             );
@@ -188,12 +203,13 @@ impl Service {
         }
         self.tasks.shutdown().await;
         if let Some(local) = &self.parts.local {
-            if local.is_working() {
-                self.parts.store.fall_silent();
-            }
             local.stop().await;
         }
-        if let Err(error) = self.parts.store.close().await {
+        let closed = match has_ended && !self.is_writing().await {
+            true => self.parts.store.close().await,
+            false => self.parts.store.close_unfinished().await,
+        };
+        if let Err(error) = closed {
             tracing::warn!(%error, "the store was not closed in good order");
         }
     }

@@ -186,10 +186,17 @@ impl Store {
         &self.inner.place
     }
 
-    /// Waits until all that was queued is written, and lets another service have the database.
+    /// Waits until all that was queued is written, and lets another service have the database, and what this one had.
     pub async fn close(&self) -> Result<(), Error> {
+        let left = self.leave().await;
+        left.and(self.close_unfinished().await)
+    }
+
+    /// The same, but lets others find out by themselves what this one had: what was cut off in the middle may still reach the
+    /// forge, so that nobody is to go on with it at once.
+    pub async fn close_unfinished(&self) -> Result<(), Error> {
+        self.fall_silent();
         let written = self.write_repeats().await;
-        let written = written.and(self.leave().await);
         let written = written.and(self.write(Connection::let_go).await);
         self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         written

@@ -178,8 +178,7 @@ impl Store {
         }
     }
 
-    /// Does nothing more that others can see, and lets them find that out by themselves: what was cut off in the middle may
-    /// still reach the forge, so that nobody is to go on with it at once.
+    /// Does nothing more that others can see.
     pub fn fall_silent(&self) {
         if let Some(member) = self.member() {
             member.end.send_replace(Some(End::Left));
@@ -187,19 +186,10 @@ impl Store {
         }
     }
 
-    /// Leaves what this service has to the others, unless it fell silent before.
+    /// Leaves what this service has to the others.
     pub(super) async fn leave(&self) -> Result<(), Error> {
         let Some(member) = self.member() else { return Ok(()) };
-        let has_ended = |end: &mut Option<End>| end.replace(End::Left) == Some(End::Left);
-        if member.end.send_if_modified(|end| !has_ended(end)) {
-            self.free_row(member).await
-        } else {
-            Ok(())
-        }
-    }
-
-    async fn free_row(&self, member: &Member) -> Result<(), Error> {
-        member.presence.send_modify(|presence| presence.until = Instant::now());
+        self.fall_silent();
         let id = member.presence.borrow().id;
         self.write(move |c| {
             run(c, "DELETE FROM replica WHERE id = ?1", [id])?;
@@ -433,10 +423,7 @@ mod tests {
     async fn what_was_cut_off_is_not_given_to_others_at_once() {
         let stops = async |store: &Store| store.close().await.unwrap();
         assert_eq!(left_by(stops).await, (0, "due".to_owned()));
-        let is_cut_off = async |store: &Store| {
-            store.fall_silent();
-            store.close().await.unwrap();
-        };
+        let is_cut_off = async |store: &Store| store.close_unfinished().await.unwrap();
         assert_eq!(left_by(is_cut_off).await, (1, "claimed".to_owned()));
     }
 

@@ -87,9 +87,9 @@ impl LocalClient {
         }
     }
 
-    /// Whether a dispatch is worked on.
-    pub fn is_working(&self) -> bool {
-        !self.0.working.borrow().is_empty()
+    /// The keys of the dispatches that are worked on.
+    pub fn working(&self) -> BTreeSet<String> {
+        self.0.working.borrow().clone()
     }
 
     /// Ends the servers of tools that were started.
