@@ -1,7 +1,6 @@
 //! One question after the other, and what is tried with each answer.
 
 use secrecy::SecretString;
-use url::Url;
 
 use super::super::finding::Findings;
 use super::super::{Failure, secret};
@@ -42,13 +41,6 @@ impl<'a> Steps<'a> {
     pub async fn all(mut self) -> Result<Draft, Failure> {
         if let Some(why) = self.draft.wrong("store.url") {
             return Err(Failure::Usage(why));
-        }
-        if self.files.are_of_service() && has_password(&self.draft.store) {
-            return Err(Failure::Usage(format!(
-                "everybody may read `{}`; take the password out of `--store`, and name a file with it as \
-                 `store.password_file` afterwards",
-                self.files.config.display()
-            )));
         }
         self.url().await?;
         self.token().await?;
@@ -365,12 +357,6 @@ async fn is_account(url: &str, token: &SecretString, login: &str) -> Result<bool
     let settings = crate::gitea::Settings { token: token.clone(), ..settings };
     // Where it cannot be asked, the line about the agent says so.
     Ok(crate::gitea::Client::new(settings)?.is_account(login).await.unwrap_or(true))
-}
-
-fn has_password(store: &str) -> bool {
-    Url::parse(store).is_ok_and(|url| {
-        url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password")
-    })
 }
 
 /// The entries of a list as people write one.
