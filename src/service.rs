@@ -11,6 +11,7 @@ mod rules;
 mod settings;
 mod web;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -170,13 +171,9 @@ impl Service {
         &self.parts
     }
 
-    /// Whether the local agent was cut off in the middle of a write.
-    async fn is_writing(&self) -> bool {
-        let Some(local) = &self.parts.local else { return false };
-        let open = local.working();
-        // Nothing more is begun from here on.
-        self.parts.store.fall_silent();
-        for key in open {
+    /// Whether the local agent was cut off in the middle of a write for one of these dispatches.
+    async fn was_writing(&self, dispatches: BTreeSet<String>) -> bool {
+        for key in dispatches {
             if self.parts.store.has_open_agent_writes(key).await.unwrap_or(true) {
                 return true;
             }
@@ -205,7 +202,10 @@ impl Service {
         if let Some(local) = &self.parts.local {
             local.stop().await;
         }
-        let closed = match has_ended && !self.is_writing().await {
+        let in_hand = self.parts.local.as_ref().map(LocalClient::working).unwrap_or_default();
+        // Nothing more is begun from here on.
+        self.parts.store.fall_silent();
+        let closed = match has_ended && !self.was_writing(in_hand).await {
             true => self.parts.store.close().await,
             false => self.parts.store.close_unfinished().await,
         };

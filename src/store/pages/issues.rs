@@ -285,11 +285,16 @@ impl Store {
     }
 }
 
-pub(super) fn standings(c: &Connection) -> Result<Standings, Error> {
+fn standings(c: &Connection) -> Result<Standings, Error> {
+    let (escalated, urgent) = (count(c, Show::Escalated)?, count(c, Show::Urgent)?);
+    Ok(Standings { escalated, urgent, ..tallies(c)? })
+}
+
+/// The same, but for the short lists, which have to be read to be counted.
+pub(super) fn tallies(c: &Connection) -> Result<Standings, Error> {
     let (flagged, dispatched, waiting, held, from_before) =
         only(c, STANDINGS, [], |r| r.try_into())?;
-    let (escalated, urgent) = (count(c, Show::Escalated)?, count(c, Show::Urgent)?);
-    Ok(Standings { flagged, escalated, urgent, dispatched, waiting, held, from_before })
+    Ok(Standings { flagged, dispatched, waiting, held, from_before, ..Standings::default() })
 }
 
 /// How many issues a short list has.

@@ -78,13 +78,17 @@ impl Store {
     pub async fn overview(&self, sight: Sight) -> Result<Overview, Error> {
         self.read(move |c| {
             let few = |show| issues::few(c, show, FEW, |issue| sight.has(&issue.repo));
-            let standings = issues::standings(c)?;
+            let mut standings = issues::tallies(c)?;
             let (mut seen, mut flagged) = (HashSet::new(), Needs::default());
             let escalated = needs(c, Show::Escalated, &sight, |issue| {
+                standings.escalated += 1;
                 flagged.all += u64::from(issue.action == Action::Flag.as_str());
                 seen.insert(issue.evaluation)
             })?;
-            let urgent = needs(c, Show::Urgent, &sight, |issue| !seen.contains(&issue.evaluation))?;
+            let urgent = needs(c, Show::Urgent, &sight, |issue| {
+                standings.urgent += 1;
+                !seen.contains(&issue.evaluation)
+            })?;
             flagged.all = standings.flagged.saturating_sub(flagged.all);
             flagged.newest = issues::few(c, Show::Flagged, FEW, |issue| {
                 sight.has(&issue.repo) && !seen.contains(&issue.evaluation)
