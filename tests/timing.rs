@@ -1,13 +1,16 @@
 //! Whether the time a signature takes to be refused tells how much of it was right. Worth most on a build like that of
 //! a release: `cargo test --profile bench --test timing`.
 //!
-//! A machine that does other things as well blurs what is measured: both kinds of refusal are drawn in a mixed order,
-//! the slowest are cut off, and only what shows three times in a row is taken for real. That a comparison which does
-//! tell is found all the same is tested beside it, in the same way.
+//! A machine that does other things as well blurs what is measured. So the two kinds of refusal are timed in pairs, one
+//! right after the other and in a random order, and of each pair only counts which took longer: a slow moment falls on
+//! both or is one vote among thousands. Only what shows three times in a row is taken for real. That a comparison which
+//! does tell is found all the same is tested beside it, in the same way.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::cmp::Ordering;
 use std::hint::black_box;
-use std::time::Instant;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use gitea_triage::clock::Clock;
 use gitea_triage::gitea::{Recording, Secret, Verifier};
@@ -15,13 +18,15 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 
 const SECRET: &str = "timing-secret";
 const BODY: &[u8] = b"{\"action\": \"opened\", \"number\": 1}";
-/// Two means further apart than this many standard errors are not chance.
+/// Votes further from even than this many standard errors are not chance.
 const SUSPICIOUS: f64 = 4.5;
 /// How often it has to be seen before it is believed.
 const TIMES: usize = 3;
+/// One measurement at a time: the tests of this program would blur each other's.
+static MEASURING: Mutex<()> = Mutex::new(());
 
-/// Refusals of each kind: a hundred thousand for a release.
-fn samples() -> usize {
+/// Pairs of refusals: a hundred thousand for a release.
+fn pairs() -> usize {
     let is_full = std::env::var("GITEA_TRIAGE_TEST_SCALE").is_ok_and(|scale| scale == "full");
     if is_full { 100_000 } else { 20_000 }
 }
@@ -53,10 +58,10 @@ fn other(digit: u8) -> u8 {
 /// How a delivery is refused.
 type Refuse<'a> = &'a dyn Fn(&Recording) -> bool;
 
-/// Nanoseconds of refusals of each kind: wrong in the first of `places`, or in the second. Taken in a mixed order and
-/// from the same memory, because where a thing lies shows more clearly than what it holds.
-fn measure(refuse: Refuse<'_>, places: [usize; 2]) -> [Vec<f64>; 2] {
-    let (mut recording, mut times) = (right(), [Vec::new(), Vec::new()]);
+/// How long the refusals of each pair took: wrong in the first of `places`, and in the second. They are read from the
+/// same memory, because where a thing lies shows more clearly than what it holds.
+fn measure(refuse: Refuse<'_>, places: [usize; 2]) -> Vec<[Duration; 2]> {
+    let mut recording = right();
     let signature = recording.headers.last().unwrap().1.clone().into_bytes();
     let wrong = places.map(|place| {
         let mut wrong = signature.clone();
@@ -64,47 +69,42 @@ fn measure(refuse: Refuse<'_>, places: [usize; 2]) -> [Vec<f64>; 2] {
         String::from_utf8(wrong).unwrap()
     });
     let mut dice: u64 = 0x9E37_79B9_7F4A_7C15;
-    for _ in 0..2 * samples() {
+    let mut pair = || {
         dice ^= dice << 13;
         dice ^= dice >> 7;
         dice ^= dice << 17;
-        let kind = usize::from(dice >> 63 == 1);
-        recording.headers.last_mut().unwrap().1.replace_range(.., &wrong[kind]);
-        let began = Instant::now();
-        let is_refused = refuse(black_box(&recording));
-        times[kind].push(began.elapsed().as_nanos() as f64);
-        assert!(is_refused);
-    }
-    times
+        let first = usize::from(dice >> 63 == 1);
+        let mut took = [Duration::ZERO; 2];
+        for kind in [first, 1 - first] {
+            recording.headers.last_mut().unwrap().1.replace_range(.., &wrong[kind]);
+            let began = Instant::now();
+            let is_refused = refuse(black_box(&recording));
+            took[kind] = began.elapsed();
+            assert!(is_refused);
+        }
+        took
+    };
+    (0..pairs()).map(|_| pair()).collect()
 }
 
-/// Welch's t over what is left when the slowest tenth, which is the machine's noise, is cut off.
-fn t_value(times: [Vec<f64>; 2]) -> f64 {
-    let mut all = times.concat();
-    all.sort_by(f64::total_cmp);
-    let crop = all[all.len() * 9 / 10];
-    let [a, b] = times.map(|t| moments(t.into_iter().filter(|ns| *ns <= crop).collect()));
-    (a.0 - b.0) / (a.1 + b.1).sqrt()
-}
-
-/// Mean and squared standard error.
-fn moments(times: Vec<f64>) -> (f64, f64) {
-    let count = times.len() as f64;
-    let mean = times.iter().sum::<f64>() / count;
-    let variance = times.iter().map(|t| (t - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    (mean, variance / count)
+/// How many standard errors the votes are from even: the sign test, in which a pair that took equally long has no vote.
+fn z_value(pairs: &[[Duration; 2]]) -> f64 {
+    let votes = |way: Ordering| pairs.iter().filter(|[a, b]| a.cmp(b) == way).count() as f64;
+    let (longer, shorter) = (votes(Ordering::Greater), votes(Ordering::Less));
+    (longer - shorter) / (longer + shorter).max(1.0).sqrt()
 }
 
 /// Whether refusing tells where a signature is wrong: each of the measurements says so, and the same way round.
 fn tells(what: &str, refuse: Refuse<'_>) -> bool {
+    let _alone = MEASURING.lock();
     let mut seen = Vec::new();
     for _ in 0..TIMES {
-        let t = t_value(measure(refuse, [0, 63]));
-        println!("{what}: t = {t:.2} over {} refusals of each kind", samples());
-        if t.abs() < SUSPICIOUS {
+        let z = z_value(&measure(refuse, [0, 63]));
+        println!("{what}: z = {z:.2} over {} pairs of refusals", pairs());
+        if z.abs() < SUSPICIOUS {
             return false;
         }
-        seen.push(t.signum());
+        seen.push(z.signum());
     }
     seen.iter().all(|sign| *sign == seen[0])
 }
@@ -136,8 +136,9 @@ fn a_comparison_that_stops_at_the_first_wrong_byte_is_found() {
 
 #[test]
 fn what_differs_by_more_than_chance_is_told_from_what_does_not() {
-    let alike = |n: usize| (0..1_000).map(|i| ((i * 7 + n) % 10) as f64).collect::<Vec<_>>();
-    assert!(t_value([alike(0), alike(3)]).abs() < SUSPICIOUS);
-    let later = alike(0).into_iter().map(|ns| ns + 3.0).collect();
-    assert!(t_value([alike(0), later]).abs() > SUSPICIOUS);
+    let ns = Duration::from_nanos;
+    let pairs = |later: u64| (0..900).map(|i| [ns(i % 30), ns(i / 30 + later)]).collect::<Vec<_>>();
+    assert!(z_value(&pairs(0)).abs() < SUSPICIOUS);
+    assert!(z_value(&pairs(5)) < -SUSPICIOUS);
+    assert!(z_value(&[]).abs() < SUSPICIOUS);
 }
