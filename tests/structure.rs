@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use source::{File, Module, Paths};
 use syn::visit::{self, Visit};
 
-const LINES: usize = 69_950;
+const LINES: usize = 69_990;
 const STRUCTS: usize = 12;
 const LONG: usize = 0;
 const ARGUMENTS: usize = 2;

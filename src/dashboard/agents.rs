@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use actix_web::HttpResponse;
 use askama::Template;
+use chrono::TimeDelta;
 
 use super::access::Reader;
 use super::chart::{Chart, Column};
@@ -19,9 +20,23 @@ struct Page {
     frame: Frame,
     agents: Vec<Row>,
     dispatches: Vec<(Dispatch, String)>,
-    chart: Chart,
+    charts: [Chart; 3],
     paused: Vec<PausedRepository>,
 }
+
+/// How many characters fit below a chart.
+const CHARACTERS: usize = 58;
+
+/// The times that are counted together.
+const TOOK: [(&str, TimeDelta); 7] = [
+    ("1 min", TimeDelta::minutes(1)),
+    ("10 min", TimeDelta::minutes(10)),
+    ("1 h", TimeDelta::hours(1)),
+    ("4 h", TimeDelta::hours(4)),
+    ("1 d", TimeDelta::days(1)),
+    ("3 d", TimeDelta::days(3)),
+    ("longer", TimeDelta::MAX),
+];
 
 /// A repository in sight that is paused.
 struct PausedRepository {
@@ -85,7 +100,7 @@ pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
         agent: configured.iter().find(|agent| agent.id == id).cloned(),
         paused: pauses.iter().find(|pause| pause.of == Pausable::Agent(id.clone())).cloned(),
     };
-    let agents = ids.map(row).collect();
+    let agents: Vec<Row> = ids.map(row).collect();
     let frame = reader.frame(NavItem::Agents, "Agents");
     let paused = pauses.iter().filter_map(|pause| match &pause.of {
         Pausable::Repository(repo) => Some(PausedRepository {
@@ -96,10 +111,44 @@ pub(super) async fn page(reader: Reader) -> Result<HttpResponse, Refusal> {
         Pausable::Agent(_) => None,
     });
     let paused = paused.filter(|one| reader.sees_repo(&one.repo)).collect();
-    Ok(render(&Page { frame, agents, dispatches, chart: chart(days), paused }))
+    let charts = [now(agents.iter().map(|row| &row.load)), took(&loads), by_day(days)];
+    Ok(render(&Page { frame, agents, dispatches, charts, paused }))
 }
 
-fn chart(days: Vec<DispatchDay>) -> Chart {
+/// What each agent has, and what waits for it.
+fn now<'a>(loads: impl Iterator<Item = &'a AgentLoad>) -> Chart {
+    let column = |load: &AgentLoad| Column {
+        name: load.agent.clone(),
+        parts: vec![load.open, load.waiting],
+    };
+    let columns: Vec<Column> = loads.map(column).collect();
+    let longest = columns.iter().map(|column| column.name.chars().count() + 1).max().unwrap_or(1);
+    Chart {
+        title: "Dispatches now, by agent".to_owned(),
+        series: vec!["open", "waiting"],
+        every: (columns.len() * longest).div_ceil(CHARACTERS).max(1),
+        columns,
+    }
+}
+
+/// How long the completed ones took.
+fn took(loads: &[AgentLoad]) -> Chart {
+    let times = || loads.iter().flat_map(|load| &load.times);
+    let mut before = 0;
+    let mut column = |(name, longest): &(&str, TimeDelta)| {
+        let until = times().filter(|took| *took <= longest).count() as u64;
+        let count = until - std::mem::replace(&mut before, until);
+        Column { name: (*name).to_owned(), parts: vec![count] }
+    };
+    Chart {
+        title: "The newest completed dispatches by the time they took, at most".to_owned(),
+        series: vec!["completed"],
+        columns: TOOK.iter().map(&mut column).collect(),
+        every: 1,
+    }
+}
+
+fn by_day(days: Vec<DispatchDay>) -> Chart {
     let column = |(at, parts): DispatchDay| Column {
         name: at.format("%m-%d").to_string(),
         parts: parts.to_vec(),
@@ -116,4 +165,29 @@ fn load(loads: &[AgentLoad], agent: &AgentId) -> AgentLoad {
     let found = loads.iter().find(|load| load.agent == agent.as_str());
     let none = || AgentLoad { agent: agent.to_string(), ..AgentLoad::default() };
     found.cloned().unwrap_or_else(none)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_time_is_counted_once_and_in_its_column() {
+        let minutes = |minutes: &[i64]| AgentLoad {
+            times: minutes.iter().map(|m| TimeDelta::minutes(*m)).collect(),
+            ..AgentLoad::default()
+        };
+        let chart = took(&[minutes(&[0, 1, 60]), minutes(&[2, 100_000])]);
+        let counts: Vec<u64> = chart.columns.iter().map(|column| column.parts[0]).collect();
+        assert_eq!(counts, [2, 1, 1, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn names_of_agents_are_left_out_before_they_overlap() {
+        let every = |name: &str, count: usize| {
+            let load = AgentLoad { agent: name.to_owned(), open: 1, ..AgentLoad::default() };
+            now(std::iter::repeat_n(&load, count)).every
+        };
+        assert_eq!((every("kimi", 0), every("kimi", 4), every("local-reviewer", 8)), (1, 1, 3));
+    }
 }

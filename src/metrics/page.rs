@@ -126,7 +126,7 @@ impl Page {
         });
         sheet.table("gitea_triage_dispatches_oldest_wait_seconds", ["agent"], waits)?;
         let medians =
-            agents.iter().filter_map(|one| Some(([one.agent.as_str()], seconds(one.median?))));
+            agents.iter().filter_map(|one| Some(([one.agent.as_str()], seconds(one.median()?))));
         sheet.table("gitea_triage_dispatches_median_seconds", ["agent"], medians)
     }
 

@@ -65,8 +65,15 @@ pub struct AgentLoad {
     pub oldest_wait: Option<Timestamp>,
     /// Dispatches by how they ended.
     pub ended: Vec<(DispatchState, u64)>,
-    /// How long half of those took at most that were completed, among the newest dispatches of all agents.
-    pub median: Option<TimeDelta>,
+    /// How long those took that were completed, among the newest thousand dispatches of all agents; the shortest first.
+    pub times: Vec<TimeDelta>,
+}
+
+impl AgentLoad {
+    /// How long half of those took at most that were completed.
+    pub fn median(&self) -> Option<TimeDelta> {
+        self.times.get(self.times.len().saturating_sub(1) / 2).copied()
+    }
 }
 
 /// Changes whenever something that a page shows may have changed.
@@ -221,17 +228,14 @@ fn loads(c: &Connection) -> Result<Vec<AgentLoad>, Error> {
         load.oldest_wait = row.get::<Option<_>>(2)?.map(from_millis);
         Ok(true)
     })?;
-    let mut times: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     c.query(TIMES, [], &mut |row| {
-        times.entry(row.get(0)?).or_default().push(row.get(1)?);
+        let (agent, took): (String, i64) = (row.get(0)?, row.get(1)?);
+        if let Some(load) = loads.get_mut(&agent) {
+            load.times.push(TimeDelta::milliseconds(took));
+        }
         Ok(true)
     })?;
-    for (agent, mut times) in times {
-        times.sort_unstable();
-        if let Some(load) = loads.get_mut(&agent) {
-            load.median = Some(TimeDelta::milliseconds(times[(times.len() - 1) / 2]));
-        }
-    }
+    loads.values_mut().for_each(|load| load.times.sort_unstable());
     Ok(loads.into_values().collect())
 }
 
