@@ -155,6 +155,8 @@ impl Store {
 
     /// Writes down how often deliveries came again.
     pub(super) async fn write_repeats(&self) -> Result<(), Error> {
+        // Whoever comes second waits for what the first is writing: it reads the number then.
+        let _writing = self.inner.writing_repeats.lock().await;
         let repeats = self.repeats().take();
         if repeats.is_empty() {
             return Ok(());

@@ -122,6 +122,7 @@ struct Inner {
     /// Places in the queue of accepted deliveries.
     places: Arc<Semaphore>,
     repeats: Mutex<repeats::Repeats>,
+    writing_repeats: tokio::sync::Mutex<()>,
     ids: Arc<ids::Ids>,
     takings: lanes::Takings,
     /// Held as long as the store is, by a `serve`.
@@ -173,6 +174,7 @@ impl Store {
             arrivals,
             places: Arc::new(Semaphore::new(queue)),
             repeats: Mutex::default(),
+            writing_repeats: tokio::sync::Mutex::default(),
             ids,
             lock: Mutex::new(lock),
             takings: lanes::Takings::default(),
