@@ -11,14 +11,19 @@ use crate::visit::Visit;
 /// More pages than the demo has; a crawl that does not end is stopped.
 const MOST: usize = 1_500;
 /// From sending the form to reading the comment.
-const ANSWERED: Limit = Limit::millis(2_000, 8_000);
+const ANSWERED: Limit = Limit::millis(2_000, 30_000);
 
-/// The links of a page, and what the browser was answered.
+/// What a page of the dashboard may be, packed as it is sent, with its style and script.
+const HEAVIEST: u64 = 40 * 1024;
+
+/// The links of a page, what the browser was answered, and how many bytes that were.
 const LINKS: &str = "
     const links = [...document.querySelectorAll('a[href]')].map((a) => [a.href, a.hasAttribute('download')]);
     const status = performance.getEntriesByType('navigation')[0].responseStatus;
     const ids = [...document.querySelectorAll('[id]')].map((element) => element.id);
-    return { links, status, ids };";
+    const sent = ['navigation', 'resource'].flatMap((kind) => performance.getEntriesByType(kind));
+    const bytes = sent.reduce((sum, one) => sum + one.encodedBodySize, 0);
+    return { links, status, ids, bytes };";
 
 pub async fn every_link_leads_somewhere(browser: &Browser) {
     let mut visit = Visit::start(&[]);
@@ -27,6 +32,7 @@ pub async fn every_link_leads_somewhere(browser: &Browser) {
     let mut known: BTreeSet<String> = queue.iter().cloned().collect();
     let mut anchors: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let (mut pages, mut links, mut dead) = (0, 0, Vec::new());
+    let mut heaviest = (0, String::new());
     let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     while let Some(page) = queue.pop_front() {
         browser.goto(&page).await;
@@ -37,6 +43,10 @@ pub async fn every_link_leads_somewhere(browser: &Browser) {
             dead.push(format!("{page}: {}", found["status"]));
         }
         let there = found["ids"].as_array().unwrap().iter();
+        let bytes = found["bytes"].as_u64().unwrap();
+        if page.starts_with(&visit.dashboard) && bytes > heaviest.0 {
+            heaviest = (bytes, page.clone());
+        }
         ids.insert(page.clone(), there.map(|id| id.as_str().unwrap().to_owned()).collect());
         for link in found["links"].as_array().unwrap() {
             links += 1;
@@ -69,6 +79,8 @@ pub async fn every_link_leads_somewhere(browser: &Browser) {
         dead.extend(gone.map(|anchor| format!("{page}#{anchor} is not there")));
     }
     println!("{pages} pages, {links} links followed, {} dead", dead.len());
+    println!("the heaviest of the dashboard: {} bytes, {}", heaviest.0, heaviest.1);
+    assert!((1..=HEAVIEST).contains(&heaviest.0), "{heaviest:?}");
     assert!(pages > 100, "{pages} pages");
     assert!(dead.is_empty(), "{dead:#?}");
 }
@@ -109,6 +121,11 @@ pub async fn an_issue_is_answered(browser: &Browser) {
         browser.goto(&format!("{}{path}", visit.forge)).await;
         look(browser, name).await;
     }
+    browser.goto(&format!("{}/agents", visit.dashboard)).await;
+    look(browser, "busy-agents").await;
+    browser.goto(&format!("{}/runners", visit.dashboard)).await;
+    browser.follow("//a[starts-with(text(), 'run ')]").await;
+    look(browser, "run").await;
     let complaints = browser.complaints(&visit.forge).await;
     assert_eq!(complaints, Vec::<String>::new());
 }

@@ -9,4 +9,5 @@ mod links;
 mod metrics;
 mod packaging;
 mod quotations;
+mod readme;
 mod shell;
