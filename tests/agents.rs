@@ -22,9 +22,7 @@ const TOKEN: &str = "canary-77aa01f2-token";
 fn agents(secret: Option<&str>) -> HttpAgents {
     let secrets = secret.map(|secret| (AgentId::new("api"), SecretString::from(secret)));
     let secrets = secrets.into_iter().collect();
-    let mut agents = HttpAgents::new(vec!["127.0.0.1".into()], secrets).unwrap();
-    agents.timeout = Duration::from_millis(500);
-    agents
+    HttpAgents::new(vec!["127.0.0.1".into()], secrets).unwrap()
 }
 
 fn reaching(listed: &str) -> Result<HttpAgents, HandoffError> {
@@ -172,7 +170,10 @@ async fn a_huge_answer_is_not_read_to_its_end() {
 #[tokio::test]
 async fn an_agent_that_hangs_is_given_up() {
     let hang = ResponseTemplate::new(200).set_delay(Duration::from_secs(30));
-    let error = told_by(hang).await.unwrap_err();
+    let server = answering(hang).await;
+    let mut agents = agents(None);
+    agents.timeout = Duration::from_millis(500);
+    let error = agents.hand_off(&agent(Some(&server.uri())), &handoff()).await.unwrap_err();
     assert_eq!(error.to_string(), "agent `api` at `127.0.0.1`: no answer came in time");
     assert!(error.is_transient());
 }

@@ -72,7 +72,7 @@ async fn idle_workers_take_up_together_what_comes_together() {
     workers.work_off(&world, 1).await;
     // All of them rest now, for longer than all of this takes; what comes is sorted in one go.
     workers.classifying.abort();
-    world.gitea.set_delay("GET", Duration::from_millis(300));
+    world.gitea.set_delay("GET", Duration::from_secs(2));
     for _ in 0..2 * CONCURRENCY {
         world.open("acme/widgets");
     }

@@ -12,11 +12,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wiremock::matchers::{any, body_json, header, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
+/// The time limit where the server does not go on.
+const SHORT: Duration = Duration::from_millis(500);
 const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
 
 fn settings(url: &str) -> Settings {
-    let timeout = Duration::from_millis(500);
-    Settings { timeout, page_size: 2, ..Settings::new(url, TOKEN) }
+    Settings { page_size: 2, ..Settings::new(url, TOKEN) }
 }
 
 fn client(server: &MockServer) -> Client {
@@ -298,7 +299,9 @@ async fn a_cut_answer_leaves_a_write_in_doubt() {
         [&b""[..], b"HTTP/1.1 20", b"HTTP/1.1 201 Created\r\ncontent-length: 99\r\n\r\n{", endless]
     {
         for hold in [false, true] {
-            let client = Client::new(settings(&raw(bytes, hold).await)).unwrap();
+            let timeout = if hold { SHORT } else { Settings::new("", "").timeout };
+            let settings = Settings { timeout, ..settings(&raw(bytes, hold).await) };
+            let client = Client::new(settings).unwrap();
             let error = client.post_comment(&at(), "hello").await.unwrap_err();
             assert!(matches!(error, Error::Unreachable { .. }), "{error}");
             assert!(error.is_transient() && error.is_outage() && error.may_have_happened());
@@ -597,7 +600,10 @@ async fn a_large_answer_that_does_not_come_to_its_end_in_time_is_no_outage() {
             std::future::pending::<()>().await;
         }
     });
-    let client = Client::new(Settings { max_response: 100_000_000, ..settings(&url) }).unwrap();
+    // Long enough for what does come.
+    let timeout = Duration::from_secs(5);
+    let settings = Settings { max_response: 100_000_000, timeout, ..settings(&url) };
+    let client = Client::new(settings).unwrap();
     let error = client.comments_of(&at(), Some).await.unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }) && !error.is_outage(), "{error}");
 }

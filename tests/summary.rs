@@ -328,7 +328,8 @@ async fn lose(world: &World, day: &SummaryDay, was_done: bool) {
 async fn two_hands_on_one_store_post_once() {
     let world = small_world(BERLIN).await;
     let day = of(&world, "2026-03-23");
-    world.gitea.set_delay("POST", Duration::from_millis(50));
+    // Long enough for the other hand to come meanwhile, whatever its store had to wait for.
+    world.gitea.set_delay("POST", Duration::from_secs(2));
     let (one, other) = (summaries(&world).clone(), other_summaries(&world, &world.store_path()));
     let (a, b) = tokio::join!(one.post(&day, By::Timer), other.post(&day, By::Hand));
     let outcomes = [a.unwrap(), b.unwrap()];

@@ -317,13 +317,25 @@ async fn what_a_command_came_to_is_said_on_the_next_page() {
         world.settle(10).await;
         tokio::task::yield_now().await;
     };
-    let hold = [("order", "hold"), ("reason", "friday")];
-    tokio::select! {
-        page = admin.post(ORDERS, &hold) => page.goes_to("/issues/acme/widgets/1"),
-        () = works() => unreachable!(),
+    // The page waits a second at most; whoever works may be slower than that now and then.
+    let mut said = String::new();
+    for round in 0..20 {
+        let hold = [("order", "hold"), ("reason", &format!("round-{round}"))];
+        tokio::select! {
+            page = admin.post(ORDERS, &hold) => page.goes_to("/issues/acme/widgets/1"),
+            () = works() => unreachable!(),
+        }
+        said = admin.get("/issues/acme/widgets/1").await.text;
+        let is_late = said.contains("was not carried out yet");
+        assert_ne!(
+            is_late,
+            said.contains(&format!("<code>/triage hold round-{round}</code> was carried out."))
+        );
+        if !is_late {
+            break;
+        }
     }
-    let page = admin.get("/issues/acme/widgets/1").await;
-    page.has("<code>/triage hold friday</code> was carried out.").has_not("not carried out yet");
+    assert!(said.contains("was carried out."), "{said}");
     // Nobody works on it now.
     admin.post(ORDERS, &[("order", "resume")]).await;
     admin.get("/issues/acme/widgets/1").await.has("was not carried out yet").has_not("was carried");

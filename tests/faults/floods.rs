@@ -15,7 +15,7 @@ const MEMORY: u64 = 128 * 1024 * 1024;
 /// The same while bodies and large texts fill what is kept for them: well within the smallest limit that ships.
 const FILLED: u64 = 176 * 1024 * 1024;
 /// How long a genuine delivery may take meanwhile.
-const HONEST: Limit = Limit::millis(1_000, 1_000);
+const HONEST: Limit = Limit::millis(1_000, 4_000);
 
 /// One request as often as it is asked for, so that many fit into one read.
 fn pipelined(head: &str, count: usize) -> Vec<u8> {

@@ -18,7 +18,7 @@ const SECONDS: &str = "GITEA_TRIAGE_HOSTILE_S";
 const USUAL_S: u64 = 30;
 /// Between two genuine deliveries.
 const HONEST_EVERY: Duration = Duration::from_millis(100);
-const HONEST_P99: Limit = Limit::millis(1_000, 1_000);
+const HONEST_P99: Limit = Limit::millis(1_000, 4_000);
 /// What the start, the end, and the work on issues may write into the log beside a line a second.
 const OTHER_LINES: usize = 10;
 /// A large issue, and how many there are.

@@ -212,11 +212,14 @@ async fn a_thousand_hostile_comments_on_a_repository_delay_no_command() {
     world.gitea.resume();
     world.gitea.delivered().await;
     world.gitea.clear_requests();
+    let began = Instant::now();
     world.settle_within(SOON).await;
     let first = world.gitea.writes().remove(0).path;
     assert!(first.ends_with(&format!("/comments/{command}/reactions")), "answered first: {first}");
     let asked = world.gitea.requests().iter().filter(|r| r.path.ends_with("/assignees")).count();
-    assert!(asked <= 10, "{asked} questions about who may write, for 200 accounts");
+    // Who is a stranger is read anew every five seconds.
+    let most = 10 + began.elapsed().as_secs() as usize / 5;
+    assert!(asked <= most, "{asked} questions about who may write, for 200 accounts");
     for other in &others {
         assert!(answers(&world, other).0 <= 2);
     }

@@ -13,7 +13,7 @@ use crate::database;
 use crate::world::bug;
 
 /// How long a step of the story may take before it has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Killed {
     gitea: FakeGitea,
@@ -74,7 +74,7 @@ impl Killed {
         let began = Instant::now();
         while !done(self) {
             assert!(began.elapsed() < PATIENCE, "{what} did not happen in time");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use crate::stage::{OWNER, Ran, Stage, ran, repo};
 
 const REPO: &str = "/repos/acme/widgets";
-/// Short: in most stories what is waited for does not come.
-const CHECK: [&str; 4] = ["check", "--json", "--patience", "2s"];
+const CHECK: [&str; 4] = ["check", "--json", "--patience", "20s"];
+/// The same where what is waited for does not come.
+const IMPATIENT: [&str; 4] = ["check", "--json", "--patience", "2s"];
 
 /// A stage on which everything is as it should be.
 async fn well() -> Stage {
@@ -86,7 +87,7 @@ async fn a_dry_run_is_checked_by_reading_alone() {
     let stage = well().await;
     stage.configure(&[("dry_run = false", "dry_run = true")]);
     stage.gitea.clear_requests();
-    let lines = stage.run(&CHECK).ended(0).json();
+    let lines = stage.run(&IMPATIENT).ended(0).json();
     assert_eq!(complaints(&lines), ["configuration", "delivery", "allowed hosts"], "{lines:#?}");
     assert_eq!(stage.gitea.writes(), []);
     stage.stop().await;
@@ -180,7 +181,7 @@ async fn a_receiver_that_gitea_may_not_reach_is_named_with_the_lines_for_its_ver
         "does not deliver there unless told to",
         "[webhook]\nALLOWED_HOST_LIST = external,loopback",
     );
-    let lines = is_named(stage.run(&CHECK), "red", "allowed hosts", words);
+    let lines = is_named(stage.run(&IMPATIENT), "red", "allowed hosts", words);
     assert_eq!(complaints(&lines), ["delivery", "allowed hosts"]);
     let new = Server { version: "1.27.1".into(), at: None };
     assert!(new.allowed_hosts("loopback").starts_with("[security]\n"));
@@ -195,7 +196,7 @@ async fn a_webhook_that_is_switched_off_is_named() {
         .api("PATCH", &format!("{REPO}/hooks/{id}"), json!({"active": false, "events": ["issues"]}))
         .await;
     let words = ("it is switched off", "`gitea-triage hook install acme/widgets`");
-    is_named(stage.run(&CHECK), "red", "webhook", words);
+    is_named(stage.run(&IMPATIENT), "red", "webhook", words);
     // The cure cures.
     stage.run(&["hook", "install", "acme/widgets"]).ended(0);
     stage.run(&CHECK).ended(0);
@@ -209,7 +210,7 @@ async fn a_webhook_with_another_secret_is_named() {
     stage.issue();
     stage.hook_by_hand(REPO, &[("/config/secret", json!("of-another-service"))]).await;
     let words = ("was refused: signature_mismatch", "`gitea-triage hook rotate acme/widgets`");
-    let lines = is_named(stage.run(&CHECK), "red", "delivery", words);
+    let lines = is_named(stage.run(&IMPATIENT), "red", "delivery", words);
     assert_eq!(complaints(&lines), ["delivery"]);
     stage.run(&["hook", "rotate", "acme/widgets"]).ended(0);
     stage.run(&CHECK).ended(0);
@@ -234,7 +235,7 @@ async fn a_clock_that_is_off_is_named() {
     for (seconds, level) in [(3_600, "red"), (-3_600, "red"), (20, "yellow")] {
         let stage = Stage::at(Clock::manual(Utc::now() + TimeDelta::seconds(seconds))).await;
         let which = if seconds > 0 { "behind the forge" } else { "ahead of the forge" };
-        let lines = stage.run(&CHECK).json();
+        let lines = stage.run(&IMPATIENT).json();
         let clock = of(&lines, "clock");
         assert_eq!(clock["level"], level, "{lines:#?}");
         assert!(clock["said"].as_str().unwrap().contains(which), "{clock}");
@@ -266,7 +267,7 @@ async fn a_store_that_cannot_be_written_is_named() {
         set_mode(&file.unwrap().path(), 0o444);
     }
     set_mode(&folder, 0o555);
-    let ran = run_as_nobody(&stage, &CHECK);
+    let ran = run_as_nobody(&stage, &IMPATIENT);
     set_mode(&folder, 0o755);
     let cure = format!("let that user write `{}`", folder.display());
     is_named(ran, "red", "store", ("cannot be used", &cure));
@@ -277,10 +278,10 @@ async fn a_store_that_cannot_be_written_is_named() {
 async fn what_is_not_there_yet_is_named_in_its_order() {
     let stage = Stage::new().await;
     let words = ("does not answer", "start `gitea-triage serve`");
-    let lines = is_named(stage.run(&CHECK), "red", "service", words);
+    let lines = is_named(stage.run(&IMPATIENT), "red", "service", words);
     assert!(of(&lines, "store")["said"].as_str().unwrap().contains("`serve` makes it"));
     let words = ("is missing", "`gitea-triage hook install acme/widgets`");
-    is_named(stage.run(&CHECK), "red", "webhook", words);
+    is_named(stage.run(&IMPATIENT), "red", "webhook", words);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,7 +289,7 @@ async fn a_service_with_another_configuration_is_named() {
     let stage = well().await;
     stage.configure(&[("a-secret-of-the-operator", "one-that-it-has-not-read")]);
     let words = ("does not know a secret", "systemctl reload gitea-triage");
-    is_named(stage.run(&CHECK), "red", "address", words);
+    is_named(stage.run(&IMPATIENT), "red", "address", words);
     stage.stop().await;
 }
 
@@ -373,7 +374,7 @@ async fn what_an_agent_in_this_process_reaches_is_said() {
         let triage = format!("dry_run = false\nauthors = '{authors}'");
         stage.configure(&[("dry_run = false", &triage), ("[summary]", &runs)]);
     };
-    let line = || of(&stage.run(&CHECK).json(), "runner").clone();
+    let line = || of(&stage.run(&IMPATIENT).json(), "runner").clone();
     agent("");
     configure("anyone");
     let red = line();

@@ -62,7 +62,7 @@ async fn a_statement_that_the_server_cuts_off_leaves_nothing_and_its_connection_
                       WHERE application_name = 'cut-off' AND wait_event_type = 'Lock' AND query LIKE '%body%'";
         let since = Instant::now();
         while database::rows(&file, cancel).is_empty() {
-            assert!(since.elapsed() < crate::ANSWERED_WITHIN);
+            assert!(since.elapsed() < crate::BACK_WITHIN);
             tokio::task::yield_now().await;
         }
     };

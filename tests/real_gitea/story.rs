@@ -2,7 +2,9 @@
 //! does its part. What is kept of it is only data, so that nothing runs on after it.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
+use gitea_triage::worker::PACE;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -25,8 +27,8 @@ pub struct Story {
     pub second_look: (u64, usize, usize),
     /// The issue that was labelled in a burst, and our comments on it.
     pub burst: (u64, usize),
-    /// How often that issue was looked at until then.
-    pub burst_evaluations: usize,
+    /// How often that issue was looked at until then, and how often it may have been.
+    pub burst_evaluations: (usize, usize),
     pub inbox: Vec<Delivery>,
     pub asked: Vec<Asked>,
     /// The names of the repository's labels.
@@ -109,17 +111,24 @@ async fn open_with_company(world: &World, areas: &[Value]) {
 
 /// Opens a ready bug and puts ten labels on it at once; gives its number, how many comments it has then, and how
 /// often it was looked at.
-async fn label_in_a_burst(world: &World, areas: &[Value]) -> (u64, usize, usize) {
+///
+/// It may be looked at when it is opened and after the burst; once more after each quarter of a second in which nothing
+/// came, and every two seconds: a slow machine makes several bursts of one.
+async fn label_in_a_burst(world: &World, areas: &[Value]) -> (u64, usize, (usize, usize)) {
     let number = world.open("bob", recorded("02-issues-opened-bug.http")).await;
     let alice = world.forge.person("alice");
+    let (began, mut most) = (Instant::now(), 2);
     for area in areas {
+        let since = Instant::now();
         alice.post(&format!("{}/labels", issue(number)), json!({"labels": [area]})).await;
+        most += usize::from(since.elapsed() >= PACE.quiet);
     }
+    most += (began.elapsed().as_secs_f64() / PACE.longest.as_secs_f64()) as usize;
     let inbox = world.rest().await;
     let looks: BTreeSet<_> =
         inbox.iter().filter(|d| d.is_about(number)).filter_map(|d| d.evaluation).collect();
     let comments = alice.get(&format!("{}/comments", issue(number))).await;
-    (number, comments.as_array().unwrap().len(), looks.len())
+    (number, comments.as_array().unwrap().len(), (looks.len(), most))
 }
 
 /// A comment, an edit that changes nothing, and the first delivery once more, on an issue that has all it needs.

