@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Lighthouse's marks for each kind of page of the dashboard, as on a phone, on the `demo`, the middle one of three:
 # performance, accessibility, best practices, first paint, blocking time, layout shift, and KiB sent. Needs npm, curl and
-# chromium; loopback only; stops by itself. PROGRAM names another build than the debug one; arguments name single pages,
+# chromium; loopback only, but for the first install; stops by itself. PROGRAM names another build than the debug one; arguments name single pages,
 # such as `deliveries`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 version=12.8.2
-program=${PROGRAM:-target/debug/gitea-triage}
+program=${PROGRAM:-${CARGO_TARGET_DIR:-target}/debug/gitea-triage}
 [ -n "${PROGRAM:-}" ] || cargo build --locked --quiet
-tools=target/lighthouse-$version
+tools=${CARGO_TARGET_DIR:-target}/lighthouse-$version
 [ -x "$tools/node_modules/.bin/lighthouse" ] ||
     npm install --silent --no-audit --no-fund --prefix "$tools" "lighthouse@$version"
-CHROME_PATH=$(command -v chromium)
+CHROME_PATH=$(command -v chromium) || { echo 'needs chromium' >&2; exit 1; }
 export CHROME_PATH
 folder=$(mktemp -d)
 demo=
@@ -21,9 +21,10 @@ trap '[ -z "$demo" ] || kill "$demo" 2>/dev/null || true; rm -rf "$folder"' EXIT
 demo=$!
 for _ in $(seq 120); do
     grep -q '^all recorded deliveries' "$folder/said" && break
-    kill -0 "$demo" 2>/dev/null || { cat "$folder/log"; exit 1; }
+    kill -0 "$demo" 2>/dev/null || break
     sleep 1
 done
+grep -q '^all recorded deliveries' "$folder/said" || { cat "$folder/log" >&2; exit 1; }
 entrance=$(grep -o 'http://[^ ]*' "$folder/said" | head -n 1)
 dashboard=$(cut -d/ -f1-3 <<<"$entrance")
 cookie=$(curl -s -D - -o /dev/null "$entrance" | sed -n 's/^set-cookie: \([^;]*\).*/\1/Ip' | head -n 1)
@@ -31,20 +32,27 @@ cookie=$(curl -s -D - -o /dev/null "$entrance" | sed -n 's/^set-cookie: \([^;]*\
 
 # The first page of its kind that a list leads to.
 first() {
-    curl -s -H "Cookie: $cookie" "$dashboard/$1" | grep -o "href=\"/$2/[^\"?#]*" | head -n 1 | cut -d'"' -f2 | cut -c2-
+    curl -fsS -H "Cookie: $cookie" "$dashboard/$1" >"$folder/page"
+    grep -o -m 1 "href=\"/$2/[^\"?#]*" "$folder/page" | sed -n '1s|^href="/||p'
 }
 
 pages=("$@")
 if [ $# -eq 0 ]; then
     pages=('' deliveries issues agents days acts runners sessions 'search?q=login' sign-in)
-    pages+=("$(first deliveries deliveries)" "$(first issues issues)" "$(first runners runs)")
-    pages+=("$(first "$(first issues issues)" decisions)")
+    # One at a time: of several in one command only the last one's failure counts.
+    for kind in 'deliveries deliveries' 'issues issues' 'runners runs'; do
+        page=$(first ${kind}) || { echo "no link: $kind" >&2; exit 1; }
+        pages+=("$page")
+    done
+    page=$(first "$(first issues issues)" decisions)
+    pages+=("$page")
 fi
 for page in "${pages[@]}"; do
     headers="{\"Cookie\": \"$cookie\"}"
     [ "$page" != sign-in ] || headers='{}'
     for run in 1 2 3; do
-        "$tools/node_modules/.bin/lighthouse" "$dashboard/$page" --quiet --output json --output-path "$folder/$run.json" \
+        "$tools/node_modules/.bin/lighthouse" "$dashboard/$page" --quiet --no-enable-error-reporting \
+            --output json --output-path "$folder/$run.json" \
             --only-categories performance,accessibility,best-practices --extra-headers "$headers" \
             --chrome-flags='--headless --no-sandbox'
     done

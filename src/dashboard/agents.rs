@@ -24,10 +24,7 @@ struct Page {
     paused: Vec<PausedRepository>,
 }
 
-/// How many characters fit below a chart.
-const CHARACTERS: usize = 58;
-
-/// The times that are counted together.
+/// Where the columns of the times end; a dispatch counts in the first that it fits.
 const TOOK: [(&str, TimeDelta); 7] = [
     ("1 min", TimeDelta::minutes(1)),
     ("10 min", TimeDelta::minutes(10)),
@@ -122,11 +119,10 @@ fn now<'a>(loads: impl Iterator<Item = &'a AgentLoad>) -> Chart {
         parts: vec![load.open, load.waiting],
     };
     let columns: Vec<Column> = loads.map(column).collect();
-    let longest = columns.iter().map(|column| column.name.chars().count() + 1).max().unwrap_or(1);
     Chart {
-        title: "Dispatches now, by agent".to_owned(),
+        title: "Issues that agents have, and that wait for one, by agent".to_owned(),
         series: vec!["open", "waiting"],
-        every: (columns.len() * longest).div_ceil(CHARACTERS).max(1),
+        every: Column::named(&columns),
         columns,
     }
 }
@@ -141,7 +137,7 @@ fn took(loads: &[AgentLoad]) -> Chart {
         Column { name: (*name).to_owned(), parts: vec![count] }
     };
     Chart {
-        title: "The newest completed dispatches by the time they took, at most".to_owned(),
+        title: "Completed dispatches by duration, up to (among the newest 1,000)".to_owned(),
         series: vec!["completed"],
         columns: TOOK.iter().map(&mut column).collect(),
         every: 1,

@@ -9,12 +9,23 @@ const HEIGHT: usize = 170;
 const LEFT: usize = 40;
 const BELOW: usize = 22;
 const ABOVE: usize = 10;
+/// The width of two characters of a name, in the size that the style sheet gives it.
+const TWO_CHARACTERS: usize = 13;
 
 /// One column: what stands below it, and how high each of its parts is.
 #[derive(Debug)]
 pub(super) struct Column {
     pub name: String,
     pub parts: Vec<u64>,
+}
+
+impl Column {
+    /// Every how many of these a name fits.
+    pub fn named(columns: &[Self]) -> usize {
+        let longest = columns.iter().map(|column| column.name.chars().count() + 1).max();
+        let wanted = columns.len() * longest.unwrap_or(0) * TWO_CHARACTERS;
+        wanted.div_ceil(2 * (WIDTH - LEFT)).max(1)
+    }
 }
 
 /// A chart.

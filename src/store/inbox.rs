@@ -155,7 +155,7 @@ impl Store {
 
     /// Writes down how often deliveries came again.
     pub(super) async fn write_repeats(&self) -> Result<(), Error> {
-        // Whoever comes second waits for what the first is writing: it reads the number then.
+        // A caller that comes second waits for the write under way, so that it reads the new number.
         let _writing = self.inner.writing_repeats.lock().await;
         let repeats = self.repeats().take();
         if repeats.is_empty() {

@@ -122,6 +122,7 @@ struct Inner {
     /// Places in the queue of accepted deliveries.
     places: Arc<Semaphore>,
     repeats: Mutex<repeats::Repeats>,
+    /// Held while repeats are written down.
     writing_repeats: tokio::sync::Mutex<()>,
     ids: Arc<ids::Ids>,
     takings: lanes::Takings,

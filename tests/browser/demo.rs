@@ -10,7 +10,7 @@ use crate::visit::Visit;
 
 /// More pages than the demo has; a crawl that does not end is stopped.
 const MOST: usize = 1_500;
-/// From sending the form to reading the comment.
+/// From sending the form to reading the comment; two browsers share the machine with a debug build.
 const ANSWERED: Limit = Limit::millis(2_000, 30_000);
 
 /// What a page of the dashboard may be, packed as it is sent, with its style and script.

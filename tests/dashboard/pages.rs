@@ -113,6 +113,8 @@ async fn the_overview_says_what_needs_attention_and_who_works_on_what() {
     page.has("<b>1</b> with agents").has("in 2 h").has("<b>1</b> waiting for an agent");
     page.has("<svg").has("Deliveries per hour, last 24 hours").has("series-dispatch");
     page.has("chip-ok").has_not("chip-failing");
+    let agents = admin.get("/agents").await;
+    agents.has("<title>claude, 1 open").has("Completed dispatches by duration");
     world.fail("/version", gitea_triage::fake_gitea::FaultKind::Status(500));
     let mut later = admin.get("/").await;
     // A report is good for a second of the machine's own time.

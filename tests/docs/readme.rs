@@ -25,7 +25,7 @@ fn the_readme_is_short_and_its_first_screen_is_enough() {
     assert_eq!(commands, ["cargo run -- replay fixtures\n", "cargo test\n"]);
 }
 
-/// A figure that was measured again is changed in both places.
+/// Each stands in one of the two pages at least: what was measured again is not easily left behind.
 #[test]
 fn each_promise_has_a_figure_that_is_explained_elsewhere() {
     let text = read(&root().join("README.md"));

@@ -8,7 +8,7 @@ use crate::program::Stage;
 const BOUNDARIES: [&str; 4] =
     ["summary::claimed", "summary::before", "summary::after", "summary::noted"];
 
-/// Of one day: it may be the next one before all is told.
+/// Of a fixed day, since midnight may pass between two commands.
 fn post(stage: &Stage, place: &str) -> Output {
     let mut command = stage.command();
     let of_a_day = ["summary", "--post", "--json", "--date", "2026-03-23"];

@@ -66,6 +66,8 @@ fn assert_quick(took: &[Duration]) {
     let p99 = took[(took.len() * 99).div_ceil(100) - 1];
     println!("honest deliveries: {:?} at the 99th percentile of {}", p99, took.len());
     assert!(p99 <= HONEST.here(), "a genuine delivery took {p99:?}");
+    let half = took[took.len() / 2];
+    assert!(half <= HONEST.release, "half of the genuine deliveries took {half:?}");
 }
 
 fn assert_small(program: &Program, limit: u64) {

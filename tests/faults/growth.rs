@@ -154,16 +154,18 @@ async fn an_issue_is_claimed_within_5_ms_among_50_000() {
     }
 }
 
-/// One slow flush of the disk looks the same once; what forgetting does shows on each store.
+/// One slow flush of the disk looks the same once; what forgetting does shows on each store. So the least of a few counts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forgetting_old_bodies_never_keeps_a_delivery_waiting() {
+    let (mut slowest, mut alone) = (Duration::MAX, Duration::MAX);
     for _ in 0..3 {
-        let (slowest, alone) = slowest_while_bodies_are_forgotten().await;
+        let here = slowest_while_bodies_are_forgotten().await;
+        (slowest, alone) = (slowest.min(here.0), alone.min(here.1));
         if slowest <= KEPT_WAITING.here() + alone {
             return;
         }
     }
-    panic!("deliveries wait while bodies are forgotten");
+    panic!("deliveries wait while bodies are forgotten: {slowest:?}, {alone:?} alone");
 }
 
 /// The slowest delivery while old bodies are forgotten, and of as many again with nothing to forget.

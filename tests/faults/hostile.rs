@@ -191,6 +191,8 @@ async fn strangers_do_their_worst_and_no_genuine_delivery_is_lost_or_late() {
         took[took.len() - 1]
     );
     assert!(p99 <= HONEST_P99.here(), "a genuine delivery took {p99:?}");
+    let half = took[took.len() / 2];
+    assert!(half <= HONEST_P99.release, "half of the genuine deliveries took {half:?}");
     until("every genuine delivery in the store", crate::program::PATIENCE, async || {
         // Those that concern no issue; what the forge sends beside them does.
         let kept = stage.count("SELECT count(*) FROM delivery WHERE lane IS NULL");

@@ -19,8 +19,9 @@ use gitea_triage::delivery::{Delivery, DeliveryId};
 use gitea_triage::store::{Accepted, Error, OpenMode, Place, Store};
 use service::{World, sign};
 
-/// How long the store may take to be of use again after the server is, and what the fastest of a few times keeps.
+/// How long the store may take to be of use again after the server is.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
+/// The goal, which the fastest of a few times keeps whatever else the machine does.
 const BACK_WITHIN_GOAL: Duration = Duration::from_secs(5);
 
 fn open(place: Place, how: OpenMode) -> Result<Store, Error> {
@@ -52,7 +53,7 @@ async fn connections_that_are_cut_are_made_anew_and_what_was_accepted_stays() {
     let store = open(url.parse().unwrap(), OpenMode::Exclusive).unwrap();
     let cut =
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut'";
-    let mut accepted = Vec::new();
+    let (mut accepted, mut back) = (Vec::new(), BACK_WITHIN);
     for round in 0..20 {
         let id = format!("before-{round}");
         assert_eq!(accept(&store, &id).await.unwrap(), Accepted::New);
@@ -69,7 +70,9 @@ async fn connections_that_are_cut_are_made_anew_and_what_was_accepted_stays() {
         while store.backlog().await.is_err() {
             assert!(since.elapsed() < BACK_WITHIN, "round {round}");
         }
+        back = back.min(since.elapsed());
     }
+    assert!(back < BACK_WITHIN_GOAL, "{back:?}");
     for id in &accepted {
         assert_eq!(accept(&store, id).await.unwrap(), Accepted::Duplicate, "{id}");
     }
@@ -206,9 +209,9 @@ fn a_password_is_neither_shown_nor_taken_in_the_address() {
     }
 }
 
-/// How long a sender may wait for an answer: the forge gives up after five seconds, and two are the goal, which the
-/// fastest of a few answers keeps whatever else the machine does.
+/// How long a sender may wait for an answer: the forge gives up after five seconds.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(4_500);
+/// The goal, which the fastest of a few answers keeps.
 const ANSWERED_WITHIN_GOAL: Duration = Duration::from_secs(2);
 
 /// What a way to the server does with what goes through it.
@@ -321,7 +324,7 @@ async fn while_the_server_is_away_senders_are_told_to_come_back_and_then_it_goes
     let proxy = Proxy::before(&folder.path().join("away.db")).await;
     let world = World::on_store(&proxy.url).await;
     let mut sender = Sender::to(&world);
-    let (mut accepted, mut back) = (0, BACK_WITHIN);
+    let (mut accepted, mut back) = (0, [BACK_WITHIN; 2]);
     for way in [Way::Silent, Way::Cut, Way::Silent, Way::Cut] {
         assert_eq!(sender.send().await.status(), 202);
         accepted += 1;
@@ -344,10 +347,11 @@ async fn while_the_server_is_away_senders_are_told_to_come_back_and_then_it_goes
             assert!(since.elapsed() < BACK_WITHIN, "{way:?}");
         }
         println!("{way:?}: refused after {fastest:?}, back after {:?}", since.elapsed());
-        back = back.min(since.elapsed());
+        let back = &mut back[usize::from(way == Way::Cut)];
+        *back = since.elapsed().min(*back);
         accepted += 1;
     }
-    assert!(back < BACK_WITHIN_GOAL, "{back:?}");
+    assert!(back.iter().all(|back| *back < BACK_WITHIN_GOAL), "{back:?}");
     // What waited in silence may have come through after all; nobody was told that it had.
     assert!(world.backlog().await >= accepted);
 }

@@ -109,7 +109,7 @@ async fn open_with_company(world: &World, areas: &[Value]) {
     world.open("alice", issue).await;
 }
 
-/// Opens a ready bug and puts ten labels on it at once; gives its number, how many comments it has then, and how
+/// Opens a ready bug and puts ten labels on it, one after the other; gives its number, how many comments it has then, and how
 /// often it was looked at.
 ///
 /// It may be looked at when it is opened and after the burst; once more after each quarter of a second in which nothing

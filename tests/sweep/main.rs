@@ -1002,7 +1002,7 @@ const OF_A_BARE_LISTING: f64 = 1.1;
 const OF_A_BARE_LISTING_UNOPTIMISED: f64 = 1.5;
 
 /// What a full pass costs beside a bare listing of the same pages, four at once, in turns: the fastest of each, because
-/// whatever else the machine does only ever adds. It ends as soon as that is enough.
+/// whatever else the machine does only ever adds. Three rounds, and more while that is not enough.
 #[actix_web::test]
 async fn a_full_pass_is_hardly_slower_than_a_bare_list() {
     let full_size = std::env::var("GITEA_TRIAGE_TEST_SCALE").is_ok_and(|s| s == "full");
@@ -1026,7 +1026,7 @@ async fn a_full_pass_is_hardly_slower_than_a_bare_list() {
         println!(
             "full pass over {issues} issues: {ratio:.3} of a bare listing, 4 in flight, {round} rounds"
         );
-        if ratio < limit {
+        if round >= 3 && ratio < limit {
             return;
         }
     }

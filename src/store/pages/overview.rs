@@ -70,7 +70,7 @@ pub struct AgentLoad {
 }
 
 impl AgentLoad {
-    /// How long half of those took at most that were completed.
+    /// The median of `times`, of an even number the lower of the two in the middle.
     pub fn median(&self) -> Option<TimeDelta> {
         self.times.get(self.times.len().saturating_sub(1) / 2).copied()
     }
