@@ -137,7 +137,7 @@ async fn a_filled_database_is_written_down() {
     // One that waits to be tried again, one cut off by a crash, one nobody has read.
     let fault = |times| Fault {
         method: Some("GET".into()),
-        path_contains: "/issues/6".into(),
+        path_contains: "/issues/6?".into(),
         times,
         kind: FaultKind::Status(500),
     };
