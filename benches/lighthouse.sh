@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Lighthouse's marks for each kind of page of the dashboard, as on a phone, on the `demo`, the middle one of three:
 # performance, accessibility, best practices, first paint, blocking time, layout shift, and KiB sent. Needs npm, curl and
-# chromium; loopback only, but for the first install; stops by itself. PROGRAM names another build than the debug one; arguments name single pages,
-# such as `deliveries`.
+# chromium; loopback only, but for the first install; stops by itself. PROGRAM names another build than the debug one;
+# arguments name single pages, such as `deliveries`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 version=12.8.2
